@@ -1,0 +1,1 @@
+"""One test suite, every environment, one compatibility matrix."""

@@ -1,0 +1,22 @@
+"""Environments as data: what a TOML file declares, validated into frozen models."""
+
+from test_framework.environments.load import declared_names, load_environment, load_file
+from test_framework.environments.models import Environment, ServiceSpec, Source, Twin, UserRoutes
+from test_framework.environments.project import Project
+from test_framework.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
+
+__all__ = [
+    "GLOBAL_FIELDS",
+    "REFERENCE_FIELDS",
+    "Environment",
+    "Project",
+    "ServiceSpec",
+    "Source",
+    "Twin",
+    "UserRoutes",
+    "declared_names",
+    "fill",
+    "load_environment",
+    "load_file",
+    "references_in",
+]

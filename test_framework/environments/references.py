@@ -1,0 +1,61 @@
+"""The two kinds of blanks in a declaration: `${VARIABLE}` and `{service.field}`. Pure functions over text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+REFERENCE_FIELDS = frozenset(
+    {"url", "host", "port", "user", "password", "database", "cert_file", "key_file", "ca_file", "state_dir"}
+)
+"""What `{service.FIELD}` may ask of a service's endpoint."""
+
+GLOBAL_FIELDS = frozenset({"python", "environment", "commit"})
+"""What `{NAME}` alone may be: the running interpreter, the environment's name, the commit under test."""
+
+_VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
+_REFERENCE = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_]*))?\}")
+
+
+def variables_in(text: str) -> Iterator[str]:
+    """Yield the `${NAME}` that have no default."""
+    return (match[1] for match in _VARIABLE.finditer(text) if match[2] is None)
+
+
+def references_in(text: str) -> Iterator[tuple[str, str]]:
+    """Yield each `{service.field}` as (service, field), and each `{global}` as (global, "")."""
+    return ((match[1], match[2] or "") for match in _REFERENCE.finditer(text))
+
+
+def substitute(text: str, variables: Mapping[str, str]) -> str:
+    """Fill in each `${NAME}` that is set, and each default; what is unset stays as it stands."""
+    return _VARIABLE.sub(lambda match: variables.get(match[1], match[2] if match[2] is not None else match[0]), text)
+
+
+def fill(text: str, lookup: Callable[[str, str], str]) -> str:
+    """Fill in each `{service.field}` and `{global}` with what `lookup(name, field)` returns."""
+    return _REFERENCE.sub(lambda match: lookup(match[1], match[2] or ""), text)
+
+
+def map_text(value: Any, change: Callable[[str], str]) -> Any:
+    """Return a TOML value with every string in it changed."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, list):
+        return [map_text(item, change) for item in value]
+    if isinstance(value, dict):
+        return {key: map_text(item, change) for key, item in value.items()}
+    return value
+
+
+def texts_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield every string in a TOML value with the keys that lead to it."""
+    if isinstance(value, str):
+        yield path, value
+    elif isinstance(value, list):
+        for item in value:
+            yield from texts_in(item, path)
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            yield from texts_in(item, (*path, key))

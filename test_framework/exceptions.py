@@ -1,0 +1,227 @@
+"""Every error, in the order the flow can meet it.
+
+A declaration is read, services start or are connected to, the fixture is held against its contract, a run file is
+written and read. Each error carries the objects it is about, says in one line what is wrong and where, and knows its
+hint: what to do next. `exit_code` is what the command line ends with (0 compatible, 1 incompatible, 2 usage or
+configuration, 3 unknown).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar
+
+
+@dataclass(eq=False)
+class EnvmatrixError(Exception):
+    """Something went wrong that a person can act on."""
+
+    exit_code: ClassVar[int] = 3
+
+    @property
+    def message(self) -> str:
+        """Say what is wrong, and where, in one line."""
+        raise NotImplementedError
+
+    @property
+    def hint(self) -> str:
+        """Say what to do next; empty where the message says it all."""
+        return ""
+
+    def __str__(self) -> str:
+        return f"{self.message}. {self.hint}" if self.hint else self.message
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return the hint that names the known word closest to a mistyped one, or all of them."""
+    candidates = sorted(known)
+    close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
+    if close:
+        return f"Did you mean {close[0]!r}?"
+    return f"Known here: {', '.join(candidates)}" if candidates else ""
+
+
+@dataclass(eq=False)
+class UsageError(EnvmatrixError):
+    """An option or argument makes no sense."""
+
+    what: str
+    how: str = ""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return self.what
+
+    @property
+    def hint(self) -> str:
+        return self.how
+
+
+@dataclass(eq=False)
+class MissingExtraError(EnvmatrixError):
+    """An optional backend is asked for and not installed."""
+
+    module: str
+    extra: str
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"{self.module!r} is not installed"
+
+    @property
+    def hint(self) -> str:
+        return f"Install it with: pip install 'envmatrix[{self.extra}]'"
+
+
+@dataclass(eq=False)
+class UnknownEnvironmentError(EnvmatrixError):
+    """Nobody declared an environment of that name."""
+
+    name: str
+    directory: Path
+    declared: tuple[str, ...]
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"no environment {self.name!r} in {self.directory}"
+
+    @property
+    def hint(self) -> str:
+        return nearest(self.name, self.declared) or "Declare one: NAME.toml in that directory"
+
+
+@dataclass(eq=False)
+class DeclarationError(EnvmatrixError):
+    """A file that declares an environment, or the project's own table, is wrong.
+
+    `line` is 1-based; 0 where TOML's reader does not tell.
+    """
+
+    file: Path
+    what: str
+    line: int = 0
+    how: str = ""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return self.how
+
+
+class UnknownKeyError(DeclarationError):
+    """A key that no declaration has."""
+
+
+class UnsetVariableError(DeclarationError):
+    """A `${VARIABLE}` that neither the process's environment nor the env file sets."""
+
+
+class UnknownReferenceError(DeclarationError):
+    """A `{service.field}` that names no service, or no field of one."""
+
+
+class ReferenceCycleError(DeclarationError):
+    """Services that wait for each other would never start."""
+
+
+@dataclass(eq=False)
+class UnknownKindError(EnvmatrixError):
+    """No driver speaks to a service of that kind."""
+
+    service: str
+    kind: str
+    known: tuple[str, ...]
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"service {self.service!r} is of kind {self.kind!r}, which nobody provides"
+
+    @property
+    def hint(self) -> str:
+        return f"{nearest(self.kind, self.known)} A package adds a kind by the entry point group 'envmatrix.kinds'"
+
+
+@dataclass(eq=False)
+class ServiceError(EnvmatrixError):
+    """A service could not be brought up, or does not answer as it should. `log_tail` is masked."""
+
+    service: str
+    reason: str
+    log_tail: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"service {self.service!r} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return f"The end of its log:\n{self.log_tail}" if self.log_tail else ""
+
+
+class StartError(ServiceError):
+    """Our own process for a service ended, or never began."""
+
+
+class NotReadyError(ServiceError):
+    """A service was not ready by its deadline. It may still be starting: we stopped waiting."""
+
+
+class UnreachableError(ServiceError):
+    """A remote service could not be reached. It may be up, but we could not even check."""
+
+
+class IdentityError(ServiceError):
+    """What answered is healthy, and is not the service or the environment that was declared."""
+
+
+class DependencyError(ServiceError):
+    """A service was not started because one that it references failed first."""
+
+
+@dataclass(eq=False)
+class SupervisorError(EnvmatrixError):
+    """The process that owns the services did not start, did not answer, or ended. It may have been killed."""
+
+    what: str
+    log_tail: str = ""
+
+    @property
+    def message(self) -> str:
+        return f"the supervisor {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return f"The end of its log:\n{self.log_tail}" if self.log_tail else "Run again; what it left is swept first"
+
+
+@dataclass(eq=False)
+class RunFileError(EnvmatrixError):
+    """A run file cannot be read as one. `line` is 1-based; 0 where the file as a whole is meant."""
+
+    file: Path
+    what: str
+    line: int = 0
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        place = f"{self.file}:{self.line}" if self.line else str(self.file)
+        return f"{place}: {self.what}"

@@ -1,0 +1,42 @@
+"""Find the driver of a kind: ours, or one that an installed package adds by the entry point group `envmatrix.kinds`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from test_framework.exceptions import UnknownKindError
+from test_framework.services.base import Kind
+
+GROUP = "envmatrix.kinds"
+
+_OURS = {
+    "http": "test_framework.services.http",
+    "postgres": "test_framework.services.postgres",
+    "redis": "test_framework.services.redis",
+    "clickhouse": "test_framework.services.clickhouse",
+    "openai": "test_framework.services.openai",
+}
+"""Each module has one `KIND`; it is imported when a declaration first names the kind."""
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Return the names of all kinds, ours and plugged-in ones, sorted."""
+    return tuple(sorted({*_OURS, *entry_points(group=GROUP).names}))
+
+
+@cache
+def get_kind(name: str, service: str = "") -> Kind:
+    """Return the driver of a kind.
+
+    Raises:
+        UnknownKindError: nobody provides it.
+    """
+    if module := _OURS.get(name):
+        kind: Kind = import_module(module).KIND
+        return kind
+    for entry in entry_points(group=GROUP, name=name):
+        plugged: Kind = entry.load()
+        return plugged
+    raise UnknownKindError(service, name, known_kinds())
