@@ -128,6 +128,10 @@ class Kind(Protocol):
         """
         ...
 
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL at which a command serves once it listens there; `connect` understands it."""
+        ...
+
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
         """Return the endpoint at a URL: a remote service's, or the one a command was told to serve.
 
