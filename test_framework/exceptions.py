@@ -212,6 +212,60 @@ class SupervisorError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class MissingFixtureError(EnvmatrixError):
+    """Collected tests ask for a fixture that nobody above them provides; it may stand in another directory."""
+
+    fixture: str
+    tests: tuple[str, ...]
+    providers: tuple[str, ...]
+    """Where fixtures of that name are defined, nearest first, as `file:line`."""
+    similar: str = ""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        others = f" and {len(self.tests) - 1} more" if len(self.tests) > 1 else ""
+        return f"fixture {self.fixture!r} is asked for by {self.tests[0]}{others}, and nobody above provides it"
+
+    @property
+    def hint(self) -> str:
+        if not self.providers:
+            return self.similar or "Define it in a conftest.py above the test"
+        nearest_first = ", ".join(self.providers)
+        return f"Nearest providers: {nearest_first}. Move it to a conftest.py above the test"
+
+
+@dataclass(eq=False)
+class UserError(EnvmatrixError):
+    """The environment refused to make a user, or to log one in. `reason` is masked."""
+
+    step: str
+    reason: str
+
+    @property
+    def message(self) -> str:
+        return f"users: {self.step} {self.reason}"
+
+
+@dataclass(eq=False)
+class ContractError(EnvmatrixError):
+    """A fixture breaks its contract. `findings` are texts, one each; `place` is where the fixture is defined."""
+
+    fixture: str
+    place: str
+    findings: tuple[str, ...]
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        count = len(self.findings)
+        lines = "".join(f"\n  {finding}" for finding in self.findings)
+        return f"{self.place}: fixture {self.fixture!r} breaks its contract in {count} place{'s'[: count != 1]}:{lines}"
+
+
+@dataclass(eq=False)
 class RunFileError(EnvmatrixError):
     """A run file cannot be read as one. `line` is 1-based; 0 where the file as a whole is meant."""
 

@@ -157,6 +157,8 @@ class Environment(_Frozen):
     description: str = ""
     production: bool = False
     """Destructive tests are refused, whatever the flags."""
+    destructive: bool = False
+    """Destructive tests may run here, when asked for by flag."""
     services: Annotated[
         dict[str, ServiceSpec], AfterValidator(_read_only), WrapSerializer(lambda value, handler: handler(dict(value)))
     ]

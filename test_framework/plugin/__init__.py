@@ -1,0 +1,71 @@
+"""The pytest plugin: `--matrix-environment NAME` runs a suite against a declared environment.
+
+Loaded in every project that has the package installed, so it imports nothing heavy and, without that option, registers
+three fixtures that say what to do and does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from test_framework.exceptions import EnvmatrixError
+from test_framework.plugin import hookspecs
+
+MARKERS = {
+    "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
+    "destructive": "changes what it cannot undo: runs only where declared, asked for, and never in production",
+    "real_services": "uses the environment's services",
+    "real_llm": "uses the environment's language model",
+    "staging": "meant for a deployed environment; select with -m",
+    "e2e": "end to end: crosses service borders; select with -m",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options, all by names that no other conftest uses."""
+    group = parser.getgroup("envmatrix", "cross-environment compatibility matrix")
+    group.addoption(
+        "--matrix-environment", metavar="NAME", help="run against this declared environment (or MATRIX_ENVIRONMENT)"
+    )
+    group.addoption(
+        "--matrix-environments",
+        metavar="DIR",
+        help="directory of the declarations (default: [tool.envmatrix] environments, else environments/)",
+    )
+    group.addoption("--matrix-env-file", metavar="FILE", help="NAME=value lines that fill in ${NAME} in declarations")
+    group.addoption("--matrix-run-file", metavar="PATH", help="write what became of each test here, as JSON Lines")
+    group.addoption(
+        "--matrix-destructive", action="store_true", help="run tests marked destructive where the environment allows it"
+    )
+    parser.addini("matrix_environment", "run against this declared environment", default="")
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hooks that a project's conftest may implement."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and fixtures; the rest only where an environment is selected."""
+    for marker, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    from test_framework.plugin import fixtures
+
+    config.pluginmanager.register(fixtures, "envmatrix-fixtures")
+    name = selected_environment(config)
+    if not name:
+        return
+    from test_framework.plugin.setup import register
+
+    try:
+        register(config, name)
+    except EnvmatrixError as error:
+        raise pytest.UsageError(str(error)) from None
+
+
+def selected_environment(config: pytest.Config) -> str:
+    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is."""
+    option: str | None = config.getoption("--matrix-environment")
+    return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))

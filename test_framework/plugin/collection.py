@@ -1,0 +1,196 @@
+"""Right after collection, before anything starts: what the tests need, what they may not do, and what nobody provides."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from test_framework.analysis import Provider, find_providers
+from test_framework.environments import Environment, Source, declared_names, load_file
+from test_framework.exceptions import EnvmatrixError, MissingFixtureError, UsageError, nearest
+from test_framework.services import Ping, PingStatus
+
+if TYPE_CHECKING:
+    from test_framework.plugin.session import EnvironmentSession
+
+NEEDED = pytest.StashKey[frozenset[str]]()
+"""The services that an item needs started."""
+MISSING = pytest.StashKey[MissingFixtureError]()
+"""What an item asks for and nobody provides."""
+
+_WELL_KNOWN = frozenset(
+    {"auth", "backend", "clickhouse", "database", "llm", "multi_user", "real_llm", "redis", "websocket"}
+)
+"""Capabilities that may be required in a project of which no environment has them yet."""
+
+
+class Collection:
+    """Looks at the collected items of one process."""
+
+    def __init__(self, session: EnvironmentSession) -> None:
+        self._session = session
+        self._missing: list[MissingFixtureError] = []
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        """Mark what the environment cannot or must not run as skipped, with the reason."""
+        for item in items:
+            if reason := self._why_not(item):
+                item.add_marker(pytest.mark.skip(reason=reason))
+            item.stash[NEEDED] = self._needed(item)
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Find the fixtures that nobody provides; have what is needed started."""
+        asking: dict[str, list[pytest.Item]] = {}
+        for item in session.items:
+            for name in missing_fixtures(item):
+                asking.setdefault(name, []).append(item)
+        if asking:
+            self._note_missing(asking, session.config.rootpath)
+        if not session.config.option.collectonly:
+            runnable = (item for item in session.items if not any(item.iter_markers("skip")))
+            self._session.want(frozenset().union(*(item.stash[NEEDED] for item in runnable)))
+
+    def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
+        providers = list(find_providers(root))
+        known = {provider.name for provider in providers}
+        for name, items in asking.items():
+            error = MissingFixtureError(
+                name,
+                tuple(item.nodeid for item in items),
+                tuple(_nearest(name, items[0].path, providers, root)),
+                "" if name in known else nearest(name, known),
+            )
+            self._missing.append(error)
+            for item in items:
+                item.stash.setdefault(MISSING, error)
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """List what nobody provides, under the number of collected items."""
+        return [f"error: {error}" for error in self._missing]
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Let `--collect-only` fail too: pytest's own exits 0 although a fixture is missing."""
+        if self._missing and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
+        if (error := item.stash.get(MISSING, None)) is not None:
+            raise error
+        for service in sorted(_required_services(item, self._session.environment)):
+            spec = self._session.environment.services[service]
+            if spec.source is Source.ABSENT or any(item.iter_markers("skip")):
+                continue
+            self._session.start(frozenset({service}))
+            ping = self._session.ping([service])[service]
+            if not ping.is_up and not spec.is_required:
+                pytest.skip(self._because(service, ping))
+
+    def _because(self, service: str, ping: Ping) -> str:
+        state = "absent" if ping.status is PingStatus.ABSENT else f"optional and {ping.status}: {ping.detail}"
+        return f"{service} is {state} in {self._session.label}"
+
+    def _needed(self, item: pytest.Item) -> frozenset[str]:
+        environment = self._session.environment
+        fixtures = set(getattr(item, "fixturenames", ()))
+        if fixtures & (self._session.contracts.keys() - {"real_llm"}) or fixtures & {"users"}:
+            return environment.closure(frozenset(environment.services))
+        llm = {"llm"} & environment.services.keys() if "real_llm" in fixtures else set()
+        return environment.closure(_required_services(item, environment) | llm)
+
+    def _why_not(self, item: pytest.Item) -> str:
+        environment = self._session.environment
+        for capability in _required(item):
+            service = environment.providers.get(capability)
+            if service is None:
+                self._refuse_unknown(item, capability)
+                return f"{capability} is not declared in {self._session.label} ({environment.file.name})"
+            if environment.services[service].source is Source.ABSENT:
+                return f"{capability} is absent in {self._session.label} ({environment.file.name})"
+        if any(item.iter_markers("destructive")):
+            return self._why_not_destructive()
+        return ""
+
+    def _why_not_destructive(self) -> str:
+        environment = self._session.environment
+        if environment.production:
+            return f"destructive, and {self._session.label} is production: refused whatever the flags"
+        if not environment.destructive:
+            return f"destructive, and {environment.file.name} does not say destructive = true"
+        if not self._session.selection.destructive:
+            return "destructive: runs only with --matrix-destructive"
+        return ""
+
+    def _refuse_unknown(self, item: pytest.Item, capability: str) -> None:
+        """A capability that no environment declares is a typing error, and would skip its test for ever."""
+        known = _WELL_KNOWN | _declared_capabilities(self._session.selection.directory)
+        if capability not in known:
+            raise pytest.UsageError(
+                str(
+                    UsageError(
+                        f"{item.nodeid} requires {capability!r}, which no environment declares",
+                        nearest(capability, known),
+                    )
+                )
+            )
+
+
+def missing_fixtures(item: pytest.Item) -> Iterator[str]:
+    """Yield the fixtures that an item asks for, directly or through others, and that nobody above it provides."""
+    info = getattr(item, "_fixtureinfo", None)  # no public name; held against pytest's own answer by a test
+    if info is None:
+        return
+    callspec = getattr(item, "callspec", None)
+    given = set(callspec.params) if callspec is not None else set()
+    for name in info.names_closure:
+        if name != "request" and name not in info.name2fixturedefs and name not in given:
+            yield name
+
+
+def _required(item: pytest.Item) -> Iterator[str]:
+    for marker in item.iter_markers("requires"):
+        yield from marker.args
+
+
+def _required_services(item: pytest.Item, environment: Environment) -> frozenset[str]:
+    return frozenset(
+        environment.providers[capability] for capability in _required(item) if capability in environment.providers
+    )
+
+
+def _declared_capabilities(directory: Path) -> frozenset[str]:
+    found: set[str] = set()
+    for name in declared_names(directory):
+        try:
+            found |= load_file(directory / f"{name}.toml", _AnyVariable(os.environ)).providers.keys()
+        except EnvmatrixError:
+            continue  # that environment's own run says what is wrong with its file
+    return frozenset(found)
+
+
+class _AnyVariable(dict[str, str]):
+    """Variables of which none is unset: capabilities do not depend on their values."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]  # never the default
+        return super().get(name) or "http://localhost"
+
+
+def _nearest(name: str, asking: Path, providers: list[Provider], root: Path) -> list[str]:
+    """Return where fixtures of that name are defined, nearest to the asking file first, at most three."""
+
+    def distance(provider: Provider) -> tuple[int, Provider]:
+        common = os.path.commonpath([asking.parent, provider.file.parent])
+        return len(asking.parent.parts) + len(provider.file.parent.parts) - 2 * len(Path(common).parts), provider
+
+    same = sorted((provider for provider in providers if provider.name == name), key=distance)[:3]
+    return [f"{os.path.relpath(provider.file, root)}:{provider.line}" for provider in same]

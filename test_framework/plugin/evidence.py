@@ -1,0 +1,141 @@
+"""Gathers the evidence where a test fails: in the process that ran it, right after the failure."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from test_framework.cells import Evidence
+from test_framework.contracts import Contract, check
+from test_framework.exceptions import ContractError
+from test_framework.masking import MASKER
+from test_framework.plugin.cause import Facts, decide
+
+if TYPE_CHECKING:
+    from test_framework.plugin.session import EnvironmentSession
+
+_VALUES = pytest.StashKey[list[object]]()
+"""The contract fixtures' values that an item got."""
+
+_MAX_DETAIL = 8_000
+"""Characters. The end of a traceback says what broke; the run file must stay readable."""
+
+_MAX_CHAIN = 8
+"""Exceptions. A chain that is longer repeats itself."""
+
+
+class EvidenceCollector:
+    """Checks the contract fixtures as they are set up, and attaches evidence to the reports of failures."""
+
+    def __init__(self, session: EnvironmentSession) -> None:
+        self._session = session
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
+        value = yield
+        contract = self._session.contracts.get(fixturedef.argname)
+        if contract is not None:
+            request.node.stash.setdefault(_VALUES, []).append(value)
+            if isinstance(value, contract) and _is_ours(fixturedef):
+                return value  # built a moment ago from the very facts it would be held against
+            findings = check(contract, value, self._session.reality())
+            if findings:
+                error = ContractError(fixturedef.argname, _place(fixturedef), tuple(map(str, findings)))
+                # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
+                key = fixturedef.cached_result[1] if fixturedef.cached_result else None
+                fixturedef.cached_result = (None, key, (error, None))
+                raise error
+        return value
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the cause to a failure, and to the last report the services that the test used. Mask both."""
+        report = yield
+        if call.excinfo is not None and report.failed:
+            self._attach(item, call, report)
+        elif report.failed:
+            report.envmatrix_cause, report.envmatrix_evidence = "logic", asdict(_strict_xpass(report))  # type: ignore[attr-defined]  # pytest carries added attributes from worker to controller
+        if report.when == "teardown" and (values := item.stash.get(_VALUES, None)):
+            report.envmatrix_services = sorted(self._used(values))  # type: ignore[attr-defined]  # as above
+        if report.sections:
+            report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
+        return report
+
+    def _attach(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        chain = tuple(_chain(call.excinfo.value)) if call.excinfo else ()
+        environment = self._session.environment
+        used = environment.closure(frozenset(self._used(item.stash.get(_VALUES, []))) & environment.services.keys())
+        facts = Facts(
+            phase=report.when or "",
+            exceptions=chain,
+            pings=self._session.ping(used, fresh=True),
+            required=frozenset(name for name in used if environment.services[name].is_required),
+        )
+        rule, seen = decide(facts)
+        text = MASKER.mask(report.longreprtext)
+        evidence = Evidence(
+            rule=rule.code,
+            summary=MASKER.mask(seen),
+            phase=facts.phase,
+            place=_failed_at(item, call),
+            exceptions=tuple(MASKER.mask(f"{type(error).__name__}: {error}"[:500]) for error in chain),
+            pings=tuple(ping.model_dump(mode="json") for _, ping in sorted(facts.pings.items())),
+            detail=text[-_MAX_DETAIL:],
+        )
+        report.envmatrix_cause = rule.cause.value  # type: ignore[attr-defined]  # pytest carries added attributes
+        report.envmatrix_evidence = asdict(evidence)  # type: ignore[attr-defined]  # from worker to controller
+        if text != report.longreprtext:
+            report.longrepr = text  # a secret stood in it: plain and masked beats coloured and told
+
+    def _used(self, values: list[object]) -> set[str]:
+        """Return the services behind what a test read; all of them where it got something that cannot tell."""
+        used: set[str] = set()
+        for value in values:
+            used |= value.used_services if isinstance(value, Contract) else set(self._session.environment.services)
+        return used
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    seen = 0
+    while error is not None and seen < _MAX_CHAIN:
+        yield error
+        seen += 1
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def _strict_xpass(report: pytest.TestReport) -> Evidence:
+    return Evidence("L401", MASKER.mask(report.longreprtext.strip() or "failed"), phase=report.when or "")
+
+
+def _is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
+    return getattr(fixturedef.func, "__module__", "") == "test_framework.plugin.fixtures"
+
+
+def _place(fixturedef: pytest.FixtureDef[Any]) -> str:
+    import inspect
+
+    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    return f"{code.co_filename}:{code.co_firstlineno}" if code else fixturedef.baseid
+
+
+def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
+    """Return `file:line` of the deepest frame that belongs to the project rather than to an installed package."""
+    if call.excinfo is None:
+        return ""
+    root = item.config.rootpath
+    for entry in reversed(call.excinfo.traceback):
+        path = entry.path
+        if hasattr(path, "is_relative_to") and path.is_relative_to(root) and "site-packages" not in path.parts:
+            return f"{path.relative_to(root)}:{entry.lineno + 1}"
+    return item.nodeid.partition("::")[0]

@@ -1,0 +1,229 @@
+"""Writes the run file: a header once the tests are known, a line per test, a footer at the end."""
+
+from __future__ import annotations
+
+import platform
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from typing import TYPE_CHECKING
+
+import pytest
+
+from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Footer, Header, Outcome, RunWriter
+from test_framework.exceptions import UsageError
+from test_framework.masking import MASKER
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from test_framework.plugin.setup import Selection
+
+_GIT_DEADLINE = 5.0
+"""Seconds for one question to git."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A test between its first report and its last."""
+
+    duration: float = 0.0
+    worst: pytest.TestReport | None = None
+
+
+class Recorder:
+    """Records one run; only in the process that owns it, so there is one writer whatever the number of workers."""
+
+    def __init__(self, config: pytest.Config, selection: Selection) -> None:
+        """Create the file.
+
+        Raises:
+            UsageError: it exists already, or cannot be written.
+        """
+        self._selection = selection
+        self._root = config.rootpath
+        self._started = time.monotonic()
+        self._started_at = _now()
+        self._open: dict[str, _Open] = {}
+        self._header_written = False
+        self._findings: list[FindingRecord] = []
+        self._closed = False
+        self.early_end = ""
+        """Why the run ends before its end, if it does."""
+        run_file = selection.run_file
+        if run_file is None:
+            raise AssertionError("a recorder without a run file")
+        try:
+            self._writer = RunWriter(run_file)
+        except OSError as error:
+            raise UsageError(f"run file {run_file} cannot be written: {error.strerror}", "Name another one") from None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write the header; with xdist the controller collects nothing, and its workers tell."""
+        if session.items or not session.config.pluginmanager.hasplugin("dsession"):
+            self._header([item.nodeid for item in session.items])
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
+        """Write the header from what the first worker collected; xdist itself refuses workers that differ."""
+        if not self._header_written:
+            self._header(ids)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that could not be collected: what it would have planned is unknown."""
+        if report.failed:
+            text = MASKER.mask(report.longreprtext).strip().splitlines()
+            message = f"{report.nodeid} could not be collected: {text[-1] if text else 'no reason given'}"
+            self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Follow one test through its phases; write its line after the last."""
+        test = report.nodeid
+        current = self._open.get(test)
+        if current is None:
+            current = self._open[test] = _Open()
+        current.duration += report.duration
+        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+            self._note(current, report)
+        if report.when == "teardown":
+            del self._open[test]
+            self._writer.attempt(_attempt(report, current))
+        elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
+            del self._open[test]
+            self._writer.attempt(_crashed(report, current.duration))
+
+    @staticmethod
+    def _note(current: _Open, report: pytest.TestReport) -> None:
+        if current.worst is None or (report.failed and not current.worst.failed):
+            current.worst = report
+
+    def pytest_keyboard_interrupt(self) -> None:
+        """Note that somebody stopped the run."""
+        self.early_end = self.early_end or "interrupted"
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Note that pytest or a plugin failed."""
+        lines = MASKER.mask(str(excrepr)).strip().splitlines()
+        self.early_end = self.early_end or f"internal error: {lines[-1] if lines else 'unknown'}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the footer."""
+        if not self.early_end and session.shouldstop:
+            self.early_end = str(session.shouldstop)
+        if not self.early_end and session.shouldfail:
+            self.early_end = str(session.shouldfail)
+        self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
+
+    def finish(self, exit_code: int) -> None:
+        """Write the footer and close the file; the second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._header_written:
+            self._header([])
+        duration = time.monotonic() - self._started
+        self._writer.event(Footer(ended_at=_now(), duration=duration, exit_code=exit_code, reason=self.early_end))
+        self._writer.close()
+
+    def _header(self, planned: Sequence[str]) -> None:
+        environment = self._selection.environment
+        commit, dirty = _commit(self._root)
+        self._header_written = True
+        self._writer.event(
+            Header(
+                run_id=uuid.uuid4().hex,
+                environment=environment.name,
+                label=environment.label,
+                started_at=self._started_at,
+                commit=commit,
+                dirty=dirty,
+                sources={name: spec.source.value for name, spec in environment.services.items()},
+                versions={
+                    "envmatrix": version("envmatrix"),
+                    "pytest": version("pytest"),
+                    "python": platform.python_version(),
+                    "platform": platform.platform(terse=True),
+                },
+                planned=tuple(planned),
+            )
+        )
+        for finding in self._findings:
+            self._writer.event(finding)
+
+    def _finding(self, finding: FindingRecord) -> None:
+        if finding in self._findings:
+            return  # every xdist worker collects the same modules
+        self._findings.append(finding)
+        if self._header_written:
+            self._writer.event(finding)
+
+
+def _attempt(last: pytest.TestReport, current: _Open) -> Attempt:
+    report = current.worst
+    worker = getattr(last, "worker_id", "")
+    services = tuple(getattr(last, "envmatrix_services", ()))
+    if report is None:
+        return Attempt(last.nodeid, Outcome.PASSED, current.duration, worker, services=services)
+    cause = evidence = None
+    reason = ""
+    if report.failed or report.outcome == "rerun":
+        outcome = Outcome.FAILED
+        cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
+        held = getattr(report, "envmatrix_evidence", None)
+        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext[-500:]))
+    elif hasattr(report, "wasxfail"):
+        outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
+        reason = str(report.wasxfail)
+    else:
+        outcome = Outcome.SKIPPED
+        reason = _skip_reason(report)
+    return Attempt(
+        test=last.nodeid,
+        outcome=outcome,
+        duration=current.duration,
+        worker=worker,
+        reason=MASKER.mask(reason),
+        cause=cause,
+        evidence=evidence,
+        services=services,
+    )
+
+
+def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
+    summary = MASKER.mask(report.longreprtext.strip() or "the worker ended while the test ran")
+    evidence = Evidence("H301", summary, phase="call")
+    worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
+    return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    held = report.longrepr
+    text = held[2] if isinstance(held, tuple) else report.longreprtext
+    return str(text).removeprefix("Skipped: ")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _commit(root: Path) -> tuple[str, bool]:
+    """Return the commit under test, and whether files differ from it; `unknown` outside a git checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(  # noqa: S603  fixed words
+            ("git", "-C", str(root), *words),  # noqa: S607  git is wherever PATH says
+            capture_output=True,
+            text=True,
+            timeout=_GIT_DEADLINE,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False

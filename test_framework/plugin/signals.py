@@ -1,0 +1,59 @@
+"""Answers SIGTERM, which pytest ignores: teardown, footer, exit 143, all within five seconds."""
+
+from __future__ import annotations
+
+import os
+import signal
+import threading
+from types import FrameType
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from test_framework.plugin.recorder import Recorder
+    from test_framework.services.supervisor import Owner
+
+GRACE = 5.0
+"""Seconds from the signal to the end; GitHub, Kubernetes and systemd kill after 7.5, 30 and 90."""
+
+EXIT_SIGTERM = 128 + signal.SIGTERM
+
+
+class SignalWatch:
+    """Turns SIGTERM into an orderly end, and ends by force what would not."""
+
+    def __init__(self, owner: Owner, recorder: Recorder | None) -> None:
+        self._owner = owner
+        self._recorder = recorder
+        self._terminated = False
+
+    def pytest_sessionstart(self) -> None:
+        """Take the signal over; only the main thread may, and an embedding program may run us in another."""
+        if threading.current_thread() is threading.main_thread():
+            signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Tell the exit code of a run that was terminated."""
+        if self._terminated:
+            session.exitstatus = EXIT_SIGTERM
+
+    def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's call
+        if self._terminated:
+            return
+        self._terminated = True
+        if self._recorder is not None:
+            self._recorder.early_end = "terminated by SIGTERM"
+        force = threading.Timer(GRACE - 1.0, self._end_by_force)
+        force.daemon = True
+        force.start()
+        # Like Ctrl-C, which pytest tears down after: `except Exception` in a test does not swallow it.
+        raise KeyboardInterrupt("SIGTERM")
+
+    def _end_by_force(self) -> None:
+        """End a process whose main thread never came back: blocked in C, or the interrupt was swallowed."""
+        if self._recorder is not None:
+            self._recorder.finish(EXIT_SIGTERM)
+        self._owner.close(deadline=0.5)
+        os._exit(EXIT_SIGTERM)
