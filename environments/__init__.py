@@ -1,0 +1,1 @@
+"""The environments that ship with this repository, and the reference system that runs in them."""

@@ -1,0 +1,5 @@
+"""Run the service."""
+
+from environments.reference.auth import main
+
+main()

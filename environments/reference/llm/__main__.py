@@ -1,0 +1,5 @@
+"""Run the service."""
+
+from environments.reference.llm import main
+
+main()

@@ -1,0 +1,177 @@
+"""One service as a process: bind, serve, and be gone soon after SIGTERM."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager
+from types import FrameType
+from typing import NoReturn
+
+import uvicorn
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+
+from environments.reference import __version__
+from environments.reference.settings import ServiceSettings
+
+GRACE = 1
+"""Seconds that open requests get after SIGTERM; WebSockets are closed at once."""
+
+MAX_FRAME = 1 << 20
+"""Bytes of one WebSocket message; beyond it the connection is closed with code 1009."""
+
+logger = logging.getLogger("reference")
+
+
+class UnavailableError(Exception):
+    """A dependency does not answer; the request is answered with 503 and the dependency's name."""
+
+    def __init__(self, dependency: str) -> None:
+        super().__init__(f"{dependency} unavailable")
+        self.dependency = dependency
+
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+
+@contextlib.asynccontextmanager
+async def no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
+    """Hold nothing between start and end."""
+    yield
+
+
+def create_app(service: str, lifespan: Lifespan = no_lifespan) -> FastAPI:
+    """Return an application that answers failures the way all our services do."""
+    app = FastAPI(title=service, version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+
+    @app.exception_handler(UnavailableError)
+    async def unavailable(_request: Request, error: UnavailableError) -> JSONResponse:
+        return JSONResponse({"detail": str(error)}, status_code=503)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_request: Request, error: RequestValidationError) -> JSONResponse:
+        # FastAPI's own answer repeats the input, and the input may hold a password.
+        problems = [{"loc": list(e["loc"]), "msg": e["msg"], "type": e["type"]} for e in error.errors()]
+        return JSONResponse({"detail": problems}, status_code=422)
+
+    return app
+
+
+def run(service: str, settings: ServiceSettings, build: Callable[[], FastAPI]) -> NoReturn:
+    """Serve until SIGTERM or SIGINT, then end the process with 0; 1 if the service could not start or a worker died."""
+    _log_to_stderr(service)
+    # uvicorn raises the signal again after its own graceful end: this is where that signal arrives.
+    signal.signal(signal.SIGTERM, _end)
+    signal.signal(signal.SIGINT, _end)
+    config = uvicorn.Config(
+        build(),
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        ws="websockets-sansio",
+        ws_max_size=MAX_FRAME,
+        ws_per_message_deflate=False,
+        timeout_graceful_shutdown=GRACE,
+        ssl_certfile=settings.tls_cert_file,
+        ssl_keyfile=settings.tls_key_file,
+    )
+    listener = _bind(service, settings)
+    scheme = "https" if config.is_ssl else "http"
+    logger.info("listening on %s://%s:%d", scheme, settings.host, listener.getsockname()[1])
+    server = uvicorn.Server(config)
+    if settings.workers == 1:
+        server.run(sockets=[listener])
+        sys.exit(0)
+    _prefork(settings.workers, lambda: server.run(sockets=[listener]))
+
+
+def _bind(service: str, settings: ServiceSettings) -> socket.socket:
+    try:
+        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+        listener = socket.socket(family)
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((settings.host, settings.port))
+    except OSError as error:
+        sys.stderr.write(f"{service}: cannot listen on {settings.host}:{settings.port}: {error.strerror}\n")
+        raise SystemExit(1) from None
+    return listener
+
+
+def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
+    sys.exit(0)
+
+
+def _prefork(workers: int, serve: Callable[[], None]) -> NoReturn:
+    """Fork the workers: 10 ms each, where uvicorn's own supervisor starts a fresh interpreter for each.
+
+    The workers share the listening socket. They end with their parent, however it ends: its death closes the pipe.
+    """
+    alive, held = os.pipe()
+    children: list[int] = []
+    try:
+        for _ in range(workers):
+            child = os.fork()
+            if child == 0:
+                _work(serve, alive, held)
+            children.append(child)
+        dead, status = os.wait()
+        children.remove(dead)
+        logger.error("worker %d ended: %s", dead, os.waitstatus_to_exitcode(status))
+        sys.exit(1)
+    finally:
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGTERM)
+        for child in children:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(child, 0)
+
+
+def _work(serve: Callable[[], None], alive: int, held: int) -> NoReturn:
+    code = 1
+    try:
+        os.close(held)
+        threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
+        serve()
+        code = 0
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else 1
+    finally:
+        os._exit(code)
+
+
+def _end_with_parent(alive: int) -> None:
+    os.read(alive, 1)
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+class _OneLine(logging.Formatter):
+    """Every record is one line, tracebacks too: the exception and the place that raised it."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        line = f"{self.formatTime(record)} {record.levelname} {record.name}: {record.getMessage()}"
+        error = record.exc_info[1] if record.exc_info else None
+        if error is not None:
+            trace = error.__traceback__
+            while trace and trace.tb_next:
+                trace = trace.tb_next
+            where = f" at {trace.tb_frame.f_code.co_filename}:{trace.tb_lineno}" if trace else ""
+            line += f" {type(error).__name__}: {error}{where}"
+        return " ".join(line.split())
+
+
+def _log_to_stderr(service: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine())
+    logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    logger.name = service
+    logger.setLevel(logging.INFO)
