@@ -1,0 +1,129 @@
+"""The contract held against any fixture of its name, and the evidence attached to failures."""
+
+import pytest
+
+from test_framework.cells import Cause, Outcome
+from tests.framework.project import Project
+
+LEGACY = """
+    import pytest
+
+    @pytest.fixture
+    def real_services():
+        return {"environment": "tiny", "database_available": True}
+"""
+
+
+def test_a_conftest_that_breaks_the_contract_is_named_with_file_and_field(project: Project) -> None:
+    """A legacy dict fixture without a field, or with an untrue flag, gives contract cells that name both."""
+    project.write("tests/conftest.py", LEGACY)
+    project.write("tests/test_a.py", "def test_a(real_services): pass")
+    project.pytest("tests").assert_outcomes(errors=1)
+    cell = project.run.cells["tests/test_a.py::test_a"]
+    assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
+    assert cell.evidence is not None
+    assert cell.evidence.rule == "C102"
+    assert "tests/conftest.py:" in cell.evidence.summary
+    assert "'auth_url' is missing" in cell.evidence.summary
+    assert "'database_available' says True and False is true" in cell.evidence.summary
+
+
+def test_a_broken_fixture_of_broad_scope_fails_everyone_who_gets_it(project: Project) -> None:
+    """A session fixture is set up once, and its breach reaches the second test too."""
+    project.write("conftest.py", LEGACY.replace("@pytest.fixture", "@pytest.fixture(scope='session')"))
+    project.write("test_a.py", "def test_a(real_services): pass\ndef test_b(real_services): pass")
+    project.pytest()
+    assert [cell.cause for cell in project.run.cells.values()] == [Cause.CONTRACT, Cause.CONTRACT]
+
+
+def test_an_async_fixture_that_nobody_awaits_breaks_the_contract(project: Project) -> None:
+    """A coroutine handed to a plain test is no RealServices."""
+    project.write("conftest.py", "import pytest\n@pytest.fixture\nasync def real_services(): return {}")
+    project.write("test_a.py", "def test_a(real_services): pass")
+    project.pytest("-p", "no:asyncio", "-W", "ignore")
+    cell = project.run.cells["test_a.py::test_a"]
+    assert cell.outcome is Outcome.FAILED
+
+
+def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Project) -> None:
+    """When a service dies under a test, the test is infrastructure, and so are those after it that need the service."""
+    project.write(
+        "test_a.py",
+        """
+        import httpx
+        import pytest
+
+        def test_fine(): pass
+
+        def test_kills(real_services):
+            with pytest.raises(httpx.TransportError):
+                real_services.http_client_sync.get("/die")
+            assert real_services.http_client_sync.get("/me").status_code == 200
+
+        def test_after(real_services): pass
+
+        def test_unrelated(): pass
+        """,
+    )
+    project.pytest()
+    cells = {name.partition("::")[2]: cell for name, cell in project.run.cells.items()}
+    assert cells["test_fine"].outcome is cells["test_unrelated"].outcome is Outcome.PASSED
+    for name in ("test_kills", "test_after"):
+        assert cells[name].cause is Cause.INFRASTRUCTURE, cells[name]
+        assert "backend" in cells[name].evidence.summary  # type: ignore[union-attr]
+    assert cells["test_kills"].evidence.pings[0]["status"] == "down"  # type: ignore[union-attr]
+
+
+test_a_killed_service_makes_infrastructure_cells_with_the_ping = pytest.mark.fault("service-dies-mid-suite")(
+    test_a_killed_service_makes_infrastructure_cells_with_the_ping
+)
+
+
+def test_a_failed_assertion_on_healthy_services_is_logic(project: Project) -> None:
+    """With every service up, the product or the test is wrong; the line and the services are recorded."""
+    project.write("test_a.py", "def test_a(real_services):\n    assert real_services.backend_url == 'x'\n")
+    project.pytest()
+    cell = project.run.cells["test_a.py::test_a"]
+    assert cell.cause is Cause.LOGIC
+    assert cell.evidence is not None
+    assert cell.evidence.place == "test_a.py:2"
+    assert cell.attempts[0].services == ("backend",)
+    assert cell.evidence.pings[0]["status"] == "up"
+
+
+@pytest.mark.fault("canary-secret")
+def test_no_secret_of_a_fixture_reaches_the_run_file_or_the_terminal(project: Project) -> None:
+    """A token in locals, output, an exception and a header is masked everywhere."""
+    project.write(
+        "test_a.py",
+        """
+        import base64
+
+        def test_a(real_services):
+            token = real_services.test_jwt_token
+            copied = str(token)[:]
+            encoded = base64.b64encode(token.encode()).decode()
+            print("out", copied, encoded)
+            with open("token.txt", "w") as stream:
+                stream.write("".join(token))
+            raise RuntimeError(f"Authorization: Bearer {copied} {encoded} http://u:{copied}@host/")
+        """,
+    )
+    result = project.pytest("--showlocals", "-rA")
+    token = (project.root / "token.txt").read_text()
+    assert token.startswith("tiny-token-")
+    assert token not in project.run_file.read_text()
+    assert token not in result.stdout.str()
+    assert token[11:] not in result.stdout.str()
+
+
+@pytest.mark.fault("worker-crash")
+def test_a_crashed_worker_is_harness_and_the_others_finish(project: Project) -> None:
+    """The test under which a worker dies is failed by the harness; every other test still ends."""
+    body = "\n".join(f"def test_{number}(): pass" for number in range(6))
+    project.write("test_a.py", f"import os\ndef test_crash(): os._exit(7)\n{body}\n")
+    project.pytest("-n", "2")
+    cells = {name.partition("::")[2]: cell for name, cell in project.run.cells.items()}
+    crashed = cells.pop("test_crash")
+    assert (crashed.outcome, crashed.cause) == (Outcome.FAILED, Cause.HARNESS)
+    assert {cell.outcome for cell in cells.values()} == {Outcome.PASSED}

@@ -1,0 +1,52 @@
+"""A real HTTP service in one file of the standard library: health, sign-up, login and one protected path."""
+
+import json
+import os
+import sys
+import uuid
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+TOKENS: dict[str, str] = {}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """Answers JSON."""
+
+    protocol_version = "HTTP/1.1"
+
+    def answer(self, status: int, body: object) -> None:
+        """Send one JSON answer."""
+        data = json.dumps(body).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(data)))
+        self.send_header("Connection", "close")
+        self.end_headers()
+        self.wfile.write(data)
+
+    def do_GET(self) -> None:
+        """Health, the protected path, and a way to die."""
+        if self.path.startswith("/health"):
+            identity = {"service": os.environ["SERVICE"], "environment": os.environ["ENVIRONMENT"]}
+            self.answer(200, identity | {"version": "1", "commit": "c"})
+        elif self.path == "/die":
+            os._exit(9)
+        elif user := TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer ")):
+            self.answer(200, {"user_id": user})
+        else:
+            self.answer(401, {"error": "who are you"})
+
+    def do_POST(self) -> None:
+        """Sign-up and login."""
+        body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
+        if self.path == "/signup":
+            self.answer(201, {"user_id": body["email"]})
+        else:
+            token = f"tiny-token-{uuid.uuid4().hex}"
+            TOKENS[token] = body["email"]
+            self.answer(200, {"access_token": token, "user_id": body["email"]})
+
+    def log_message(self, *args: object) -> None:
+        """Stay quiet."""
+
+
+ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
