@@ -136,7 +136,8 @@ class Kind(Protocol):
         """Return the endpoint at a URL: a remote service's, or the one a command was told to serve.
 
         Raises:
-            DeclarationError: the URL is not one that this kind can speak to.
+            UsageError: the URL is not one that this kind can speak to.
+            MissingExtraError: the client library that speaks to it is not installed.
         """
         ...
 

