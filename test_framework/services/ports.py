@@ -1,0 +1,52 @@
+"""Ports on this machine: find free ones, see whether one answers, and whose it is."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+
+import psutil
+
+HOST = "127.0.0.1"
+
+
+def free_ports(count: int) -> list[int]:
+    """Return ports that were free a moment ago, all different."""
+    with ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind((HOST, 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def answers(host: str, port: int, deadline: float = 0.2) -> bool:
+    """Return whether something accepts connections there. Cheap enough to ask every millisecond."""
+    try:
+        with socket.create_connection((host, port), timeout=deadline) as connection:
+            # On loopback a client can be given the very port it calls, and then talks to itself.
+            return bool(connection.getsockname() != connection.getpeername())
+    except OSError:
+        return False
+
+
+def is_listener(pid: int, port: int) -> bool:
+    """Return whether a process, or one below it, listens on a port."""
+    return any(_listens(process, port) for process in _tree(pid))
+
+
+def _tree(pid: int) -> Iterator[psutil.Process]:
+    try:
+        leader = psutil.Process(pid)
+        yield leader
+        yield from leader.children(recursive=True)
+    except psutil.NoSuchProcess:
+        return
+
+
+def _listens(process: psutil.Process, port: int) -> bool:
+    try:
+        found = process.net_connections(kind="tcp")
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)

@@ -1,0 +1,182 @@
+"""The private directory of one run: where it lies, whose it is, and what is written in it.
+
+owner.json         the process that the run belongs to
+owner.sock         listened on by the owner and never accepted: its end is the owner's end
+supervisor.sock    requests and answers, one JSON line each
+supervisor.json    the process that owns the services, and supervisor.lock while it is being started
+processes.jsonl    every process that was started: what a later run kills if nobody else did
+logs/ state/ tls/  per service
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import psutil
+
+_SAME_START = 2.0
+"""Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
+_ROOM = 1 << 30
+"""Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
+
+
+@dataclass(frozen=True)
+class Identity:
+    """A process by id and start time, since the id alone may be somebody else's by now."""
+
+    pid: int
+    created: float
+    """Seconds since the epoch."""
+
+    @classmethod
+    def mine(cls) -> Identity:
+        """Return the identity of this process."""
+        return cls(os.getpid(), psutil.Process().create_time())
+
+    @classmethod
+    def of(cls, pid: int) -> Identity | None:
+        """Return the identity of a running process; None where it has ended."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            return None
+
+    def process(self) -> psutil.Process | None:
+        """Return the process if it still runs and is the same one."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.created) < _SAME_START
+            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
+        except psutil.NoSuchProcess:
+            return None
+
+    def write(self, path: Path) -> None:
+        """Record it, whole or not at all."""
+        fresh = path.with_suffix(".new")
+        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        fresh.replace(path)
+
+    @classmethod
+    def read(cls, path: Path) -> Identity | None:
+        """Read a recorded identity; None where there is none that makes sense."""
+        try:
+            data = json.loads(path.read_text(encoding="utf-8"))
+            return cls(int(data["pid"]), float(data["created"]))
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+
+@dataclass(frozen=True)
+class RunDir:
+    """The paths inside one run's directory."""
+
+    path: Path
+
+    @property
+    def owner(self) -> Path:
+        """Return where the owner's identity is recorded."""
+        return self.path / "owner.json"
+
+    @property
+    def owner_socket(self) -> Path:
+        """Return the socket whose end is the owner's end."""
+        return self.path / "owner.sock"
+
+    @property
+    def supervisor(self) -> Path:
+        """Return where the supervisor's identity is recorded."""
+        return self.path / "supervisor.json"
+
+    @property
+    def supervisor_socket(self) -> Path:
+        """Return the socket that takes requests; it exists from the moment a supervisor is being started."""
+        return self.path / "supervisor.sock"
+
+    @property
+    def supervisor_lock(self) -> Path:
+        """Return the file that is locked while the supervisor is being started."""
+        return self.path / "supervisor.lock"
+
+    @property
+    def supervisor_log(self) -> Path:
+        """Return what the supervisor itself had to say."""
+        return self.path / "supervisor.log"
+
+    @property
+    def ledger(self) -> Path:
+        """Return the list of every process that was started."""
+        return self.path / "processes.jsonl"
+
+    def log(self, service: str) -> Path:
+        """Return the log of a service's process."""
+        return self._made("logs") / f"{service.replace(':', '-')}.log"
+
+    def state(self, service: str, attempt: int) -> Path:
+        """Make and return an empty directory for a service's files."""
+        suffix = f"-{attempt}" if attempt else ""
+        return self._made(f"state/{service.replace(':', '-')}{suffix}", mode=0o700)
+
+    def tls(self) -> Path:
+        """Make and return the directory of certificates and keys."""
+        return self._made("tls", mode=0o700)
+
+    def _made(self, name: str, mode: int = 0o711) -> Path:
+        path = self.path / name
+        path.parent.mkdir(mode=0o711, exist_ok=True)
+        path.mkdir(mode=mode, exist_ok=True)
+        return path
+
+    @classmethod
+    def create(cls) -> RunDir:
+        """Make a fresh one below the first base that will have it.
+
+        Others may pass through it (a server that refuses root runs as another account), and cannot guess its name.
+        """
+        for base in bases():
+            if _is_ours(base):
+                path = base / secrets.token_hex(8)
+                path.mkdir(mode=0o711)
+                return cls(path)
+        path = Path(tempfile.mkdtemp(prefix="envmatrix-"))
+        path.chmod(0o711)
+        return cls(path)
+
+
+def bases() -> Iterator[Path]:
+    """Yield the directories that runs live below, best first: memory, where a database's files are copied fastest."""
+    name = f"envmatrix-{os.geteuid()}"
+    memory = Path("/dev/shm")  # noqa: S108  the directory inside is checked to be ours
+    if os.access(memory, os.W_OK | os.X_OK):
+        room = os.statvfs(memory)
+        if room.f_bavail * room.f_frsize >= _ROOM:
+            yield memory / name
+    yield Path(tempfile.gettempdir()) / name
+
+
+def _is_ours(base: Path) -> bool:
+    """Return whether the base exists or could be made, is a directory, and belongs to us alone to write to."""
+    try:
+        base.mkdir(mode=0o711, exist_ok=True)
+        found = base.lstat()
+    except OSError:
+        return False
+    return base.is_dir() and not base.is_symlink() and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+
+
+def cache_dir(run: RunDir) -> Path:
+    """Make and return the directory that is kept between runs; beside the runs where the home cannot be written to."""
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  never raises
+    for path in (Path(home) / "envmatrix", run.path.parent / "cache"):
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+        except OSError:
+            continue
+        if os.access(path, os.W_OK | os.X_OK):
+            return path
+    return run.state("cache", 0)

@@ -1,0 +1,9 @@
+"""The supervisor: one process per run that owns every service's process, and outlives whoever asked for them.
+
+Its owner is the test runner's first process. When that ends in any way, the socket between them breaks, and the
+supervisor stops everything and removes the run's directory.
+"""
+
+from test_framework.services.supervisor.client import Owner, SupervisorClient
+
+__all__ = ["Owner", "SupervisorClient"]

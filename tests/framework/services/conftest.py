@@ -1,0 +1,43 @@
+"""A project of a test's own: declarations, the kind that only these tests define, and nothing left afterwards."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.framework.services.place import HERE, Place, eventually, marked
+
+
+@pytest.fixture(scope="session")
+def plugged(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An installed package, as far as importlib can tell, that brings the kind `banner`."""
+    site = tmp_path_factory.mktemp("site")
+    info = site / "banner_kind-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: banner-kind\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text("[envmatrix.kinds]\nbanner = banner_kind:KIND\n")
+    shutil.copy(HERE / "banner_kind.py", site)
+    shutil.copy(HERE / "banner_server.py", site)
+    return site
+
+
+@pytest.fixture
+def place(plugged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Place]:
+    """An empty project. After the test no process that was started in it may be left."""
+    repository = str(HERE.parents[2])
+    monkeypatch.syspath_prepend(str(plugged))
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(plugged), repository]))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+    root = tmp_path / "project"
+    (root / "environments").mkdir(parents=True)
+    (root / "pyproject.toml").write_text("[project]\nname = 'example'\nversion = '1'\n")
+    with tempfile.TemporaryDirectory(prefix="em") as runs:  # short: a socket's path has at most 104 bytes
+        yield Place(root, Path(runs))
+        assert eventually(lambda: not marked(runs)), f"left behind: {marked(runs)}"
+        assert list(Path(runs).iterdir()) == []
