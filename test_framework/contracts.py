@@ -48,7 +48,8 @@ class Contract(BaseModel):
         """Return an attribute; note the service behind a field, so that a failure knows what its test used."""
         value = super().__getattribute__(name)
         if not name.startswith("_") and (service := field_services(type(self)).get(name)):
-            super().__getattribute__("_used").add(service)
+            # Not self._used: pydantic finds private attributes by __getattr__, which this method comes before.
+            super().__getattribute__("__pydantic_private__")["_used"].add(service)
         return value
 
     @property

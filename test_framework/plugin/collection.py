@@ -53,7 +53,7 @@ class Collection:
             self._note_missing(asking, session.config.rootpath)
         if not session.config.option.collectonly:
             runnable = (item for item in session.items if not any(item.iter_markers("skip")))
-            self._session.want(frozenset().union(*(item.stash[NEEDED] for item in runnable)))
+            self._session.want(frozenset().union(*(item.stash.get(NEEDED, frozenset()) for item in runnable)))
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
         providers = list(find_providers(root))
@@ -72,6 +72,17 @@ class Collection:
     def pytest_report_collectionfinish(self) -> list[str]:
         """List what nobody provides, under the number of collected items."""
         return [f"error: {error}" for error in self._missing]
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """List it again where it was not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
+        reports = [report for key in ("failed", "error") for report in terminalreporter.stats.get(key, ())]
+        evidence = [getattr(report, "envmatrix_evidence", None) or {} for report in reports]
+        lines = [f"error: {error}" for error in self._missing]
+        lines += [f"error: {held['summary']}" for held in evidence if held.get("rule") == "C101"]
+        if lines and (terminalreporter.verbosity < 0 or not self._missing):
+            terminalreporter.section("fixtures that nobody provides")
+            for line in dict.fromkeys(lines):
+                terminalreporter.line(line)
 
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
@@ -181,8 +192,8 @@ class _AnyVariable(dict[str, str]):
     def __contains__(self, name: object) -> bool:
         return True
 
-    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]  # never the default
-        return super().get(name) or "http://localhost"
+    def get(self, name: str, default: str | None = None) -> str:  # type: ignore[override]  # always something
+        return super().get(name) or default or "http://localhost"
 
 
 def _nearest(name: str, asking: Path, providers: list[Provider], root: Path) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -74,7 +76,7 @@ class EvidenceCollector:
         environment = self._session.environment
         used = environment.closure(frozenset(self._used(item.stash.get(_VALUES, []))) & environment.services.keys())
         facts = Facts(
-            phase=report.when or "",
+            phase=report.when,
             exceptions=chain,
             pings=self._session.ping(used, fresh=True),
             required=frozenset(name for name in used if environment.services[name].is_required),
@@ -115,7 +117,7 @@ def _chain(error: BaseException | None) -> Iterator[BaseException]:
 
 
 def _strict_xpass(report: pytest.TestReport) -> Evidence:
-    return Evidence("L401", MASKER.mask(report.longreprtext.strip() or "failed"), phase=report.when or "")
+    return Evidence("L401", MASKER.mask(report.longreprtext.strip() or "failed"), phase=report.when)
 
 
 def _is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
@@ -123,8 +125,6 @@ def _is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
 
 
 def _place(fixturedef: pytest.FixtureDef[Any]) -> str:
-    import inspect
-
     code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
     return f"{code.co_filename}:{code.co_firstlineno}" if code else fixturedef.baseid
 
@@ -135,7 +135,7 @@ def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
         return ""
     root = item.config.rootpath
     for entry in reversed(call.excinfo.traceback):
-        path = entry.path
-        if hasattr(path, "is_relative_to") and path.is_relative_to(root) and "site-packages" not in path.parts:
+        path = Path(entry.path)
+        if path.is_relative_to(root) and "site-packages" not in path.parts:
             return f"{path.relative_to(root)}:{entry.lineno + 1}"
     return item.nodeid.partition("::")[0]

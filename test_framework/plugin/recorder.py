@@ -171,7 +171,7 @@ def _attempt(last: pytest.TestReport, current: _Open) -> Attempt:
         return Attempt(last.nodeid, Outcome.PASSED, current.duration, worker, services=services)
     cause = evidence = None
     reason = ""
-    if report.failed or report.outcome == "rerun":
+    if report.failed:
         outcome = Outcome.FAILED
         cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
         held = getattr(report, "envmatrix_evidence", None)

@@ -11,23 +11,29 @@ import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import pytest
 
 from test_framework.contracts import CONTRACT_VERSION, Contract, Reality, RealLLM, RealServices, service_of
-from test_framework.environments import Environment, ServiceSpec, Source, load_file
+from test_framework.environments import Environment, Source, load_file
 from test_framework.exceptions import StartError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
 from test_framework.services.base import Isolated
 from test_framework.services.http import new_async_client, new_client
-from test_framework.services.supervisor import ServiceState, SupervisorClient
+from test_framework.services.openai_client import new_openai_clients
+from test_framework.services.states import ServiceState
+from test_framework.services.supervisor import SupervisorClient
 from test_framework.users import Target, User, Users
 
 if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
     from test_framework.plugin.setup import Selection
 
 _TOKEN_MARGIN = 30.0
@@ -138,10 +144,10 @@ class EnvironmentSession:
             UserError: the environment refused to make a user.
         """
         if fixture == "real_llm":
-            return self._build_llm(contract)
+            return self._build_llm(contract, scope)
         self.demand_required(frozenset(self.environment.services))
         reality = self.reality()
-        values = self._services_values(reality, scope)
+        values = self._services_values(scope)
         for added in self.config.hook.pytest_envmatrix_contract_fields(
             environment=self.environment, endpoints=self.endpoints
         ):
@@ -150,7 +156,7 @@ class EnvironmentSession:
             values[field] = self._value_by_name(field, reality)
         return contract.model_construct(**{field: values[field] for field in contract.model_fields})
 
-    def _services_values(self, reality: Reality, scope: ExitStack) -> dict[str, Any]:
+    def _services_values(self, scope: ExitStack) -> dict[str, Any]:
         target = self.target()
         headers = {}
         if (user := self._default_user()) is not None:
@@ -180,30 +186,33 @@ class EnvironmentSession:
         isolated = self._isolate(service)
         return isolated.endpoint if isolated else None
 
-    def _build_llm(self, contract: type[Contract]) -> Contract:
+    def _build_llm(self, contract: type[Contract], scope: ExitStack) -> Contract:
         self.demand_required(self.environment.closure(frozenset({"llm"} & self.environment.services.keys())))
         spec = self.environment.services.get("llm")
         endpoint = self.endpoints.get("llm")
         ping = self.ping(["llm"])["llm"] if spec else None
         available = ping is not None and ping.is_up
-        client = async_client = None
+        client: OpenAI | None = None
+        async_client: AsyncOpenAI | None = None
         if spec is not None and endpoint is not None:
-            client, async_client = _openai_clients(spec, endpoint)
+            client, async_client = new_openai_clients(spec, endpoint)
+            scope.callback(client.close)
         identity = ping.identity if ping else {}
-        return contract.model_construct(
-            environment=self.environment.name,
-            llm_available=available,
-            provider=identity.get("provider", spec.kind if spec else ""),
-            model=(spec.model if spec else None) or identity.get("model", ""),
-            base_url=endpoint.field("url") if endpoint else None,
-            api_key_configured=spec is not None and spec.api_key is not None,
-            client=client,
-            async_client=async_client,
-            is_real=available
+        values: dict[str, Any] = {
+            "environment": self.environment.name,
+            "llm_available": available,
+            "provider": identity.get("provider", spec.kind if spec else ""),
+            "model": (spec.model if spec else None) or identity.get("model", ""),
+            "base_url": endpoint.field("url") if endpoint else None,
+            "api_key_configured": spec is not None and spec.api_key is not None,
+            "client": client,
+            "async_client": async_client,
+            "is_real": available
             and spec is not None
             and spec.source is not Source.STUB
             and identity.get("scripted", "false").lower() != "true",
-        )
+        }
+        return contract.model_construct(**values)
 
     def _health_endpoints(self) -> dict[str, str]:
         return {
@@ -259,8 +268,6 @@ class EnvironmentSession:
         if self._user is None:
             self._user = users("default")
         elif _seconds_left(self._user.token) < _TOKEN_MARGIN:
-            from dataclasses import replace
-
             self._user = replace(self._user, token=users.token_for(self._user))
         return self._user
 
@@ -294,15 +301,7 @@ def _contracts(selection: Selection) -> dict[str, type[Contract]]:
     return contracts
 
 
-def _openai_clients(spec: ServiceSpec, endpoint: Endpoint) -> tuple[Any, Any]:
-    from test_framework.services.openai import new_openai_clients
-
-    return new_openai_clients(spec, endpoint)
-
-
 def _passwords(urls: Iterable[str]) -> Iterable[str | None]:
-    from urllib.parse import urlsplit
-
     return (urlsplit(url).password for url in urls if "://" in url)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -69,7 +70,7 @@ def register(config: pytest.Config, name: str) -> None:
     manager = config.pluginmanager
     if workerinput is None:
         owner = Owner()
-        config.add_cleanup(owner.close)
+        config.add_cleanup(partial(_close, owner))
         run_dir = owner.run_dir
         recorder = Recorder(config, selection) if selection.run_file and not config.option.collectonly else None
         if recorder is not None:
@@ -83,6 +84,10 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(session, "envmatrix-session")
     manager.register(Collection(session), "envmatrix-collection")
     manager.register(EvidenceCollector(session), "envmatrix-evidence")
+
+
+def _close(owner: Owner) -> None:
+    owner.close()
 
 
 class _TellWorkers:

@@ -68,7 +68,7 @@ class Project:
 def make_project(pytester: pytest.Pytester) -> Project:
     """Write the project's files."""
     project = Project(pytester, pytester.path)
-    project.write("pyproject.toml", "[tool.pytest.ini_options]\nminversion = '9.0'\n")
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\nasyncio_default_fixture_loop_scope = 'function'\n")
     project.write("environments/tiny.toml", TINY_TOML)
     project.write("server.py", TINY_SERVER.read_text())
     return project

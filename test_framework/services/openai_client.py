@@ -1,0 +1,31 @@
+"""The official OpenAI clients for an endpoint: what the contract of `real_llm` is tested with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from test_framework.environments import ServiceSpec
+from test_framework.exceptions import MissingExtraError
+from test_framework.services.base import Endpoint
+from test_framework.services.http import new_async_client, new_client
+
+if TYPE_CHECKING:
+    from openai import AsyncOpenAI, OpenAI
+
+
+def new_openai_clients(spec: ServiceSpec, endpoint: Endpoint) -> tuple[OpenAI, AsyncOpenAI]:
+    """Return a sync and an async client; the caller closes the first, the second keeps no idle connection.
+
+    Raises:
+        MissingExtraError: the package `openai` is not installed.
+    """
+    try:
+        from openai import AsyncOpenAI, OpenAI
+    except ImportError:
+        raise MissingExtraError("openai", "openai") from None
+    url = endpoint.field("url")
+    key = spec.api_key.get_secret_value() if spec.api_key else "none"  # the client refuses to be made without one
+    return (
+        OpenAI(base_url=url, api_key=key, http_client=new_client(endpoint)),
+        AsyncOpenAI(base_url=url, api_key=key, http_client=new_async_client(endpoint)),
+    )
