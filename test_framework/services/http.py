@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import ipaddress
 import json
 import socket
-import ssl
 import time
 from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
@@ -24,10 +22,13 @@ from test_framework.services.look import (
     NoAnswerError,
     Sight,
     Whole,
+    client_context,
     endpoint_at,
     look,
     wrong_identity,
 )
+
+__all__ = ["KIND", "Visit", "client_context", "new_async_client", "new_client"]
 
 SCHEMES = {"http": 80, "https": 443}
 
@@ -38,21 +39,12 @@ _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.2
 """Cloud metadata services outside the link-local ranges: they hand out credentials to whoever asks."""
 
 
-@functools.cache
-def client_context(ca_file: str = "") -> ssl.SSLContext:
-    """Return the TLS settings that trust a PEM file's authorities, or the system's.
-
-    Shared, since loading the authorities takes 24 ms and a client that gets them ready-made 0.05 ms.
-    """
-    return ssl.create_default_context(cafile=ca_file or None)
-
-
-def new_client(endpoint: Endpoint, *, timeout: float = 10.0, **options: Any) -> httpx.Client:
-    """Return a client of one endpoint that ignores proxies and follows no redirects."""
+def new_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.Client:
+    """Return a client of one endpoint, or of none in particular, that ignores proxies and follows no redirects."""
     return httpx.Client(**_client_options(endpoint, timeout), **options)
 
 
-def new_async_client(endpoint: Endpoint, *, timeout: float = 10.0, **options: Any) -> httpx.AsyncClient:
+def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.AsyncClient:
     """Return an asynchronous client of one endpoint.
 
     It keeps no idle connection: a socket belongs to the event loop that opened it, and one kept past its loop could
@@ -62,10 +54,10 @@ def new_async_client(endpoint: Endpoint, *, timeout: float = 10.0, **options: An
     return httpx.AsyncClient(**_client_options(endpoint, timeout), **{"limits": limits, **options})
 
 
-def _client_options(endpoint: Endpoint, timeout: float) -> dict[str, Any]:
+def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]:
     return {
-        "base_url": endpoint.url.get_secret_value(),
-        "verify": client_context(endpoint.ca_file),
+        "base_url": endpoint.url.get_secret_value() if endpoint else "",
+        "verify": client_context(endpoint.ca_file if endpoint else ""),
         "timeout": timeout,
         "trust_env": False,
         "follow_redirects": False,

@@ -52,7 +52,7 @@ def started(project: Project, request: pytest.FixtureRequest) -> subprocess.Pope
         stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
-    wait_for(lambda: (project.root / "started.txt").exists(), process)
+    wait_for((project.root / "started.txt").exists, process)
     return process
 
 
@@ -67,11 +67,11 @@ def wait_for(condition: object, process: subprocess.Popen[bytes] | None = None) 
 
 def services_of(root: Path) -> list[psutil.Process]:
     """Every process that runs a service of the project."""
-    found = []
-    for process in psutil.process_iter(["cwd", "cmdline"]):
-        if process.info["cwd"] == str(root) and "server.py" in (process.info["cmdline"] or []):
-            found.append(process)
-    return found
+    return [
+        process
+        for process in psutil.process_iter(["cwd", "cmdline"])
+        if process.info["cwd"] == str(root) and "server.py" in (process.info["cmdline"] or [])
+    ]
 
 
 @pytest.mark.fault("runner-sigterm")
