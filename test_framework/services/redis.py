@@ -17,7 +17,8 @@ from test_framework.environments import ServiceSpec
 from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
-from test_framework.services.look import Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.resp import ask
 from test_framework.services.wheels import need, package_dir, write_private
 
 if TYPE_CHECKING:
@@ -80,9 +81,10 @@ class RedisKind:
         """Send PING, and ask for the version."""
 
         def see() -> Sight:
-            with _client(endpoint, deadline) as client:
-                client.ping()
-                return Sight(_version(client))
+            pong, info = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
+            if pong != "+PONG":
+                raise NoAnswerError(f"answers {pong.removeprefix('-')}")
+            return Sight(_version(info))
 
         return look(spec, deadline, see)
 
@@ -203,14 +205,11 @@ def _in_use(client: redis.Redis) -> set[int]:
     return {int(name.removeprefix("db")) for name in client.info("keyspace")}
 
 
-def _version(client: redis.Redis) -> str:
-    from redis.exceptions import ResponseError
-
-    try:
-        info = client.info("server")
-    except ResponseError:  # a user who may not ask; it answers, which is what counts
-        return ""
-    return f"Valkey {info['valkey_version']}" if "valkey_version" in info else f"Redis {info.get('redis_version', '')}"
+def _version(info: str) -> str:
+    """Read the version out of INFO; a user who may not ask for it gets none."""
+    versions = dict(re.findall(r"^(valkey|redis)_version:(\S+)", info, re.MULTILINE))
+    name = "valkey" if "valkey" in versions else "redis"
+    return f"{name.capitalize()} {versions[name]}" if versions else ""
 
 
 @contextmanager
