@@ -48,8 +48,7 @@ def load(settings: type[S], service: str) -> S:
         return settings()
     except ValidationError as error:
         wrong = "; ".join(
-            f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: "
-            f"{'not set' if e['type'] == 'missing' else e['msg']}"
+            f"{'.'.join(map(str, e['loc'])).upper() or 'settings'}: {'not set' if e['type'] == 'missing' else e['msg']}"
             for e in error.errors(include_input=False, include_url=False, include_context=False)
         )
         sys.stderr.write(f"{service}: {wrong}. Set it in the environment (see environments/reference/README.md)\n")

@@ -60,9 +60,7 @@ class Issuer:
             session_id=session.session_id,
             lifetime=lifetime,
         )
-        return TokenPair(
-            access_token=access, refresh_token=refresh_token, expires_in=lifetime, user_id=session.user_id
-        )
+        return TokenPair(access_token=access, refresh_token=refresh_token, expires_in=lifetime, user_id=session.user_id)
 
     async def claims(self, token: str) -> tokens.Claims:
         """Return what a token says.

@@ -1,5 +1,7 @@
 """What the auth service remembers: the Protocol, and PostgreSQL behind it."""
 
+# ruff: noqa: D102 - the Protocol says once what each method means
+
 from __future__ import annotations
 
 from collections.abc import Sequence

@@ -9,7 +9,7 @@ import uuid
 from collections.abc import AsyncIterator
 from typing import Any
 
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, Response, StreamingResponse
 from pydantic import SecretStr
@@ -20,7 +20,9 @@ from environments.reference.llm.engine import Chat, Engine, Finish
 class ApiError(Exception):
     """A refusal, in the API's own words."""
 
-    def __init__(self, status: int, message: str, kind: str, *, param: str | None = None, code: str | None = None):
+    def __init__(
+        self, status: int, message: str, kind: str, *, param: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__(message)
         self.status = status
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
@@ -28,7 +30,42 @@ class ApiError(Exception):
 
 def add_openai_routes(app: FastAPI, engine: Engine, *, model: str, api_key: SecretStr | None) -> None:
     """Add `/v1/models` and `/v1/chat/completions`, and errors of their shape."""
+    _answer_errors(app)
+    card = {"id": model, "object": "model", "created": 0, "owned_by": "envmatrix"}
 
+    def admitted(request: Request) -> None:
+        given = request.headers.get("authorization", "").removeprefix("Bearer ")
+        if api_key and not hmac.compare_digest(given.encode(), api_key.get_secret_value().encode()):
+            raise ApiError(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
+
+    def known(name: str) -> None:
+        if name != model:
+            message = f"The model {name!r} does not exist."
+            raise ApiError(404, message, "invalid_request_error", param="model", code="model_not_found")
+
+    router = APIRouter(prefix="/v1", dependencies=[Depends(admitted)])
+
+    @router.get("/models")
+    async def models() -> dict[str, Any]:
+        return {"object": "list", "data": [card]}
+
+    @router.get("/models/{name:path}")
+    async def one_model(name: str) -> dict[str, Any]:
+        known(name)
+        return card
+
+    @router.post("/chat/completions")
+    async def complete(chat: Chat) -> Response:
+        known(chat.model)
+        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
+        if chat.stream:
+            return StreamingResponse(_server_sent(engine, chat, head), media_type="text/event-stream")
+        return JSONResponse(await _whole(engine, chat, head))
+
+    app.include_router(router)
+
+
+def _answer_errors(app: FastAPI) -> None:
     @app.exception_handler(ApiError)
     async def refused(_request: Request, error: ApiError) -> JSONResponse:
         return JSONResponse(error.body, status_code=error.status)
@@ -38,40 +75,6 @@ def add_openai_routes(app: FastAPI, engine: Engine, *, model: str, api_key: Secr
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"] if part != "body") or None
         return JSONResponse(ApiError(400, first["msg"], "invalid_request_error", param=where).body, status_code=400)
-
-    def admit(request: Request) -> None:
-        if api_key is None:
-            return
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if not hmac.compare_digest(given.encode(), api_key.get_secret_value().encode()):
-            raise ApiError(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
-
-    def known(name: str) -> None:
-        if name != model:
-            message = f"The model {name!r} does not exist."
-            raise ApiError(404, message, "invalid_request_error", param="model", code="model_not_found")
-
-    card = {"id": model, "object": "model", "created": 0, "owned_by": "envmatrix"}
-
-    @app.get("/v1/models")
-    async def models(request: Request) -> dict[str, Any]:
-        admit(request)
-        return {"object": "list", "data": [card]}
-
-    @app.get("/v1/models/{name:path}")
-    async def one_model(name: str, request: Request) -> dict[str, Any]:
-        admit(request)
-        known(name)
-        return card
-
-    @app.post("/v1/chat/completions")
-    async def complete(chat: Chat, request: Request) -> Response:
-        admit(request)
-        known(chat.model)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-        if chat.stream:
-            return StreamingResponse(_server_sent(engine, chat, head), media_type="text/event-stream")
-        return JSONResponse(await _whole(engine, chat, head))
 
 
 async def _whole(engine: Engine, chat: Chat, head: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,8 @@
 `python -m environments.reference.llm.real`. The same HTTP surface as the scripted one, and `/health` says it is not.
 """
 
+# ruff: noqa: D102 - the Protocol says once what each method means
+
 from __future__ import annotations
 
 import asyncio
@@ -43,7 +45,7 @@ class LlamaEngine:
     """llama.cpp as an engine. Greedy decoding with a fixed seed: the same prompt gives the same answer."""
 
     def __init__(self, model: Path) -> None:
-        import xllamacpp
+        import xllamacpp  # type: ignore[import-untyped]  # it ships none
 
         params = xllamacpp.CommonParams()
         params.model.path = str(model)

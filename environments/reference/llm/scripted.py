@@ -1,5 +1,7 @@
 """A language model that follows a script: its answer is a pure function of the messages."""
 
+# ruff: noqa: D102 - the Protocol says once what each method means
+
 from __future__ import annotations
 
 import asyncio

@@ -1,1 +1,5 @@
-"""Stand-ins for services that are not under test; each says so on `/health`."""
+"""The stand-in for the auth service, which says so on `/health`: `python -m environments.reference.stubs`."""
+
+from environments.reference.stubs.auth_stub import main
+
+__all__ = ["main"]

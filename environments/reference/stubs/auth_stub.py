@@ -1,8 +1,10 @@
-"""The auth service's routes and real signatures over a store in memory: `python -m environments.reference.stubs.auth_stub`.
+"""The auth service's routes and real signatures, over a store in memory.
 
 Routes, tokens and checks are the auth service's own code, so the stand-in cannot drift from it. What is not real: nothing
 outlives the process, and there is one worker.
 """
+
+# ruff: noqa: D102 - the Protocol says once what each method means
 
 from __future__ import annotations
 
@@ -109,9 +111,5 @@ def build(settings: TokenSettings) -> FastAPI:
 
 def main() -> NoReturn:
     """Run the stand-in as the environment says, in one worker: several would not share their memory."""
-    settings = load(TokenSettings, "environments.reference.stubs.auth_stub").model_copy(update={"workers": 1})
+    settings = load(TokenSettings, "environments.reference.stubs").model_copy(update={"workers": 1})
     server.run(NAME, settings, lambda: build(settings))
-
-
-if __name__ == "__main__":
-    main()

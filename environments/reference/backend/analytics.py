@@ -1,0 +1,129 @@
+"""Analytics in ClickHouse, over its HTTP interface: written in the background, absent without harm."""
+
+# ruff: noqa: D102 - the Protocol says once what each method means
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from typing import Any, Protocol
+from urllib.parse import unquote, urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS agent_events (
+    time DateTime64(6, 'UTC'), user_id String, thread_id String, run_id String, agent String, event String,
+    duration Float64
+) ENGINE = MergeTree ORDER BY (user_id, time)
+"""
+
+logger = logging.getLogger("reference")
+
+
+class Analytics(Protocol):
+    """Where events of agent runs go."""
+
+    available: bool
+
+    def record(self, **event: Any) -> None:
+        """Take an event; never blocks, never fails."""
+        ...
+
+    async def events(self, user_id: str) -> list[dict[str, Any]] | None:
+        """Return the user's last 100 events, oldest first; None: analytics cannot be read now."""
+        ...
+
+
+class NoAnalytics:
+    """What an environment without ClickHouse has."""
+
+    available = False
+
+    def record(self, **event: Any) -> None:
+        pass
+
+    async def events(self, user_id: str) -> None:  # noqa: ARG002
+        return None
+
+
+class ClickHouse:
+    """Events in one table. An event may be visible a moment after the run that caused it has ended."""
+
+    available = True
+
+    def __init__(self, url: SecretStr, client: httpx.AsyncClient) -> None:
+        parts = urlsplit(url.get_secret_value())
+        self._url = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}/"
+        self._headers = {
+            "X-ClickHouse-User": unquote(parts.username or "default"),
+            "X-ClickHouse-Key": unquote(parts.password or ""),
+        }
+        self._database = parts.path.strip("/") or "default"
+        self._client = client
+        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=10_000)
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[ClickHouse]:
+        """Write in the background while the body runs."""
+        task = asyncio.create_task(self._write())
+        try:
+            yield self
+        finally:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    def record(self, **event: Any) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._queue.put_nowait({"time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), **event})
+
+    async def events(self, user_id: str) -> list[dict[str, Any]] | None:
+        query = (
+            "SELECT * FROM (SELECT * FROM agent_events WHERE user_id = {user:String} ORDER BY time DESC LIMIT 100)"
+            " ORDER BY time FORMAT JSONEachRow"
+        )
+        try:
+            text = await self._send(query, param_user=user_id)
+        except httpx.HTTPError:
+            return None
+        return [json.loads(line) for line in text.splitlines()]
+
+    async def ping(self) -> None:
+        """Ask for one row; raise when there is no answer."""
+        await self._send("SELECT 1")
+
+    async def _send(self, query: str, body: str = "", **parameters: str) -> str:
+        answer = await self._client.post(
+            self._url,
+            params={"database": self._database, "query": query, **parameters},
+            content=body,
+            headers=self._headers,
+        )
+        answer.raise_for_status()
+        return answer.text
+
+    async def _write(self) -> None:
+        table_exists = False
+        batch: list[dict[str, Any]] = []
+        while True:
+            if not batch:
+                batch.append(await self._queue.get())
+            while not self._queue.empty():
+                batch.append(self._queue.get_nowait())
+            try:
+                if not table_exists:
+                    await self._send(TABLE)
+                    table_exists = True
+                await self._send("INSERT INTO agent_events FORMAT JSONEachRow", "\n".join(map(json.dumps, batch)))
+                batch.clear()
+            except httpx.HTTPError as error:
+                # The batch is kept for when it is back; the newest events are lost once the queue is full.
+                logger.warning("analytics wait: %s", type(error).__name__)
+                table_exists = False
+                await asyncio.sleep(0.5)
