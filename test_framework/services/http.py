@@ -90,6 +90,9 @@ class Answer:
 class Visit:
     """A short conversation with one server for a ping: every address checked, every read under one deadline."""
 
+    ERRORS = (httpx.HTTPError, httpx.InvalidURL)
+    """What `ask` raises beside `NoAnswerError` and `OSError`."""
+
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         """Resolve the host; `deadline` is in seconds from now.
 

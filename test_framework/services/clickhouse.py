@@ -1,0 +1,124 @@
+"""ClickHouse over its HTTP interface; embedded, it is the real engine of chdb behind `clickhouse_server.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import secrets
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from test_framework.environments import ServiceSpec
+from test_framework.exceptions import UnreachableError
+from test_framework.masking import MASKER
+from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
+from test_framework.services.http import Visit
+from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.wheels import need
+
+_SERVER = Path(__file__).with_name("clickhouse_server.py")
+_RESET_SECONDS = 10.0
+
+_FILLED_TABLES = """
+SELECT name FROM system.tables
+WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
+FORMAT JSONCompact
+"""
+
+
+class ClickHouseKind:
+    """`kind = "clickhouse"`. A worker gets a database of its own."""
+
+    name = "clickhouse"
+
+    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
+        """Return a process that runs the engine and serves its HTTP interface."""
+        need("chdb", "clickhouse")
+        password = context.password.get_secret_value()
+        location = f"default:{urllib.parse.quote(password)}@{context.host}:{context.port}/default"
+        # As a file, not as a module: nothing of our package is imported. -P: nor anything that lies beside the file.
+        command = (sys.executable, "-P", str(_SERVER), "--host", context.host, "--port", str(context.port))
+        return Launch(
+            endpoint=self.connect(spec, f"http://{location}"),
+            command=(*command, "--data", str(context.state_dir / "data")),
+            env={"PATH": os.defpath, "CLICKHOUSE_PASSWORD": password},
+            stop_signal=15,
+        )
+
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL of the HTTP interface."""
+        del spec
+        return f"{'https' if tls else 'http'}://{host}:{port}"
+
+    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
+        """Return the endpoint at the http(s) URL of the HTTP interface; its path is the database."""
+        return endpoint_at(spec, url, schemes={"http": 8123, "https": 8443}, user="default", database="default")
+
+    def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
+        """Ask whether it is there, then, logged in, for its version."""
+
+        def see() -> Sight:
+            with Visit(endpoint, deadline) as visit:
+                pong = visit.ask(_root(endpoint) + "/ping")
+                if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
+                    raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
+                return Sight(f"ClickHouse {_query(visit, endpoint, 'SELECT version()').strip()}")
+
+        return look(spec, deadline, see)
+
+    @contextmanager
+    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
+        """Create a database, and drop it at the end."""
+        name = f"envmatrix_{secrets.token_hex(4)}_{re.sub(r'[^a-z0-9_]', '_', worker.lower())}"
+        _execute(spec, endpoint, f"CREATE DATABASE {name}")
+        try:
+            yield _Part(spec, at_database(endpoint, name))
+        finally:
+            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+class _Part:
+    """A worker's own database."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._spec = spec
+
+    def reset(self) -> None:
+        """Empty the tables that have rows."""
+        (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
+        names = [row[0].replace("\\", "\\\\").replace("`", "\\`") for row in json.loads(text)["data"]]
+        _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
+
+
+def _root(endpoint: Endpoint) -> str:
+    parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+    return parts._replace(path="", query="", fragment="").geturl()
+
+
+def _query(visit: Visit, endpoint: Endpoint, statement: str) -> str:
+    answer = visit.ask(
+        f"{_root(endpoint)}/?{urllib.parse.urlencode({'database': endpoint.database})}",
+        method="POST",
+        headers={"X-ClickHouse-User": endpoint.user, "X-ClickHouse-Key": endpoint.password.get_secret_value()},
+        content=statement.encode(),
+    )
+    if answer.status != 200:  # noqa: PLR2004  OK
+        raise NoAnswerError(f"refuses: {answer.text}")
+    return answer.text
+
+
+def _execute(spec: ServiceSpec, endpoint: Endpoint, *statements: str) -> list[str]:
+    try:
+        with Visit(endpoint, _RESET_SECONDS) as visit:
+            return [_query(visit, endpoint, statement) for statement in statements]
+    except (NoAnswerError, OSError, *Visit.ERRORS) as error:
+        reason = MASKER.mask(reason_of(error, _RESET_SECONDS))
+        raise UnreachableError(spec.name, f"does not answer: {reason}") from error
+
+
+KIND = ClickHouseKind()
