@@ -10,15 +10,17 @@ from typing import TYPE_CHECKING
 import pytest
 
 from test_framework.analysis import Provider, find_providers
-from test_framework.environments import Environment, Source, declared_names, load_file
+from test_framework.environments import Source, declared_names, load_file
 from test_framework.exceptions import EnvmatrixError, MissingFixtureError, UsageError, nearest
-from test_framework.services import Ping, PingStatus
+from test_framework.services.base import Ping, PingStatus
 
 if TYPE_CHECKING:
-    from test_framework.plugin.session import EnvironmentSession
+    from test_framework.plugin.setup import Process
 
 NEEDED = pytest.StashKey[frozenset[str]]()
 """The services that an item needs started."""
+REQUIRED = pytest.StashKey[frozenset[str]]()
+"""The services behind the capabilities that an item requires."""
 MISSING = pytest.StashKey[MissingFixtureError]()
 """What an item asks for and nobody provides."""
 
@@ -31,17 +33,23 @@ _WELL_KNOWN = frozenset(
 class Collection:
     """Looks at the collected items of one process."""
 
-    def __init__(self, session: EnvironmentSession) -> None:
-        self._session = session
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._environment = process.selection.environment
+        self._everything = self._environment.closure(frozenset(self._environment.services))
         self._missing: list[MissingFixtureError] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Mark what the environment cannot or must not run as skipped, with the reason."""
+        """Mark what the environment cannot or must not run as skipped, with the reason; note what the rest needs."""
         for item in items:
-            if reason := self._why_not(item):
+            markers = list(item.iter_markers())
+            required = [capability for marker in markers if marker.name == "requires" for capability in marker.args]
+            destructive = any(marker.name == "destructive" for marker in markers)
+            if reason := self._why_not(item, required, destructive=destructive):
                 item.add_marker(pytest.mark.skip(reason=reason))
-            item.stash[NEEDED] = self._needed(item)
+            elif not any(marker.name == "skip" for marker in markers):
+                self._note_needs(item, required)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Find the fixtures that nobody provides; have what is needed started."""
@@ -52,8 +60,9 @@ class Collection:
         if asking:
             self._note_missing(asking, session.config.rootpath)
         if not session.config.option.collectonly:
-            runnable = (item for item in session.items if not any(item.iter_markers("skip")))
-            self._session.want(frozenset().union(*(item.stash.get(NEEDED, frozenset()) for item in runnable)))
+            needed = frozenset[str]().union(*(item.stash.get(NEEDED, frozenset()) for item in session.items))
+            if needed:
+                self._process.session.want(needed)
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
         providers = list(find_providers(root))
@@ -95,53 +104,53 @@ class Collection:
         """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
         if (error := item.stash.get(MISSING, None)) is not None:
             raise error
-        for service in sorted(_required_services(item, self._session.environment)):
-            spec = self._session.environment.services[service]
-            if spec.source is Source.ABSENT or any(item.iter_markers("skip")):
-                continue
-            self._session.start(frozenset({service}))
-            ping = self._session.ping([service])[service]
-            if not ping.is_up and not spec.is_required:
+        for service in sorted(item.stash.get(REQUIRED, ())):
+            session = self._process.session
+            session.start(frozenset({service}))
+            ping = session.ping([service])[service]
+            if not ping.is_up and not session.environment.services[service].is_required:
                 pytest.skip(self._because(service, ping))
 
     def _because(self, service: str, ping: Ping) -> str:
         state = "absent" if ping.status is PingStatus.ABSENT else f"optional and {ping.status}: {ping.detail}"
-        return f"{service} is {state} in {self._session.label}"
+        return f"{service} is {state} in {self._environment.label}"
 
-    def _needed(self, item: pytest.Item) -> frozenset[str]:
-        environment = self._session.environment
-        fixtures = set(getattr(item, "fixturenames", ()))
-        if fixtures & (self._session.contracts.keys() - {"real_llm"}) or fixtures & {"users"}:
-            return environment.closure(frozenset(environment.services))
-        llm = {"llm"} & environment.services.keys() if "real_llm" in fixtures else set()
-        return environment.closure(_required_services(item, environment) | llm)
+    def _note_needs(self, item: pytest.Item, required: list[str]) -> None:
+        environment = self._environment
+        services = frozenset(environment.providers[capability] for capability in required)
+        if services:
+            item.stash[REQUIRED] = services
+        fixtures = self._process.selection.contract_fixtures.intersection(getattr(item, "fixturenames", ()))
+        if fixtures - {"real_llm"}:
+            item.stash[NEEDED] = self._everything
+        elif fixtures or services:
+            llm = {"llm"} & environment.services.keys() if fixtures else set()
+            item.stash[NEEDED] = environment.closure(services | llm)
 
-    def _why_not(self, item: pytest.Item) -> str:
-        environment = self._session.environment
-        for capability in _required(item):
+    def _why_not(self, item: pytest.Item, required: list[str], *, destructive: bool) -> str:
+        environment = self._environment
+        for capability in required:
             service = environment.providers.get(capability)
             if service is None:
                 self._refuse_unknown(item, capability)
-                return f"{capability} is not declared in {self._session.label} ({environment.file.name})"
+                return f"{capability} is not declared in {environment.label} ({environment.file.name})"
             if environment.services[service].source is Source.ABSENT:
-                return f"{capability} is absent in {self._session.label} ({environment.file.name})"
-        if any(item.iter_markers("destructive")):
-            return self._why_not_destructive()
-        return ""
+                return f"{capability} is absent in {environment.label} ({environment.file.name})"
+        return self._why_not_destructive() if destructive else ""
 
     def _why_not_destructive(self) -> str:
-        environment = self._session.environment
+        environment = self._environment
         if environment.production:
-            return f"destructive, and {self._session.label} is production: refused whatever the flags"
+            return f"destructive, and {environment.label} is production: refused whatever the flags"
         if not environment.destructive:
             return f"destructive, and {environment.file.name} does not say destructive = true"
-        if not self._session.selection.destructive:
+        if not self._process.selection.destructive:
             return "destructive: runs only with --matrix-destructive"
         return ""
 
     def _refuse_unknown(self, item: pytest.Item, capability: str) -> None:
         """A capability that no environment declares is a typing error, and would skip its test for ever."""
-        known = _WELL_KNOWN | _declared_capabilities(self._session.selection.directory)
+        known = _WELL_KNOWN | _declared_capabilities(self._process.selection.directory)
         if capability not in known:
             raise pytest.UsageError(
                 str(
@@ -163,17 +172,6 @@ def missing_fixtures(item: pytest.Item) -> Iterator[str]:
     for name in info.names_closure:
         if name != "request" and name not in info.name2fixturedefs and name not in given:
             yield name
-
-
-def _required(item: pytest.Item) -> Iterator[str]:
-    for marker in item.iter_markers("requires"):
-        yield from marker.args
-
-
-def _required_services(item: pytest.Item, environment: Environment) -> frozenset[str]:
-    return frozenset(
-        environment.providers[capability] for capability in _required(item) if capability in environment.providers
-    )
 
 
 def _declared_capabilities(directory: Path) -> frozenset[str]:

@@ -11,13 +11,13 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from test_framework.cells import Evidence
-from test_framework.contracts import Contract, check
 from test_framework.exceptions import ContractError
 from test_framework.masking import MASKER
 from test_framework.plugin.cause import Facts, decide
+from test_framework.services.base import Ping
 
 if TYPE_CHECKING:
-    from test_framework.plugin.session import EnvironmentSession
+    from test_framework.plugin.setup import Process
 
 _VALUES = pytest.StashKey[list[object]]()
 """The contract fixtures' values that an item got."""
@@ -32,8 +32,9 @@ _MAX_CHAIN = 8
 class EvidenceCollector:
     """Checks the contract fixtures as they are set up, and attaches evidence to the reports of failures."""
 
-    def __init__(self, session: EnvironmentSession) -> None:
-        self._session = session
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._fixtures = process.selection.contract_fixtures
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -41,19 +42,23 @@ class EvidenceCollector:
     ) -> Generator[None, object, object]:
         """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
         value = yield
-        contract = self._session.contracts.get(fixturedef.argname)
-        if contract is not None:
+        if fixturedef.argname in self._fixtures:
             request.node.stash.setdefault(_VALUES, []).append(value)
-            if isinstance(value, contract) and _is_ours(fixturedef):
-                return value  # built a moment ago from the very facts it would be held against
-            findings = check(contract, value, self._session.reality())
-            if findings:
-                error = ContractError(fixturedef.argname, _place(fixturedef), tuple(map(str, findings)))
-                # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
-                key = fixturedef.cached_result[1] if fixturedef.cached_result else None
-                fixturedef.cached_result = (None, key, (error, None))
-                raise error
+            if not _is_ours(fixturedef):  # ours was built a moment ago from the very facts it would be held against
+                self._check(fixturedef, value)
         return value
+
+    def _check(self, fixturedef: pytest.FixtureDef[Any], value: object) -> None:
+        from test_framework.contracts import check
+
+        session = self._process.session
+        findings = check(session.contracts[fixturedef.argname], value, session.reality())
+        if findings:
+            error = ContractError(fixturedef.argname, _place(fixturedef), tuple(map(str, findings)))
+            # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
+            key = fixturedef.cached_result[1] if fixturedef.cached_result else None
+            fixturedef.cached_result = (None, key, (error, None))
+            raise error
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_makereport(
@@ -73,14 +78,9 @@ class EvidenceCollector:
 
     def _attach(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         chain = tuple(_chain(call.excinfo.value)) if call.excinfo else ()
-        environment = self._session.environment
-        used = environment.closure(frozenset(self._used(item.stash.get(_VALUES, []))) & environment.services.keys())
-        facts = Facts(
-            phase=report.when,
-            exceptions=chain,
-            pings=self._session.ping(used, fresh=True),
-            required=frozenset(name for name in used if environment.services[name].is_required),
-        )
+        values = item.stash.get(_VALUES, [])
+        pings, required = self._look(values) if values else ({}, frozenset())
+        facts = Facts(phase=report.when, exceptions=chain, pings=pings, required=required)
         rule, seen = decide(facts)
         text = MASKER.mask(report.longreprtext)
         evidence = Evidence(
@@ -97,12 +97,17 @@ class EvidenceCollector:
         if text != report.longreprtext:
             report.longrepr = text  # a secret stood in it: plain and masked beats coloured and told
 
+    def _look(self, values: list[object]) -> tuple[dict[str, Ping], frozenset[str]]:
+        """Return a fresh ping of each service that a test used, and of all behind it; and which are required."""
+        session = self._process.session
+        used = session.environment.closure(frozenset(self._used(values)) & session.environment.services.keys())
+        required = frozenset(name for name in used if session.environment.services[name].is_required)
+        return session.ping(used, fresh=True), required
+
     def _used(self, values: list[object]) -> set[str]:
         """Return the services behind what a test read; all of them where it got something that cannot tell."""
-        used: set[str] = set()
-        for value in values:
-            used |= value.used_services if isinstance(value, Contract) else set(self._session.environment.services)
-        return used
+        every = self._process.selection.environment.services.keys()
+        return set().union(*(getattr(value, "used_services", every) for value in values))
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:

@@ -11,18 +11,19 @@ import pytest
 if TYPE_CHECKING:
     from test_framework.contracts import Contract, RealLLM, RealServices
     from test_framework.plugin.session import EnvironmentSession
+    from test_framework.plugin.setup import Process
     from test_framework.users import Users
 
 
 def _session(request: pytest.FixtureRequest) -> EnvironmentSession:
-    session: EnvironmentSession | None = request.config.pluginmanager.getplugin("envmatrix-session")
-    if session is None:
+    process: Process | None = request.config.pluginmanager.getplugin("envmatrix-process")
+    if process is None:
         pytest.fail(
             f"fixture {request.fixturename!r} needs an environment and none is selected: "
             "pass --matrix-environment NAME, or set MATRIX_ENVIRONMENT",
             pytrace=False,
         )
-    return session
+    return process.session
 
 
 def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]:

@@ -91,7 +91,10 @@ class Recorder:
             self._note(current, report)
         if report.when == "teardown":
             del self._open[test]
-            self._writer.attempt(_attempt(report, current))
+            if current.worst is None:
+                self._writer.passed(test, current.duration, *_where(report))
+            else:
+                self._writer.attempt(_attempt(report, current.worst, current.duration))
         elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
             del self._open[test]
             self._writer.attempt(_crashed(report, current.duration))
@@ -163,12 +166,13 @@ class Recorder:
             self._writer.event(finding)
 
 
-def _attempt(last: pytest.TestReport, current: _Open) -> Attempt:
-    report = current.worst
-    worker = getattr(last, "worker_id", "")
-    services = tuple(getattr(last, "envmatrix_services", ()))
-    if report is None:
-        return Attempt(last.nodeid, Outcome.PASSED, current.duration, worker, services=services)
+def _where(last: pytest.TestReport) -> tuple[str, tuple[str, ...]]:
+    """Return xdist's name for the process that ran a test, and the services that the test used."""
+    return getattr(last, "worker_id", ""), tuple(getattr(last, "envmatrix_services", ()))
+
+
+def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float) -> Attempt:
+    worker, services = _where(last)
     cause = evidence = None
     reason = ""
     if report.failed:
@@ -185,7 +189,7 @@ def _attempt(last: pytest.TestReport, current: _Open) -> Attempt:
     return Attempt(
         test=last.nodeid,
         outcome=outcome,
-        duration=current.duration,
+        duration=duration,
         worker=worker,
         reason=MASKER.mask(reason),
         cause=cause,

@@ -51,7 +51,6 @@ class EnvironmentSession:
         self.environment: Environment = selection.environment
         self.label = selection.environment.label
         self.worker = worker
-        self.destructive_allowed = selection.destructive and selection.environment.destructive
         self.selection = selection
         self.contracts = _contracts(selection)
         self._client = SupervisorClient(run_dir, self.environment.name, selection.directory, selection.env_file)

@@ -1,10 +1,11 @@
-"""Register what a selected environment needs: the session, the recorder, the watch for signals."""
+"""Register what a selected environment needs: the collection's checks, the recorder, the watch for signals."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -12,12 +13,17 @@ from test_framework.environments import Environment, Project, load_environment
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
 from test_framework.plugin.recorder import Recorder
-from test_framework.plugin.session import EnvironmentSession
 from test_framework.plugin.signals import SignalWatch
-from test_framework.services.supervisor import Owner
+
+if TYPE_CHECKING:
+    from test_framework.plugin.session import EnvironmentSession
+    from test_framework.services.supervisor import Owner
 
 RUN_DIR = "envmatrix_run_dir"
 """The key under which the controller tells its xdist workers where the supervisor's directory is."""
+
+OUR_CONTRACTS = ("real_services", "real_llm")
+"""Fixtures whose contract we bring; a project's table may add to them."""
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,11 @@ class Selection:
     run_file: Path | None
     project: Project
     destructive: bool
+
+    @property
+    def contract_fixtures(self) -> frozenset[str]:
+        """Return the names of the fixtures that have a contract."""
+        return frozenset(OUR_CONTRACTS) | self.project.contracts.keys()
 
 
 def select(config: pytest.Config, name: str) -> Selection:
@@ -56,47 +67,75 @@ def _path(config: pytest.Config, option: str) -> Path | None:
     return config.invocation_params.dir / value if value else None
 
 
-def register(config: pytest.Config, name: str) -> None:
-    """Register our plugins for the selected environment.
+class Process:
+    """What this process has of the run, each part made when it is first needed: tests without services need none.
 
-    The controller owns the run directory and the run file; each xdist worker is told the first and leaves the second
-    alone. Without xdist one process is both.
+    The controller, or the only process, owns the supervisor's directory; xdist workers are told where it is.
+    """
+
+    def __init__(self, config: pytest.Config, selection: Selection) -> None:
+        self.selection = selection
+        self._config = config
+        self._workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+
+    @property
+    def is_worker(self) -> bool:
+        """Return whether this is one of xdist's workers."""
+        return self._workerinput is not None
+
+    @cached_property
+    def owner(self) -> Owner:
+        """Hold the run: when this process ends, everything that was started for it does."""
+        from test_framework.services.supervisor import Owner
+
+        return Owner()
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the supervisor's directory."""
+        return Path(self._workerinput[RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
+
+    @cached_property
+    def session(self) -> EnvironmentSession:
+        """Use the environment."""
+        from test_framework.plugin.session import EnvironmentSession
+
+        worker = self._workerinput["workerid"] if self._workerinput is not None else "main"
+        return EnvironmentSession(self._config, self.selection, self.run_dir, worker)
+
+    def close(self, deadline: float = 10.0) -> None:
+        """Give back what the tests took, then stop what was started, within `deadline` seconds."""
+        if "session" in self.__dict__:
+            self.session.close()
+        self.stop(deadline)
+
+    def stop(self, deadline: float) -> None:
+        """Stop what was started, within `deadline` seconds."""
+        if "owner" in self.__dict__:
+            self.owner.close(deadline)
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: object) -> None:
+        """Tell a new xdist worker where the supervisor's directory is."""
+        node.workerinput[RUN_DIR] = str(self.run_dir)  # type: ignore[attr-defined]  # xdist has no type for it
+
+
+def register(config: pytest.Config, name: str) -> None:
+    """Register our plugins for the selected environment; the run file has one writer, whatever the number of workers.
 
     Raises:
         EnvmatrixError: the environment is not declared, or declared wrongly.
     """
     selection = select(config, name)
-    workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+    process = Process(config, selection)
+    config.add_cleanup(process.close)
     manager = config.pluginmanager
-    if workerinput is None:
-        owner = Owner()
-        config.add_cleanup(partial(_close, owner))
-        run_dir = owner.run_dir
-        recorder = Recorder(config, selection) if selection.run_file and not config.option.collectonly else None
-        if recorder is not None:
-            manager.register(recorder, "envmatrix-recorder")
-        manager.register(SignalWatch(owner, recorder), "envmatrix-signals")
-        manager.register(_TellWorkers(run_dir), "envmatrix-controller")
-    else:
-        run_dir = Path(workerinput[RUN_DIR])
-    session = EnvironmentSession(config, selection, run_dir, workerinput["workerid"] if workerinput else "main")
-    config.add_cleanup(session.close)
-    manager.register(session, "envmatrix-session")
-    manager.register(Collection(session), "envmatrix-collection")
-    manager.register(EvidenceCollector(session), "envmatrix-evidence")
-
-
-def _close(owner: Owner) -> None:
-    owner.close()
-
-
-class _TellWorkers:
-    """Tells each xdist worker where the supervisor's directory is."""
-
-    def __init__(self, run_dir: Path) -> None:
-        self._run_dir = run_dir
-
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
-        """Add the directory to what xdist hands to a new worker."""
-        node.workerinput[RUN_DIR] = str(self._run_dir)  # type: ignore[attr-defined]  # xdist has no type for it
+    manager.register(process, "envmatrix-process")
+    manager.register(Collection(process), "envmatrix-collection")
+    manager.register(EvidenceCollector(process), "envmatrix-evidence")
+    if process.is_worker:
+        return
+    recorder = Recorder(config, selection) if selection.run_file and not config.option.collectonly else None
+    if recorder is not None:
+        manager.register(recorder, "envmatrix-recorder")
+    manager.register(SignalWatch(process, recorder), "envmatrix-signals")

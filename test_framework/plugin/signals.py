@@ -12,7 +12,7 @@ import pytest
 
 if TYPE_CHECKING:
     from test_framework.plugin.recorder import Recorder
-    from test_framework.services.supervisor import Owner
+    from test_framework.plugin.setup import Process
 
 GRACE = 5.0
 """Seconds from the signal to the end; GitHub, Kubernetes and systemd kill after 7.5, 30 and 90."""
@@ -23,8 +23,8 @@ EXIT_SIGTERM = 128 + signal.SIGTERM
 class SignalWatch:
     """Turns SIGTERM into an orderly end, and ends by force what would not."""
 
-    def __init__(self, owner: Owner, recorder: Recorder | None) -> None:
-        self._owner = owner
+    def __init__(self, process: Process, recorder: Recorder | None) -> None:
+        self._process = process
         self._recorder = recorder
         self._terminated = False
 
@@ -55,5 +55,5 @@ class SignalWatch:
         """End a process whose main thread never came back: blocked in C, or the interrupt was swallowed."""
         if self._recorder is not None:
             self._recorder.finish(EXIT_SIGTERM)
-        self._owner.close(deadline=0.5)
+        self._process.stop(deadline=0.5)
         os._exit(EXIT_SIGTERM)
