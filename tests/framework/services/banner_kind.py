@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import sys
 import time
 from collections.abc import Iterator
@@ -46,7 +47,13 @@ class BannerKind:
         """Read the greeting."""
         began = time.monotonic()
         try:
-            with socket.create_connection((endpoint.host, endpoint.port), timeout=deadline) as connection:
+            with contextlib.ExitStack() as stack:
+                connection = stack.enter_context(
+                    socket.create_connection((endpoint.host, endpoint.port), timeout=deadline)
+                )
+                if endpoint.ca_file:
+                    tls = ssl.create_default_context(cafile=endpoint.ca_file)
+                    connection = stack.enter_context(tls.wrap_socket(connection, server_hostname=endpoint.host))
                 greeting = connection.recv(200).decode().strip()
         except OSError as error:
             return Ping(service=spec.name, status=PingStatus.DOWN, detail=str(error))

@@ -2,9 +2,11 @@
 
 # ruff: noqa: T201
 
+import contextlib
 import os
 import signal
 import socket
+import ssl
 import sys
 import time
 from pathlib import Path
@@ -15,12 +17,17 @@ DETACHED = "import os, sys, time\nif os.fork() == 0:\n    os.setsid()\n    time.
 def main() -> None:  # noqa: C901  a list of faults
     """Take on each fault, then serve."""
     port, *faults = sys.argv[1:]
-    greeting = "hello"
+    greeting, tls = "hello", None
     print("banner server", port, flush=True)
     for fault in faults:
         match fault.partition("="):
             case ("ignore-sigterm", _, _):
                 signal.signal(signal.SIGTERM, signal.SIG_IGN)
+            case ("slow-exit", _, seconds):
+                signal.signal(signal.SIGTERM, lambda *_, pause=float(seconds): (time.sleep(pause), sys.exit(0)))
+            case ("tls", _, files):
+                tls = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+                tls.load_cert_chain(*files.split(","))
             case ("grandchild", _, _):
                 os.spawnv(os.P_NOWAIT, sys.executable, [sys.executable, "-S", "-c", "import time; time.sleep(300)"])
             case ("detached-grandchild", _, _):
@@ -42,7 +49,9 @@ def main() -> None:  # noqa: C901  a list of faults
     server.listen()
     while True:
         connection, _ = server.accept()
-        connection.sendall(greeting.encode() + b"\n")
+        with contextlib.suppress(OSError):  # also from whoever only looks at the port
+            connection = tls.wrap_socket(connection, server_side=True) if tls else connection
+            connection.sendall(greeting.encode() + b"\n")
         connection.close()
 
 

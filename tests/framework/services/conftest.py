@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from test_framework.services.supervisor import Owner
 from tests.framework.services.place import HERE, Place, eventually, marked
 
 
@@ -41,3 +42,11 @@ def place(plugged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
         yield Place(root, Path(runs))
         assert eventually(lambda: not marked(runs)), f"left behind: {marked(runs)}"
         assert list(Path(runs).iterdir()) == []
+
+
+@pytest.fixture
+def owner(place: Place) -> Iterator[Owner]:
+    """A run of this process, closed after the test; closing leaves nothing."""
+    owner = Owner(place.runs / "r")
+    yield owner
+    owner.close(deadline=4)

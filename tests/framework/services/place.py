@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import psutil
 
+from test_framework.services.rundir import Identity
 from test_framework.services.supervisor import SupervisorClient
 
 HERE = Path(__file__).parent
@@ -57,3 +59,27 @@ def eventually(condition: Callable[[], object], deadline: float = 10.0) -> bool:
             return False
         time.sleep(0.01)
     return True
+
+
+def with_faults(*faults: str, name: str = "shop", extra: str = "") -> str:
+    """One service that has these faults."""
+    words = "".join(f', "{fault}"' for fault in faults)
+    return f"""
+[services.{name}]
+kind = "banner"
+source = "process"
+command = ["{{python}}", "-S", "-E", "SERVER", "{{{name}.port}}"{words}]
+{extra}
+"""
+
+
+def listens(port: int) -> bool:
+    """Whether somebody accepts connections there."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def runs(pid: int) -> bool:
+    """Whether a process runs; one that has ended and waits for its parent to notice does not."""
+    identity = Identity.of(pid)
+    return identity is not None and identity.process() is not None

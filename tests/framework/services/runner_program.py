@@ -1,0 +1,38 @@
+"""Stands for a test runner: owns a run, starts services, says what runs, and waits to be killed."""
+
+# ruff: noqa: T201
+
+import json
+import sys
+import time
+from pathlib import Path
+
+from test_framework.services.rundir import Identity, RunDir
+from test_framework.services.supervisor import Owner, SupervisorClient
+
+
+def main() -> None:
+    """Start what the arguments name: RUN_DIR DIRECTORY SERVICE [SERVICE ...]."""
+    owner = Owner(Path(sys.argv[1]))
+    started = SupervisorClient(owner.run_dir, "local", Path(sys.argv[2])).start(sys.argv[3:])
+    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    assert supervisor
+    states = started.states.values()
+    print(
+        json.dumps(
+            {
+                "supervisor": supervisor.pid,
+                "pids": [state.pid for state in states],
+                "ports": [state.endpoint.port for state in states if state.endpoint],
+            }
+        ),
+        flush=True,
+    )
+    try:
+        time.sleep(300)
+    except KeyboardInterrupt:
+        print("closing", flush=True)
+        owner.close()
+
+
+main()
