@@ -5,30 +5,26 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
-import multiprocessing
 import os
 import pwd
-import runpy
 import signal
 import subprocess
 import sys
 import threading
 import time
-import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
-from multiprocessing import forkserver
+from functools import partial
 from pathlib import Path
-from typing import cast
 
 import psutil
 
 from test_framework.exceptions import StartError
 from test_framework.masking import MASKER
 from test_framework.services.base import Launch
-from test_framework.services.rundir import Identity, RunDir
+from test_framework.services.rundir import MARK, Identity, RunDir
+from test_framework.services.warm_parent import WarmParent
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL_LINES = 20
 _TAIL_BYTES = 4096
@@ -71,13 +67,15 @@ class Launcher:
     def __init__(self, run: RunDir) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._warm = _WarmParent()
+        self._warm: WarmParent | None = None
         self._processes: list[ServiceProcess] = []
         self._closed = False
 
     def preload(self, modules: Iterable[str]) -> None:
-        """Start the warm parent, which imports these modules while other services start."""
-        self._warm.start(modules)
+        """Start the warm parent, which imports these modules while other services start. The first call counts."""
+        with self._lock:
+            if self._warm is None and not self._closed:
+                self._warm = WarmParent(modules, self._run)
 
     def start(self, name: str, launch: Launch) -> ServiceProcess:
         """Start the process of a service.
@@ -88,7 +86,8 @@ class Launcher:
         log = self._run.log(name)
         log.unlink(missing_ok=True)
         log.touch(mode=0o600)
-        process = self._fork(name, launch, log) if _module(launch) and launch.preload else None
+        launch = launch.model_copy(update={"env": {**launch.env, MARK: str(self._run.path)}})
+        process = self._fork(name, launch, log)
         with self._lock:  # from here on nothing starts once stop_all has begun
             if self._closed:
                 raise StartError(name, "was not started: everything is being stopped")
@@ -99,13 +98,14 @@ class Launcher:
         return process
 
     def _fork(self, name: str, launch: Launch, log: Path) -> ServiceProcess | None:
-        module = _module(launch)
-        forked = self._warm.fork((module, launch.command[2:], dict(launch.env), launch.cwd, log))
-        if forked is None:
+        """Return the process forked from the warm parent; None where only a fresh one will do."""
+        is_module = launch.command[:2] == (sys.executable, "-m") and launch.user is None
+        if not (self._warm and launch.preload and is_module):
             return None
-        pid, poll = forked
-        identity = Identity.of(pid) or Identity(pid, 0.0)  # ended already: a start time that matches nobody
-        return ServiceProcess(name, identity, launch.stop_signal, log, poll)
+        pid = self._warm.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
+        if pid is None:
+            return None
+        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._warm.exit_code, pid))
 
     def stop_all(self, grace: float) -> frozenset[str]:
         """Stop everything at once, for good: each by its own signal, SIGKILL after `grace` seconds.
@@ -115,6 +115,8 @@ class Launcher:
         with self._lock:
             self._closed = True
         stubborn = stop(self._processes, grace)
+        if self._warm:
+            self._warm.close()
         _kill_descendants()
         return stubborn
 
@@ -124,28 +126,28 @@ def stop(processes: Sequence[ServiceProcess], grace: float) -> frozenset[str]:
     below = [child for each in processes for child in _children(each.identity)] if len(processes) == 1 else []
     for each in processes:
         each.send(each.stop_signal)
-    _await_all(processes, grace)
+    _await(lambda: all(each.exit_code() is not None for each in processes), grace)
     stubborn = [each for each in processes if each.exit_code() is None]
     for each in stubborn:
         each.send(signal.SIGKILL)
-    _await_all(stubborn, _KILLED)
+    _await(lambda: all(each.exit_code() is not None for each in stubborn), _KILLED)
     kill_all(below)
     return frozenset(each.name for each in stubborn)
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:
     """Send SIGKILL to each that is still the process it was, and wait until they are gone."""
-    waiting = []
-    for process in processes:
+    waiting = list(processes)
+    for process in waiting:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()  # psutil looks at the start time first
-            waiting.append(process)
-    psutil.wait_procs(waiting, timeout=_KILLED)
+    _await(lambda: all(_has_ended(process) for process in waiting), _KILLED)
 
 
 def adopt_orphans() -> None:
     """Become the parent of every process below us whose own parent ends, so that none gets away (Linux)."""
-    _prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
 def log_tail(path: Path) -> str:
@@ -189,16 +191,30 @@ def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
             )
     except (OSError, KeyError) as error:
         raise StartError(name, f"could not be started: {error}") from None
-    identity = Identity.of(popen.pid) or Identity(popen.pid, 0.0)
-    return ServiceProcess(name, identity, launch.stop_signal, log, popen.poll)
+    return ServiceProcess(name, _identity(popen.pid), launch.stop_signal, log, popen.poll)
 
 
-def _await_all(processes: Iterable[ServiceProcess], deadline: float) -> None:
+def _identity(pid: int) -> Identity:
+    """Return the identity of a process just started; one that has ended already gets a start time nobody has."""
+    return Identity.of(pid) or Identity(pid, 0.0)
+
+
+def _await(condition: Callable[[], bool], deadline: float) -> None:
     end = time.monotonic() + deadline
     pause = 0.001
-    while any(each.exit_code() is None for each in processes) and time.monotonic() < end:
+    while not condition() and time.monotonic() < end:
         time.sleep(pause)
         pause = min(pause * 1.5, 0.02)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Return whether a process is gone, or waits for nothing but its parent's notice; ours is noticed here."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return False
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+    return True
 
 
 def _children(identity: Identity) -> list[psutil.Process]:
@@ -213,72 +229,3 @@ def _kill_descendants() -> None:
     end = time.monotonic() + 2 * _KILLED
     while (below := psutil.Process().children(recursive=True)) and time.monotonic() < end:
         kill_all(below)
-
-
-def _module(launch: Launch) -> str:
-    """Return the module that `{python} -m MODULE` runs; empty where the command is another."""
-    match launch.command:
-        case (sys.executable, "-m", module, *_) if not launch.user:
-            return module
-    return ""
-
-
-class _WarmParent:
-    """A process that has imported the slow modules once, and forks a service in milliseconds."""
-
-    def __init__(self) -> None:
-        self._context = multiprocessing.get_context("forkserver")
-        self._lock = threading.Lock()  # multiprocessing keeps its list of children without one
-        self._usable = False
-
-    def start(self, modules: Iterable[str]) -> None:
-        with self._lock:
-            if self._usable:
-                return
-            self._context.set_forkserver_preload([__name__, *sorted(set(modules))])
-            forkserver.ensure_running()
-            self._usable = True
-
-    def fork(
-        self, work: tuple[str, Sequence[str], Mapping[str, str], Path | None, Path]
-    ) -> tuple[int, Callable[[], int | None]] | None:
-        """Fork a child that does the work; None where the warm parent is of no use and a fresh process must do."""
-        with self._lock:
-            if not self._usable:
-                return None
-            child = self._context.Process(target=_become, args=work)
-            try:
-                child.start()
-            except (OSError, EOFError):
-                # A module failed to import with more than an ImportError; the fresh process will say so in its log.
-                self._usable = False
-                return None
-
-        def poll() -> int | None:
-            with self._lock:
-                return child.exitcode
-
-        return cast("int", child.pid), poll
-
-
-def _become(module: str, arguments: Sequence[str], env: Mapping[str, str], cwd: Path | None, log: Path) -> None:
-    """Turn a child of the warm parent into what `python -m module` would have been."""
-    os.setsid()
-    _prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    output = os.open(log, os.O_WRONLY | os.O_APPEND)
-    os.dup2(output, 1)
-    os.dup2(output, 2)
-    os.close(output)
-    os.environ.clear()
-    os.environ.update(env)
-    if cwd:
-        os.chdir(cwd)
-    sys.path.insert(0, str(cwd or Path.cwd()))
-    sys.argv = [module, *arguments[1:]]
-    warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # preloaded, and now run: on purpose
-    runpy.run_module(module, run_name="__main__", alter_sys=True)
-
-
-def _prctl(option: int, value: int) -> None:
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(option, value, 0, 0, 0)

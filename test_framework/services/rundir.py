@@ -20,6 +20,9 @@ from pathlib import Path
 
 import psutil
 
+MARK = "ENVMATRIX_RUN_DIR"
+"""The variable that every process of a run inherits, so that also one that left its session can be found."""
+
 _SAME_START = 2.0
 """Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
 _ROOM = 1 << 30

@@ -40,9 +40,9 @@ _REMOTE_PAUSES = (0.1, 0.3)
 """Seconds between the looks at a remote service that does not answer: three in all, never a storm."""
 _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.02
 """Seconds between two looks at a service that is starting."""
+_SHORTEST_LOOK = 0.2
 _GRACE = 0.5
 """Seconds for a service that is started again, or failed to start, to stop by itself."""
-_SCHEMES = {"postgres": "postgresql", "redis": "redis"}
 _log = logging.getLogger(__name__)
 
 _References = dict[str, Endpoint | None]
@@ -214,8 +214,7 @@ class Stack:
             context = StartContext(state_dir=state_dir, cache_dir=cache, port=port, password=SecretStr(password))
             launch = kind.launch(spec, context)
             return self._publish(slot, launch.endpoint), launch
-        scheme = _SCHEMES.get(spec.kind, "http") + ("s" if spec.tls else "")
-        endpoint = kind.connect(spec, f"{scheme}://{HOST}:{port}")
+        endpoint = kind.connect(spec, kind.address(spec, HOST, port, tls=spec.tls))
         if spec.tls:
             endpoint = endpoint.model_copy(update=vars(self._places.authority.issue(slot.key.replace(":", "-"))))
         return self._publish(slot, endpoint), None
@@ -327,7 +326,8 @@ class _Launched:
             if not is_listener(self._process.identity.pid, self._endpoint.port):
                 raise _PortTakenError
             self._listens = True
-        ping = kind.ping(self._spec, self._endpoint, min(self._spec.ping_deadline, left))
+        # The last look too gets long enough to see something better than its own time-out.
+        ping = kind.ping(self._spec, self._endpoint, min(self._spec.ping_deadline, max(left, _SHORTEST_LOOK)))
         self._detail = ping.detail or f"it is {ping.status}"
         return ping.is_up
 

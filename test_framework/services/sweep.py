@@ -11,10 +11,7 @@ from pathlib import Path
 import psutil
 
 from test_framework.services.process import kill_all
-from test_framework.services.rundir import Identity, RunDir, bases
-
-MARK = "ENVMATRIX_RUN_DIR"
-"""The variable that every process of a run inherits, so that also one that left its session can be found."""
+from test_framework.services.rundir import MARK, Identity, RunDir, bases
 
 
 def sweep(directories: Iterable[Path] | None = None) -> list[Path]:

@@ -18,7 +18,7 @@ def main() -> None:
     parser.add_argument("directory", type=Path)
     parser.add_argument("--env-file", type=Path)
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     serve(RunDir(arguments.run_dir), LISTENER, arguments.environment, arguments.directory, arguments.env_file)
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from test_framework.exceptions import SupervisorError
 from test_framework.masking import MASKER
 from test_framework.services.process import kill_all, log_tail
-from test_framework.services.rundir import Identity, RunDir
+from test_framework.services.rundir import MARK, Identity, RunDir
 from test_framework.services.states import ServiceState, Started
 from test_framework.services.sweep import remove, sweep
 
@@ -148,7 +148,7 @@ class SupervisorClient:
             pid = os.posix_spawn(
                 sys.executable,
                 command,
-                os.environ,
+                {**os.environ, MARK: str(self._run.path)},
                 setsid=True,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, listener.fileno(), _LISTENER),

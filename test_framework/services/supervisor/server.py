@@ -22,7 +22,6 @@ from test_framework.services.places import Places, import_path, project_root
 from test_framework.services.process import Launcher, adopt_orphans
 from test_framework.services.rundir import Identity, RunDir
 from test_framework.services.supervisor.stacks import Stacks
-from test_framework.services.sweep import MARK
 
 LISTENER = 3
 """The file descriptor on which the client hands over the listening socket."""
@@ -39,7 +38,6 @@ _log = logging.getLogger(__name__)
 
 def serve(run: RunDir, listener: int, environment: str, directory: Path, env_file: Path | None) -> None:
     """Serve one run; never returns."""
-    os.environ[MARK] = str(run.path)
     supervisor = _Supervisor(run, socket.socket(fileno=listener))
     status = 0
     try:

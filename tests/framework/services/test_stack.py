@@ -139,12 +139,12 @@ env = { WHERE = "{environment} at {commit}", PORT = "{shop.port}" }
 
 
 def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: Places) -> None:
-    """The endpoint is https, its files are private, and its certificate verifies against its authority."""
+    """The endpoint's URL says so, its files are private, and its certificate verifies against its authority."""
     place.declare(with_faults("tls={shop.cert_file},{shop.key_file}", extra="tls = true"))
     shop = bring_up(place, places, "shop")["shop"]
     assert shop.is_up, shop
     assert shop.endpoint
-    assert shop.endpoint.url.get_secret_value().startswith("https://127.0.0.1:")
+    assert shop.endpoint.url.get_secret_value().startswith("tls://127.0.0.1:")
     assert {oct(Path(path).stat().st_mode & 0o777) for path in (shop.endpoint.key_file, shop.endpoint.cert_file)} == {
         "0o600"
     }
