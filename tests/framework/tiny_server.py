@@ -40,6 +40,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         if self.path == "/signup":
             self.answer(201, {"user_id": body["email"]})
+        elif self.path == "/broken":
+            self.answer(500, {"error": "broken"})
         else:
             token = f"tiny-token-{uuid.uuid4().hex}"
             TOKENS[token] = body["email"]
