@@ -65,7 +65,7 @@ def test_a_users_clients_carry_its_token(users: Users) -> None:
 def test_a_user_shows_no_secret(users: Users) -> None:
     """Neither its repr nor a text that mentions them shows the password or a token."""
     user = users()
-    text = f"{user!r} {user.headers!r} {MASKER.mask(f'{str(user.token)} {str(user.password)}')}"
+    text = f"{user!r} {user.headers!r}" + MASKER.mask(user.token + user.password)
     assert str(user.token) not in text
     assert str(user.password) not in text
 
