@@ -98,11 +98,13 @@ class Connection:
         """Enter a database; let these settings hold, and those of the request before no more."""
         if database:
             self._run(b"USE " + _identifier(database))
-        changes = {name: b"DEFAULT" for name in self._settings if name not in settings}
-        changes |= {name: _literal(text) for name, text in settings.items() if self._settings.get(name) != text}
-        for name, value in changes.items():
-            self._run(b"SET " + _identifier(name) + b" = " + value)
-        self._settings = dict(settings)
+        for name in self._settings.keys() - settings.keys():
+            self._run(b"SET " + _identifier(name) + b" = DEFAULT")
+            del self._settings[name]
+        for name, text in settings.items():
+            if self._settings.get(name) != text:
+                self._run(b"SET " + _identifier(name) + b" = " + _literal(text))
+                self._settings[name] = text
 
     def run(self, statement: bytes, output: str, params: Mapping[str, str]) -> tuple[bytes, dict[str, str]]:
         """Run a statement; return what it prints and ClickHouse's summary of it.

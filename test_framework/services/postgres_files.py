@@ -71,9 +71,14 @@ def programs(service: str, state_dir: Path) -> Path:
     user = run_as()
     if user is None or _unreachable(installed[-1] / "bin" / "postgres", user) is None:
         return installed[-1] / "bin"
-    copy = state_dir / "programs"  # a virtual environment below /root is closed to other accounts
-    _run(service, "copying its programs", "cp", "-R", str(installed[-1]), str(copy))
-    return copy / "bin"
+    # A virtual environment below /root is closed to other accounts. The programs find their libraries beside the package.
+    libraries = package.with_name(f"{package.name}.libs")
+    copy = state_dir / "programs"
+    (copy / package.name).mkdir(parents=True)
+    for directory, target in ((installed[-1], copy / package.name), (libraries, copy)):
+        if directory.exists():
+            _run(service, "copying its programs", "cp", "-Rp", str(directory), str(target))
+    return copy / package.name / installed[-1].name / "bin"
 
 
 def open_to_server(service: str, state_dir: Path) -> None:

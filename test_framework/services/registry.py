@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from test_framework.exceptions import UnknownKindError
+from test_framework.exceptions import UnknownKindError, UsageError
 from test_framework.services.base import Kind
 
 GROUP = "envmatrix.kinds"
@@ -32,11 +32,17 @@ def get_kind(name: str, service: str = "") -> Kind:
 
     Raises:
         UnknownKindError: nobody provides it.
+        UsageError: the package that should provide it does not.
     """
     if module := _OURS.get(name):
         kind: Kind = import_module(module).KIND
         return kind
     for entry in entry_points(group=GROUP, name=name):
-        plugged: Kind = entry.load()
+        try:
+            plugged = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"kind {name!r} cannot be loaded from {entry.value}: {error}") from error
+        if not isinstance(plugged, Kind):
+            raise UsageError(f"kind {name!r}: {entry.value} does not implement test_framework.services.Kind")
         return plugged
     raise UnknownKindError(service, name, known_kinds())

@@ -53,6 +53,9 @@ def _reply(stream: BinaryIO) -> str:
         case "+" | "-":
             return text
         case "$" if text[1:].isdecimal() and int(text[1:]) < _MAX_REPLY:
-            return stream.read(int(text[1:]) + 2)[:-2].decode(errors="replace")
+            bulk = stream.read(int(text[1:]) + 2)
+            if not bulk.endswith(b"\r\n"):
+                raise ConnectionResetError
+            return bulk[:-2].decode(errors="replace")
         case _:
             raise NoAnswerError(f"answers no Redis: {text[:60]!r}")
