@@ -33,10 +33,11 @@ class Places:
     launcher: Launcher
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    @cached_property
-    def authority(self) -> Authority:
-        """Return the throw-away authority that signs the run's certificates."""
-        return Authority(self.run.tls())
+    authority: Authority = field(init=False)
+    """Signs the run's certificates."""
+
+    def __post_init__(self) -> None:
+        self.authority = Authority(self.run.tls())
 
     @cached_property
     def cache_dir(self) -> Path:

@@ -123,7 +123,7 @@ class Launcher:
 
 def stop(processes: Sequence[ServiceProcess], grace: float) -> frozenset[str]:
     """Stop processes together; return the names of those that ignored their stop signal for `grace` seconds."""
-    below = [child for each in processes for child in _children(each.identity)] if len(processes) == 1 else []
+    below = [child for each in processes for child in descendants(each.identity)] if len(processes) == 1 else []
     for each in processes:
         each.send(each.stop_signal)
     _await(lambda: all(each.exit_code() is not None for each in processes), grace)
@@ -217,7 +217,8 @@ def _has_ended(process: psutil.Process) -> bool:
     return True
 
 
-def _children(identity: Identity) -> list[psutil.Process]:
+def descendants(identity: Identity) -> list[psutil.Process]:
+    """Return the processes below one that still runs."""
     process = identity.process()
     with contextlib.suppress(psutil.NoSuchProcess):
         return process.children(recursive=True) if process else []

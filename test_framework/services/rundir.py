@@ -27,6 +27,8 @@ _SAME_START = 2.0
 """Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
 _ROOM = 1 << 30
 """Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
+_LONGEST = 60
+"""Bytes of a temporary directory's path: a socket's whole path has at most 104."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +161,9 @@ def bases() -> Iterator[Path]:
         room = os.statvfs(memory)
         if room.f_bavail * room.f_frsize >= _ROOM:
             yield memory / name
-    yield Path(tempfile.gettempdir()) / name
+    for directory in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  also checked
+        if len(os.fsencode(directory)) <= _LONGEST:
+            yield directory / name
 
 
 def _is_ours(base: Path) -> bool:

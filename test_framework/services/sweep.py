@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shutil
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import psutil
 
-from test_framework.services.process import kill_all
+from test_framework.services.process import descendants, kill_all
 from test_framework.services.rundir import MARK, Identity, RunDir, bases
 
 
@@ -41,8 +42,18 @@ def _abandoned(base: Path) -> Iterator[RunDir]:
     for path in found:
         run = RunDir(path)
         owner, supervisor = Identity.read(run.owner), Identity.read(run.supervisor)
-        if owner and not owner.process() and not (supervisor and supervisor.process()):
+        if owner and not owner.process() and not (supervisor and supervisor.process()) and not _is_held(run):
             yield run
+
+
+def _is_held(run: RunDir) -> bool:
+    """Return whether a process that we may not even see, as in another container, holds the run."""
+    try:
+        with run.owner.open("rb") as record:
+            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
 
 
 def _left_by(run: RunDir) -> list[psutil.Process]:
@@ -51,8 +62,9 @@ def _left_by(run: RunDir) -> list[psutil.Process]:
         lines = run.ledger.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    listed = [process for line in lines if (identity := _identity(line)) and (process := identity.process())]
-    below = [child for process in listed for child in process.children(recursive=True)]
+    identities = [identity for line in lines if (identity := _identity(line))]
+    listed = [process for identity in identities if (process := identity.process())]
+    below = [child for identity in identities for child in descendants(identity)]
     marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, run)]
     return list({process.pid: process for process in (*listed, *below, *marked)}.values())
 

@@ -7,7 +7,8 @@ import logging
 from pathlib import Path
 
 from test_framework.services.rundir import RunDir
-from test_framework.services.supervisor.server import LISTENER, serve
+from test_framework.services.supervisor.client import LISTENER
+from test_framework.services.supervisor.server import serve
 
 
 def main() -> None:

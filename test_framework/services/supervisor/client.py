@@ -20,7 +20,8 @@ from test_framework.services.rundir import MARK, Identity, RunDir
 from test_framework.services.states import ServiceState, Started
 from test_framework.services.sweep import remove, sweep
 
-_LISTENER = 3
+LISTENER = 3
+"""The file descriptor on which the supervisor finds its listening socket."""
 _SILENCE = 15.0
 """Seconds. The supervisor says every second that it is still at work; this long without a word, and it is not."""
 _GRACE = 5.0
@@ -41,6 +42,8 @@ class Owner:
             run_dir.mkdir(mode=0o711, exist_ok=True)
             self._run = RunDir(run_dir)
         Identity.mine().write(self._run.owner)
+        self._record = self._run.owner.open("rb")
+        fcntl.flock(self._record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX)
         self._socket.bind(str(self._run.owner_socket))
         self._socket.listen(1)  # the supervisor connects and waits; nobody ever accepts
@@ -68,6 +71,7 @@ class Owner:
                     states = _states(_ask(self._run, {"do": "stop", "grace": grace}, deadline))
         finally:
             self._socket.close()
+            self._record.close()
             self._socket = None
         self._await_supervisor(end)
         remove(self._run)
@@ -151,7 +155,7 @@ class SupervisorClient:
                 {**os.environ, MARK: str(self._run.path)},
                 setsid=True,
                 file_actions=[
-                    (os.POSIX_SPAWN_DUP2, listener.fileno(), _LISTENER),
+                    (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER),
                     (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
                     (os.POSIX_SPAWN_OPEN, 1, str(self._run.supervisor_log), log_flags, 0o600),
                     (os.POSIX_SPAWN_DUP2, 1, 2),

@@ -6,7 +6,6 @@ import json
 import logging
 import os
 import selectors
-import shutil
 import signal
 import socket
 import sys
@@ -22,9 +21,8 @@ from test_framework.services.places import Places, import_path, project_root
 from test_framework.services.process import Launcher, adopt_orphans
 from test_framework.services.rundir import Identity, RunDir
 from test_framework.services.supervisor.stacks import Stacks
+from test_framework.services.sweep import remove
 
-LISTENER = 3
-"""The file descriptor on which the client hands over the listening socket."""
 HEARTBEAT = 1.0
 """Seconds between the empty lines that say: still at work on your answer."""
 _GRACE = 5.0
@@ -48,7 +46,7 @@ def serve(run: RunDir, listener: int, environment: str, directory: Path, env_fil
     finally:
         supervisor.stop(_GRACE)
         if not supervisor.owner_lives():
-            shutil.rmtree(run.path, ignore_errors=True)
+            remove(run)
         # Threads may still wait for an answer that will never come.
         os._exit(status)
 

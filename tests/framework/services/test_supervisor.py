@@ -273,3 +273,28 @@ def test_a_twin_that_fails_is_why_its_services_are_not_reached(place: Place, own
     assert started.states["twin:shop"].exit_code == 3
     with pytest.raises(DependencyError, match=r"'shop' was not reached: .*\(twin:shop\)"):
         raise started.states["shop"].as_error()
+
+
+def test_a_supervisor_that_cannot_start_is_an_error_with_its_log(
+    place: Place, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever asks is told at once, and why."""
+    monkeypatch.setenv("PYTHONPATH", str(place.root))
+    (place.root / "pydantic.py").write_text("raise ImportError('a broken installation')")
+    with pytest.raises(SupervisorError, match=r"the supervisor .*\n(.*\n)*ImportError: a broken installation"):
+        place.client(owner.run_dir).start(["shop"])
+
+
+def test_a_wrong_declaration_is_refused_in_one_line(place: Place, owner: Owner) -> None:
+    """The supervisor reads the declaration itself, and says what is wrong with it."""
+    place.declare("[services.shop]\nkind = 'banner'\nsourc = 'process'\n")
+    with pytest.raises(SupervisorError, match=r"refused: .*local\.toml:3: unknown key 'sourc'.*Did you mean 'source'"):
+        place.client(owner.run_dir).start(["shop"])
+
+
+def test_a_run_that_is_over_starts_nothing(place: Place, owner: Owner) -> None:
+    """A worker that outlives its run gets an error, and no supervisor of its own."""
+    place.declare(TWO)
+    owner.close()
+    with pytest.raises(SupervisorError, match="the run is over"):
+        place.client(owner.run_dir).start(["shop"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import stat
@@ -78,6 +79,9 @@ def test_a_living_run_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[by
     run = dead_run(tmp_path, identity, owner=Identity.mine())
     assert sweep([tmp_path]) == []
     GONE.write(RunDir(run).owner)
+    with RunDir(run).owner.open() as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        assert sweep([tmp_path]) == [], "the owner is in another container"
     Identity.mine().write(RunDir(run).supervisor)
     assert sweep([tmp_path, tmp_path / "no such directory"]) == []
     assert runs(sleeper.pid)
@@ -103,11 +107,14 @@ def test_a_base_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypatch
     assert RunDir.create().path.parent == tmp_path
 
 
-def test_memory_is_used_only_where_there_is_room(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The last base is always the ordinary temporary directory."""
-    monkeypatch.setattr(rundir.tempfile, "tempdir", str(tmp_path))
+def test_memory_is_used_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it is the temporary directory, or /tmp where a socket's path would be too long there."""
     monkeypatch.setattr(rundir, "_ROOM", 1 << 80)
-    assert list(bases()) == [tmp_path / f"envmatrix-{os.geteuid()}"]
+    name = f"envmatrix-{os.geteuid()}"
+    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/tmp")
+    assert list(bases()) == [Path("/var/tmp") / name, Path("/tmp") / name]
+    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/" + 60 * "x")
+    assert list(bases()) == [Path("/tmp") / name]
 
 
 def test_the_cache_stands_beside_the_runs_where_there_is_no_home(
