@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.responses import JSONResponse
 
-from environments.reference import __version__
 from environments.reference.settings import ServiceSettings
 
 PROBE_DEADLINE = 1.5
@@ -41,35 +40,39 @@ class Dependency:
         return {"status": "up", "required": self.required, "latency_ms": latency}
 
 
-def health_router(
-    service: str, settings: ServiceSettings, dependencies: Callable[[], Sequence[Dependency]] = tuple, **facts: Any
-) -> APIRouter:
-    """Return the two routes; `facts` are added to what `/health` says."""
-    router = APIRouter(tags=["health"])
-    identity = {
-        "status": "ok",
-        "service": service,
-        "environment": settings.environment,
-        "version": __version__,
-        "commit": settings.commit,
-        **facts,
-    }
+@dataclass(frozen=True)
+class Health:
+    """What a service says about itself; kept as `app.state.health`."""
 
-    @router.get("/health")
-    async def health() -> dict[str, Any]:
-        return identity
+    identity: Mapping[str, Any]
+    dependencies: Sequence[Dependency] = ()
 
-    @router.get("/health/ready")
-    async def ready() -> JSONResponse:
-        parts = dependencies()
-        seen = await asyncio.gather(*(part.look() for part in parts))
-        lost = [part.required for part, look in zip(parts, seen, strict=True) if look["status"] == "down"]
-        status = "unavailable" if any(lost) else "degraded" if lost else "ready"
-        body = {
-            **identity,
-            "status": status,
-            "dependencies": {part.name: look for part, look in zip(parts, seen, strict=True)},
-        }
-        return JSONResponse(body, status_code=503 if status == "unavailable" else 200)
+    @classmethod
+    def of(
+        cls, app: FastAPI, settings: ServiceSettings, dependencies: Sequence[Dependency] = (), **facts: Any
+    ) -> Health:
+        """Describe a service; `facts` are added to what it says."""
+        identity = {"service": app.title, "version": app.version}
+        return cls(identity | {"environment": settings.environment, "commit": settings.commit} | facts, dependencies)
 
-    return router
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/health")
+async def health(request: Request) -> dict[str, Any]:
+    """Say who answers."""
+    held: Health = request.app.state.health
+    return {"status": "ok", **held.identity}
+
+
+@router.get("/health/ready")
+async def ready(request: Request) -> JSONResponse:
+    """Look at every dependency at once."""
+    held: Health = request.app.state.health
+    seen = await asyncio.gather(*(part.look() for part in held.dependencies))
+    lost = [look["required"] for look in seen if look["status"] == "down"]
+    status = "unavailable" if any(lost) else "degraded" if lost else "ready"
+    looks = {part.name: look for part, look in zip(held.dependencies, seen, strict=True)}
+    body = {"status": status, **held.identity, "dependencies": looks}
+    return JSONResponse(body, status_code=503 if status == "unavailable" else 200)

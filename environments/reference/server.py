@@ -9,15 +9,17 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from types import FrameType
 from typing import NoReturn
 
 import uvicorn
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 
 from environments.reference import __version__
 from environments.reference.settings import ServiceSettings
@@ -42,15 +44,14 @@ class UnavailableError(Exception):
 Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 
 
-@contextlib.asynccontextmanager
-async def no_lifespan(_app: FastAPI) -> AsyncIterator[None]:
-    """Hold nothing between start and end."""
-    yield
+def create_app(service: str, *routers: APIRouter, lifespan: Lifespan | None = None) -> FastAPI:
+    """Return an application that answers failures the way all our services do.
 
-
-def create_app(service: str, lifespan: Lifespan = no_lifespan) -> FastAPI:
-    """Return an application that answers failures the way all our services do."""
+    Applications are made on import, so that a warm parent has made them before it forks: it takes longer than all else.
+    """
     app = FastAPI(title=service, version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
+    for router in routers:
+        app.include_router(router)
 
     @app.exception_handler(UnavailableError)
     async def unavailable(_request: Request, error: UnavailableError) -> JSONResponse:
@@ -65,26 +66,28 @@ def create_app(service: str, lifespan: Lifespan = no_lifespan) -> FastAPI:
     return app
 
 
-def run(service: str, settings: ServiceSettings, build: Callable[[], FastAPI]) -> NoReturn:
+def run(app: FastAPI, settings: ServiceSettings) -> NoReturn:
     """Serve until SIGTERM or SIGINT, then end the process with 0; 1 if the service could not start or a worker died."""
-    _log_to_stderr(service)
+    _log_to_stderr(app.title)
     # uvicorn raises the signal again after its own graceful end: this is where that signal arrives.
     signal.signal(signal.SIGTERM, _end)
     signal.signal(signal.SIGINT, _end)
     config = uvicorn.Config(
-        build(),
+        app,
+        http=H11Protocol,
+        ws=WebSocketsSansIOProtocol,
+        loop="asyncio",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        ws="websockets-sansio",
         ws_max_size=MAX_FRAME,
         ws_per_message_deflate=False,
         timeout_graceful_shutdown=GRACE,
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
     )
-    listener = _bind(service, settings)
+    listener = _bind(app.title, settings)
     scheme = "https" if config.is_ssl else "http"
     logger.info("listening on %s://%s:%d", scheme, settings.host, listener.getsockname()[1])
     server = uvicorn.Server(config)
@@ -95,13 +98,14 @@ def run(service: str, settings: ServiceSettings, build: Callable[[], FastAPI]) -
 
 
 def _bind(service: str, settings: ServiceSettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    # The protocol is named because asyncio turns Nagle's algorithm off only then; left on, each answer takes 40 ms.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
-        family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
-        # The protocol is named because asyncio turns Nagle's algorithm off only then; left on, each answer takes 40 ms.
-        listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((settings.host, settings.port))
     except OSError as error:
+        listener.close()
         sys.stderr.write(f"{service}: cannot listen on {settings.host}:{settings.port}: {error.strerror}\n")
         raise SystemExit(1) from None
     return listener

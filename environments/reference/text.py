@@ -7,11 +7,13 @@ from typing import Annotated
 from pydantic import AfterValidator
 
 
-def _without_nul(text: str) -> str:
+def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("must not contain NUL")
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        raise ValueError("must not contain half a surrogate pair")
     return text
 
 
-Text = Annotated[str, AfterValidator(_without_nul)]
-"""PostgreSQL's text has no NUL; pydantic itself refuses lone surrogates."""
+Text = Annotated[str, AfterValidator(_storable)]
+"""JSON can spell what UTF-8 and PostgreSQL cannot hold."""

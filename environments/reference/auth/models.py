@@ -33,7 +33,7 @@ class Login(BaseModel):
     """Credentials, and what kind of token is wanted."""
 
     email: Email
-    password: SecretStr
+    password: Annotated[SecretStr, Field(max_length=256)]
     expires_in: Annotated[int, Field(ge=1)] | None = None
     """Seconds; capped at the service's own lifetime."""
     audience: str | None = None

@@ -11,30 +11,30 @@ import secrets
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-# OWASP's minimum for argon2id: 19 MiB, two passes. About 20 ms, so a suite may make many users.
-_HASHER = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
+class Hasher:
+    """Argon2id, computed off the event loop."""
 
-async def hash_password(password: str) -> str:
-    """Return the argon2id hash, computed off the event loop."""
-    return await asyncio.to_thread(_HASHER.hash, password)
+    def __init__(self, memory_kib: int, passes: int) -> None:
+        self._argon2 = PasswordHasher(time_cost=passes, memory_cost=memory_kib, parallelism=1)
 
+    async def hash(self, password: str) -> str:
+        """Return the hash, with its salt and costs."""
+        return await asyncio.to_thread(self._argon2.hash, password)
 
-async def password_matches(password_hash: str | None, password: str) -> bool:
-    """Return whether the password is right; an unknown user (None) takes as long as a wrong password."""
+    async def matches(self, password_hash: str | None, password: str) -> bool:
+        """Return whether the password is right; an unknown user (None) takes as long as a wrong password."""
+        return await asyncio.to_thread(self._matches, password_hash, password)
 
-    def check() -> bool:
+    def _matches(self, password_hash: str | None, password: str) -> bool:
         try:
-            return _HASHER.verify(password_hash or _nobody(), password) and password_hash is not None
+            return self._argon2.verify(password_hash or self._nobody, password) and password_hash is not None
         except VerifyMismatchError:
             return False
 
-    return await asyncio.to_thread(check)
-
-
-@functools.cache
-def _nobody() -> str:
-    return _HASHER.hash(secrets.token_hex())
+    @functools.cached_property
+    def _nobody(self) -> str:
+        return self._argon2.hash(secrets.token_hex())
 
 
 def new_secret() -> str:
@@ -44,9 +44,9 @@ def new_secret() -> str:
 
 def digest(secret: str) -> str:
     """Return the hash to keep of a random secret; one round is enough where nobody can guess."""
-    return hashlib.sha256(secret.encode()).hexdigest()
+    return hashlib.sha256(secret.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def matches(secret_hash: str, secret: str) -> bool:
+def same(secret_hash: str, secret: str) -> bool:
     """Compare in constant time."""
     return hmac.compare_digest(secret_hash, digest(secret))

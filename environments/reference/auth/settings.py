@@ -21,6 +21,9 @@ class TokenSettings(ServiceSettings):
     access_token_seconds: int = Field(default=900, ge=1)
     """Lifetime of an access token, and the most that a login may ask for."""
     refresh_token_seconds: int = Field(default=30 * 86400, ge=1)
+    password_memory_kib: int = Field(default=19 * 1024, ge=8)
+    password_passes: int = Field(default=2, ge=1)
+    """Argon2id's costs. The defaults are OWASP's minimum, 35 ms; a suite that makes a thousand users may lower them."""
 
     @field_validator("other_audiences", mode="before")
     @classmethod

@@ -8,40 +8,32 @@ from typing import NoReturn
 
 from fastapi import FastAPI, WebSocket
 
-from environments.reference import server
-from environments.reference.backend import connection
-from environments.reference.backend.parts import Parts, opened
-from environments.reference.backend.routes import api_router
+from environments.reference import health, server
+from environments.reference.backend import connection, routes
+from environments.reference.backend.parts import opened
 from environments.reference.backend.settings import BackendSettings
-from environments.reference.health import health_router
 from environments.reference.settings import load
 
-NAME = "backend"
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    settings: BackendSettings = app.state.settings
+    async with opened(settings) as parts:
+        app.state.parts = parts
+        app.state.health = health.Health.of(app, settings, parts.dependencies)
+        yield
 
 
-def build(settings: BackendSettings) -> FastAPI:
-    """Return the application; nothing is opened before its lifespan."""
+app = server.create_app("backend", health.router, routes.router, lifespan=_lifespan)
 
-    @contextlib.asynccontextmanager
-    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        async with opened(settings) as app.state.parts:
-            yield
 
-    def parts() -> Parts:
-        return app.state.parts  # type: ignore[no-any-return]
-
-    app = server.create_app(NAME, lifespan)
-    app.include_router(health_router(NAME, settings, lambda: parts().dependencies))
-    app.include_router(api_router(parts))
-
-    @app.websocket("/ws")
-    async def websocket(socket: WebSocket) -> None:
-        await connection.serve(socket, parts())
-
-    return app
+@app.websocket("/ws")
+async def websocket(socket: WebSocket) -> None:
+    """Talk to one client."""
+    await connection.serve(socket, socket.app.state.parts)
 
 
 def main() -> NoReturn:
     """Run the service as the environment says."""
-    settings = load(BackendSettings, "environments.reference.backend")
-    server.run(NAME, settings, lambda: build(settings))
+    app.state.settings = load(BackendSettings, "environments.reference.backend")
+    server.run(app, app.state.settings)

@@ -7,7 +7,8 @@ import json
 import time
 import uuid
 from collections.abc import AsyncIterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -28,44 +29,66 @@ class ApiError(Exception):
         self.body = {"error": {"message": message, "type": kind, "param": param, "code": code}}
 
 
-def add_openai_routes(app: FastAPI, engine: Engine, *, model: str, api_key: SecretStr | None) -> None:
-    """Add `/v1/models` and `/v1/chat/completions`, and errors of their shape."""
-    _answer_errors(app)
-    card = {"id": model, "object": "model", "created": 0, "owned_by": "envmatrix"}
+@dataclass(frozen=True)
+class Served:
+    """What is behind the routes; kept as `app.state.served`."""
 
-    def admitted(request: Request) -> None:
-        given = request.headers.get("authorization", "").removeprefix("Bearer ")
-        if api_key and not hmac.compare_digest(given.encode(), api_key.get_secret_value().encode()):
-            raise ApiError(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
+    engine: Engine
+    model: str
+    api_key: SecretStr | None
+    """None: anybody may ask."""
 
-    def known(name: str) -> None:
-        if name != model:
-            message = f"The model {name!r} does not exist."
+    @property
+    def card(self) -> dict[str, Any]:
+        """Return the model as the API lists it."""
+        return {"id": self.model, "object": "model", "created": 0, "owned_by": "envmatrix"}
+
+    def check(self, model: str) -> None:
+        """Raise ApiError unless it is our model."""
+        if model != self.model:
+            message = f"The model {model!r} does not exist."
             raise ApiError(404, message, "invalid_request_error", param="model", code="model_not_found")
 
-    router = APIRouter(prefix="/v1", dependencies=[Depends(admitted)])
 
-    @router.get("/models")
-    async def models() -> dict[str, Any]:
-        return {"object": "list", "data": [card]}
-
-    @router.get("/models/{name:path}")
-    async def one_model(name: str) -> dict[str, Any]:
-        known(name)
-        return card
-
-    @router.post("/chat/completions")
-    async def complete(chat: Chat) -> Response:
-        known(chat.model)
-        head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": model}
-        if chat.stream:
-            return StreamingResponse(_server_sent(engine, chat, head), media_type="text/event-stream")
-        return JSONResponse(await _whole(engine, chat, head))
-
-    app.include_router(router)
+def admitted(request: Request) -> Served:
+    """Return what is behind the routes, to whoever has the key."""
+    served: Served = request.app.state.served
+    given = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if served.api_key and not hmac.compare_digest(given.encode(), served.api_key.get_secret_value().encode()):
+        raise ApiError(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
+    return served
 
 
-def _answer_errors(app: FastAPI) -> None:
+Admitted = Annotated[Served, Depends(admitted)]
+router = APIRouter(prefix="/v1")
+
+
+@router.get("/models")
+async def models(served: Admitted) -> dict[str, Any]:
+    """List the one model."""
+    return {"object": "list", "data": [served.card]}
+
+
+@router.get("/models/{name:path}")
+async def one_model(name: str, served: Admitted) -> dict[str, Any]:
+    """Return the model."""
+    served.check(name)
+    return served.card
+
+
+@router.post("/chat/completions")
+async def complete(chat: Chat, served: Admitted) -> Response:
+    """Answer, at once or as a stream."""
+    served.check(chat.model)
+    head = {"id": f"chatcmpl-{uuid.uuid4().hex}", "created": int(time.time()), "model": served.model}
+    if chat.stream:
+        return StreamingResponse(_server_sent(served.engine, chat, head), media_type="text/event-stream")
+    return JSONResponse(await _whole(served.engine, chat, head))
+
+
+def answer_errors(app: FastAPI) -> None:
+    """Make the application's errors those of the API."""
+
     @app.exception_handler(ApiError)
     async def refused(_request: Request, error: ApiError) -> JSONResponse:
         return JSONResponse(error.body, status_code=error.status)

@@ -16,8 +16,7 @@ from collections.abc import AsyncGenerator
 from pathlib import Path
 from typing import Any, NoReturn
 
-from environments.reference import server
-from environments.reference.llm.app import NAME, LlmSettings, build
+from environments.reference.llm.app import LlmSettings, run
 from environments.reference.llm.engine import Chat, Finish
 from environments.reference.settings import load
 
@@ -98,7 +97,7 @@ def main() -> NoReturn:
     if model is None or importlib.util.find_spec("xllamacpp") is None:
         sys.stderr.write("environments.reference.llm.real: no model here. Install it: pip install 'envmatrix[llm]'\n")
         raise SystemExit(2)
-    server.run(NAME, settings, lambda: build(settings, LlamaEngine(model), scripted=False))
+    run(settings, LlamaEngine(model), scripted=False)
 
 
 if __name__ == "__main__":

