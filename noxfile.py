@@ -1,6 +1,6 @@
 """What a developer runs: the matrix, one environment, all tests, the checks.
 
-`nox -s matrix` is the product; `nox -s tests` tests everything. Arguments after `--` are passed on.
+`nox -s matrix` is the product, `nox -s tests` tests everything. Arguments after `--` are passed on.
 """
 
 from __future__ import annotations
@@ -15,34 +15,52 @@ nox.options.reuse_existing_virtualenvs = True
 nox.options.sessions = ["matrix", "tests", "lint"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
-ENVIRONMENTS = sorted(path.stem for path in Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob("*.toml"))
 PYTHONS = nox.project.python_versions(PYPROJECT)
+ENVIRONMENTS = sorted(path.stem for path in Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob("*.toml"))
+WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
 
-EVERYTHING = ["-e", ".[reference,clickhouse]", *nox.project.dependency_groups(PYPROJECT, "test")]
-QUIET = {
-    # Some machines set it, and without bytecode every start of Python costs twice.
-    "PYTHONDONTWRITEBYTECODE": None,
-    # An active environment of the caller's is not the one we run in.
-    "VIRTUAL_ENV": None,
-}
+# Without bytecode every start of Python costs twice, and some machines forbid to write it.
+BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
+
+
+def _install(session: nox.Session) -> None:
+    """Install the package and all that its tests need, unless that was done for the same pyproject.toml."""
+    stamp = Path(session.virtualenv.location, "installed.toml")
+    wanted = Path("pyproject.toml").read_bytes()
+    if stamp.is_file() and stamp.read_bytes() == wanted:
+        session.log("Installed already: pyproject.toml has not changed.")
+        return
+    groups = nox.project.dependency_groups(PYPROJECT, "test")
+    session.install("-e", ".[reference,clickhouse]", *groups, env={"UV_COMPILE_BYTECODE": "1"})
+    stamp.write_bytes(wanted)
+
+
+def _installed(session: nox.Session, program: str) -> str:
+    """Return the path of a program that the session `install` installed."""
+    return str(session.cache_dir.parent / "install" / "bin" / program)
+
+
+def _run(session: nox.Session, program: str, *arguments: str) -> None:
+    """Run an installed program; where it fails, so does the session, and its log tells the exit code."""
+    session.run(_installed(session, program), *arguments, *session.posargs, env=BYTECODE, external=True)
 
 
 @nox.session
 def install(session: nox.Session) -> None:
-    """Install the package with all that the reference system needs; the other sessions share it."""
-    session.install(*EVERYTHING, env={"UV_COMPILE_BYTECODE": "1"})
-
-
-def _run(session: nox.Session, program: str, *arguments: str) -> None:
-    """Run a program of the shared installation; the session fails with the program's exit code in its log."""
-    programs = session.cache_dir.parent / "install" / "bin"
-    session.run(str(programs / program), *arguments, *session.posargs, env=QUIET, external=True)
+    """Install everything once, for the other sessions to share."""
+    _install(session)
 
 
 @nox.session(venv_backend="none", requires=["install"])
-@nox.parametrize("name", [nox.param(name, id=name) for name in ENVIRONMENTS])
+def matrix(session: nox.Session) -> None:
+    """Run the suite in every declared environment at once and print the matrix."""
+    _run(session, "envmatrix", "matrix")
+
+
+@nox.session(venv_backend="none", requires=["install"])
+@nox.parametrize("name", ENVIRONMENTS, ids=ENVIRONMENTS)
 def environment(session: nox.Session, name: str) -> None:
-    """Run the suite against one declared environment."""
+    """Run the suite in this declared environment."""
     _run(session, "envmatrix", "run", name)
 
 
@@ -50,18 +68,8 @@ def _alias(name: str) -> None:
     def alias(session: nox.Session) -> None:
         _run(session, "envmatrix", "run", name)
 
-    alias.__doc__ = f"Run the suite against the environment {name!r}."
+    alias.__doc__ = f"The same as environment({name})."
     nox.session(alias, name=name, venv_backend="none", requires=["install"])
-
-
-for _name in ENVIRONMENTS:
-    _alias(_name)
-
-
-@nox.session(venv_backend="none", requires=["install"])
-def matrix(session: nox.Session) -> None:
-    """Run the suite against all declared environments at the same time, and print the matrix."""
-    _run(session, "envmatrix", "matrix")
 
 
 @nox.session(venv_backend="none", requires=["install"])
@@ -72,9 +80,9 @@ def tests(session: nox.Session) -> None:
 
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
-    """Run all tests with one of the supported versions of Python."""
-    session.install(*EVERYTHING, env={"UV_COMPILE_BYTECODE": "1"})
-    session.run("pytest", *session.posargs, env=QUIET)
+    """Run all tests with this version of Python."""
+    _install(session)
+    session.run("pytest", *session.posargs, env=BYTECODE)
 
 
 @nox.session(requires=["install"])
@@ -83,11 +91,17 @@ def lint(session: nox.Session) -> None:
     session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("mypy", "--python-executable", str(session.cache_dir.parent / "install" / "bin" / "python"))
-    session.run("lint-imports")
+    session.run("mypy", "--python-executable", _installed(session, "python"))
+    session.run("lint-imports", "--no-logo")
+    session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
+    session.run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)
 
 
 @nox.session(venv_backend="none", requires=["install"])
 def bench(session: nox.Session) -> None:
-    """Measure against named peers in the same run, print ratios, write .envmatrix/bench.json; asserts nothing."""
+    """Measure against named peers in one run, print ratios, write .envmatrix/bench.json; asserts nothing."""
     _run(session, "python", "-m", "benchmarks")
+
+
+for _name in ENVIRONMENTS:
+    _alias(_name)
