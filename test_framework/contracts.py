@@ -306,7 +306,8 @@ def _check_type(contract: type[Contract], field: str, held: object) -> Finding |
     if adapter is None:
         return None
     try:
-        adapter.validate_python(held, strict=True)
+        # As a dict: pydantic's strict mode knows no other mapping, and ours are read-only ones.
+        adapter.validate_python(dict(held) if isinstance(held, Mapping) else held, strict=True)
     except ValidationError:
         expected = _type_name(contract.model_fields[field].annotation)
         return Finding("C111", field, f"field {field!r} is of type {type(held).__name__}, the contract says {expected}")

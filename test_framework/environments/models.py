@@ -132,6 +132,8 @@ class UserRoutes(_Frozen):
     """GET → the user; DELETE removes it, with all it owns on that service."""
     api_keys: UrlPath | None = None
     """POST → {api_key}."""
+    api_key_header: str = "X-API-Key"
+    """The header in which the backend takes an API key."""
     lifetime_parameter: str | None = None
     """Login field that asks for a token of so many seconds, so that a genuine expired token can be had."""
     audience_parameter: str | None = None

@@ -1,7 +1,7 @@
 """The pytest plugin: `--matrix-environment NAME` runs a suite against a declared environment.
 
 Loaded in every project that has the package installed, so it imports nothing heavy and, without that option, registers
-three fixtures that say what to do and does nothing else.
+four fixtures that say what to do and does nothing else.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The fixtures: `real_services`, `real_llm` and `users`, the same in every environment."""
+"""The fixtures: `real_services`, `real_llm`, `users` and `matrix_reality`, the same in every environment."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 if TYPE_CHECKING:
-    from test_framework.contracts import Contract, RealLLM, RealServices
+    from test_framework.contracts import Contract, Reality, RealLLM, RealServices
     from test_framework.plugin.session import EnvironmentSession
     from test_framework.plugin.setup import Process
     from test_framework.users import Users
@@ -56,3 +56,13 @@ def users(real_services: RealServices) -> Users:
     if made is None:
         pytest.skip(f"environment {real_services['environment']!r} makes no users: it declares no [users]")
     return made
+
+
+@pytest.fixture
+def matrix_reality(request: pytest.FixtureRequest, real_services: RealServices) -> Reality:
+    """What `real_services` is held against: the declaration, the endpoints, and what a ping of each service saw.
+
+    For tests of an environment rather than of the product in it. Whoever asks for it uses every service.
+    """
+    getattr(real_services, "values", list)()  # reading is what notes the use; a legacy object has no such register
+    return _session(request).reality()

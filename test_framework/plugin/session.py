@@ -214,13 +214,15 @@ class EnvironmentSession:
         return contract.model_construct(**values)
 
     def _health_endpoints(self) -> dict[str, str]:
-        return {
-            name: httpish.removesuffix("/v1") + self.environment.services[name].health
-            for name, endpoint in self.endpoints.items()
-            if name in self.environment.services
-            and (httpish := endpoint.field("url").rstrip("/")).startswith("http")
-            and self.environment.services[name].kind in {"http", "openai"}
+        """Return where each service says who it is: a language model only if it does, for most have no such path."""
+        speaking = {
+            name: spec
+            for name, spec in self.environment.services.items()
+            if name in self.endpoints
+            and (spec.kind == "http" or (spec.kind == "openai" and self.ping([name])[name].identity))
         }
+        bases = {name: self.endpoints[name].field("url").rstrip("/") for name in speaking}
+        return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
 
     def _isolate(self, service: str) -> Isolated | None:
         """Return this worker's own part of a service; made at the first call, removed when the process ends."""

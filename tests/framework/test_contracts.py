@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import httpx
@@ -89,6 +90,7 @@ def test_a_value_that_keeps_the_contract_has_no_findings(value: dict[str, Any]) 
     assert check(RealServices, value, REALITY) == ()
     assert check(RealServices, type("Legacy", (), value)(), REALITY) == ()
     assert check(RealServices, RealServices.model_construct(**value), REALITY) == ()
+    assert check(RealServices, {**value, "config": MappingProxyType({})}, REALITY) == ()
 
 
 @pytest.mark.parametrize("field", list(RealServices.model_fields))

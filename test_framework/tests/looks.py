@@ -1,0 +1,115 @@
+"""A second opinion on whether a service is up: through its client library, and none of our own ping code."""
+
+from __future__ import annotations
+
+import json
+import ssl
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from test_framework.services import Endpoint
+
+if TYPE_CHECKING:
+    import psycopg
+    import redis
+    from clickhouse_connect.driver.client import Client as ClickHouse
+
+SECONDS = 5
+"""How long any of them may take."""
+
+
+@contextmanager
+def postgres(endpoint: Endpoint) -> Iterator[psycopg.Connection[Any]]:
+    """Connect with psycopg."""
+    import psycopg
+
+    options: dict[str, Any] = {"sslrootcert": endpoint.ca_file, "sslmode": "verify-full"} if endpoint.ca_file else {}
+    url = endpoint.url.get_secret_value()
+    with psycopg.connect(url, autocommit=True, connect_timeout=SECONDS, **options) as connection:
+        yield connection
+
+
+@contextmanager
+def redis_client(endpoint: Endpoint) -> Iterator[redis.Redis]:
+    """Connect with redis-py."""
+    import redis
+
+    options: dict[str, Any] = {"ssl_ca_certs": endpoint.ca_file} if endpoint.ca_file else {}
+    url = endpoint.url.get_secret_value()
+    with redis.Redis.from_url(url, socket_timeout=SECONDS, decode_responses=True, **options) as client:
+        yield client
+
+
+@contextmanager
+def clickhouse(endpoint: Endpoint) -> Iterator[ClickHouse]:
+    """Connect with clickhouse-connect."""
+    import clickhouse_connect
+
+    client = clickhouse_connect.get_client(
+        host=endpoint.host,
+        port=endpoint.port,
+        username=endpoint.user,
+        password=endpoint.password.get_secret_value(),
+        database=endpoint.database,
+        secure=endpoint.url.get_secret_value().startswith("https"),
+        ca_cert=endpoint.ca_file or None,
+        connect_timeout=SECONDS,
+        send_receive_timeout=SECONDS,
+    )
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def answers(endpoint: Endpoint | None) -> bool:
+    """Return whether there is a service at an endpoint that does its work; there is none where there is no endpoint.
+
+    Whatever the client raises is a no: the reason is the ping's to tell.
+    """
+    if endpoint is None:
+        return False
+    look = _LOOKS.get(endpoint.kind)
+    if look is None:
+        pytest.skip(f"no second opinion on a service of kind {endpoint.kind!r}")
+    try:
+        return look(endpoint)
+    except Exception:  # noqa: BLE001  each library has its own classes, and any of them means the same
+        return False
+
+
+def _postgres_answers(endpoint: Endpoint) -> bool:
+    with postgres(endpoint) as connection:
+        return connection.execute("SELECT 1").fetchone() == (1,)
+
+
+def _redis_answers(endpoint: Endpoint) -> bool:
+    with redis_client(endpoint) as client:
+        return client.echo("envmatrix") == "envmatrix"
+
+
+def _clickhouse_answers(endpoint: Endpoint) -> bool:
+    with clickhouse(endpoint) as client:
+        return bool(client.command("SELECT 1") == 1)
+
+
+def _openai_answers(endpoint: Endpoint) -> bool:
+    request = urllib.request.Request(f"{endpoint.url.get_secret_value()}/models")  # noqa: S310  the declared URL
+    if key := endpoint.password.get_secret_value():
+        request.add_header("Authorization", f"Bearer {key}")
+    tls = ssl.create_default_context(cafile=endpoint.ca_file or None)
+    opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
+    with opener.open(request, timeout=SECONDS) as response:
+        return isinstance(json.load(response).get("data"), list)
+
+
+_LOOKS: dict[str, Callable[[Endpoint], bool]] = {
+    "postgres": _postgres_answers,
+    "redis": _redis_answers,
+    "clickhouse": _clickhouse_answers,
+    "openai": _openai_answers,
+}

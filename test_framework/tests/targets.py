@@ -1,0 +1,64 @@
+"""Where a token can be tried, by declaration: the paths that answer 200 to a user's token and 401 without one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from test_framework.contracts import Reality
+from test_framework.services import Endpoint
+from test_framework.services.http import new_client
+
+
+@dataclass(frozen=True)
+class Protected:
+    """One protected path of one service."""
+
+    service: str
+    endpoint: Endpoint
+    path: str
+
+    def status(self, headers: Mapping[str, str]) -> int:
+        """Ask with some headers, over a connection of its own, and return the status."""
+        with new_client(self.endpoint) as client:
+            return client.get(self.path, headers=dict(headers)).status_code
+
+
+def bearer(token: str) -> dict[str, str]:
+    """Return the header that carries a token."""
+    return {"Authorization": f"Bearer {token}".rstrip()}
+
+
+def protected_paths(reality: Reality) -> tuple[Protected, ...]:
+    """Return every protected path that is declared; skip the test where there is none."""
+    found = tuple(
+        Protected(name, reality.endpoints[name], spec.protected)
+        for name, spec in reality.environment.services.items()
+        if spec.protected and name in reality.endpoints
+    )
+    return found or _nothing_to_try(reality)
+
+
+def api(reality: Reality) -> Protected:
+    """Return the protected path of what `http_client` talks to: the backend, or else the service that makes users."""
+    users = reality.environment.users
+    name = "backend" if "backend" in reality.endpoints or users is None else users.service
+    return (
+        next((path for path in protected_paths(reality) if path.service == name), None) or _nothing_to_try(reality)[0]
+    )
+
+
+def statuses(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
+    """Return what each protected path answers to some headers."""
+    return {path.service: path.status(headers) for path in protected_paths(reality)}
+
+
+def everywhere(reality: Reality, status: int) -> dict[str, int]:
+    """Return the same status for each protected path: what `statuses` should be."""
+    return dict.fromkeys((path.service for path in protected_paths(reality)), status)
+
+
+def _nothing_to_try(reality: Reality) -> tuple[Protected, ...]:
+    pytest.skip(f"{reality.environment.file.name} declares no `protected` path on which a token could be tried")

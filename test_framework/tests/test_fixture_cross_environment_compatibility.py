@@ -1,0 +1,224 @@
+"""Is `real_services` what its contract says, in the selected environment? Each row of the table, held against reality.
+
+Names of tests begin with the field they are about. Tokens, WebSockets, isolation and the language model have modules of
+their own beside this one.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from test_framework.contracts import CONTRACT_VERSION, Reality, RealServices, check, service_of
+from test_framework.services.http import new_client
+from test_framework.tests.looks import answers
+from test_framework.tests.targets import api
+
+STORES = ("database", "redis", "clickhouse", "llm")
+URLS = [
+    pytest.param(field, marks=pytest.mark.requires(capability))
+    for field, capability in {"backend_url": "backend", "api_url": "backend", "auth_url": "auth"}.items()
+]
+
+
+def health_answers(services: RealServices, reality: Reality) -> dict[str, dict[str, Any]]:
+    """Return what each health endpoint says; skip where there is none."""
+    if not services.health_endpoints:
+        pytest.skip("no service of this environment has a health endpoint")
+    said = {}
+    for name, url in services.health_endpoints.items():
+        with new_client(reality.endpoints[name]) as client:
+            answer = client.get(url)
+        assert answer.status_code == 200, f"{url} answers {answer.status_code}"
+        said[name] = answer.json()
+    return said
+
+
+def secrets_of(services: RealServices, reality: Reality) -> Iterator[str]:
+    """Yield what must never be shown: tokens, keys and passwords in the clear."""
+    yield from filter(None, (services.test_jwt_token, services.test_api_key))
+    yield from (endpoint.field("password") for endpoint in reality.endpoints.values() if endpoint.field("password"))
+    keys = (spec.api_key for spec in reality.environment.services.values())
+    yield from (key.get_secret_value() for key in keys if key is not None)
+
+
+# Which environment this is
+
+
+def test_contract_has_no_findings(real_services: RealServices, matrix_reality: Reality) -> None:
+    """The check that any fixture of this name is held against has nothing to say about this one."""
+    assert check(RealServices, real_services, matrix_reality) == ()
+
+
+def test_contract_version_is_the_librarys(real_services: RealServices) -> None:
+    """It is a semantic version, and the one that this library speaks."""
+    assert re.fullmatch(r"\d+\.\d+\.\d+", real_services.contract_version)
+    assert real_services.contract_version == CONTRACT_VERSION
+
+
+def test_environment_is_the_selected_one(real_services: RealServices, matrix_reality: Reality) -> None:
+    """The fixture names the environment that was selected, which is the name of its file."""
+    assert real_services.environment == matrix_reality.environment.name == matrix_reality.environment.file.stem
+
+
+def test_environment_is_what_each_target_reports(real_services: RealServices, matrix_reality: Reality) -> None:
+    """Whatever says in which environment it runs says this one: nobody tests staging and reports it as local."""
+    said = {name: answer.get("environment") for name, answer in health_answers(real_services, matrix_reality).items()}
+    reported = {name: environment for name, environment in said.items() if environment is not None}
+    if not reported:
+        pytest.skip("no health endpoint reports an environment: there is nothing to hold the name against")
+    services = matrix_reality.environment.services
+    assert reported == {
+        name: services[name].identity.get("environment", real_services.environment) for name in reported
+    }
+
+
+def test_config_is_the_declaration(real_services: RealServices, matrix_reality: Reality) -> None:
+    """Every declared service is in it, with its kind and its source."""
+    shown = {name: (service["kind"], service["source"]) for name, service in real_services.config["services"].items()}
+    declared = matrix_reality.environment.services
+    assert shown == {name: (spec.kind, spec.source.value) for name, spec in declared.items()}
+
+
+def test_config_holds_no_secret(real_services: RealServices, matrix_reality: Reality) -> None:
+    """Neither its repr nor its JSON shows a token, a key or a password."""
+    shown = f"{real_services.config!r} {json.dumps(dict(real_services.config))}"
+    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in shown] == []
+
+
+def test_nothing_that_is_shown_holds_a_secret(real_services: RealServices, matrix_reality: Reality) -> None:
+    """The fixture may stand in an assertion, a traceback or a log: its repr and that of each field are safe."""
+    shown = f"{real_services!r} {real_services} {dict(real_services)!r}"
+    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in shown] == []
+
+
+# Whether each service is there
+
+
+@pytest.mark.parametrize("service", STORES)
+def test_available_is_what_its_own_client_sees(
+    real_services: RealServices, matrix_reality: Reality, service: str
+) -> None:
+    """`NAME_available` equals whether the service works for a client library that shares nothing with our ping."""
+    assert real_services[f"{service}_available"] is answers(matrix_reality.endpoints.get(service))
+
+
+@pytest.mark.parametrize("service", STORES)
+def test_required_is_what_the_file_says(real_services: RealServices, matrix_reality: Reality, service: str) -> None:
+    """`NAME_required` equals what the declaration says to whoever reads its TOML."""
+    declared = tomllib.loads(matrix_reality.environment.file.read_text())["services"]
+    table = declared.get(service, {"source": "absent"})
+    required = table["source"] != "absent" and table.get("required", True)
+    assert real_services[f"{service}_required"] is required
+
+
+@pytest.mark.parametrize("service", STORES)
+def test_required_is_never_unavailable(real_services: RealServices, service: str) -> None:
+    """What is demanded is there; a test that gets the fixture can rely on it."""
+    assert (real_services[f"{service}_required"], real_services[f"{service}_available"]) != (True, False)
+
+
+# Where it is
+
+
+@pytest.mark.parametrize("field", ["backend_url", "api_url", "auth_url", "websocket_url"])
+def test_url_is_none_exactly_where_there_is_no_service(
+    real_services: RealServices, matrix_reality: Reality, field: str
+) -> None:
+    """A URL of nothing is as wrong as a missing one."""
+    spec = matrix_reality.environment.services.get(service_of(field) or "")
+    speaks = spec is not None and (field != "websocket_url" or spec.websocket is not None)
+    there = speaks and service_of(field) in matrix_reality.endpoints
+    assert (real_services[field] is not None) is there
+
+
+@pytest.mark.parametrize("field", URLS)
+def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality: Reality, field: str) -> None:
+    """An http(s) URL with a host, at which a server answers and does not break."""
+    url = urlsplit(real_services[field])
+    assert url.scheme in {"http", "https"}
+    assert url.hostname
+    with new_client(matrix_reality.endpoints[service_of(field) or ""]) as client:
+        assert client.get(real_services[field]).status_code < 500
+
+
+@pytest.mark.requires("backend")
+def test_api_url_is_below_the_backends(real_services: RealServices, matrix_reality: Reality) -> None:
+    """The API is where the declaration puts it: a path of the backend."""
+    assert real_services.backend_url is not None
+    assert real_services.api_url == real_services.backend_url + matrix_reality.environment.services["backend"].api
+
+
+def test_health_endpoints_name_their_services(real_services: RealServices, matrix_reality: Reality) -> None:
+    """Each answers 200 and says that it is what the declaration expects there, and not some other service."""
+    said = health_answers(real_services, matrix_reality)
+    expected = {name: matrix_reality.environment.services[name].identity or {"service": name} for name in said}
+    assert {name: {key: said[name].get(key) for key in keys} for name, keys in expected.items()} == expected
+
+
+def test_health_endpoints_are_of_every_http_service(real_services: RealServices, matrix_reality: Reality) -> None:
+    """No service that speaks HTTP is left out."""
+    declared = matrix_reality.environment.services
+    speaking = {name for name, spec in declared.items() if spec.kind == "http" and name in matrix_reality.endpoints}
+    assert speaking <= real_services.health_endpoints.keys()
+
+
+# The clients
+
+
+@pytest.mark.requires("multi_user")
+@pytest.mark.anyio
+async def test_http_client_carries_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
+    """200 at a protected path as it is given out, 401 for the same request without its token."""
+    path = api(matrix_reality).path
+    async with real_services.http_client as client:
+        anonymous = client.build_request("GET", path)
+        del anonymous.headers["Authorization"]
+        answers_got = [(await client.get(path)).status_code, (await client.send(anonymous)).status_code]
+    assert answers_got == [200, 401]
+
+
+@pytest.mark.requires("multi_user")
+def test_http_client_sync_carries_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
+    """200 at a protected path as it is given out, 401 for the same request without its token."""
+    path, client = api(matrix_reality).path, real_services.http_client_sync
+    anonymous = client.build_request("GET", path)
+    del anonymous.headers["Authorization"]
+    assert [client.get(path).status_code, client.send(anonymous).status_code] == [200, 401]
+
+
+@pytest.mark.requires("backend")
+def test_http_clients_are_the_backends(real_services: RealServices) -> None:
+    """A relative path goes to the backend."""
+    bases = {str(client.base_url).rstrip("/") for client in (real_services.http_client, real_services.http_client_sync)}
+    assert bases == {str(httpx.URL(real_services.backend_url or "")).rstrip("/")}
+
+
+# What kind of object it is
+
+
+def test_fields_and_keys_are_the_same(real_services: RealServices) -> None:
+    """Tests written for a dict and tests written for an object read the very same values."""
+    assert issubclass(type(real_services), Mapping)
+    assert list(real_services) == list(type(real_services).model_fields)
+    assert all(real_services[field] is getattr(real_services, field) for field in real_services)
+    with pytest.raises(KeyError):
+        real_services["no_such_field"]
+    with pytest.raises(AttributeError):
+        _ = real_services.no_such_field
+
+
+@pytest.mark.parametrize("field", RealServices.model_fields)
+def test_no_field_can_be_assigned(real_services: RealServices, field: str) -> None:
+    """A test cannot change what the next one sees."""
+    with pytest.raises((AttributeError, TypeError, ValueError)):
+        setattr(real_services, field, None)
+    with pytest.raises(TypeError):
+        real_services[field] = None

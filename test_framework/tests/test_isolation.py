@@ -1,0 +1,154 @@
+"""`database`, `redis`, `clickhouse` and `users` are each worker's, each test's, each user's own."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from test_framework.contracts import Reality, RealServices
+from test_framework.services import Endpoint, get_kind
+from test_framework.tests.looks import clickhouse, postgres, redis_client
+from test_framework.users import Users
+
+
+@contextmanager
+def another_worker(reality: Reality, service: str) -> Iterator[Endpoint]:
+    """Give the part of a service that some other worker of this run would get."""
+    spec = reality.environment.services[service]
+    with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], "neighbour") as part:
+        yield part.endpoint
+
+
+def part_of(services: RealServices, service: str) -> Endpoint:
+    """Return this worker's part, which must be there where the service is."""
+    endpoint: Endpoint | None = services[service]
+    assert endpoint is not None, f"{service} is up, and the fixture has no endpoint of it"
+    return endpoint
+
+
+def canary() -> str:
+    """Return a name that nobody else uses."""
+    return f"canary_{secrets.token_hex(8)}"
+
+
+@pytest.mark.requires("database")
+def test_database_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A table made in it is seen there, and neither by another worker nor in the service's own database."""
+    own, name = part_of(real_services, "database"), canary()
+
+    def seen(endpoint: Endpoint) -> bool:
+        with postgres(endpoint) as connection:
+            return connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)
+
+    with another_worker(matrix_reality, "database") as other, postgres(own) as connection:
+        connection.execute(f"CREATE TABLE {name} (id int)".encode())
+        try:
+            assert [seen(part) for part in (own, other, matrix_reality.endpoints["database"])] == [True, False, False]
+        finally:
+            connection.execute(f"DROP TABLE {name}".encode())
+
+
+@pytest.mark.requires("redis")
+def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A key set in it is seen there, and under its name neither by another worker nor by the service's own clients."""
+    own, name = part_of(real_services, "redis"), canary()
+
+    def seen(endpoint: Endpoint) -> bool:
+        with redis_client(endpoint) as client:
+            return client.get(endpoint.prefix + name) is not None
+
+    with another_worker(matrix_reality, "redis") as other, redis_client(own) as client:
+        client.set(own.prefix + name, "1")
+        assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
+
+
+@pytest.mark.requires("clickhouse")
+def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A table made in it is seen there, and neither by another worker nor in the service's own database."""
+    own, name = part_of(real_services, "clickhouse"), canary()
+
+    def seen(endpoint: Endpoint) -> bool:
+        with clickhouse(endpoint) as client:
+            return bool(client.command(f"EXISTS TABLE {name}") == 1)
+
+    with another_worker(matrix_reality, "clickhouse") as other, clickhouse(own) as client:
+        client.command(f"CREATE TABLE {name} (id Int32) ENGINE = Memory")
+        try:
+            assert [seen(part) for part in (own, other, matrix_reality.endpoints["clickhouse"])] == [True, False, False]
+        finally:
+            client.command(f"DROP TABLE {name}")
+
+
+@pytest.mark.requires("database")
+def test_database_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
+    """Rows that a test leaves are gone once it is over, whatever table they are in."""
+    own, name = part_of(real_services, "database"), canary()
+    with postgres(own) as connection:
+        connection.execute(f"CREATE TABLE {name} AS SELECT 1 AS id".encode())
+
+    def left() -> int:
+        with postgres(own) as connection:
+            row = connection.execute(f"SELECT count(*) FROM {name}".encode()).fetchone()  # noqa: S608  our own name
+            connection.execute(f"DROP TABLE {name}".encode())
+        assert row is not None
+        return int(row[0])
+
+    after_reset.append(left)
+
+
+@pytest.mark.requires("redis")
+def test_redis_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
+    """Keys that a test leaves are gone once it is over."""
+    own, name = part_of(real_services, "redis"), canary()
+    with redis_client(own) as client:
+        client.set(own.prefix + name, "1")
+
+    def left() -> int:
+        with redis_client(own) as client:
+            return int(client.exists(own.prefix + name))
+
+    after_reset.append(left)
+
+
+@pytest.mark.requires("clickhouse")
+def test_clickhouse_is_empty_for_the_next_test(
+    after_reset: list[Callable[[], int]], real_services: RealServices
+) -> None:
+    """Rows that a test leaves are gone once it is over."""
+    own, name = part_of(real_services, "clickhouse"), canary()
+    with clickhouse(own) as client:
+        client.command(f"CREATE TABLE {name} (id Int32) ENGINE = MergeTree ORDER BY id")
+        client.command(f"INSERT INTO {name} VALUES (1)")  # noqa: S608  our own name
+
+    def left() -> int:
+        with clickhouse(own) as client:
+            rows = client.query(f"SELECT id FROM {name}").row_count  # noqa: S608  our own name
+            client.command(f"DROP TABLE {name}")
+        return rows
+
+    after_reset.append(left)
+
+
+@pytest.mark.requires("multi_user")
+def test_users_are_distinct_also_when_made_at_once(users: Users) -> None:
+    """However they are made, no two share an id, an address, a password or a token."""
+    made = [users("alone"), *users.many(3, "together")]
+    for held in ("id", "email", "password", "token"):
+        assert len({getattr(user, held) for user in made}) == len(made), held
+
+
+@pytest.mark.requires("multi_user")
+def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) -> None:
+    """Asked with its own token, the service that makes users knows each by its id, and names no other."""
+    routes = matrix_reality.environment.users
+    if routes is None or routes.me is None:
+        pytest.skip("[users] declares no `me`: nobody to ask whose a token is")
+    made = users.many(2)
+    said = []
+    for user in made:
+        with user.auth_client() as client:
+            said.append(client.get(routes.me).text)
+    assert [[user.id in text for user in made] for text in said] == [[True, False], [False, True]]

@@ -1,0 +1,132 @@
+"""Is `real_llm` what its contract says? Held against the model's server, through the official client."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from test_framework.contracts import Reality, RealLLM, check
+from test_framework.environments import Source
+from test_framework.services.http import new_client
+from test_framework.tests.looks import answers
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
+
+QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say one short word."}]
+LIMIT = 16
+"""Tokens: a real model takes its time, a paid one its price."""
+
+
+def test_real_llm_has_no_findings(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """The check that any fixture of this name is held against has nothing to say about this one."""
+    assert check(RealLLM, real_llm, matrix_reality) == ()
+
+
+def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """It equals whether the server lists its models to somebody who shares nothing with our ping."""
+    assert real_llm.llm_available is answers(matrix_reality.endpoints.get("llm"))
+
+
+def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """A URL and clients where there is a model, none of them where there is not; and none of it is real then."""
+    there = "llm" in matrix_reality.endpoints
+    held = [real_llm.base_url is not None, real_llm.client is not None, real_llm.async_client is not None]
+    assert held == [there] * 3
+    assert real_llm.is_real <= real_llm.llm_available
+
+
+def test_environment_of_the_llm_is_the_selected_one(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """Both fixtures speak of the same environment."""
+    assert real_llm.environment == matrix_reality.environment.name
+
+
+@pytest.mark.requires("llm")
+def test_client_completes_a_chat(real_llm: RealLLM) -> None:
+    """The official client gets an answer from the model that the fixture names."""
+    answer = real_llm.client.chat.completions.create(model=real_llm.model, messages=QUESTION, max_tokens=LIMIT)
+    assert answer.object == "chat.completion"
+    assert answer.choices[0].message.content
+    assert answer.choices[0].finish_reason in {"stop", "length"}
+
+
+@pytest.mark.requires("llm")
+def test_client_streams_a_chat(real_llm: RealLLM) -> None:
+    """The same as a stream: pieces of text, and an end that is told."""
+    with real_llm.client.chat.completions.create(
+        model=real_llm.model, messages=QUESTION, max_tokens=LIMIT, stream=True
+    ) as stream:
+        check_stream([choice for chunk in stream for choice in chunk.choices])
+
+
+@pytest.mark.requires("llm")
+@pytest.mark.anyio
+async def test_async_client_streams_a_chat(real_llm: RealLLM) -> None:
+    """The asynchronous client does it too, in the loop that uses it."""
+    async with (
+        real_llm.async_client as client,
+        await client.chat.completions.create(
+            model=real_llm.model, messages=QUESTION, max_tokens=LIMIT, stream=True
+        ) as stream,
+    ):
+        check_stream([choice async for chunk in stream for choice in chunk.choices])
+
+
+def check_stream(choices: list[Any]) -> None:
+    """Demand text, and exactly one reason to finish, at the end."""
+    assert "".join(choice.delta.content or "" for choice in choices)
+    reasons = [choice.finish_reason for choice in choices]
+    assert [reason is not None for reason in reasons] == [False] * (len(reasons) - 1) + [True]
+    assert reasons[-1] in {"stop", "length"}
+
+
+@pytest.mark.requires("llm")
+def test_model_is_one_that_the_server_offers(real_llm: RealLLM) -> None:
+    """The fixture's model is in the server's list."""
+    assert real_llm.model in {model.id for model in real_llm.client.models.list()}
+
+
+@pytest.mark.requires("llm")
+def test_base_url_is_the_clients(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """The clients ask the URL that the fixture tells, which is the endpoint's."""
+    assert real_llm.base_url == matrix_reality.endpoints["llm"].field("url")
+    bases = {str(client.base_url).rstrip("/") for client in (real_llm.client, real_llm.async_client)}
+    assert bases == {real_llm.base_url}
+
+
+@pytest.mark.requires("llm")
+def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -> None:
+    """Where a key is configured another one is refused; where none is, whatever the client sends is good."""
+    from openai import AuthenticationError
+
+    stranger = real_llm.client.with_options(api_key="sk-not-the-key")
+    try:
+        stranger.models.list()
+        refused = False
+    except AuthenticationError:
+        refused = True
+    assert real_llm.api_key_configured is refused
+
+
+@pytest.mark.requires("llm")
+def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """It is told by the server's health, or else it is the declared kind."""
+    said = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
+    assert real_llm.provider == said
+
+
+@pytest.mark.requires("llm")
+def test_is_real_is_what_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
+    """A scripted stand-in is not real, by the declaration's word or by its own."""
+    stub = matrix_reality.environment.services["llm"].source is Source.STUB
+    scripted = health_of_the_llm(matrix_reality).get("scripted", False)
+    assert real_llm.is_real is not (stub or scripted)
+
+
+def health_of_the_llm(reality: Reality) -> dict[str, Any]:
+    """Return what the model's server says on its health path; nothing where it has none."""
+    endpoint, spec = reality.endpoints["llm"], reality.environment.services["llm"]
+    with new_client(endpoint) as client:
+        answer = client.get(endpoint.field("url").removesuffix("/v1") + spec.health)
+    return answer.json() if answer.is_success and "json" in answer.headers.get("content-type", "") else {}

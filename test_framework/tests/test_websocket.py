@@ -1,0 +1,64 @@
+"""`websocket_url`: a handshake with a good token succeeds, any other is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import ssl
+from collections.abc import Mapping
+from urllib.parse import urlsplit
+
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
+
+from test_framework.contracts import Reality, RealServices
+from test_framework.services.http import client_context
+from test_framework.tests.forgery import FORGERIES
+from test_framework.tests.targets import bearer
+
+pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]
+
+SECONDS = 10.0
+"""How long a handshake may take."""
+
+
+def handshake(services: RealServices, reality: Reality, headers: Mapping[str, str]) -> connect:
+    """Return a connection to be opened with some headers."""
+    url = services.websocket_url
+    assert url is not None
+    assert urlsplit(url).scheme in {"ws", "wss"}
+    endpoint = next(reality.endpoints[name] for name, spec in reality.environment.services.items() if spec.websocket)
+    tls: ssl.SSLContext | None = client_context(endpoint.ca_file) if url.startswith("wss") else None
+    return connect(url, additional_headers=dict(headers), ssl=tls, open_timeout=SECONDS, proxy=None)
+
+
+async def refusal(connection: connect) -> int:
+    """Return the status with which a handshake is refused; 101 where it is not."""
+    try:
+        async with connection:
+            return 101
+    except InvalidStatus as refused:
+        return refused.response.status_code
+
+
+async def test_websocket_url_admits_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
+    """The connection opens, and the other side answers a ping frame."""
+    async with handshake(real_services, matrix_reality, bearer(real_services.test_jwt_token or "")) as connection:
+        assert isinstance(connection, ClientConnection)
+        async with asyncio.timeout(SECONDS):
+            latency = await (await connection.ping())
+    assert latency >= 0
+
+
+async def test_websocket_url_refuses_nobody(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A handshake without a token gets 401 or 403, and no connection."""
+    assert await refusal(handshake(real_services, matrix_reality, {})) in {401, 403}
+
+
+@pytest.mark.parametrize("variant", ["foreign signature", "prolonged", "alg=none", "empty"])
+async def test_websocket_url_refuses_a_forged_token(
+    real_services: RealServices, matrix_reality: Reality, variant: str
+) -> None:
+    """What is worthless at a protected path is worthless in a handshake."""
+    forged = FORGERIES[variant](real_services.test_jwt_token or "")
+    assert await refusal(handshake(real_services, matrix_reality, bearer(forged))) in {401, 403}
