@@ -92,7 +92,8 @@ class _Part:
         """Empty the tables that have rows."""
         (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
         names = [row[0].replace("\\", "\\\\").replace("`", "\\`") for row in json.loads(text)["data"]]
-        _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
+        if names:
+            _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
 
 
 def _root(endpoint: Endpoint) -> str:

@@ -192,6 +192,8 @@ class Engine:
 
     def __init__(self, directory: str) -> None:
         """Start it on a directory; importing chdb is most of the time that takes."""
+        # chdb can do without pyarrow, which costs half of its import and serves only results as Python objects.
+        sys.modules.setdefault("pyarrow", None)  # type: ignore[arg-type]
         import chdb
 
         self._connect: Callable[[], Any] = lambda: chdb.connect(directory)
