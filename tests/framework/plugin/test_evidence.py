@@ -45,6 +45,7 @@ def test_an_async_fixture_that_nobody_awaits_breaks_the_contract(project: Projec
     assert cell.outcome is Outcome.FAILED
 
 
+@pytest.mark.fault("service-dies-mid-suite")
 def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Project) -> None:
     """When a service dies under a test, the test is infrastructure, and so are those after it that need the service."""
     project.write(
@@ -72,11 +73,6 @@ def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Proj
         assert cells[name].cause is Cause.INFRASTRUCTURE, cells[name]
         assert "backend" in cells[name].evidence.summary  # type: ignore[union-attr]
     assert cells["test_kills"].evidence.pings[0]["status"] == "down"  # type: ignore[union-attr]
-
-
-test_a_killed_service_makes_infrastructure_cells_with_the_ping = pytest.mark.fault("service-dies-mid-suite")(
-    test_a_killed_service_makes_infrastructure_cells_with_the_ping
-)
 
 
 def test_a_failed_assertion_on_healthy_services_is_logic(project: Project) -> None:
