@@ -23,32 +23,28 @@ WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml")
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
 
-def _install(session: nox.Session) -> None:
-    """Install the package and all that its tests need, unless that was done for the same pyproject.toml."""
+def _install(session: nox.Session, *groups: str) -> None:
+    """Install the package with all that the reference system needs, unless that was done for this pyproject.toml."""
     stamp = Path(session.virtualenv.location, "installed.toml")
     wanted = Path("pyproject.toml").read_bytes()
     if stamp.is_file() and stamp.read_bytes() == wanted:
         session.log("Installed already: pyproject.toml has not changed.")
         return
-    groups = nox.project.dependency_groups(PYPROJECT, "test")
-    session.install("-e", ".[reference,clickhouse]", *groups, env={"UV_COMPILE_BYTECODE": "1"})
+    packages = nox.project.dependency_groups(PYPROJECT, *groups)
+    session.install("-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
     stamp.write_bytes(wanted)
 
 
-def _installed(session: nox.Session, program: str) -> str:
-    """Return the path of a program that the session `install` installed."""
-    return str(session.cache_dir.parent / "install" / "bin" / program)
-
-
 def _run(session: nox.Session, program: str, *arguments: str) -> None:
-    """Run an installed program; where it fails, so does the session, and its log tells the exit code."""
-    session.run(_installed(session, program), *arguments, *session.posargs, env=BYTECODE, external=True)
+    """Run what the session `install` installed; where it fails, so does the session, and its log has the exit code."""
+    path = session.cache_dir.parent / "install" / "bin" / program
+    session.run(str(path), *arguments, *session.posargs, env=BYTECODE, external=True)
 
 
 @nox.session
 def install(session: nox.Session) -> None:
     """Install everything once, for the other sessions to share."""
-    _install(session)
+    _install(session, "test")
 
 
 @nox.session(venv_backend="none", requires=["install"])
@@ -81,17 +77,17 @@ def tests(session: nox.Session) -> None:
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """Run all tests with this version of Python."""
-    _install(session)
+    _install(session, "test")
     session.run("pytest", *session.posargs, env=BYTECODE)
 
 
-@nox.session(requires=["install"])
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, the one-way imports and the workflow."""
-    session.install(*nox.project.dependency_groups(PYPROJECT, "lint"))
+    _install(session, "test", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
-    session.run("mypy", "--python-executable", _installed(session, "python"))
+    session.run("mypy")
     session.run("lint-imports", "--no-logo")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)

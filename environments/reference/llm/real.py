@@ -44,7 +44,7 @@ class LlamaEngine:
     """llama.cpp as an engine. Greedy decoding with a fixed seed: the same prompt gives the same answer."""
 
     def __init__(self, model: Path) -> None:
-        import xllamacpp  # type: ignore[import-untyped]  # it ships none
+        import xllamacpp
 
         params = xllamacpp.CommonParams()
         params.model.path = str(model)
