@@ -287,8 +287,8 @@ def test_a_supervisor_that_cannot_start_is_an_error_with_its_log(
 
 def test_a_wrong_declaration_is_refused_in_one_line(place: Place, owner: Owner) -> None:
     """The supervisor reads the declaration itself, and says what is wrong with it."""
-    place.declare("[services.shop]\nkind = 'banner'\nsourc = 'process'\n")
-    with pytest.raises(SupervisorError, match=r"refused: .*local\.toml:3: unknown key 'sourc'.*Did you mean 'source'"):
+    place.declare("[services.shop]\nkind = 'banner'\nsource = 'absent'\nhealht = 'process'\n")
+    with pytest.raises(SupervisorError, match=r"refused: .*local\.toml:4: unknown key 'healht'.*Did you mean 'health'"):
         place.client(owner.run_dir).start(["shop"])
 
 
