@@ -38,7 +38,7 @@ def place(plugged: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     root = tmp_path / "project"
     (root / "environments").mkdir(parents=True)
     (root / "pyproject.toml").write_text("[project]\nname = 'example'\nversion = '1'\n")
-    with tempfile.TemporaryDirectory(prefix="em") as runs:  # short: a socket's path has at most 104 bytes
+    with tempfile.TemporaryDirectory(prefix="run-") as runs:  # short: a socket's path has at most 104 bytes
         yield Place(root, Path(runs))
         assert eventually(lambda: not marked(runs)), f"left behind: {marked(runs)}"
         assert list(Path(runs).iterdir()) == []
