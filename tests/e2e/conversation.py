@@ -1,0 +1,120 @@
+"""Talking to the backend's agents over a WebSocket, strictly: what is late, foreign, lost or too much is an error."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import itertools
+import json
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ParamSpec
+
+from websockets.asyncio.client import ClientConnection
+
+EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
+"""What each run of an agent tells, in this order."""
+AGENTS = ("cost_optimizer", "data_analysis", "business_advisor", "triage_agent")
+
+Event = dict[str, Any]
+P = ParamSpec("P")
+
+_numbers = itertools.count(1)
+
+
+def within(seconds: float) -> Callable[[Callable[P, Awaitable[None]]], Callable[P, Awaitable[None]]]:
+    """Fail an asynchronous test that has not ended by its deadline."""
+
+    def limit(test: Callable[P, Awaitable[None]]) -> Callable[P, Awaitable[None]]:
+        @functools.wraps(test)
+        async def limited(*args: P.args, **kwargs: P.kwargs) -> None:
+            async with asyncio.timeout(seconds):
+                await test(*args, **kwargs)
+
+        return limited
+
+    return limit
+
+
+@dataclass(frozen=True)
+class AgentRun:
+    """All that a connection was told about one request."""
+
+    request: Event
+    events: tuple[Event, ...]
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        """The events' types, in the order they came."""
+        return tuple(event["type"] for event in self.events)
+
+    @property
+    def thread_id(self) -> str:
+        """The one thread that every event names."""
+        (thread_id,) = {event["data"]["thread_id"] for event in self.events}
+        return thread_id
+
+    @property
+    def user_id(self) -> str:
+        """Whose run it is, by the first event."""
+        return self.events[0]["data"]["user_id"]
+
+    @property
+    def response(self) -> str:
+        """What the agent answered."""
+        return self.events[-1]["data"]["result"]["response"]
+
+    @property
+    def timestamps(self) -> list[datetime]:
+        """When each event happened."""
+        return [datetime.fromisoformat(event["timestamp"]) for event in self.events]
+
+
+def agent_request(agent: str, message: str, **context: object) -> Event:
+    """Return a request that can be told from every other of this process."""
+    name = f"request-{next(_numbers)}"
+    return {"type": "agent_request", "agent": agent, "message": message, "context": context, "request_id": name}
+
+
+async def exchange(socket: ClientConnection, message: Event | str) -> Event:
+    """Send one message, and return the next that comes."""
+    await socket.send(message if isinstance(message, str) else json.dumps(message))
+    return await receive(socket)
+
+
+async def receive(socket: ClientConnection) -> Event:
+    """Return the next message, which is a JSON object."""
+    event = json.loads(await socket.recv())
+    assert isinstance(event, dict)
+    return event
+
+
+async def run_agents(socket: ClientConnection, *requests: Event) -> list[AgentRun]:
+    """Send requests all at once, and return what was told about each until the last has ended.
+
+    An error, and an event of a request that this connection did not make, fail the test; so does anything that comes
+    after the end.
+    """
+    seen: dict[str, list[Event]] = {request["request_id"]: [] for request in requests}
+    for request in requests:
+        await socket.send(json.dumps(request))
+    while not all(events and events[-1]["type"] == EVENTS[-1] for events in seen.values()):
+        event = await receive(socket)
+        assert event["type"] in EVENTS, event
+        assert event["data"].get("request_id") in seen, f"an event of somebody else's request: {event}"
+        seen[event["data"]["request_id"]].append(event)
+    await nothing_more(socket)
+    return [AgentRun(request, tuple(seen[request["request_id"]])) for request in requests]
+
+
+async def nothing_more(socket: ClientConnection) -> None:
+    """Demand that nothing is under way: the next thing that comes is the answer to a ping sent now."""
+    name = f"ping-{next(_numbers)}"
+    event = await exchange(socket, {"type": "ping", "request_id": name})
+    assert (event["type"], event["data"].get("request_id")) == ("pong", name), event
+
+
+async def worker_of(socket: ClientConnection) -> int:
+    """Return which worker of the backend serves a connection."""
+    return (await exchange(socket, {"type": "ping"}))["data"]["worker"]

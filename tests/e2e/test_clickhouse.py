@@ -1,0 +1,88 @@
+"""Analytics where there is a ClickHouse, and a product that does without where there is none."""
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from test_framework.contracts import Reality, RealServices
+from test_framework.tests import looks
+from test_framework.users import User, Users
+from tests.e2e.conversation import EVENTS, agent_request, run_agents, within
+
+pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm"), pytest.mark.anyio]
+
+
+async def recorded(user: User, count: int) -> list[dict[str, Any]]:
+    """Return a user's analytics once there are that many events: they are written in the background."""
+    async with user.async_client() as client:
+        while len(events := (await client.get("/api/analytics/events")).json()["events"]) < count:
+            await asyncio.sleep(0.02)
+    return events
+
+
+@pytest.mark.requires("clickhouse")
+@within(15)
+async def test_a_run_is_recorded_for_its_user_alone(users: Users) -> None:
+    """Its begin and its end are there with the thread and the agent; another user sees their own only."""
+    people = users.many(2)
+    threads = []
+    for user in people:
+        async with user.websocket() as socket:
+            (run,) = await run_agents(socket, agent_request("triage_agent", "record this"))
+            threads.append(run.thread_id)
+    for user, thread_id in zip(people, threads, strict=True):
+        events = await recorded(user, 2)
+        assert [event["event"] for event in events] == ["agent_started", "agent_completed"]
+        assert {(event["user_id"], event["thread_id"], event["agent"]) for event in events} == {
+            (user.id, thread_id, "triage_agent")
+        }
+        assert events[1]["duration"] >= events[0]["duration"] >= 0
+
+
+@pytest.mark.requires("clickhouse")
+@within(15)
+async def test_what_is_recorded_can_be_queried(
+    real_services: RealServices, matrix_reality: Reality, users: Users
+) -> None:
+    """The official client finds in the product's database what the product says that it recorded."""
+    assert real_services.clickhouse_available
+    user = users()
+    async with user.websocket() as socket:
+        await run_agents(socket, *(agent_request("triage_agent", f"number {n}") for n in range(3)))
+    await recorded(user, 6)
+    with looks.clickhouse(matrix_reality.endpoints["clickhouse"]) as client:
+        counted = client.query(
+            "SELECT event, count() FROM agent_events WHERE user_id = {user:String} GROUP BY event ORDER BY event",
+            parameters={"user": user.id},
+        ).result_rows
+    assert counted == [("agent_completed", 3), ("agent_started", 3)]
+
+
+@pytest.mark.requires("clickhouse")
+@within(15)
+async def test_the_advisor_counts_what_was_recorded(users: Users) -> None:
+    """An agent's tool reads the user's own analytics."""
+    user = users()
+    async with user.websocket() as socket:
+        await run_agents(socket, agent_request("triage_agent", "first"))
+        await recorded(user, 2)
+        (run,) = await run_agents(socket, agent_request("business_advisor", "What did I do?"))
+    results = run.events[-1]["data"]["result"]["tool_results"]
+    assert results["analytics_available"] is True
+    assert results["events"] >= 2
+
+
+@within(15)
+async def test_without_clickhouse_the_product_says_so_and_works(real_services: RealServices, users: Users) -> None:
+    """Analytics are told to be unavailable, the agent that would use them counts elsewhere, and nothing fails."""
+    if real_services.clickhouse_available:
+        pytest.skip(f"clickhouse is there in {real_services.environment}: what happens without it shows elsewhere")
+    user = users()
+    async with user.websocket() as socket:
+        (run,) = await run_agents(socket, agent_request("business_advisor", "What did I do?"))
+    assert run.types == EVENTS
+    results = run.events[-1]["data"]["result"]["tool_results"]
+    assert (results["analytics_available"], results["threads"]) == (False, 1)
+    async with user.async_client() as client:
+        assert (await client.get("/api/analytics/events")).json() == {"available": False, "events": []}

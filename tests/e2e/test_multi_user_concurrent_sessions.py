@@ -1,0 +1,152 @@
+"""Several users at the same time, each with connections and requests of their own: everyone is served, nobody is mixed up."""
+
+import asyncio
+from contextlib import AsyncExitStack
+
+import pytest
+
+from test_framework.contracts import RealServices
+from test_framework.users import User, Users
+from tests.e2e.conversation import (
+    AGENTS,
+    EVENTS,
+    AgentRun,
+    agent_request,
+    exchange,
+    nothing_more,
+    run_agents,
+    within,
+)
+
+pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm"), pytest.mark.anyio]
+
+
+async def ask(user: User, agent: str, message: str, **context: object) -> AgentRun:
+    """Run one agent over a connection of its own."""
+    async with user.websocket() as socket:
+        (run,) = await run_agents(socket, agent_request(agent, message, **context))
+    return run
+
+
+async def messages_of(user: User, thread_id: str) -> list[tuple[str, str]]:
+    """Return a thread's messages as the user sees them."""
+    async with user.async_client() as client:
+        answer = await client.get(f"/api/threads/{thread_id}/messages")
+    assert answer.status_code == 200
+    return [(message["role"], message["content"]) for message in answer.json()["messages"]]
+
+
+class TestMultiUserConcurrentSessions:
+    """Every user must succeed: there is no share of failures that is good enough."""
+
+    @within(20)
+    async def test_concurrent_users_different_agents(self, real_services: RealServices, users: Users) -> None:
+        """Four users ask four different agents at once: each gets all events of their own agent, in order."""
+        assert real_services.websocket_url is not None
+        people = users.many(len(AGENTS))
+        runs = await asyncio.gather(
+            *(ask(user, agent, f"{agent} for {user.id}") for user, agent in zip(people, AGENTS, strict=True))
+        )
+        assert [run.types for run in runs] == [EVENTS] * len(people)
+        assert [run.user_id for run in runs] == [user.id for user in people]
+        assert [{event["data"]["agent"] for event in run.events} for run in runs] == [{agent} for agent in AGENTS]
+        assert len({run.thread_id for run in runs}) == len(people)
+
+    @within(20)
+    async def test_concurrent_users_same_agent(self, users: Users) -> None:
+        """Three users ask the same agent at once with different figures: each gets the answer to their own."""
+        people = users.many(3)
+        figures = [(1, 2, 3), (10, 20, 30), (100, 200, 300)]
+        runs = await asyncio.gather(
+            *(
+                ask(user, "data_analysis", f"The mean of {given}, please")
+                for user, given in zip(people, figures, strict=True)
+            )
+        )
+        assert [run.types for run in runs] == [EVENTS] * len(people)
+        assert [run.user_id for run in runs] == [user.id for user in people]
+        means = [run.events[-1]["data"]["result"]["tool_results"]["mean"] for run in runs]
+        assert means == [2, 20, 200]
+        assert all(run.response for run in runs)
+
+    @within(20)
+    async def test_user_isolation_boundary_enforcement(self, users: Users) -> None:
+        """Whatever way a user tries to reach another's thread, they are refused, and the thread is as it was."""
+        owner, stranger = users.many(2)
+        secret = f"the figures of {owner.id}"
+        thread_id = (await ask(owner, "triage_agent", secret)).thread_id
+        before = await messages_of(owner, thread_id)
+        attempts = [
+            {"type": "get_thread", "thread_id": thread_id},
+            {"type": "subscribe", "thread_id": thread_id},
+            agent_request("triage_agent", "mine now", thread_id=thread_id),
+            agent_request("triage_agent", "mine now", thread_id=thread_id, user_id=owner.id),
+        ]
+        async with stranger.websocket() as socket:
+            answers = [await exchange(socket, attempt) for attempt in attempts]
+            await nothing_more(socket)
+        assert [(answer["type"], answer["error"]) for answer in answers] == [("error", "access denied")] * 4
+        async with stranger.async_client() as client:
+            paths = [f"/api/threads/{thread_id}", f"/api/threads/{thread_id}/messages"]
+            assert [(await client.get(path)).status_code for path in paths] == [404, 404]
+            assert (await client.get("/api/threads")).json() == {"threads": []}
+        assert secret not in str(answers)
+        assert await messages_of(owner, thread_id) == before
+
+    @within(20)
+    async def test_shared_resource_handling(self, users: Users) -> None:
+        """One store, one model, one name for a key: what users write at the same time stays with whoever wrote it."""
+        people = users.many(3)
+
+        async def use(user: User) -> tuple[list[int], list[AgentRun]]:
+            async with user.async_client() as client, user.websocket() as socket:
+                wrote = asyncio.gather(
+                    *(client.put(f"/api/state/shared-{n}", json={"value": [user.id, n]}) for n in range(5))
+                )
+                runs = await run_agents(socket, *(agent_request("cost_optimizer", f"{user.id} #{n}") for n in range(3)))
+                return [answer.status_code for answer in await wrote], runs
+
+        async def read(user: User) -> list[object]:
+            async with user.async_client() as client:
+                return [(await client.get(f"/api/state/shared-{n}")).json()["value"] for n in range(5)]
+
+        used = await asyncio.gather(*map(use, people))
+        assert [codes for codes, _ in used] == [[200] * 5] * len(people)
+        assert [{run.types for run in runs} for _, runs in used] == [{EVENTS}] * len(people)
+        assert await asyncio.gather(*map(read, people)) == [[[user.id, n] for n in range(5)] for user in people]
+        threads = [run.thread_id for _, runs in used for run in runs]
+        assert len(set(threads)) == 9
+
+    @within(20)
+    async def test_websocket_connection_management(self, users: Users) -> None:
+        """Many connections at once; one that is closed, or cut without a goodbye, takes nothing from the others."""
+        people = users.many(2)
+        async with AsyncExitStack() as stack:
+            sockets = [await stack.enter_async_context(user.websocket()) for user in people for _ in range(4)]
+            await asyncio.gather(*map(nothing_more, sockets))
+            await sockets[0].close()
+            sockets[4].transport.abort()
+            await sockets[4].wait_closed()
+            left = [*sockets[1:4], *sockets[5:]]
+            runs = await asyncio.gather(
+                *(run_agents(socket, agent_request("triage_agent", "hello")) for socket in left)
+            )
+            assert [run.types for (run,) in runs] == [EVENTS] * len(left)
+            assert [run.user_id for (run,) in runs] == [people[0].id] * 3 + [people[1].id] * 3
+            again = [await stack.enter_async_context(user.websocket()) for user in people]
+            await asyncio.gather(*map(nothing_more, again))
+
+    @within(20)
+    async def test_user_session_lifecycle(self, users: Users) -> None:
+        """A thread outlives the connection and the token that began it; a logout ends one session and no other."""
+        leaving, staying = users.many(2)
+        thread_id = (await ask(leaving, "business_advisor", "What should I do?")).thread_id
+        other_token = users.token_for(leaving)
+        with leaving.auth_client() as client:
+            assert client.post("/auth/logout").status_code == 204
+        async with leaving.async_client() as client:
+            assert (await client.get("/api/me")).status_code == 401
+            client.headers["Authorization"] = f"Bearer {other_token}"
+            history = await client.get(f"/api/threads/{thread_id}/messages")
+            assert [message["role"] for message in history.json()["messages"]] == ["user", "assistant"]
+        assert (await ask(staying, "business_advisor", "And I?")).types == EVENTS
