@@ -65,7 +65,7 @@ def _alias(name: str) -> None:
         _run(session, "envmatrix", "run", name)
 
     alias.__doc__ = f"The same as environment({name})."
-    nox.session(alias, name=name, venv_backend="none", requires=["install"])
+    nox.session(name=name, venv_backend="none", requires=["install"])(alias)
 
 
 @nox.session(venv_backend="none", requires=["install"])

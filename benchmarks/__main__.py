@@ -1,0 +1,64 @@
+"""`python -m benchmarks [NAME …]`: take the measurements, print the ratios, write `.envmatrix/bench.json`."""
+
+from __future__ import annotations
+
+import json
+import platform
+import sys
+import time
+from pathlib import Path
+
+import psutil
+from rich.box import SIMPLE
+from rich.console import Console
+from rich.table import Table
+
+from benchmarks import clients, recorder, reset, start
+from benchmarks.rows import Row
+
+MEASUREMENTS = {
+    "clients": clients.measure,
+    "reset": reset.measure,
+    "start": start.measure,
+    "recorder": recorder.measure,
+}
+PROGRESS = Console(stderr=True, highlight=False)
+_FILE = Path(".envmatrix/bench.json")
+
+
+def main(names: list[str]) -> int:
+    """Take the named measurements, or all."""
+    if unknown := set(names) - {*MEASUREMENTS}:
+        PROGRESS.print(f"no measurement {min(unknown)!r}; there are: {', '.join(MEASUREMENTS)}")
+        return 2
+    chosen = names or list(MEASUREMENTS)
+    rows: list[Row] = []
+    for number, name in enumerate(chosen, 1):
+        began = time.monotonic()
+        PROGRESS.print(f"{number} of {len(chosen)}: {name} …", end=" ")
+        rows += MEASUREMENTS[name]()
+        PROGRESS.print(f"{time.monotonic() - began:.0f} s")
+    _write(rows)
+    console = Console(width=120)
+    console.print(_table(rows))
+    console.print(f"written: {_FILE}")
+    return 0
+
+
+def _write(rows: list[Row]) -> None:
+    machine = {"cpus": psutil.cpu_count(), "python": platform.python_version(), "system": platform.platform()}
+    _FILE.parent.mkdir(exist_ok=True)
+    document = {"machine": machine, "rows": [row.dump() for row in rows]}
+    _FILE.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
+
+
+def _table(rows: list[Row]) -> Table:
+    table = Table("what", "ours", "against", "it takes", "ratio", "goal", box=SIMPLE)
+    for row in rows:
+        ours, peer = f"{row.ours:.3f} {row.unit}", f"{row.peer:.3f} {row.unit}"
+        table.add_row(row.name, ours, row.peer_name, peer, f"{row.ratio:.3f} x", row.goal)
+    return table
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
