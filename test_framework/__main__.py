@@ -1,0 +1,162 @@
+"""The command line: thin, one function a command. Exit codes: 0 compatible, 1 incompatible, 2 usage, 3 unknown."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from test_framework.exceptions import EnvmatrixError
+
+if TYPE_CHECKING:
+    from test_framework.runs import Loaded
+
+KILLED = 130
+"""After a second Ctrl-C, which leaves no time for a report."""
+
+_BROKEN_PIPE = 141
+"""As the shell says of a program whose reader went away."""
+
+app = typer.Typer(
+    name="envmatrix",
+    help="One test suite, every environment, one compatibility matrix.",
+    epilog="Exit codes: 0 compatible, 1 incompatible, 2 usage or configuration, 3 unknown.",
+    add_completion=False,
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+
+Environments = Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of the declarations.")]
+EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="NAME=value lines that fill in ${NAME}.")]
+Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long one environment may take.")]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown or json.")]
+Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
+Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Put runs of different commits side by side.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the report.")]
+
+
+@app.callback(invoke_without_command=True)
+def envmatrix(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    """Run one test suite in every environment, and show where it holds."""
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"envmatrix {installed('envmatrix')}")
+        raise typer.Exit
+
+
+@app.command()
+def matrix(
+    ctx: typer.Context,
+    names: Annotated[
+        list[str] | None, typer.Argument(metavar="[ENV...] [-- PYTEST ARGS...]", show_default=False)
+    ] = None,
+    *,
+    environments: Environments = None,
+    env_file: EnvFile = None,
+    deadline: Deadline = None,
+    format_: Format = "terminal",
+    json: Json = False,
+    quiet: Quiet = False,
+) -> int:
+    """Run the suite in several environments at the same time, all that are declared by default; show the matrix."""
+    from test_framework.report import reporter
+    from test_framework.report.progress import progress
+    from test_framework.runner import make_plan, run_matrix
+
+    format_ = "json" if json else format_
+    reporter(format_)
+    plan = make_plan(
+        names or (), environments_dir=environments, env_file=env_file, deadline=deadline, pytest_args=ctx.obj or ()
+    )
+    with progress(quiet=quiet) as observe:
+        run_dir = run_matrix(plan, observe)
+    return _report(run_dir.load(), format_, where=run_dir.path)
+
+
+@app.command()
+def run(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ENV [-- PYTEST ARGS...]", show_default=False)],
+    *,
+    environments: Environments = None,
+    env_file: EnvFile = None,
+    deadline: Deadline = None,
+    format_: Format = "terminal",
+    json: Json = False,
+) -> int:
+    """Run the suite in one environment, with pytest's own output; show its column."""
+    from test_framework.report import reporter
+    from test_framework.runner import make_plan, run_attached
+
+    format_ = "json" if json else format_
+    reporter(format_)
+    plan = make_plan(
+        [name], environments_dir=environments, env_file=env_file, deadline=deadline, pytest_args=ctx.obj or ()
+    )
+    run_dir = run_attached(plan, stdout=sys.stderr.fileno() if format_ == "json" else None)
+    return _report(run_dir.load(), format_, where=run_dir.path)
+
+
+@app.command()
+def show(
+    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN...]", show_default=False)] = None,
+    *,
+    format_: Format = "terminal",
+    json: Json = False,
+    mixed_commits: Mixed = False,
+) -> int:
+    """Show the matrix from run files, or directories of them; by default of the last run."""
+    from test_framework.environments import Project
+    from test_framework.runs import latest, load_paths
+
+    paths = runs or [latest(Project.find(Path.cwd()).runs_dir)]
+    return _report(load_paths(paths), "json" if json else format_, mixed_commits=mixed_commits)
+
+
+def _report(loaded: Loaded, format_: str, *, where: Path | None = None, mixed_commits: bool = False) -> int:
+    """Print the report; return the exit code that its verdicts call for."""
+    from test_framework.gate import exit_code, judge_all
+    from test_framework.report import reporter
+
+    found = loaded.matrix(mixed_commits=mixed_commits)
+    verdicts = judge_all(found)
+    typer.echo(reporter(format_)(found, verdicts), nl=False)
+    if where is not None:
+        typer.echo(f"Run files and logs: {os.path.relpath(where)}", err=True)
+    return exit_code(verdicts)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line. What follows `--` is pytest's."""
+    words = list(sys.argv[1:] if arguments is None else arguments)
+    cut = words.index("--") if "--" in words else len(words)
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end us
+    sys.exit(_call(words[:cut], tuple(words[cut + 1 :])))
+
+
+def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
+    try:
+        return app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
+    except EnvmatrixError as error:
+        typer.echo(f"error: {error}", err=True)
+        return error.exit_code
+    except typer.TyperException as error:
+        typer.echo(f"error: {error.format_message()}", err=True)
+        return error.exit_code
+    except (KeyboardInterrupt, typer.Abort):
+        typer.echo("error: killed: Ctrl-C came twice", err=True)
+        return KILLED
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        return _BROKEN_PIPE
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The verdict on each environment: compatible, incompatible or unknown, always with reasons. Nothing empty is green."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from test_framework.cells import Cause, Cell, FindingRecord, Outcome, Run
+from test_framework.matrix import Matrix, MissingRun
+
+_ENDED_BY_ITSELF = frozenset({0, 1, 5})
+"""pytest's exit codes of a run that reached its end: all passed, some failed, none collected."""
+
+_EXIT_MEANINGS = {
+    2: "interrupted",
+    3: "internal error",
+    4: "usage error",
+    130: "SIGINT",
+    137: "SIGKILL",
+    143: "SIGTERM",
+}
+
+_CAUSE_OF_RULE = {"C": Cause.CONTRACT, "I": Cause.INFRASTRUCTURE, "L": Cause.LOGIC, "H": Cause.HARNESS}
+"""A rule's letter says which cause it decides."""
+
+
+class Answer(enum.StrEnum):
+    """Does the suite hold in this environment?"""
+
+    COMPATIBLE = "compatible"
+    INCOMPATIBLE = "incompatible"
+    """A contract is broken, or a test failed on healthy services."""
+    UNKNOWN = "unknown"
+    """The run does not tell: it is missing, cut short, empty, or an outage hid the answer."""
+
+    @property
+    def exit_code(self) -> int:
+        """Return what the command line ends with."""
+        return {Answer.COMPATIBLE: 0, Answer.INCOMPATIBLE: 1, Answer.UNKNOWN: 3}[self]
+
+
+class Code(enum.StrEnum):
+    """What a reason is about."""
+
+    PASSED = "passed"
+    CONTRACT = "contract"
+    LOGIC = "logic"
+    INFRASTRUCTURE = "infrastructure"
+    HARNESS = "harness"
+    UNDETERMINED = "undetermined"
+    NO_RUN = "no-run"
+    NO_FOOTER = "no-footer"
+    ENDED_EARLY = "ended-early"
+    NOT_RUN = "not-run"
+    ZERO_TESTS = "zero-tests"
+    NONE_PASSED = "none-passed"
+    FINDING = "finding"
+    EXIT_CODE = "exit-code"
+    FLAKY = "flaky"
+    XPASSED = "xpassed"
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a verdict is what it is."""
+
+    code: Code
+    text: str
+    """One line."""
+    calls_for: Answer
+    """The answer that this reason alone would give; a mere remark calls for `compatible`."""
+    tests: tuple[str, ...] = ()
+    """The node ids that it is about."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The answer for one environment, with every reason, the deciding ones first."""
+
+    environment: str
+    answer: Answer
+    reasons: tuple[Reason, ...]
+
+
+def judge(run: Run | MissingRun, note: str = "") -> Verdict:
+    """Judge one environment. `note` is what is known about the run's end beside its file.
+
+    One reason for `incompatible` is enough, whatever else is unknown; one for `unknown` is enough against `compatible`.
+    """
+    if isinstance(run, MissingRun):
+        return Verdict(run.environment, Answer.UNKNOWN, (Reason(Code.NO_RUN, run.reason, Answer.UNKNOWN),))
+    reasons = sorted(_reasons(run, note), key=lambda reason: _SEVERITY.index(reason.calls_for))
+    return Verdict(run.header.environment, reasons[0].calls_for, tuple(reasons))
+
+
+def judge_all(matrix: Matrix) -> tuple[Verdict, ...]:
+    """Judge every column, in the order of the columns."""
+    return tuple(judge(column.run, column.note) for column in matrix.columns)
+
+
+def exit_code(verdicts: Iterable[Verdict]) -> int:
+    """Return 1 where an environment is incompatible, else 3 where one is unknown or there is none at all, else 0."""
+    answers = {verdict.answer for verdict in verdicts} or {Answer.UNKNOWN}
+    return next(answer for answer in _SEVERITY if answer in answers).exit_code
+
+
+_SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
+
+
+def _reasons(run: Run, note: str) -> Iterator[Reason]:
+    cells = tuple(run.cells.values())
+    yield from _about_failures(cells)
+    yield from map(_about_finding, run.findings)
+    yield from _about_the_end(run, note)
+    passed = [cell for cell in cells if cell.outcome in {Outcome.PASSED, Outcome.FLAKY}]
+    if not cells:
+        yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
+    elif not passed:
+        yield Reason(Code.NONE_PASSED, f"none of {_tests(len(cells))} passed", Answer.UNKNOWN)
+    else:
+        yield Reason(Code.PASSED, f"{_tests(len(passed))} passed", Answer.COMPATIBLE)
+    for outcome, code, text in _REMARKS:
+        if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
+            yield Reason(code, f"{_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
+
+
+_REMARKS = (
+    (Outcome.FLAKY, Code.FLAKY, "failed, then passed when tried again"),
+    (Outcome.XPASSED, Code.XPASSED, "passed although expected to fail: drop the xfail mark"),
+)
+
+
+def _about_failures(cells: tuple[Cell, ...]) -> Iterator[Reason]:
+    failed: dict[Cause, list[str]] = {}
+    for cell in cells:
+        if cell.outcome is Outcome.FAILED:
+            failed.setdefault(cell.cause or Cause.UNDETERMINED, []).append(cell.test)
+    for cause, text, answer in _FAILURES:
+        if tests := failed.get(cause):
+            yield Reason(Code(cause.value), f"{_tests(len(tests))} failed: {text}", answer, tuple(tests))
+    if tests := [cell.test for cell in cells if cell.outcome is Outcome.NOT_RUN]:
+        yield Reason(Code.NOT_RUN, f"{_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests))
+
+
+_FAILURES = (
+    (Cause.CONTRACT, "a fixture is missing or breaks its contract", Answer.INCOMPATIBLE),
+    (Cause.LOGIC, "the services are healthy, the product or the test is wrong", Answer.INCOMPATIBLE),
+    (Cause.INFRASTRUCTURE, "a service was down", Answer.UNKNOWN),
+    (Cause.HARNESS, "the harness broke", Answer.UNKNOWN),
+    (Cause.UNDETERMINED, "the evidence conflicts", Answer.UNKNOWN),
+)
+
+
+def _about_finding(finding: FindingRecord) -> Reason:
+    broken = _CAUSE_OF_RULE.get(finding.rule[:1]) is Cause.CONTRACT
+    answer = Answer.INCOMPATIBLE if broken else Answer.UNKNOWN
+    return Reason(Code.FINDING, f"{finding.rule}: {finding.message}", answer, finding.tests)
+
+
+def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
+    footer = run.footer
+    if footer is None:
+        text = note or "the run was killed before it could write its footer"
+        yield Reason(Code.NO_FOOTER, text, Answer.UNKNOWN)
+        return
+    code = footer.exit_code
+    if code not in _ENDED_BY_ITSELF:
+        meaning = note or footer.reason or _EXIT_MEANINGS.get(code, "no reason given")
+        yield Reason(Code.ENDED_EARLY, f"ended with exit code {code}: {meaning}", Answer.UNKNOWN)
+    elif note:
+        yield Reason(Code.ENDED_EARLY, note, Answer.UNKNOWN)
+    elif code == 1 and not _explains_failure(run):
+        text = "pytest ended with exit code 1, and no test says why: read its log"
+        yield Reason(Code.EXIT_CODE, text, Answer.UNKNOWN)
+
+
+def _explains_failure(run: Run) -> bool:
+    return bool(run.findings) or any(cell.outcome is Outcome.FAILED for cell in run.cells.values())
+
+
+def _tests(number: int) -> str:
+    return "1 test" if number == 1 else f"{number} tests"

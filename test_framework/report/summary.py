@@ -1,0 +1,149 @@
+"""What a person wants to read of a matrix: the counts, then everything that did not pass everywhere, said once.
+
+Tests that became the same for the same reasons in every environment are one problem; a skip's reason is said once
+for all the tests that it holds for. The formats for people only lay this out.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from test_framework.cells import Cause, Cell, Outcome
+from test_framework.gate import Verdict
+from test_framework.matrix import Column, Matrix, Row
+from test_framework.report.text import first_line
+
+ADVICE = {
+    Cause.CONTRACT: "mend the fixture that the line names, or delete it: the plugin brings one that keeps the contract",
+    Cause.INFRASTRUCTURE: "look at the named service first: the test has said nothing about the product",
+    Cause.LOGIC: "the services are healthy: mend the product or the test",
+    Cause.HARNESS: "run it again; if it stays, its log tells what ended the test",
+    Cause.UNDETERMINED: "run it again; if it stays, look at what stands between the test and the service",
+}
+"""What to do next, by cause."""
+
+_BAD = frozenset({Outcome.FAILED, Outcome.FLAKY, Outcome.XPASSED})
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """One cell as people read it; alike cells of several environments are one."""
+
+    labels: tuple[str, ...]
+    outcome: Outcome | None
+    """`None` where the test was not planned."""
+    cause: Cause | None = None
+    rule: str = ""
+    summary: str = ""
+    place: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """Tests that failed somewhere, all in the same way."""
+
+    tests: tuple[str, ...]
+    looks: tuple[Look, ...]
+    """Every environment stands in exactly one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Aside:
+    """Tests that one reason kept from telling anything in one environment."""
+
+    label: str
+    outcome: Outcome | None
+    """`skipped`, `xfailed`, `not_run`; `None` for not planned."""
+    reason: str
+    tests: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """A matrix, ready to be laid out."""
+
+    title: str
+    problems: tuple[Problem, ...]
+    asides: tuple[Aside, ...]
+
+    @classmethod
+    def of(cls, matrix: Matrix) -> Summary:
+        """Sum a matrix up."""
+        return cls(_title(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
+
+    @property
+    def causes(self) -> tuple[Cause, ...]:
+        """Return the causes that occur, for which advice is due."""
+        found = {look.cause for problem in self.problems for look in problem.looks}
+        return tuple(cause for cause in Cause if cause in found)
+
+
+def sources(column: Column) -> str:
+    """Return where the services of an environment come from: `embedded x3, stub x1`; absent ones are left out."""
+    counts = Counter(source for source in column.sources.values() if source != "absent")
+    return ", ".join(f"{source} x{number}" for source, number in sorted(counts.items()))
+
+
+def stand_ins(column: Column) -> tuple[str, ...]:
+    """Return the services that are stand-ins, which a report must never hide."""
+    return tuple(sorted(name for name, source in column.sources.items() if source == "stub"))
+
+
+def by_label(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
+    """Yield each column's label with its verdict."""
+    return ((column.label, verdict) for column, verdict in zip(matrix.columns, verdicts, strict=True))
+
+
+def _title(matrix: Matrix) -> str:
+    commits = ", ".join(commit[:12] for commit in matrix.commits) or "no run"
+    what = "commit " if matrix.commits and matrix.commits != ("unknown",) else ""
+    dirty = " (dirty)" if matrix.dirty else ""
+    named = "no commit known" if matrix.commits == ("unknown",) else f"{what}{commits}{dirty}"
+    when = f", {matrix.started_at[:19].replace('T', ' ')} UTC" if matrix.started_at else ""
+    return f"{named}{when}"
+
+
+def _problems(matrix: Matrix) -> Iterator[Problem]:
+    alike: dict[tuple[Look, ...], list[str]] = {}
+    for row in matrix.rows:
+        if any(cell is not None and cell.outcome in _BAD for cell in row.cells):
+            alike.setdefault(tuple(_looks(matrix, row)), []).append(row.test)
+    return (Problem(tuple(tests), looks) for looks, tests in alike.items())
+
+
+def _looks(matrix: Matrix, row: Row) -> Iterator[Look]:
+    """Yield the row's cells, those that need attention first, alike ones merged."""
+    alike: dict[Look, list[str]] = {}
+    for column, cell in zip(matrix.columns, row.cells, strict=True):
+        alike.setdefault(_look(cell), []).append(column.label)
+    order = sorted(alike.items(), key=lambda entry: entry[0].outcome not in _BAD)
+    return (
+        Look(tuple(labels), look.outcome, look.cause, look.rule, look.summary, look.place) for look, labels in order
+    )
+
+
+def _look(cell: Cell | None) -> Look:
+    if cell is None:
+        return Look((), None)
+    if cell.evidence is None or cell.outcome is Outcome.NOT_RUN:
+        return Look((), cell.outcome, cell.cause, summary=first_line(cell.reason))
+    evidence = cell.evidence
+    return Look((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), evidence.place)
+
+
+def _asides(matrix: Matrix) -> Iterator[Aside]:
+    """Yield what is no problem and yet not passed, reason by reason; problems' own rows are told there."""
+    for index, column in enumerate(matrix.columns):
+        grouped: dict[tuple[Outcome | None, str], list[str]] = {}
+        for row in matrix.rows:
+            cell = row.cells[index]
+            outcome = cell.outcome if cell is not None else None
+            if outcome is None and not column.cells:
+                continue  # the column as a whole has nothing: its verdict says why
+            if outcome in {None, Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN}:
+                reason = first_line(cell.reason) if cell is not None else ""
+                grouped.setdefault((outcome, reason), []).append(row.test)
+        for (outcome, reason), tests in grouped.items():
+            yield Aside(column.label, outcome, reason, tuple(tests))

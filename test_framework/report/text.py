@@ -1,0 +1,36 @@
+"""Text from tests, made harmless for a terminal, a log or a page: it may say anything, and do nothing."""
+
+from __future__ import annotations
+
+import re
+
+_COMMANDS = re.compile(r"::(?=[a-z-]+(?:\s[^:]*)?::)|##(?=\[)")
+"""What a CI log would obey: `::error::`, `::set-output name=x::`, `##[group]`; wherever it stands, since lines fold."""
+
+
+def inert(text: str) -> str:
+    """Return one line in which nothing moves a cursor, turns text round, hides, or commands a CI log.
+
+    Control, format and surrogate characters are shown as Python would escape them.
+    """
+    if not text.isprintable():
+        text = "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return _COMMANDS.sub(lambda match: rf"{match[0][0]}\x{ord(match[0][1]):02x}", text)
+
+
+def middle(text: str, width: int) -> str:
+    """Return text cut in its middle to at most `width` characters: both ends of a node id tell something."""
+    if len(text) <= width:
+        return text
+    head = (width - 3) // 2
+    return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
+
+
+def first_line(text: str) -> str:
+    """Return the first line that says something."""
+    return next((line.strip() for line in text.splitlines() if line.strip()), "")
+
+
+def tests(number: int) -> str:
+    """Return `1 test` or `n tests`."""
+    return "1 test" if number == 1 else f"{number} tests"

@@ -1,0 +1,171 @@
+"""Where runs are kept: a directory a matrix, with a run file and a log for each environment, and a manifest.
+
+The manifest says which environments were asked for, so that one that left no run file is still a column, and what the
+runner knows about each end that the run file cannot tell.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import uuid
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from test_framework.cells import Run, read_run
+from test_framework.exceptions import RunFileError, UsageError
+from test_framework.masking import MASKER
+from test_framework.matrix import Matrix, MissingRun
+
+SCHEMA = 1
+"""Of the manifest."""
+
+_MANIFEST = "matrix.json"
+_LATEST = "latest"
+_LOG_TAIL = 2_000
+"""Bytes of a log that stand beside a missing run: the usage error or the traceback that explains it."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunDir:
+    """One matrix on disk."""
+
+    path: Path
+
+    @classmethod
+    def create(cls, runs_dir: Path, environments: Mapping[str, str]) -> RunDir:
+        """Make a directory for environments (name → label), and point `latest` at it.
+
+        Raises:
+            OSError: the disk is full or read-only.
+        """
+        runs_dir.mkdir(parents=True, exist_ok=True)
+        keep_out_of_git(runs_dir.parent)
+        path = runs_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+        path.mkdir()
+        run_dir = cls(path)
+        run_dir.write_manifest(environments, {})
+        pointer = runs_dir / f".{path.name}"
+        pointer.symlink_to(path.name)
+        pointer.replace(runs_dir / _LATEST)
+        return run_dir
+
+    def run_file(self, environment: str) -> Path:
+        """Return where an environment's run is recorded."""
+        return self.path / f"{environment}.jsonl"
+
+    def log_file(self, environment: str) -> Path:
+        """Return where pytest's own output goes."""
+        return self.path / f"{environment}.log"
+
+    def write_manifest(self, environments: Mapping[str, str], notes: Mapping[str, str]) -> None:
+        """Say which environments were asked for (name → label), and what is known about their ends."""
+        entries = {name: {"label": label, "note": notes.get(name, "")} for name, label in environments.items()}
+        fresh = self.path / f".{_MANIFEST}"
+        fresh.write_text(json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n")
+        fresh.replace(self.path / _MANIFEST)
+
+    def load(self) -> Loaded:
+        """Read every run; an environment of the manifest that left none is missing, with the reason.
+
+        Raises:
+            RunFileError: a file here is damaged, or there is nothing here.
+        """
+        asked = self._manifest()
+        runs: list[Run] = []
+        missing: list[MissingRun] = []
+        files = {path.stem: path for path in self.path.glob("*.jsonl")}
+        for name in sorted({*asked, *files}):
+            label, note = asked.get(name, (name, ""))
+            if name in files and files[name].stat().st_size:
+                runs.append(read_run(files[name]))
+            else:
+                missing.append(MissingRun(name, label, note or "left no run file", tail(self.log_file(name))))
+        if not runs and not missing:
+            raise RunFileError(self.path, "holds no run file")
+        return Loaded(tuple(runs), tuple(missing), {name: note for name, (_, note) in asked.items() if note})
+
+    def _manifest(self) -> dict[str, tuple[str, str]]:
+        path = self.path / _MANIFEST
+        try:
+            entries = json.loads(path.read_bytes())["environments"]
+            return {name: (str(entry["label"]), str(entry["note"])) for name, entry in entries.items()}
+        except FileNotFoundError:
+            return {}  # run files that somebody put together by hand, or a CI job
+        except OSError as error:
+            raise RunFileError(path, f"cannot be read: {error.strerror}") from None
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise RunFileError(path, "is no manifest of a matrix") from None
+
+
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """What run files hold, before they are put side by side."""
+
+    runs: tuple[Run, ...]
+    missing: tuple[MissingRun, ...] = ()
+    notes: Mapping[str, str] | None = None
+
+    def matrix(self, *, mixed_commits: bool = False) -> Matrix:
+        """Put the runs side by side.
+
+        Raises:
+            RunFileError: they do not belong together.
+        """
+        return Matrix.from_runs(self.runs, self.missing, notes=self.notes, mixed_commits=mixed_commits)
+
+
+def load_paths(paths: Iterable[Path]) -> Loaded:
+    """Read run files and directories of them.
+
+    Raises:
+        UsageError: there is no such file.
+        RunFileError: a file is damaged.
+    """
+    runs: list[Run] = []
+    missing: list[MissingRun] = []
+    notes: dict[str, str] = {}
+    for path in paths:
+        if path.is_dir():
+            loaded = RunDir(path).load()
+            runs.extend(loaded.runs)
+            missing.extend(loaded.missing)
+            notes.update(loaded.notes or {})
+        elif path.exists():
+            runs.append(read_run(path))
+        else:
+            raise UsageError(f"no run file {path}", "Name a .jsonl file or a directory of them")
+    return Loaded(tuple(runs), tuple(missing), notes)
+
+
+def latest(runs_dir: Path) -> Path:
+    """Return the directory of the last matrix.
+
+    Raises:
+        UsageError: there is none yet.
+    """
+    path = runs_dir / _LATEST
+    if not path.is_dir():
+        raise UsageError(f"no run in {runs_dir} yet", "Make one: envmatrix matrix")
+    return path.resolve()
+
+
+def keep_out_of_git(directory: Path) -> None:
+    """Have git ignore a directory of ours, whatever the project's own .gitignore says."""
+    ignore = directory / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")
+
+
+def tail(path: Path, size: int = _LOG_TAIL) -> str:
+    """Return the end of a log, whole lines, masked; empty where there is none."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
+            cut = stream.tell() > 0
+            text = stream.read(size).decode(errors="replace")
+    except OSError:
+        return ""
+    return MASKER.mask(text.partition("\n")[2] if cut and "\n" in text else text).strip()
