@@ -13,12 +13,20 @@ import json
 import os
 import runpy
 import selectors
+import shlex
 import signal
 import socket
 import sys
 import traceback
 import warnings
 from typing import Any
+
+try:
+    import setproctitle
+except ImportError:  # it comes with the extra "embedded"; without it `ps` shows the parent's command
+    setproctitle = None  # type: ignore[assignment]  # a module or nothing
+else:
+    setproctitle.getproctitle()  # finds where the title lies, which it cannot once the environment is cleared
 
 _PR_SET_PDEATHSIG = 1
 Request = dict[str, Any]
@@ -99,6 +107,8 @@ def _become(request: Request) -> None:
     first = [request["cwd"], *filter(None, request["env"].get("PYTHONPATH", "").split(os.pathsep))]
     sys.path[:] = list(dict.fromkeys([*first, *sys.path[1:]]))
     module, *arguments = request["arguments"]
+    if setproctitle is not None:
+        setproctitle.setproctitle(shlex.join([sys.executable, "-m", module, *arguments]))
     sys.argv = [module, *arguments]
     warnings.filterwarnings("ignore", category=RuntimeWarning, module="runpy")  # imported before it is run: on purpose
     runpy.run_module(module, run_name="__main__", alter_sys=True)
