@@ -59,8 +59,13 @@ _INTERFACE = frozenset(
 )
 """Parameters of the interface; every other one is a setting of the engine, or `param_NAME`."""
 
-_STATUS = {60: 404, 62: 400, 81: 404, 373: 500, 516: 403}
-"""HTTP status by ClickHouse's error code: unknown table, syntax, unknown database, busy session, wrong password."""
+_STATUS = {
+    **dict.fromkeys((6, 26, 27, 36, 38, 41, 43, 53, 62, 72, 117), 400),  # syntax, arguments, values that don't parse
+    516: 403,  # wrong password
+    **dict.fromkeys((46, 47, 50, 56, 60, 63, 73, 81, 115), 404),  # unknown function, identifier, table, database, …
+    48: 501,  # not implemented
+}
+"""HTTP status by ClickHouse's error code, as its server maps them; any other is a 500."""
 
 _CONTENT_TYPES = {"Native": "application/octet-stream", "JSON": "application/json; charset=UTF-8"}
 _TEXT = "text/plain; charset=UTF-8"

@@ -33,7 +33,9 @@ def free_port() -> int:
 @contextlib.contextmanager
 def context(cache_dir: Path) -> Iterator[StartContext]:
     """Give a place to start a server in, one that any account can reach."""
-    run = Path(tempfile.mkdtemp(prefix="em"))
+    memory = Path("/dev/shm")
+    run = Path(tempfile.mkdtemp(prefix="em", dir=memory if memory.is_dir() else None))
+    run.chmod(0o711)
     state_dir = run / "service"
     state_dir.mkdir()
     try:
@@ -147,15 +149,16 @@ def resets_after(data: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-def drips(data: bytes) -> Callable[[socket.socket], None]:
-    """Answer with some bytes, then one byte every hundredth of a second, without end."""
+def drips(beginning: bytes, end: bytes) -> Callable[[socket.socket], None]:
+    """Answer with a beginning, then so many single bytes, a hundred a second, that they take half a second, then an end."""
 
     def answer(connection: socket.socket) -> None:
         connection.recv(4096)
-        connection.sendall(data)
-        while True:
+        connection.sendall(beginning)
+        for _ in range(50):
             connection.sendall(b" ")
             time.sleep(0.01)
+        connection.sendall(end)
 
     return answer
 

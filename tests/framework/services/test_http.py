@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import ssl
+import threading
 from pathlib import Path
 
 import httpx
@@ -15,6 +16,7 @@ from test_framework.exceptions import StartError, UsageError
 from test_framework.masking import MASK
 from test_framework.services import Kind, Ping, PingStatus, get_kind
 from test_framework.services.http import client_context, new_async_client, new_client
+from tests.framework.services.place import eventually
 from tests.framework.services.servers import context, drips, fake, free_port, resets_after, says, silent, web
 
 KIND = get_kind("http")
@@ -108,11 +110,19 @@ def test_hung_accept():
 
 
 @pytest.mark.fault("hung-accept")
-@pytest.mark.parametrize("beginning", [b"HTTP/1.1 200 OK\r\nX: ", b"HTTP/1.1 200 OK\r\nContent-Length: 99999\r\n\r\n"], ids=["head", "body"])
-def test_slow_drip(beginning):
-    """A server that sends a byte now and then does not outlast the deadline."""
-    with fake(drips(beginning)) as port:
+@pytest.mark.parametrize(
+    ("beginning", "end"),
+    [
+        (b"HTTP/1.1 200 OK\r\nX: ", b"\r\nContent-Length: 2\r\n\r\n{}"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 52\r\n\r\n", b"{}"),
+    ],
+    ids=["head", "body"],
+)
+def test_slow_drip(beginning, end):
+    """A server whose answer is whole but comes byte by byte does not outlast the deadline, nor does the asking."""
+    with fake(drips(beginning, end)) as port:
         assert ping(f"http://127.0.0.1:{port}", 0.2).detail == "timeout after 0.2 s"
+    assert eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "ping backend"])
 
 
 @pytest.mark.fault("reset-mid-body")

@@ -217,6 +217,17 @@ def test_a_forgotten_transaction_is_told(server, monkeypatch):
                 part.reset()
 
 
+def test_a_forgotten_reader_does_not_matter(server, monkeypatch):
+    """A transaction that has only read does not hold up a reset: a superuser's deletes rows, and truncates nothing."""
+    monkeypatch.setattr(postgres, "_LOCK_SECONDS", 0.05)
+    with KIND.isolate(SPEC, server, "gw0") as part:
+        run(part.endpoint, *TABLES, *ROWS)
+        with psycopg.connect(part.endpoint.field("url")) as forgetful:
+            forgetful.execute(COUNT)
+            part.reset()
+        assert run(part.endpoint, COUNT) == [(0,)]
+
+
 @pytest.fixture
 def role(server):
     """A login that may make no database; yields the endpoint it uses."""

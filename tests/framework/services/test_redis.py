@@ -16,6 +16,7 @@ from redis.retry import Retry
 from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind
+from test_framework.services import redis as redis_kind
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
 
 KIND = get_kind("redis")
@@ -117,6 +118,23 @@ def test_a_database_in_use_is_nobodys_to_claim(server):
         assert somebody.get("theirs") == b"1"
         assert register.get("envmatrix:claim:2") == "another run"
         somebody.flushall()
+
+
+@pytest.mark.fault("concurrent-staging-runs")
+def test_a_database_filled_in_the_meantime_is_given_back(server, monkeypatch):
+    """Keys that appear between the look and the claim are somebody's: the claim is released, the next one taken."""
+    looks = iter([set(), {1}])
+    monkeypatch.setattr(redis_kind, "_in_use", lambda _: next(looks, set()))
+    with KIND.isolate(SPEC, server, "gw0") as part, client(server) as register:
+        assert part.endpoint.database == "2"
+        assert register.keys() == ["envmatrix:claim:2"]
+
+
+def test_the_declared_database_is_not_claimed(server):
+    """The database that the product itself uses is nobody's part, also while it is empty."""
+    declared = KIND.connect(SPEC, server.field("url").removesuffix("0") + "1")
+    with KIND.isolate(SPEC, declared, "gw0") as part:
+        assert part.endpoint.database == "2"
 
 
 @pytest.mark.fault("concurrent-staging-runs")
