@@ -35,6 +35,8 @@ class Database:
             min_size=1,
             max_size=size,
             timeout=PATIENCE,
+            # Its own retries back off to minutes; given up after a second, the next request begins afresh.
+            reconnect_timeout=1,
             check=AsyncConnectionPool.check_connection,
             open=False,
         )

@@ -59,7 +59,7 @@ class ClickHouse:
 
     def __init__(self, url: SecretStr, client: httpx.AsyncClient) -> None:
         parts = urlsplit(url.get_secret_value())
-        self._url = f"{parts.scheme}://{parts.hostname}:{parts.port or 8123}/"
+        self._url = f"{parts.scheme}://{parts.hostname}:{parts.port or (8443 if parts.scheme == 'https' else 8123)}/"
         self._headers = {
             "X-ClickHouse-User": unquote(parts.username or "default"),
             "X-ClickHouse-Key": unquote(parts.password or ""),

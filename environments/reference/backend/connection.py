@@ -137,7 +137,8 @@ class Connection:
             answer = {**_named(request), **thread.model_dump(mode="json"), "messages": shown}
             await self._outbox.put(event("thread", **answer))
         else:
-            self._subscribe(str(thread.thread_id))
+            name = str(thread.thread_id)
+            self._subscriptions[name] = self._parts.hub.subscribe(user_id, name, self._deliver)
             await self._outbox.put(event("subscribed", **_named(request)))
 
     async def _own_thread(self, request: GetThread | Subscribe) -> Thread:
@@ -154,18 +155,14 @@ class Connection:
         await self._outbox.put(happened)
         await self._parts.hub.publish(self._principal.user_id, str(thread_id), self._id, happened)
 
-    def _subscribe(self, thread_id: str) -> None:
-        def deliver(origin: str, happened: dict[str, Any]) -> None:
-            if origin == self._id:
-                return  # its own events it has had already, in order
-            try:
-                self._outbox.put_nowait(happened)
-            except asyncio.QueueFull:
-                self._outbox.get_nowait()
-                self._outbox.put_nowait(TRY_AGAIN_LATER)
-
-        if thread_id not in self._subscriptions:
-            self._subscriptions[thread_id] = self._parts.hub.subscribe(self._principal.user_id, thread_id, deliver)
+    def _deliver(self, origin: str, happened: dict[str, Any]) -> None:
+        if origin == self._id:
+            return  # its own events it has had already, in order
+        try:
+            self._outbox.put_nowait(happened)
+        except asyncio.QueueFull:
+            self._outbox.get_nowait()
+            self._outbox.put_nowait(TRY_AGAIN_LATER)
 
 
 def _named(request: Request) -> dict[str, Any]:

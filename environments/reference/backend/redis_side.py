@@ -96,7 +96,7 @@ class Hub:
             logger.warning("an event was not fanned out: redis does not answer")
 
     def subscribe(self, user_id: str, thread_id: str, deliver: Deliver) -> Callable[[], None]:
-        """Deliver the thread's events from now on; call the result to stop.
+        """Deliver the thread's events from now on, each once however often this is asked; call the result to stop.
 
         Raises:
             UnavailableError: Redis is not connected, so events of other workers would be missed.

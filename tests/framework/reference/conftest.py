@@ -39,7 +39,9 @@ def services(launcher: Services, run_dir: RunDir) -> Iterator[dict[str, Service]
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(deployment.store("postgres", run_dir))
         redis = stack.enter_context(deployment.store("redis", run_dir))
-        auth = stack.enter_context(launcher.running("auth", DATABASE_URL=database, ACCESS_TOKEN_SECONDS=str(LIFETIME)))
+        auth = stack.enter_context(
+            launcher.running("auth", WORKERS="2", DATABASE_URL=database, ACCESS_TOKEN_SECONDS=str(LIFETIME))
+        )
         llm = stack.enter_context(launcher.running("llm", LLM_API_KEY=LLM_KEY))
         backend = stack.enter_context(
             launcher.running(

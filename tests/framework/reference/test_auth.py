@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import base64
 import hmac
 import json
@@ -16,7 +17,7 @@ from joserfc.jwk import ECKey, Key, KeySet
 
 from environments.reference import tokens
 from tests.framework.reference.conftest import LIFETIME
-from tests.framework.reference.deployment import User, until
+from tests.framework.reference.deployment import Service, User, until
 
 
 def me(auth: httpx.Client, token: str) -> httpx.Response:
@@ -156,6 +157,23 @@ def test_a_refresh_token_works_once_and_its_reuse_ends_the_session(auth: httpx.C
     assert auth.post("/auth/refresh", json={"refresh_token": first}).status_code == 401
     assert me(auth, second["access_token"]).status_code == 401
     assert auth.post("/auth/refresh", json={"refresh_token": second["refresh_token"]}).status_code == 401
+
+
+def test_of_many_refreshes_at_once_one_wins(services: dict[str, Service], user: User) -> None:
+    """On whichever workers they land: one new pair, refusals, and the session is over."""
+
+    async def race(client: httpx.AsyncClient) -> list[httpx.Response]:
+        body = {"refresh_token": user.login()["refresh_token"]}
+        answers = await asyncio.gather(*(client.post("/auth/refresh", json=body) for _ in range(8)))
+        return sorted(answers, key=lambda answer: answer.status_code)
+
+    async def races() -> list[list[httpx.Response]]:
+        async with httpx.AsyncClient(base_url=services["auth"].url, trust_env=False) as client:
+            return [await race(client) for _ in range(5)]
+
+    for answers in asyncio.run(races()):
+        assert [answer.status_code for answer in answers] == [200] + [401] * 7
+        assert me(user.auth, answers[0].json()["access_token"]).status_code == 401
 
 
 def test_a_refresh_keeps_the_audience(auth: httpx.Client, user: User) -> None:

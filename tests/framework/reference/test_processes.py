@@ -2,22 +2,32 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
+import ssl
 import subprocess
 import sys
+import threading
 from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import httpx
 import psutil
 import pytest
+import trustme
 from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import connect
 
 from environments.reference import server
 from environments.reference.backend.settings import BackendSettings
 from environments.reference.settings import ServiceSettings, load
 from test_framework.services.rundir import RunDir
 from tests.framework.reference import deployment
-from tests.framework.reference.deployment import REPOSITORY, Service, Services, User, sign_up, until
+from tests.framework.reference.deployment import REPOSITORY, Service, Services, Socket, User, sign_up, until
+from tests.framework.reference.test_websocket import FIVE
+from tests.framework.services.place import runs
 from tests.framework.services.servers import free_port
 
 STOPS_WITHIN = 2.0
@@ -242,5 +252,101 @@ def test_workers_end_with_a_parent_that_is_killed(launcher: Services) -> None:
         process = psutil.Process(service.pid)
         workers = process.children()
         process.kill()
-        gone, alive = psutil.wait_procs(workers, timeout=deployment.PATIENCE)
-        assert (len(gone), alive) == (2, [])
+        assert len(workers) == 2
+        until(lambda: not any(runs(worker.pid) for worker in workers), "the end of the workers")
+
+
+def test_tls_is_spoken_and_verified(launcher: Services, services: dict[str, Service], tmp_path: Path) -> None:
+    """HTTPS and WSS with the authority's certificate; a backend that doesn't know the authority trusts nobody."""
+    authority = trustme.CA()
+    authority.cert_pem.write_to_path(tmp_path / "ca.pem")
+    issued = authority.issue_cert("127.0.0.1")
+    issued.private_key_pem.write_to_path(tmp_path / "key.pem")
+    issued.cert_chain_pems[0].write_to_path(tmp_path / "cert.pem")
+    own = {"TLS_CERT_FILE": str(tmp_path / "cert.pem"), "TLS_KEY_FILE": str(tmp_path / "key.pem")}
+    context = ssl.create_default_context(cafile=str(tmp_path / "ca.pem"))
+
+    def over_tls(service: Service) -> httpx.Client:
+        return httpx.Client(base_url=f"https://127.0.0.1:{service.port}", verify=context, trust_env=False)
+
+    def answer(client: httpx.Client, path: str) -> httpx.Response | None:
+        with contextlib.suppress(httpx.ConnectError):
+            return client.get(path)
+        return None
+
+    with launcher.running("stubs", **own) as stub, over_tls(stub) as auth:
+        told = {**stores(services), "AUTH_URL": f"https://127.0.0.1:{stub.port}"}
+        ca_file = {"TLS_CA_FILE": str(tmp_path / "ca.pem")}
+        until(lambda: answer(auth, "/health"), "the stub")
+        with (
+            launcher.running("backend", **own, **ca_file, **told) as trusting,
+            launcher.running("backend", **told) as wary,
+            over_tls(trusting) as client,
+        ):
+            until(lambda: (ready := answer(client, "/health/ready")) and ready.status_code == 200, "the backend")
+            user = sign_up(auth)
+            assert client.get("/api/me", headers=user.bearer).json()["user_id"] == user.user_id
+            url = f"wss://127.0.0.1:{trusting.port}/ws"
+            with connect(url, additional_headers=user.bearer, ssl=context, proxy=None) as socket:
+                assert Socket(socket).silent()
+            until(wary.health, "the wary backend")
+            until(lambda: wary.dependencies()["database"] == "up", "its database")
+            assert wary.dependencies()["auth"] == "down"
+
+
+class FaultyModel(BaseHTTPRequestHandler):
+    """A model's server that is busy, or breaks off in the middle of a stream, as the model's name says."""
+
+    asked = 0
+
+    def do_POST(self) -> None:
+        """Fail."""
+        type(self).asked += 1
+        name = json.loads(self.rfile.read(int(self.headers["Content-Length"])))["model"]
+        if name == "busy":
+            self.send_response(429)
+            self.send_header("Retry-After-Ms", "1")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            choice = {"index": 0, "delta": {"content": "half an ans"}, "finish_reason": None}
+            chunk = {"id": "x", "object": "chat.completion.chunk", "created": 0, "model": name, "choices": [choice]}
+            self.send_response(200)
+            self.send_header("Content-Type", "text/event-stream")
+            self.end_headers()
+            self.wfile.write(f"data: {json.dumps(chunk)}\n\n".encode())
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        pytest.param("busy", 3, marks=pytest.mark.fault("llm-429")),
+        pytest.param("cut", 1, marks=pytest.mark.fault("llm-stream-cut")),
+    ],
+)
+def test_a_model_that_fails_ends_the_run_with_a_typed_error(
+    launcher: Services, services: dict[str, Service], new_user: Callable[[], User], model: str, asked: int
+) -> None:
+    """Four events and an error; a busy model is asked three times, half an answer is not kept as one."""
+    FaultyModel.asked = 0
+    user = new_user()
+    with ThreadingHTTPServer(("127.0.0.1", 0), FaultyModel) as server:
+        threading.Thread(target=server.serve_forever).start()
+        told = {
+            **stores(services),
+            "AUTH_URL": services["auth"].url,
+            "LLM_URL": f"http://127.0.0.1:{server.server_port}/v1",
+            "LLM_MODEL": model,
+        }
+        with launcher.running("backend", **told) as backend, deployment.open_socket(backend.ready(), user) as socket:
+            events = socket.run("triage_agent", "x")
+            assert [event["type"] for event in events] == [*FIVE[:-1], "error"]
+            assert events[-1]["error"] == "llm unavailable"
+            assert events[-1]["data"]["run_id"] == events[0]["data"]["run_id"]
+            shown = socket.ask(type="get_thread", thread_id=events[0]["data"]["thread_id"])
+            assert [message["role"] for message in shown["data"]["messages"]] == ["user"]
+        server.shutdown()
+    assert FaultyModel.asked == asked
