@@ -21,6 +21,8 @@ KILLED = 130
 _BROKEN_PIPE = 141
 """As the shell says of a program whose reader went away."""
 
+_WHERE = "Name of a declaration: staging for environments/staging.toml. What follows -- goes to pytest."
+
 app = typer.Typer(
     name="envmatrix",
     help="One test suite, every environment, one compatibility matrix.",
@@ -52,9 +54,7 @@ def envmatrix(version: Annotated[bool, typer.Option("--version", help="Print the
 @app.command()
 def matrix(
     ctx: typer.Context,
-    names: Annotated[
-        list[str] | None, typer.Argument(metavar="[ENV...] [-- PYTEST ARGS...]", show_default=False)
-    ] = None,
+    names: Annotated[list[str] | None, typer.Argument(metavar="ENV", help=_WHERE, show_default=False)] = None,
     *,
     environments: Environments = None,
     env_file: EnvFile = None,
@@ -81,7 +81,7 @@ def matrix(
 @app.command()
 def run(
     ctx: typer.Context,
-    name: Annotated[str, typer.Argument(metavar="ENV [-- PYTEST ARGS...]", show_default=False)],
+    name: Annotated[str, typer.Argument(metavar="ENV", help=_WHERE, show_default=False)],
     *,
     environments: Environments = None,
     env_file: EnvFile = None,
@@ -104,7 +104,9 @@ def run(
 
 @app.command()
 def show(
-    runs: Annotated[list[Path] | None, typer.Argument(metavar="[RUN...]", show_default=False)] = None,
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN", help="Run files, or directories of them.", show_default=False)
+    ] = None,
     *,
     format_: Format = "terminal",
     json: Json = False,
@@ -148,7 +150,8 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
     except typer.TyperException as error:
-        typer.echo(f"error: {error.format_message()}", err=True)
+        if message := error.format_message():  # none where the help was printed instead
+            typer.echo(f"error: {message}", err=True)
         return error.exit_code
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("error: killed: Ctrl-C came twice", err=True)

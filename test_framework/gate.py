@@ -119,7 +119,7 @@ def _reasons(run: Run, note: str) -> Iterator[Reason]:
     elif not passed:
         yield Reason(Code.NONE_PASSED, f"none of {_tests(len(cells))} passed", Answer.UNKNOWN)
     else:
-        yield Reason(Code.PASSED, f"{_tests(len(passed))} passed", Answer.COMPATIBLE)
+        yield Reason(Code.PASSED, f"{len(passed)} of {_tests(len(cells))} passed", Answer.COMPATIBLE)
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
             yield Reason(code, f"{_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)

@@ -264,7 +264,7 @@ def _ending(job: Job, exit_code: int) -> str:
     """Say how a run ended whose file cannot tell."""
     if exit_code < 0:
         return f"killed by {signal.Signals(-exit_code).name}"
-    return "" if job.run_file.exists() else f"pytest ended with exit code {exit_code} and left no run file"
+    return "" if job.run_file.exists() else f"pytest ended with exit code {exit_code} before it recorded a run"
 
 
 def run_all(

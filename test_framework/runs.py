@@ -68,24 +68,32 @@ class RunDir:
         fresh.replace(self.path / _MANIFEST)
 
     def load(self) -> Loaded:
-        """Read every run; an environment of the manifest that left none is missing, with the reason.
+        """Read every run; an environment of the manifest that left none, or a damaged one, is missing, with the reason.
 
         Raises:
-            RunFileError: a file here is damaged, or there is nothing here.
+            RunFileError: there is nothing here.
         """
         asked = self._manifest()
         runs: list[Run] = []
-        missing: list[MissingRun] = []
-        files = {path.stem: path for path in self.path.glob("*.jsonl")}
-        for name in sorted({*asked, *files}):
-            label, note = asked.get(name, (name, ""))
-            if name in files and files[name].stat().st_size:
-                runs.append(read_run(files[name]))
-            else:
-                missing.append(MissingRun(name, label, note or "left no run file", tail(self.log_file(name))))
+        damaged: dict[str, str] = {}
+        for path in sorted(self.path.glob("*.jsonl")):
+            try:
+                runs.append(read_run(path))
+            except RunFileError as error:
+                damaged[path.stem] = str(error)
+        missing = [
+            MissingRun(name, *self._about(name, asked, damaged), tail(self.log_file(name)))
+            for name in sorted((asked.keys() | damaged.keys()) - {run.header.environment for run in runs})
+        ]
         if not runs and not missing:
             raise RunFileError(self.path, "holds no run file")
         return Loaded(tuple(runs), tuple(missing), {name: note for name, (_, note) in asked.items() if note})
+
+    @staticmethod
+    def _about(name: str, asked: Mapping[str, tuple[str, str]], damaged: Mapping[str, str]) -> tuple[str, str]:
+        """Return the label of an environment without a run, and the reason."""
+        label, note = asked.get(name, (name, ""))
+        return label, note or damaged.get(name) or "left no run file"
 
     def _manifest(self) -> dict[str, tuple[str, str]]:
         path = self.path / _MANIFEST

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
-from test_framework.matrix import Matrix, MissingRun, Row, count
-from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources
+from test_framework.matrix import Column, Matrix, MissingRun, Row, count
+from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, word
 from test_framework.report.text import inert, middle, tests
 
 _MARKS = {
@@ -61,10 +61,11 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield ""
         yield from (f"**{cause}**: {ADVICE[cause]}  " for cause in summary.causes)
     if summary.asides:
-        yield from ("", "### Not run here", "")
+        yield from ("", "### Skipped, expected to fail, or not run", "")
         for aside in summary.asides:
             because = f": {code(aside.reason)}" if aside.reason else ""
-            yield f"- {code(aside.label)}: {tests(len(aside.tests))} {_word(aside.outcome)}{because}"
+            where = ", ".join(map(code, aside.labels))
+            yield f"- {where}: {tests(len(aside.tests))} {word(aside.outcome)}{because}"
     yield from ("", "### Verdict", "")
     for label, verdict in by_label(matrix, verdicts):
         yield f"- {code(label)}: {_ANSWERS[verdict.answer]} **{verdict.answer}**"
@@ -74,7 +75,7 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
 def _table(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield _row("tests", *(code(column.label, in_table=True) for column in matrix.columns))
     yield _row("---", *("---" for _ in matrix.columns))
-    yield _row("", *(code(sources(column) or "no service", in_table=True) for column in matrix.columns))
+    yield _row("", *(_sources(column) for column in matrix.columns))
     for group, rows in matrix.groups.items():
         yield _row(code(group, in_table=True), *(_counts(matrix, rows, index) for index in range(len(matrix.columns))))
     answers = (f"{_ANSWERS[verdict.answer]} **{verdict.answer}**" for verdict in verdicts)
@@ -83,6 +84,10 @@ def _table(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
 
 def _row(*cells: str) -> str:
     return f"| {' | '.join(cells)} |"
+
+
+def _sources(column: Column) -> str:
+    return ", ".join(f"{code(source, in_table=True)} x{number}" for source, number in sources(column).items())
 
 
 def _counts(matrix: Matrix, rows: Sequence[Row], index: int) -> str:
@@ -99,13 +104,9 @@ def _names(names: Sequence[str]) -> Iterator[str]:
 
 
 def _look(look: Look) -> str:
-    mark = f"{_MARKS[look.outcome]} {_word(look.outcome)}" if look.outcome else "not planned"
+    mark = f"{_MARKS[look.outcome]} {word(look.outcome)}" if look.outcome else "not planned"
     where = ", ".join(code(label) for label in look.labels)
     cause = f" **{look.cause}** {code(look.rule)}" if look.cause and look.rule else ""
     why = f" {code(look.summary)}" if look.summary else ""
     place = f" at {code(look.place)}" if look.place else ""
     return f"{where}: {mark}{cause}{why}{place}"
-
-
-def _word(outcome: Outcome | None) -> str:
-    return outcome.replace("_", " ") if outcome else "not planned"

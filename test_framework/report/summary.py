@@ -7,7 +7,7 @@ for all the tests that it holds for. The formats for people only lay this out.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from test_framework.cells import Cause, Cell, Outcome
@@ -24,6 +24,7 @@ ADVICE = {
 }
 """What to do next, by cause."""
 
+_TELLS_NOTHING = frozenset({Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN, None})
 _BAD = frozenset({Outcome.FAILED, Outcome.FLAKY, Outcome.XPASSED})
 
 
@@ -51,9 +52,10 @@ class Problem:
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Tests that one reason kept from telling anything in one environment."""
+    """Tests that one reason kept from telling anything."""
 
-    label: str
+    labels: tuple[str, ...]
+    """Where."""
     outcome: Outcome | None
     """`skipped`, `xfailed`, `not_run`; `None` for not planned."""
     reason: str
@@ -80,15 +82,14 @@ class Summary:
         return tuple(cause for cause in Cause if cause in found)
 
 
-def sources(column: Column) -> str:
-    """Return where the services of an environment come from: `embedded x3, stub x1`; absent ones are left out."""
-    counts = Counter(source for source in column.sources.values() if source != "absent")
-    return ", ".join(f"{source} x{number}" for source, number in sorted(counts.items()))
+def sources(column: Column) -> Mapping[str, int]:
+    """Count where the services of an environment come from; absent ones are left out."""
+    return dict(sorted(Counter(source for source in column.sources.values() if source != "absent").items()))
 
 
-def stand_ins(column: Column) -> tuple[str, ...]:
-    """Return the services that are stand-ins, which a report must never hide."""
-    return tuple(sorted(name for name, source in column.sources.items() if source == "stub"))
+def word(outcome: Outcome | None) -> str:
+    """Return what an outcome is called; `None` was not planned."""
+    return outcome.replace("_", " ") if outcome else "not planned"
 
 
 def by_label(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
@@ -127,23 +128,28 @@ def _looks(matrix: Matrix, row: Row) -> Iterator[Look]:
 def _look(cell: Cell | None) -> Look:
     if cell is None:
         return Look((), None)
+    reason = first_line(cell.reason)
     if cell.evidence is None or cell.outcome is Outcome.NOT_RUN:
-        return Look((), cell.outcome, cell.cause, summary=first_line(cell.reason))
+        expected = f"expected to fail: {reason}" if cell.outcome is Outcome.XPASSED and reason else reason
+        return Look((), cell.outcome, cell.cause, summary=expected)
     evidence = cell.evidence
-    return Look((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), evidence.place)
+    # Where a test stood when its service was down says nothing, and would tell alike failures apart.
+    place = "" if cell.cause is Cause.INFRASTRUCTURE else evidence.place
+    return Look((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), place)
 
 
 def _asides(matrix: Matrix) -> Iterator[Aside]:
-    """Yield what is no problem and yet not passed, reason by reason; problems' own rows are told there."""
+    """Yield what tells nothing, reason by reason; environments of which the very same is true are one."""
+    alike: dict[tuple[Outcome | None, str, tuple[str, ...]], list[str]] = {}
     for index, column in enumerate(matrix.columns):
+        if not column.cells:
+            continue  # the verdict says why the column as a whole has nothing
         grouped: dict[tuple[Outcome | None, str], list[str]] = {}
         for row in matrix.rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
-            if outcome is None and not column.cells:
-                continue  # the column as a whole has nothing: its verdict says why
-            if outcome in {None, Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN}:
-                reason = first_line(cell.reason) if cell is not None else ""
-                grouped.setdefault((outcome, reason), []).append(row.test)
+            if outcome in _TELLS_NOTHING:
+                grouped.setdefault((outcome, first_line(cell.reason) if cell else ""), []).append(row.test)
         for (outcome, reason), tests in grouped.items():
-            yield Aside(column.label, outcome, reason, tuple(tests))
+            alike.setdefault((outcome, reason, tuple(tests)), []).append(column.label)
+    return (Aside(tuple(labels), *about) for about, labels in alike.items())

@@ -14,12 +14,21 @@ from rich.text import Text
 
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
-from test_framework.matrix import Column, Matrix, MissingRun, Row, count
-from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources
+from test_framework.matrix import Matrix, MissingRun, Row, count
+from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources, word
 from test_framework.report.text import inert, middle, tests
 
 PIPE_WIDTH = 120
 """Columns where no terminal tells: a CI log."""
+
+_NARROWEST_NAME = 20
+_WIDEST_NAME = 60
+_WIDEST_LABEL = 24
+_GAP = 3
+"""Characters: a test file's name in the table, an environment's label, what rich puts between two columns."""
+
+_LONGEST = 300
+"""Characters of a reason; the JSON format has all."""
 
 _NAMED = 3
 """Tests that are named where one reason holds for many; the JSON format has all."""
@@ -36,21 +45,23 @@ _LOOKS: Mapping[Outcome | None, tuple[str, str, str]] = {
 }
 """Outcome → glyph, word in its place where glyphs are not safe, style."""
 
-_WORDS = {outcome: outcome.replace("_", " ") for outcome in Outcome}
-
 _ANSWERS = {
-    Answer.COMPATIBLE: ("✓", "bold green"),
-    Answer.INCOMPATIBLE: ("✗", "bold red"),
-    Answer.UNKNOWN: ("?", "bold magenta"),
+    Answer.COMPATIBLE: "bold green",
+    Answer.INCOMPATIBLE: "bold red",
+    Answer.UNKNOWN: "bold magenta",
 }
+
+
+_LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n".replace("-", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"))
+_ASCII_LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii=True)
 
 
 def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
     """Return the report, drawn for the terminal that standard output is, or for a pipe."""
     console = make_console()
     with console.capture() as capture:
-        show(console, matrix, verdicts)
-    return capture.get()
+        console.print(Layout(console, matrix, verdicts).report())
+    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 
 def make_console() -> Console:
@@ -62,12 +73,7 @@ def make_console() -> Console:
     )
 
 
-def show(console: Console, matrix: Matrix, verdicts: Sequence[Verdict]) -> None:
-    """Print the report."""
-    console.print(_Layout(console, matrix, verdicts).report())
-
-
-class _Layout:
+class Layout:
     """Lays one matrix out for one console."""
 
     def __init__(self, console: Console, matrix: Matrix, verdicts: Sequence[Verdict]) -> None:
@@ -84,13 +90,13 @@ class _Layout:
     def _parts(self) -> Iterator[RenderableType]:
         yield Text.assemble(("envmatrix", "bold"), "  ", (inert(self._summary.title), "dim"))
         yield Text()
-        yield self._table()
+        yield from self._tables()
         if self._glyphs:
             yield self._legend()
         yield from self._section("Not passed everywhere", map(self._problem, self._summary.problems))
         if self._summary.causes:
             yield from self._section("What to do", self._advice())
-        yield from self._section("Not run here", map(self._aside, self._summary.asides))
+        yield from self._section("Skipped, expected to fail, or not run", map(self._aside, self._summary.asides))
         yield from self._section("Verdict", self._verdict_lines())
 
     def _section(self, title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
@@ -100,80 +106,105 @@ class _Layout:
             yield Text(title, "bold")
             yield from lines
 
-    def _table(self) -> Table:
-        table = Table(
-            box=box.SIMPLE_HEAD if self._glyphs else box.ASCII,
-            show_edge=not self._glyphs,
-            pad_edge=False,
-            show_footer=True,
+    def _tables(self) -> Iterator[RenderableType]:
+        """Yield the matrix; where the environments do not fit side by side, several tables below each other."""
+        columns = range(len(self._matrix.columns))
+        fitting = max(1, (self._width - _NARROWEST_NAME) // (max(map(self._narrowest, columns), default=1) + _GAP))
+        for start in range(0, len(columns), fitting):
+            if start:
+                yield Text()
+            yield self._table(columns[start : start + fitting])
+
+    def _table(self, columns: range) -> Table:
+        widths = self._widths(columns)
+        table = Table(box=_LINES if self._glyphs else _ASCII_LINES, show_edge=False, pad_edge=False, show_footer=True)
+        table.add_column("tests", footer="verdict", no_wrap=True)
+        for index in columns:
+            label = Text(middle(inert(self._matrix.columns[index].label), widths[index]), "bold")
+            table.add_column(label, footer=self._answer(self._verdicts[index]), width=widths[index])
+        name_width = max(_NARROWEST_NAME, self._width - sum(widths.values()) - _GAP * len(columns))
+        table.add_row(
+            Text("services", "dim"), *(Text(self._sources(index), "dim") for index in columns), end_section=True
         )
-        table.add_column("tests", footer="verdict", overflow="fold", ratio=None, min_width=12)
-        for column, verdict in zip(self._matrix.columns, self._verdicts, strict=True):
-            table.add_column(self._head(column), footer=self._answer(verdict), min_width=9)
-        name_width = max(20, self._width - 16 * len(self._matrix.columns) - 4)
         for group, rows in self._matrix.groups.items():
-            cells = [self._counts(rows, index) for index in range(len(self._matrix.columns))]
+            cells = [_pack(self._counts(rows, index), widths[index]) for index in columns]
             table.add_row(Text(middle(inert(group), name_width)), *cells)
         if len(self._matrix.groups) > 1:
             table.add_section()
-            totals = [self._counts(self._matrix.rows, index) for index in range(len(self._matrix.columns))]
+            totals = [_pack(self._counts(self._matrix.rows, index), widths[index]) for index in columns]
             table.add_row(Text("all", "bold"), *totals)
         return table
 
-    def _head(self, column: Column) -> Text:
-        return Text.assemble((inert(column.label), "bold"), "\n", (inert(sources(column)), "dim not bold"))
+    def _widths(self, columns: range) -> dict[int, int]:
+        """Give each column what it would like, or, where names then have no room, an equal share."""
+        longest_name = max(map(len, self._matrix.groups), default=0)
+        wanted = {index: self._wanted(index) for index in columns}
+        room = self._width - _GAP * len(columns)
+        if min(longest_name, _WIDEST_NAME) + sum(wanted.values()) <= room:
+            return wanted
+        share = (room - min(longest_name, max(_NARROWEST_NAME, room // 3))) // len(columns)
+        return {index: max(self._narrowest(index), min(share, wanted[index])) for index in columns}
 
-    def _answer(self, verdict: Verdict) -> Text:
-        glyph, style = _ANSWERS[verdict.answer]
-        return Text(f"{glyph} {verdict.answer}" if self._glyphs else verdict.answer.value, style)
+    def _wanted(self, index: int) -> int:
+        lines = [" ".join(part.plain for part in self._counts(self._matrix.rows, index)), self._sources(index)]
+        return max(self._narrowest(index), *map(len, lines))
 
-    def _counts(self, rows: Sequence[Row], index: int) -> Text:
+    def _narrowest(self, index: int) -> int:
+        """Return the width below which a column cannot go: its label, its verdict, its longest single count."""
+        parts = self._counts(self._matrix.rows, index)
+        answer = self._answer(self._verdicts[index])
+        label = min(len(inert(self._matrix.columns[index].label)), _WIDEST_LABEL)
+        return max(label, len(answer), *(len(part) for part in parts))
+
+    def _sources(self, index: int) -> str:
+        column = self._matrix.columns[index]
+        times = "\N{MULTIPLICATION SIGN}" if self._glyphs else "x"
+        return ", ".join(f"{inert(source)} {times}{number}" for source, number in sources(column).items())
+
+    @staticmethod
+    def _answer(verdict: Verdict) -> Text:
+        return Text(verdict.answer.value, _ANSWERS[verdict.answer])
+
+    def _counts(self, rows: Sequence[Row], index: int) -> list[Text]:
         if isinstance(self._matrix.columns[index].run, MissingRun):
-            return Text("no run", "magenta")
+            return [Text("no run", "magenta")]
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
-        return Text(" ").join(parts) if parts else Text("-" if not self._glyphs else "·", "dim")
+        return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:
         glyph, word, style = _LOOKS[outcome]
-        return Text(
-            f"{glyph}\N{NO-BREAK SPACE}{number}" if self._glyphs else f"{number}\N{NO-BREAK SPACE}{word}", style
-        )
+        return Text(f"{glyph} {number}" if self._glyphs else f"{number} {word}", style)
 
     def _legend(self) -> Text:
         used = {cell.outcome for row in self._matrix.rows for cell in row.cells if cell is not None}
         parts = [
-            Text(f"{_LOOKS[outcome][0]} {_WORDS[outcome]}", _LOOKS[outcome][2])
-            for outcome in Outcome
-            if outcome in used
+            Text(f"{_LOOKS[outcome][0]} {word(outcome)}", _LOOKS[outcome][2]) for outcome in Outcome if outcome in used
         ]
         return Text("  ").join(parts)
 
     def _mark(self, outcome: Outcome | None) -> Text:
         glyph, _, style = _LOOKS[outcome]
-        word = _WORDS[outcome] if outcome is not None else "not planned"
-        return Text(f"{glyph} {word}" if self._glyphs else word, style)
+        return Text(f"{glyph} {word(outcome)}" if self._glyphs else word(outcome), style)
 
     def _problem(self, problem: Problem) -> RenderableType:
-        lines: list[RenderableType] = [
-            Text(middle(inert(test), self._width - 2), "bold") for test in problem.tests[:_NAMED]
-        ]
+        names = [Text(middle(inert(test), self._width - 2), "bold") for test in problem.tests[:_NAMED]]
         if len(problem.tests) > _NAMED:
-            lines.append(Text(f"and {len(problem.tests) - _NAMED} more, all alike", "bold"))
+            names.append(Text(f"and {len(problem.tests) - _NAMED} more, all alike", "bold"))
         grid = Table.grid(padding=(0, 2))
-        grid.add_column(max_width=max(16, self._width // 4))
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for look in problem.looks:
-            grid.add_row(Text(", ".join(map(inert, look.labels))), self._mark(look.outcome), self._why(look))
-        return Padding(Group(*lines, Padding(grid, (0, 0, 0, 2))), (0, 0, 1, 2))
+            grid.add_row(self._mark(look.outcome), self._why(look))
+        return Padding(Group(*names, Padding(grid, (0, 0, 0, 2))), (0, 0, 1, 2))
 
-    def _why(self, look: Look) -> Text:
-        text = Text()
+    @staticmethod
+    def _why(look: Look) -> Text:
+        text = Text.assemble((", ".join(map(inert, look.labels)), "bold"))
         if look.cause is not None:
-            text.append(f"{look.cause} {look.rule}".strip(), "bold")
-            text.append(": ")
-        text.append(middle(inert(look.summary), 600))
-        if look.place and look.place not in look.summary:
+            text.append(f": {look.cause} {look.rule}".rstrip())
+        if look.summary:
+            text.append(f": {middle(inert(look.summary), _LONGEST)}")
+        if look.place:
             text.append(f" ({inert(look.place)})", "dim")
         return text
 
@@ -181,12 +212,12 @@ class _Layout:
         for cause in self._summary.causes:
             yield Padding(Text.assemble((f"{cause}", "bold"), f": {ADVICE[cause]}"), (0, 0, 0, 2))
 
-    def _aside(self, aside: Aside) -> RenderableType:
-        text = Text.assemble(
-            (inert(aside.label), "bold"), ": ", f"{tests(len(aside.tests))} ", self._mark(aside.outcome)
-        )
+    @staticmethod
+    def _aside(aside: Aside) -> RenderableType:
+        labels = ", ".join(map(inert, aside.labels))
+        text = Text.assemble((labels, "bold"), f": {tests(len(aside.tests))} {word(aside.outcome)}")
         if aside.reason:
-            text.append(f": {middle(inert(aside.reason), 300)}")
+            text.append(f": {middle(inert(aside.reason), _LONGEST)}")
         return Padding(text, (0, 0, 0, 2))
 
     def _verdict_lines(self) -> Iterator[RenderableType]:
@@ -204,3 +235,14 @@ class _Layout:
                 yield Text(f"The end of what pytest said in {inert(column.label)}:", "bold")
                 for line in column.run.log_tail.splitlines()[-12:]:
                     yield Padding(Text(inert(line), "dim"), (0, 0, 0, 2))
+
+
+def _pack(parts: Sequence[Text], width: int) -> Text:
+    """Return parts on as few lines as they need, none of them torn apart."""
+    lines: list[Text] = []
+    for part in parts:
+        if lines and len(lines[-1]) + 1 + len(part) <= width:
+            lines[-1] = Text(" ").join([lines[-1], part])
+        else:
+            lines.append(part)
+    return Text("\n").join(lines)
