@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from test_framework.environments import ServiceSpec
+from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
@@ -90,10 +90,14 @@ class RedisKind:
 
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
-        """Claim a database that is empty and nobody's; where there is none, keep to a prefix."""
+        """Claim a database that is empty and nobody's; where there is none, or others live, keep to a prefix.
+
+        A claim binds only us: on a server that others use too, one of them may take the same number, and the reset
+        would delete its keys.
+        """
         run = f"{re.sub(r'[^A-Za-z0-9_.-]', '-', worker)}-{secrets.token_hex(8)}"
         with _told(spec):
-            number = _claim(spec, endpoint, run)
+            number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
             part: _OwnDatabase | _OwnKeys
             part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
         try:

@@ -196,6 +196,14 @@ def test_a_prefix_where_nothing_is_allowed(full):
         admin.acl_deluser("plain")
 
 
+def test_on_a_server_that_others_use_no_database_is_taken(server):
+    """A remote server's workers keep to keys of their own: a database that looks free may be somebody's in a moment."""
+    remote = SPEC.model_copy(update={"source": Source.REMOTE, "url": server.url})
+    with KIND.isolate(remote, server, "w1") as first, KIND.isolate(remote, server, "w2") as second:
+        assert first.endpoint.database == second.endpoint.database == server.database
+        assert first.endpoint.prefix != second.endpoint.prefix
+
+
 def test_a_server_that_dies_is_unreachable(tmp_path):
     """A server that ends under a worker is told as that, at the reset and at the end."""
     with running(KIND, SPEC, tmp_path) as server:
