@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import pytest
 
 from test_framework.contracts import Reality
+from test_framework.masking import Secret
 from test_framework.services import Endpoint
 from test_framework.services.http import new_client
 
@@ -28,7 +29,7 @@ class Protected:
 
 def bearer(token: str) -> dict[str, str]:
     """Return the header that carries a token."""
-    return {"Authorization": f"Bearer {token}".rstrip()}
+    return {"Authorization": Secret(f"Bearer {token}".rstrip())}
 
 
 def protected_paths(reality: Reality) -> tuple[Protected, ...]:

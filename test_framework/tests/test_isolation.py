@@ -61,7 +61,7 @@ def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: 
             return client.get(endpoint.prefix + name) is not None
 
     with another_worker(matrix_reality, "redis") as other, redis_client(own) as client:
-        client.set(own.prefix + name, "1")
+        client.set(own.prefix + name, "1", ex=60)  # should this be the product's database after all, it goes by itself
         assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
 
 
@@ -130,6 +130,13 @@ def test_clickhouse_is_empty_for_the_next_test(
         return rows
 
     after_reset.append(left)
+
+
+def test_users_are_made_exactly_where_it_is_declared_how(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A declaration with [users] gives a maker of users, and one without gives none."""
+    routes = matrix_reality.environment.users
+    there = routes is not None and routes.service in matrix_reality.endpoints
+    assert (real_services.users is not None) is there
 
 
 @pytest.mark.requires("multi_user")

@@ -16,7 +16,7 @@ pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm"), pytest.mar
 async def recorded(user: User, count: int) -> list[dict[str, Any]]:
     """Return a user's analytics once there are that many events: they are written in the background."""
     async with user.async_client() as client:
-        while len(events := (await client.get("/api/analytics/events")).json()["events"]) < count:
+        while len(events := (await client.get("/api/analytics/events")).json()["events"]) < count:  # noqa: ASYNC110  no event of ours: another process writes
             await asyncio.sleep(0.02)
     return events
 

@@ -50,6 +50,7 @@ def test_many_connections_count_together(real_services: RealServices) -> None:
         connection.execute("DROP TABLE counter")
 
 
+@pytest.mark.fault("cross-worker-collision")
 def test_neighbours_use_the_same_names(real_services: RealServices, matrix_reality: Reality) -> None:
     """Two workers make the same table at the same time; each has its own rows, and a reset empties one of them."""
     spec, whole = matrix_reality.environment.services["database"], matrix_reality.endpoints["database"]

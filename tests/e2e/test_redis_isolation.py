@@ -19,6 +19,7 @@ def connect(endpoint: Endpoint) -> redis.Redis:
     return redis.Redis.from_url(endpoint.url.get_secret_value(), decode_responses=True, socket_timeout=5, **options)
 
 
+@pytest.mark.fault("cross-worker-collision")
 def test_a_tests_keys_are_its_workers_alone(real_services: RealServices, matrix_reality: Reality) -> None:
     """Two neighbours use the same names at the same time, and each reads and deletes only what is theirs."""
     spec, whole = matrix_reality.environment.services["redis"], matrix_reality.endpoints["redis"]
