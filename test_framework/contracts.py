@@ -267,15 +267,23 @@ def field_services(contract: type[Contract]) -> Mapping[str, str]:
 
 def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Finding, ...]:
     """Hold a fixture's value, a dict or an object, against its contract and against what is really there."""
-    findings: list[Finding] = []
+    missing = [field for field in contract.model_fields if _read(value, field) is _MISSING]
+    findings = [_missing(contract, missing)] if missing else []
     for field in contract.model_fields:
         held = _read(value, field)
         if held is _MISSING:
-            hint = f"Provide it, or drop this fixture: the plugin provides a {contract.__name__}"
-            findings.append(Finding("C110", field, f"field {field!r} is missing", hint))
-        elif (finding := _check_type(contract, field, held)) or (finding := _check_truth(field, held, reality)):
+            continue
+        if (finding := _check_type(contract, field, held)) or (finding := _check_truth(field, held, reality)):
             findings.append(finding)
     return tuple(findings)
+
+
+def _missing(contract: type[Contract], fields: list[str]) -> Finding:
+    """Return one finding for all missing fields: a legacy fixture lacks a dozen, and one line says it."""
+    named = ", ".join(map(repr, fields))
+    message = f"field {named} is missing" if len(fields) == 1 else f"fields {named} are missing"
+    hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
+    return Finding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
 
 
 def _read(value: object, field: str) -> object:

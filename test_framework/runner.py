@@ -60,10 +60,12 @@ class Plan:
         Each environment gets a cache of its own, so that `--lf` means what failed there.
         """
         run_file = run_dir.run_file(environment.name)
-        options = ["--matrix-environment", environment.name, "--matrix-run-file", str(run_file)]
-        options += ["--matrix-environments", str(self.environments_dir)]
+        # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
+        # rootdir there.
+        options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
+        options += [f"--matrix-environments={self.environments_dir}"]
         if self.env_file is not None:
-            options += ["--matrix-env-file", str(self.env_file)]
+            options += [f"--matrix-env-file={self.env_file}"]
         options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
         suites = () if names_tests(self.pytest_args) else self.project.suites
         return Job(

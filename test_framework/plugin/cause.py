@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from test_framework.cells import Cause
+from test_framework.exceptions import EnvmatrixError
 from test_framework.services import Ping
 
 
@@ -93,6 +94,8 @@ def _first_line(facts: Facts, *names: str) -> str | None:
 
 
 def _line(error: BaseException) -> str:
+    if isinstance(error, EnvmatrixError):
+        return error.message.splitlines()[0]  # made for people already
     text = str(error).strip().splitlines()
     return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import os
 from collections.abc import Generator, Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -32,9 +33,10 @@ _MAX_CHAIN = 8
 class EvidenceCollector:
     """Checks the contract fixtures as they are set up, and attaches evidence to the reports of failures."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: Process, root: Path) -> None:
         self._process = process
         self._fixtures = process.selection.contract_fixtures
+        self._root = root
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -54,7 +56,7 @@ class EvidenceCollector:
         session = self._process.session
         findings = check(session.contracts[fixturedef.argname], value, session.reality())
         if findings:
-            error = ContractError(fixturedef.argname, _place(fixturedef), tuple(map(str, findings)))
+            error = ContractError(fixturedef.argname, _place(fixturedef, self._root), tuple(map(str, findings)))
             # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
             key = fixturedef.cached_result[1] if fixturedef.cached_result else None
             fixturedef.cached_result = (None, key, (error, None))
@@ -129,9 +131,15 @@ def _is_ours(fixturedef: pytest.FixtureDef[Any]) -> bool:
     return getattr(fixturedef.func, "__module__", "") == "test_framework.plugin.fixtures"
 
 
-def _place(fixturedef: pytest.FixtureDef[Any]) -> str:
+def _place(fixturedef: pytest.FixtureDef[Any], root: Path) -> str:
+    """Return `file:line` of a fixture's definition, as seen from the root."""
     code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
-    return f"{code.co_filename}:{code.co_firstlineno}" if code else fixturedef.baseid
+    return f"{os.path.relpath(code.co_filename, root)}:{code.co_firstlineno}" if code else fixturedef.baseid
+
+
+def _is_installed(path: Path) -> bool:
+    """Return whether a file belongs to a package rather than to the project: ours too, in a checkout of it."""
+    return "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent)
 
 
 def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
@@ -141,6 +149,6 @@ def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
     root = item.config.rootpath
     for entry in reversed(call.excinfo.traceback):
         path = Path(entry.path)
-        if path.is_relative_to(root) and "site-packages" not in path.parts:
+        if path.is_relative_to(root) and not _is_installed(path):
             return f"{path.relative_to(root)}:{entry.lineno + 1}"
     return item.nodeid.partition("::")[0]

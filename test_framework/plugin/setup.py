@@ -132,7 +132,7 @@ def register(config: pytest.Config, name: str) -> None:
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
     manager.register(Collection(process), "envmatrix-collection")
-    manager.register(EvidenceCollector(process), "envmatrix-evidence")
+    manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
     if process.is_worker:
         return
     recorder = Recorder(config, selection) if selection.run_file and not config.option.collectonly else None
