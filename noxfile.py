@@ -18,6 +18,10 @@ PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
 ENVIRONMENTS = sorted(path.stem for path in Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob("*.toml"))
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
+TESTS = (
+    ["--matrix-environment=local", *PYPROJECT["tool"]["envmatrix"]["suites"]],
+    ["--numprocesses=logical", "--maxprocesses=4"],
+)
 
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
@@ -38,7 +42,7 @@ def _install(session: nox.Session, *groups: str) -> None:
 def _run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run what the session `install` installed; where it fails, so does the session, and its log has the exit code."""
     path = session.cache_dir.parent / "install" / "bin" / program
-    session.run(str(path), *arguments, *session.posargs, env=BYTECODE, external=True)
+    session.run(str(path), *arguments, env=BYTECODE, external=True)
 
 
 @nox.session
@@ -50,19 +54,19 @@ def install(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["install"])
 def matrix(session: nox.Session) -> None:
     """Run the suite in every declared environment at once and print the matrix."""
-    _run(session, "envmatrix", "matrix")
+    _run(session, "envmatrix", "matrix", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["install"])
 @nox.parametrize("name", ENVIRONMENTS, ids=ENVIRONMENTS)
 def environment(session: nox.Session, name: str) -> None:
     """Run the suite in this declared environment."""
-    _run(session, "envmatrix", "run", name)
+    _run(session, "envmatrix", "run", name, *session.posargs)
 
 
 def _alias(name: str) -> None:
     def alias(session: nox.Session) -> None:
-        _run(session, "envmatrix", "run", name)
+        _run(session, "envmatrix", "run", name, *session.posargs)
 
     alias.__doc__ = f"The same as environment({name})."
     nox.session(name=name, venv_backend="none", requires=["install"])(alias)
@@ -70,15 +74,17 @@ def _alias(name: str) -> None:
 
 @nox.session(venv_backend="none", requires=["install"])
 def tests(session: nox.Session) -> None:
-    """Run all tests with the Python that runs nox."""
-    _run(session, "pytest")
+    """Run all tests: the suites in `local`, then those of our own code; or the tests named after --."""
+    for arguments in [session.posargs] if session.posargs else TESTS:
+        _run(session, "pytest", *arguments)
 
 
 @nox.session(python=PYTHONS)
 def pythons(session: nox.Session) -> None:
     """Run all tests with this version of Python."""
     _install(session, "test")
-    session.run("pytest", *session.posargs, env=BYTECODE)
+    for arguments in [session.posargs] if session.posargs else TESTS:
+        session.run("pytest", *arguments, env=BYTECODE)
 
 
 @nox.session
@@ -96,7 +102,7 @@ def lint(session: nox.Session) -> None:
 @nox.session(venv_backend="none", requires=["install"])
 def bench(session: nox.Session) -> None:
     """Measure against named peers in one run, print ratios, write .envmatrix/bench.json; asserts nothing."""
-    _run(session, "python", "-m", "benchmarks")
+    _run(session, "python", "-m", "benchmarks", *session.posargs)
 
 
 for _name in ENVIRONMENTS:

@@ -13,6 +13,7 @@ from benchmarks.rows import Row, in_turns
 
 _FILES, _TESTS_PER_FILE = 20, 500
 _ROUNDS = 5
+_RUN_FILE = "run.jsonl"
 _PLUGIN = ("-p", "test_framework.plugin")
 
 
@@ -24,8 +25,8 @@ def measure() -> Iterable[Row]:
         candidates = {
             "bare": (),
             "installed": _PLUGIN,
-            "recording": (*_PLUGIN, "--matrix-environment=empty", "--matrix-run-file=run.jsonl"),
-            "junitxml": ("--junitxml=junit.xml",),
+            "recording": (*_PLUGIN, "--matrix-environment=empty", f"--matrix-run-file={root / _RUN_FILE}"),
+            "junitxml": (f"--junitxml={root / 'junit.xml'}",),
         }
         _cpu_seconds(root)  # writes pytest's bytecode
         medians = in_turns(_ROUNDS, {name: partial(_cpu_seconds, root, *words) for name, words in candidates.items()})
@@ -52,6 +53,7 @@ def _cpu_seconds(root: Path, *words: str) -> float:
     env = {name: value for name, value in os.environ.items() if name not in hidden}
     env |= {"PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1", "PYTHONPATH": str(Path.cwd())}
     command = [sys.executable, "-m", "pytest", "-q", f"--rootdir={root}", *words, str(root)]
+    (root / _RUN_FILE).unlink(missing_ok=True)  # the recorder overwrites nothing
     log = str(root / "pytest.log")
     to_log = (os.POSIX_SPAWN_OPEN, 1, log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     pid = os.posix_spawn(sys.executable, command, env, file_actions=[to_log, (os.POSIX_SPAWN_DUP2, 1, 2)])
