@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import enum
 import json
+import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
@@ -23,8 +24,8 @@ from test_framework.exceptions import RunFileError
 SCHEMA = 1
 """Raised with each change that an older reader would misread."""
 
-_MAX_LINE_BYTES = 8 << 20
-"""A header with 50,000 long node ids is about that; anything longer is no run file of ours."""
+_MAX_LINE_BYTES = 64 << 20
+"""A header with 300,000 long node ids is about that; anything longer is no run file of ours."""
 
 
 class Outcome(enum.StrEnum):
@@ -231,8 +232,14 @@ class RunWriter:
 
     def _write(self, line: str) -> None:
         data = line.encode()
-        while data:  # one write, but for a nearly full disk, which may take only a part and then says why
-            data = data[os.write(self._descriptor, data) :]
+        written = 0
+        try:
+            while written < len(data):  # one write, but for a nearly full disk, which takes a part and then says why
+                written += os.write(self._descriptor, data[written:])
+        except OSError:
+            # The next line, once there is room again, must not be glued to a torn one.
+            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
+            raise
 
     def close(self) -> None:
         """Close the file; the footer is the caller's to write."""
@@ -249,12 +256,12 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         with path.open("rb") as stream:
             for number, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b""), start=1):
                 if len(line) > _MAX_LINE_BYTES:
-                    raise RunFileError(path, "is no run file: a line is longer than 8 MiB", number)
+                    raise RunFileError(path, "is no run file: a line is longer than 64 MiB", number)
                 if not line.endswith(b"\n"):
                     return
                 try:
                     event = json.loads(line)
-                except ValueError:
+                except (ValueError, RecursionError):
                     raise RunFileError(path, "is no run file: not JSON", number) from None
                 if not isinstance(event, dict):
                     raise RunFileError(path, "is no run file: not a JSON object", number)
@@ -292,14 +299,20 @@ def read_run(path: Path) -> Run:
                     footer = Footer.model_validate(event)
                 case _:
                     pass  # an event that a newer version adds without changing the meaning of the others
-        except (ValidationError, KeyError, TypeError, ValueError) as error:
-            what = str(error).splitlines()[0]
-            raise RunFileError(path, f"is damaged: {what}", number) from None
+        except (KeyError, TypeError, ValueError, ArithmeticError) as error:
+            raise RunFileError(path, f"is damaged: {_what(error)}", number) from None
     if header is None:
         raise RunFileError(path, "is empty: the run ended before its tests were collected")
     planned = dict.fromkeys([*header.planned, *attempts])
     cells = {test: _cell(test, attempts.get(test, []), footer) for test in planned}
     return Run(header, cells, footer, tuple(findings), path)
+
+
+def _what(error: Exception) -> str:
+    if isinstance(error, ValidationError):
+        first = error.errors(include_url=False, include_input=False)[0]
+        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def _check_schema(path: Path, event: Mapping[str, Any]) -> None:
@@ -311,17 +324,30 @@ def _check_schema(path: Path, event: Mapping[str, Any]) -> None:
 
 def _attempt(event: Mapping[str, Any]) -> Attempt:
     evidence = event.get("evidence")
+    duration = float(event.get("duration", 0.0))
+    if not (isinstance(event["test"], str) and 0.0 <= duration < math.inf):
+        raise ValueError("an attempt needs a test's name and a duration")
     return Attempt(
         test=event["test"],
         outcome=Outcome(event["outcome"]),
-        duration=float(event.get("duration", 0.0)),
-        worker=event.get("worker", ""),
-        reason=event.get("reason", ""),
+        duration=duration,
+        worker=str(event.get("worker", "")),
+        reason=str(event.get("reason", "")),
         cause=Cause(event["cause"]) if "cause" in event else None,
-        evidence=None
-        if evidence is None
-        else Evidence(**{**evidence, "exceptions": tuple(evidence["exceptions"]), "pings": tuple(evidence["pings"])}),
-        services=tuple(event.get("services", ())),
+        evidence=None if evidence is None else _evidence(evidence),
+        services=tuple(map(str, event.get("services", ()))),
+    )
+
+
+def _evidence(held: Mapping[str, Any]) -> Evidence:
+    return Evidence(
+        rule=str(held["rule"]),
+        summary=str(held["summary"]),
+        phase=str(held.get("phase", "")),
+        place=str(held.get("place", "")),
+        exceptions=tuple(map(str, held.get("exceptions", ()))),
+        pings=tuple(map(dict, held.get("pings", ()))),
+        detail=str(held.get("detail", "")),
     )
 
 
@@ -332,6 +358,8 @@ def _cell(test: str, attempts: list[Attempt], footer: Footer | None) -> Cell:
         return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)
     last = attempts[-1]
     failed = next((attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED), None)
-    if failed is not None and last.outcome is Outcome.PASSED:
-        return Cell(test, Outcome.FLAKY, tuple(attempts), failed.cause, failed.evidence)
-    return Cell(test, last.outcome, tuple(attempts), last.cause, last.evidence, last.reason)
+    if failed is None:
+        return Cell(test, last.outcome, tuple(attempts), last.cause, last.evidence, last.reason)
+    # Only a pass takes a failure back; skipped or expected to fail when tried again does not.
+    outcome = Outcome.FLAKY if last.outcome is Outcome.PASSED else Outcome.FAILED
+    return Cell(test, outcome, tuple(attempts), failed.cause, failed.evidence, failed.reason)

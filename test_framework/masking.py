@@ -8,6 +8,7 @@ header, a password in a URL) is replaced by shape.
 from __future__ import annotations
 
 import base64
+import json
 import re
 import threading
 import urllib.parse
@@ -58,7 +59,8 @@ class Masker:
             return
         forms = {
             secret,
-            urllib.parse.quote(secret, safe=""),
+            json.dumps(secret)[1:-1],
+            urllib.parse.quote(secret, safe="", errors="surrogatepass"),
             base64.b64encode(secret.encode(errors="surrogatepass")).decode().rstrip("="),
             base64.urlsafe_b64encode(secret.encode(errors="surrogatepass")).decode().rstrip("="),
         }

@@ -1,0 +1,131 @@
+"""Every error says in one line what is wrong, where, and what to do next."""
+
+import inspect
+import pickle
+from pathlib import Path
+
+import pytest
+
+from test_framework import exceptions
+from test_framework.exceptions import (
+    ContractError,
+    DeclarationError,
+    DependencyError,
+    EnvmatrixError,
+    IdentityError,
+    MissingExtraError,
+    MissingFixtureError,
+    NotReadyError,
+    ReferenceCycleError,
+    RunFileError,
+    ServiceError,
+    StartError,
+    SupervisorError,
+    UnknownEnvironmentError,
+    UnknownKeyError,
+    UnknownKindError,
+    UnknownReferenceError,
+    UnreachableError,
+    UnsetVariableError,
+    UsageError,
+    UserError,
+    nearest,
+)
+
+TOML = Path("environments/local.toml")
+
+EVERY = [
+    (UsageError("no run", "Make one"), 2, "no run. Make one"),
+    (
+        MissingExtraError("psycopg", "postgres"),
+        2,
+        "'psycopg' is not installed. Install it with: pip install 'envmatrix[postgres]'",
+    ),
+    (
+        UnknownEnvironmentError("stagin", Path("environments"), ("local", "staging")),
+        2,
+        "no environment 'stagin' in environments. Did you mean 'staging'?",
+    ),
+    (DeclarationError(TOML, "is wrong", 7, "Mend it"), 2, "environments/local.toml:7: is wrong. Mend it"),
+    (UnknownKeyError(TOML, "unknown key 'kimd'", 2), 2, "environments/local.toml:2: unknown key 'kimd'"),
+    (UnsetVariableError(TOML, "variable X is not set"), 2, "environments/local.toml: variable X is not set"),
+    (UnknownReferenceError(TOML, "{a.b} names no service", 3), 2, "environments/local.toml:3: {a.b} names no service"),
+    (ReferenceCycleError(TOML, "services wait", 3), 2, "environments/local.toml:3: services wait"),
+    (
+        UnknownKindError("database", "postgress", ("http", "postgres")),
+        2,
+        (
+            "service 'database' is of kind 'postgress', which nobody provides. Did you mean 'postgres'? "
+            "A package adds a kind by the entry point group 'envmatrix.kinds'"
+        ),
+    ),
+    (ServiceError("auth", "is down"), 3, "service 'auth' is down"),
+    (StartError("auth", "ended", "Traceback"), 3, "service 'auth' ended. The end of its log:\nTraceback"),
+    (NotReadyError("auth", "was not ready"), 3, "service 'auth' was not ready"),
+    (UnreachableError("auth", "is down"), 3, "service 'auth' is down"),
+    (IdentityError("auth", "is somebody else"), 3, "service 'auth' is somebody else"),
+    (DependencyError("auth", "was not started"), 3, "service 'auth' was not started"),
+    (SupervisorError("ended"), 3, "the supervisor ended. Run again; what it left is swept first"),
+    (
+        MissingFixtureError("real_services", ("t.py::a", "t.py::b"), ("e2e/conftest.py:3",)),
+        1,
+        (
+            "fixture 'real_services' is asked for by t.py::a and 1 more, and nobody above provides it. "
+            "Nearest providers: e2e/conftest.py:3. Move it to a conftest.py above the test"
+        ),
+    ),
+    (UserError("login", "answered 500"), 3, "users: login answered 500"),
+    (
+        ContractError("real_services", "conftest.py:3", ("auth_url: missing",)),
+        1,
+        "conftest.py:3: fixture 'real_services' breaks its contract in 1 place:\n  auth_url: missing",
+    ),
+    (RunFileError(Path("a.jsonl"), "is empty"), 2, "a.jsonl: is empty"),
+    (RunFileError(Path("a.jsonl"), "is damaged", 3), 2, "a.jsonl:3: is damaged"),
+]
+
+
+@pytest.mark.parametrize(("error", "exit_code", "text"), EVERY, ids=[type(error).__name__ for error, _, _ in EVERY])
+def test_an_error_says_what_is_wrong_and_what_to_do(error: EnvmatrixError, exit_code: int, text: str) -> None:
+    """The text is the message and the hint; the exit code is the one of its kind."""
+    assert str(error) == text
+    assert error.exit_code == exit_code
+
+
+def test_every_error_is_looked_at_here() -> None:
+    """A new class needs its text above."""
+    classes = {
+        value
+        for value in vars(exceptions).values()
+        if inspect.isclass(value) and issubclass(value, EnvmatrixError) and value is not EnvmatrixError
+    }
+    assert classes == {type(error) for error, _, _ in EVERY}
+
+
+@pytest.mark.parametrize("error", [error for error, _, _ in EVERY], ids=lambda error: type(error).__name__)
+def test_an_error_crosses_processes(error: EnvmatrixError) -> None:
+    """A worker's error reaches the controller with everything that it says."""
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again)) == (type(error), str(error))
+
+
+def test_an_error_can_be_raised_again_with_notes() -> None:
+    """Errors are ordinary exceptions: a traceback and notes can be attached."""
+    error = UsageError("no")
+    with pytest.raises(UsageError) as caught:
+        raise error
+    caught.value.add_note("more")
+    assert caught.value is error
+
+
+@pytest.mark.parametrize(
+    ("word", "known", "hint"),
+    [
+        ("stagin", ["local", "staging"], "Did you mean 'staging'?"),
+        ("zzz", ["local", "staging"], "Known here: local, staging"),
+        ("zzz", [], ""),
+    ],
+)
+def test_the_nearest_known_word_is_named(word: str, known: list[str], hint: str) -> None:
+    """Where nothing is near, all that is known is listed."""
+    assert nearest(word, known) == hint

@@ -1,0 +1,164 @@
+"""No secret is left in any text, and ordinary text is left alone."""
+
+import base64
+import json
+import pickle
+import threading
+import urllib.parse
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from test_framework.masking import MASK, Masker, Secret
+
+CANARY = 'k4nary-S3cret/with+odd="chärs'
+JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-x"
+
+
+@pytest.fixture
+def masker() -> Masker:
+    """One that knows the canary."""
+    masker = Masker()
+    masker.add(CANARY)
+    return masker
+
+
+ENCODINGS = {
+    "plain": lambda secret: secret,
+    "json": lambda secret: json.dumps(secret)[1:-1],
+    "percent": lambda secret: urllib.parse.quote(secret, safe=""),
+    "base64": lambda secret: base64.b64encode(secret.encode()).decode(),
+    "urlsafe base64": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode(),
+}
+
+
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("encode", ENCODINGS.values(), ids=ENCODINGS)
+@pytest.mark.parametrize(
+    "text",
+    [
+        "token = '{}'",
+        "GET /x?key={}&a=1",
+        "Cookie: session={}; path=/",
+        "argv: ['--token={}']",
+        "x{}x",
+        "AssertionError: assert 'a' == '{}'",
+    ],
+)
+def test_a_known_secret_is_gone_in_every_encoding(masker: Masker, text: str, encode: object) -> None:
+    """Wherever a registered secret stands, and however it is encoded, stars stand afterwards."""
+    secret = encode(CANARY)  # type: ignore[operator]
+    masked = masker.mask(text.format(secret))
+    assert secret.rstrip("=") not in masked
+    assert MASK in masked
+
+
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        (f"Authorization: Bearer {JWT}", JWT),
+        (f'{{"access_token": "{JWT}"}}', JWT),
+        ("authorization: basic dXNlcjpwYXNzd29yZA==", "dXNlcjpwYXNzd29yZA"),
+        ("Bearer abcdef0123456789", "abcdef0123456789"),
+        ("postgresql://user:hunter22@host/db", "hunter22"),
+        ("redis://:hunter22@host:6379/0", "hunter22"),
+        ("{'password': 'hunter22', 'user': 'x'}", "hunter22"),
+        ("X-API-Key: sk-0123456789", "sk-0123456789"),
+        ("api_key=sk-0123456789&x=1", "sk-0123456789"),
+        ("Set-Cookie: sid=0123456789abcdef; HttpOnly", "0123456789abcdef"),
+    ],
+)
+def test_what_looks_like_a_credential_is_masked_unknown(text: str, secret: str) -> None:
+    """Tokens, headers, passwords in URLs and fields of telling names are masked by their shape alone."""
+    masked = Masker().mask(text)
+    assert secret not in masked
+    assert MASK in masked
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "assert 401 == 200",
+        "https://host:8443/path?x=1",
+        "password: None",
+        "tests/test_password.py::test_secret_is_kept",
+        "service 'auth' was not ready within 30 s",
+        "{'token_type': 'bearer'}",
+        "user@example.org wrote a bearer of news",
+    ],
+)
+def test_ordinary_text_stays(text: str) -> None:
+    """What only speaks of secrets is left as it is."""
+    assert Masker().mask(text) == text
+
+
+def test_a_short_value_is_no_secret() -> None:
+    """Five characters would blank out ordinary words."""
+    masker = Masker()
+    masker.add_all(["local", "", None])
+    assert masker.mask("the local environment") == "the local environment"
+
+
+def test_the_longest_of_nested_secrets_goes_first() -> None:
+    """A secret that contains another leaves no rest of itself."""
+    masker = Masker()
+    masker.add_all(["abcdef", "abcdef-and-more"])
+    assert masker.mask("x abcdef-and-more y") == f"x {MASK} y"
+
+
+@given(st.text(min_size=6), st.text(), st.text())
+@example("\udc80" * 6, "", "")
+def test_any_secret_is_gone_from_any_text(secret: str, before: str, after: str) -> None:
+    """Whatever the secret is, also no valid Unicode, it is not in the masked text, unless stars spell it."""
+    masker = Masker()
+    masker.add(secret)
+    masked = masker.mask(before + secret + after)
+    assert secret not in masked.replace(MASK, "") or secret in (before + after)
+
+
+@given(st.text())
+def test_masking_twice_changes_nothing_more(text: str) -> None:
+    """Texts are masked at capture and again when written."""
+    masker = Masker()
+    masker.add(CANARY)
+    once = masker.mask(text)
+    assert masker.mask(once) == once
+
+
+@pytest.mark.parametrize(
+    "text", ["password=hunter22", f"Authorization: Bearer {JWT}", "a://u:hunter22@h", "cookie: a=bcdefgh; path=/"]
+)
+def test_masking_a_credential_twice_changes_nothing_more(text: str) -> None:
+    """The stars themselves are no credential."""
+    once = Masker().mask(text)
+    assert Masker().mask(once) == once
+
+
+def test_secrets_may_be_added_while_others_mask(masker: Masker) -> None:
+    """Threads that add and mask at the same time neither fail nor leak."""
+    leaked: list[str] = []
+
+    def work(number: int) -> None:
+        for step in range(15):
+            secret = f"secret-{number}-{step}"
+            masker.add(secret)
+            if secret in masker.mask(f"the {secret} is out"):
+                leaked.append(secret)
+
+    threads = [threading.Thread(target=work, args=(number,)) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert leaked == []
+
+
+def test_a_secret_string_works_and_does_not_show() -> None:
+    """In a header it is itself; in a repr, alone or in a container, it is stars."""
+    secret = Secret(CANARY)
+    assert f"Bearer {secret}" == f"Bearer {CANARY}"
+    assert secret == CANARY
+    assert CANARY not in repr({"token": secret, "all": [secret]})
+    assert pickle.loads(pickle.dumps(secret)) == secret
