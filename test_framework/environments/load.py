@@ -109,6 +109,8 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
         )
     except ValidationError as error:
         raise _explain(file, error) from None
+    if "services" not in data:
+        raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
     _check_references(file, environment)
     return environment
 

@@ -55,7 +55,13 @@ class Project(BaseModel):
     @classmethod
     def _read(cls, path: Path) -> Project:
         file = read_toml(path)
-        table = file.data.get("tool", {}).get("envmatrix", {})
+        tool = file.data.get("tool", {})
+        table = tool.get("envmatrix", {}) if isinstance(tool, dict) else {}
+        if not isinstance(table, dict):
+            raise DeclarationError(path, "tool.envmatrix is a table", file.line_of(("tool", "envmatrix")))
+        if "root" in table:  # it is where the file stands
+            line = file.line_of(("tool", "envmatrix", "root"))
+            raise UnknownKeyError(path, "unknown key 'root' in tool.envmatrix", line)
         try:
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:

@@ -63,4 +63,5 @@ def read_toml(path: Path) -> TomlFile:
     except tomllib.TOMLDecodeError as error:
         where = re.search(r"\(at line (\d+), column \d+\)", str(error))
         what = re.sub(r"\s*\(at .*\)$", "", str(error))
-        raise DeclarationError(path, f"is not TOML: {what}", int(where[1]) if where else 0) from None
+        line = int(where[1]) if where else len(text.splitlines())  # "at end of document"
+        raise DeclarationError(path, f"is not TOML: {what}", line) from None

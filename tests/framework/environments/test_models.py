@@ -1,0 +1,93 @@
+"""What an environment knows about itself."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import ValidationError
+
+from tests.framework.environments.declare import declare, load
+
+CHAIN = """
+    [services.database]
+    kind = "postgres"
+    source = "embedded"
+    capabilities = ["sql"]
+
+    [services.auth]
+    kind = "http"
+    source = "process"
+    command = ["x", "{database.url}"]
+
+    [services.cache]
+    kind = "redis"
+    source = "absent"
+
+    [services.backend]
+    kind = "http"
+    source = "process"
+    command = ["x", "{auth.url}", "{cache.url}"]
+
+    [services.lonely]
+    kind = "http"
+    source = "embedded"
+    required = false
+"""
+
+
+def test_the_closure_holds_all_that_is_behind_a_service(tmp_path: Path) -> None:
+    """References are followed to their end; absent services are left out."""
+    declare(tmp_path, CHAIN)
+    environment = load(tmp_path)
+    assert environment.closure(frozenset({"backend"})) == {"backend", "auth", "database"}
+    assert environment.closure(frozenset({"cache"})) == frozenset()
+    assert environment.closure(frozenset()) == frozenset()
+
+
+def test_required_is_the_default_but_for_the_absent(tmp_path: Path) -> None:
+    """Required unless said otherwise, or unless there is no such service."""
+    declare(tmp_path, CHAIN)
+    required = {name for name, service in load(tmp_path).services.items() if service.is_required}
+    assert required == {"database", "auth", "backend"}
+
+
+def test_a_service_may_provide_more_than_its_name(tmp_path: Path) -> None:
+    """Declared capabilities lead to the service that has them."""
+    declare(tmp_path, CHAIN)
+    assert load(tmp_path).providers["sql"] == "database"
+
+
+def test_an_environment_cannot_be_changed(tmp_path: Path) -> None:
+    """Neither its fields nor its services can be replaced."""
+    declare(tmp_path, CHAIN)
+    environment = load(tmp_path)
+    with pytest.raises(ValidationError):
+        environment.name = "other"
+    with pytest.raises(ValidationError):
+        environment.services["auth"].kind = "other"
+    with pytest.raises(TypeError):
+        environment.services["auth"] = environment.services["backend"]  # type: ignore[index]  # that is the point
+
+
+@pytest.mark.fault("canary-secret")
+def test_the_masked_declaration_has_no_password(tmp_path: Path) -> None:
+    """URLs, keys and the environments of commands are stars."""
+    declare(
+        tmp_path,
+        """
+        [services.database]
+        kind = "postgres"
+        source = "remote"
+        url = "postgresql://u:k4nary-s3cret@h/d"
+        [services.llm]
+        kind = "openai"
+        source = "remote"
+        url = "http://h"
+        api_key = "k4nary-s3cret"
+        [services.a]
+        kind = "http"
+        source = "process"
+        command = ["x"]
+        env = { PASSWORD = "k4nary-s3cret" }
+        """,
+    )
+    assert "k4nary" not in str(load(tmp_path).masked())
