@@ -22,7 +22,7 @@ async def recorded(user: User, count: int) -> list[dict[str, Any]]:
 
 
 @pytest.mark.requires("clickhouse")
-@within(15)
+@within(10)
 async def test_a_run_is_recorded_for_its_user_alone(users: Users) -> None:
     """Its begin and its end are there with the thread and the agent; another user sees their own only."""
     people = users.many(2)
@@ -41,7 +41,7 @@ async def test_a_run_is_recorded_for_its_user_alone(users: Users) -> None:
 
 
 @pytest.mark.requires("clickhouse")
-@within(15)
+@within(10)
 async def test_what_is_recorded_can_be_queried(
     real_services: RealServices, matrix_reality: Reality, users: Users
 ) -> None:
@@ -60,7 +60,7 @@ async def test_what_is_recorded_can_be_queried(
 
 
 @pytest.mark.requires("clickhouse")
-@within(15)
+@within(10)
 async def test_the_advisor_counts_what_was_recorded(users: Users) -> None:
     """An agent's tool reads the user's own analytics."""
     user = users()
@@ -73,7 +73,7 @@ async def test_the_advisor_counts_what_was_recorded(users: Users) -> None:
     assert results["events"] >= 2
 
 
-@within(15)
+@within(10)
 async def test_without_clickhouse_the_product_says_so_and_works(real_services: RealServices, users: Users) -> None:
     """Analytics are told to be unavailable, the agent that would use them counts elsewhere, and nothing fails."""
     if real_services.clickhouse_available:

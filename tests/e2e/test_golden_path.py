@@ -9,7 +9,7 @@ from tests.e2e.conversation import EVENTS, agent_request, run_agents, within
 pytestmark = [pytest.mark.requires("auth", "websocket", "multi_user", "database", "llm"), pytest.mark.anyio]
 
 
-@within(20)
+@within(15)
 async def test_from_sign_up_to_logout(real_services: RealServices, users: Users) -> None:
     """Each step builds on the one before, and after the logout nothing of it opens any more."""
     user = users("newcomer")

@@ -39,7 +39,7 @@ async def messages_of(user: User, thread_id: str) -> list[tuple[str, str]]:
 class TestMultiUserConcurrentSessions:
     """Every user must succeed: there is no share of failures that is good enough."""
 
-    @within(20)
+    @within(15)
     async def test_concurrent_users_different_agents(self, real_services: RealServices, users: Users) -> None:
         """Four users ask four different agents at once: each gets all events of their own agent, in order."""
         assert real_services.websocket_url is not None
@@ -52,7 +52,7 @@ class TestMultiUserConcurrentSessions:
         assert [{event["data"]["agent"] for event in run.events} for run in runs] == [{agent} for agent in AGENTS]
         assert len({run.thread_id for run in runs}) == len(people)
 
-    @within(20)
+    @within(15)
     async def test_concurrent_users_same_agent(self, users: Users) -> None:
         """Three users ask the same agent at once with different figures: each gets the answer to their own."""
         people = users.many(3)
@@ -69,7 +69,7 @@ class TestMultiUserConcurrentSessions:
         assert means == [2, 20, 200]
         assert all(run.response for run in runs)
 
-    @within(20)
+    @within(15)
     async def test_user_isolation_boundary_enforcement(self, users: Users) -> None:
         """Whatever way a user tries to reach another's thread, they are refused, and the thread is as it was."""
         owner, stranger = users.many(2)
@@ -93,7 +93,7 @@ class TestMultiUserConcurrentSessions:
         assert secret not in str(answers)
         assert await messages_of(owner, thread_id) == before
 
-    @within(20)
+    @within(15)
     async def test_shared_resource_handling(self, users: Users) -> None:
         """One store, one model, one name for a key: what users write at the same time stays with whoever wrote it."""
         people = users.many(3)
@@ -117,7 +117,7 @@ class TestMultiUserConcurrentSessions:
         threads = [run.thread_id for _, runs in used for run in runs]
         assert len(set(threads)) == 9
 
-    @within(20)
+    @within(15)
     async def test_websocket_connection_management(self, users: Users) -> None:
         """Many connections at once; one that is closed, or cut without a goodbye, takes nothing from the others."""
         people = users.many(2)
@@ -136,7 +136,7 @@ class TestMultiUserConcurrentSessions:
             again = [await stack.enter_async_context(user.websocket()) for user in people]
             await asyncio.gather(*map(nothing_more, again))
 
-    @within(20)
+    @within(15)
     async def test_user_session_lifecycle(self, users: Users) -> None:
         """A thread outlives the connection and the token that began it; a logout ends one session and no other."""
         leaving, staying = users.many(2)

@@ -56,7 +56,7 @@ def test_the_products_keys_are_not_in_a_tests_part(
 
 
 @pytest.mark.requires("backend", "multi_user")
-@within(15)
+@within(10)
 async def test_the_same_key_of_several_users_at_once(users: Users) -> None:
     """Thirty writes of one name: each user reads the last of their own, and none of another's."""
     people = users.many(3)

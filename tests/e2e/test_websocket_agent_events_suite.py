@@ -32,7 +32,7 @@ CONNECTIONS = 16
 
 
 @pytest.mark.parametrize("agent", AGENTS)
-@within(15)
+@within(10)
 async def test_every_agent_tells_all_five_events(users: Users, agent: str) -> None:
     """Each says what it did: who asked, why, with which tool, how long it took, and what came of it."""
     user = users(agent)
@@ -51,7 +51,7 @@ async def test_every_agent_tells_all_five_events(users: Users, agent: str) -> No
     assert ended["result"]["tool_results"] == completed["results"]
 
 
-@within(15)
+@within(10)
 async def test_timestamps_are_in_utc_and_never_go_back(users: Users) -> None:
     """Each event has a moment with its zone, and none is earlier than the one before it."""
     async with users().websocket() as socket:
@@ -61,7 +61,7 @@ async def test_timestamps_are_in_utc_and_never_go_back(users: Users) -> None:
         assert run.timestamps == sorted(run.timestamps)
 
 
-@within(15)
+@within(10)
 async def test_a_run_has_one_thread_and_may_continue_one(users: Users) -> None:
     """All events of a run name the same thread: a new one, or the one that the request names."""
     async with users().websocket() as socket:
@@ -77,7 +77,7 @@ async def test_a_run_has_one_thread_and_may_continue_one(users: Users) -> None:
     ]
 
 
-@within(15)
+@within(10)
 async def test_requests_of_one_connection_run_at_the_same_time(users: Users) -> None:
     """Eight at once: each is told completely and in its own order, whatever comes between."""
     async with users().websocket() as socket:
@@ -88,7 +88,7 @@ async def test_requests_of_one_connection_run_at_the_same_time(users: Users) -> 
     assert len({run.thread_id for run in runs}) == len(asked)
 
 
-@within(30)
+@within(15)
 async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
     real_services: RealServices, users: Users
 ) -> None:
@@ -114,7 +114,7 @@ async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
     assert len({event["data"]["run_id"] for event in every}) == 18
 
 
-@within(15)
+@within(10)
 async def test_what_a_client_says_of_its_user_id_decides_nothing(users: Users) -> None:
     """In the context, in the message, beside them: the run is the token's, and so is its thread."""
     victim, liar = users.many(2)
@@ -126,7 +126,7 @@ async def test_what_a_client_says_of_its_user_id_decides_nothing(users: Users) -
         assert (await client.get("/api/threads")).json() == {"threads": []}
 
 
-@within(15)
+@within(10)
 async def test_a_thread_that_never_was_and_one_of_somebody_else_look_the_same(users: Users) -> None:
     """`access denied` in both cases: nobody learns which threads exist."""
     owner, stranger = users.many(2)
@@ -163,7 +163,7 @@ MALFORMED = {
 }
 
 
-@within(15)
+@within(10)
 async def test_malformed_messages_are_answered_and_harm_nothing(users: Users) -> None:
     """Each gets an error, and the connection that sent them all still runs agents."""
     async with users().websocket() as socket:
@@ -176,7 +176,7 @@ async def test_malformed_messages_are_answered_and_harm_nothing(users: Users) ->
     assert run.types == EVENTS
 
 
-@within(15)
+@within(10)
 async def test_events_reach_the_users_other_connections_and_nobody_elses(users: Users) -> None:
     """A subscriber of the thread is told all five, in order; the same user's other threads stay silent."""
     user, stranger = users.many(2)
@@ -195,7 +195,7 @@ async def test_events_reach_the_users_other_connections_and_nobody_elses(users: 
         await nothing_more(outside)
 
 
-@within(20)
+@within(15)
 async def test_events_cross_the_borders_between_workers(real_services: RealServices, users: Users) -> None:
     """What runs on one worker of the backend is told to a subscriber on another."""
     user = users()
@@ -212,7 +212,7 @@ async def test_events_cross_the_borders_between_workers(real_services: RealServi
         assert [await receive(watching) for _ in EVENTS] == list(run.events)
 
 
-@within(15)
+@within(10)
 async def test_a_session_that_ends_ends_its_connections_work(users: Users) -> None:
     """After a logout a connection that is still open runs nothing more, and is closed for it (1008)."""
     user = users()
