@@ -9,8 +9,9 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import AbstractAsyncContextManager
+from functools import partial
 from types import FrameType
 from typing import NoReturn
 
@@ -87,26 +88,31 @@ def run(app: FastAPI, settings: ServiceSettings) -> NoReturn:
         ssl_certfile=settings.tls_cert_file,
         ssl_keyfile=settings.tls_key_file,
     )
-    listener = _bind(app.title, settings)
+    listener = _bind(app.title, settings, settings.port)
+    port: int = listener.getsockname()[1]
     scheme = "https" if config.is_ssl else "http"
-    logger.info("listening on %s://%s:%d", scheme, settings.host, listener.getsockname()[1])
+    logger.info("listening on %s://%s:%d", scheme, settings.host, port)
     server = uvicorn.Server(config)
     if settings.workers == 1:
         server.run(sockets=[listener])
         sys.exit(0)
-    _prefork(settings.workers, lambda: server.run(sockets=[listener]))
+    # A socket each: the kernel then spreads connections over the workers, where a shared one feeds whoever wakes first.
+    listeners = [listener, *(_bind(app.title, settings, port) for _ in range(settings.workers - 1))]
+    _prefork([partial(server.run, sockets=[own]) for own in listeners])
 
 
-def _bind(service: str, settings: ServiceSettings) -> socket.socket:
+def _bind(service: str, settings: ServiceSettings, port: int) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     # The protocol is named because asyncio turns Nagle's algorithm off only then; left on, each answer takes 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if settings.workers > 1:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
     try:
-        listener.bind((settings.host, settings.port))
+        listener.bind((settings.host, port))
     except OSError as error:
         listener.close()
-        sys.stderr.write(f"{service}: cannot listen on {settings.host}:{settings.port}: {error.strerror}\n")
+        sys.stderr.write(f"{service}: cannot listen on {settings.host}:{port}: {error.strerror}\n")
         raise SystemExit(1) from None
     return listener
 
@@ -115,15 +121,15 @@ def _end(_signal: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(0)
 
 
-def _prefork(workers: int, serve: Callable[[], None]) -> NoReturn:
+def _prefork(workers: Sequence[Callable[[], None]]) -> NoReturn:
     """Fork the workers: 10 ms each, where uvicorn's own supervisor starts a fresh interpreter for each.
 
-    The workers share the listening socket. They end with their parent, however it ends: its death closes the pipe.
+    They end with their parent, however it ends: its death closes the pipe.
     """
     alive, held = os.pipe()
     children: list[int] = []
     try:
-        for _ in range(workers):
+        for serve in workers:
             child = os.fork()
             if child == 0:
                 _work(serve, alive, held)

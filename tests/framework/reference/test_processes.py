@@ -99,7 +99,7 @@ def test_a_taken_port_is_one_line_and_exit_1(services: dict[str, Service], capsy
     """The line names the address."""
     taken = services["llm"].port
     with pytest.raises(SystemExit) as ended:
-        server._bind("llm", ServiceSettings(port=taken))
+        server._bind("llm", ServiceSettings(), taken)
     assert ended.value.code == 1
     assert capsys.readouterr().err == f"llm: cannot listen on 127.0.0.1:{taken}: Address already in use\n"
 
