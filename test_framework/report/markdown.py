@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
 from test_framework.matrix import Column, Matrix, MissingRun, Row, count
-from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, word
+from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, stand_ins, word
 from test_framework.report.text import inert, middle, tests
 
 _MARKS = {
@@ -52,6 +52,10 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield code(summary.title)
     yield ""
     yield from _table(matrix, verdicts)
+    named = [(column.label, stand_ins(column)) for column in matrix.columns]
+    if any(services for _, services in named):
+        yield from ("", "### Not the real thing", "")
+        yield from (f"- {code(label)}: {code(services)}" for label, services in named if services)
     if summary.problems:
         yield from ("", "### Not passed everywhere")
         for problem in summary.problems:

@@ -87,6 +87,15 @@ def sources(column: Column) -> Mapping[str, int]:
     return dict(sorted(Counter(source for source in column.sources.values() if source != "absent").items()))
 
 
+def stand_ins(column: Column) -> str:
+    """Say which services of an environment are stand-ins, and which it has not: `stub: auth, llm; absent: redis`."""
+    named = {
+        source: ", ".join(sorted(name for name, where in column.sources.items() if where == source))
+        for source in ("stub", "absent")
+    }
+    return "; ".join(f"{source}: {names}" for source, names in named.items() if names)
+
+
 def word(outcome: Outcome | None) -> str:
     """Return what an outcome is called; `None` was not planned."""
     return outcome.replace("_", " ") if outcome else "not planned"

@@ -15,7 +15,7 @@ from rich.text import Text
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
 from test_framework.matrix import Matrix, MissingRun, Row, count
-from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources, word
+from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources, stand_ins, word
 from test_framework.report.text import inert, middle, tests
 
 PIPE_WIDTH = 120
@@ -93,6 +93,7 @@ class Layout:
         yield from self._tables()
         if self._glyphs:
             yield self._legend()
+        yield from self._section("Not the real thing", self._stand_ins())
         yield from self._section("Not passed everywhere", map(self._problem, self._summary.problems))
         if self._summary.causes:
             yield from self._section("What to do", self._advice())
@@ -108,14 +109,19 @@ class Layout:
 
     def _tables(self) -> Iterator[RenderableType]:
         """Yield the matrix; where the environments do not fit side by side, several tables below each other."""
-        columns = range(len(self._matrix.columns))
-        fitting = max(1, (self._width - _NARROWEST_NAME) // (max(map(self._narrowest, columns), default=1) + _GAP))
-        for start in range(0, len(columns), fitting):
-            if start:
+        side_by_side: list[int] = []
+        room = self._width - _NARROWEST_NAME
+        for index in range(len(self._matrix.columns)):
+            need = self._narrowest(index) + _GAP
+            if side_by_side and need > room:
+                yield self._table(side_by_side)
                 yield Text()
-            yield self._table(columns[start : start + fitting])
+                side_by_side, room = [], self._width - _NARROWEST_NAME
+            side_by_side.append(index)
+            room -= need
+        yield self._table(side_by_side)
 
-    def _table(self, columns: range) -> Table:
+    def _table(self, columns: Sequence[int]) -> Table:
         widths = self._widths(columns)
         table = Table(box=_LINES if self._glyphs else _ASCII_LINES, show_edge=False, pad_edge=False, show_footer=True)
         table.add_column("tests", footer="verdict", no_wrap=True)
@@ -123,9 +129,8 @@ class Layout:
             label = Text(middle(inert(self._matrix.columns[index].label), widths[index]), "bold")
             table.add_column(label, footer=self._answer(self._verdicts[index]), width=widths[index])
         name_width = max(_NARROWEST_NAME, self._width - sum(widths.values()) - _GAP * len(columns))
-        table.add_row(
-            Text("services", "dim"), *(Text(self._sources(index), "dim") for index in columns), end_section=True
-        )
+        services = [_pack(self._sources(index), widths[index]) for index in columns]
+        table.add_row(Text("services", "dim"), *services, end_section=True)
         for group, rows in self._matrix.groups.items():
             cells = [_pack(self._counts(rows, index), widths[index]) for index in columns]
             table.add_row(Text(middle(inert(group), name_width)), *cells)
@@ -135,7 +140,7 @@ class Layout:
             table.add_row(Text("all", "bold"), *totals)
         return table
 
-    def _widths(self, columns: range) -> dict[int, int]:
+    def _widths(self, columns: Sequence[int]) -> dict[int, int]:
         """Give each column what it would like, or, where names then have no room, an equal share."""
         longest_name = max(map(len, self._matrix.groups), default=0)
         wanted = {index: self._wanted(index) for index in columns}
@@ -146,20 +151,20 @@ class Layout:
         return {index: max(self._narrowest(index), min(share, wanted[index])) for index in columns}
 
     def _wanted(self, index: int) -> int:
-        lines = [" ".join(part.plain for part in self._counts(self._matrix.rows, index)), self._sources(index)]
-        return max(self._narrowest(index), *map(len, lines))
+        counts = Text(" ").join(self._counts(self._matrix.rows, index))
+        return max(self._narrowest(index), len(counts))
 
     def _narrowest(self, index: int) -> int:
-        """Return the width below which a column cannot go: its label, its verdict, its longest single count."""
-        parts = self._counts(self._matrix.rows, index)
+        """Return the width below which a column cannot go: its label, its verdict, its longest single entry."""
+        parts = [*self._counts(self._matrix.rows, index), *self._sources(index)]
         answer = self._answer(self._verdicts[index])
         label = min(len(inert(self._matrix.columns[index].label)), _WIDEST_LABEL)
         return max(label, len(answer), *(len(part) for part in parts))
 
-    def _sources(self, index: int) -> str:
-        column = self._matrix.columns[index]
+    def _sources(self, index: int) -> list[Text]:
         times = "\N{MULTIPLICATION SIGN}" if self._glyphs else "x"
-        return ", ".join(f"{inert(source)} {times}{number}" for source, number in sources(column).items())
+        counted = sources(self._matrix.columns[index]).items()
+        return [Text(f"{inert(source)} {times}{number}", "dim") for source, number in counted] or [Text("none", "dim")]
 
     @staticmethod
     def _answer(verdict: Verdict) -> Text:
@@ -185,6 +190,11 @@ class Layout:
     def _mark(self, outcome: Outcome | None) -> Text:
         glyph, _, style = _LOOKS[outcome]
         return Text(f"{glyph} {word(outcome)}" if self._glyphs else word(outcome), style)
+
+    def _stand_ins(self) -> Iterator[RenderableType]:
+        for column in self._matrix.columns:
+            if named := stand_ins(column):
+                yield Padding(Text.assemble((inert(column.label), "bold"), f": {inert(named)}"), (0, 0, 0, 2))
 
     def _problem(self, problem: Problem) -> RenderableType:
         names = [Text(middle(inert(test), self._width - 2), "bold") for test in problem.tests[:_NAMED]]
