@@ -32,13 +32,17 @@ class Outcome(enum.StrEnum):
     """How a test ended in one environment, best first."""
 
     PASSED = "passed"
+    """Reached its end."""
     XFAILED = "xfailed"
+    """Failed, as its mark expects."""
     FLAKY = "flaky"
     """Failed, then passed when tried again."""
     SKIPPED = "skipped"
     """Not applicable here; the reason says why."""
     XPASSED = "xpassed"
+    """Passed, although its mark expects a failure."""
     FAILED = "failed"
+    """Did not reach its end, or its setup or teardown did not; the cause says why."""
     NOT_RUN = "not_run"
     """Planned, never ended."""
 

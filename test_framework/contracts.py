@@ -150,11 +150,15 @@ class RealLLM(Contract):
     """The language model of one environment."""
 
     llm_available: bool
+    """Equals what a ping sees."""
     provider: str
+    """What the model's server says it is; else its kind."""
     model: str
+    """The model's name, as the API wants it."""
     base_url: str | None
     """The OpenAI-compatible API, `/v1` included; `None` where there is no model."""
     api_key_configured: bool
+    """Whether the declaration has a key; never the key."""
     client: Any
     """An `openai.OpenAI`; `None` where there is no model."""
     async_client: Any

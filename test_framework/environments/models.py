@@ -46,6 +46,7 @@ class ServiceSpec(_Frozen):
     kind: str
     """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, or a plugged-in one."""
     source: Source
+    """Where it comes from; it decides which of the other keys belong here."""
     required: bool = True
     """Required and not available is a failure; not required and not available is a skip with its reason."""
 
@@ -54,6 +55,7 @@ class ServiceSpec(_Frozen):
     ca_file: str | None = None
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
     api_key: SecretStr | None = None
+    """`openai` only: sent with every request."""
     model: str | None = None
     """`openai` only: the model to ask for."""
 
@@ -121,6 +123,7 @@ class UserRoutes(_Frozen):
     """The `[users]` table: how the environment makes users. Paths are on the service named here."""
 
     service: str = "auth"
+    """The service that makes users."""
     signup: UrlPath
     """POST {email, password} → 201."""
     login: UrlPath
@@ -128,6 +131,7 @@ class UserRoutes(_Frozen):
     refresh: UrlPath | None = None
     """POST {refresh_token} → {access_token, refresh_token}."""
     logout: UrlPath | None = None
+    """POST {refresh_token}: the token is refused from then on."""
     me: UrlPath | None = None
     """GET → the user; DELETE removes it, with all it owns on that service."""
     api_keys: UrlPath | None = None
@@ -157,6 +161,7 @@ class Environment(_Frozen):
     name: str
     file: Path
     description: str = ""
+    """One line for people."""
     production: bool = False
     """Destructive tests are refused, whatever the flags."""
     destructive: bool = False

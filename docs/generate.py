@@ -1,0 +1,308 @@
+"""Write `docs/reference.md` from the code: `python -m docs.generate`. A test fails while the two differ."""
+
+from __future__ import annotations
+
+import ast
+import enum
+import inspect
+import re
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import typer
+from pydantic import BaseModel
+from pydantic_core import PydanticUndefined
+
+from test_framework import exceptions, gate, plugin
+from test_framework.__main__ import app
+from test_framework.cells import Cause, Outcome
+from test_framework.contracts import FINDING_RULES, RealLLM, RealServices
+from test_framework.environments import (
+    GLOBAL_FIELDS,
+    REFERENCE_FIELDS,
+    Environment,
+    Project,
+    ServiceSpec,
+    Source,
+    Twin,
+    UserRoutes,
+)
+from test_framework.plugin import fixtures, hookspecs
+from test_framework.plugin.cause import HARNESS_RULES, RULES
+
+FILE = Path(__file__).with_name("reference.md")
+
+_TOML_TYPES = {
+    "Any": "anything",
+    "Path": "path",
+    "SecretStr": "text",
+    "Seconds": "seconds",
+    "UrlPath": "path of a URL",
+    "bool": "true or false",
+    "dict[str, Any]": "table",
+    "dict[str, SecretStr]": "table of texts",
+    "dict[str, str]": "table of texts",
+    "str": "text",
+    "tuple[str, ...]": "list of texts",
+}
+_FILLED_IN_BY_US = {"name", "file", "root"}
+
+
+def render() -> str:
+    """Return the whole reference."""
+    parts = [
+        "# Reference",
+        "Made from the code by `python -m docs.generate`: change it there.",
+        *_declarations(),
+        *_commands(),
+        *_pytest(),
+        *_contracts(),
+        *_outcomes(),
+        *_codes(),
+        *_exit_codes(),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _declarations() -> Iterator[str]:
+    yield "## `environments/NAME.toml`"
+    yield "The top of the file:"
+    yield _table(("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "twin"}))
+    yield "### `[services.NAME]`"
+    yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
+    yield "Sources:"
+    yield _table(("source", "meaning"), _members(Source))
+    yield "### `[users]`"
+    yield _prose(UserRoutes.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    yield "### `[twin]`"
+    yield _prose(Twin.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Twin))
+    yield "### Blanks"
+    references = ", ".join(f"`{{NAME.{name}}}`" for name in sorted(REFERENCE_FIELDS))
+    alone = ", ".join(f"`{{{name}}}`" for name in sorted(GLOBAL_FIELDS))
+    yield (
+        "In every text, `${VARIABLE}` is filled in from the process's environment or the file given by `--env-file`, and "
+        "`${VARIABLE:-text}` has a default. "
+        f"In `command` and `env`, so are a service's {references}, and {alone}; a service that another one references "
+        "starts first."
+    )
+    yield "## `[tool.envmatrix]` in `pyproject.toml`"
+    yield _table(("key", "type", "default", "meaning"), _keys(Project))
+
+
+def _commands() -> Iterator[str]:
+    yield "## Commands"
+    group: Any = typer.main.get_command(app)
+    for name, command in sorted(group.commands.items()):
+        yield f"### `envmatrix {name}`"
+        yield _prose(command.help)
+        rows = [(_spelled(parameter), _sentence(parameter.help)) for parameter in command.params]
+        yield _table(("argument or option", "meaning"), rows)
+
+
+def _spelled(parameter: Any) -> str:
+    if parameter.param_type_name == "argument":
+        return f"`{parameter.metavar}`"
+    metavar = "" if parameter.is_flag else f" {parameter.metavar}"
+    return ", ".join(f"`{word}{metavar}`" for word in parameter.opts)
+
+
+def _pytest() -> Iterator[str]:
+    parser = _Options()
+    plugin.pytest_addoption(parser)  # type: ignore[arg-type]  # as much of a parser as the plugin asks for
+    yield "## pytest"
+    yield "### Options"
+    yield _table(("option", "meaning"), parser.options)
+    yield "Settings of pytest's own configuration file:"
+    yield _table(("setting", "meaning"), parser.settings)
+    yield "### Markers"
+    yield _table(("marker", "meaning"), [(f"`{name}`", _sentence(text)) for name, text in plugin.MARKERS.items()])
+    yield "### Fixtures"
+    yield _table(("fixture", "meaning"), _fixtures())
+    yield "### Hooks"
+    hooks = inspect.getmembers(hookspecs, inspect.isfunction)
+    yield _table(("hook", "meaning"), [(f"`{name}`", _prose(hook.__doc__)) for name, hook in hooks])
+
+
+@dataclass
+class _Options:
+    """Stands in for pytest's parser, and notes what it is told."""
+
+    options: list[tuple[str, str]] = field(default_factory=list)
+    settings: list[tuple[str, str]] = field(default_factory=list)
+
+    def getgroup(self, *_: str) -> _Options:
+        return self
+
+    def addoption(self, name: str, *, help: str, metavar: str = "", **_: Any) -> None:  # noqa: A002  pytest's word
+        self.options.append((f"`{f'{name} {metavar}'.strip()}`", _sentence(help)))
+
+    def addini(self, name: str, help: str, **_: Any) -> None:  # noqa: A002  pytest's word
+        self.settings.append((f"`{name}`", _sentence(help)))
+
+
+def _fixtures() -> Iterator[tuple[str, str]]:
+    for node in ast.parse(inspect.getsource(fixtures)).body:
+        if isinstance(node, ast.FunctionDef) and any("fixture" in ast.unparse(each) for each in node.decorator_list):
+            yield f"`{node.name}`", _prose(ast.get_docstring(node))
+
+
+def _contracts() -> Iterator[str]:
+    yield "## Contracts"
+    for fixture, contract in (("real_services", RealServices), ("real_llm", RealLLM)):
+        yield f"### `{fixture}`"
+        yield _table(("field", "type", "what must be true"), _contract_fields(contract))
+
+
+def _contract_fields(contract: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
+    """Yield every field; fields in a row share the text that follows the last of them."""
+    texts = _texts(contract) | _texts(contract.__mro__[1])
+    types = {name: hint for base in reversed(contract.__mro__) for name, hint in _annotations(base).items()}
+    names = [name for name in types if name in contract.model_fields]
+    shared = ""
+    rows = []
+    for name in reversed(names):
+        shared = texts.get(name, shared)
+        rows.append((f"`{name}`", f"`{types[name]}`", shared))
+    yield from reversed(rows)
+
+
+def _outcomes() -> Iterator[str]:
+    yield "## Outcomes"
+    yield _table(("outcome", "meaning"), _members(Outcome))
+    yield "## Causes"
+    yield _table(("cause", "meaning"), _members(Cause))
+    yield "## Verdicts"
+    yield _table(("verdict", "meaning"), _members(gate.Answer))
+    yield "The codes of their reasons:"
+    yield _table(("code", "meaning"), _members(gate.Code))
+
+
+def _codes() -> Iterator[str]:
+    yield "## Rules"
+    yield "What decides the cause of a failure; the first that matches."
+    rules = [(rule.code, rule.cause.value, f"{rule.title.capitalize()}. {rule.meaning}") for rule in RULES]
+    harness = [(code, Cause.HARNESS.value, _sentence(text)) for code, text in HARNESS_RULES.items()]
+    yield _table(("code", "cause", "meaning"), [(f"`{code}`", *rest) for code, *rest in (*rules, *harness)])
+    yield "What a contract check finds:"
+    yield _table(("code", "meaning"), [(f"`{code}`", _sentence(text)) for code, text in FINDING_RULES.items()])
+
+
+def _exit_codes() -> Iterator[str]:
+    yield "## Exit codes"
+    meanings = {answer.exit_code: f"every verdict: {answer.value}" for answer in gate.Answer}
+    meanings[1] = "incompatible: a contract is broken, or a test failed on healthy services"
+    meanings[2] = "usage or configuration: nothing was run"
+    meanings[3] = "unknown: an outage, a run cut short, or nothing that could have passed"
+    yield _table(("code", "meaning"), [(f"{code}", _sentence(text)) for code, text in sorted(meanings.items())])
+    yield "pytest's own are pytest's; ended by SIGTERM it exits with 143, its services stopped and its run file closed."
+    yield "## Errors"
+    errors = [
+        (f"`{name}`", _prose(error.__doc__), f"{error.exit_code}")
+        for name, error in vars(exceptions).items()
+        if inspect.isclass(error) and issubclass(error, exceptions.EnvmatrixError)
+    ]
+    yield _table(("error", "meaning", "exit code"), errors[1:])
+
+
+def _keys(model: type[BaseModel], leave_out: Iterable[str] = ()) -> Iterator[tuple[str, str, str, str]]:
+    """Yield what a table of a TOML file may say.
+
+    Raises:
+        LookupError: a key has no text.
+    """
+    texts, types = _texts(model), _annotations(model)
+    for name, info in model.model_fields.items():
+        if name in _FILLED_IN_BY_US or name in leave_out:
+            continue
+        if name not in texts:
+            raise LookupError(f"{model.__name__}.{name} has no docstring")
+        yield f"`{name}`", _toml_type(types[name], info.annotation), _default(info), texts[name]
+
+
+def _toml_type(written: str, annotation: Any) -> str:
+    written = written.removesuffix(" | None")
+    if isinstance(annotation, type) and issubclass(annotation, enum.Enum):
+        return ", ".join(f"`{member.value}`" for member in annotation)
+    if literal := re.fullmatch(r"Literal\[(.*)\]", written):
+        return ", ".join(f"`{value.strip(chr(39))}`" for value in literal[1].split(", "))
+    if number := re.match(r"Annotated\[float\b", written):
+        return "seconds" if number else written
+    return _TOML_TYPES[written]
+
+
+def _default(info: Any) -> str:
+    if info.is_required():
+        return "required"
+    if info.default is PydanticUndefined or info.default in (None, "", ()):
+        return ""
+    shown = str(info.default).lower() if isinstance(info.default, bool) else info.default
+    return f"`{shown:g}`" if isinstance(shown, float) else f"`{shown}`"
+
+
+def _members(kind: type[enum.Enum]) -> Iterator[tuple[str, str]]:
+    """Yield every member of an enumeration with its text.
+
+    Raises:
+        LookupError: a member has none.
+    """
+    texts = _texts(kind)
+    for member in kind:
+        if member.name not in texts:
+            raise LookupError(f"{kind.__name__}.{member.name} has no docstring")
+        yield f"`{member.value}`", texts[member.name]
+
+
+def _body(kind: type) -> list[ast.stmt]:
+    try:
+        tree = ast.parse(textwrap.dedent(inspect.getsource(kind)))
+    except (OSError, TypeError):
+        return []
+    (definition,) = tree.body
+    return definition.body if isinstance(definition, ast.ClassDef) else []
+
+
+def _texts(kind: type) -> Mapping[str, str]:
+    """Return the string that follows each attribute in a class's source."""
+    body = _body(kind)
+    found = {}
+    for statement, after in zip(body, body[1:], strict=False):
+        if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
+            if isinstance(statement, ast.AnnAssign):
+                found[ast.unparse(statement.target)] = _prose(after.value.value)
+            elif isinstance(statement, ast.Assign):
+                found[ast.unparse(statement.targets[0])] = _prose(after.value.value)
+    return found
+
+
+def _annotations(kind: type) -> Mapping[str, str]:
+    """Return each attribute's type as the class's source spells it."""
+    statements = [statement for statement in _body(kind) if isinstance(statement, ast.AnnAssign)]
+    return {ast.unparse(statement.target): ast.unparse(statement.annotation) for statement in statements}
+
+
+def _prose(text: str | None) -> str:
+    """Return a docstring on one line, up to its sections."""
+    return " ".join(inspect.cleandoc(text or "").partition("\n\nRaises:")[0].split())
+
+
+def _sentence(text: str | None) -> str:
+    text = _prose(text)
+    return text[:1].upper() + text[1:] + ("" if text.endswith((".", ")")) else ".")
+
+
+def _table(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(map(_cell, line))} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return text.replace("|", "\\|")
+
+
+if __name__ == "__main__":
+    FILE.write_text(render(), encoding="utf-8")
