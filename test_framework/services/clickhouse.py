@@ -16,8 +16,8 @@ from test_framework.environments import ServiceSpec
 from test_framework.exceptions import UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
-from test_framework.services.http import Visit
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.visit import Visit
 from test_framework.services.wheels import need
 
 _SERVER = Path(__file__).with_name("clickhouse_server.py")

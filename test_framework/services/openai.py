@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import urllib.parse
 from contextlib import AbstractContextManager, nullcontext
-
-import httpx
+from http import HTTPStatus
 
 from test_framework.environments import ServiceSpec
 from test_framework.exceptions import StartError
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
-from test_framework.services.http import SCHEMES, Answer, Visit, read_identity
+from test_framework.services.http import SCHEMES, read_identity
 from test_framework.services.look import NoAnswerError, Sight, Whole, endpoint_at, look
+from test_framework.services.visit import Answer, Visit
 
 _MORE_IDENTITY = ("scripted", "provider", "model")
 
@@ -46,10 +46,10 @@ class OpenAIKind:
                 health = visit.ask(root + spec.health)
                 models = visit.ask(f"{base}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
             identity: dict[str, str] = {}
-            if (health.status == httpx.codes.OK and health.json_object() is not None) or spec.identity:
+            if (health.status == HTTPStatus.OK and health.json_object() is not None) or spec.identity:
                 identity = read_identity(spec, health, f"GET {spec.health}", _MORE_IDENTITY)
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
-            if models.status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN}:
+            if models.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
                 return Sight(version, identity, PingStatus.DEGRADED, "api key refused")
             offered = _offered(models)
             if spec.model and spec.model not in offered:
@@ -67,7 +67,7 @@ class OpenAIKind:
 def _offered(answer: Answer) -> set[str]:
     """Return the names of the models in an answer to `GET /models`."""
     data = (answer.json_object() or {}).get("data")
-    if answer.status != httpx.codes.OK or not isinstance(data, list):
+    if answer.status != HTTPStatus.OK or not isinstance(data, list):
         raise NoAnswerError(f"GET /models answers {answer.status} without a list of models: {answer.excerpt!r}")
     return {str(model.get("id")) for model in data if isinstance(model, dict)}
 
