@@ -16,7 +16,7 @@ from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
 from test_framework.matrix import Matrix, MissingRun, Row, count
 from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources, stand_ins, word
-from test_framework.report.text import inert, middle, tests
+from test_framework.report.text import inert, middle, short_path, tests
 
 PIPE_WIDTH = 120
 """Columns where no terminal tells: a CI log."""
@@ -133,7 +133,7 @@ class Layout:
         table.add_row(Text("services", "dim"), *services, end_section=True)
         for group, rows in self._matrix.groups.items():
             cells = [_pack(self._counts(rows, index), widths[index]) for index in columns]
-            table.add_row(Text(middle(inert(group), name_width)), *cells)
+            table.add_row(Text(short_path(inert(group), name_width)), *cells)
         if len(self._matrix.groups) > 1:
             table.add_section()
             totals = [_pack(self._counts(self._matrix.rows, index), widths[index]) for index in columns]

@@ -26,6 +26,14 @@ def middle(text: str, width: int) -> str:
     return f"{text[:head]}...{text[len(text) - (width - 3 - head) :]}"
 
 
+def short_path(text: str, width: int) -> str:
+    """Return a path cut to at most `width` characters: directories go first, since the file's name tells most."""
+    if len(text) <= width:
+        return text
+    name = text.rpartition("/")[2]
+    return f".../{name}" if len(name) + 4 <= width else middle(name, width)
+
+
 def first_line(text: str) -> str:
     """Return the first line that says something."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
