@@ -1,6 +1,6 @@
 """Environments as data: what a TOML file declares, validated into frozen models."""
 
-from test_framework.environments.load import declared_names, load_environment, load_file
+from test_framework.environments.load import declared_names, load_environment, load_file, read_env_file
 from test_framework.environments.models import Environment, ServiceSpec, Source, Twin, UserRoutes
 from test_framework.environments.project import Project
 from test_framework.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
@@ -18,5 +18,6 @@ __all__ = [
     "fill",
     "load_environment",
     "load_file",
+    "read_env_file",
     "references_in",
 ]

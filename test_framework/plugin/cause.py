@@ -22,6 +22,8 @@ class Facts:
     """Each service that the test used, and all behind it, looked at right after the failure."""
     required: frozenset[str]
     """Which of them the environment demands."""
+    conformance: bool = False
+    """Whether the test is one of the shipped conformance suite, which tests nothing but the contract."""
 
     def any_is(self, *names: str) -> bool:
         """Return whether an exception in the chain is of a class so named, or of a subclass of it."""
@@ -79,6 +81,10 @@ def _connection_lost(facts: Facts) -> str | None:
         up = ", ".join(sorted(name for name, ping in facts.pings.items() if ping.is_up)) or "no service was used"
         return f"{line}; and yet these answer: {up}"
     return None
+
+
+def _conformance_failed(facts: Facts) -> str | None:
+    return _otherwise(facts) if facts.conformance else None
 
 
 def _otherwise(facts: Facts) -> str | None:
@@ -147,6 +153,14 @@ RULES = (
         "A connection broke and every service that the test used answers now: the evidence conflicts. Run the test "
         "again; if it stays, look at what stands between, such as a proxy.",
         _connection_lost,
+    ),
+    Rule(
+        "C103",
+        Cause.CONTRACT,
+        "conformance check failed",
+        "A test of the shipped conformance suite failed while every service answers: the contract's field that the "
+        "test is named after is untrue in this environment. Mend the environment, or the declaration.",
+        _conformance_failed,
     ),
     Rule(
         "L401",

@@ -26,6 +26,9 @@ _VALUES = pytest.StashKey[list[object]]()
 _MAX_DETAIL = 8_000
 """Characters. The end of a traceback says what broke; the run file must stay readable."""
 
+_CONFORMANCE = Path(__file__).parents[1] / "tests"
+"""The shipped suite."""
+
 _MAX_CHAIN = 8
 """Exceptions. A chain that is longer repeats itself."""
 
@@ -82,7 +85,7 @@ class EvidenceCollector:
         chain = tuple(_chain(call.excinfo.value)) if call.excinfo else ()
         values = item.stash.get(_VALUES, [])
         pings, required = self._look(values) if values else ({}, frozenset())
-        facts = Facts(phase=report.when, exceptions=chain, pings=pings, required=required)
+        facts = Facts(report.when, chain, pings, required, conformance=item.path.is_relative_to(_CONFORMANCE))
         rule, seen = decide(facts)
         text = MASKER.mask(report.longreprtext)
         evidence = Evidence(

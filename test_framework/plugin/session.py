@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 import pytest
 
 from test_framework.contracts import CONTRACT_VERSION, Contract, Reality, RealLLM, RealServices, service_of
-from test_framework.environments import Environment, Source, load_file
+from test_framework.environments import Environment, Source, load_file, read_env_file
 from test_framework.exceptions import StartError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
@@ -39,6 +39,10 @@ if TYPE_CHECKING:
 _TOKEN_MARGIN = 30.0
 """Seconds. A token with less left than this is renewed before the next test gets it."""
 
+_PATIENCE = 10.0
+"""A service that was down is left alone for ten times as long as the look took: one that hangs for its whole deadline
+must not cost every later test that deadline again."""
+
 
 class EnvironmentSession:
     """The selected environment, as one process (the only one, or an xdist worker) uses it.
@@ -56,6 +60,7 @@ class EnvironmentSession:
         self._client = SupervisorClient(run_dir, self.environment.name, selection.directory, selection.env_file)
         self._states: dict[str, ServiceState] = {}
         self._pings: dict[str, Ping] = {}
+        self._ask_again_at: dict[str, float] = {}
         self._stack = ExitStack()
         self._isolated: dict[str, Isolated] = {}
         self._users: Users | None = None
@@ -77,7 +82,8 @@ class EnvironmentSession:
         started = self._client.start(sorted(missing))
         if started.variables and self.environment.twin is not None:
             MASKER.add_all(_passwords(started.variables.values()))
-            self.environment = load_file(self.environment.file, {**os.environ, **started.variables})
+            variables = {**read_env_file(self.selection.env_file), **os.environ, **started.variables}
+            self.environment = load_file(self.environment.file, variables)
         for state in started.states.values():
             if state.endpoint is not None:
                 MASKER.add(state.endpoint.field("password"))
@@ -85,21 +91,38 @@ class EnvironmentSession:
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
-        """Return the endpoints of what was started and came up."""
-        return {name: state.endpoint for name, state in self._states.items() if state.endpoint is not None}
+        """Return the endpoints of the declared services that came up; what a twin is made of is none of them."""
+        return {
+            name: state.endpoint
+            for name, state in self._states.items()
+            if state.endpoint is not None and name in self.environment.services
+        }
 
     def states(self) -> Mapping[str, ServiceState]:
         """Ask the supervisor what became of its services; nothing where none was ever started."""
         return self._client.states() if self._states else {}
 
     def ping(self, names: Iterable[str], *, fresh: bool = False) -> dict[str, Ping]:
-        """Look at services, all at once. Each is asked once, and again only with `fresh`: after a failure."""
+        """Look at services, all at once. What was up is asked again only with `fresh`: after a failure.
+
+        What was down is asked again before the next test: a blip must not outlive itself.
+        """
         wanted = sorted(names)
-        unknown = [name for name in wanted if fresh or name not in self._pings]
+        unknown = [name for name in wanted if fresh or self._is_stale(name)]
         if unknown:
+            began = time.monotonic()
             with ThreadPoolExecutor(max_workers=len(unknown)) as pool:
                 self._pings.update(zip(unknown, pool.map(self._ping, unknown), strict=True))
+            ended = time.monotonic()
+            self._ask_again_at.update(dict.fromkeys(unknown, ended + _PATIENCE * (ended - began)))
         return {name: self._pings[name] for name in wanted}
+
+    def _is_stale(self, name: str) -> bool:
+        ping = self._pings.get(name)
+        if ping is None:
+            return True
+        settled = ping.is_up or ping.status is PingStatus.ABSENT
+        return not settled and time.monotonic() >= self._ask_again_at[name]
 
     def _ping(self, name: str) -> Ping:
         spec = self.environment.services[name]

@@ -25,7 +25,9 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, the protected path, and a way to die."""
-        if self.path.startswith("/health"):
+        if self.path.startswith("/health") and os.path.exists("unwell.txt"):  # noqa: PTH110  pathlib costs a slow start
+            self.answer(503, {"error": "unwell"})
+        elif self.path.startswith("/health"):
             identity = {"service": os.environ["SERVICE"], "environment": os.environ["ENVIRONMENT"]}
             self.answer(200, identity | {"version": "1", "commit": "c"})
         elif self.path == "/die":

@@ -87,10 +87,16 @@ class Stacks:
 
 def _unreached(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
     """Return the states of services whose deployment could not be made."""
-    failed = ", ".join(name for name, state in twin_states.items() if state.status is ServiceStatus.FAILED)
-    reason = f"was not reached: its deployment failed to start ({failed})"
+    failed = [state for state in twin_states.values() if state.status is ServiceStatus.FAILED]
+    why = "; ".join(f"{state.service} {state.reason}" for state in failed)
     return {
-        name: ServiceState(service=name, status=ServiceStatus.FAILED, reason=reason, error=DependencyError.__name__)
+        name: ServiceState(
+            service=name,
+            status=ServiceStatus.FAILED,
+            reason=f"was not reached: its deployment failed to start: {why}",
+            error=DependencyError.__name__,
+            log_tail="\n".join(state.log_tail for state in failed if state.log_tail),
+        )
         for name in names
     }
 

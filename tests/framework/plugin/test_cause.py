@@ -1,5 +1,7 @@
 """The rules that decide a cause, one by one."""
 
+from dataclasses import replace
+
 import pytest
 
 from test_framework.cells import Cause
@@ -27,6 +29,7 @@ def facts(*chain: BaseException, ping: Ping = UP, required: bool = True) -> Fact
         (facts(StartError("backend", "did not start")), "I202", Cause.INFRASTRUCTURE),
         (facts(SupervisorError("ended")), "H302", Cause.HARNESS),
         (facts(ConnectionResetError("reset")), "U501", Cause.UNDETERMINED),
+        (replace(facts(AssertionError("1 != 2")), conformance=True), "C103", Cause.CONTRACT),
         (facts(AssertionError("1 != 2")), "L401", Cause.LOGIC),
         (facts(), "L401", Cause.LOGIC),
     ],

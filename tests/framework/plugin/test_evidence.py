@@ -123,3 +123,29 @@ def test_a_crashed_worker_is_harness_and_the_others_finish(project: Project) -> 
     crashed = cells.pop("test_crash")
     assert (crashed.outcome, crashed.cause) == (Outcome.FAILED, Cause.HARNESS)
     assert {cell.outcome for cell in cells.values()} == {Outcome.PASSED}
+
+
+def test_a_blip_does_not_outlive_itself(project: Project) -> None:
+    """A service that was down at one look is asked again before a later test, which passes once it is back."""
+    project.write(
+        "test_a.py",
+        """
+        import pathlib
+        import time
+
+        GATE = pathlib.Path("unwell.txt")
+
+        def test_blip(real_services):
+            GATE.touch()
+            assert real_services.http_client_sync.get("/me").status_code == 201
+
+        def test_back(request):
+            GATE.unlink()
+            time.sleep(1)  # ten times as long as the look took, and then some
+            assert request.getfixturevalue("real_services").http_client_sync.get("/me").status_code == 200
+        """,
+    )
+    project.pytest()
+    blip, back = project.run.cells.values()
+    assert blip.cause is Cause.INFRASTRUCTURE
+    assert back.outcome is Outcome.PASSED
