@@ -134,7 +134,7 @@ def _reasons(run: Run, note: str) -> Iterator[Reason]:
     if not cells:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
-        yield Reason(Code.NONE_PASSED, f"none of {_tests(len(cells))} passed", Answer.UNKNOWN)
+        yield Reason(Code.NONE_PASSED, f"not one of {_tests(len(cells))} passed", Answer.UNKNOWN)
     else:
         yield Reason(Code.PASSED, f"{len(passed)} of {_tests(len(cells))} passed", Answer.COMPATIBLE)
     for outcome, code, text in _REMARKS:
