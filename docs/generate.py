@@ -9,6 +9,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -160,7 +161,7 @@ def _contracts() -> Iterator[str]:
 
 def _contract_fields(contract: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
     """Yield every field; fields in a row share the text that follows the last of them."""
-    texts = _texts(contract) | _texts(contract.__mro__[1])
+    texts = {**_texts(contract.__mro__[1]), **_texts(contract)}
     types = {name: hint for base in reversed(contract.__mro__) for name, hint in _annotations(base).items()}
     names = [name for name in types if name in contract.model_fields]
     shared = ""
@@ -270,7 +271,7 @@ def _texts(kind: type) -> Mapping[str, str]:
     """Return the string that follows each attribute in a class's source."""
     body = _body(kind)
     found = {}
-    for statement, after in zip(body, body[1:], strict=False):
+    for statement, after in pairwise(body):
         if isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant) and isinstance(after.value.value, str):
             if isinstance(statement, ast.AnnAssign):
                 found[ast.unparse(statement.target)] = _prose(after.value.value)
