@@ -9,7 +9,7 @@ from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
 from test_framework.matrix import Column, Matrix, MissingRun, Row, count
 from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, stand_ins, word
-from test_framework.report.text import inert, middle, tests
+from test_framework.report.text import inert, middle, number_of_tests
 
 _MARKS = {
     Outcome.PASSED: "✅",
@@ -54,7 +54,7 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield from _table(matrix, verdicts)
     named = [(column.label, stand_ins(column)) for column in matrix.columns]
     if any(services for _, services in named):
-        yield from ("", "### Not the real thing", "")
+        yield from ("", "### Stand-ins and absent services", "")
         yield from (f"- {code(label)}: {code(services)}" for label, services in named if services)
     if summary.problems:
         yield from ("", "### Not passed everywhere")
@@ -69,7 +69,7 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
         for aside in summary.asides:
             because = f": {code(aside.reason)}" if aside.reason else ""
             where = ", ".join(map(code, aside.labels))
-            yield f"- {where}: {tests(len(aside.tests))} {word(aside.outcome)}{because}"
+            yield f"- {where}: {number_of_tests(len(aside.tests))} {word(aside.outcome)}{because}"
     yield from ("", "### Verdict", "")
     for label, verdict in by_label(matrix, verdicts):
         yield f"- {code(label)}: {_ANSWERS[verdict.answer]} **{verdict.answer}**"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from test_framework.report.text import inert, tests
+from test_framework.report.text import inert, number_of_tests
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -52,7 +52,9 @@ class _Plain:
             if child.exit_code is not None and name not in self._ended:
                 self._ended.add(name)
                 failed = f", {child.failed} failed" if child.failed else ""
-                self._say(f"{child.job.label}: ended after {child.seconds:.1f} s, {tests(child.done)}{failed}")
+                self._say(
+                    f"{child.job.label}: ended after {child.seconds:.1f} s, {number_of_tests(child.done)}{failed}"
+                )
 
     @staticmethod
     def _say(line: str) -> None:

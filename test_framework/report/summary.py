@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 from test_framework.cells import Cause, Cell, Outcome
 from test_framework.gate import Verdict
-from test_framework.matrix import Column, Matrix, Row
+from test_framework.matrix import Column, Matrix, MissingRun, Row
 from test_framework.report.text import first_line
 
 ADVICE = {
@@ -47,7 +47,7 @@ class Problem:
 
     tests: tuple[str, ...]
     looks: tuple[Look, ...]
-    """Every environment stands in exactly one."""
+    """Every environment that has a run stands in exactly one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +127,8 @@ def _looks(matrix: Matrix, row: Row) -> Iterator[Look]:
     """Yield the row's cells, those that need attention first, alike ones merged."""
     alike: dict[Look, list[str]] = {}
     for column, cell in zip(matrix.columns, row.cells, strict=True):
+        if isinstance(column.run, MissingRun):
+            continue  # what it would have planned is unknown, and its verdict says why
         alike.setdefault(_look(cell), []).append(column.label)
     order = sorted(alike.items(), key=lambda entry: entry[0].outcome not in _BAD)
     return (
@@ -143,8 +145,9 @@ def _look(cell: Cell | None) -> Look:
         return Look((), cell.outcome, cell.cause, summary=expected)
     evidence = cell.evidence
     # Where a test stood when its service was down says nothing, and would tell alike failures apart.
-    place = "" if cell.cause is Cause.INFRASTRUCTURE else evidence.place
-    return Look((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), place)
+    summary = first_line(evidence.summary)
+    place = "" if cell.cause is Cause.INFRASTRUCTURE or evidence.place in summary else evidence.place
+    return Look((), cell.outcome, cell.cause, evidence.rule, summary, place)
 
 
 def _asides(matrix: Matrix) -> Iterator[Aside]:

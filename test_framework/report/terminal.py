@@ -15,8 +15,8 @@ from rich.text import Text
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict
 from test_framework.matrix import Matrix, MissingRun, Row, count
-from test_framework.report.summary import ADVICE, Aside, Look, Problem, Summary, by_label, sources, stand_ins, word
-from test_framework.report.text import inert, middle, short_path, tests
+from test_framework.report.summary import ADVICE, Aside, Look, Summary, by_label, sources, stand_ins, word
+from test_framework.report.text import inert, middle, number_of_tests, short_path
 
 PIPE_WIDTH = 120
 """Columns where no terminal tells: a CI log."""
@@ -93,8 +93,8 @@ class Layout:
         yield from self._tables()
         if self._glyphs:
             yield self._legend()
-        yield from self._section("Not the real thing", self._stand_ins())
-        yield from self._section("Not passed everywhere", map(self._problem, self._summary.problems))
+        yield from self._section("Stand-ins and absent services", self._stand_ins())
+        yield from self._section("Not passed everywhere", self._problems())
         if self._summary.causes:
             yield from self._section("What to do", self._advice())
         yield from self._section("Skipped, expected to fail, or not run", map(self._aside, self._summary.asides))
@@ -196,16 +196,19 @@ class Layout:
             if named := stand_ins(column):
                 yield Padding(Text.assemble((inert(column.label), "bold"), f": {inert(named)}"), (0, 0, 0, 2))
 
-    def _problem(self, problem: Problem) -> RenderableType:
-        names = [Text(middle(inert(test), self._width - 2), "bold") for test in problem.tests[:_NAMED]]
-        if len(problem.tests) > _NAMED:
-            names.append(Text(f"and {len(problem.tests) - _NAMED} more, all alike", "bold"))
-        grid = Table.grid(padding=(0, 2))
-        grid.add_column(no_wrap=True)
-        grid.add_column(overflow="fold")
-        for look in problem.looks:
-            grid.add_row(self._mark(look.outcome), self._why(look))
-        return Padding(Group(*names, Padding(grid, (0, 0, 0, 2))), (0, 0, 1, 2))
+    def _problems(self) -> Iterator[RenderableType]:
+        for number, problem in enumerate(self._summary.problems):
+            if number:
+                yield Text()
+            names = [Text(middle(inert(test), self._width - 2), "bold") for test in problem.tests[:_NAMED]]
+            if len(problem.tests) > _NAMED:
+                names.append(Text(f"and {len(problem.tests) - _NAMED} more, all alike", "bold"))
+            grid = Table.grid(padding=(0, 2))
+            grid.add_column(no_wrap=True)
+            grid.add_column(overflow="fold")
+            for look in problem.looks:
+                grid.add_row(self._mark(look.outcome), self._why(look))
+            yield Padding(Group(*names, Padding(grid, (0, 0, 0, 2))), (0, 0, 0, 2))
 
     @staticmethod
     def _why(look: Look) -> Text:
@@ -225,7 +228,7 @@ class Layout:
     @staticmethod
     def _aside(aside: Aside) -> RenderableType:
         labels = ", ".join(map(inert, aside.labels))
-        text = Text.assemble((labels, "bold"), f": {tests(len(aside.tests))} {word(aside.outcome)}")
+        text = Text.assemble((labels, "bold"), f": {number_of_tests(len(aside.tests))} {word(aside.outcome)}")
         if aside.reason:
             text.append(f": {middle(inert(aside.reason), _LONGEST)}")
         return Padding(text, (0, 0, 0, 2))

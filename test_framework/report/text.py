@@ -39,6 +39,6 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def tests(number: int) -> str:
+def number_of_tests(number: int) -> str:
     """Return `1 test` or `n tests`."""
     return "1 test" if number == 1 else f"{number} tests"
