@@ -1,0 +1,140 @@
+"""What the pages say is so: the reference is complete, links lead somewhere, and who follows a page gets what it shows."""
+
+from __future__ import annotations
+
+import enum
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from docs.generate import FILE, _members, render
+from test_framework.contracts import FINDING_RULES
+from test_framework.plugin.cause import HARNESS_RULES, RULES
+from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
+
+DOCS = ROOT / "docs"
+CODES = {*(rule.code for rule in RULES), *HARNESS_RULES, *FINDING_RULES}
+
+
+def envmatrix(command: str, directory: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
+    """Run a command line of a page in a directory, with our own command on the path."""
+    if command.startswith("envmatrix "):
+        command = f"{sys.executable} -m test_framework {command.removeprefix('envmatrix ')}"
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *paths]))}
+    return subprocess.run(
+        command, shell=True, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False
+    )
+
+
+def write_files(page: Path, directory: Path) -> None:
+    """Write every block of a page that is titled with a file's name."""
+    for block in blocks(page):
+        if "." in block.title:
+            path = directory / block.title
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+
+
+def test_the_reference_is_what_the_code_says() -> None:
+    """A command, option, marker, fixture, hook, key or code that is not on the page fails here."""
+    assert FILE.read_text(encoding="utf-8") == render(), "run: python -m docs.generate"
+
+
+def test_every_row_of_the_reference_says_something() -> None:
+    """An option without help or a hook without a docstring would be an empty cell."""
+    rows = [line for line in FILE.read_text(encoding="utf-8").splitlines() if line.startswith("| `")]
+    assert len(rows) > 100
+    assert [row for row in rows if not row.split("|")[-2].strip()] == []
+
+
+def test_a_member_without_a_text_is_refused() -> None:
+    """Who adds an outcome, a cause or a reason without saying what it means cannot make the reference."""
+
+    class Silent(enum.StrEnum):
+        SAID = "said"
+        """Has a text."""
+        UNSAID = "unsaid"
+
+    with pytest.raises(LookupError, match="UNSAID has no docstring"):
+        list(_members(Silent))
+
+
+def test_troubleshooting_has_exactly_the_codes_that_there_are() -> None:
+    """Each rule's code is a heading, and no heading is of a code that is gone."""
+    found = [heading.partition(":")[0] for heading in headings(DOCS / "troubleshooting.md")]
+    assert sorted(code for code in found if code[1:].isdigit()) == sorted(CODES)
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """A link names a file that is there, and a heading of it that is there."""
+    for link in links(page):
+        if "://" in link:
+            continue
+        path, _, fragment = link.partition("#")
+        target = (page.parent / path).resolve() if path else page
+        assert target.exists(), link
+        if fragment:
+            assert fragment in {anchor(heading) for heading in headings(target)}, link
+
+
+def test_who_follows_the_tutorial_sees_what_it_shows(tmp_path: Path) -> None:
+    """Each file is written, each command run: exit codes and output are those on the page. Takes four real runs."""
+    output = ""
+    for block in blocks(DOCS / "tutorial.md"):
+        if "." in block.title:
+            path = tmp_path / block.title
+            path.parent.mkdir(exist_ok=True)
+            path.write_text(block.text, encoding="utf-8")
+        elif block.language == "console":
+            done = envmatrix(block.text.removeprefix("$ "), tmp_path)
+            assert done.returncode == int(block.title.removeprefix("exit-")), done.stdout + done.stderr
+            output = folded(done.stdout)
+        elif block.language == "text":
+            for part in block.text.split("…\n"):
+                assert folded(part) in output
+
+
+def test_the_kind_of_the_how_to_works(tmp_path: Path) -> None:
+    """The page's driver, found by its entry point, speaks to a server that greets."""
+    write_files(DOCS / "how-to/kind.md", tmp_path)
+    entry, declaration = (block.text for block in blocks(DOCS / "how-to/kind.md") if block.language == "toml")
+    info = tmp_path / "banner_kind-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: banner-kind\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(entry.replace("project.entry-points.", "").replace('"', ""))
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/mine.toml").write_text(declaration)
+    (tmp_path / "greeter.py").write_text(
+        "import socketserver, sys\n"
+        "class Greeter(socketserver.StreamRequestHandler):\n"
+        "    def handle(self):\n"
+        "        self.wfile.write(b'hello\\n')\n"
+        "socketserver.TCPServer(('127.0.0.1', int(sys.argv[1])), Greeter).serve_forever()\n"
+    )
+    (tmp_path / "test_mine.py").write_text(
+        "import pytest\n"
+        "@pytest.mark.requires('greeter')\n"
+        "def test_it_greets(real_services):\n"
+        "    assert real_services.config['services']['greeter']['kind'] == 'banner'\n"
+    )
+    done = envmatrix("envmatrix run mine", tmp_path, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "1 passed" in done.stdout
+
+
+def test_the_contract_of_the_how_to_works(tmp_path: Path) -> None:
+    """The page's subclass is what the fixture provides, and its fields are filled in as the page says."""
+    write_files(DOCS / "how-to/contract.md", tmp_path)
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/mine.toml").write_text('[services.kafka]\nkind = "http"\nsource = "absent"\n')
+    (tmp_path / "test_mine.py").write_text(
+        "def test_fields(real_services):\n"
+        "    fields = (real_services.kafka_available, real_services.kafka_required, real_services.kafka_url)\n"
+        "    assert (*fields, real_services.currency) == (False, False, None, 'EUR')\n"
+    )
+    done = envmatrix("envmatrix run mine", tmp_path, tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr

@@ -1,0 +1,50 @@
+"""The README is true: its commands are those that CI runs, its matrix is of what there is, its example works."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from test_framework.environments import Project, declared_names, load_environment
+from tests.framework.docs_pages import ROOT, blocks
+from tests.framework.test_docs import envmatrix
+
+README = ROOT / "README.md"
+CI = ROOT / ".ci/run"
+
+
+def commands() -> list[str]:
+    """The command lines that a newcomer copies."""
+    return [line for block in blocks(README) if block.language == "console" for line in block.text.splitlines()]
+
+
+def test_ci_runs_the_commands_of_the_readme() -> None:
+    """What a newcomer is told to type is, word for word, what is checked; neither needs the other."""
+    assert [command.split()[-1] for command in commands()] == ["matrix", "tests"]
+    lines = CI.read_text(encoding="utf-8").splitlines()
+    for command in commands():
+        assert command.startswith("python3 -m venv .venv && ")
+        assert f"({command})" in lines
+
+
+def test_the_matrix_shown_is_of_the_environments_and_suites_that_there_are() -> None:
+    """A new environment or a new file of tests shows up here, so that the matrix on the page is never an old one."""
+    project = Project.find(ROOT)
+    shown = next(block.text for block in blocks(README) if block.language == "text")
+    head = shown.splitlines()[0]
+    for name in declared_names(project.environments_dir):
+        assert load_environment(name, project.environments_dir, variables={}).label in head
+    files = {path.name for suite in project.suites for path in (ROOT / suite).glob("test_*.py")}
+    assert set(re.findall(r"test_\w+\.py", shown)) == files
+
+
+def test_the_first_environment_of_ones_own_works(tmp_path: Path) -> None:
+    """The declaration and the test on the page, in an empty directory, are compatible."""
+    (declaration,) = (block.text for block in blocks(README) if block.language == "toml")
+    (test,) = (block.text for block in blocks(README) if block.language == "python")
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/mine.toml").write_text(declaration, encoding="utf-8")
+    (tmp_path / "test_mine.py").write_text(test, encoding="utf-8")
+    assert len(declaration.splitlines()) <= 10
+    done = envmatrix("envmatrix run mine", tmp_path)
+    assert done.returncode == 0, done.stdout + done.stderr
