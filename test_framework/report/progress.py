@@ -13,7 +13,7 @@ from test_framework.report.text import inert, number_of_tests
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from test_framework.runner import Child
+    from test_framework.children import Child
 
 Observer = Callable[[Sequence["Child"]], None]
 

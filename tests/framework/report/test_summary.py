@@ -39,7 +39,6 @@ def test_a_test_that_failed_somewhere_is_told_with_every_environment(summary: Su
             "auth",
             "backend",
             "local",
-            "staging (twin)",
         ]
 
 
