@@ -1,7 +1,10 @@
 """What every test of our own code may use."""
 
+from pathlib import Path
+
 import pytest
 
+from tests.framework.bare import Bare, make_bare
 from tests.framework.project import Project, make_project
 
 
@@ -9,3 +12,9 @@ from tests.framework.project import Project, make_project
 def project(pytester: pytest.Pytester) -> Project:
     """A project with one environment."""
     return make_project(pytester)
+
+
+@pytest.fixture
+def bare(tmp_path: Path) -> Bare:
+    """A project with two environments without services, and one test."""
+    return make_bare(tmp_path)

@@ -1,0 +1,68 @@
+"""The package's public names."""
+
+import subprocess
+import sys
+
+import pytest
+
+import test_framework
+
+PUBLIC = [
+    "Cause",
+    "Cell",
+    "Contract",
+    "Environment",
+    "EnvmatrixError",
+    "Evidence",
+    "Matrix",
+    "Outcome",
+    "RealLLM",
+    "RealServices",
+    "Run",
+    "Verdict",
+    "judge",
+    "load_environment",
+    "read_run",
+]
+
+
+def test_the_public_names_are_these() -> None:
+    """A name that comes or goes is a decision, made here."""
+    assert test_framework.__all__ == PUBLIC
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+def test_every_public_name_is_there(name: str) -> None:
+    """Each is imported when it is first used, and listed before."""
+    assert getattr(test_framework, name).__name__ == name
+    assert name in dir(test_framework)
+
+
+def test_an_unknown_name_is_an_attribute_error() -> None:
+    """As of any module."""
+    with pytest.raises(AttributeError, match="module 'test_framework' has no attribute 'Matrx'"):
+        _ = test_framework.Matrx
+
+
+def loaded_after(statement: str) -> set[str]:
+    """The modules that a fresh Python has after a statement."""
+    program = f"{statement}\nimport sys\nprint(*sys.modules)"
+    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
+    return set(ended.stdout.split())
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    """Pytest imports it in every project that has it installed."""
+    found = loaded_after("import test_framework")
+    assert {name for name in found if name.startswith("test_framework")} == {"test_framework"}
+    assert not found & {"pydantic", "rich", "typer", "httpx", "asyncio", "pytest"}
+
+
+def test_the_command_line_imports_what_a_command_needs() -> None:
+    """`--version` needs neither pydantic nor rich."""
+    found = loaded_after("import test_framework.__main__")
+    assert {name for name in found if name.startswith("test_framework.")} == {
+        "test_framework.__main__",
+        "test_framework.exceptions",
+    }
+    assert not found & {"pydantic", "rich", "httpx", "asyncio", "pytest"}

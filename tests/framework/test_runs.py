@@ -1,0 +1,133 @@
+"""Where runs are kept."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from test_framework.cells import Attempt, Outcome
+from test_framework.exceptions import RunFileError, UsageError
+from test_framework.masking import MASKER
+from test_framework.runs import RunDir, latest, load_paths, tail
+from tests.framework.runs import write_run
+
+PASSED = Attempt("a.py::x", Outcome.PASSED)
+LABELS = {"local": "local", "staging": "staging (twin)"}
+
+
+@pytest.fixture
+def run_dir(tmp_path: Path) -> RunDir:
+    """A directory for two environments, of which none ran yet."""
+    return RunDir.create(tmp_path / ".envmatrix/runs", LABELS)
+
+
+def test_a_directory_is_named_by_time_and_stays_out_of_git(tmp_path: Path, run_dir: RunDir) -> None:
+    """Names sort by time; git ignores the whole of it, whatever the project's own .gitignore says."""
+    assert run_dir.path.name[:2] == "20"
+    assert run_dir.path.name[8] == "T"
+    assert (tmp_path / ".envmatrix/.gitignore").read_text() == "*\n"
+
+
+def test_latest_points_at_the_last_one(tmp_path: Path, run_dir: RunDir) -> None:
+    """As soon as it is made, so that a run can be looked at from elsewhere."""
+    assert latest(tmp_path / ".envmatrix/runs") == run_dir.path
+    newer = RunDir.create(tmp_path / ".envmatrix/runs", LABELS)
+    assert latest(tmp_path / ".envmatrix/runs") == newer.path
+
+
+def test_without_any_run_the_error_says_how_to_make_one(tmp_path: Path) -> None:
+    """One line."""
+    with pytest.raises(UsageError) as caught:
+        latest(tmp_path)
+    assert str(caught.value) == f"no run in {tmp_path} yet. Make one: envmatrix matrix"
+
+
+@pytest.mark.fault("missing-shard")
+def test_what_was_asked_for_and_left_no_file_is_missing(run_dir: RunDir) -> None:
+    """With its label, what the runner knows, and the end of its log."""
+    write_run(run_dir.run_file("local"), PASSED)
+    run_dir.log_file("staging").write_text("ERROR: no\n")
+    run_dir.write_manifest(LABELS, {"staging": "pytest ended with exit code 4"})
+    loaded = run_dir.load()
+    assert [run.header.environment for run in loaded.runs] == ["local"]
+    (missing,) = loaded.missing
+    assert (missing.environment, missing.label) == ("staging", "staging (twin)")
+    assert (missing.reason, missing.log_tail) == ("pytest ended with exit code 4", "ERROR: no")
+
+
+@pytest.mark.fault("missing-shard")
+def test_a_damaged_run_is_missing_with_the_damage(run_dir: RunDir) -> None:
+    """One unreadable file takes one column, not the matrix."""
+    write_run(run_dir.run_file("local"), PASSED)
+    run_dir.run_file("staging").write_bytes(b"\x00\n")
+    run_dir.run_file("stray").write_bytes(b"")
+    missing = {run.environment: run.reason for run in run_dir.load().missing}
+    assert missing == {
+        "staging": f"{run_dir.run_file('staging')}:1: is no run file: not JSON",
+        "stray": f"{run_dir.run_file('stray')}: is empty: the run ended before its tests were collected",
+    }
+
+
+def test_files_put_together_by_hand_need_no_manifest(tmp_path: Path) -> None:
+    """A CI job downloads run files into a directory; their names don't matter."""
+    write_run(tmp_path / "shard-1.jsonl", PASSED)
+    write_run(tmp_path / "shard-2.jsonl", PASSED, environment="staging")
+    matrix = load_paths([tmp_path]).matrix()
+    assert [column.environment for column in matrix.columns] == ["local", "staging"]
+
+
+def test_files_and_directories_can_be_mixed(tmp_path: Path, run_dir: RunDir) -> None:
+    """A run file from elsewhere fills the column that a directory is missing."""
+    write_run(run_dir.run_file("local"), PASSED)
+    write_run(tmp_path / "downloaded.jsonl", PASSED, environment="staging")
+    matrix = load_paths([run_dir.path, tmp_path / "downloaded.jsonl"]).matrix()
+    assert [len(column.cells) for column in matrix.columns] == [1, 1]
+
+
+def test_a_note_reaches_its_column(run_dir: RunDir) -> None:
+    """What the runner knows about an end stands beside the run."""
+    write_run(run_dir.run_file("local"), PASSED, end=None)
+    write_run(run_dir.run_file("staging"), PASSED, environment="staging")
+    run_dir.write_manifest(LABELS, {"local": "killed by SIGKILL"})
+    assert [column.note for column in run_dir.load().matrix().columns] == ["killed by SIGKILL", ""]
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"environments": {"a": 3}}', b"\xff"])
+def test_a_damaged_manifest_is_one_line(run_dir: RunDir, content: bytes) -> None:
+    """The error names the file."""
+    (run_dir.path / "matrix.json").write_bytes(content)
+    with pytest.raises(RunFileError) as caught:
+        run_dir.load()
+    assert str(caught.value) == f"{run_dir.path / 'matrix.json'}: is no manifest of a matrix"
+
+
+def test_the_manifest_is_whole_or_old(run_dir: RunDir) -> None:
+    """It is replaced, never rewritten in place, and leaves no other file."""
+    run_dir.write_manifest(LABELS, {"local": "x"})
+    assert [path.name for path in run_dir.path.iterdir()] == ["matrix.json"]
+    assert json.loads((run_dir.path / "matrix.json").read_text())["environments"]["local"]["note"] == "x"
+
+
+def test_an_empty_directory_is_refused(tmp_path: Path) -> None:
+    """Nothing to show is an error, not an empty matrix."""
+    with pytest.raises(RunFileError) as caught:
+        load_paths([tmp_path])
+    assert str(caught.value) == f"{tmp_path}: holds no run file"
+
+
+def test_a_file_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
+    """One line with what to name."""
+    with pytest.raises(UsageError) as caught:
+        load_paths([tmp_path / "none.jsonl"])
+    assert str(caught.value) == f"no run file {tmp_path / 'none.jsonl'}. Name a .jsonl file or a directory of them"
+
+
+@pytest.mark.fault("canary-secret")
+def test_the_end_of_a_log_is_whole_lines_and_masked(tmp_path: Path) -> None:
+    """What pytest printed may hold what the recorder would have masked."""
+    MASKER.add("k4nary-in-the-log")
+    path = tmp_path / "log"
+    path.write_bytes(b"first line that is cut\nwith \xff and k4nary-in-the-log\npassword=hunter22\n")
+    assert tail(path, 60) == "with \ufffd and **********\npassword=**********"
+    assert tail(path).startswith("first line")
+    assert tail(tmp_path / "none") == ""
