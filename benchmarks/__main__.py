@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clients, recorder, reset, start
+from benchmarks import clients, matrix, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "reset": reset.measure,
     "start": start.measure,
     "recorder": recorder.measure,
+    "matrix": matrix.measure,
 }
 PROGRESS = Console(stderr=True, highlight=False)
 _FILE = Path(".envmatrix/bench.json")
