@@ -1,6 +1,7 @@
 """What a developer runs: the matrix, one environment, all tests, the checks.
 
-`nox -s matrix` is the product, `nox -s tests` tests everything. Arguments after `--` are passed on.
+`nox -s matrix` is the product, `nox -s tests` tests everything. Arguments after `--` are passed on; pytest's own follow
+another one: `nox -s local -- -- -k login`.
 """
 
 from __future__ import annotations
