@@ -145,7 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     try:
-        return app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
+        code: int = app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
     except EnvmatrixError as error:
         typer.echo(f"error: {error}", err=True)
         return error.exit_code
@@ -153,12 +153,14 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
         if message := error.format_message():  # none where the help was printed instead
             typer.echo(f"error: {message}", err=True)
         return error.exit_code
-    except (KeyboardInterrupt, typer.Abort):
-        typer.echo("error: killed: Ctrl-C came twice", err=True)
-        return KILLED
+    except typer.Abort:
+        code = KILLED
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         return _BROKEN_PIPE
+    if code == KILLED:  # what typer makes of KeyboardInterrupt
+        typer.echo("error: killed: Ctrl-C came twice", err=True)
+    return code
 
 
 if __name__ == "__main__":
