@@ -159,7 +159,7 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         return _BROKEN_PIPE
     if code == KILLED:  # what typer makes of KeyboardInterrupt
-        typer.echo("error: killed: Ctrl-C came twice", err=True)
+        typer.echo("error: killed by Ctrl-C", err=True)
     return code
 
 
