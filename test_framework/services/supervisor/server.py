@@ -38,14 +38,16 @@ def serve(run: RunDir, listener: int, environment: str, directory: Path, env_fil
     """Serve one run; never returns."""
     supervisor = _Supervisor(run, socket.socket(fileno=listener))
     status = 0
+    owner_ended = False
     try:
-        supervisor.serve(environment, directory, env_file)
+        owner_ended = supervisor.serve(environment, directory, env_file)
     except Exception as error:  # noqa: BLE001  whatever it is, the services must be stopped
         _log.critical("%s: %s", type(error).__name__, MASKER.mask(str(error)))
         status = 1
     finally:
         supervisor.stop(_GRACE)
-        if not supervisor.owner_lives():
+        # A killed process closes its sockets a moment before it is gone: do not ask whether it still lives.
+        if owner_ended or not supervisor.owner_lives():
             remove(run)
         # Threads may still wait for an answer that will never come.
         os._exit(status)
@@ -66,8 +68,8 @@ class _Supervisor:
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._work = ThreadPoolExecutor(max_workers=64)
 
-    def serve(self, environment: str, directory: Path, env_file: Path | None) -> None:
-        """Answer requests until the owner ends, a signal comes, or a request says stop."""
+    def serve(self, environment: str, directory: Path, env_file: Path | None) -> bool:
+        """Answer requests until the owner ends, a signal comes, or a request says stop; return whether the owner ended."""
         adopt_orphans()
         self._wake_sender.setblocking(False)
         signal.set_wakeup_fd(self._wake_sender.fileno())
@@ -80,8 +82,10 @@ class _Supervisor:
             self._load(environment, directory, env_file)
             while True:
                 ready = {key.fileobj for key, _ in selector.select(_OWNER_CHECK)}
-                if owner in ready or self._wake_receiver in ready or not self.owner_lives():
-                    return
+                if owner in ready or not self.owner_lives():
+                    return True
+                if self._wake_receiver in ready:
+                    return False
                 if self._listener in ready:
                     connection, _ = self._listener.accept()
                     threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
