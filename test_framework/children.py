@@ -260,9 +260,10 @@ class _Signals:
         return "interrupted by Ctrl-C" if self.first == signal.SIGINT else f"ended by {signal.Signals(self.first).name}"
 
     def __enter__(self) -> Self:
-        self._before = {
-            signum: signal.signal(signum, self._on_signal) for signum in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-        }
+        signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            signals.remove(signal.SIGHUP)  # nohup: we are to outlive the terminal
+        self._before = {signum: signal.signal(signum, self._on_signal) for signum in signals}
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -152,6 +152,18 @@ def test_a_signal_of_ours_is_passed_on_and_waited_for(tmp_path: Path, signum: in
     assert signal.getsignal(signum) == before
 
 
+def test_nohup_is_respected(tmp_path: Path) -> None:
+    """Where SIGHUP is ignored, a terminal that goes away ends nothing."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        observe = at(str(tmp_path / "ready"), lambda: os.kill(os.getpid(), signal.SIGHUP))
+        program = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(0.2)"
+        (child,) = run_all([job(tmp_path, program)], cwd=tmp_path, deadline=DEADLINE, observe=observe)  # type: ignore[arg-type]
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert (child.exit_code, child.note) == (0, "")
+
+
 @pytest.mark.fault("double-sigint")
 def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
     """No more waiting: everything is killed, and the caller is told by KeyboardInterrupt."""
