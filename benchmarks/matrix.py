@@ -37,11 +37,16 @@ def _by_hand(project: Project, names: Iterable[str]) -> float:
 
 
 def _wall_seconds(commands: Iterable[list[str]]) -> float:
-    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     began = time.perf_counter()
-    children = [subprocess.Popen(command, env=env, stdout=subprocess.DEVNULL) for command in commands]  # noqa: S603  our own
+    children = [_start(command) for command in commands]
     codes = [child.wait() for child in children]
     taken = time.perf_counter() - began
     if any(codes):
         raise SystemExit(f"a run failed, so its time says nothing: exit codes {codes}")
     return taken
+
+
+def _start(command: list[str]) -> subprocess.Popen[bytes]:
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    quiet = subprocess.DEVNULL
+    return subprocess.Popen(command, env=env, stdout=quiet, stderr=quiet)  # noqa: S603  our own command

@@ -23,7 +23,7 @@ def measure() -> Iterable[Row]:
     try:
         endpoints = _endpoints(owner, "database", "redis")
         with _isolated("database", endpoints) as part, _postgres(part.endpoint) as (write, ask):
-            yield _row("reset of 20 tables, 2 of them dirty", part, write, "SELECT 1", ask)
+            yield _row("reset of 20 tables, 2 dirty", part, write, "SELECT 1", ask)
         with _isolated("redis", endpoints) as part, _redis(part.endpoint) as (write, ask):
             yield _row("reset of Redis, 20 keys", part, write, "PING", ask)
     finally:
