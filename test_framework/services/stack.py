@@ -8,6 +8,7 @@ started again with the new ones, so that nobody ever talks to an address that is
 from __future__ import annotations
 
 import logging
+import math
 import secrets
 import threading
 import time
@@ -43,6 +44,8 @@ _FIRST_PAUSE, _LAST_PAUSE = 0.001, 0.02
 _SHORTEST_LOOK = 0.2
 _GRACE = 0.5
 """Seconds for a service that is started again, or failed to start, to stop by itself."""
+_MARGIN = 5.0
+"""Seconds beyond its own deadlines that a service's thread gets: filling a data directory for the first time takes 3."""
 _log = logging.getLogger(__name__)
 
 _References = dict[str, Endpoint | None]
@@ -59,7 +62,7 @@ class _ReferencesChangedError(Exception):
 
 @dataclass
 class _Slot:
-    """One service on its way up. Written by its own thread alone."""
+    """One service on its way up. Written by its own thread alone, until that is overdue."""
 
     key: str
     """The service's name, with the stack's prefix."""
@@ -69,6 +72,8 @@ class _Slot:
     """Published as soon as the address is chosen, replaced if that was taken."""
     process: ServiceProcess | None = None
     state_dir: Path | None = None
+    due: float = math.inf
+    """When its thread must have come further; after that nobody waits for it any more."""
     settled: bool = False
     error: EnvmatrixError | None = None
     start_seconds: float = 0.0
@@ -116,7 +121,9 @@ class Stack:
         wanted = self.environment.closure(frozenset(names))
         with self._changed:
             fresh = [_Slot(self._prefix + name, services[name], time.monotonic()) for name in wanted - {*self._slots}]
-            self._slots.update({slot.spec.name: slot for slot in fresh})
+            for slot in fresh:
+                self._slots[slot.spec.name] = slot
+                self._expect(slot)
         if modules := [module for slot in fresh for module in slot.spec.preload]:
             self._places.launcher.preload(modules)
         for slot in fresh:
@@ -124,10 +131,20 @@ class Stack:
         return wanted
 
     def wait(self, names: Iterable[str]) -> None:
-        """Wait until each is up or has failed. Each service's own deadlines bound this."""
+        """Wait until each is up or has failed. Each service's own deadlines bound this, whatever its kind does."""
         waiting = list(names)
         with self._changed:
-            self._changed.wait_for(lambda: all(self._slots[name].settled for name in waiting))
+            while not all(self._slots[name].settled for name in waiting):
+                self._give_up_overdue()
+                self._changed.wait(0.1)
+
+    def _give_up_overdue(self) -> None:
+        """Settle each whose thread hangs: a plugged-in kind may ignore the deadline that it was given."""
+        now = time.monotonic()
+        for slot in self._slots.values():
+            if not slot.settled and slot.due < now:
+                why = f"hangs: {_MARGIN:g} s after its deadline its kind {slot.spec.kind!r} has not come back"
+                self._settle(slot, NotReadyError(slot.key, why))
 
     def states(self, names: Iterable[str] | None = None) -> dict[str, ServiceState]:
         """Return how services stand: those named, or all that were begun."""
@@ -157,10 +174,21 @@ class Stack:
             error = StartError(slot.key, f"could not be started: {type(unknown).__name__}: {MASKER.mask(str(unknown))}")
         if error and slot.process:
             stop([slot.process], _GRACE)
+        self._settle(slot, error)
+
+    def _settle(self, slot: _Slot, error: EnvmatrixError | None) -> None:
+        """Say what became of it, once: who was given up stays so."""
         with self._changed:
-            slot.start_seconds = time.monotonic() - slot.began
-            slot.error, slot.settled = error, True
+            if not slot.settled:
+                slot.start_seconds = time.monotonic() - slot.began
+                slot.error, slot.settled = error, True
             self._changed.notify_all()
+
+    def _expect(self, slot: _Slot) -> None:
+        """Bound the step that begins now."""
+        remote = slot.spec.source is Source.REMOTE
+        seconds = (len(_REMOTE_PAUSES) + 1) * slot.spec.ping_deadline if remote else slot.spec.start_deadline
+        slot.due = time.monotonic() + seconds + _MARGIN
 
     def _connect(self, slot: _Slot, kind: Kind) -> None:
         """Look at a remote service until it is up, at most three times."""
@@ -181,13 +209,17 @@ class Stack:
         """Start our own process, again when its port or its references change, until it is ready."""
         launches, ports_taken = 0, 0
         while True:
+            self._expect(slot)
             slot.state_dir = self._places.run.state(slot.key, launches)
             launches += 1
             try:
                 endpoint, launch = self._address(slot, kind, slot.state_dir)
+                slot.due = math.inf  # the others have deadlines of their own
                 used = self._references(slot)
+                self._expect(slot)
                 launch = launch or self._command(slot, endpoint, used)
                 slot.process = self._places.launcher.start(slot.key, launch)
+                self._expect(slot)
                 self._await_ready(slot, _Launched(slot.spec, endpoint, slot.process), kind, used)
             except _PortTakenError:
                 ports_taken += 1
@@ -246,9 +278,9 @@ class Stack:
 
         Raises:
             DependencyError: one that is required has failed.
-            StartError: everything is being stopped.
+            StartError: everything is being stopped, or this one was given up.
         """
-        if self._places.stopping.is_set():
+        if self._places.stopping.is_set() or slot.settled:
             raise StartError(slot.key, "was not started: everything is being stopped")
         found: _References = {}
         for name in sorted(slot.spec.references):
@@ -279,7 +311,8 @@ class Stack:
             if ready and references is not None:
                 return
             began = time.monotonic()
-            ready = ready or launched.is_ready(kind)
+            if not ready and (ready := launched.is_ready(kind)):
+                slot.due = math.inf
             # A look may cost more than a pause, and what starts needs the processor too.
             pause = min(max(pause * 1.2, time.monotonic() - began), _LAST_PAUSE)
             self._places.stopping.wait(0 if ready and references is not None else pause)

@@ -11,12 +11,13 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.environments import load_environment
-from test_framework.exceptions import IdentityError, StartError, UnreachableError
+from test_framework.environments import ServiceSpec, load_environment
+from test_framework.exceptions import IdentityError, NotReadyError, StartError, UnreachableError
 from test_framework.services import stack as stack_module
 from test_framework.services.places import Places, project_root
 from test_framework.services.ports import free_ports, is_listener
 from test_framework.services.process import Launcher
+from test_framework.services.registry import get_kind
 from test_framework.services.rundir import RunDir
 from test_framework.services.stack import Stack
 from test_framework.services.states import ServiceState, ServiceStatus
@@ -177,3 +178,45 @@ def test_a_remote_service_is_looked_at_three_times(place: Place, places: Places)
         threading.Thread(target=greet, daemon=True).start()
         with pytest.raises(IdentityError, match="it says 'somebody else'"):
             raise bring_up(place, places, "shop")["shop"].as_error()
+
+
+@pytest.mark.fault("hung-accept")
+@pytest.mark.parametrize(
+    ("step", "source"),
+    [("launch", "embedded"), ("connect", "process"), ("ping", "process"), ("connect", "remote"), ("ping", "remote")],
+)
+def test_a_kind_that_hangs_holds_nobody(
+    place: Place, places: Places, monkeypatch: pytest.MonkeyPatch, step: str, source: str
+) -> None:
+    """A plugged-in kind that ignores its deadline is given up soon after it, and so is who references its service."""
+    what = {
+        "embedded": "",
+        "process": 'command = ["{python}", "-S", "-E", "SERVER", "{shop.port}"]',
+        "remote": 'url = "tcp://127.0.0.1:9"',
+    }
+    place.declare(
+        f'[services.shop]\nkind = "banner"\nsource = "{source}"\nstart_deadline = 0.1\nping_deadline = 0.1\n{what[source]}\n'
+        + with_faults("says={shop.port}", name="front")
+    )
+    monkeypatch.setattr(stack_module, "_MARGIN", 0.1)
+    released = threading.Event()
+    kind = get_kind("banner")
+    real = getattr(kind, step)
+
+    def hang(spec: ServiceSpec, *rest: object, **more: object) -> object:
+        if spec.name == "shop":
+            assert released.wait(60)
+        return real(spec, *rest, **more)
+
+    monkeypatch.setattr(kind, step, hang)
+    before = {*threading.enumerate()}
+    states = bring_up(place, places, "front")
+    hung = {*threading.enumerate()} - before
+    released.set()
+    for thread in hung:
+        thread.join(10)
+    with pytest.raises(NotReadyError, match="after its deadline its kind 'banner' has not come back"):
+        raise states["shop"].as_error()
+    assert states["front"].reason == "was not started: it references 'shop', which failed"
+    assert hung
+    assert not any(thread.is_alive() for thread in hung)
