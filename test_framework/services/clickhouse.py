@@ -16,7 +16,7 @@ from test_framework.environments import ServiceSpec
 from test_framework.exceptions import UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
-from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
 from test_framework.services.visit import Visit
 from test_framework.services.wheels import need
 
@@ -78,7 +78,8 @@ class ClickHouseKind:
         try:
             yield _Part(spec, at_database(endpoint, name))
         finally:
-            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+            with removal(spec, f"the database {name}"):
+                _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 class _Part:

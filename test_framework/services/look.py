@@ -9,14 +9,15 @@ import ssl
 import threading
 import time
 import urllib.parse
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import SecretStr
 
-from test_framework.environments import ServiceSpec
-from test_framework.exceptions import EnvmatrixError, UsageError
+from test_framework.environments import ServiceSpec, Source
+from test_framework.exceptions import EnvmatrixError, ServiceError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Ping, PingStatus
 
@@ -170,6 +171,20 @@ def at_database(endpoint: Endpoint, database: str, *, query: Mapping[str, str] |
     text = urllib.parse.urlencode(options, quote_via=urllib.parse.quote)
     url = parts._replace(path=f"/{urllib.parse.quote(database, safe='')}", query=text).geturl()
     return endpoint.model_copy(update={"url": SecretStr(url), "database": database})
+
+
+@contextmanager
+def removal(spec: ServiceSpec, what: str) -> Iterator[None]:
+    """Remove a worker's part inside; a server of ours that is gone took the part with it.
+
+    Raises:
+        ServiceError: a remote server does not answer, and keeps `what`.
+    """
+    try:
+        yield
+    except UnreachableError as error:
+        if spec.source is Source.REMOTE:
+            raise ServiceError(spec.name, f"{error.reason}; left behind on it: {what}") from error
 
 
 @dataclass(frozen=True)

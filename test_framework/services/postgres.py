@@ -15,7 +15,7 @@ from test_framework.environments import ServiceSpec
 from test_framework.exceptions import ServiceError, UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
-from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
 from test_framework.services.postgres_files import (
     SUPERUSER,
     fill_data_directory,
@@ -138,7 +138,8 @@ class PostgresKind:
             yield part
         finally:
             part.close()
-            self._execute(spec, endpoint, drop)
+            with removal(spec, f"the database or schema {name}"):
+                self._execute(spec, endpoint, drop)
 
     def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:
         with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:

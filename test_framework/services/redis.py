@@ -17,7 +17,7 @@ from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
-from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of
+from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
 from test_framework.services.resp import ask
 from test_framework.services.wheels import need, package_dir, write_private
 
@@ -103,7 +103,7 @@ class RedisKind:
         try:
             yield part
         finally:
-            with _told(spec):
+            with removal(spec, f"keys and the user of {run}"), _told(spec):
                 part.close()
 
 

@@ -16,7 +16,7 @@ import pytest
 from clickhouse_connect.driver.exceptions import DatabaseError
 
 from test_framework.environments import ServiceSpec, Source
-from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
+from test_framework.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import at, context, fake, free_port, process, running, silent, web
@@ -250,6 +250,18 @@ def test_a_server_that_dies_is_unreachable(server):
     gone = at(server, free_port())
     with pytest.raises(UnreachableError, match="service 'clickhouse' does not answer: connection refused"):
         KIND.isolate(SPEC, gone, "gw0").__enter__()
+
+
+def test_a_server_that_dies_took_our_part_or_keeps_it(tmp_path):
+    """At a worker's end a dead server of ours is no error; a remote one that does not answer keeps a database."""
+    remote = SPEC.model_copy(update={"source": Source.REMOTE})
+    with running(KIND, SPEC, tmp_path) as server:
+        ours, far = (KIND.isolate(spec, server.endpoint, "gw0") for spec in (SPEC, remote))
+        ours.__enter__()
+        far.__enter__()
+    ours.__exit__(None, None, None)
+    with pytest.raises(ServiceError, match="connection refused; left behind on it: the database envmatrix_"):
+        far.__exit__(None, None, None)
 
 
 @pytest.mark.fault("hung-accept")

@@ -258,15 +258,20 @@ def test_a_role_with_no_rights_is_told(role):
 
 
 def test_a_server_that_dies_is_unreachable(cache):
-    """A server that ends under a worker is told as that, at the reset and at the end."""
-    with running(KIND, SPEC, cache) as launch:
-        isolation = KIND.isolate(SPEC, launch.endpoint, "gw0")
+    """A server that ends under a worker fails the reset; at the end ours took all with it, a remote one keeps our part."""
+    remote = SPEC.model_copy(update={"source": Source.REMOTE})
+    with running(KIND, SPEC, cache) as server:
+        isolation, far = (KIND.isolate(spec, server.endpoint, "gw0") for spec in (SPEC, remote))
         part = isolation.__enter__()
+        far.__enter__()
         part.reset()
     with pytest.raises(UnreachableError, match="service 'database' does not answer"):
         part.reset()
-    with pytest.raises(UnreachableError, match="does not answer: connection refused"):
-        isolation.__exit__(None, None, None)
+    isolation.__exit__(None, None, None)
+    with pytest.raises(
+        ServiceError, match="does not answer: connection refused; left behind on it: the database or schema envmatrix_"
+    ):
+        far.__exit__(None, None, None)
 
 
 @pytest.mark.fault("hung-accept")

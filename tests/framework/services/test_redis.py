@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from test_framework.environments import ServiceSpec, Source
-from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
+from test_framework.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind
 from test_framework.services import redis as redis_kind
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
@@ -205,15 +205,20 @@ def test_on_a_server_that_others_use_no_database_is_taken(server):
 
 
 def test_a_server_that_dies_is_unreachable(tmp_path):
-    """A server that ends under a worker is told as that, at the reset and at the end."""
+    """A server that ends under a worker fails the reset; at the end ours took all with it, a remote one keeps our part."""
+    remote = SPEC.model_copy(update={"source": Source.REMOTE})
     with running(KIND, SPEC, tmp_path) as server:
-        isolation = KIND.isolate(SPEC, server.endpoint, "gw0")
+        isolation, far = (KIND.isolate(spec, server.endpoint, "gw0") for spec in (SPEC, remote))
         part = isolation.__enter__()
+        far.__enter__()
         part.reset()
     with pytest.raises(UnreachableError, match="service 'redis' does not answer"):
         part.reset()
-    with pytest.raises(UnreachableError, match="does not answer: connection refused"):
-        isolation.__exit__(None, None, None)
+    isolation.__exit__(None, None, None)
+    with pytest.raises(
+        ServiceError, match="does not answer: connection refused; left behind on it: keys and the user of gw0-"
+    ):
+        far.__exit__(None, None, None)
 
 
 @pytest.mark.fault("hung-accept")
