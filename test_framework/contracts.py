@@ -11,16 +11,18 @@ sees, `NAME_required` what the declaration says, `NAME_url` where it is, `NAME` 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, PrivateAttr, TypeAdapter, ValidationError
 
-from test_framework.environments import Environment, Source
+from test_framework.environments import Environment, Project, Source
+from test_framework.exceptions import UsageError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping
 from test_framework.users import Users
@@ -45,16 +47,16 @@ class Contract(BaseModel):
     _used: set[str] = PrivateAttr(default_factory=set)
 
     def __getattribute__(self, name: str) -> Any:
-        """Return an attribute; note the service behind a field, so that a failure knows what its test used."""
+        """Return an attribute; note which fields are read, so that a failure knows what its test used."""
         value = super().__getattribute__(name)
-        if not name.startswith("_") and (service := field_services(type(self)).get(name)):
+        if not name.startswith("_") and name in type(self).model_fields:
             # Not self._used: pydantic finds private attributes by __getattr__, which this method comes before.
-            super().__getattribute__("__pydantic_private__")["_used"].add(service)
+            super().__getattribute__("__pydantic_private__")["_used"].add(name)
         return value
 
     @property
-    def used_services(self) -> frozenset[str]:
-        """Return the services behind the fields that were read so far."""
+    def used_fields(self) -> frozenset[str]:
+        """Return the fields that were read so far."""
         return frozenset(self._used)
 
     def __getitem__(self, name: str) -> Any:
@@ -259,14 +261,23 @@ def service_of(field: str) -> str | None:
     return field.removesuffix("_url").removesuffix("_available").removesuffix("_required")
 
 
-@cache
-def field_services(contract: type[Contract]) -> Mapping[str, str]:
-    """Map the fields whose reading means that a test uses a service; flags say something without using it."""
-    return {
-        field: service
-        for field in contract.model_fields
-        if not field.endswith(("_available", "_required")) and (service := service_of(field))
-    }
+def services_behind(fields: Iterable[str], environment: Environment) -> frozenset[str]:
+    """Return the services that a test uses by reading these fields; flags say something without using it.
+
+    Clients and users talk to the backend, and where there is none to the service that makes users.
+    """
+    signup = environment.users.service if environment.users else ""
+    backend = environment.services.get("backend")
+    api = "backend" if backend is not None and backend.source is not Source.ABSENT else signup
+    behind: set[str] = set()
+    for field in fields:
+        if field in {"http_client", "http_client_sync"}:
+            behind.add(api)
+        elif field in {"users", "test_jwt_token", "test_api_key"}:
+            behind |= {api, signup}
+        elif not field.endswith(("_available", "_required")):
+            behind.add(service_of(field) or "")
+    return frozenset(behind & environment.services.keys())
 
 
 def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Finding, ...]:
@@ -331,24 +342,32 @@ def _type_name(annotation: Any) -> str:
 
 
 def _check_truth(field: str, held: Any, reality: Reality) -> Finding | None:
-    if field == "environment":
-        if held != reality.environment.name:
-            return _untrue(field, held, reality.environment.name, "the selected environment")
-    elif field.endswith("_available") and (service := service_of(field)):
-        if held != reality.available(service):
-            ping = reality.pings.get(service)
-            seen = f"a ping of {service!r} sees {ping.status} {ping.detail}".rstrip() if ping else "it is not declared"
-            return _untrue(field, held, reality.available(service), seen)
-    elif field.endswith("_required") and (service := service_of(field)):
-        if held != reality.required(service):
-            return _untrue(field, held, reality.required(service), str(reality.environment.file.name))
-    elif field.endswith("_url") and (service := service_of(field)):
+    service = service_of(field)
+    if field.endswith("_url") and service:
         return _check_url(field, held, service, reality)
-    return None
+    truth: object
+    if field == "contract_version":  # a major version of its own is another contract
+        held, truth, source = held.partition(".")[0], CONTRACT_VERSION.partition(".")[0], "this library's major version"
+    elif field == "environment":
+        truth, source = reality.environment.name, "the selected environment"
+    elif service and field.endswith("_required"):
+        truth, source = reality.required(service), reality.environment.file.name
+    elif service and field.endswith("_available"):
+        truth, source = reality.available(service), _seen(service, reality)
+    elif field in {"database", "redis", "clickhouse"}:
+        held, truth, source = held is not None, reality.available(field), _seen(field, reality)
+    else:
+        return None
+    return (
+        None
+        if held == truth
+        else Finding("C112", field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
+    )
 
 
-def _untrue(field: str, held: object, truth: object, source: str) -> Finding:
-    return Finding("C112", field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
+def _seen(service: str, reality: Reality) -> str:
+    ping = reality.pings.get(service)
+    return f"a ping of {service!r} sees {ping.status} {ping.detail}".rstrip() if ping else "it is not declared"
 
 
 def _check_url(field: str, held: str | None, service: str, reality: Reality) -> Finding | None:
@@ -372,3 +391,23 @@ def _check_url(field: str, held: str | None, service: str, reality: Reality) -> 
         message = f"field {field!r} points to {parts.netloc.rpartition('@')[2]} and {service!r} is at {where}"
         return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
     return None
+
+
+def contract_classes(project: Project) -> dict[str, type[Contract]]:
+    """Return fixture name → contract class: ours, and what the project declares instead or besides.
+
+    Raises:
+        UsageError: the project names a class that cannot be imported or is no contract.
+    """
+    contracts: dict[str, type[Contract]] = {"real_services": RealServices, "real_llm": RealLLM}
+    for fixture, path in project.contracts.items():
+        module, _, name = path.partition(":")
+        how = f"tool.envmatrix.contracts.{fixture} in pyproject.toml names module:Class"
+        try:
+            contract = getattr(import_module(module), name)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise UsageError(f"the contract {path!r} cannot be imported: {error}", how) from None
+        if not (isinstance(contract, type) and issubclass(contract, Contract)):
+            raise UsageError(f"{path!r} is no contract: it must be a subclass of RealServices", how)
+        contracts[fixture] = contract
+    return contracts

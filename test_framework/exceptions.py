@@ -237,6 +237,25 @@ class MissingFixtureError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class UnknownCapabilityError(EnvmatrixError):
+    """A test requires something that no environment declares, or its marker cannot be read."""
+
+    test: str
+    what: str
+    how: str = ""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"{self.test} requires {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return self.how
+
+
+@dataclass(eq=False)
 class UserError(EnvmatrixError):
     """The environment refused to make a user, or to log one in. `reason` is masked."""
 

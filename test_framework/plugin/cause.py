@@ -6,7 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from test_framework.cells import Cause
-from test_framework.exceptions import EnvmatrixError
+from test_framework.exceptions import (
+    ContractError,
+    EnvmatrixError,
+    MissingFixtureError,
+    UnknownCapabilityError,
+)
 from test_framework.services import Ping
 
 
@@ -25,10 +30,6 @@ class Facts:
     conformance: bool = False
     """Whether the test is one of the shipped conformance suite, which tests nothing but the contract."""
 
-    def any_is(self, *names: str) -> bool:
-        """Return whether an exception in the chain is of a class so named, or of a subclass of it."""
-        return any(base.__name__ in names for error in self.exceptions for base in type(error).__mro__)
-
 
 @dataclass(frozen=True, slots=True)
 class Rule:
@@ -44,18 +45,23 @@ class Rule:
 
 
 def _fixture_not_found(facts: Facts) -> str | None:
-    if facts.any_is("FixtureLookupError", "MissingFixtureError"):
-        return str(facts.exceptions[0]).strip().splitlines()[0]
+    for error in facts.exceptions:
+        if isinstance(error, MissingFixtureError):
+            return _line(error)
+        if (name := getattr(error, "argname", None)) is not None and type(error).__name__ == "FixtureLookupError":
+            return f"fixture {name!r} is asked for at run time, and nobody above provides it"
     return None
 
 
 def _contract_broken(facts: Facts) -> str | None:
     for error in facts.exceptions:
-        if type(error).__name__ == "ContractError":
-            findings: tuple[str, ...] = error.findings  # type: ignore[attr-defined]  # checked by name on the line above
-            place: str = error.place  # type: ignore[attr-defined]  # as above
-            return f"{place}: {'; '.join(findings)}"
+        if isinstance(error, ContractError):
+            return f"{error.place}: {'; '.join(error.findings)}"
     return None
+
+
+def _unknown_capability(facts: Facts) -> str | None:
+    return next((_line(error) for error in facts.exceptions if isinstance(error, UnknownCapabilityError)), None)
 
 
 def _service_down(facts: Facts) -> str | None:
@@ -122,6 +128,14 @@ RULES = (
         "The fixture is there and is not what its contract says: the line names the file that defines it and each field. "
         "Mend that fixture, or delete it: the plugin provides one that keeps the contract.",
         _contract_broken,
+    ),
+    Rule(
+        "C104",
+        Cause.CONTRACT,
+        "unknown capability",
+        "The test requires a capability that no environment declares, so it would be skipped everywhere, for ever. "
+        "Mend the spelling in the marker, or declare the service.",
+        _unknown_capability,
     ),
     Rule(
         "I201",

@@ -11,7 +11,7 @@ import pytest
 
 from test_framework.analysis import Provider, find_providers
 from test_framework.environments import Source, declared_names, load_file
-from test_framework.exceptions import EnvmatrixError, MissingFixtureError, UsageError, nearest
+from test_framework.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
 from test_framework.services.base import Ping, PingStatus
 
 if TYPE_CHECKING:
@@ -21,8 +21,10 @@ NEEDED = pytest.StashKey[frozenset[str]]()
 """The services that an item needs started."""
 REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""
-MISSING = pytest.StashKey[MissingFixtureError]()
-"""What an item asks for and nobody provides."""
+MISSING = pytest.StashKey[EnvmatrixError]()
+"""Why an item cannot run at all: it asks for what nobody provides."""
+DESTRUCTIVE = pytest.StashKey[bool]()
+"""Set for an item that may destroy something, once the declaration and the flag have said yes."""
 
 _WELL_KNOWN = frozenset(
     {"auth", "backend", "clickhouse", "database", "llm", "multi_user", "real_llm", "redis", "websocket"}
@@ -44,11 +46,20 @@ class Collection:
         """Mark what the environment cannot or must not run as skipped, with the reason; note what the rest needs."""
         for item in items:
             markers = list(item.iter_markers())
-            required = [capability for marker in markers if marker.name == "requires" for capability in marker.args]
+            try:
+                required = self._required(item, [marker for marker in markers if marker.name == "requires"])
+            except UnknownCapabilityError as error:
+                if self._process.is_worker:  # which cannot end the run: the test itself says it
+                    item.stash[MISSING] = error
+                    continue
+                raise pytest.UsageError(str(error)) from None
             destructive = any(marker.name == "destructive" for marker in markers)
-            if reason := self._why_not(item, required, destructive=destructive):
+            if reason := self._why_not(required, destructive=destructive):
                 item.add_marker(pytest.mark.skip(reason=reason))
-            elif not any(marker.name == "skip" for marker in markers):
+                continue
+            if destructive:
+                item.stash[DESTRUCTIVE] = True
+            if not any(marker.name == "skip" for marker in markers):
                 self._note_needs(item, required)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
@@ -104,12 +115,32 @@ class Collection:
         """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
         if (error := item.stash.get(MISSING, None)) is not None:
             raise error
+        if item.stash.get(DESTRUCTIVE, False) and (reason := self._what_the_target_says()):
+            pytest.skip(reason)
         for service in sorted(item.stash.get(REQUIRED, ())):
             session = self._process.session
             session.start(frozenset({service}))
             ping = session.ping([service])[service]
             if not ping.is_up and not session.environment.services[service].is_required:
                 pytest.skip(self._because(service, ping))
+
+    def _what_the_target_says(self) -> str:
+        """Return why a destructive test must not run, by the target's own word; what we started ourselves is ours."""
+        environment = self._environment
+        remote = [name for name, spec in environment.services.items() if spec.source is Source.REMOTE]
+        if not remote or environment.twin is not None:
+            return ""
+        session = self._process.session
+        session.start(frozenset(remote))
+        told = {
+            name: ping.identity["environment"]
+            for name, ping in session.ping(remote).items()
+            if "environment" in ping.identity
+        }
+        for name, word in told.items():
+            if word != environment.name:
+                return f"destructive, and {name} says that it is {word}, not {environment.name}"
+        return "" if told else f"destructive, and nothing in {environment.label} says which environment it is"
 
     def _because(self, service: str, ping: Ping) -> str:
         state = "absent" if ping.status is PingStatus.ABSENT else f"optional and {ping.status}: {ping.detail}"
@@ -127,12 +158,32 @@ class Collection:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
             item.stash[NEEDED] = environment.closure(services | llm)
 
-    def _why_not(self, item: pytest.Item, required: list[str], *, destructive: bool) -> str:
+    def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
+        """Return the capabilities that an item requires.
+
+        Raises:
+            UnknownCapabilityError: no environment declares one, which would skip the test for ever; or a marker does not
+                name any.
+        """
+        required: list[str] = []
+        for marker in markers:
+            if not marker.args or marker.kwargs or not all(isinstance(word, str) for word in marker.args):
+                how = 'Write @pytest.mark.requires("database", "redis")'
+                raise UnknownCapabilityError(item.nodeid, "capabilities by a marker that does not name them", how)
+            required += marker.args
+        for capability in required:
+            if capability not in self._environment.providers:
+                known = _WELL_KNOWN | _declared_capabilities(self._process.selection.directory)
+                if capability not in known:
+                    what = f"{capability!r}, which no environment declares"
+                    raise UnknownCapabilityError(item.nodeid, what, nearest(capability, known))
+        return required
+
+    def _why_not(self, required: list[str], *, destructive: bool) -> str:
         environment = self._environment
         for capability in required:
             service = environment.providers.get(capability)
             if service is None:
-                self._refuse_unknown(item, capability)
                 return f"{capability} is not declared in {environment.label} ({environment.file.name})"
             if environment.services[service].source is Source.ABSENT:
                 return f"{capability} is absent in {environment.label} ({environment.file.name})"
@@ -147,19 +198,6 @@ class Collection:
         if not self._process.selection.destructive:
             return "destructive: runs only with --matrix-destructive"
         return ""
-
-    def _refuse_unknown(self, item: pytest.Item, capability: str) -> None:
-        """A capability that no environment declares is a typing error, and would skip its test for ever."""
-        known = _WELL_KNOWN | _declared_capabilities(self._process.selection.directory)
-        if capability not in known:
-            raise pytest.UsageError(
-                str(
-                    UsageError(
-                        f"{item.nodeid} requires {capability!r}, which no environment declares",
-                        nearest(capability, known),
-                    )
-                )
-            )
 
 
 def missing_fixtures(item: pytest.Item) -> Iterator[str]:

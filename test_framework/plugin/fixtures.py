@@ -31,7 +31,7 @@ def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]
     with ExitStack() as scope:
         value = session.build(fixture, session.contracts[fixture], scope)
         yield value
-        session.reset(value.used_services)
+        session.reset(value.used_fields)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING
@@ -49,6 +49,8 @@ class Recorder:
         self._started = time.monotonic()
         self._started_at = _now()
         self._open: dict[str, _Open] = {}
+        self._shown: dict[str, str] = {}
+        """Node ids that hold a secret, as a parameter may, and what is written instead."""
         self._header_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
@@ -91,22 +93,23 @@ class Recorder:
             self._note(current, report)
         if report.when == "teardown":
             del self._open[test]
+            test = self._shown.get(test, test)
             if current.worst is None:
                 self._writer.passed(test, current.duration, *_where(report))
             else:
-                self._writer.attempt(_attempt(report, current.worst, current.duration))
+                self._writer.attempt(replace(_attempt(report, current.worst, current.duration), test=test))
         elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
             del self._open[test]
-            self._writer.attempt(_crashed(report, current.duration))
+            self._writer.attempt(replace(_crashed(report, current.duration), test=self._shown.get(test, test)))
 
     @staticmethod
     def _note(current: _Open, report: pytest.TestReport) -> None:
         if current.worst is None or (report.failed and not current.worst.failed):
             current.worst = report
 
-    def pytest_keyboard_interrupt(self) -> None:
-        """Note that somebody stopped the run."""
-        self.early_end = self.early_end or "interrupted"
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that somebody stopped the run; xdist ends so, too, and says why."""
+        self.early_end = self.early_end or MASKER.mask(str(excinfo.value)) or "interrupted"
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Note that pytest or a plugin failed."""
@@ -136,6 +139,7 @@ class Recorder:
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
         commit, dirty = _commit(self._root)
+        self._shown = {test: shown for test in planned if (shown := MASKER.mask(test)) != test}
         self._header_written = True
         self._writer.event(
             Header(
@@ -152,7 +156,7 @@ class Recorder:
                     "python": platform.python_version(),
                     "platform": platform.platform(terse=True),
                 },
-                planned=tuple(planned),
+                planned=tuple(self._shown.get(test, test) for test in planned),
             )
         )
         for finding in self._findings:
@@ -179,7 +183,7 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
         outcome = Outcome.FAILED
         cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
         held = getattr(report, "envmatrix_evidence", None)
-        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext[-500:]))
+        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext)[-500:])
     elif hasattr(report, "wasxfail"):
         outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
         reason = str(report.wasxfail)

@@ -12,16 +12,15 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
 
-from test_framework.contracts import CONTRACT_VERSION, Contract, Reality, RealLLM, RealServices, service_of
+from test_framework.contracts import CONTRACT_VERSION, Contract, Reality, contract_classes, service_of, services_behind
 from test_framework.environments import Environment, Source, load_file, read_env_file
-from test_framework.exceptions import StartError, UnreachableError, UsageError
+from test_framework.exceptions import StartError, UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
 from test_framework.services.base import Isolated
@@ -39,9 +38,12 @@ if TYPE_CHECKING:
 _TOKEN_MARGIN = 30.0
 """Seconds. A token with less left than this is renewed before the next test gets it."""
 
+_QUICK = 0.25
+"""Seconds. A look that took less is repeated whenever its answer would fail a test."""
+
 _PATIENCE = 10.0
-"""A service that was down is left alone for ten times as long as the look took: one that hangs for its whole deadline
-must not cost every later test that deadline again."""
+"""A service that hung is left alone for ten times as long as the look took: it must not cost every later test its whole
+deadline again."""
 
 
 class EnvironmentSession:
@@ -56,7 +58,7 @@ class EnvironmentSession:
         self.label = selection.environment.label
         self.worker = worker
         self.selection = selection
-        self.contracts = _contracts(selection)
+        self.contracts = contract_classes(selection.project)
         self._client = SupervisorClient(run_dir, self.environment.name, selection.directory, selection.env_file)
         self._states: dict[str, ServiceState] = {}
         self._pings: dict[str, Ping] = {}
@@ -114,7 +116,9 @@ class EnvironmentSession:
             with ThreadPoolExecutor(max_workers=len(unknown)) as pool:
                 self._pings.update(zip(unknown, pool.map(self._ping, unknown), strict=True))
             ended = time.monotonic()
-            self._ask_again_at.update(dict.fromkeys(unknown, ended + _PATIENCE * (ended - began)))
+            took = ended - began
+            wait = _PATIENCE * took if took > _QUICK else 0.0
+            self._ask_again_at.update(dict.fromkeys(unknown, ended + wait))
         return {name: self._pings[name] for name in wanted}
 
     def _is_stale(self, name: str) -> bool:
@@ -258,9 +262,9 @@ class EnvironmentSession:
             self._isolated[service] = self._stack.enter_context(part)
         return self._isolated[service]
 
-    def reset(self, services: Iterable[str]) -> None:
-        """Empty this worker's part of the services that a test used."""
-        for service in services:
+    def reset(self, fields: Iterable[str]) -> None:
+        """Empty this worker's part of the services behind the fields that a test read."""
+        for service in services_behind(fields, self.environment):
             if (isolated := self._isolated.get(service)) is not None:
                 isolated.reset()
 
@@ -303,26 +307,6 @@ class EnvironmentSession:
     def close(self) -> None:
         """Give back what this process took: its databases, keys and users."""
         self._stack.close()
-
-
-def _contracts(selection: Selection) -> dict[str, type[Contract]]:
-    """Return fixture name → contract class: ours, and what the project declares instead or besides.
-
-    Raises:
-        UsageError: the project names a class that cannot be imported or is no contract.
-    """
-    contracts: dict[str, type[Contract]] = {"real_services": RealServices, "real_llm": RealLLM}
-    for fixture, path in selection.project.contracts.items():
-        module, _, name = path.partition(":")
-        how = f"tool.envmatrix.contracts.{fixture} in pyproject.toml names module:Class"
-        try:
-            contract = getattr(import_module(module), name)
-        except (ImportError, AttributeError) as error:
-            raise UsageError(f"the contract {path!r} cannot be imported: {error}", how) from None
-        if not (isinstance(contract, type) and issubclass(contract, Contract)):
-            raise UsageError(f"{path!r} is no contract: it must be a subclass of RealServices", how)
-        contracts[fixture] = contract
-    return contracts
 
 
 def _passwords(urls: Iterable[str]) -> Iterable[str | None]:

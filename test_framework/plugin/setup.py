@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import re
+import sys
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import pytest
 
 from test_framework.environments import Environment, Project, load_environment
+from test_framework.exceptions import EnvmatrixError
+from test_framework.masking import MASKER
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
 from test_framework.plugin.recorder import Recorder
@@ -62,6 +68,16 @@ def select(config: pytest.Config, name: str) -> Selection:
     )
 
 
+def declared_secrets(environment: Environment) -> Iterator[str | None]:
+    """Yield the secrets that a declaration holds: keys, passwords in URLs, variables whose name says so."""
+    for service in environment.services.values():
+        yield service.api_key.get_secret_value() if service.api_key else None
+        yield urlsplit(service.url.get_secret_value()).password if service.url else None
+        for name, value in service.env.items():
+            if re.search(r"(PASSWORD|SECRET|TOKEN|KEY)$", name, re.IGNORECASE):
+                yield value.get_secret_value()
+
+
 def _path(config: pytest.Config, option: str) -> Path | None:
     value = config.getoption(option)
     return config.invocation_params.dir / value if value else None
@@ -105,9 +121,13 @@ class Process:
 
     def close(self, deadline: float = 10.0) -> None:
         """Give back what the tests took, then stop what was started, within `deadline` seconds."""
-        if "session" in self.__dict__:
-            self.session.close()
-        self.stop(deadline)
+        try:
+            if "session" in self.__dict__:
+                self.session.close()
+        except EnvmatrixError as error:
+            sys.stderr.write(f"envmatrix: could not give back what the tests took: {error.message}\n")
+        finally:
+            self.stop(deadline)
 
     def stop(self, deadline: float) -> None:
         """Stop what was started, within `deadline` seconds."""
@@ -127,6 +147,12 @@ def register(config: pytest.Config, name: str) -> None:
         EnvmatrixError: the environment is not declared, or declared wrongly.
     """
     selection = select(config, name)
+    if selection.project.contracts:
+        # Imported now, where a wrong name is a usage error; ours alone are imported when a test first needs them.
+        from test_framework.contracts import contract_classes
+
+        contract_classes(selection.project)
+    MASKER.add_all(declared_secrets(selection.environment))
     process = Process(config, selection)
     config.add_cleanup(process.close)
     manager = config.pluginmanager

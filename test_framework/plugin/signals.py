@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
+from collections.abc import Callable
 from types import FrameType
 from typing import TYPE_CHECKING
 
@@ -27,11 +28,17 @@ class SignalWatch:
         self._process = process
         self._recorder = recorder
         self._terminated = False
+        self._before: signal.Handlers | int | Callable[[int, FrameType | None], object] | None = None
 
     def pytest_sessionstart(self) -> None:
         """Take the signal over; only the main thread may, and an embedding program may run us in another."""
         if threading.current_thread() is threading.main_thread():
-            signal.signal(signal.SIGTERM, self._on_sigterm)
+            self._before = signal.signal(signal.SIGTERM, self._on_sigterm)
+
+    def pytest_unconfigure(self) -> None:
+        """Give the signal back: pytest may run inside another program."""
+        if self._before is not None:
+            signal.signal(signal.SIGTERM, self._before)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:

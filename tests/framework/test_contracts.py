@@ -12,14 +12,13 @@ from pydantic import SecretStr, ValidationError
 from test_framework.contracts import (
     CONTRACT_VERSION,
     FINDING_RULES,
-    Contract,
     Reality,
     RealServices,
     check,
-    field_services,
     service_of,
+    services_behind,
 )
-from test_framework.environments import Environment, ServiceSpec, Source
+from test_framework.environments import Environment, ServiceSpec, Source, UserRoutes
 from test_framework.services import Endpoint, Ping, PingStatus
 
 
@@ -126,6 +125,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("test_api_key", 7, "C111"),
     ("health_endpoints", None, "C111"),
     ("database", "postgresql://", "C111"),
+    ("database", None, "C112"),
+    ("contract_version", "0.0.1", "C112"),
     ("redis", {}, "C111"),
     ("clickhouse", True, "C111"),
     ("users", "alice", "C111"),
@@ -161,7 +162,7 @@ def test_the_object_is_frozen_and_a_mapping(value: dict[str, Any]) -> None:
     assert list(services) == list(RealServices.model_fields)
     assert len(services) == len(value)
     with pytest.raises(KeyError):
-        services["used_services"]
+        services["used_fields"]
     with pytest.raises(ValidationError):
         services.backend_url = "x"
     with pytest.raises(TypeError):
@@ -173,10 +174,10 @@ def test_reading_a_field_notes_its_service(value: dict[str, Any]) -> None:
     services = RealServices.model_construct(**value)
     check(RealServices, services, REALITY)
     assert services.database_available
-    assert services.used_services == frozenset()
+    assert services_behind(services.used_fields, REALITY.environment) == frozenset()
     assert services["database"] is not None
     assert services.http_client is not None
-    assert services.used_services == {"database", "backend"}
+    assert services_behind(services.used_fields, REALITY.environment) == {"database", "backend"}
 
 
 def test_a_subclass_adds_a_field_that_is_checked(value: dict[str, Any]) -> None:
@@ -193,9 +194,15 @@ def test_a_subclass_adds_a_field_that_is_checked(value: dict[str, Any]) -> None:
     assert finding.rule == "C113"
 
 
-def test_every_field_of_a_service_is_tracked() -> None:
-    """Only what says something about the environment as a whole belongs to no service."""
-    untracked = set(RealServices.model_fields) - field_services(RealServices).keys()
-    flags = {name for name in untracked if name.endswith(("_available", "_required"))}
-    assert untracked - flags == {"environment", "config", "health_endpoints", "contract_version"}
-    assert issubclass(RealServices, Contract)
+def test_users_and_clients_use_the_service_that_they_talk_to() -> None:
+    """Where there is a backend it is the backend; where there is none, the service that makes users."""
+    routes = UserRoutes(service="auth", signup="/signup", login="/login")
+    auth = BACKEND.model_copy(update={"name": "auth"})
+    both = REALITY.environment.model_copy(update={"users": routes, "services": {"auth": auth, "backend": BACKEND}})
+    alone = both.model_copy(update={"services": {"auth": auth}})
+    for field in ("users", "test_jwt_token", "test_api_key"):
+        assert services_behind([field], both) == {"auth", "backend"}
+        assert services_behind([field], alone) == {"auth"}
+    assert services_behind(["http_client", "http_client_sync"], both) == {"backend"}
+    assert services_behind(["http_client", "http_client_sync"], alone) == {"auth"}
+    assert services_behind(["database_available", "config", "environment"], both) == frozenset()

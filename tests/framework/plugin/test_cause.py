@@ -5,7 +5,13 @@ from dataclasses import replace
 import pytest
 
 from test_framework.cells import Cause
-from test_framework.exceptions import ContractError, MissingFixtureError, StartError, SupervisorError
+from test_framework.exceptions import (
+    ContractError,
+    MissingFixtureError,
+    StartError,
+    SupervisorError,
+    UnknownCapabilityError,
+)
 from test_framework.plugin.cause import RULES, Facts, decide
 from test_framework.services import Ping, PingStatus
 
@@ -24,6 +30,7 @@ def facts(*chain: BaseException, ping: Ping = UP, required: bool = True) -> Fact
     [
         (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", Cause.CONTRACT),
         (facts(ContractError("real_services", "conftest.py:3", ("C110 no auth_url",))), "C102", Cause.CONTRACT),
+        (facts(UnknownCapabilityError("a::b", "'kafka'")), "C104", Cause.CONTRACT),
         (facts(AssertionError("502"), ping=DOWN), "I201", Cause.INFRASTRUCTURE),
         (facts(AssertionError("503"), ping=DEGRADED), "I201", Cause.INFRASTRUCTURE),
         (facts(StartError("backend", "did not start")), "I202", Cause.INFRASTRUCTURE),

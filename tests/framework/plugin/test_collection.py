@@ -133,3 +133,36 @@ def test_a_run_of_unit_tests_starts_nothing(project: Project) -> None:
         """,
     )
     project.pytest().assert_outcomes(passed=1)
+
+
+@pytest.mark.parametrize(
+    "marker",
+    ["requires(capability='backend')", "requires()", "requires(['backend'])"],
+    ids=["keyword", "empty", "list"],
+)
+def test_a_marker_that_names_no_capability_is_refused(project: Project, marker: str) -> None:
+    """A marker that would be ignored is a usage error that shows how to write it."""
+    project.write("test_a.py", f"import pytest\n@pytest.mark.{marker}\ndef test_a(): pass")
+    result = project.pytest()
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["*Write @pytest.mark.requires*"])
+
+
+def test_under_xdist_an_unknown_capability_fails_its_test(project: Project) -> None:
+    """A worker cannot end the run with a usage error, so the test says it; the others run."""
+    project.write("test_a.py", "import pytest\n@pytest.mark.requires('backnd')\ndef test_a(): pass\ndef test_b(): pass")
+    project.pytest("-n", "2").assert_outcomes(errors=1, passed=1)
+    cell = project.run.cells["test_a.py::test_a"]
+    assert cell.evidence is not None
+    assert cell.evidence.rule == "C104"
+    assert "Did you mean 'backend'?" in cell.evidence.detail
+
+
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_a_contract_that_cannot_be_imported_is_a_usage_error(project: Project, workers: str) -> None:
+    """A wrong class in the project's table is one line, with and without workers."""
+    project.write("pyproject.toml", "[tool.envmatrix.contracts]\nreal_services = 'nowhere:Nope'\n")
+    project.write("test_a.py", "def test_a(real_services): pass")
+    result = project.pytest("-n", workers)
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines(["ERROR: the contract 'nowhere:Nope' cannot be imported*"])

@@ -149,3 +149,133 @@ def test_a_blip_does_not_outlive_itself(project: Project) -> None:
     blip, back = project.run.cells.values()
     assert blip.cause is Cause.INFRASTRUCTURE
     assert back.outcome is Outcome.PASSED
+
+
+KILLED = """
+    import httpx
+    import pytest
+
+    def kill(url):
+        with pytest.raises(httpx.TransportError):
+            httpx.get(url + "/die", trust_env=False)
+
+    {body}
+"""
+
+
+@pytest.mark.fault("service-dies-mid-suite")
+@pytest.mark.parametrize(
+    "body",
+    [
+        """def test_a(users, real_services):
+        user = users()
+        kill(real_services["backend_url"])
+        try:
+            user.client().get("/me")
+        except httpx.TransportError:
+            raise AssertionError("no answer") from None""",
+        """@pytest.mark.usefixtures("real_services")
+    def test_a(request):
+        kill(request.config.pluginmanager.getplugin("envmatrix-process").session.endpoints["backend"].field("url"))
+        assert 1 == 2""",
+    ],
+    ids=["through a user", "through nothing that is read"],
+)
+def test_a_dead_service_is_found_however_the_test_used_it(project: Project, body: str) -> None:
+    """Users, and tests that only ask for the environment, stand on its services too."""
+    project.write("test_a.py", KILLED.format(body=body))
+    project.pytest()
+    (cell,) = project.run.cells.values()
+    assert cell.evidence is not None
+    assert (cell.cause, cell.evidence.rule) == (Cause.INFRASTRUCTURE, "I201"), cell.evidence
+
+
+BROAD = """
+    import pytest
+
+    @pytest.fixture(scope="session")
+    def real_services(request):
+        session = request.config.pluginmanager.getplugin("envmatrix-process").session
+        from contextlib import ExitStack
+        with ExitStack() as scope:
+            yield dict(session.build("real_services", session.contracts["real_services"], scope).items())
+"""
+
+
+def test_a_fixture_of_broad_scope_gives_evidence_to_every_test(project: Project) -> None:
+    """A session-scoped dict fixture: each failure has the pings, each cell the services."""
+    project.write("conftest.py", BROAD)
+    project.write("test_a.py", "def test_a(real_services): assert 0\ndef test_b(real_services): assert 0")
+    project.pytest()
+    for cell in project.run.cells.values():
+        assert cell.evidence is not None
+        assert [ping["service"] for ping in cell.evidence.pings] == ["backend"]
+        assert cell.attempts[0].services == ("backend",)
+
+
+def test_an_expected_failure_does_not_hide_a_broken_contract(project: Project) -> None:
+    """`xfail` expects the test to fail, not the fixture to be broken."""
+    project.write("conftest.py", LEGACY)
+    project.write("test_a.py", "import pytest\n@pytest.mark.xfail(reason='known')\ndef test_a(real_services): assert 0")
+    project.pytest()
+    (cell,) = project.run.cells.values()
+    assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
+
+
+def test_a_projects_own_contract_is_checked_also_where_the_fixture_is_ours(project: Project) -> None:
+    """A field that nobody fills in is a breach, not a None that a test happens to survive."""
+    project.write(
+        "pyproject.toml",
+        "[tool.pytest.ini_options]\npythonpath = ['.']\n"
+        "[tool.envmatrix.contracts]\nreal_services = 'shop:ShopServices'\n",
+    )
+    project.write(
+        "shop.py",
+        "from test_framework.contracts import RealServices\nclass ShopServices(RealServices):\n    shelf_count: int\n",
+    )
+    project.write("test_a.py", "def test_a(real_services): pass")
+    project.pytest()
+    (cell,) = project.run.cells.values()
+    assert cell.cause is Cause.CONTRACT
+    assert cell.evidence is not None
+    assert "'shelf_count' is of type NoneType, the contract says int" in cell.evidence.summary
+
+
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("workers", ["0", "2"])
+def test_no_secret_leaves_by_a_reason_a_long_message_or_a_name(project: Project, workers: str) -> None:
+    """Reasons of skips and xfails, an exception cut in the middle of a secret, a parameter: masked, by each worker too."""
+    toml = project.root / "environments/tiny.toml"
+    toml.write_text(toml.read_text().replace("identity =", 'api_key = "declared-canary-1234"\nidentity ='))
+    project.write(
+        "test_a.py",
+        """
+        import pytest
+
+        @pytest.mark.parametrize("key", ["declared-canary-1234"])
+        def test_named(key): pass
+
+        def test_skip(users):
+            token = users().token
+            open("skip.txt", "w").write("".join(token))
+            pytest.skip(f"because of {token}")
+
+        def test_xfail(users):
+            token = users().token
+            open("xfail.txt", "w").write("".join(token))
+            pytest.xfail(f"because of {token}")
+
+        def test_long(users):
+            token = users().token
+            open("long.txt", "w").write("".join(token))
+            raise RuntimeError("x" * 470 + str(token))
+        """,
+    )
+    result = project.pytest("-n", workers, "-rA")
+    recorded = project.run_file.read_text()
+    assert len(project.run.cells) == 4
+    for name in ("skip.txt", "xfail.txt", "long.txt"):
+        token = (project.root / name).read_text()
+        assert token[:20] not in recorded
+        assert token not in result.stdout.str()
+    assert "declared-canary-1234" not in recorded
