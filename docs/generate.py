@@ -49,7 +49,7 @@ _TOML_TYPES = {
     "str": "text",
     "tuple[str, ...]": "list of texts",
 }
-_FILLED_IN_BY_US = {"name", "file", "root"}
+_FILLED_IN_BY_US = {"name", "file", "root", "written"}
 
 
 def render() -> str:
@@ -87,7 +87,7 @@ def _declarations() -> Iterator[str]:
     alone = ", ".join(f"`{{{name}}}`" for name in sorted(GLOBAL_FIELDS))
     yield (
         "In every text, `${VARIABLE}` is filled in from the process's environment or the file given by `--env-file`, and "
-        "`${VARIABLE:-text}` has a default. "
+        "`${VARIABLE:-text}` has a default for one that is unset or empty. "
         f"In `command` and `env`, so are a service's {references}, and {alone}; a service that another one references "
         "starts first."
     )

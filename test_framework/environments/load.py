@@ -33,6 +33,9 @@ from test_framework.exceptions import (
     nearest,
 )
 
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
+"""Kinds whose URL holds a password."""
+
 
 def declared_names(directory: Path) -> tuple[str, ...]:
     """Return the names of the environments that a directory declares, sorted.
@@ -94,7 +97,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     twin = _twin(file, data.pop("twin", None), variables)
     if twin is None:
         _refuse_unset(file, data, variables)
-    data = map_text(data, lambda text: substitute(text, variables))
+    data = map_text(raw := data, lambda text: substitute(text, variables))
     services = data.get("services", {})
     if not isinstance(services, dict) or not all(isinstance(table, dict) for table in services.values()):
         raise DeclarationError(path, "services are tables: [services.NAME]", file.line_of(("services",)))
@@ -103,10 +106,13 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
             line = file.line_of(("services", service_name, "name"))
             raise UnknownKeyError(path, "unknown key 'name' in a service", line, "The table's own name is the name")
     named = {service: {**table, "name": service} for service, table in services.items()}
+    written = {
+        service: {key: table[key] for key in ("command", "options") if key in table}
+        for service, table in raw.get("services", {}).items()
+    }
+    ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}
     try:
-        environment = Environment.model_validate(
-            {**data, "services": named, "name": path.stem, "file": path, "twin": twin}
-        )
+        environment = Environment.model_validate({**data, **ours})
     except ValidationError as error:
         raise _explain(file, error) from None
     if "services" not in data:
@@ -169,7 +175,7 @@ def _known_keys(keys: tuple[str, ...]) -> Iterator[str]:
         model = ServiceSpec
     elif keys[0] in {"users", "twin"} and len(keys) > 1:
         model = UserRoutes if keys[0] == "users" else Twin
-    return (key for key in model.model_fields if key not in {"name", "file"})
+    return (key for key in model.model_fields if key not in {"name", "file", "written"})
 
 
 def _check_references(file: TomlFile, environment: Environment) -> None:
@@ -181,6 +187,10 @@ def _check_references(file: TomlFile, environment: Environment) -> None:
             line = file.line_of(("services", service.name, *key.split(".")))
             for name, field in references_in(text):
                 _check_reference(file.path, line, environment, name, field)
+                if key == "command" and _tells_password(environment, name, field):
+                    what = f"{{{name}.{field}}} in command would show a password"
+                    how = "Put it in env: a command's words are readable by everybody (ps)"
+                    raise DeclarationError(file.path, what, line, how)
     if environment.users is not None and environment.users.service not in environment.services:
         raise UnknownReferenceError(
             file.path,
@@ -199,6 +209,10 @@ def _check_references(file: TomlFile, environment: Environment) -> None:
             line,
             "Drop one of the references",
         ) from None
+
+
+def _tells_password(environment: Environment, name: str, field: str) -> bool:
+    return field == "password" or (field == "url" and environment.services[name].kind in _LOGIN_KINDS)
 
 
 def _check_reference(path: Path, line: int, environment: Environment, name: str, field: str) -> None:

@@ -172,6 +172,8 @@ class Environment(_Frozen):
     users: UserRoutes | None = None
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
+    written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
+    """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
 
     @property
     def label(self) -> str:
@@ -203,5 +205,11 @@ class Environment(_Frozen):
         return frozenset(found)
 
     def masked(self) -> Mapping[str, Any]:
-        """Return the resolved declaration as plain values, every secret as stars."""
-        return MappingProxyType(self.model_dump(mode="json", exclude_none=True, exclude={"file"}))
+        """Return the resolved declaration as plain values, every secret as stars.
+
+        What fills a blank in a command or an option may be a secret too: these stand as they are written.
+        """
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"file"})
+        for service, keys in self.written.items():
+            plain["services"][service].update(keys)
+        return MappingProxyType(plain)

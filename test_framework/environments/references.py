@@ -29,8 +29,16 @@ def references_in(text: str) -> Iterator[tuple[str, str]]:
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """Fill in each `${NAME}` that is set, and each default; what is unset stays as it stands."""
-    return _VARIABLE.sub(lambda match: variables.get(match[1], match[2] if match[2] is not None else match[0]), text)
+    """Fill in each `${NAME}`; as in a shell, a default stands in for what is unset or empty.
+
+    What is unset and has no default stays as it stands.
+    """
+
+    def value(match: re.Match[str]) -> str:
+        name, default = match[1], match[2]
+        return variables.get(name, match[0]) if default is None else variables.get(name) or default
+
+    return _VARIABLE.sub(value, text)
 
 
 def fill(text: str, lookup: Callable[[str, str], str]) -> str:

@@ -322,6 +322,21 @@ def test_a_reference_cycle_is_refused_with_its_way_round(tmp_path: Path) -> None
     assert following == {"a": "b", "b": "c", "c": "a"}
 
 
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("field", ["password", "url"])
+def test_a_password_in_a_command_is_refused(tmp_path: Path, field: str) -> None:
+    """Every user of the machine can read a process's words; its environment only its owner."""
+    database = "[services.database]\nkind = 'postgres'\nsource = 'embedded'\n"
+    service = database + "[services.a]\nkind = 'http'\nsource = 'process'\n"
+    blank = f"{{database.{field}}}"
+    assert refusal(tmp_path, f"{service}command = ['x', '--login={blank}']") == (
+        f"local.toml:7: {blank} in command would show a password. "
+        "Put it in env: a command's words are readable by everybody (ps)"
+    )
+    declare(tmp_path, f"{service}command = ['x']\nenv = {{ LOGIN = '{blank}' }}")
+    assert load(tmp_path).services["a"].references == {"database"}
+
+
 def test_a_service_may_refer_to_itself(tmp_path: Path) -> None:
     """Its own port is no cycle."""
     declare(tmp_path, "[services.a]\nkind = 'http'\nsource = 'process'\ncommand = ['x', '{a.port}']")

@@ -16,7 +16,7 @@ CHAIN = """
     [services.auth]
     kind = "http"
     source = "process"
-    command = ["x", "{database.url}"]
+    command = ["x", "{database.host}"]
 
     [services.cache]
     kind = "redis"
@@ -25,7 +25,7 @@ CHAIN = """
     [services.backend]
     kind = "http"
     source = "process"
-    command = ["x", "{auth.url}", "{cache.url}"]
+    command = ["x", "{auth.url}", "{cache.host}"]
 
     [services.lonely]
     kind = "http"
@@ -91,3 +91,22 @@ def test_the_masked_declaration_has_no_password(tmp_path: Path) -> None:
         """,
     )
     assert "k4nary" not in str(load(tmp_path).masked())
+
+
+@pytest.mark.fault("canary-secret")
+def test_what_fills_a_blank_of_a_command_stays_unsaid(tmp_path: Path) -> None:
+    """The command gets the value; the masked declaration shows the command and the options as the file has them."""
+    declare(
+        tmp_path,
+        """
+        [services.a]
+        kind = "http"
+        source = "process"
+        command = ["x", "--module=${MODULE:-y}", "--token=${TOKEN}"]
+        options = { token = "${TOKEN}" }
+        """,
+    )
+    environment = load(tmp_path, TOKEN="k4nary-s3cret")
+    assert environment.services["a"].command == ("x", "--module=y", "--token=k4nary-s3cret")
+    assert environment.masked()["services"]["a"]["command"] == ["x", "--module=${MODULE:-y}", "--token=${TOKEN}"]
+    assert "k4nary" not in str(environment.masked())

@@ -25,6 +25,11 @@ def test_what_is_unset_stays() -> None:
     assert substitute("${A} ${B:-b} ${C:-c} {d.e}", {"C": "see"}) == "${A} b see {d.e}"
 
 
+def test_a_default_stands_in_for_the_empty_too() -> None:
+    """`${A:-b}` means what it means in a shell; without a default, set to nothing is nothing."""
+    assert substitute("${A:-b} ${A:-} ${A}.", {"A": ""}) == "b  ."
+
+
 def test_a_value_is_not_filled_in_again() -> None:
     """A variable's value that looks like a blank is just text: no second pass reads it."""
     assert substitute("${A}", {"A": "${B}", "B": "no"}) == "${B}"
