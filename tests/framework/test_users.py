@@ -3,6 +3,7 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 from pydantic import SecretStr
@@ -18,9 +19,9 @@ from tests.framework.project import TINY_SERVER
 ROUTES = UserRoutes(service="auth", signup="/signup", login="/login", me="/me")
 
 
-@pytest.fixture(scope="module")
-def endpoint() -> Iterator[Endpoint]:
-    """A real service that makes users."""
+@contextmanager
+def serving() -> Iterator[Endpoint]:
+    """Run a real service that makes users."""
     (port,) = free_ports(1)
     spec = ServiceSpec(name="auth", kind="http", source=Source.REMOTE, url=SecretStr(f"http://127.0.0.1:{port}"))
     endpoint = get_kind("http").connect(spec, f"http://127.0.0.1:{port}")
@@ -36,6 +37,13 @@ def endpoint() -> Iterator[Endpoint]:
     finally:
         process.kill()
         process.wait(5)
+
+
+@pytest.fixture(scope="module")
+def endpoint() -> Iterator[Endpoint]:
+    """One for the whole module."""
+    with serving() as endpoint:
+        yield endpoint
 
 
 @pytest.fixture
@@ -76,6 +84,32 @@ def test_a_refusal_says_the_step_the_status_and_the_answer(endpoint: Endpoint) -
     with pytest.raises(UserError, match=r"users: signup answered 500 at /broken: .*broken"):
         users()
     users.close(delete=False)
+
+
+def test_users_are_deleted_with_a_new_token_where_theirs_expired(endpoint: Endpoint) -> None:
+    """Each is logged in again and gone at the end; one that the service won't delete is counted."""
+    users = Users(Target(ROUTES, endpoint, endpoint), "x")
+    alice, kept, bob = users("alice"), users("kept"), users("bob")
+    with alice.auth_client() as client:
+        client.post("/expire", json={})
+    assert users.close(delete=True) == 1
+    users = Users(Target(ROUTES, endpoint, endpoint), "x")
+    for gone in (alice, bob):
+        with pytest.raises(UserError, match="login answered 401"):
+            users.token_for(gone)
+    assert users.token_for(kept)
+    assert users.close(delete=True) == 0
+
+
+def test_users_that_nobody_can_delete_are_counted(endpoint: Endpoint) -> None:
+    """Without a route to delete them, or with the service gone in between, all that were made may still be there."""
+    users = Users(Target(ROUTES.model_copy(update={"me": None}), endpoint, endpoint), "x")
+    users.many(2)
+    assert users.close(delete=True) == 2
+    with serving() as mortal:
+        users = Users(Target(ROUTES, mortal, mortal), "x")
+        users.many(3)
+    assert users.close(delete=True) == 3
 
 
 def test_a_websocket_where_none_is_declared_is_a_clear_error(users: Users) -> None:

@@ -7,6 +7,7 @@ import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKENS: dict[str, str] = {}
+DELETED: set[str] = set()
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -44,10 +45,22 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(201, {"user_id": body["email"]})
         elif self.path == "/broken":
             self.answer(500, {"error": "broken"})
+        elif self.path == "/expire":
+            TOKENS.clear()
+            self.answer(200, {})
+        elif body["email"] in DELETED:
+            self.answer(401, {"error": "no such user"})
         else:
             token = f"tiny-token-{uuid.uuid4().hex}"
             TOKENS[token] = body["email"]
             self.answer(200, {"access_token": token, "user_id": body["email"]})
+
+    def do_DELETE(self) -> None:
+        """Delete the token's user, unless its name begins with `kept`."""
+        user = TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer "), "")
+        if user and not user.startswith("kept"):
+            DELETED.add(user)
+        self.answer(401 if not user else 200 if user in DELETED else 500, {})
 
     def log_message(self, *args: object) -> None:
         """Stay quiet."""
