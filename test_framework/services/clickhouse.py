@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import json
 import os
-import re
-import secrets
 import sys
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from test_framework.environments import ServiceSpec
+from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from test_framework.services.part_names import part_name, stale
 from test_framework.services.visit import Visit
 from test_framework.services.wheels import need
 
@@ -73,13 +72,24 @@ class ClickHouseKind:
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
         """Create a database, and drop it at the end."""
-        name = f"envmatrix_{secrets.token_hex(4)}_{re.sub(r'[^a-z0-9_]', '_', worker.lower())}"
+        name = part_name(worker)
+        if spec.source is Source.REMOTE:
+            _sweep(spec, endpoint)
         _execute(spec, endpoint, f"CREATE DATABASE {name}")
         try:
             yield _Part(spec, at_database(endpoint, name))
         finally:
             with removal(spec, f"the database {name}"):
                 _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
+    (names,) = _execute(spec, endpoint, query)
+    for name in stale(row[0] for row in json.loads(names)["data"]):
+        with suppress(UnreachableError):  # another user's, or another run is dropping it
+            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 class _Part:

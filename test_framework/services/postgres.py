@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import os
 import re
-import secrets
 import signal
 import urllib.parse
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from test_framework.environments import ServiceSpec
+from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import ServiceError, UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from test_framework.services.part_names import part_name, stale
 from test_framework.services.postgres_files import (
     SUPERUSER,
     fill_data_directory,
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import psycopg
 
 _LOCK_SECONDS = 5
-"""How long a reset waits for a row that a test's forgotten transaction still holds."""
+"""How long a reset waits for a row that a test's forgotten transaction still holds, and a sweep for a table."""
 
 _RESET = """
 CREATE FUNCTION pg_temp.envmatrix_reset(only_schema text) RETURNS void LANGUAGE plpgsql AS $$
@@ -122,7 +122,9 @@ class PostgresKind:
         """Create a database, or else a schema, and drop it at the end."""
         from psycopg.errors import InsufficientPrivilege
 
-        name = f"envmatrix_{secrets.token_hex(4)}_{re.sub(r'[^a-z0-9_]', '_', worker.lower())}"[:63]
+        name = part_name(worker)
+        if spec.source is Source.REMOTE:
+            _sweep(spec, endpoint)
         try:
             self._execute(spec, endpoint, f"CREATE DATABASE {name} STRATEGY file_copy")
             part, drop = _Part(spec, at_database(endpoint, name)), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
@@ -144,6 +146,21 @@ class PostgresKind:
     def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:
         with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
             connection.execute(statement.encode())
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    import psycopg
+
+    with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
+        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
+        for names, drop in (
+            ("SELECT datname FROM pg_database", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
+            ("SELECT nspname FROM pg_namespace", "DROP SCHEMA IF EXISTS {} CASCADE"),
+        ):
+            for name in stale(row[0] for row in connection.execute(names.encode())):
+                with suppress(psycopg.Error):  # another role's, or another run is dropping it
+                    connection.execute(drop.format(name).encode())
 
 
 class _Part:

@@ -18,6 +18,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind
+from test_framework.services.part_names import part_name
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import at, context, fake, free_port, process, running, silent, web
 
@@ -250,6 +251,24 @@ def test_a_server_that_dies_is_unreachable(server):
     gone = at(server, free_port())
     with pytest.raises(UnreachableError, match="service 'clickhouse' does not answer: connection refused"):
         KIND.isolate(SPEC, gone, "gw0").__enter__()
+
+
+def test_what_a_killed_run_left_on_a_remote_server_is_dropped(server, monkeypatch):
+    """The next worker there drops our databases of long ago, and no younger one."""
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now - 25 * 3600)
+        old = part_name("gw0")
+    young = part_name("gw0")
+    remote = SPEC.model_copy(update={"source": Source.REMOTE})
+    with clickhouse_connect.get_client(dsn=server.field("url")) as client:
+        for name in (old, young):
+            client.command(f"CREATE DATABASE {name}")
+        with KIND.isolate(remote, server, "gw0"):
+            databases = client.command("SHOW DATABASES")
+        client.command(f"DROP DATABASE {young}")
+    assert young in databases
+    assert old not in databases
 
 
 def test_a_server_that_dies_took_our_part_or_keeps_it(tmp_path):

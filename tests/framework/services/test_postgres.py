@@ -7,6 +7,7 @@ import shutil
 import stat
 import sys
 import threading
+import time
 from pathlib import Path
 
 import psutil
@@ -16,6 +17,7 @@ import pytest
 from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, ServiceError, StartError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind, postgres, postgres_files
+from test_framework.services.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
 
 KIND = get_kind("postgres")
@@ -249,6 +251,24 @@ def test_a_schema_where_no_database_is_allowed(server, role):
     assert run(server, "SELECT nspname FROM pg_namespace WHERE nspname LIKE 'envmatrix%'") == []
     assert run(server, "SELECT x FROM public_facts") == [(1,)]
     run(server, "DROP TABLE public_facts")
+
+
+def test_what_a_killed_run_left_on_a_remote_server_is_dropped(server, monkeypatch):
+    """The next worker there drops our databases and schemas of long ago, and touches no other's and no younger one."""
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now - 25 * 3600)
+        old = part_name("gw0")
+    young, named_alike = part_name("gw0"), "envmatrix_results"
+    names = {old, young, named_alike}
+    run(server, *(f"CREATE {what} {name}" for name in names for what in ("DATABASE", "SCHEMA")))
+    left = "SELECT datname FROM pg_database WHERE datname IN {0} UNION ALL SELECT nspname FROM pg_namespace WHERE nspname IN {0}"
+    query = left.format(tuple(names))
+    with KIND.isolate(SPEC, server, "gw0"):
+        assert len(run(server, query)) == 6
+    with KIND.isolate(SPEC.model_copy(update={"source": Source.REMOTE}), server, "gw0"):
+        assert sorted(run(server, query)) == sorted([(young,), (named_alike,)] * 2)
+    run(server, *(f"DROP {what} {name}" for name in names - {old} for what in ("DATABASE", "SCHEMA")))
 
 
 def test_a_role_with_no_rights_is_told(role):

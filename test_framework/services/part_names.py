@@ -1,0 +1,31 @@
+"""Names of the parts that workers get on a server that others use too: each tells when it was made.
+
+A run that is killed cannot drop its parts; on a remote server the next run finds them by their names.
+"""
+
+from __future__ import annotations
+
+import re
+import secrets
+import time
+from collections.abc import Iterable
+
+_KEPT = 24 * 3600
+"""Seconds. Longer than any run takes, and than clocks of two machines differ: a living run's part is never touched."""
+_NAME = re.compile(r"envmatrix_([0-9a-z]{6,7})_[0-9a-f]{8}_[0-9a-z_]*")
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+
+
+def part_name(worker: str) -> str:
+    """Return a fresh name of at most 63 characters (PostgreSQL's limit) that needs no quotes in SQL."""
+    seconds, stamp = int(time.time()), ""
+    while seconds:
+        seconds, digit = divmod(seconds, 36)
+        stamp = _DIGITS[digit] + stamp
+    return f"envmatrix_{stamp}_{secrets.token_hex(4)}_{re.sub(r'[^a-z0-9_]', '_', worker.lower())}"[:63]
+
+
+def stale(names: Iterable[str]) -> list[str]:
+    """Return those that are names of ours, too old to be in use."""
+    oldest = time.time() - _KEPT
+    return [name for name in names if (match := _NAME.fullmatch(name)) and int(match[1], 36) < oldest]
