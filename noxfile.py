@@ -43,7 +43,8 @@ def _install(session: nox.Session, *groups: str) -> None:
 def _run(session: nox.Session, program: str, *arguments: str) -> None:
     """Run what the session `install` installed; where it fails, so does the session, and its log has the exit code."""
     path = session.cache_dir.parent / "install" / "bin" / program
-    session.run(str(path), *arguments, env=BYTECODE, external=True)
+    # After Ctrl-C the program tears down what it started and says what became of it; nox's own patience is 0.3 s.
+    session.run(str(path), *arguments, env=BYTECODE, external=True, interrupt_timeout=15, terminate_timeout=10)
 
 
 @nox.session

@@ -225,7 +225,8 @@ def _tethered(command: Sequence[str], tether: int) -> list[str]:
 
 
 def _start(job: Job, cwd: Path, tether: int) -> Child:
-    with job.log_file.open("wb") as log:
+    # For our own eyes: a product may print what it should not.
+    with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         process = subprocess.Popen(  # noqa: S603  our own command
             _tethered(job.command, tether),
             pass_fds=(tether,),

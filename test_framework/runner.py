@@ -13,8 +13,52 @@ from test_framework.environments import Environment, Project, declared_names, lo
 from test_framework.exceptions import UsageError
 from test_framework.runs import RunDir
 
-_TAKES_A_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
-"""pytest's options whose next word is no path, though a directory may be of that name."""
+_SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
+"""pytest's short options whose next word is no path, though a directory may be of that name."""
+
+_LONG_WITHOUT_VALUE = frozenset(
+    {
+        "--cache-clear",
+        "--co",
+        "--collect-only",
+        "--disable-warnings",
+        "--doctest-modules",
+        "--exitfirst",
+        "--failed-first",
+        "--ff",
+        "--fixtures",
+        "--full-trace",
+        "--keep-duplicates",
+        "--last-failed",
+        "--lf",
+        "--markers",
+        "--matrix-destructive",
+        "--new-first",
+        "--nf",
+        "--no-header",
+        "--no-showlocals",
+        "--no-summary",
+        "--noconftest",
+        "--pdb",
+        "--pyargs",
+        "--quiet",
+        "--runxfail",
+        "--setup-only",
+        "--setup-plan",
+        "--setup-show",
+        "--showlocals",
+        "--stepwise",
+        "--stepwise-skip",
+        "--strict",
+        "--strict-config",
+        "--strict-markers",
+        "--sw",
+        "--sw-skip",
+        "--trace",
+        "--verbose",
+    }
+)
+"""pytest's long options after which a path may stand. Any other, a plugin's included, may take the next word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +136,8 @@ def make_plan(
 def _with_kind(args: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Yield each of pytest's arguments, and whether it names a file, a directory or a test."""
     for before, word in pairwise(("", *args)):
-        is_value = before in _TAKES_A_VALUE or word.startswith("-")
+        opened = before.startswith("--") and "=" not in before and before not in _LONG_WITHOUT_VALUE
+        is_value = opened or before in _SHORT_WITH_VALUE or word.startswith("-")
         yield word, not is_value and ("::" in word or Path(word).exists())
 
 

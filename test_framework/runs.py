@@ -39,17 +39,21 @@ class RunDir:
         """Make a directory for environments (name → label), and point `latest` at it.
 
         Raises:
-            OSError: the disk is full or read-only.
+            UsageError: it cannot be made there: the disk is full or read-only, or something else is in the way.
         """
-        runs_dir.mkdir(parents=True, exist_ok=True)
-        keep_out_of_git(runs_dir.parent)
         path = runs_dir / f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
-        path.mkdir()
         run_dir = cls(path)
-        run_dir.write_manifest(environments, {})
         pointer = runs_dir / f".{path.name}"
-        pointer.symlink_to(path.name)
-        pointer.replace(runs_dir / _LATEST)
+        try:
+            runs_dir.mkdir(parents=True, exist_ok=True)
+            keep_out_of_git(runs_dir.parent)
+            path.mkdir()
+            run_dir.write_manifest(environments, {})
+            pointer.symlink_to(path.name)
+            pointer.replace(runs_dir / _LATEST)
+        except OSError as error:
+            how = "Name another directory: runs in [tool.envmatrix]"
+            raise UsageError(f"runs cannot be kept in {runs_dir}: {error.strerror}", how) from None
         return run_dir
 
     def run_file(self, environment: str) -> Path:

@@ -140,8 +140,7 @@ def test_a_signal_of_ours_is_passed_on_and_waited_for(tmp_path: Path, signum: in
     program = (
         "import pathlib, signal, sys, time\n"
         f"signal.signal({int(signum)}, lambda *_: sys.exit(7))\n"
-        "pathlib.Path('ready').touch()\n"
-        "try: time.sleep(60)\n"
+        "try: pathlib.Path('ready').touch(); time.sleep(60)\n"
         "finally: pathlib.Path('torn down').touch()\n"
     )
     before = signal.getsignal(signum)

@@ -71,6 +71,9 @@ def test_a_directory_without_declarations_is_refused(bare: Bare) -> None:
         (["suite/test_a.py::test_a", "-x"], ["{here}/suite/test_a.py::test_a", "-x"]),
         (["gone.py::test_a"], ["gone.py::test_a"]),
         (["--rootdir=suite"], ["suite", "--rootdir=suite"]),
+        (["--deselect", "suite/test_a.py::test_a"], ["suite", "--deselect", "suite/test_a.py::test_a"]),
+        (["--ignore", "suite"], ["suite", "--ignore", "suite"]),
+        (["--lf", "suite/test_a.py"], ["--lf", "{here}/suite/test_a.py"]),
     ],
 )
 def test_paths_replace_the_suites_and_options_do_not(bare: Bare, given: list[str], expected: list[str]) -> None:

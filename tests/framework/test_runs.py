@@ -131,3 +131,10 @@ def test_the_end_of_a_log_is_whole_lines_and_masked(tmp_path: Path) -> None:
     assert tail(path, 60) == "with \ufffd and **********\npassword=**********"
     assert tail(path).startswith("first line")
     assert tail(tmp_path / "none") == ""
+
+
+def test_a_place_where_no_run_can_be_kept_is_one_line(tmp_path: Path) -> None:
+    """A file in the way of the directory is a usage error that names the setting."""
+    (tmp_path / ".envmatrix").write_text("in the way")
+    with pytest.raises(UsageError, match=r"runs cannot be kept in .*: Not a directory\. Name another directory"):
+        RunDir.create(tmp_path / ".envmatrix/runs", {"local": "local"})
