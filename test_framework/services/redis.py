@@ -8,7 +8,7 @@ import re
 import secrets
 import urllib.parse
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
@@ -18,6 +18,7 @@ from test_framework.exceptions import MissingExtraError, UnreachableError, Usage
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from test_framework.services.part_names import part_name, stale
 from test_framework.services.resp import ask
 from test_framework.services.wheels import need, package_dir, write_private
 
@@ -95,15 +96,17 @@ class RedisKind:
         A claim binds only us: on a server that others use too, one of them may take the same number, and the reset
         would delete its keys.
         """
-        run = f"{re.sub(r'[^A-Za-z0-9_.-]', '-', worker)}-{secrets.token_hex(8)}"
+        run = part_name(worker)
         with _told(spec):
+            if spec.source is Source.REMOTE:
+                _sweep(spec, endpoint)
             number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
             part: _OwnDatabase | _OwnKeys
             part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
         try:
             yield part
         finally:
-            with removal(spec, f"keys and the user of {run}"), _told(spec):
+            with removal(spec, f"the user {run} and the keys of that prefix"), _told(spec):
                 part.close()
 
 
@@ -136,8 +139,8 @@ class _OwnKeys:
     def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str) -> None:
         self._spec = spec
         self._client = _client(endpoint, spec.ping_deadline)
-        self._user = f"envmatrix-{run}"
-        prefix = f"envmatrix:{run}:"
+        self._user = run
+        prefix = f"{run}:"
         self.endpoint = self._fenced(endpoint, prefix).model_copy(update={"prefix": prefix})
 
     def _fenced(self, endpoint: Endpoint, prefix: str) -> Endpoint:
@@ -168,8 +171,7 @@ class _OwnKeys:
     def reset(self) -> None:
         """Delete every key under the prefix."""
         with _told(self._spec):
-            while keys := list(itertools.islice(self._client.scan_iter(f"{self.endpoint.prefix}*", count=1000), 1000)):
-                self._client.unlink(*keys)
+            _delete(self._client, self.endpoint.prefix)
 
     def close(self) -> None:
         """Delete the keys and the user."""
@@ -177,6 +179,22 @@ class _OwnKeys:
             self.reset()
             if self._user:
                 self._client.acl_deluser(self._user)
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Delete the users that killed runs left, with their keys. Where we may make no users, nothing leads to the keys."""
+    from redis.exceptions import ResponseError
+
+    with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
+        for user in stale(client.acl_users()):
+            _delete(client, f"{user}:")
+            client.acl_deluser(user)
+
+
+def _delete(client: redis.Redis, prefix: str) -> None:
+    """Delete every key under a prefix."""
+    while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):
+        client.unlink(*keys)
 
 
 def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import ssl
 import sys
+import time
 
 import psutil
 import pytest
@@ -17,6 +18,7 @@ from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from test_framework.services import Kind, PingStatus, get_kind
 from test_framework.services import redis as redis_kind
+from test_framework.services.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
 
 KIND = get_kind("redis")
@@ -188,7 +190,7 @@ def test_a_prefix_where_nothing_is_allowed(full):
         )
         endpoint = KIND.connect(SPEC, f"redis://plain:plain-password@{full.host}:{full.port}/0")
         with KIND.isolate(SPEC, endpoint, "gw0") as part:
-            assert (part.endpoint.user, part.endpoint.prefix.startswith("envmatrix:gw0-")) == ("plain", True)
+            assert (part.endpoint.user, part.endpoint.prefix.startswith("envmatrix_")) == ("plain", True)
             with client(part.endpoint) as me:
                 me.set(f"{part.endpoint.prefix}x", "1")
             part.reset()
@@ -204,6 +206,25 @@ def test_on_a_server_that_others_use_no_database_is_taken(server):
         assert first.endpoint.prefix != second.endpoint.prefix
 
 
+def test_what_a_killed_run_left_on_a_remote_server_is_deleted(server, monkeypatch):
+    """The next worker there deletes our users of long ago with their keys, and touches no other's and no younger one."""
+    now = time.time()
+    with monkeypatch.context() as patch:
+        patch.setattr(time, "time", lambda: now - 25 * 3600)
+        old = part_name("gw0")
+    rest = {part_name("gw0"), "envmatrix_results"}
+    remote = SPEC.model_copy(update={"source": Source.REMOTE, "url": server.url})
+    with client(server) as admin:
+        for name in (old, *rest):
+            admin.acl_setuser(name, enabled=True, nopass=True)
+            admin.set(f"{name}:key", "1")
+        with KIND.isolate(remote, server, "w1") as part:
+            assert {*admin.acl_users()} == {"default", part.endpoint.user, *rest}
+            assert {*admin.keys()} == {f"{name}:key" for name in rest}
+        admin.acl_deluser(*rest)
+        admin.flushdb()
+
+
 def test_a_server_that_dies_is_unreachable(tmp_path):
     """A server that ends under a worker fails the reset; at the end ours took all with it, a remote one keeps our part."""
     remote = SPEC.model_copy(update={"source": Source.REMOTE})
@@ -216,7 +237,7 @@ def test_a_server_that_dies_is_unreachable(tmp_path):
         part.reset()
     isolation.__exit__(None, None, None)
     with pytest.raises(
-        ServiceError, match="does not answer: connection refused; left behind on it: keys and the user of gw0-"
+        ServiceError, match="does not answer: connection refused; left behind on it: the user envmatrix_"
     ):
         far.__exit__(None, None, None)
 
