@@ -18,17 +18,17 @@ def main() -> None:
     supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
     assert supervisor
     states = started.states.values()
-    print(
-        json.dumps(
-            {
-                "supervisor": supervisor.pid,
-                "pids": [state.pid for state in states],
-                "ports": [state.endpoint.port for state in states if state.endpoint],
-            }
-        ),
-        flush=True,
-    )
-    try:
+    try:  # whoever reads the line may interrupt before print has returned
+        print(
+            json.dumps(
+                {
+                    "supervisor": supervisor.pid,
+                    "pids": [state.pid for state in states],
+                    "ports": [state.endpoint.port for state in states if state.endpoint],
+                }
+            ),
+            flush=True,
+        )
         time.sleep(300)
     except KeyboardInterrupt:
         print("closing", flush=True)
