@@ -7,6 +7,7 @@ import binascii
 import json
 import os
 import secrets
+import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
@@ -285,9 +286,16 @@ class EnvironmentSession:
         if self._users is None and target is not None:
             users = Users(target, f"{secrets.token_hex(3)}-{self.worker}")
             remote = self.environment.services[target.routes.service].source is Source.REMOTE
-            self._stack.callback(users.close, delete=remote)
+            self._stack.callback(self._close_users, users, delete=remote)
             self._users = users
         return self._users
+
+    def _close_users(self, users: Users, *, delete: bool) -> None:
+        left = users.close(delete=delete)
+        if delete and left:
+            sys.stderr.write(
+                f"envmatrix: {left} of our users may still be in {self.label}: deleting them was refused\n"
+            )
 
     def _default_user(self) -> User | None:
         users = self.users()
