@@ -7,15 +7,18 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from environments.reference.backend.analytics import Analytics
-from environments.reference.backend.language_model import ChatMessage, LanguageModel
+from environments.reference.backend.language_model import LanguageModel
 from environments.reference.backend.protocol import AgentRequest, ProtocolError, event
 from environments.reference.backend.store import Message, Store, before
 from environments.reference.backend.tools import TOOLS, Workshop
 from environments.reference.server import UnavailableError
+
+if TYPE_CHECKING:
+    from openai.types.chat import ChatCompletionMessageParam
 
 HISTORY = 20
 """How many earlier messages of the thread the model is shown."""
@@ -39,7 +42,7 @@ class Agents:
             ProtocolError: the thread is not this user's.
             UnavailableError: a dependency does not answer; the events so far have been sent.
         """
-        self.model.demand()
+        await self.model.open()
         thread_id = await self._thread(user_id, request)
         asked = await self.store.add_message(user_id, thread_id, "user", request.agent, request.message)
         if asked is None:
@@ -88,10 +91,10 @@ class Agents:
         return results
 
 
-def _prompt(request: AgentRequest, results: dict[str, Any], history: list[Message]) -> list[ChatMessage]:
+def _prompt(request: AgentRequest, results: dict[str, Any], history: list[Message]) -> list[ChatCompletionMessageParam]:
     tool = TOOLS[request.agent]
     role = f"You are {request.agent.replace('_', ' ')}. {tool.name} says: {json.dumps(results)}. Answer briefly."
-    earlier: list[ChatMessage] = [
+    earlier: list[ChatCompletionMessageParam] = [
         {"role": "user", "content": message.content}
         if message.role == "user"
         else {"role": "assistant", "content": message.content}

@@ -1,94 +1,91 @@
-"""The language model, through the OpenAI chat API and its streams."""
+"""The language model, through the official client and its streaming API."""
 
 from __future__ import annotations
 
 import asyncio
-import json
+import contextlib
+import importlib
 from collections.abc import AsyncIterator, Sequence
-from typing import Literal, TypedDict
+from ssl import SSLContext
+from typing import TYPE_CHECKING, Any
 
 import httpx
 
 from environments.reference.backend.settings import BackendSettings
 from environments.reference.server import UnavailableError
 
-TIMEOUT = httpx.Timeout(5, read=60)
-"""Seconds to connect, and between two tokens."""
-PAUSES = (0.5, 1.0)
-"""Seconds before each new attempt after a 429, a 5xx or no connection."""
+if TYPE_CHECKING:
+    import openai
+    from openai.types.chat import ChatCompletionMessageParam
 
-_TOO_MANY, _FAILED = 429, 500
-
-
-class ChatMessage(TypedDict):
-    """One message, as the API takes it."""
-
-    role: Literal["system", "user", "assistant"]
-    content: str
+TIMEOUT = 60.0
+"""Seconds between two tokens."""
+RETRIES = 2
+"""After a 429, a 5xx or no connection; the client backs off half a second, then one."""
 
 
 class LanguageModel:
     """Answers, or says that it cannot.
 
-    One path of the API is all that it needs. Importing the package `openai` would cost each worker 0.6 s of CPU, more
-    than everything else that it imports together.
+    Importing `openai` costs as much as everything else together, so it waits for the first agent: a start has better
+    uses for the processor.
     """
 
-    def __init__(self, settings: BackendSettings, client: httpx.AsyncClient) -> None:
-        self._client = client
-        self._url = settings.llm_url.rstrip("/") if settings.llm_url else None
-        self._model = settings.llm_model
-        self._headers = {"Authorization": f"Bearer {settings.llm_api_key.get_secret_value()}"}
+    def __init__(self, settings: BackendSettings, tls: SSLContext) -> None:
+        self._settings = settings
+        self._tls = tls
+        self._client: openai.AsyncOpenAI | None = None
+        self._opening = asyncio.Lock()
 
-    def demand(self) -> None:
-        """Raise UnavailableError where no model is configured."""
-        if self._url is None:
-            raise UnavailableError("llm")
-
-    async def complete(self, messages: Sequence[ChatMessage]) -> str:
+    async def complete(self, messages: Sequence[ChatCompletionMessageParam]) -> str:
         """Return the whole answer, read as a stream.
 
         Raises:
             UnavailableError: no model is configured, it refuses, or the stream ends before the answer does.
         """
-        self.demand()
-        body = {"model": self._model, "messages": list(messages), "stream": True}
-        for pause in (*PAUSES, None):
-            try:
-                async with self._client.stream(
-                    "POST", f"{self._url}/chat/completions", json=body, headers=self._headers, timeout=TIMEOUT
-                ) as response:
-                    if response.is_success:
-                        return await _answer(response)
-                    is_passing = response.status_code == _TOO_MANY or response.status_code >= _FAILED
-            except httpx.TransportError:
-                is_passing = True
-            if pause is None or not is_passing:
-                break
-            await asyncio.sleep(pause)
-        raise UnavailableError("llm")
+        client = await self.open()
+        text, finished = "", False
+        try:
+            async with await client.chat.completions.create(
+                model=self._settings.llm_model, messages=messages, stream=True
+            ) as stream:
+                async for chunk in stream:
+                    for choice in chunk.choices:
+                        text += choice.delta.content or ""
+                        finished = finished or choice.finish_reason is not None
+        except Exception as error:
+            raise UnavailableError("llm") from error
+        if not finished:
+            raise UnavailableError("llm")
+        return text
 
-    async def ping(self) -> None:
+    async def open(self) -> openai.AsyncOpenAI:
+        """Return the client, made on first use."""
+        if self._settings.llm_url is None:
+            raise UnavailableError("llm")
+        async with self._opening:
+            if self._client is None:
+                module: Any = await asyncio.to_thread(importlib.import_module, "openai")
+                self._client = module.AsyncOpenAI(
+                    base_url=self._settings.llm_url,
+                    api_key=self._settings.llm_api_key.get_secret_value(),
+                    max_retries=RETRIES,
+                    timeout=TIMEOUT,
+                    http_client=module.DefaultAsyncHttpxClient(verify=self._tls, trust_env=False),
+                )
+            return self._client
+
+    @contextlib.asynccontextmanager
+    async def running(self) -> AsyncIterator[LanguageModel]:
+        """Close the connections in the end."""
+        try:
+            yield self
+        finally:
+            if self._client:
+                await self._client.close()
+
+    async def ping(self, client: httpx.AsyncClient) -> None:
         """Look whether the model's server answers to our key; raise when it does not."""
-        (await self._client.get(f"{self._url}/models", headers=self._headers)).raise_for_status()
-
-
-async def _answer(response: httpx.Response) -> str:
-    text, finished = "", False
-    try:
-        async for event in _events(response):
-            for choice in json.loads(event)["choices"]:
-                text += choice["delta"].get("content") or ""
-                finished = finished or choice["finish_reason"] is not None
-    except (httpx.HTTPError, ValueError, LookupError, TypeError, AttributeError) as error:
-        raise UnavailableError("llm") from error
-    if not finished:
-        raise UnavailableError("llm")
-    return text
-
-
-async def _events(response: httpx.Response) -> AsyncIterator[str]:
-    """Yield what each server-sent event holds, up to the one that ends the stream."""
-    async for line in response.aiter_lines():
-        if line.startswith("data:") and (data := line.removeprefix("data:").strip()) != "[DONE]":
-            yield data
+        key = self._settings.llm_api_key.get_secret_value()
+        url = f"{(self._settings.llm_url or '').rstrip('/')}/models"
+        (await client.get(url, headers={"Authorization": f"Bearer {key}"})).raise_for_status()

@@ -51,14 +51,14 @@ async def opened(settings: BackendSettings) -> AsyncIterator[Parts]:
         redis = await stack.enter_async_context(connect(settings.redis_url))
         hub = await stack.enter_async_context(Hub(redis).running())
         database = await stack.enter_async_context(Database(settings.database_url, SCHEMA).running())
+        model = await stack.enter_async_context(LanguageModel(settings, tls).running())
         store = Store(database)
         anywhere = await http()
-        model = LanguageModel(settings, anywhere)
         dependencies = [
             Dependency("database", database.ping),
             Dependency("redis", hub.ping),
             Dependency("auth", authenticator.ping),
-            Dependency("llm", model.ping if settings.llm_url else None, required=False),
+            Dependency("llm", (lambda: model.ping(anywhere)) if settings.llm_url else None, required=False),
         ]
         analytics: Analytics = NoAnalytics()
         if settings.clickhouse_url is None:
