@@ -148,11 +148,13 @@ class SupervisorClient:
             listener.bind(str(fresh))
             listener.listen(128)
             command = [sys.executable, "-m", __package__, str(self._run.path), *self._arguments]
+            # Some machines forbid bytecode, and then every start compiles again what it imports.
+            kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
             log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             pid = os.posix_spawn(
                 sys.executable,
                 command,
-                {**os.environ, MARK: str(self._run.path)},
+                {**kept, MARK: str(self._run.path)},
                 setsid=True,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER),

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
+import psutil
 import pytest
 
 from test_framework.exceptions import DependencyError, NotReadyError, StartError, SupervisorError
@@ -93,6 +94,18 @@ def test_however_many_workers_there_are_each_service_starts_once(place: Place, o
     assert len({answer.states["store"].pid for answer in answers}) == 1
     ledger = RunDir(owner.run_dir).ledger.read_text().splitlines()
     assert sorted(json.loads(line)["name"] for line in ledger) == ["shop", "store"]
+
+
+def test_bytecode_is_kept_even_where_the_machine_forbids_it(
+    place: Place, owner: Owner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The supervisor, and the warm parent after it, never compile what they import at every start."""
+    place.declare(TWO)
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    place.client(owner.run_dir).start(["store"])
+    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    assert supervisor
+    assert "PYTHONDONTWRITEBYTECODE" not in psutil.Process(supervisor.pid).environ()
 
 
 def test_a_service_that_ends_itself_is_named_with_its_log(place: Place, owner: Owner) -> None:
