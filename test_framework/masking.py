@@ -75,6 +75,11 @@ class Masker:
         for secret in secrets:
             self.add(secret)
 
+    @property
+    def knows_secrets(self) -> bool:
+        """Return whether any secret was registered."""
+        return bool(self._values)
+
     def mask(self, text: str) -> str:
         """Return the text with every known secret, and everything shaped like one, replaced by stars."""
         with self._lock:

@@ -17,8 +17,6 @@ from test_framework.services.base import Ping, PingStatus
 if TYPE_CHECKING:
     from test_framework.plugin.setup import Process
 
-NEEDED = pytest.StashKey[frozenset[str]]()
-"""The services that an item needs started."""
 REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""
 MISSING = pytest.StashKey[EnvmatrixError]()
@@ -39,6 +37,7 @@ class Collection:
         self._process = process
         self._environment = process.selection.environment
         self._everything = self._environment.closure(frozenset(self._environment.services))
+        self._needed: set[str] = set()
         self._missing: list[MissingFixtureError] = []
 
     @pytest.hookimpl(trylast=True)
@@ -70,10 +69,8 @@ class Collection:
                 asking.setdefault(name, []).append(item)
         if asking:
             self._note_missing(asking, session.config.rootpath)
-        if not session.config.option.collectonly:
-            needed = frozenset[str]().union(*(item.stash.get(NEEDED, frozenset()) for item in session.items))
-            if needed:
-                self._process.session.want(needed)
+        if self._needed and not session.config.option.collectonly:
+            self._process.session.want(frozenset(self._needed))
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
         providers = list(find_providers(root))
@@ -153,10 +150,10 @@ class Collection:
             item.stash[REQUIRED] = services
         fixtures = self._process.selection.contract_fixtures.intersection(getattr(item, "fixturenames", ()))
         if fixtures - {"real_llm"}:
-            item.stash[NEEDED] = self._everything
+            self._needed |= self._everything
         elif fixtures or services:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
-            item.stash[NEEDED] = environment.closure(services | llm)
+            self._needed |= environment.closure(services | llm)
 
     def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.

@@ -43,6 +43,7 @@ class EvidenceCollector:
         self._process = process
         self._fixtures = process.selection.contract_fixtures
         self._root = root
+        self._provided = False
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -51,6 +52,7 @@ class EvidenceCollector:
         """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
         value = yield
         if fixturedef.argname in self._fixtures:
+            self._provided = True
             # What `getfixturevalue` brings is not among an item's arguments, and what has a broader scope only there.
             request.node.stash.setdefault(_VALUES, []).append(value)
             self._check(fixturedef, value, request)
@@ -84,7 +86,7 @@ class EvidenceCollector:
         if report.failed:
             cause, evidence = self._explain(item, call, report)
             report.envmatrix_cause, report.envmatrix_evidence = cause.value, asdict(evidence)  # type: ignore[attr-defined]  # pytest carries added attributes from worker to controller
-        if report.when == "teardown" and (values := self._values(item)):
+        if self._provided and report.when == "teardown" and (values := self._values(item)):
             report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
         if report.sections:
             report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
