@@ -21,6 +21,7 @@ from test_framework.exceptions import (
     ServiceError,
     StartError,
     SupervisorError,
+    UnknownCapabilityError,
     UnknownEnvironmentError,
     UnknownKeyError,
     UnknownKindError,
@@ -66,6 +67,11 @@ EVERY = [
     (IdentityError("auth", "is somebody else"), 3, "service 'auth' is somebody else"),
     (DependencyError("auth", "was not started"), 3, "service 'auth' was not started"),
     (SupervisorError("ended"), 3, "the supervisor ended. Run again; what it left is swept first"),
+    (
+        UnknownCapabilityError("t.py::a", "'databse', which no environment declares", "Did you mean 'database'?"),
+        2,
+        "t.py::a requires 'databse', which no environment declares. Did you mean 'database'?",
+    ),
     (
         MissingFixtureError("real_services", ("t.py::a", "t.py::b"), ("e2e/conftest.py:3",)),
         1,
