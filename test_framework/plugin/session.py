@@ -9,7 +9,7 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
@@ -100,10 +100,6 @@ class EnvironmentSession:
             for name, state in self._states.items()
             if state.endpoint is not None and name in self.environment.services
         }
-
-    def states(self) -> Mapping[str, ServiceState]:
-        """Ask the supervisor what became of its services; nothing where none was ever started."""
-        return self._client.states() if self._states else {}
 
     def ping(self, names: Iterable[str], *, fresh: bool = False) -> dict[str, Ping]:
         """Look at services, all at once. What was up is asked again only with `fresh`: after a failure.
