@@ -19,6 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from test_framework import exceptions, gate, plugin
 from test_framework.__main__ import app
+from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause, Outcome
 from test_framework.contracts import FINDING_RULES, RealLLM, RealServices
 from test_framework.environments import (
@@ -32,7 +33,6 @@ from test_framework.environments import (
     UserRoutes,
 )
 from test_framework.plugin import fixtures, hookspecs
-from test_framework.plugin.cause import HARNESS_RULES, RULES
 
 FILE = Path(__file__).with_name("reference.md")
 

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from test_framework.cells import Evidence as Evidence
     from test_framework.cells import Outcome as Outcome
     from test_framework.cells import Run as Run
-    from test_framework.cells import read_run as read_run
     from test_framework.contracts import Contract as Contract
     from test_framework.contracts import RealLLM as RealLLM
     from test_framework.contracts import RealServices as RealServices
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from test_framework.gate import Verdict as Verdict
     from test_framework.gate import judge as judge
     from test_framework.matrix import Matrix as Matrix
+    from test_framework.run_file import read_run as read_run
 
 # pytest imports this package in every project that has it installed: each name is imported when it is first used.
 _HOMES = {
@@ -38,7 +38,7 @@ _HOMES = {
     "Verdict": "gate",
     "judge": "gate",
     "load_environment": "environments",
-    "read_run": "cells",
+    "read_run": "run_file",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough

@@ -14,10 +14,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from test_framework.cells import Run, read_run
+from test_framework.cells import Run
 from test_framework.exceptions import RunFileError, UsageError
 from test_framework.masking import MASKER
 from test_framework.matrix import Matrix, MissingRun
+from test_framework.run_file import read_run
 
 SCHEMA = 1
 """Of the manifest."""

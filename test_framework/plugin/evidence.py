@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from test_framework.causes import Facts, decide
 from test_framework.cells import Cause, Evidence
 from test_framework.exceptions import ContractError, ServiceError
 from test_framework.masking import MASKER
-from test_framework.plugin.cause import Facts, decide
 from test_framework.services.base import Ping
 
 if TYPE_CHECKING:

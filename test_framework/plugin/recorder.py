@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Footer, Header, Outcome, RunWriter
+from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Footer, Header, Outcome
 from test_framework.exceptions import UsageError
 from test_framework.masking import MASKER
+from test_framework.run_file import RunWriter
 
 if TYPE_CHECKING:
     from pathlib import Path

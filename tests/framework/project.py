@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Run, read_run
+from test_framework.cells import Run
+from test_framework.run_file import read_run
 
 TINY_SERVER = Path(__file__).parent / "tiny_server.py"
 

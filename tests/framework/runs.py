@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from test_framework.cells import Attempt, FindingRecord, Footer, Header, Run, RunWriter, read_run
+from test_framework.cells import Attempt, FindingRecord, Footer, Header, Run
+from test_framework.run_file import RunWriter, read_run
 
 _FINISHED = Footer(ended_at="2026-01-02T03:04:07.000+00:00", duration=1.5, exit_code=0)
 

@@ -11,8 +11,9 @@ import psutil
 import pytest
 
 from test_framework import children
-from test_framework.cells import Attempt, Outcome, RunWriter
+from test_framework.cells import Attempt, Outcome
 from test_framework.children import Child, Job, child_environment, run_all, run_one
+from test_framework.run_file import RunWriter
 from tests.framework.runs import header, write_run
 
 NOWHERE = Path("/")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from docs.generate import FILE, _members, render
+from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.contracts import FINDING_RULES
-from test_framework.plugin.cause import HARNESS_RULES, RULES
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
 
 DOCS = ROOT / "docs"

@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Outcome, read_run
+from test_framework.cells import Outcome
 from test_framework.environments import load_environment
 from test_framework.exceptions import UnsetVariableError
+from test_framework.run_file import read_run
 from test_framework.services.supervisor import Owner, SupervisorClient
 
 ROOT = Path(__file__).parents[2]

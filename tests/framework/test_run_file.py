@@ -10,17 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.cells import (
-    SCHEMA,
-    Attempt,
-    Cause,
-    Evidence,
-    FindingRecord,
-    Outcome,
-    RunWriter,
-    read_run,
-)
+from test_framework.cells import SCHEMA, Attempt, Attestation, Cause, Evidence, FindingRecord, Outcome, digest
 from test_framework.exceptions import RunFileError
+from test_framework.run_file import RunWriter, read_run
 from tests.framework.runs import footer, header, write_run
 
 TEST = "tests/test_a.py::test_a"
@@ -162,7 +154,8 @@ def test_a_full_disk_leaves_whole_lines(tmp_path: Path) -> None:
     path = tmp_path / "r"
     program = """
 import pathlib, resource, sys
-from test_framework.cells import Attempt, Outcome, RunWriter
+from test_framework.cells import Attempt, Outcome
+from test_framework.run_file import RunWriter
 from tests.framework.runs import header
 writer = RunWriter(pathlib.Path(sys.argv[1]))
 writer.event(header(planned=["a", "b"]))
@@ -290,3 +283,40 @@ def test_a_footer_alone_does_not_make_a_run_complete(tmp_path: Path) -> None:
     assert write_run(tmp_path / "a", Attempt(TEST, Outcome.FAILED)).complete
     assert not write_run(tmp_path / "b", planned=[TEST]).complete
     assert not write_run(tmp_path / "c", Attempt(TEST, Outcome.PASSED), end=None).complete
+
+
+def test_a_header_that_lost_a_planned_test_is_refused(tmp_path: Path) -> None:
+    """The planned node ids are hashed: one that went missing on the way cannot go missing from the matrix."""
+    path = tmp_path / "r"
+    whole = header(planned=["a", "b"]).model_copy(update={"planned_digest": digest(["a", "b"])})
+    RunWriter(path).event(whole)
+    assert set(read_run(path).cells) == {"a", "b"}
+    path.write_text(path.read_text().replace('["a","b"]', '["a"]'))
+    with pytest.raises(RunFileError, match="lost planned tests"):
+        read_run(path)
+
+
+@pytest.mark.fault("mid-run-redeploy")
+def test_a_service_that_says_something_else_later_is_named(tmp_path: Path) -> None:
+    """Two commits of one service in one run are told, whoever saw them and when; a service that is down tells nothing."""
+    path = tmp_path / "r"
+    writer = RunWriter(path)
+    writer.event(header(planned=["a"]))
+
+    def said(commit: str) -> dict[str, object]:
+        return {"status": "up", "identity": {"service": "backend", "commit": commit}}
+
+    writer.event(Attestation(moment="before", services={"backend": said("one"), "auth": said("one")}))
+    writer.event(Attestation(moment="after", worker="gw1", services={"backend": said("two"), "auth": {"identity": {}}}))
+    assert read_run(path).redeployed == ("backend: commit one, service backend → commit two, service backend",)
+
+
+def test_a_blocked_test_is_not_run_with_the_cause_that_blocks_it(tmp_path: Path) -> None:
+    """A test that another's failure kept from running is no failure of its own, and says what it waits for."""
+    path = tmp_path / "r"
+    writer = RunWriter(path)
+    writer.event(header(planned=["a"]))
+    evidence = Evidence("I201", "blocked by the smoke check: backend is down", phase="smoke")
+    writer.attempt(Attempt("a", Outcome.NOT_RUN, cause=Cause.INFRASTRUCTURE, evidence=evidence))
+    cell = read_run(path).cells["a"]
+    assert (cell.outcome, cell.cause, cell.evidence) == (Outcome.NOT_RUN, Cause.INFRASTRUCTURE, evidence)

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 
+from test_framework.causes import RULES, Facts, decide
 from test_framework.cells import Cause
 from test_framework.exceptions import (
     ContractError,
@@ -12,7 +13,6 @@ from test_framework.exceptions import (
     SupervisorError,
     UnknownCapabilityError,
 )
-from test_framework.plugin.cause import RULES, Facts, decide
 from test_framework.services import Ping, PingStatus
 
 UP = Ping(service="backend", status=PingStatus.UP)
