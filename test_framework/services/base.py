@@ -71,11 +71,20 @@ class Ping(BaseModel):
     """What it claims to be: service, environment, version, commit."""
     detail: str = ""
     """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
+    looks: int = 1
+    """How often it was looked at for this answer."""
+    failed_looks: int = 0
+    """How many of these it failed; where it failed some, the majority is its status."""
 
     @property
     def is_up(self) -> bool:
         """Return whether the service can be used."""
         return self.status is PingStatus.UP
+
+    @property
+    def is_flapping(self) -> bool:
+        """Return whether it answered some looks and failed others."""
+        return 0 < self.failed_looks < self.looks
 
 
 class StartContext(BaseModel):

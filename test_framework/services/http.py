@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Any
 
 from test_framework.environments import ServiceSpec
 from test_framework.exceptions import StartError
+from test_framework.services import exchanges
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
 from test_framework.services.look import (
     IDENTITY_KEYS,
     NoAnswerError,
     Sight,
     Whole,
+    WrongIdentityError,
     client_context,
     endpoint_at,
     look,
@@ -35,7 +37,7 @@ def new_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: A
     """Return a client of one endpoint, or of none in particular, that ignores proxies and follows no redirects."""
     import httpx  # here, since the supervisor needs the kind and no client
 
-    return httpx.Client(**_client_options(endpoint, timeout), **options)
+    return httpx.Client(**{**_client_options(endpoint, timeout), "event_hooks": exchanges.hooks(), **options})
 
 
 def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.AsyncClient:
@@ -47,7 +49,8 @@ def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **opti
     import httpx
 
     limits = httpx.Limits(max_keepalive_connections=0)
-    return httpx.AsyncClient(**_client_options(endpoint, timeout), **{"limits": limits, **options})
+    noted = {"limits": limits, "event_hooks": exchanges.hooks(asynchronous=True)}
+    return httpx.AsyncClient(**{**_client_options(endpoint, timeout), **noted, **options})
 
 
 def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]:
@@ -64,7 +67,8 @@ def read_identity(spec: ServiceSpec, answer: Answer, where: str, more_keys: tupl
     """Return what a health answer claims to be, as texts.
 
     Raises:
-        NoAnswerError: it should be JSON and is not, or claims to be another service than the declared one.
+        NoAnswerError: it should be JSON and is not.
+        WrongIdentityError: it claims to be another service than the declared one.
     """
     body = answer.json_object()
     if body is None:
@@ -74,7 +78,7 @@ def read_identity(spec: ServiceSpec, answer: Answer, where: str, more_keys: tupl
     keys = {*IDENTITY_KEYS, *more_keys, *spec.identity}
     identity = {key: _text(body[key]) for key in sorted(keys & body.keys()) if not isinstance(body[key], dict | list)}
     if wrong := wrong_identity(spec, identity):
-        raise NoAnswerError(wrong)
+        raise WrongIdentityError(wrong, identity)
     return identity
 
 

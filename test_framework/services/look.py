@@ -50,6 +50,14 @@ class NoAnswerError(Exception):
     """The service cannot be used; the text is the reason, in one line."""
 
 
+class WrongIdentityError(NoAnswerError):
+    """What answers is not what was declared; `identity` is what it claims to be."""
+
+    def __init__(self, reason: str, identity: Mapping[str, str]) -> None:
+        super().__init__(reason)
+        self.identity = identity
+
+
 def look(spec: ServiceSpec, deadline: float, see: Callable[[], Sight]) -> Ping:
     """Run `see` for at most `deadline` seconds and say what came of it.
 
@@ -62,6 +70,8 @@ def look(spec: ServiceSpec, deadline: float, see: Callable[[], Sight]) -> Ping:
     def run() -> None:
         try:
             sight = see()
+        except WrongIdentityError as error:
+            sight = Sight("", error.identity, PingStatus.DEGRADED, str(error))
         except Exception as error:  # noqa: BLE001  a ping never raises: whatever went wrong is its answer
             sight = Sight(status=PingStatus.DOWN, detail=reason_of(error, deadline))
         pings.append(_ping(spec, sight, time.monotonic() - began))
@@ -116,11 +126,15 @@ _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Cal
 
 
 def wrong_identity(spec: ServiceSpec, identity: Mapping[str, str]) -> str:
-    """Return how what answers differs from what the declaration demands; empty where it does not."""
-    if all(identity.get(key) == value for key, value in spec.identity.items()):
+    """Return how what answers differs from what the declaration demands; empty where it does not.
+
+    An empty text demands nothing: `commit = "${STAGING_COMMIT:-}"` holds only where the variable is set.
+    """
+    demanded = {key: value for key, value in spec.identity.items() if value}
+    if all(identity.get(key) == value for key, value in demanded.items()):
         return ""
-    claimed = "/".join(identity.get(key, "?") for key in spec.identity)
-    return f"answers as {claimed}, expected {'/'.join(spec.identity.values())}"
+    claimed = "/".join(identity.get(key, "?") for key in demanded)
+    return f"answers as {claimed}, expected {'/'.join(demanded.values())}"
 
 
 def endpoint_at(

@@ -30,6 +30,7 @@ from test_framework.exceptions import (
 )
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Kind, Launch, Ping, PingStatus, StartContext
+from test_framework.services.look import wrong_identity
 from test_framework.services.places import Places
 from test_framework.services.ports import HOST, answers, free_ports, is_listener
 from test_framework.services.process import ServiceProcess, explain_exit, stop
@@ -348,6 +349,7 @@ class _Launched:
 
         Raises:
             NotReadyError: the deadline is over.
+            IdentityError: it says that it is somebody else.
         """
         left = self._end - time.monotonic()
         if left <= 0:
@@ -361,6 +363,8 @@ class _Launched:
             self._listens = True
         # The last look too gets long enough to see something better than its own time-out.
         ping = kind.ping(self._spec, self._endpoint, min(self._spec.ping_deadline, max(left, _SHORTEST_LOOK)))
+        if wrong := wrong_identity(self._spec, ping.identity) if ping.identity else "":
+            raise IdentityError(self._process.name, f"is not what was declared: {wrong}")  # and no waiting mends that
         self._detail = ping.detail or f"it is {ping.status}"
         return ping.is_up
 
@@ -369,6 +373,6 @@ def _not_up(slot: _Slot, ping: Ping) -> ServiceError:
     """Say why a remote service that was looked at is not up."""
     if ping.status is PingStatus.DOWN:
         return UnreachableError(slot.key, f"could not be reached: {ping.detail}")
-    if any(ping.identity.get(key) != value for key, value in slot.spec.identity.items()):
+    if wrong_identity(slot.spec, ping.identity):
         return IdentityError(slot.key, f"is not what was declared: {ping.detail}")
     return NotReadyError(slot.key, f"is not ready: {ping.detail}")

@@ -1,0 +1,61 @@
+"""What a test said to its services over HTTP, as the clients that we hand out saw it: evidence for when it fails."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import httpx
+
+_KEPT = 32
+"""Requests. The last ones tell why a test failed; a load test must not fill the memory."""
+
+_KEY = "envmatrix_exchange"
+
+
+@dataclass(slots=True)
+class Exchange:
+    """One request and what became of it. Query and body are left out: they hold what tests hold."""
+
+    method: str
+    path: str
+    status: int = 0
+    """0 while there is no answer."""
+    is_json: bool = False
+    """Whether the answer says that it is JSON; it may be none."""
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.path} → {self.status or 'no answer'}"
+
+
+EXCHANGES: deque[Exchange] = deque(maxlen=_KEPT)
+"""Those of the running test, oldest first; emptied before each."""
+
+
+def hooks(asynchronous: bool = False) -> dict[str, Any]:
+    """Return the event hooks by which a client of httpx notes what it sends and gets."""
+    if not asynchronous:
+        return {"request": [_sent], "response": [_answered]}
+
+    async def sent(request: httpx.Request) -> None:
+        _sent(request)
+
+    async def answered(response: httpx.Response) -> None:
+        _answered(response)
+
+    return {"request": [sent], "response": [answered]}
+
+
+def _sent(request: httpx.Request) -> None:
+    exchange = Exchange(request.method, request.url.path)
+    request.extensions[_KEY] = exchange
+    EXCHANGES.append(exchange)
+
+
+def _answered(response: httpx.Response) -> None:
+    exchange: Exchange | None = response.request.extensions.get(_KEY)
+    if exchange is not None:
+        exchange.status = response.status_code
+        exchange.is_json = "json" in response.headers.get("content-type", "")
