@@ -9,31 +9,33 @@ import os
 import secrets
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
+import httpx
 import pytest
 
-from test_framework.contracts import CONTRACT_VERSION, Contract, Reality, contract_classes, service_of, services_behind
+from test_framework.contracts import Contract, Reality, contract_classes, services_behind
 from test_framework.environments import Environment, Source, load_file, read_env_file
-from test_framework.exceptions import StartError, UnreachableError
+from test_framework.exceptions import IdentityError, UnreachableError, UserError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
 from test_framework.services.base import Isolated
-from test_framework.services.http import new_async_client, new_client
-from test_framework.services.openai_client import new_openai_clients
+from test_framework.services.look import Sight, look, wrong_identity
+from test_framework.services.process import log_tail
+from test_framework.services.rundir import RunDir
 from test_framework.services.states import ServiceState
 from test_framework.services.supervisor import SupervisorClient
+from test_framework.services.visit import Visit
 from test_framework.users import Target, User, Users
 
 if TYPE_CHECKING:
-    from openai import AsyncOpenAI, OpenAI
-
     from test_framework.plugin.setup import Selection
 
 _TOKEN_MARGIN = 30.0
@@ -42,9 +44,43 @@ _TOKEN_MARGIN = 30.0
 _QUICK = 0.25
 """Seconds. A look that took less is repeated whenever its answer would fail a test."""
 
+_LOOKS_AT_WHAT_FAILS = 3
+"""k of n, as load balancers and Kubernetes' failureThreshold count: one failed look is no outage."""
+
+_STARTED = frozenset({Source.PROCESS, Source.STUB, Source.EMBEDDED})
+
 _PATIENCE = 10.0
 """A service that hung is left alone for ten times as long as the look took: it must not cost every later test its whole
 deadline again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a service's protected path answered to the fixture's token."""
+
+    service: str
+    path: str
+    status: int
+    """0 where there was no answer; `detail` says why."""
+    detail: str
+    with_token: bool
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the token was refused."""
+        return self.with_token and self.status in {401, 403}
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether the service cannot do its work: no answer, or a gateway's word (RFC 9110, 15.6.3 to 15.6.5)."""
+        return self.status in {0, 502, 503, 504}
+
+    def __str__(self) -> str:
+        return (
+            f"GET {self.path} of {self.service} answers {self.status}"
+            if self.status
+            else (f"GET {self.path} of {self.service} gets no answer: {self.detail}")
+        )
 
 
 class EnvironmentSession:
@@ -61,6 +97,7 @@ class EnvironmentSession:
         self.selection = selection
         self.contracts = contract_classes(selection.project)
         self._client = SupervisorClient(run_dir, self.environment.name, selection.directory, selection.env_file)
+        self._run_dir = RunDir(run_dir)
         self._states: dict[str, ServiceState] = {}
         self._pings: dict[str, Ping] = {}
         self._ask_again_at: dict[str, float] = {}
@@ -101,22 +138,39 @@ class EnvironmentSession:
             if state.endpoint is not None and name in self.environment.services
         }
 
-    def ping(self, names: Iterable[str], *, fresh: bool = False) -> dict[str, Ping]:
+    def ping(self, names: Iterable[str], *, fresh: bool = False, looks: int = 1) -> dict[str, Ping]:
         """Look at services, all at once. What was up is asked again only with `fresh`: after a failure.
 
-        What was down is asked again before the next test: a blip must not outlive itself.
+        What was down is asked again before the next test: a blip must not outlive itself. Each is looked at `looks`
+        times, and three times where a look fails: the majority tells, not the last answer.
         """
         wanted = sorted(names)
         unknown = [name for name in wanted if fresh or self._is_stale(name)]
         if unknown:
             began = time.monotonic()
             with ThreadPoolExecutor(max_workers=len(unknown)) as pool:
-                self._pings.update(zip(unknown, pool.map(self._ping, unknown), strict=True))
+                self._pings.update(zip(unknown, pool.map(partial(self._looks, looks), unknown), strict=True))
             ended = time.monotonic()
             took = ended - began
             wait = _PATIENCE * took if took > _QUICK else 0.0
             self._ask_again_at.update(dict.fromkeys(unknown, ended + wait))
         return {name: self._pings[name] for name in wanted}
+
+    def last_pings(self, names: Iterable[str]) -> dict[str, Ping]:
+        """Return what services said when they were last looked at; nothing of those that never were."""
+        return {name: self._pings[name] for name in sorted(names) if name in self._pings}
+
+    def _looks(self, number: int, name: str) -> Ping:
+        """Look so many times, three times where a look fails; a look that took its time is not repeated."""
+        seen: list[Ping] = []
+        while len(seen) < number:
+            began = time.monotonic()
+            seen.append(self._ping(name))
+            if time.monotonic() - began > _QUICK or seen[-1].status is PingStatus.ABSENT:
+                break
+            if not seen[-1].is_up:
+                number = max(number, _LOOKS_AT_WHAT_FAILS)
+        return majority(seen)
 
     def _is_stale(self, name: str) -> bool:
         ping = self._pings.get(name)
@@ -141,12 +195,69 @@ class EnvironmentSession:
         self.start(names)
         return Reality(self.environment, self.endpoints, self.ping(names))
 
+    def access(self, names: Iterable[str]) -> tuple[Access, ...]:
+        """Ask the protected path of each service among some that has one and is up, with the fixture's token.
+
+        A health path is the service's own word; this is a look at its work. A refused token is renewed, once.
+        """
+        found = [name for name in sorted(names) if self._may_be_asked(name)]
+        if not found:
+            return ()
+        user = self.default_user()
+        asked = tuple(self._access(name, user) for name in found)
+        if user is not None and any(access.is_refused for access in asked):
+            self._user = replace(user, token=self._user_token(user))
+        return asked
+
+    def renewed_access(self, names: Iterable[str]) -> tuple[Access, ...]:
+        """Ask like `access`; where the token was refused, once more with the renewed one."""
+        asked = self.access(names)
+        return self.access(names) if any(access.is_refused for access in asked) else asked
+
+    def _user_token(self, user: User) -> str:
+        users = self.users()
+        try:
+            return users.token_for(user) if users else user.token
+        except (UserError, httpx.TransportError):
+            return user.token  # it stays refused, and the next look says so
+
+    def _may_be_asked(self, name: str) -> bool:
+        spec = self.environment.services[name]
+        ping = self._pings.get(name)
+        return bool(spec.protected) and name in self.endpoints and ping is not None and ping.is_up
+
+    def _access(self, name: str, user: User | None) -> Access:
+        spec, endpoint = self.environment.services[name], self.endpoints[name]
+        path = spec.protected or ""
+        status = 0
+
+        def see() -> Sight:
+            nonlocal status
+            with Visit(endpoint, spec.ping_deadline) as visit:
+                url = endpoint.url.get_secret_value() + path
+                headers = {key: str.__str__(value) for key, value in user.headers.items()} if user else {}
+                status = visit.ask(url, headers=headers).status
+            return Sight()
+
+        ping = look(spec, spec.ping_deadline, see)
+        return Access(name, path, status, ping.detail, with_token=user is not None)
+
+    def attest(self, *, fresh: bool = False) -> dict[str, Ping]:
+        """Return what each service that is in use says it is; asked anew with `fresh`."""
+        used = [name for name in self.environment.services if name in self._states or name in self._pings]
+        return self.ping(used, fresh=fresh)
+
+    def log_tails(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the end of the log of each service among some that we started, masked; empty ones are left out."""
+        started = [name for name in sorted(names) if self.environment.services[name].source in _STARTED]
+        tails = {name: log_tail(self._run_dir.log(name)) for name in started}
+        return {name: tail for name, tail in tails.items() if tail}
+
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.
 
         Raises:
-            StartError: one did not start.
-            UnreachableError: one is down.
+            ServiceError: one did not start, is down, or is not what was declared.
         """
         self.start(names)
         for name, ping in self.ping(names).items():
@@ -154,7 +265,9 @@ class EnvironmentSession:
                 continue
             state = self._states.get(name)
             if state is not None and state.endpoint is None:
-                raise StartError(name, f"did not start: {state.reason}", state.log_tail)
+                raise state.as_error()
+            if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
+                raise IdentityError(name, f"is not what was declared: {wrong}")
             raise UnreachableError(name, f"is {ping.status}: {ping.detail}")
 
     # What the fixtures hand out
@@ -166,89 +279,16 @@ class EnvironmentSession:
             ServiceError: a required service is not up.
             UserError: the environment refused to make a user.
         """
+        from test_framework.plugin.values import llm_values, services_values
+
         if fixture == "real_llm":
-            return self._build_llm(contract, scope)
+            self.demand_required(self.environment.closure(frozenset({"llm"} & self.environment.services.keys())))
+            return contract.model_construct(**llm_values(self, scope))
         self.demand_required(frozenset(self.environment.services))
-        reality = self.reality()
-        values = self._services_values(scope)
-        for added in self.config.hook.pytest_envmatrix_contract_fields(
-            environment=self.environment, endpoints=self.endpoints
-        ):
-            values.update(added)
-        for field in contract.model_fields.keys() - values.keys():
-            values[field] = self._value_by_name(field, reality)
+        values = services_values(self, contract, scope)
         return contract.model_construct(**{field: values[field] for field in contract.model_fields})
 
-    def _services_values(self, scope: ExitStack) -> dict[str, Any]:
-        target = self.target()
-        headers = {}
-        if (user := self._default_user()) is not None:
-            headers = user.headers
-        base = target.api if target else self.endpoints.get("backend")
-        client = new_async_client(base, headers=headers)
-        return {
-            "environment": self.environment.name,
-            "config": self.environment.masked(),
-            "http_client": client,
-            "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
-            "test_jwt_token": user.token if user else None,
-            "test_api_key": self._default_api_key(),
-            "health_endpoints": self._health_endpoints(),
-            "users": self.users(),
-            "contract_version": CONTRACT_VERSION,
-        }
-
-    def _value_by_name(self, field: str, reality: Reality) -> Any:
-        service = service_of(field) or field
-        if field.endswith("_available"):
-            return reality.available(service)
-        if field.endswith("_required"):
-            return reality.required(service)
-        if field.endswith("_url"):
-            return reality.url(field)
-        isolated = self._isolate(service)
-        return isolated.endpoint if isolated else None
-
-    def _build_llm(self, contract: type[Contract], scope: ExitStack) -> Contract:
-        self.demand_required(self.environment.closure(frozenset({"llm"} & self.environment.services.keys())))
-        spec = self.environment.services.get("llm")
-        endpoint = self.endpoints.get("llm")
-        ping = self.ping(["llm"])["llm"] if spec else None
-        available = ping is not None and ping.is_up
-        client: OpenAI | None = None
-        async_client: AsyncOpenAI | None = None
-        if spec is not None and endpoint is not None:
-            client, async_client = new_openai_clients(spec, endpoint)
-            scope.callback(client.close)
-        identity = ping.identity if ping else {}
-        values: dict[str, Any] = {
-            "environment": self.environment.name,
-            "llm_available": available,
-            "provider": identity.get("provider", spec.kind if spec else ""),
-            "model": (spec.model if spec else None) or identity.get("model", ""),
-            "base_url": endpoint.field("url") if endpoint else None,
-            "api_key_configured": spec is not None and spec.api_key is not None,
-            "client": client,
-            "async_client": async_client,
-            "is_real": available
-            and spec is not None
-            and spec.source is not Source.STUB
-            and identity.get("scripted", "false").lower() != "true",
-        }
-        return contract.model_construct(**values)
-
-    def _health_endpoints(self) -> dict[str, str]:
-        """Return where each service says who it is: a language model only if it does, for most have no such path."""
-        speaking = {
-            name: spec
-            for name, spec in self.environment.services.items()
-            if name in self.endpoints
-            and (spec.kind == "http" or (spec.kind == "openai" and self.ping([name])[name].identity))
-        }
-        bases = {name: self.endpoints[name].field("url").rstrip("/") for name in speaking}
-        return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
-
-    def _isolate(self, service: str) -> Isolated | None:
+    def isolated(self, service: str) -> Isolated | None:
         """Return this worker's own part of a service; made at the first call, removed when the process ends."""
         endpoint = self.endpoints.get(service)
         if endpoint is None or not self.ping([service])[service].is_up:
@@ -293,7 +333,8 @@ class EnvironmentSession:
                 f"envmatrix: {left} of our users may still be in {self.label}: deleting them was refused\n"
             )
 
-    def _default_user(self) -> User | None:
+    def default_user(self) -> User | None:
+        """Return the user whose token the fixture hands out, the token renewed before it expires."""
         users = self.users()
         if users is None:
             return None
@@ -303,7 +344,8 @@ class EnvironmentSession:
             self._user = replace(self._user, token=users.token_for(self._user))
         return self._user
 
-    def _default_api_key(self) -> str | None:
+    def default_api_key(self) -> str | None:
+        """Return that user's API key; `None` where the environment has no keys."""
         if self._api_key is None and self._users is not None and self._user is not None:
             self._api_key = self._users.api_key_for(self._user)
         return self._api_key
@@ -311,6 +353,16 @@ class EnvironmentSession:
     def close(self) -> None:
         """Give back what this process took: its databases, keys and users."""
         self._stack.close()
+
+
+def majority(seen: Sequence[Ping]) -> Ping:
+    """Return what most of some looks at one service saw, and how many failed."""
+    failed = [ping for ping in seen if not ping.is_up]
+    up = [ping for ping in seen if ping.is_up]
+    ping = (up if len(up) > len(failed) else failed)[-1]
+    if up and failed:
+        ping = ping.model_copy(update={"detail": f"answered {len(up)} of {len(seen)} looks: {failed[-1].detail}"})
+    return ping.model_copy(update={"looks": len(seen), "failed_looks": len(failed)})
 
 
 def _passwords(urls: Iterable[str]) -> Iterable[str | None]:
