@@ -186,9 +186,11 @@ def _outcomes() -> Iterator[str]:
 def _codes() -> Iterator[str]:
     yield "## Rules"
     yield "What decides the cause of a failure; the first that matches."
-    rules = [(rule.code, rule.cause.value, f"{rule.title.capitalize()}. {rule.meaning}") for rule in RULES]
-    harness = [(code, Cause.HARNESS.value, _sentence(text)) for code, text in HARNESS_RULES.items()]
-    yield _table(("code", "cause", "meaning"), [(f"`{code}`", *rest) for code, *rest in (*rules, *harness)])
+    rules = [
+        (f"`{rule.code}`", rule.cause.value, f"{_sentence(rule.title)} {rule.meaning}")
+        for rule in (*RULES, *HARNESS_RULES)
+    ]
+    yield _table(("code", "cause", "meaning"), rules)
     yield "What a contract check finds:"
     yield _table(("code", "meaning"), [(f"`{code}`", _sentence(text)) for code, text in FINDING_RULES.items()])
 

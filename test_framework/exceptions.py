@@ -261,6 +261,8 @@ class UserError(EnvmatrixError):
 
     step: str
     reason: str
+    status: int = 0
+    """The answer's HTTP status; 0 where the answer was no refusal, and yet not what was asked for."""
 
     @property
     def message(self) -> str:

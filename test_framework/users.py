@@ -81,6 +81,10 @@ class User:
             yield connection
 
 
+_GIVES = {"login": "access_token", "api_keys": "api_key"}
+"""What the answer to each step must hold."""
+
+
 class Users:
     """Makes users: each call a fresh one. Safe to use from several threads."""
 
@@ -185,5 +189,7 @@ class Users:
             answer = None
         if response.is_error or not isinstance(answer, dict):
             shown = MASKER.mask(response.text[:200])
-            raise UserError(step, f"answered {response.status_code} at {path}: {shown}")
+            raise UserError(step, f"answered {response.status_code} at {path}: {shown}", response.status_code)
+        if step != "signup" and not isinstance(answer.get(_GIVES[step]), str):
+            raise UserError(step, f"answered {response.status_code} at {path} without {_GIVES[step]!r}")
         return answer

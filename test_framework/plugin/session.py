@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,13 +26,13 @@ from test_framework.environments import Environment, Source, load_file, read_env
 from test_framework.exceptions import IdentityError, UnreachableError, UserError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
+from test_framework.services.access import Access, ask_protected
 from test_framework.services.base import Isolated
-from test_framework.services.look import Sight, look, wrong_identity
+from test_framework.services.look import wrong_identity
 from test_framework.services.process import log_tail
 from test_framework.services.rundir import RunDir
 from test_framework.services.states import ServiceState
 from test_framework.services.supervisor import SupervisorClient
-from test_framework.services.visit import Visit
 from test_framework.users import Target, User, Users
 
 if TYPE_CHECKING:
@@ -52,35 +52,6 @@ _STARTED = frozenset({Source.PROCESS, Source.STUB, Source.EMBEDDED})
 _PATIENCE = 10.0
 """A service that hung is left alone for ten times as long as the look took: it must not cost every later test its whole
 deadline again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """What a service's protected path answered to the fixture's token."""
-
-    service: str
-    path: str
-    status: int
-    """0 where there was no answer; `detail` says why."""
-    detail: str
-    with_token: bool
-
-    @property
-    def is_refused(self) -> bool:
-        """Return whether the token was refused."""
-        return self.with_token and self.status in {401, 403}
-
-    @property
-    def is_broken(self) -> bool:
-        """Return whether the service cannot do its work: no answer, or a gateway's word (RFC 9110, 15.6.3 to 15.6.5)."""
-        return self.status in {0, 502, 503, 504}
-
-    def __str__(self) -> str:
-        return (
-            f"GET {self.path} of {self.service} answers {self.status}"
-            if self.status
-            else (f"GET {self.path} of {self.service} gets no answer: {self.detail}")
-        )
 
 
 class EnvironmentSession:
@@ -204,7 +175,8 @@ class EnvironmentSession:
         if not found:
             return ()
         user = self.default_user()
-        asked = tuple(self._access(name, user) for name in found)
+        headers = {key: str.__str__(value) for key, value in user.headers.items()} if user else {}
+        asked = tuple(ask_protected(self.environment.services[name], self.endpoints[name], headers) for name in found)
         if user is not None and any(access.is_refused for access in asked):
             self._user = replace(user, token=self._user_token(user))
         return asked
@@ -225,22 +197,6 @@ class EnvironmentSession:
         spec = self.environment.services[name]
         ping = self._pings.get(name)
         return bool(spec.protected) and name in self.endpoints and ping is not None and ping.is_up
-
-    def _access(self, name: str, user: User | None) -> Access:
-        spec, endpoint = self.environment.services[name], self.endpoints[name]
-        path = spec.protected or ""
-        status = 0
-
-        def see() -> Sight:
-            nonlocal status
-            with Visit(endpoint, spec.ping_deadline) as visit:
-                url = endpoint.url.get_secret_value() + path
-                headers = {key: str.__str__(value) for key, value in user.headers.items()} if user else {}
-                status = visit.ask(url, headers=headers).status
-            return Sight()
-
-        ping = look(spec, spec.ping_deadline, see)
-        return Access(name, path, status, ping.detail, with_token=user is not None)
 
     def attest(self, *, fresh: bool = False) -> dict[str, Ping]:
         """Return what each service that is in use says it is; asked anew with `fresh`."""

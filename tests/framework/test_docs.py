@@ -16,7 +16,7 @@ from test_framework.contracts import FINDING_RULES
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
 
 DOCS = ROOT / "docs"
-CODES = {*(rule.code for rule in RULES), *HARNESS_RULES, *FINDING_RULES}
+CODES = {*(rule.code for rule in (*RULES, *HARNESS_RULES)), *FINDING_RULES}
 
 
 def envmatrix(command: str, directory: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
