@@ -1,0 +1,77 @@
+"""One fault with its known right cause: what is injected where, and what a person would say about it."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from test_framework.cells import Outcome
+from test_framework.gate import Answer
+from tests.accuracy.declare import TINY
+
+
+class Truth(enum.StrEnum):
+    """What is the matter: nothing, or the cause."""
+
+    PASSED = "passed"
+    CONTRACT = "contract"
+    INFRASTRUCTURE = "infrastructure"
+    LOGIC = "logic"
+    HARNESS = "harness"
+    UNDETERMINED = "undetermined"
+    """The evidence conflicts, or there is none: the right answer is not to know."""
+
+
+@dataclass(frozen=True, slots=True)
+class Remote:
+    """A service that somebody else runs: started before pytest, told to it by URL alone."""
+
+    service: str = "backend"
+    variable: str = "BACKEND_URL"
+    """Of pytest's environment: where the URL goes."""
+    env: Mapping[str, str] = field(default_factory=dict)
+    """Of its process; a value that is the variable of a remote before it stands for that one's URL."""
+    tls: bool = False
+    """With a certificate that an authority of its own signed; that authority's file goes into CA_FILE."""
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One run of pytest in a project of its own, with one thing wrong, or nothing."""
+
+    name: str
+    injected: str
+    """In words."""
+    truth: Truth
+    """The cause of each test that `also` does not name; with `whole`, what the run as a whole must say."""
+    tests: str
+    """The source of test_case.py."""
+    rule: str = ""
+    """The rule that must have decided, where it matters which."""
+    outcome: Outcome | None = None
+    """How these tests must end; by default `passed`, or else `failed` or `not_run`."""
+    also: Mapping[str, Truth] = field(default_factory=dict)
+    """Other tests of the run, and what must have become of them."""
+    verdict: Answer | None = None
+    """On the environment; by default what the truths add up to."""
+    whole: bool = False
+    """The fault belongs to the run and to none of its tests."""
+    environment: str = TINY
+    """A declaration, or the name of a file in `environments/`."""
+    faults: Mapping[str, str] = field(default_factory=dict)
+    """Service → the faults that it has from its start, in words of faulty_server.py."""
+    remotes: tuple[Remote, ...] = ()
+    conftest: str = ""
+    arguments: tuple[str, ...] = ()
+    """More arguments of pytest."""
+
+    @property
+    def due(self) -> Answer:
+        """Return the verdict that is right."""
+        if self.verdict is not None:
+            return self.verdict
+        truths = {self.truth, *self.also.values()}
+        if truths & {Truth.CONTRACT, Truth.LOGIC}:
+            return Answer.INCOMPATIBLE
+        return Answer.COMPATIBLE if truths == {Truth.PASSED} else Answer.UNKNOWN

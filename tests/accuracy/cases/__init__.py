@@ -1,0 +1,14 @@
+"""Every case, by theme."""
+
+from tests.accuracy.case import Case
+from tests.accuracy.cases import contract, control, harness, logic, mid_suite, start, stores
+
+CASES: tuple[Case, ...] = (
+    *control.CASES,
+    *start.CASES,
+    *mid_suite.CASES,
+    *stores.CASES,
+    *contract.CASES,
+    *harness.CASES,
+    *logic.CASES,
+)

@@ -1,0 +1,119 @@
+"""Real PostgreSQL and Valkey under the suite."""
+
+from tests.accuracy.case import Case, Truth
+from tests.accuracy.declare import environment, table
+
+DATABASE = environment(table("database", kind="postgres", source="embedded", ping_deadline=0.5), users="")
+REDIS = environment(table("redis", kind="redis", source="embedded", ping_deadline=0.5), users="")
+BOTH = DATABASE + REDIS
+
+ROWS = """
+    import psycopg
+    import pytest
+
+    def connect(services):
+        return psycopg.connect(services["database"].field("url"), connect_timeout=2)
+
+    def test_before(real_services):
+        with connect(real_services) as connection:
+            assert connection.execute("select 1").fetchone() == (1,)
+"""
+KEYS = """
+    import pytest
+    import redis
+
+    def connect(services):
+        return redis.Redis.from_url(services["redis"].field("url"), socket_timeout=1, retry=None)
+
+    def test_before(real_services):
+        with connect(real_services) as client:
+            assert client.ping()
+"""
+ALONE = """
+    def test_alone():
+        pass
+"""
+_FINE = {"test_before": Truth.PASSED, "test_alone": Truth.PASSED}
+
+
+def _rows(name: str, injected: str, truth: Truth, body: str, rule: str) -> Case:
+    source = f"{ROWS}\n    def test_during(real_services):\n        with connect(real_services) as connection:\n{body}\n{ALONE}"
+    return Case(name, injected, truth, source, rule=rule, also=_FINE, environment=DATABASE)
+
+
+def _keys(name: str, injected: str, truth: Truth, body: str, rule: str) -> Case:
+    source = (
+        f"{KEYS}\n    def test_during(real_services):\n        with connect(real_services) as client:\n{body}\n{ALONE}"
+    )
+    return Case(name, injected, truth, source, rule=rule, also=_FINE, environment=REDIS)
+
+
+CASES = (
+    Case(
+        "healthy stores",
+        "nothing; a database and a Redis of this worker's own",
+        Truth.PASSED,
+        ROWS + KEYS.replace("connect", "connect_redis").replace("test_before", "test_keys") + ALONE,
+        environment=BOTH,
+    ),
+    _rows(
+        "database killed",
+        "SIGKILL of the whole server",
+        Truth.INFRASTRUCTURE,
+        """
+            injure.kill_listener(real_services["database"].port)
+            connection.execute("select 1")
+        """,
+        "I201",
+    ),
+    _rows(
+        "database drops one connection",
+        "an administrator ends it while the server is fine",
+        Truth.UNDETERMINED,
+        """
+            with connect(real_services) as other:
+                other.execute("select pg_terminate_backend(%s, 5000)", [connection.info.backend_pid])
+            connection.execute("select 1")
+        """,
+        "U501",
+    ),
+    _rows(
+        "query of a table that is not there",
+        "the test's own mistake, said by the database",
+        Truth.LOGIC,
+        """
+            connection.execute("select * from no_such_table")
+        """,
+        "L401",
+    ),
+    _keys(
+        "redis stopped",
+        "SIGSTOP: the kernel accepts, nobody answers",
+        Truth.INFRASTRUCTURE,
+        """
+            injure.pause_listener(real_services["redis"].port)
+            client.get("anything")
+        """,
+        "I201",
+    ),
+    _keys(
+        "redis killed",
+        "SIGKILL",
+        Truth.INFRASTRUCTURE,
+        """
+            injure.kill_listener(real_services["redis"].port)
+            assert client.get("anything") is None
+        """,
+        "I201",
+    ),
+    _keys(
+        "operation on a key of another type",
+        "the test's own mistake, said by the server",
+        Truth.LOGIC,
+        """
+            client.set("number", 1)
+            client.lpush("number", 2)
+        """,
+        "L401",
+    ),
+)
