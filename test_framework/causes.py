@@ -29,6 +29,8 @@ from test_framework.services import Ping
 from test_framework.services.access import GATEWAY_ERRORS, Access
 from test_framework.services.exchanges import Exchange
 
+_MAX_CHAIN = 8
+
 _EXCERPT = 80
 """Characters of an answer that is not what it says."""
 
@@ -433,6 +435,23 @@ HARNESS_RULES = (
     ),
 )
 """What no exception in a test tells: decided by the recorder and by whoever reads the run file."""
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of, outermost first; a chain that is longer than eight repeats itself."""
+    seen = 0
+    while error is not None and seen < _MAX_CHAIN:
+        yield error
+        seen += 1
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
+
+
+def is_about_connections(facts: Facts) -> bool:
+    """Return whether a failure calls for more than one look at the services: a single one may have been luck."""
+    return any(matches(facts) for matches in (_connection_lost, _cut_short, _gateway_spoke))
 
 
 def decide(facts: Facts) -> tuple[Rule, str]:

@@ -21,6 +21,8 @@ REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""
 MISSING = pytest.StashKey[EnvmatrixError]()
 """Why an item cannot run at all: it asks for what nobody provides."""
+NEEDS = pytest.StashKey[bool]()
+"""Set for an item that needs the environment."""
 DESTRUCTIVE = pytest.StashKey[bool]()
 """Set for an item that may destroy something, once the declaration and the flag have said yes."""
 
@@ -37,7 +39,6 @@ class Collection:
         self._process = process
         self._environment = process.selection.environment
         self._everything = self._environment.closure(frozenset(self._environment.services))
-        self._needed: set[str] = set()
         self._missing: list[MissingFixtureError] = []
 
     @pytest.hookimpl(trylast=True)
@@ -69,8 +70,8 @@ class Collection:
                 asking.setdefault(name, []).append(item)
         if asking:
             self._note_missing(asking, session.config.rootpath)
-        if self._needed and not session.config.option.collectonly:
-            self._process.session.want(frozenset(self._needed))
+        if self._process.needed and not session.config.option.collectonly:
+            self._process.session.want(self._process.needed)
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
         providers = list(find_providers(root))
@@ -149,11 +150,14 @@ class Collection:
         if services:
             item.stash[REQUIRED] = services
         fixtures = self._process.selection.contract_fixtures.intersection(getattr(item, "fixturenames", ()))
+        if not fixtures and not services:
+            return
+        item.stash[NEEDS] = True
         if fixtures - {"real_llm"}:
-            self._needed |= self._everything
-        elif fixtures or services:
+            self._process.needed |= self._everything
+        else:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
-            self._needed |= environment.closure(services | llm)
+            self._process.needed |= environment.closure(services | llm)
 
     def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.

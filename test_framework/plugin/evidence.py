@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Generator, Iterator
-from dataclasses import asdict
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from test_framework.causes import Facts, decide
+from test_framework.causes import Facts, Rule, chain_of, decide, is_about_connections
 from test_framework.cells import Cause, Evidence
 from test_framework.exceptions import ContractError, ServiceError
 from test_framework.masking import MASKER
+from test_framework.plugin.smoke import BLOCKED
 from test_framework.services.base import Ping
+from test_framework.services.exchanges import EXCHANGES
 
 if TYPE_CHECKING:
     from test_framework.plugin.setup import Process
@@ -32,8 +34,37 @@ _MAX_EXCEPTION = 500
 _CONFORMANCE = Path(__file__).parents[1] / "tests"
 """The shipped suite."""
 
-_MAX_CHAIN = 8
-"""Exceptions. A chain that is longer repeats itself."""
+_LOOKS = 5
+"""At each service after a failure that is about connections: one that fails every second look is found in 31 of 32."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is evidence and decides nothing."""
+
+    before: Mapping[str, Ping] = field(default_factory=dict)
+    """What each service had said when it was last looked at."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+
+def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence:
+    """Return the evidence as it is recorded: masked, bounded, plain."""
+    return Evidence(
+        rule=rule.code,
+        summary=MASKER.mask(seen),
+        phase=facts.phase,
+        exceptions=tuple(
+            MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in facts.exceptions
+        ),
+        pings_before=_dumped(around.before),
+        pings=_dumped(facts.pings),
+        exchanges=tuple(MASKER.mask(str(exchange)) for exchange in facts.exchanges),
+        logs=around.logs,
+    )
+
+
+def _dumped(pings: Mapping[str, Ping]) -> tuple[dict[str, Any], ...]:
+    return tuple(ping.model_dump(mode="json") for _, ping in sorted(pings.items()))
 
 
 class EvidenceCollector:
@@ -44,6 +75,8 @@ class EvidenceCollector:
         self._fixtures = process.selection.contract_fixtures
         self._root = root
         self._provided = False
+        self._broken: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        """A fixture's breach, and the first test that met it."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -84,48 +117,84 @@ class EvidenceCollector:
                 report.outcome = "failed"
                 del report.wasxfail
         if report.failed:
-            cause, evidence = self._explain(item, call, report)
-            report.envmatrix_cause, report.envmatrix_evidence = cause.value, asdict(evidence)  # type: ignore[attr-defined]  # pytest carries added attributes from worker to controller
+            self._attach(report, *self._explain(item, call, report))
+            self._demote(item, call, report)
+        elif (block := item.stash.get(BLOCKED, None)) is not None and report.skipped:
+            self._attach(report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around()))
+            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
         if self._provided and report.when == "teardown" and (values := self._values(item)):
             report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
+            report.envmatrix_capabilities = sorted(self._exercised(item, values))  # type: ignore[attr-defined]  # as above
+            EXCHANGES.clear()
+        if (said := self._process.attestation) is not None:
+            self._process.attestation = None
+            report.envmatrix_attestation = said  # type: ignore[attr-defined]  # as above
         if report.sections:
             report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
         return report
+
+    @staticmethod
+    def _attach(report: pytest.TestReport, cause: Cause, evidence: Evidence) -> None:
+        # pytest carries added attributes from worker to controller.
+        report.envmatrix_cause = cause.value  # type: ignore[attr-defined]
+        report.envmatrix_evidence = asdict(evidence)  # type: ignore[attr-defined]
+
+    def _demote(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Make a test that meets a fixture's breach again `not_run`: the first failed for it, and once is enough."""
+        error = call.excinfo.value if call.excinfo else None
+        if not isinstance(error, ContractError):
+            return
+        first = self._broken.setdefault((error.fixture, error.place, error.findings), item.nodeid)
+        if first != item.nodeid:
+            report.outcome = "skipped"
+            path, line, _ = item.location
+            report.longrepr = (
+                path,
+                (line or 0) + 1,
+                f"blocked by {first}: {MASKER.mask(error.message.splitlines()[0])}",
+            )
+            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
+            report.envmatrix_evidence["summary"] = f"blocked by {first}: {report.envmatrix_evidence['summary']}"
 
     def _explain(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Cause, Evidence]:
         if call.excinfo is None:  # passed, and was strictly expected not to
             return Cause.LOGIC, Evidence("L401", report.longreprtext.strip() or "failed", phase=report.when)
-        chain = tuple(_chain(call.excinfo.value))
-        pings, required = self._look(item, chain)
-        facts = Facts(report.when, chain, pings, required, conformance=item.path.is_relative_to(_CONFORMANCE))
-        rule, seen = decide(facts)
-        evidence = Evidence(
-            rule=rule.code,
-            summary=MASKER.mask(seen),
-            phase=facts.phase,
-            place=_failed_at(item, call),
-            exceptions=tuple(MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in chain),
-            pings=tuple(ping.model_dump(mode="json") for _, ping in sorted(facts.pings.items())),
-            detail=report.longreprtext[-_MAX_DETAIL:],
+        facts = Facts(
+            report.when,
+            tuple(chain_of(call.excinfo.value)),
+            exchanges=tuple(EXCHANGES),
+            conformance=item.path.is_relative_to(_CONFORMANCE),
         )
-        return rule.cause, evidence
+        facts, around = self._look(item, facts)
+        rule, seen = decide(facts)
+        evidence = evidence_of(rule, seen, facts, around)
+        return rule.cause, replace(evidence, place=_failed_at(item, call), detail=report.longreprtext[-_MAX_DETAIL:])
 
-    def _look(self, item: pytest.Item, chain: tuple[BaseException, ...]) -> tuple[dict[str, Ping], frozenset[str]]:
-        """Return a ping of each service that a test used, and of all behind it; and which are required."""
+    def _look(self, item: pytest.Item, facts: Facts) -> tuple[Facts, Around]:
+        """Look at each service that a test used, and at all behind it: at its health, its work, and its log."""
         values = self._values(item)
-        never_got_it = any(isinstance(error, ServiceError) for error in chain)
+        never_got_it = any(isinstance(error, ServiceError) for error in facts.exceptions)
         asked = self._fixtures.intersection(getattr(item, "fixturenames", ()))
-        if not values and not never_got_it:
-            return {}, frozenset()
+        if not values and not never_got_it and not (asked and facts.phase == "setup"):
+            return facts, Around()
         session = self._process.session
         # Who asked for the environment and read nothing of it still stands on it: by usefixtures, say.
-        used = self._read(values) or (frozenset(session.environment.services) if asked or never_got_it else frozenset())
-        used = session.environment.closure(used)
-        required = frozenset(name for name in used if session.environment.services[name].is_required)
+        read = self._read(values) or frozenset(session.environment.services)
+        used = session.environment.closure(read)
+        before = session.last_pings(used)
         # When the fixture itself found a service down, that look is a moment old.
-        return session.ping(used, fresh=not never_got_it), required
+        looks = _LOOKS if is_about_connections(facts) else 1
+        pings = session.ping(used, fresh=not never_got_it, looks=looks)
+        facts = replace(
+            facts,
+            pings=pings,
+            required=frozenset(name for name in used if session.environment.services[name].is_required),
+            access=session.access(read) if values else (),
+        )
+        silent = {name for name, ping in pings.items() if not ping.is_up}
+        return facts, Around(before, session.log_tails(read | silent))
 
     def _values(self, item: pytest.Item) -> list[object]:
         """Return the values of contract fixtures that an item got, each once."""
@@ -143,6 +212,18 @@ class EvidenceCollector:
             return environment.closure(frozenset(environment.services))
         return services_behind(set().union(*(field or () for field in fields)), environment)
 
+    def _exercised(self, item: pytest.Item, values: list[object]) -> set[str]:
+        """Return the capabilities that a test used beside services: those it requires, a WebSocket, several users."""
+        fields = set().union(*(getattr(value, "used_fields", ()) for value in values))
+        found = {name for field_, name in _CAPABILITIES.items() if field_ in fields}
+        found |= {str(name) for marker in item.iter_markers("requires") for name in marker.args}
+        environment = self._process.selection.environment
+        return found & environment.providers.keys() - environment.services.keys()
+
+
+_CAPABILITIES = {"websocket_url": "websocket", "users": "multi_user"}
+"""Fields by which a test exercises what is no service of its own."""
+
 
 def _mask(report: pytest.TestReport) -> None:
     """Mask a report where the secrets are known: the controller, and whatever else writes it, knows none of them."""
@@ -153,17 +234,6 @@ def _mask(report: pytest.TestReport) -> None:
         report.longrepr = text  # plain and masked beats coloured and told
     if hasattr(report, "wasxfail"):
         report.wasxfail = MASKER.mask(report.wasxfail)
-
-
-def _chain(error: BaseException | None) -> Iterator[BaseException]:
-    seen = 0
-    while error is not None and seen < _MAX_CHAIN:
-        yield error
-        seen += 1
-        if isinstance(error, BaseExceptionGroup):
-            error = error.exceptions[0]
-        else:
-            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)
 
 
 def _place(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, root: Path) -> str:

@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from importlib.metadata import version
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Footer, Header, Outcome
+from test_framework.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, Header, Outcome, digest
 from test_framework.exceptions import UsageError
 from test_framework.masking import MASKER
 from test_framework.run_file import RunWriter
@@ -22,10 +22,15 @@ from test_framework.run_file import RunWriter
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from test_framework.plugin.setup import Selection
+    from test_framework.plugin.setup import Process
 
 _GIT_DEADLINE = 5.0
 """Seconds for one question to git."""
+
+
+LAST_WORD = "envmatrix_last_word"
+DESELECTED = "envmatrix_deselected"
+"""The keys under which a worker of xdist tells the controller at its end."""
 
 
 @dataclass(slots=True)
@@ -39,13 +44,14 @@ class _Open:
 class Recorder:
     """Records one run; only in the process that owns it, so there is one writer whatever the number of workers."""
 
-    def __init__(self, config: pytest.Config, selection: Selection) -> None:
+    def __init__(self, config: pytest.Config, process: Process) -> None:
         """Create the file.
 
         Raises:
             UsageError: it exists already, or cannot be written.
         """
-        self._selection = selection
+        self._process = process
+        self._selection = process.selection
         self._root = config.rootpath
         self._started = time.monotonic()
         self._started_at = _now()
@@ -55,9 +61,12 @@ class Recorder:
         self._header_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
+        self._attested: dict[str, dict[str, Any]] = {}
+        """What services said they are, by moment, as it was recorded last."""
+        self._deselected = 0
         self.early_end = ""
         """Why the run ends before its end, if it does."""
-        run_file = selection.run_file
+        run_file = process.selection.run_file
         if run_file is None:
             raise AssertionError("a recorder without a run file")
         try:
@@ -83,8 +92,18 @@ class Recorder:
             message = f"{report.nodeid} could not be collected: {text[-1] if text else 'no reason given'}"
             self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
 
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what was collected and left out; with xdist the workers tell."""
+        self._deselected += len(items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note a test in flight: if the run ends under it, it is told apart from those that never began."""
+        self._open[nodeid] = _Open()
+
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
+        if (said := getattr(report, "envmatrix_attestation", None)) is not None:
+            self._attest("before", said, getattr(report, "worker_id", ""))
         test = report.nodeid
         current = self._open.get(test)
         if current is None:
@@ -96,7 +115,7 @@ class Recorder:
             del self._open[test]
             test = self._shown.get(test, test)
             if current.worst is None:
-                self._writer.passed(test, current.duration, *_where(report))
+                self._writer.passed(test, current.duration, *_about(report))
             else:
                 self._writer.attempt(replace(_attempt(report, current.worst, current.duration), test=test))
         elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
@@ -105,8 +124,22 @@ class Recorder:
 
     @staticmethod
     def _note(current: _Open, report: pytest.TestReport) -> None:
-        if current.worst is None or (report.failed and not current.worst.failed):
+        if current.worst is None or (_has_failed(report) and not _has_failed(current.worst)):
             current.worst = report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object) -> None:
+        """Take what a worker of xdist says at its end; one that crashed says nothing."""
+        told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
+        self._deselected = max(self._deselected, told.get(DESELECTED, 0))
+        self._attest("after", told.get(LAST_WORD, {}), getattr(getattr(node, "gateway", None), "id", ""))
+
+    def _attest(self, moment: Literal["before", "after"], said: dict[str, dict[str, Any]], worker: str) -> None:
+        """Record what services said they are; a second process that heard the same adds nothing."""
+        claims = {name: {**ping, "latency": 0.0} for name, ping in said.items()}
+        if said and self._header_written and claims != self._attested.get(moment):
+            self._attested[moment] = claims
+            self._writer.event(Attestation(moment=moment, worker=worker, services=said))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that somebody stopped the run; xdist ends so, too, and says why."""
@@ -124,6 +157,8 @@ class Recorder:
             self.early_end = str(session.shouldstop)
         if not self.early_end and session.shouldfail:
             self.early_end = str(session.shouldfail)
+        if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
+            self._attest("after", self._process.last_word(), "")
         self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
 
     def finish(self, exit_code: int) -> None:
@@ -133,15 +168,25 @@ class Recorder:
         self._closed = True
         if not self._header_written:
             self._header([])
-        duration = time.monotonic() - self._started
-        self._writer.event(Footer(ended_at=_now(), duration=duration, exit_code=exit_code, reason=self.early_end))
+        for test in self._open:
+            self._writer.attempt(_cut_off(self._shown.get(test, test), self.early_end))
+        self._writer.event(
+            Footer(
+                ended_at=_now(),
+                duration=time.monotonic() - self._started,
+                exit_code=exit_code,
+                reason=self.early_end,
+                deselected=self._deselected,
+            )
+        )
         self._writer.close()
 
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
         commit, dirty = _commit(self._root)
         if MASKER.knows_secrets:
-            self._shown = {test: shown for test in planned if (shown := MASKER.mask(test)) != test}
+            self._shown = {test: masked for test in planned if (masked := MASKER.mask(test)) != test}
+        shown = tuple(self._shown.get(test, test) for test in planned)
         self._header_written = True
         self._writer.event(
             Header(
@@ -158,7 +203,8 @@ class Recorder:
                     "python": platform.python_version(),
                     "platform": platform.platform(terse=True),
                 },
-                planned=tuple(self._shown.get(test, test) for test in planned),
+                planned=shown,
+                planned_digest=digest(shown),
             )
         )
         for finding in self._findings:
@@ -172,20 +218,33 @@ class Recorder:
             self._writer.event(finding)
 
 
-def _where(last: pytest.TestReport) -> tuple[str, tuple[str, ...]]:
-    """Return xdist's name for the process that ran a test, and the services that the test used."""
-    return getattr(last, "worker_id", ""), tuple(getattr(last, "envmatrix_services", ()))
+def _about(last: pytest.TestReport) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return xdist's name for the process that ran a test, and the services and capabilities that the test used."""
+    services = tuple(getattr(last, "envmatrix_services", ()))
+    return getattr(last, "worker_id", ""), services, tuple(getattr(last, "envmatrix_capabilities", ()))
+
+
+def _has_failed(report: pytest.TestReport) -> bool:
+    """Return whether a try failed; `rerun` is what pytest-rerunfailures calls one that is tried again."""
+    return report.outcome in {"failed", "rerun"}
+
+
+def _cut_off(test: str, why: str) -> Attempt:
+    reason = f"was running when the run ended: {why or 'no reason given'}"
+    return Attempt(test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence("H303", reason))
 
 
 def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float) -> Attempt:
-    worker, services = _where(last)
+    worker, services, capabilities = _about(last)
     cause = evidence = None
     reason = ""
-    if report.failed:
-        outcome = Outcome.FAILED
+    is_blocked = hasattr(report, "envmatrix_blocked")
+    if _has_failed(report) or is_blocked:
+        outcome = Outcome.NOT_RUN if is_blocked else Outcome.FAILED
         cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
         held = getattr(report, "envmatrix_evidence", None)
         evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext)[-500:])
+        reason = evidence.summary if is_blocked else ""
     elif hasattr(report, "wasxfail"):
         outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
         reason = str(report.wasxfail)
@@ -201,6 +260,7 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
         cause=cause,
         evidence=evidence,
         services=services,
+        capabilities=capabilities,
     )
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,8 +18,9 @@ from test_framework.exceptions import EnvmatrixError
 from test_framework.masking import MASKER
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
-from test_framework.plugin.recorder import Recorder
+from test_framework.plugin.recorder import DESELECTED, LAST_WORD, Recorder
 from test_framework.plugin.signals import SignalWatch
+from test_framework.plugin.smoke import Smoke
 
 if TYPE_CHECKING:
     from test_framework.plugin.session import EnvironmentSession
@@ -92,6 +93,10 @@ class Process:
     def __init__(self, config: pytest.Config, selection: Selection) -> None:
         self.selection = selection
         self._config = config
+        self.needed: frozenset[str] = frozenset()
+        """The services that the collected tests need."""
+        self.attestation: dict[str, dict[str, Any]] | None = None
+        """What each service said it is, until a report takes it to the recorder."""
         self._workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
 
     @property
@@ -134,10 +139,33 @@ class Process:
         if "owner" in self.__dict__:
             self.owner.close(deadline)
 
+    def last_word(self) -> dict[str, dict[str, Any]]:
+        """Return what each service that was used says it is, now; nothing where none was."""
+        if "session" not in self.__dict__:
+            return {}
+        return {name: ping.model_dump(mode="json") for name, ping in self.session.attest(fresh=True).items()}
+
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: object) -> None:
         """Tell a new xdist worker where the supervisor's directory is."""
         node.workerinput[RUN_DIR] = str(self.run_dir)  # type: ignore[attr-defined]  # xdist has no type for it
+
+
+class LastWord:
+    """What a worker of xdist tells the controller at its end: a run file has one writer."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._deselected = 0
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what was collected and left out."""
+        self._deselected += len(items)
+
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Say what each service is now, and how many tests were left out."""
+        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's
+        output |= {DESELECTED: self._deselected, LAST_WORD: self._process.last_word()}
 
 
 def register(config: pytest.Config, name: str) -> None:
@@ -157,11 +185,13 @@ def register(config: pytest.Config, name: str) -> None:
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
-    manager.register(Collection(process), "envmatrix-collection")
+    manager.register(Smoke(process), "envmatrix-smoke")
+    manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
     if process.is_worker:
+        manager.register(LastWord(process), "envmatrix-last-word")
         return
-    recorder = Recorder(config, selection) if selection.run_file and not config.option.collectonly else None
+    recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")
     manager.register(SignalWatch(process, recorder), "envmatrix-signals")

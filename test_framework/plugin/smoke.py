@@ -1,0 +1,84 @@
+"""Smoke first: a minimal check of the environment before the first test that needs it.
+
+When it fails, every test that needs the environment becomes `not_run` with that one cause, in seconds, instead of
+hundreds of red cells that all say the same. Outside each test's own deadline: starting services is not the test's time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from test_framework.causes import Facts, Rule, chain_of, decide
+from test_framework.cells import Cause
+from test_framework.plugin.collection import NEEDS
+
+if TYPE_CHECKING:
+    from test_framework.plugin.session import EnvironmentSession
+    from test_framework.plugin.setup import Process
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """Why tests are not run: something that they all stand on failed already."""
+
+    rule: Rule
+    seen: str
+    """One line: what the rule saw. Not masked yet."""
+    facts: Facts
+    by: str = "the smoke check"
+    """What failed: the smoke check, or a test."""
+
+    @property
+    def summary(self) -> str:
+        """Say it in one line."""
+        return f"blocked by {self.by}: {self.seen}"
+
+
+BLOCKED = pytest.StashKey[Block]()
+"""Why an item is not run."""
+
+
+class Smoke:
+    """Checks the environment once in each process, and keeps the tests that need it from running in vain."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        self._checked = False
+        self._block: Block | None = None
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
+        """Check before the first test that needs the environment."""
+        if not self._checked and NEEDS in item.stash:
+            self._checked = True
+            self._block = self._check(self._process.session)
+        return (yield)
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> None:
+        """Keep a test from running where the check failed."""
+        if self._block is not None and NEEDS in item.stash:
+            item.stash[BLOCKED] = self._block
+            pytest.skip(self._block.summary)
+
+    def _check(self, session: EnvironmentSession) -> Block | None:
+        """Start what the collected tests need, look at it, and try a user's token; return what keeps them from running."""
+        names = self._process.needed & session.environment.services.keys()
+        required = frozenset(name for name in names if session.environment.services[name].is_required)
+        failure: Exception | None = None
+        try:
+            session.demand_required(names)
+            access = session.renewed_access(required)
+        except Exception as error:  # noqa: BLE001  whatever it is, the rules say what it means
+            failure, access = error, ()
+        self._process.attestation = {name: ping.model_dump(mode="json") for name, ping in session.attest().items()}
+        if failure is None and not any(each.is_broken or each.is_refused for each in access):
+            return None
+        facts = Facts("smoke", tuple(chain_of(failure)), session.last_pings(names), required, access)
+        rule, seen = decide(facts)
+        # What no rule knows is better told by the tests themselves.
+        return None if rule.cause is Cause.LOGIC else Block(rule, seen, facts)
