@@ -16,12 +16,15 @@ from test_framework.cells import Cause
 from test_framework.exceptions import (
     ContractError,
     DeclarationError,
+    DependencyError,
     EnvmatrixError,
     IdentityError,
     MissingFixtureError,
-    ServiceError,
+    NotReadyError,
+    StartError,
     SupervisorError,
     UnknownCapabilityError,
+    UnreachableError,
     UsageError,
     UserError,
 )
@@ -101,7 +104,8 @@ def _wrong_server(facts: Facts) -> str | None:
 
 
 def _service_down(facts: Facts) -> str | None:
-    return "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping)) or None
+    down = "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping))
+    return down or _first(facts, UnreachableError)
 
 
 def _service_flapping(facts: Facts) -> str | None:
@@ -115,7 +119,7 @@ def _seen(facts: Facts, matches: Callable[[Ping], bool]) -> Iterator[str]:
 
 
 def _service_failed(facts: Facts) -> str | None:
-    return _first(facts, ServiceError)
+    return next(filter(None, (_first(facts, kind) for kind in (StartError, NotReadyError, DependencyError))), None)
 
 
 def _work_undone(facts: Facts) -> str | None:
@@ -280,6 +284,13 @@ RULES = (
         _wrong_server,
     ),
     Rule(
+        "I202",
+        Cause.INFRASTRUCTURE,
+        "service did not start",
+        "A service that we start ended, or was not ready in time. The end of its log is among the evidence.",
+        _service_failed,
+    ),
+    Rule(
         "I201",
         Cause.INFRASTRUCTURE,
         "required service down",
@@ -294,13 +305,6 @@ RULES = (
         "A service that the test used answered some of several looks right after the failure and failed the "
         "others. Look at that service first: it is restarting, overloaded, or one of its instances is broken.",
         _service_flapping,
-    ),
-    Rule(
-        "I202",
-        Cause.INFRASTRUCTURE,
-        "service did not start",
-        "A service could not be started or reached when the fixture was set up. The detail holds the end of its log.",
-        _service_failed,
     ),
     Rule(
         "I204",

@@ -62,8 +62,12 @@ class Code(enum.StrEnum):
     """The run file has no footer: the run was killed."""
     ENDED_EARLY = "ended-early"
     """The run was stopped: by a signal, a deadline or an error of pytest's."""
+    BLOCKED = "blocked"
+    """Tests were not run since what they stand on had failed: the environment, or a fixture."""
     NOT_RUN = "not-run"
     """Tests were planned and never ended."""
+    MIXED = "mixed"
+    """A service was not one and the same throughout: it was deployed anew under the run."""
     ZERO_TESTS = "zero-tests"
     """No test was collected."""
     NONE_PASSED = "none-passed"
@@ -72,6 +76,8 @@ class Code(enum.StrEnum):
     """Something is wrong beside the tests: a module that cannot be imported, a fixture that nobody provides."""
     EXIT_CODE = "exit-code"
     """pytest reported a failure that no test accounts for."""
+    DESELECTED = "deselected"
+    """A remark: tests were collected and left out, by `-k`, `-m` or a plugin."""
     FLAKY = "flaky"
     """A remark: tests failed, then passed."""
     XPASSED = "xpassed"
@@ -130,6 +136,9 @@ def _reasons(run: Run, note: str) -> Iterator[Reason]:
     yield from _about_failures(cells)
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)
+    if run.redeployed:
+        text = f"the run is mixed, deployed anew under it: {'; '.join(run.redeployed)}"
+        yield Reason(Code.MIXED, text, Answer.UNKNOWN)
     passed = [cell for cell in cells if cell.outcome in {Outcome.PASSED, Outcome.FLAKY}]
     if not cells:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
@@ -137,6 +146,8 @@ def _reasons(run: Run, note: str) -> Iterator[Reason]:
         yield Reason(Code.NONE_PASSED, f"not one of {_tests(len(cells))} passed", Answer.UNKNOWN)
     else:
         yield Reason(Code.PASSED, f"{len(passed)} of {_tests(len(cells))} passed", Answer.COMPATIBLE)
+    if run.footer is not None and run.footer.deselected:
+        yield Reason(Code.DESELECTED, f"{_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE)
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
             yield Reason(code, f"{_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
@@ -156,8 +167,26 @@ def _about_failures(cells: tuple[Cell, ...]) -> Iterator[Reason]:
     for cause, text, answer in _FAILURES:
         if tests := failed.get(cause):
             yield Reason(Code(cause.value), f"{_tests(len(tests))} failed: {text}", answer, tuple(tests))
-    if tests := [cell.test for cell in cells if cell.outcome is Outcome.NOT_RUN]:
+    not_run = [cell for cell in cells if cell.outcome is Outcome.NOT_RUN]
+    yield from _about_blocked([cell for cell in not_run if _is_blocked(cell)])
+    if tests := [cell.test for cell in not_run if not _is_blocked(cell)]:
         yield Reason(Code.NOT_RUN, f"{_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests))
+
+
+def _is_blocked(cell: Cell) -> bool:
+    """Return whether a test was kept from running, rather than cut off: by a rule that is not about the run's end."""
+    return cell.evidence is not None and cell.evidence.rule != "H303"
+
+
+def _about_blocked(cells: list[Cell]) -> Iterator[Reason]:
+    """Yield one reason for all tests that one failure kept from running."""
+    waiting: dict[tuple[Cause | None, str], list[str]] = {}
+    for cell in cells:
+        waiting.setdefault((cell.cause, cell.reason), []).append(cell.test)
+    answers = {cause: answer for cause, _, answer in _FAILURES}
+    for (cause, reason), tests in waiting.items():
+        answer = answers.get(cause or Cause.UNDETERMINED, Answer.UNKNOWN)
+        yield Reason(Code.BLOCKED, f"{_tests(len(tests))} not run: {cause}: {reason}", answer, tuple(tests))
 
 
 _FAILURES = (
@@ -193,7 +222,10 @@ def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
 
 
 def _explains_failure(run: Run) -> bool:
-    return bool(run.findings) or any(cell.outcome is Outcome.FAILED for cell in run.cells.values())
+    return bool(run.findings) or any(
+        cell.outcome is Outcome.FAILED or (cell.outcome is Outcome.NOT_RUN and _is_blocked(cell))
+        for cell in run.cells.values()
+    )
 
 
 def _tests(number: int) -> str:

@@ -111,6 +111,7 @@ class Collection:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
         """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
+        __tracebackhide__ = True
         if (error := item.stash.get(MISSING, None)) is not None:
             raise error
         if item.stash.get(DESTRUCTIVE, False) and (reason := self._what_the_target_says()):

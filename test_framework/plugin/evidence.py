@@ -83,6 +83,7 @@ class EvidenceCollector:
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
         """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
+        __tracebackhide__ = True
         value = yield
         if fixturedef.argname in self._fixtures:
             self._provided = True
@@ -92,6 +93,7 @@ class EvidenceCollector:
         return value
 
     def _check(self, fixturedef: pytest.FixtureDef[Any], value: object, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True  # the error says where; our own lines would only stand before it
         from test_framework.contracts import check
 
         session = self._process.session
@@ -120,7 +122,9 @@ class EvidenceCollector:
             self._attach(report, *self._explain(item, call, report))
             self._demote(item, call, report)
         elif (block := item.stash.get(BLOCKED, None)) is not None and report.skipped:
-            self._attach(report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around()))
+            self._attach(
+                report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around(logs=block.logs))
+            )
             report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
         if self._provided and report.when == "teardown" and (values := self._values(item)):
             report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
@@ -146,15 +150,11 @@ class EvidenceCollector:
             return
         first = self._broken.setdefault((error.fixture, error.place, error.findings), item.nodeid)
         if first != item.nodeid:
-            report.outcome = "skipped"
+            why = f"blocked by {first}: C102 {error.place}: fixture {error.fixture!r} breaks its contract"
             path, line, _ = item.location
-            report.longrepr = (
-                path,
-                (line or 0) + 1,
-                f"blocked by {first}: {MASKER.mask(error.message.splitlines()[0])}",
-            )
+            report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, MASKER.mask(why))
             report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
-            report.envmatrix_evidence["summary"] = f"blocked by {first}: {report.envmatrix_evidence['summary']}"
+            report.envmatrix_evidence["summary"] = MASKER.mask(why)
 
     def _explain(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport

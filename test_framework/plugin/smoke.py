@@ -6,7 +6,8 @@ hundreds of red cells that all say the same. Outside each test's own deadline: s
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -29,13 +30,13 @@ class Block:
     seen: str
     """One line: what the rule saw. Not masked yet."""
     facts: Facts
-    by: str = "the smoke check"
-    """What failed: the smoke check, or a test."""
+    logs: Mapping[str, str]
+    """Service → the end of its log, of those that are not up."""
 
     @property
     def summary(self) -> str:
         """Say it in one line."""
-        return f"blocked by {self.by}: {self.seen}"
+        return f"blocked by the smoke check: {self.rule.code} {self.seen}"
 
 
 BLOCKED = pytest.StashKey[Block]()
@@ -65,6 +66,26 @@ class Smoke:
             item.stash[BLOCKED] = self._block
             pytest.skip(self._block.summary)
 
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(self, report: pytest.TestReport) -> tuple[str, str, str] | None:
+        """Show a test that was kept from running as what it is: neither passed, nor skipped, nor failed."""
+        return ("blocked", "b", "BLOCKED") if hasattr(report, "envmatrix_blocked") else None
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """Say once what kept how many tests from running."""
+        counts = Counter(str(report.longrepr[2]) for report in terminalreporter.stats.get("blocked", ()))
+        if counts:
+            terminalreporter.section("blocked")
+        for why, number in counts.items():
+            terminalreporter.line(f"{number} not run: {why.removeprefix('Skipped: ')}")
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Let no run pass in which tests were kept from running: pytest counts them as skipped."""
+        reporter = session.config.pluginmanager.getplugin("terminalreporter")
+        if exitstatus == pytest.ExitCode.OK and reporter is not None and reporter.stats.get("blocked"):
+            session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
     def _check(self, session: EnvironmentSession) -> Block | None:
         """Start what the collected tests need, look at it, and try a user's token; return what keeps them from running."""
         names = self._process.needed & session.environment.services.keys()
@@ -81,4 +102,7 @@ class Smoke:
         facts = Facts("smoke", tuple(chain_of(failure)), session.last_pings(names), required, access)
         rule, seen = decide(facts)
         # What no rule knows is better told by the tests themselves.
-        return None if rule.cause is Cause.LOGIC else Block(rule, seen, facts)
+        if rule.cause is Cause.LOGIC:
+            return None
+        silent = [name for name, ping in facts.pings.items() if not ping.is_up]
+        return Block(rule, seen, facts, session.log_tails(silent))

@@ -1,12 +1,13 @@
 """Verdicts: nothing empty is green, and every answer has its reasons."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.cells import Attempt, Cause, FindingRecord, Footer, Outcome
+from test_framework.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, Outcome
 from test_framework.gate import Answer, Code, Reason, Verdict, exit_code, judge, judge_all
 from test_framework.matrix import Matrix, MissingRun
 from tests.framework.runs import footer, write_run
@@ -223,3 +224,48 @@ def test_green_needs_an_end_a_pass_and_no_failure(
         assert end.exit_code in {0, 1, 5}
         assert outcomes & {Outcome.PASSED, Outcome.FLAKY}
         assert not outcomes & {Outcome.FAILED, Outcome.NOT_RUN}
+
+
+def blocked(cause: Cause, rule: str, name: str = "blocked") -> Attempt:
+    """A test that something else kept from running."""
+    why = "blocked by the smoke check: it is so"
+    return Attempt(f"a.py::{name}", Outcome.NOT_RUN, reason=why, cause=cause, evidence=Evidence(rule, why))
+
+
+@pytest.mark.parametrize(
+    ("cause", "rule", "answer"),
+    [
+        (Cause.CONTRACT, "C106", Answer.INCOMPATIBLE),
+        (Cause.INFRASTRUCTURE, "I201", Answer.UNKNOWN),
+        (Cause.HARNESS, "H302", Answer.UNKNOWN),
+        (Cause.UNDETERMINED, "U501", Answer.UNKNOWN),
+    ],
+)
+def test_what_blocks_tests_decides_and_is_said_once(tmp_path: Path, cause: Cause, rule: str, answer: Answer) -> None:
+    """Many tests that one failure kept from running are one reason, with the answer that the failure calls for."""
+    judged = verdict(tmp_path, PASSED, blocked(cause, rule, "one"), blocked(cause, rule, "two"))
+    assert judged.answer is answer
+    assert judged.reasons[0].code is Code.BLOCKED
+    assert judged.reasons[0].tests == ("a.py::one", "a.py::two")
+    assert judged.reasons[0].text == f"2 tests not run: {cause}: blocked by the smoke check: it is so"
+
+
+@pytest.mark.fault("mid-run-redeploy")
+def test_a_run_with_two_deployments_in_it_is_unknown(tmp_path: Path) -> None:
+    """All passed, and nobody knows on which of two commits."""
+    path = tmp_path / "run.jsonl"
+    run = write_run(path, PASSED)
+    before = Attestation(moment="before", services={"backend": {"identity": {"commit": "one"}}})
+    after = Attestation(moment="after", services={"backend": {"identity": {"commit": "two"}}})
+    judged = judge(replace(run, attestations=(before, after)))
+    assert judged.answer is Answer.UNKNOWN
+    assert judged.reasons[0].code is Code.MIXED
+    assert "backend: commit one → commit two" in judged.reasons[0].text
+    assert judge(replace(run, attestations=(before, before))).answer is Answer.COMPATIBLE
+
+
+def test_deselected_tests_are_told_and_change_nothing(tmp_path: Path) -> None:
+    """Who leaves tests out sees how many; what was planned was run."""
+    judged = verdict(tmp_path, PASSED, end=footer().model_copy(update={"deselected": 3}))
+    assert judged.answer is Answer.COMPATIBLE
+    assert "3 tests deselected, and not planned" in [reason.text for reason in judged.reasons]
