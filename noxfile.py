@@ -107,5 +107,11 @@ def bench(session: nox.Session) -> None:
     _run(session, "python", "-m", "benchmarks", *session.posargs)
 
 
+@nox.session(venv_backend="none", requires=["install"])
+def accuracy(session: nox.Session) -> None:
+    """Inject faults with a known right cause, print the confusion matrix; fails at a false green or a wrong cause."""
+    _run(session, "python", "-m", "tests.accuracy", *session.posargs)
+
+
 for _name in ENVIRONMENTS:
     _alias(_name)

@@ -105,7 +105,7 @@ def _wrong_server(facts: Facts) -> str | None:
 
 def _service_down(facts: Facts) -> str | None:
     down = "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping))
-    return down or _first(facts, UnreachableError)
+    return down or (None if _service_flapping(facts) else _first(facts, UnreachableError))
 
 
 def _service_flapping(facts: Facts) -> str | None:

@@ -199,9 +199,9 @@ class EnvironmentSession:
         return bool(spec.protected) and name in self.endpoints and ping is not None and ping.is_up
 
     def attest(self, *, fresh: bool = False) -> dict[str, Ping]:
-        """Return what each service that is in use says it is; asked anew with `fresh`."""
+        """Return what each service that is in use said it is; asked anew with `fresh`."""
         used = [name for name in self.environment.services if name in self._states or name in self._pings]
-        return self.ping(used, fresh=fresh)
+        return self.ping(used, fresh=True) if fresh else self.last_pings(used)
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
         """Return the end of the log of each service among some that we started, masked; empty ones are left out."""

@@ -1,8 +1,10 @@
 """A real HTTP service in one file of the standard library: health, sign-up, login and one protected path."""
 
+import itertools
 import json
 import os
 import sys
+import time
 import uuid
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -17,6 +19,15 @@ def said(name: str) -> str:
             return file.read()
     except FileNotFoundError:
         return ""
+
+
+HEALTH = itertools.count()
+
+
+def unwell() -> bool:
+    """Whether this health answer is to be a bad one: always with unwell.txt, by turns with flapping.txt."""
+    time.sleep(float(said("slow.txt") or 0))
+    return os.path.exists("unwell.txt") or bool(said("flapping.txt") and next(HEALTH) % 2)
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -35,13 +46,25 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Health, the protected path, and a way to die."""
-        if self.path.startswith("/health") and os.path.exists("unwell.txt"):  # noqa: PTH110  pathlib costs a slow start
+        if self.path.startswith("/health") and unwell():
             self.answer(503, {"error": "unwell"})
         elif self.path.startswith("/health"):
             identity = {"service": os.environ["SERVICE"], "environment": os.environ["ENVIRONMENT"]}
             self.answer(200, identity | {"version": "1", "commit": said("commit.txt") or "c"})
         elif self.path == "/die":
             os._exit(9)
+        elif self.path == "/cut":
+            self.send_response(200)
+            self.send_header("Content-Length", "100")
+            self.end_headers()
+            self.wfile.write(b"half of it")
+            self.close_connection = True
+        elif self.path == "/half":
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(b'{"orders": [{"id": 1}, {"id":')
         elif status := said("me.txt"):
             self.answer(int(status), {"error": "as told"})
         elif user := TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer ")):

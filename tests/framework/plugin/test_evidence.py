@@ -2,7 +2,8 @@
 
 import pytest
 
-from test_framework.cells import Cause, Outcome
+from test_framework.cells import Cause, Cell, Outcome
+from test_framework.gate import Answer, judge
 from tests.framework.project import Project
 
 LEGACY = """
@@ -279,3 +280,118 @@ def test_no_secret_leaves_by_a_reason_a_long_message_or_a_name(project: Project,
         assert token[:20] not in recorded
         assert token not in result.stdout.str()
     assert "declared-canary-1234" not in recorded
+
+
+def failed_cell(project: Project, body: str, name: str = "test_it") -> Cell:
+    """What became of a test with this body."""
+    project.write(
+        "test_a.py",
+        f"""
+        import pathlib
+
+        def {name}(real_services):
+            client = real_services.http_client_sync
+            {body}
+        """,
+    )
+    project.pytest()
+    cell = project.run.cells[f"test_a.py::{name}"]
+    assert cell.outcome is Outcome.FAILED
+    assert cell.evidence is not None
+    return cell
+
+
+@pytest.mark.fault("reset-mid-body")
+def test_an_answer_that_broke_off_is_infrastructure(project: Project) -> None:
+    """The status came and the body did not: whoever sent it broke off, and the product said nothing wrong."""
+    cell = failed_cell(project, 'client.get("/cut")')
+    assert (cell.cause, cell.evidence.rule) == (Cause.INFRASTRUCTURE, "I205")  # type: ignore[union-attr]
+    assert cell.evidence.summary.startswith("GET /cut → 200, then RemoteProtocolError")  # type: ignore[union-attr]
+
+
+@pytest.mark.fault("truncated-json")
+def test_half_a_json_answer_is_a_contract_finding_with_an_excerpt(project: Project) -> None:
+    """What calls itself JSON and is none is told with the place at which it ends."""
+    cell = failed_cell(project, 'client.get("/half").json()')
+    assert (cell.cause, cell.evidence.rule) == (Cause.CONTRACT, "C105")  # type: ignore[union-attr]
+    assert """'{"orders": [{"id": 1}, {"id":'""" in cell.evidence.summary  # type: ignore[union-attr]
+
+
+@pytest.mark.fault("expired-token-mid-run")
+def test_a_token_revoked_under_a_test_is_contract_and_renewed_once(project: Project) -> None:
+    """The test that met the refusal says so; the next one has a token that works, or is told that none can be had."""
+    project.write(
+        "test_a.py",
+        """
+        def test_revoked(real_services):
+            real_services.http_client_sync.post("/expire", json={})
+            assert real_services.http_client_sync.get("/me").status_code == 200
+
+        def test_renewed(real_services):
+            assert real_services.http_client_sync.get("/me").status_code == 200
+        """,
+    )
+    project.pytest()
+    revoked, renewed = project.run.cells.values()
+    assert (revoked.cause, revoked.evidence.rule) == (Cause.CONTRACT, "C106")  # type: ignore[union-attr]
+    assert revoked.evidence.exchanges[-2:] == ("POST /expire → 200", "GET /me → 401")  # type: ignore[union-attr]
+    assert renewed.outcome is Outcome.PASSED
+
+
+@pytest.mark.fault("flapping-health")
+def test_a_service_that_answers_every_second_look_is_flapping(project: Project) -> None:
+    """K of n tells, not the last answer: neither a lucky look clears it, nor an unlucky one condemns it for good."""
+    cell = failed_cell(project, """pathlib.Path("flapping.txt").write_text("1"); client.get("/die")""")
+    assert cell.evidence.rule == "I201"  # type: ignore[union-attr]  # dead is dead, whatever it did before
+    (project.root / "flapping.txt").unlink()
+    cell = failed_cell(project, """pathlib.Path("flapping.txt").write_text("1"); client.get("/cut")""")
+    assert cell.evidence.rule == "I207"  # type: ignore[union-attr]
+    assert "of 5 looks: GET /health answers 503" in cell.evidence.summary  # type: ignore[union-attr]
+
+
+@pytest.mark.fault("latency-spike")
+def test_a_slow_answer_is_recorded_and_changes_nothing(project: Project) -> None:
+    """A look that took long is in the run file with its seconds, and the verdict is what the tests say."""
+    project.write("slow.txt", "0.4")
+    project.write("test_a.py", "def test_a(real_services): assert real_services.backend_url")
+    project.pytest().assert_outcomes(passed=1)
+    assert project.run.attestations[0].services["backend"]["latency"] >= 0.4
+    assert project.run.attestations[0].services["backend"]["status"] == "up"
+    assert judge(project.run).answer is Answer.COMPATIBLE
+
+
+@pytest.mark.fault("ws-drop")
+def test_a_dropped_websocket_is_a_typed_error_and_no_hang(project: Project) -> None:
+    """The peer is gone without a farewell: the wait ends at once, and the cause says what broke and who still answers."""
+    cell = failed_cell(
+        project,
+        """
+            import threading
+            from websockets.sync.client import connect
+            from websockets.sync.server import serve
+
+            client.get("/me")
+            with serve(lambda socket: socket.socket.shutdown(2), "127.0.0.1", 0) as server:
+                threading.Thread(target=server.serve_forever, daemon=True).start()
+                with connect(f"ws://127.0.0.1:{server.socket.getsockname()[1]}") as socket:
+                    socket.recv(timeout=20)
+        """.strip(),
+    )
+    assert (cell.cause, cell.evidence.rule) == (Cause.UNDETERMINED, "U501")  # type: ignore[union-attr]
+    assert "ConnectionClosedError" in cell.evidence.summary  # type: ignore[union-attr]
+    assert "these answer: backend" in cell.evidence.summary  # type: ignore[union-attr]
+
+
+def test_a_failure_holds_what_surrounds_it(project: Project) -> None:
+    """Pings before and after, the requests of the test, and the end of the service's log, secrets masked."""
+    server = (project.root / "server.py").read_text()
+    project.write(
+        "server.py",
+        server.replace("def do_GET(self)", "def do_GET(self, noted=print('hello from the log', flush=True))"),
+    )
+    cell = failed_cell(project, 'assert client.get("/me").status_code == 201')
+    evidence = cell.evidence
+    assert evidence is not None
+    assert [ping["status"] for ping in (*evidence.pings_before, *evidence.pings)] == ["up", "up"]
+    assert evidence.exchanges[-1] == "GET /me → 200"
+    assert evidence.logs == {"backend": "hello from the log"}
