@@ -24,7 +24,6 @@ def service(name: str = "backend", **keys: Any) -> str:
         "env": env,
         "identity": {"service": name, "environment": "tiny"},
         "protected": "/me",
-        "ping_deadline": 0.5,
         "start_deadline": 10.0,
     }
     return table(name, **ours | keys)
@@ -38,7 +37,6 @@ def remote(name: str = "backend", **keys: Any) -> str:
         "url": "${BACKEND_URL}",
         "identity": {"service": name, "environment": "tiny"},
         "protected": "/me",
-        "ping_deadline": 0.5,
     }
     return table(name, **ours | keys)
 

@@ -48,8 +48,8 @@ def wake_what_was_paused():
     yield
     injure.wake()
 """
-_COMMAND = (sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:valkey", "-p", "no:asyncio")
-_COMMAND += ("-p", "no:anyio", "-p", "no:hypothesispytest", "-p", "no:platformdirs", "--rootdir=.")
+_UNUSED = ("cacheprovider", "valkey", "asyncio", "anyio", "hypothesispytest", "platformdirs")
+_COMMAND = (sys.executable, "-m", "pytest", "-q", "--rootdir=.", *(f"-pno:{plugin}" for plugin in _UNUSED))
 
 
 @dataclass(frozen=True, slots=True)

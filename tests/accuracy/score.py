@@ -24,10 +24,10 @@ class Grade(enum.StrEnum):
     """How right one answer is, best first."""
 
     OK = "ok"
-    UNDETERMINED = "undetermined"
-    """It says that it does not know; a person would."""
     INEXACT = "inexact"
     """The cause is right; the rule, the outcome or the verdict is another."""
+    UNDETERMINED = "undetermined"
+    """It says that it does not know; a person would."""
     WRONG = "WRONG"
     """Another cause with confidence, or red where nothing is the matter."""
     FALSE_GREEN = "FALSE GREEN"

@@ -12,12 +12,12 @@ from tests.accuracy.score import EXACT, Grade, Result, Score
 
 _STYLES = {
     Grade.OK: "green",
-    Grade.UNDETERMINED: "yellow",
     Grade.INEXACT: "yellow",
+    Grade.UNDETERMINED: "yellow",
     Grade.WRONG: "bold red",
     Grade.FALSE_GREEN: "bold white on red",
 }
-_NAME = 52
+_NAME = 54
 _CAUSE = 15
 _RULE = 11
 

@@ -101,6 +101,48 @@ CASES = (
     _override("URL is none", "a relative path instead", 'services["api_url"] = "/api"'),
     _override("URL is None", "the service is declared and up", 'services["backend_url"] = None'),
     _override("environment of another name", "says staging", 'services["environment"] = "staging"'),
+    _override(
+        "client of another server",
+        "the client's base URL is typed into the conftest",
+        'services["http_client_sync"] = type(services["http_client_sync"])(base_url="http://127.0.0.1:1")',
+    ),
+    # The test is right to take the fixture's word for it that the token is good.
+    _contract(
+        "token typed into the conftest",
+        "a literal instead of a token of this environment; the product refuses it",
+        "",
+        """
+        import httpx
+
+        def test_orders(real_services):
+            headers = {"Authorization": f"Bearer {real_services['test_jwt_token']}"}
+            with httpx.Client(base_url=real_services["backend_url"], headers=headers) as client:
+                assert client.get("/orders").status_code == 200
+
+        def test_alone():
+            pass
+        """,
+        conftest="""
+            import pytest
+
+            @pytest.fixture
+            def real_services(real_services):
+                return {**real_services, "test_jwt_token": "eyJ-staging-token"}
+        """,
+    ),
+    # A contract's fixture that hands out nothing keeps none of its promises, and a skip would hide it in every run.
+    _contract(
+        "fixture that skips",
+        "a conftest's fixture skips whoever asks for it, though every service is up",
+        "",
+        conftest="""
+            import pytest
+
+            @pytest.fixture
+            def real_services():
+                pytest.skip("not ported to this environment yet")
+        """,
+    ),
     _contract(
         "broken fixture, hidden by xfail",
         "expecting a failure is not expecting a broken fixture",

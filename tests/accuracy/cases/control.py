@@ -58,13 +58,13 @@ CASES = (
     Case("slow answers", "0.15 s for every answer, health too", Truth.PASSED, HEALTHY, faults={"backend": "slow"}),
     Case(
         "latency spike",
-        "one answer takes 0.75 s, longer than a ping may",
+        "one answer takes 0.75 s",
         Truth.PASSED,
         """
-        def test_spike(real_services):
-            injure.faults("backend", "spike")
-            assert real_services.http_client_sync.get("/orders").status_code == 200
-        """
+    def test_spike(real_services):
+        injure.faults("backend", "spike")
+        assert real_services.http_client_sync.get("/orders").status_code == 200
+"""
         + HEALTHY,
     ),
     Case("refusals that are right", "401 and 404 where the test expects them", Truth.PASSED, REFUSALS),

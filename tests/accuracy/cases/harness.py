@@ -63,6 +63,29 @@ CASES = (
         "worker killed", "SIGKILL, as the kernel does when memory is short", "os.kill(os.getpid(), signal.SIGKILL)"
     ),
     _worker("worker crashes", "SIGSEGV in an extension", _SEGFAULT),
+    Case(
+        "workers collect different tests",
+        "a parameter is another in each process: xdist refuses",
+        Truth.HARNESS,
+        f"""{BEFORE}
+    @pytest.mark.parametrize("process", [os.getpid()])
+    def test_during(process):
+        pass
+""",
+        outcome=Outcome.NOT_RUN,
+        arguments=("-n2", "-k", "during"),
+    ),
+    Case(
+        "all workers lost",
+        "each test ends its worker, and none is replaced",
+        Truth.HARNESS,
+        f"""{BEFORE}
+    @pytest.mark.parametrize("turn", range(6))
+    def test_during(turn):
+        os._exit(3)
+""",
+        arguments=("-n2", "--max-worker-restart=0", "-k", "during"),
+    ),
     _runner("process ends itself", "os._exit without xdist", "os._exit(0)"),
     _runner("runner killed", "SIGKILL in the middle of a test", "os.kill(os.getpid(), signal.SIGKILL)"),
     _runner("runner crashes", "SIGSEGV in the middle of a test", _SEGFAULT),
@@ -117,6 +140,7 @@ CASES = (
 {ALONE}""",
         rule="I201",
         also=_FINE,
+        environment=environment(service(ping_deadline=0.5)),
         arguments=("--timeout=1",),
     ),
     Case(
@@ -163,6 +187,23 @@ CASES = (
             pathlib.Path(__file__).with_name("test_other.py").write_text("this is no Python")
         """,
         arguments=("--continue-on-collection-errors",),
+    ),
+    # Nothing of ours is there yet to write a run file; what is left to hold is that nobody takes it for a pass.
+    Case(
+        "conftest cannot be imported",
+        "pytest ends before it begins",
+        Truth.UNDETERMINED,
+        "def test_alone(): pass\n",
+        whole=True,
+        conftest="import no_such_module",
+    ),
+    Case(
+        "declaration cannot be read",
+        "an unknown key in the environment's file",
+        Truth.UNDETERMINED,
+        "def test_alone(): pass\n",
+        whole=True,
+        environment=environment(service(helth="/health")),
     ),
     _nothing("zero tests", "there is none in the suite", ""),
     _nothing("all deselected", "-k matches nothing", "def test_alone(): pass\n", "-k", "nothing"),

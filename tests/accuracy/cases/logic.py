@@ -68,6 +68,55 @@ CASES = (
         "import json; json.loads('{broken')",
         argument="",
     ),
+    _plain(
+        "test parses its own text after an answer",
+        "the answer was whole JSON, the test's text is not",
+        "import json; real_services.http_client_sync.get('/orders').json(); json.loads('{broken')",
+    ),
+    _plain(
+        "assertion that speaks of a cut answer",
+        "words of a client's error, in a text of the test's own",
+        "assert 'peer closed connection without sending complete message body' in ''",
+        argument="",
+    ),
+    _plain(
+        "assertion that speaks of a timeout",
+        "pytest.fail with the first word that pytest-timeout's begins with",
+        "pytest.fail('Timeout of an order must be 30 days, and is 20')",
+    ),
+    _logic(
+        "rate limit asked for, its header missing",
+        "429 is right here, and the product forgot Retry-After",
+        """
+    def test_during(real_services):
+        injure.faults("backend", "orders-429")
+        answer = real_services.http_client_sync.get("/orders")
+        assert answer.status_code == 429
+        assert answer.headers["Retry-After"] == "1"
+""",
+    ),
+    _logic(
+        "the project's own 429",
+        "an exception of the product's code, raised in the test's own process",
+        """
+    class HTTPException(Exception):
+        status_code = 429
+
+    def test_during():
+        raise HTTPException("the limiter's third call is one too many")
+""",
+    ),
+    _logic(
+        "wrong while an optional service is down",
+        "the test reads every field, as tests for dicts do, and is wrong about the orders",
+        """
+    def test_during(real_services):
+        services = dict(real_services)
+        assert services["http_client_sync"].get("/orders").json()["orders"] == []
+""",
+        environment=environment(service(), service("mail", required=False, protected=None)),
+        faults={"mail": "exits"},
+    ),
     _logic(
         "the project's own OperationalError",
         "an exception of that name that has nothing to do with a connection",

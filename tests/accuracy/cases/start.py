@@ -59,19 +59,19 @@ CASES = (
     _infrastructure(
         "remote refuses connections",
         "nobody listens at the URL",
-        "I202",
+        "I201",
         environment(remote(url="http://127.0.0.1:9", ping_deadline=0.3)),
     ),
     _infrastructure(
         "remote name is unknown",
         "the host cannot be resolved",
-        "I202",
+        "I201",
         environment(remote(url="http://backend.invalid", ping_deadline=0.3)),
     ),
     _infrastructure(
         "remote hangs",
         "it accepts and never answers",
-        "I202",
+        "I201",
         REMOTE,
         remotes=(Remote(),),
         faults={"backend": "hang"},
@@ -79,7 +79,7 @@ CASES = (
     _infrastructure(
         "remote certificate is not trusted",
         "its authority is none of the system's",
-        "I202",
+        "I201",
         REMOTE,
         remotes=(Remote(tls=True),),
     ),

@@ -86,6 +86,19 @@ CASES = (
         """,
         "L401",
     ),
+    _rows(
+        "lock that the test itself holds",
+        "LOCK … NOWAIT in two connections: an OperationalError by name, and no connection was lost",
+        Truth.LOGIC,
+        """
+            connection.execute("create table locked ()")
+            connection.commit()
+            connection.execute("lock table locked")
+            with connect(real_services) as other:
+                other.execute("lock table locked nowait")
+        """,
+        "L401",
+    ),
     _keys(
         "redis stopped",
         "SIGSTOP: the kernel accepts, nobody answers",
