@@ -15,7 +15,7 @@ from test_framework.causes import Facts, Rule, chain_of, decide, is_about_connec
 from test_framework.cells import Cause, Evidence
 from test_framework.exceptions import ContractError, ServiceError
 from test_framework.masking import MASKER
-from test_framework.plugin.smoke import BLOCKED
+from test_framework.plugin.smoke import BLOCKED, LOOKS
 from test_framework.services.base import Ping
 from test_framework.services.exchanges import EXCHANGES
 
@@ -33,9 +33,6 @@ _MAX_EXCEPTION = 500
 
 _CONFORMANCE = Path(__file__).parents[1] / "tests"
 """The shipped suite."""
-
-_LOOKS = 5
-"""At each service after a failure that is about connections: one that fails every second look is found in 31 of 32."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,7 +182,7 @@ class EvidenceCollector:
         used = session.environment.closure(read)
         before = session.last_pings(used)
         # When the fixture itself found a service down, that look is a moment old.
-        looks = _LOOKS if is_about_connections(facts) else 1
+        looks = LOOKS if is_about_connections(facts) else 1
         pings = session.ping(used, fresh=not never_got_it, looks=looks)
         facts = replace(
             facts,

@@ -27,7 +27,7 @@ HEALTH = itertools.count()
 def unwell() -> bool:
     """Whether this health answer is to be a bad one: always with unwell.txt, by turns with flapping.txt."""
     time.sleep(float(said("slow.txt") or 0))
-    return os.path.exists("unwell.txt") or bool(said("flapping.txt") and next(HEALTH) % 2)
+    return os.path.exists("unwell.txt") or bool(said("flapping.txt") and next(HEALTH) % 2)  # noqa: PTH110  pathlib costs a slow start
 
 
 class Handler(BaseHTTPRequestHandler):
