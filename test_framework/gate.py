@@ -76,6 +76,8 @@ class Code(enum.StrEnum):
     """Something is wrong beside the tests: a module that cannot be imported, a fixture that nobody provides."""
     EXIT_CODE = "exit-code"
     """pytest reported a failure that no test accounts for."""
+    OTHER_COMMIT = "other-commit"
+    """A remark: a service says that it is of another commit than the tests."""
     DESELECTED = "deselected"
     """A remark: tests were collected and left out, by `-k`, `-m` or a plugin."""
     FLAKY = "flaky"
@@ -146,11 +148,30 @@ def _reasons(run: Run, note: str) -> Iterator[Reason]:
         yield Reason(Code.NONE_PASSED, f"not one of {_tests(len(cells))} passed", Answer.UNKNOWN)
     else:
         yield Reason(Code.PASSED, f"{len(passed)} of {_tests(len(cells))} passed", Answer.COMPATIBLE)
+    if others := _of_other_commits(run):
+        yield Reason(
+            Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
+        )
     if run.footer is not None and run.footer.deselected:
         yield Reason(Code.DESELECTED, f"{_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE)
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
             yield Reason(code, f"{_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
+
+
+def _of_other_commits(run: Run) -> str:
+    """Name the services that say they are of another commit than the tests; empty where all agree or nobody says."""
+    said = {
+        service: str(ping.get("identity", {}).get("commit", ""))
+        for attestation in run.attestations
+        for service, ping in attestation.services.items()
+    }
+    known = {"", "unknown", run.header.commit}
+    if run.header.commit == "unknown":
+        return ""
+    return ", ".join(
+        f"{service} is of {commit[:12]}" for service, commit in sorted(said.items()) if commit not in known
+    )
 
 
 _REMARKS = (

@@ -269,3 +269,12 @@ def test_deselected_tests_are_told_and_change_nothing(tmp_path: Path) -> None:
     judged = verdict(tmp_path, PASSED, end=footer().model_copy(update={"deselected": 3}))
     assert judged.answer is Answer.COMPATIBLE
     assert "3 tests deselected, and not planned" in [reason.text for reason in judged.reasons]
+
+
+def test_a_target_of_another_commit_is_told_and_changes_nothing(tmp_path: Path) -> None:
+    """Tests of one commit may well run against a deployment of another; who reads the verdict must know."""
+    run = write_run(tmp_path / "run.jsonl", PASSED)
+    deployed = Attestation(moment="before", services={"backend": {"identity": {"commit": "d" * 40}}, "redis": {}})
+    judged = judge(replace(run, attestations=(deployed,)))
+    assert judged.answer is Answer.COMPATIBLE
+    assert judged.reasons[-1].text == "the tests are of commit cccccccccccc, backend is of dddddddddddd"
