@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from test_framework.environments.toml_file import read_toml
 from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
+
+
+class GatePolicy(BaseModel):
+    """The `[tool.envmatrix.gate]` table: what `envmatrix gate` demands before it opens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    required: tuple[str, ...] = ()
+    """Environments without whose run the gate stays shut; by default those of the baseline."""
+    baseline: str = "envmatrix-baseline.toml"
+    """What was so before: only what got worse is held against a change."""
+    waivers: str = "envmatrix-waivers.toml"
+    """Failures that are known, owned and due."""
+    maximum_baseline_age: Annotated[float, Field(gt=0)] | None = None
+    """Days after which the baseline tells no more; no limit by default."""
+    allowed: tuple[Literal["skipped", "xfailed", "xpassed", "flaky"], ...] = ("skipped", "xfailed", "xpassed", "flaky")
+    """Outcomes beside `passed` that are let through."""
+    minimum_tests: Annotated[int, Field(ge=1)] = 1
+    """Tests that must have passed in each environment."""
+    maximum_skipped: Annotated[float, Field(ge=0, le=1)] = 1.0
+    """Share of an environment's tests that may be skipped: 0.25 is a quarter."""
+    infrastructure_budget: Annotated[int, Field(ge=0)] = 0
+    """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
 
 
 class Project(BaseModel):
@@ -27,6 +50,9 @@ class Project(BaseModel):
     """Fixture name → `module:Class` of the contract it must keep, beside `real_services` and `real_llm`."""
     deadline: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds that one environment's run may take."""
+
+    gate: GatePolicy = GatePolicy()
+    """What `envmatrix gate` demands."""
 
     @property
     def environments_dir(self) -> Path:
@@ -66,9 +92,10 @@ class Project(BaseModel):
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:
             first = error.errors(include_url=False, include_input=False)[0]
-            key = str(first["loc"][0])
-            line = file.line_of(("tool", "envmatrix", key))
+            keys = tuple(str(part) for part in first["loc"])
+            line = file.line_of(("tool", "envmatrix", *keys))
             if first["type"] == "extra_forbidden":
-                what = f"unknown key {key!r} in tool.envmatrix"
-                raise UnknownKeyError(path, what, line, nearest(key, set(cls.model_fields) - {"root"})) from None
-            raise DeclarationError(path, f"tool.envmatrix.{key}: {first['msg']}", line) from None
+                what = f"unknown key {keys[-1]!r} in {'.'.join(('tool.envmatrix', *keys[:-1]))}"
+                known = set(GatePolicy.model_fields) if keys[0] == "gate" else set(cls.model_fields) - {"root"}
+                raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
+            raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
 from test_framework.cells import Cause, Cell, FindingRecord, Outcome, Run
@@ -80,6 +80,24 @@ class Code(enum.StrEnum):
     """A remark: a service says that it is of another commit than the tests."""
     DESELECTED = "deselected"
     """A remark: tests were collected and left out, by `-k`, `-m` or a plugin."""
+    WAIVED = "waived"
+    """A remark: tests failed as a waiver says."""
+    WAIVER = "waiver"
+    """A waiver has expired, matches nothing, or its test passes or fails for another cause."""
+    KNOWN = "known"
+    """A remark: tests failed as they did in the baseline."""
+    FIXED = "fixed"
+    """A remark: tests pass that failed in the baseline."""
+    NEW = "new"
+    """A remark: tests that the baseline does not know."""
+    REMOVED = "removed"
+    """A remark: tests of the baseline that are planned no more."""
+    BASELINE = "baseline"
+    """The baseline is missing, was edited by hand, is too old, or does not know the environment."""
+    POLICY = "policy"
+    """The project's policy is not met: too few tests, too many skipped, an outcome that it does not allow."""
+    BUDGET = "budget"
+    """A remark: tests were lost to infrastructure, no more than the policy allows."""
     FLAKY = "flaky"
     """A remark: tests failed, then passed."""
     XPASSED = "xpassed"
@@ -108,15 +126,22 @@ class Verdict:
     reasons: tuple[Reason, ...]
 
 
-def judge(run: Run | MissingRun, note: str = "") -> Verdict:
+def judge(
+    run: Run | MissingRun, note: str = "", *, excused: Collection[str] = (), more: Iterable[Reason] = ()
+) -> Verdict:
     """Judge one environment. `note` is what is known about the run's end beside its file.
 
     One reason for `incompatible` is enough, whatever else is unknown; one for `unknown` is enough against `compatible`.
+    The failures of `excused` tests count for nothing; `more` reasons count like the run's own.
     """
-    if isinstance(run, MissingRun):
-        return Verdict(run.environment, Answer.UNKNOWN, (Reason(Code.NO_RUN, run.reason, Answer.UNKNOWN),))
-    reasons = sorted(_reasons(run, note), key=lambda reason: _SEVERITY.index(reason.calls_for))
-    return Verdict(run.header.environment, reasons[0].calls_for, tuple(reasons))
+    environment = run.environment if isinstance(run, MissingRun) else run.header.environment
+    own = (_no_run(run),) if isinstance(run, MissingRun) else _reasons(run, note, frozenset(excused))
+    reasons = sorted([*own, *more], key=lambda reason: _SEVERITY.index(reason.calls_for))
+    return Verdict(environment, reasons[0].calls_for, tuple(reasons))
+
+
+def _no_run(run: MissingRun) -> Reason:
+    return Reason(Code.NO_RUN, run.reason, Answer.UNKNOWN)
 
 
 def judge_all(matrix: Matrix) -> tuple[Verdict, ...]:
@@ -133,9 +158,9 @@ def exit_code(verdicts: Iterable[Verdict]) -> int:
 _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
 
 
-def _reasons(run: Run, note: str) -> Iterator[Reason]:
+def _reasons(run: Run, note: str, excused: frozenset[str]) -> Iterator[Reason]:
     cells = tuple(run.cells.values())
-    yield from _about_failures(cells)
+    yield from _about_failures(tuple(cell for cell in cells if cell.test not in excused))
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)
     if run.redeployed:
