@@ -46,7 +46,7 @@ class Case:
     truth: Truth
     """The cause of each test that `also` does not name; with `whole`, what the run as a whole must say."""
     tests: str
-    """The source of test_case.py."""
+    """The source of its test file."""
     rule: str = ""
     """The rule that must have decided, where it matters which."""
     outcome: Outcome | None = None
@@ -55,6 +55,9 @@ class Case:
     """Other tests of the run, and what must have become of them."""
     verdict: Answer | None = None
     """On the environment; by default what the truths add up to."""
+    shared: str = ""
+    """Cases of one such name run together, each in a file of its own: they differ in their tests alone, and none of them
+    touches what is not its own."""
     whole: bool = False
     """The fault belongs to the run and to none of its tests."""
     environment: str = TINY

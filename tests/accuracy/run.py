@@ -16,7 +16,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import psutil
@@ -31,7 +31,8 @@ from test_framework.services.process import kill_all
 from test_framework.services.rundir import Identity, bases
 from tests.accuracy.case import Case, Remote
 
-AT_ONCE = 2
+AT_ONCE = 3
+"""A third of a case is waiting, so that three fill two processors."""
 DEADLINE = 30.0
 """Seconds for one case. None takes a third of it on a busy machine; what does is a hang, and the tool's failure."""
 CLEAN_UP = 10.0
@@ -68,24 +69,30 @@ class Seen:
 
 
 def run_all(cases: Sequence[Case]) -> Iterator[tuple[Case, Seen]]:
-    """Run cases, two at a time; yield each as it comes. Whoever stops asking stops them."""
+    """Run cases, a few at a time; yield each as it comes. Whoever stops asking stops them."""
     stopping = threading.Event()
+    together: dict[str, list[Case]] = {}
+    for case in cases:
+        together.setdefault(case.shared or case.name, []).append(case)
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        pending = {pool.submit(run_case, case, stopping): case for case in cases}
+        pending = {pool.submit(run_cases, group, stopping): group for group in together.values()}
         try:
             for done in as_completed(pending):
-                yield pending[done], done.result()
+                yield from zip(pending[done], done.result(), strict=True)
         finally:
             stopping.set()
             pool.shutdown(cancel_futures=True)
 
 
-def run_case(case: Case, stopping: threading.Event) -> Seen:
-    """Run one case, and take away all that it made."""
+def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
+    """Run one case, or those that share a run, and take away all that they made."""
+    case = cases[0]
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="accuracy-"))
         stack.callback(shutil.rmtree, root, ignore_errors=True)
         _write(case, root)
+        for number, each in enumerate(cases):
+            (root / _file(number)).write_text("import injure\n" + textwrap.dedent(each.tests))
         variables: dict[str, str] = {}
         for remote in case.remotes:
             variables |= stack.enter_context(_serving(remote, root, variables))
@@ -93,9 +100,27 @@ def run_case(case: Case, stopping: threading.Event) -> Seen:
         exit_code, pid = _pytest(case, root, variables, stopping)
         seconds = time.monotonic() - began
         left = _left_behind(root, pid, stopping)
-        run, verdict = _read(root / "run.jsonl", exit_code)
-        output = (root / "output.txt").read_text(errors="replace")
-        return Seen(run, verdict, seconds, exit_code, output, left)
+        whole = Seen(
+            *_read(root / "run.jsonl", exit_code),
+            seconds=seconds / len(cases),
+            exit_code=exit_code,
+            output=(root / "output.txt").read_text(errors="replace"),
+            left=left,
+        )
+    return [whole] if len(cases) == 1 else [_part(whole, number) for number in range(len(cases))]
+
+
+def _file(number: int) -> str:
+    return f"test_{number}.py"
+
+
+def _part(whole: Seen, number: int) -> Seen:
+    """Return what was seen of one of the cases that shared a run, judged as if it had been the only one."""
+    if whole.run is None:
+        return whole
+    ours = {name: cell for name, cell in whole.run.cells.items() if name.startswith(f"{_file(number)}::")}
+    run = replace(whole.run, cells=ours)
+    return replace(whole, run=run, verdict=judge(run))
 
 
 def _write(case: Case, root: Path) -> None:
@@ -104,7 +129,6 @@ def _write(case: Case, root: Path) -> None:
         "pyproject.toml": _PYPROJECT,
         "environments/tiny.toml": case.environment,
         "conftest.py": _RESUME + textwrap.dedent(case.conftest),
-        "test_case.py": "import injure\n" + textwrap.dedent(case.tests),
     } | {f"{service}.faults": words for service, words in case.faults.items()}
     for name, text in files.items():
         (root / name).write_text(text)

@@ -170,6 +170,16 @@ def test_the_cases_are_enough_and_told_apart() -> None:
     assert {case.truth for case in CASES} == {*Truth}
 
 
+def test_cases_that_share_a_run_differ_in_their_tests_alone() -> None:
+    """What one of them asks for, the others get too."""
+    groups: dict[str, set[str]] = {}
+    for case in CASES:
+        if case.shared:
+            asked = (case.truth, case.environment, dict(case.faults), case.remotes, case.conftest, case.arguments)
+            groups.setdefault(case.shared, set()).add(repr(asked))
+    assert {name: len(asked) for name, asked in groups.items()} == dict.fromkeys(groups, 1)
+
+
 def test_the_command_tells_a_machine_and_exits_by_the_score() -> None:
     """One real case from end to end, the shortest that there is."""
     command = [sys.executable, "-m", "tests.accuracy", "zero tests", "--json"]

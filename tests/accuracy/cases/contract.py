@@ -45,12 +45,14 @@ CASES = (
         "a test asks for what nobody provides",
         "C101",
         "def test_orders(real_servces): pass\ndef test_alone(): pass",
+        shared="missing fixtures",
     ),
     _contract(
         "fixture missing, asked for at run time",
         "by getfixturevalue",
         "C101",
         'def test_orders(request): request.getfixturevalue("seed_orders")\ndef test_alone(): pass',
+        shared="missing fixtures",
     ),
     _contract(
         "fixture missing in a fixture",
@@ -70,12 +72,14 @@ CASES = (
         "the mark would hide it for ever",
         "C101",
         "import pytest\n@pytest.mark.skip(reason='later')\ndef test_orders(seed_orders): pass\ndef test_alone(): pass",
+        shared="missing fixtures",
     ),
     _contract(
         "fixture missing, hidden by xfail",
         "expecting a failure is not expecting this one",
         "C101",
         "import pytest\n@pytest.mark.xfail\ndef test_orders(seed_orders): pass\ndef test_alone(): pass",
+        shared="missing fixtures",
     ),
     _contract(
         "legacy fixture",
@@ -98,7 +102,6 @@ CASES = (
     _override(
         "URL of another server", "the backend's URL is staging's", 'services["backend_url"] = "http://127.0.0.1:1"'
     ),
-    _override("URL is none", "a relative path instead", 'services["api_url"] = "/api"'),
     _override("URL is None", "the service is declared and up", 'services["backend_url"] = None'),
     _override("environment of another name", "says staging", 'services["environment"] = "staging"'),
     _override(

@@ -2,7 +2,7 @@
 
 from test_framework.cells import Outcome
 from tests.accuracy.case import Case, Remote, Truth
-from tests.accuracy.declare import TINY, absent, environment, remote, service
+from tests.accuracy.declare import absent, environment, remote, service
 
 HEALTHY = """
     import asyncio
@@ -35,7 +35,7 @@ REFUSALS = """
 """
 
 CASES = (
-    Case("healthy", "nothing", Truth.PASSED, HEALTHY),
+    Case("healthy", "nothing", Truth.PASSED, HEALTHY, shared="healthy"),
     Case("healthy with two workers", "nothing", Truth.PASSED, HEALTHY, arguments=("-n2",)),
     Case(
         "healthy over TLS",
@@ -67,7 +67,9 @@ CASES = (
 """
         + HEALTHY,
     ),
-    Case("refusals that are right", "401 and 404 where the test expects them", Truth.PASSED, REFUSALS),
+    Case(
+        "refusals that are right", "401 and 404 where the test expects them", Truth.PASSED, REFUSALS, shared="healthy"
+    ),
     Case(
         "a rate limit that is asked for",
         "429, which the test expects",
@@ -110,6 +112,7 @@ CASES = (
         """,
         outcome=Outcome.XFAILED,
         also={"test_orders": Truth.PASSED},
+        shared="healthy",
     ),
     Case(
         "optional service down, nobody needs it",
@@ -154,7 +157,7 @@ CASES = (
         """,
         outcome=Outcome.SKIPPED,
         also={"test_orders": Truth.PASSED},
-        environment=TINY,
+        shared="healthy",
     ),
     Case(
         "a service without users",

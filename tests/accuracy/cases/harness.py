@@ -88,7 +88,6 @@ CASES = (
     ),
     _runner("process ends itself", "os._exit without xdist", "os._exit(0)"),
     _runner("runner killed", "SIGKILL in the middle of a test", "os.kill(os.getpid(), signal.SIGKILL)"),
-    _runner("runner crashes", "SIGSEGV in the middle of a test", _SEGFAULT),
     _runner(
         "runner terminated", "SIGTERM in the middle of a test", "os.kill(os.getpid(), signal.SIGTERM); time.sleep(20)"
     ),

@@ -1,5 +1,7 @@
 """The product or the test is wrong while every service is healthy, however much it looks like something else."""
 
+from dataclasses import replace
+
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import environment, service
 
@@ -32,8 +34,13 @@ def _product(name: str, injected: str, fault: str) -> Case:
     return _logic(name, injected, test)
 
 
-def _plain(name: str, injected: str, body: str, argument: str = "real_services", **more: object) -> Case:
-    return _logic(name, injected, f"\n    def test_during({argument}):\n        {body}\n", **more)  # type: ignore[arg-type]
+def _mistake(name: str, injected: str, test: str) -> Case:
+    """Return a case that leaves its services alone, and so can share a run with the others."""
+    return replace(_logic(name, injected, test), shared="mistakes")
+
+
+def _plain(name: str, injected: str, body: str, argument: str = "real_services") -> Case:
+    return _mistake(name, injected, f"\n    def test_during({argument}):\n        {body}\n")
 
 
 CASES = (
@@ -51,7 +58,6 @@ CASES = (
         "a field that the API never had",
         "real_services.http_client_sync.get('/orders').json()['order']",
     ),
-    _plain("TypeError in the test", "a call with too few arguments", "real_services.http_client_sync.get()"),
     _plain(
         "assertion that speaks of a 502",
         "words that look like an outage",
@@ -95,7 +101,7 @@ CASES = (
         assert answer.headers["Retry-After"] == "1"
 """,
     ),
-    _logic(
+    _mistake(
         "the project's own 429",
         "an exception of the product's code, raised in the test's own process",
         """
@@ -117,7 +123,7 @@ CASES = (
         environment=environment(service(), service("mail", required=False, protected=None)),
         faults={"mail": "exits"},
     ),
-    _logic(
+    _mistake(
         "the project's own OperationalError",
         "an exception of that name that has nothing to do with a connection",
         """
@@ -129,7 +135,7 @@ CASES = (
         raise OperationalError("the order cannot be shipped")
 """,
     ),
-    _logic(
+    _mistake(
         "the project's own ConnectionError",
         "an exception of that name in a test that uses no service",
         """
@@ -140,7 +146,7 @@ CASES = (
         raise ConnectionError("these two nodes of the graph are not connected")
 """,
     ),
-    _logic(
+    _mistake(
         "built-in TimeoutError of the test",
         "raised by the test's own clock, without any connection",
         """
@@ -170,7 +176,7 @@ CASES = (
 """,
         environment=TWO,
     ),
-    _logic(
+    _mistake(
         "fixture of the test's own fails in set-up",
         "a wrong assertion in it",
         """
@@ -182,7 +188,7 @@ CASES = (
         pass
 """,
     ),
-    _logic(
+    _mistake(
         "fixture of the test's own fails in teardown",
         "after a test that passed",
         """
@@ -195,16 +201,10 @@ CASES = (
         assert prepared.http_client_sync.get("/orders").status_code == 200
 """,
     ),
-    _logic(
+    _mistake(
         "passes although strictly expected to fail",
         "the bug is mended, the mark is still there",
         "\n    @pytest.mark.xfail(strict=True)\n    def test_during():\n        pass\n",
-    ),
-    _logic(
-        "wrong under two workers",
-        "a wrong assertion, in a worker",
-        "\n    def test_during(real_services):\n        assert real_services.http_client_sync.get('/orders').json() == {}\n",
-        arguments=("-n2",),
     ),
     _logic(
         "socket left behind",

@@ -41,13 +41,6 @@ def _rows(name: str, injected: str, truth: Truth, body: str, rule: str) -> Case:
     return Case(name, injected, truth, source, rule=rule, also=_FINE, environment=DATABASE)
 
 
-def _keys(name: str, injected: str, truth: Truth, body: str, rule: str) -> Case:
-    source = (
-        f"{KEYS}\n    def test_during(real_services):\n        with connect(real_services) as client:\n{body}\n{ALONE}"
-    )
-    return Case(name, injected, truth, source, rule=rule, also=_FINE, environment=REDIS)
-
-
 CASES = (
     Case(
         "healthy stores",
@@ -99,34 +92,18 @@ CASES = (
         """,
         "L401",
     ),
-    _keys(
+    Case(
         "redis stopped",
         "SIGSTOP: the kernel accepts, nobody answers",
         Truth.INFRASTRUCTURE,
-        """
+        f"""{KEYS}
+    def test_during(real_services):
+        with connect(real_services) as client:
             injure.pause_listener(real_services["redis"].port)
             client.get("anything")
-        """,
-        "I201",
-    ),
-    _keys(
-        "redis killed",
-        "SIGKILL",
-        Truth.INFRASTRUCTURE,
-        """
-            injure.kill_listener(real_services["redis"].port)
-            assert client.get("anything") is None
-        """,
-        "I201",
-    ),
-    _keys(
-        "operation on a key of another type",
-        "the test's own mistake, said by the server",
-        Truth.LOGIC,
-        """
-            client.set("number", 1)
-            client.lpush("number", 2)
-        """,
-        "L401",
+{ALONE}""",
+        rule="I201",
+        also=_FINE,
+        environment=REDIS,
     ),
 )
