@@ -64,6 +64,8 @@ class Seen:
     exit_code: int = 0
     """pytest's; negative: the signal that ended it."""
     output: str = ""
+    overdue: bool = False
+    """It had not ended by its deadline, and was killed."""
     left: tuple[str, ...] = ()
     """Processes and directories that were there ten seconds after the run."""
 
@@ -105,6 +107,7 @@ def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
             seconds=seconds / len(cases),
             exit_code=exit_code,
             output=(root / "output.txt").read_text(errors="replace"),
+            overdue=seconds > DEADLINE,
             left=left,
         )
     return [whole] if len(cases) == 1 else [_part(whole, number) for number in range(len(cases))]

@@ -82,6 +82,10 @@ def grade(case: Case, seen: Seen) -> Result:
     about = {name: case.truth for name in cells if name not in case.also}
     faults = [*_whole(case, seen)] if case.whole else [*_each(case, cells, about)]
     faults += _verdict(case, seen)
+    if seen.overdue:
+        faults.append(
+            _Fault(Grade.WRONG, case.truth, case.truth, "pytest had not ended by the deadline, and was killed")
+        )
     worst = max(
         faults, key=lambda fault: _ORDER.index(fault.grade), default=_Fault(Grade.OK, case.truth, case.truth, "")
     )

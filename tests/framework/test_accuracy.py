@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -116,6 +117,11 @@ def test_a_healthy_test_that_does_not_pass_is_wrong(tmp_path: Path, outcome: Out
 def test_an_outage_that_blocks_a_merge_is_wrong(tmp_path: Path) -> None:
     """The cells are right and the verdict is not: it says incompatible where the run does not tell."""
     assert grade(OUTAGE, seen(tmp_path, RIGHT, ALONE, answer=Answer.INCOMPATIBLE)).grade is Grade.WRONG
+
+
+def test_a_run_that_had_to_be_killed_is_wrong(tmp_path: Path) -> None:
+    """Whatever its file says by then: the tool hung."""
+    assert grade(OUTAGE, replace(seen(tmp_path, RIGHT, ALONE), overdue=True)).grade is Grade.WRONG
 
 
 def test_what_belongs_to_the_run_is_read_from_its_findings(tmp_path: Path) -> None:
