@@ -96,7 +96,7 @@ class Attempt:
     services: tuple[str, ...] = ()
     """Services that the test used, observed through its fixtures."""
     capabilities: tuple[str, ...] = ()
-    """What else it exercised that a declaration can promise: `websocket`, `multi_user`, or a name of the project's own."""
+    """What it exercised of all that a declaration can promise: services, `websocket`, a name of the project's own."""
 
 
 @dataclass(frozen=True, slots=True)

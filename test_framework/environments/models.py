@@ -51,7 +51,7 @@ class ServiceSpec(_Frozen):
     """Required and not available is a failure; not required and not available is a skip with its reason."""
 
     url: SecretStr | None = None
-    """`remote` only. Secret, since it may hold a password."""
+    """`remote`; or `absent`: where it would be. Asked there, it must not answer. Secret, since it may hold a password."""
     ca_file: str | None = None
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
     api_key: SecretStr | None = None
@@ -101,8 +101,8 @@ class ServiceSpec(_Frozen):
             raise ValueError("a command belongs to source = 'process' or 'stub'")
         if self.source is Source.REMOTE and self.url is None:
             raise ValueError("source = 'remote' needs a url")
-        if self.url is not None and self.source is not Source.REMOTE:
-            raise ValueError("a url belongs to source = 'remote'")
+        if self.url is not None and self.source not in {Source.REMOTE, Source.ABSENT}:
+            raise ValueError("a url belongs to source = 'remote' or 'absent'")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
         return self

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
@@ -22,8 +22,8 @@ import httpx
 import pytest
 
 from test_framework.contracts import Contract, Reality, contract_classes, services_behind
-from test_framework.environments import Environment, Source, load_file, read_env_file
-from test_framework.exceptions import IdentityError, UnreachableError, UserError
+from test_framework.environments import Environment, ServiceSpec, Source, load_file, read_env_file
+from test_framework.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
 from test_framework.services.access import Access, ask_protected
@@ -199,9 +199,17 @@ class EnvironmentSession:
         return bool(spec.protected) and name in self.endpoints and ping is not None and ping.is_up
 
     def attest(self, *, fresh: bool = False) -> dict[str, Ping]:
-        """Return what each service that is in use said it is; asked anew with `fresh`."""
+        """Return what each service that is in use said it is; asked anew with `fresh`.
+
+        An absent one that is declared with a URL is looked at once: tests go by the declaration, an attestation does not.
+        """
         used = [name for name in self.environment.services if name in self._states or name in self._pings]
-        return self.ping(used, fresh=True) if fresh else self.last_pings(used)
+        return {**(self.ping(used, fresh=True) if fresh else self.last_pings(used)), **self._not_so_absent}
+
+    @cached_property
+    def _not_so_absent(self) -> dict[str, Ping]:
+        declared = self.environment.services.items()
+        return {name: _look_there(spec) for name, spec in declared if spec.source is Source.ABSENT and _url(spec)}
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
         """Return the end of the log of each service among some that we started, masked; empty ones are left out."""
@@ -319,6 +327,19 @@ def majority(seen: Sequence[Ping]) -> Ping:
     if up and failed:
         ping = ping.model_copy(update={"detail": f"answered {len(up)} of {len(seen)} looks: {failed[-1].detail}"})
     return ping.model_copy(update={"looks": len(seen), "failed_looks": len(failed)})
+
+
+def _url(spec: ServiceSpec) -> str:
+    return spec.url.get_secret_value() if spec.url else ""
+
+
+def _look_there(spec: ServiceSpec) -> Ping:
+    """Look where an absent service would be; what cannot be looked at was not seen."""
+    try:
+        kind = get_kind(spec.kind, spec.name)
+        return kind.ping(spec, kind.connect(spec, _url(spec)), spec.ping_deadline)
+    except EnvmatrixError as error:
+        return Ping(service=spec.name, status=PingStatus.ABSENT, detail=MASKER.mask(str(error)))
 
 
 def _passwords(urls: Iterable[str]) -> Iterable[str | None]:

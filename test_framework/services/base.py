@@ -71,6 +71,8 @@ class Ping(BaseModel):
     """What it claims to be: service, environment, version, commit."""
     detail: str = ""
     """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
+    dependencies: dict[str, str] = Field(default_factory=dict)
+    """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
     looks: int = 1
     """How often it was looked at for this answer."""
     failed_looks: int = 0

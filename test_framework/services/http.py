@@ -86,13 +86,23 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _dependencies_down(body: Mapping[str, Any] | None) -> list[str]:
-    """Name what a readiness answer says is down: `{"dependencies": {"redis": "down"}}`, or `{"redis": {"status": …}}`."""
+_MEANINGS = {
+    **dict.fromkeys(("up", "ok", "pass", "passing", "healthy", "ready", "true"), "up"),
+    **dict.fromkeys(("down", "fail", "failed", "failing", "error", "critical", "unhealthy", "false"), "down"),
+    **dict.fromkeys(("absent", "disabled"), "absent"),
+}
+"""Words that health answers use, and what they mean."""
+
+
+def read_dependencies(body: Mapping[str, Any] | None) -> dict[str, str]:
+    """Return what a readiness answer says of each dependency: `{"dependencies": {"redis": "down"}}`.
+
+    Others write `checks` or `components`, and `{"redis": {"status": "down"}}`.
+    """
     tables = [(body or {}).get(key) for key in ("dependencies", "checks", "components")]
     table: dict[str, Any] = next((table for table in tables if isinstance(table, dict)), {})
     states = {name: state.get("status") if isinstance(state, dict) else state for name, state in table.items()}
-    fine = {"up", "ok", "pass", "passing", "healthy", "ready", "absent", "true"}
-    return [name for name, state in states.items() if _text(state).lower() not in fine]
+    return {name: _MEANINGS.get(_text(state).lower(), _text(state)) for name, state in states.items()}
 
 
 class HttpKind:
@@ -128,10 +138,12 @@ class HttpKind:
                 raise NoAnswerError(f"GET {spec.health} answers {health.status}")
             identity = read_identity(spec, health, f"GET {spec.health}")
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
+            said = read_dependencies((ready or health).json_object())
             if ready is None or ready.status == HTTPStatus.OK:
-                return Sight(version, identity)
-            broken = ", ".join(_dependencies_down(ready.json_object())) or "something it does not name"
-            return Sight(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down")
+                return Sight(version, identity, dependencies=said)
+            lost = [name for name, state in said.items() if state not in {"up", "absent"}]
+            broken = ", ".join(lost) or "something it does not name"
+            return Sight(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", said)
 
         return look(spec, deadline, see)
 

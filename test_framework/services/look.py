@@ -12,6 +12,7 @@ import urllib.parse
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from pydantic import SecretStr
@@ -23,6 +24,10 @@ from test_framework.services.base import Endpoint, Ping, PingStatus
 
 _MAX_DETAIL = 300
 """Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
+
+_MAX_DEPENDENCIES = 50
+_MAX_WORD = 60
+"""Characters of a dependency's name or state."""
 
 IDENTITY_KEYS = ("service", "environment", "version", "commit")
 
@@ -44,6 +49,7 @@ class Sight:
     identity: Mapping[str, str] = field(default_factory=dict)
     status: PingStatus = PingStatus.UP
     detail: str = ""
+    dependencies: Mapping[str, str] = field(default_factory=dict)
 
 
 class NoAnswerError(Exception):
@@ -92,6 +98,10 @@ def _ping(spec: ServiceSpec, sight: Sight, latency: float) -> Ping:
         version=_one_line(sight.version),
         identity={key: _one_line(value) for key, value in sight.identity.items()},
         detail=_one_line(sight.detail),
+        dependencies={
+            _one_line(name)[:_MAX_WORD]: _one_line(state)[:_MAX_WORD]
+            for name, state in islice(sight.dependencies.items(), _MAX_DEPENDENCIES)
+        },
     )
 
 

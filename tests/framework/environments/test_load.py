@@ -208,7 +208,7 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line
         ),
         (
             "[services.backend]\nkind = 'http'\nsource = 'embedded'\nurl = 'http://x'",
-            "local.toml:1: services.backend: a url belongs to source = 'remote'",
+            "local.toml:1: services.backend: a url belongs to source = 'remote' or 'absent'",
         ),
         (
             "[services.backend]\nkind = 'http'\nsource = 'absent'\nrequired = true",

@@ -50,6 +50,15 @@ def test_required_is_the_default_but_for_the_absent(tmp_path: Path) -> None:
     assert required == {"database", "auth", "backend"}
 
 
+@pytest.mark.parametrize("url", ["redis://cache:6379", "${NOWHERE:-}"])
+def test_an_absent_service_may_say_where_it_would_be(tmp_path: Path, url: str) -> None:
+    """It stays absent whatever is there: nothing starts it, nobody may rely on it."""
+    declare(tmp_path, CHAIN.replace('source = "absent"', f'source = "absent"\n    url = "{url}"'))
+    cache = load(tmp_path).services["cache"]
+    assert cache.url is not None
+    assert not cache.is_required
+
+
 def test_a_service_may_provide_more_than_its_name(tmp_path: Path) -> None:
     """Declared capabilities lead to the service that has them."""
     declare(tmp_path, CHAIN)

@@ -99,7 +99,7 @@ def test_a_healthy_environment_blocks_nothing_and_attests_itself(three: Project)
     identity = {"service": "backend", "environment": "tiny", "version": "1", "commit": "c"}
     assert [said.services["backend"]["identity"] for said in run.attestations] == [identity, identity]
     assert run.redeployed == ()
-    assert run.cells["test_a.py::test_two"].attempts[0].capabilities == ("multi_user",)
+    assert run.cells["test_a.py::test_two"].attempts[0].capabilities == ("backend", "multi_user")
 
 
 @pytest.mark.fault("mid-run-redeploy")

@@ -59,6 +59,28 @@ def test_degraded_names_what_is_down(dependencies):
     assert (seen.status, seen.detail) == (PingStatus.DEGRADED, "not ready: redis is down")
 
 
+@pytest.mark.parametrize("path", ["/ready", "/health"])
+def test_what_a_service_says_of_others_is_kept(path):
+    """Each dependency it names, by whatever word, is `up`, `down`, `absent` or its own word; without a ready path too."""
+    checks = {"db": {"status": "UP"}, "redis": "failing", "kafka": {"status": "disabled"}, "disk": "warn", "llm": True}
+    with web({"/health": (200, WHO), path: (200, {**WHO, "checks": checks})}) as site:
+        seen = ping(site.url, ready="/ready" if path == "/ready" else None)
+    assert seen.is_up
+    assert seen.dependencies == {"db": "up", "redis": "down", "kafka": "absent", "disk": "warn", "llm": "up"}
+
+
+@pytest.mark.fault("canary-secret")
+def test_what_a_service_says_of_others_is_bounded_and_masked():
+    """A hostile or careless answer fills no run file and tells no password."""
+    secret = "postgres://u:hunter2hunter2@h/d"
+    table = {secret: secret, **{f"{number}\n" + "x" * 99: "y" * 99 for number in range(200)}}
+    with web({"/health": (200, {**WHO, "dependencies": table})}) as site:
+        seen = ping(site.url)
+    assert len(seen.dependencies) == 50
+    assert all(len(word) <= 60 and word.isprintable() for pair in seen.dependencies.items() for word in pair)
+    assert "hunter2" not in str(seen.dependencies)
+
+
 def test_ready_is_up():
     """A service whose ready path answers 200 is up."""
     with web({"/health": (200, WHO), "/ready": (200, {})}) as site:
