@@ -26,27 +26,35 @@ from test_framework.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
     Environment,
+    GatePolicy,
     Project,
     ServiceSpec,
     Source,
     Twin,
     UserRoutes,
 )
+from test_framework.gate.waivers import Waiver
 from test_framework.plugin import fixtures, hookspecs
 
 FILE = Path(__file__).with_name("reference.md")
 
 _TOML_TYPES = {
     "Any": "anything",
+    "Cause": "cause",
+    "Count": "number",
+    "Days": "days",
     "Path": "path",
     "SecretStr": "text",
+    "Share": "share, 0 to 1",
     "Seconds": "seconds",
     "UrlPath": "path of a URL",
     "bool": "true or false",
+    "date": "date",
     "dict[str, Any]": "table",
     "dict[str, SecretStr]": "table of texts",
     "dict[str, str]": "table of texts",
     "str": "text",
+    "tuple[Excusable, ...]": "list of outcomes",
     "tuple[str, ...]": "list of texts",
 }
 _FILLED_IN_BY_US = {"name", "file", "root", "written"}
@@ -92,17 +100,32 @@ def _declarations() -> Iterator[str]:
         "starts first."
     )
     yield "## `[tool.envmatrix]` in `pyproject.toml`"
-    yield _table(("key", "type", "default", "meaning"), _keys(Project))
+    yield _table(("key", "type", "default", "meaning"), _keys(Project, leave_out={"gate"}))
+    yield "### `[tool.envmatrix.gate]`"
+    yield _prose(GatePolicy.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(GatePolicy))
+    yield "## `envmatrix-waivers.toml`"
+    yield "Each `[[waiver]]` is one. It must fit failures that there are, and hold until its day."
+    yield _table(("key", "type", "default", "meaning"), _keys(Waiver))
 
 
 def _commands() -> Iterator[str]:
     yield "## Commands"
     group: Any = typer.main.get_command(app)
-    for name, command in sorted(group.commands.items()):
+    for name, command in sorted(_leaves(group)):
         yield f"### `envmatrix {name}`"
         yield _prose(command.help)
         rows = [(_spelled(parameter), _sentence(parameter.help)) for parameter in command.params]
         yield _table(("argument or option", "meaning"), rows)
+
+
+def _leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield every command with its whole name: `baseline update` too."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from _leaves(command, f"{prefix}{name} ")
+        else:
+            yield f"{prefix}{name}", command
 
 
 def _spelled(parameter: Any) -> str:
@@ -241,9 +264,11 @@ def _toml_type(written: str, annotation: Any) -> str:
 def _default(info: Any) -> str:
     if info.is_required():
         return "required"
-    if info.default is PydanticUndefined or info.default in (None, "", ()):
+    if info.default is PydanticUndefined or info.default in (None, "", ()) or isinstance(info.default, BaseModel):
         return ""
     shown = str(info.default).lower() if isinstance(info.default, bool) else info.default
+    if isinstance(shown, tuple):
+        return ", ".join(f"`{each}`" for each in shown)
     return f"`{shown:g}`" if isinstance(shown, float) else f"`{shown}`"
 
 

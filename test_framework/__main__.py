@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from test_framework.commands import gate as gate_commands
 from test_framework.exceptions import EnvmatrixError
 
 if TYPE_CHECKING:
@@ -118,6 +119,12 @@ def show(
 
     paths = runs or [latest(Project.find(Path.cwd()).runs_dir)]
     return _report(load_paths(paths), "json" if json else format_, mixed_commits=mixed_commits)
+
+
+app.command()(gate_commands.gate)
+app.command()(gate_commands.promote)
+app.add_typer(gate_commands.baseline_app)
+app.add_typer(gate_commands.waivers_app)
 
 
 def _report(loaded: Loaded, format_: str, *, where: Path | None = None, mixed_commits: bool = False) -> int:

@@ -287,6 +287,22 @@ class ContractError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class BaselineError(EnvmatrixError):
+    """A baseline is missing, cannot be read or written, or was edited by hand: nobody knows what was so before."""
+
+    file: Path
+    what: str
+
+    @property
+    def message(self) -> str:
+        return f"baseline {self.file}: {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return "Make it from a run that you trust: envmatrix baseline update"
+
+
+@dataclass(eq=False)
 class RunFileError(EnvmatrixError):
     """A run file cannot be read as one. `line` is 1-based; 0 where the file as a whole is meant."""
 

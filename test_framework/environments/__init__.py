@@ -2,13 +2,15 @@
 
 from test_framework.environments.load import declared_names, load_environment, load_file, read_env_file
 from test_framework.environments.models import Environment, ServiceSpec, Source, Twin, UserRoutes
-from test_framework.environments.project import Project
+from test_framework.environments.project import GatePolicy, Project
 from test_framework.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
+from test_framework.environments.toml_file import read_toml
 
 __all__ = [
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
     "Environment",
+    "GatePolicy",
     "Project",
     "ServiceSpec",
     "Source",
@@ -19,5 +21,6 @@ __all__ = [
     "load_environment",
     "load_file",
     "read_env_file",
+    "read_toml",
     "references_in",
 ]

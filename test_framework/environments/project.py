@@ -10,6 +10,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from test_framework.environments.toml_file import read_toml
 from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
 
+Days = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Excusable = Literal["skipped", "xfailed", "xpassed", "flaky"]
+
 
 class GatePolicy(BaseModel):
     """The `[tool.envmatrix.gate]` table: what `envmatrix gate` demands before it opens."""
@@ -22,15 +27,15 @@ class GatePolicy(BaseModel):
     """What was so before: only what got worse is held against a change."""
     waivers: str = "envmatrix-waivers.toml"
     """Failures that are known, owned and due."""
-    maximum_baseline_age: Annotated[float, Field(gt=0)] | None = None
+    maximum_baseline_age: Days | None = None
     """Days after which the baseline tells no more; no limit by default."""
-    allowed: tuple[Literal["skipped", "xfailed", "xpassed", "flaky"], ...] = ("skipped", "xfailed", "xpassed", "flaky")
+    allowed: tuple[Excusable, ...] = ("skipped", "xfailed", "xpassed", "flaky")
     """Outcomes beside `passed` that are let through."""
-    minimum_tests: Annotated[int, Field(ge=1)] = 1
+    minimum_tests: Count = 1
     """Tests that must have passed in each environment."""
-    maximum_skipped: Annotated[float, Field(ge=0, le=1)] = 1.0
+    maximum_skipped: Share = 1.0
     """Share of an environment's tests that may be skipped: 0.25 is a quarter."""
-    infrastructure_budget: Annotated[int, Field(ge=0)] = 0
+    infrastructure_budget: Count = 0
     """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
 
 

@@ -94,6 +94,8 @@ class Code(enum.StrEnum):
     """A remark: tests of the baseline that are planned no more."""
     BASELINE = "baseline"
     """The baseline is missing, was edited by hand, is too old, or does not know the environment."""
+    STALE = "stale"
+    """A run is too old to count."""
     POLICY = "policy"
     """The project's policy is not met: too few tests, too many skipped, an outcome that it does not allow."""
     BUDGET = "budget"

@@ -59,8 +59,14 @@ _ASCII_LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii
 def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
     """Return the report, drawn for the terminal that standard output is, or for a pipe."""
     console = make_console()
+    return printed(Layout(console, matrix, verdicts).report(), console)
+
+
+def printed(what: RenderableType, console: Console | None = None) -> str:
+    """Return something as a console shows it, by default that of standard output; no line ends in blanks."""
+    console = console or make_console()
     with console.capture() as capture:
-        console.print(Layout(console, matrix, verdicts).report())
+        console.print(what)
     return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
 
 

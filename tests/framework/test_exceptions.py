@@ -82,6 +82,11 @@ EVERY = [
     ),
     (UserError("login", "answered 500"), 3, "users: login answered 500"),
     (
+        BaselineError(Path("b.toml"), "is missing"),
+        3,
+        "baseline b.toml: is missing. Make it from a run that you trust: envmatrix baseline update",
+    ),
+    (
         ContractError("real_services", "conftest.py:3", ("auth_url: missing",)),
         1,
         "conftest.py:3: fixture 'real_services' breaks its contract in 1 place:\n  auth_url: missing",

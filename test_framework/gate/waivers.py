@@ -1,0 +1,174 @@
+"""Waivers: failures that are known, owned and due. One that is due, or fits nothing any more, fails the gate by its name."""
+
+from __future__ import annotations
+
+import fnmatch
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from test_framework.cells import Cause, Cell, Outcome, Run
+from test_framework.environments import read_toml
+from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
+from test_framework.gate.baseline import replace_text
+from test_framework.gate.verdict import Answer, Code, Reason
+
+
+class Waiver(BaseModel):
+    """One `[[waiver]]` table."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    test: str = Field(min_length=1)
+    """A node id; `*` stands for anything."""
+    environment: str = Field(min_length=1)
+    """An environment's name; `*` stands for anything."""
+    cause: Cause
+    """What it may fail for; for another cause it is another failure."""
+    issue: str = Field(pattern=r"^https?://\S+$")
+    """Where it is being mended."""
+    owner: str = Field(min_length=1)
+    """Who mends it."""
+    expires: date
+    """The last day on which it holds."""
+    reason: str = ""
+    """Anything else that a reader wants to know."""
+
+    @property
+    def name(self) -> str:
+        """Return what it is called in messages."""
+        return f"waiver of {self.test} in {self.environment} ({self.cause}, {self.owner}, {self.issue})"
+
+    def covers(self, environment: str, test: str) -> bool:
+        """Return whether it is about this test there, whatever became of it."""
+        return fnmatch.fnmatchcase(environment, self.environment) and _matches(test, self.test)
+
+
+def _matches(test: str, pattern: str) -> bool:
+    # A parametrized id has brackets of its own, which are no pattern: only stars are.
+    return fnmatch.fnmatchcase(test, pattern.replace("[", "[[]").replace("?", "[?]"))
+
+
+@dataclass(frozen=True, slots=True)
+class Waived:
+    """What waivers make of a matrix."""
+
+    tests: dict[str, dict[str, Waiver]]
+    """Environment → failed test → the waiver that excuses it."""
+    problems: tuple[Reason, ...]
+    """What is wrong with those that do not hold."""
+    stale: tuple[Waiver, ...]
+    """Those that fit nothing any more: what they were about passes, or is gone."""
+
+
+def read_waivers(path: Path) -> tuple[Waiver, ...]:
+    """Read a file of waivers; none where there is no file.
+
+    Raises:
+        DeclarationError: it is no file of waivers.
+    """
+    if not path.exists():
+        return ()
+    file = read_toml(path)
+    entries = file.data.get("waiver", [])
+    if unknown := sorted(file.data.keys() - {"waiver"}):
+        raise UnknownKeyError(path, f"unknown key {unknown[0]!r}", file.line_of((unknown[0],)), "Write [[waiver]]")
+    if not isinstance(entries, list):
+        raise DeclarationError(path, "waiver is one table", file.line_of(("waiver",)), "Write [[waiver]]")
+    return tuple(_waiver(path, number, entry) for number, entry in enumerate(entries, start=1))
+
+
+def _waiver(path: Path, number: int, entry: object) -> Waiver:
+    try:
+        return Waiver.model_validate(entry)
+    except ValidationError as error:
+        errors = error.errors(include_url=False, include_input=False)
+        first = min(errors, key=lambda each: each["type"] != "extra_forbidden")  # a key mistyped is also one missing
+        key = str(first["loc"][0]) if first["loc"] else ""
+        if first["type"] == "extra_forbidden":
+            what = f"waiver {number} has an unknown key {key!r}"
+            raise UnknownKeyError(path, what, 0, nearest(key, Waiver.model_fields)) from None
+        raise DeclarationError(path, f"waiver {number}: {key}: {first['msg']}") from None
+
+
+def apply(waivers: Iterable[Waiver], runs: Iterable[Run], today: date) -> Waived:
+    """Find what waivers excuse in some runs, and the waivers that do not hold.
+
+    A waiver whose environments are all missing is left alone: that they are is said already.
+    """
+    excused: dict[str, dict[str, Waiver]] = {}
+    problems: list[Reason] = []
+    stale: list[Waiver] = []
+    by_name = {run.header.environment: run for run in runs}
+    for waiver in waivers:
+        about = [name for name in by_name if fnmatch.fnmatchcase(name, waiver.environment)]
+        cells = [
+            (name, cell) for name in about for cell in by_name[name].cells.values() if waiver.covers(name, cell.test)
+        ]
+        fitting = [(name, cell) for name, cell in cells if _is_excused(cell, waiver)]
+        if not about:
+            continue
+        if problem := _problem(waiver, [cell for _, cell in cells], has_fitting=bool(fitting), today=today):
+            problems.append(Reason(Code.WAIVER, problem, Answer.INCOMPATIBLE, tuple(cell.test for _, cell in cells)))
+            if not any(cell.outcome is Outcome.FAILED for _, cell in cells):
+                stale.append(waiver)
+        else:
+            for name, cell in fitting:
+                excused.setdefault(name, {})[cell.test] = waiver
+    return Waived(excused, tuple(problems), tuple(stale))
+
+
+def _is_excused(cell: Cell, waiver: Waiver) -> bool:
+    return cell.outcome is Outcome.FAILED and cell.cause is waiver.cause
+
+
+def _problem(waiver: Waiver, cells: list[Cell], *, has_fitting: bool, today: date) -> str:
+    """Say why a waiver does not hold; empty where it does."""
+    if waiver.expires < today:
+        return f"expired on {waiver.expires}: {waiver.name}"
+    if not cells:
+        return f"matches no test: {waiver.name}"
+    if has_fitting:
+        return ""
+    others = {str(cell.cause) for cell in cells if cell.outcome is Outcome.FAILED}
+    if others:
+        return f"fails for another cause, {' and '.join(sorted(others))}: {waiver.name}"
+    if any(cell.outcome in {Outcome.PASSED, Outcome.FLAKY} for cell in cells):
+        return f"passes now, drop it: {waiver.name}"
+    return ""  # skipped or not run: that tells neither way
+
+
+def update_waivers(path: Path, stale: Iterable[Waiver]) -> None:
+    """Take waivers out of a file, each with the comment right above it; all else stays as it is written.
+
+    Raises:
+        DeclarationError: the file cannot be read, or is written so that we cannot tell where a waiver ends.
+        BaselineError: it cannot be written.
+    """
+    gone = list(stale)
+    waivers = read_waivers(path)
+    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    starts = list(_starts(lines))
+    if len(starts) != len(waivers):
+        raise DeclarationError(
+            path, "is written so that waivers cannot be told apart", 0, "Write [[waiver]] on its own line"
+        )
+    ends = [*starts[1:], len(lines)]
+    kept = lines[: starts[0]] if starts else lines
+    for waiver, start, end in zip(waivers, starts, ends, strict=True):
+        kept += [] if waiver in gone else lines[start:end]
+    replace_text(path, "".join(kept))
+
+
+def _starts(lines: list[str]) -> Iterator[int]:
+    """Yield where each waiver begins: at its header, or at the comment right above that."""
+    for number, line in enumerate(lines):
+        if re.match(r"\s*\[\[\s*waiver\s*\]\]", line):
+            start = number
+            while start and lines[start - 1].lstrip().startswith("#"):
+                start -= 1
+            yield start

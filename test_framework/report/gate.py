@@ -1,0 +1,136 @@
+"""The gate's decision, on one screen and as JSON: who keeps it shut, for which tests, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+from rich.text import Text
+
+from test_framework.cells import Cell, Outcome
+from test_framework.gate import Answer, Code, Reason, Verdict
+from test_framework.gate.decide import Decision
+from test_framework.matrix import Column
+from test_framework.report.summary import word
+from test_framework.report.terminal import printed
+from test_framework.report.text import first_line, inert, middle
+
+SCHEMA = 1
+_NAMED = 8
+"""Tests named under one reason: one screen."""
+_LONGEST = 300
+"""Characters of a line."""
+_STYLES = {Answer.COMPATIBLE: "green", Answer.INCOMPATIBLE: "red", Answer.UNKNOWN: "magenta"}
+_STATES = {Answer.COMPATIBLE: "open", Answer.INCOMPATIBLE: "shut", Answer.UNKNOWN: "unknown"}
+_COUNTS = frozenset({Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
+"""Reasons whose tests nobody wants listed."""
+
+
+def as_json(decision: Decision) -> str:
+    """Return the decision for programs."""
+    document = {
+        "schema": SCHEMA,
+        "gate": _STATES[decision.answer],
+        "exit_code": decision.exit_code,
+        "environments": [
+            {
+                "name": column.environment,
+                "label": column.label,
+                "commit": _commit(column),
+                "answer": verdict.answer,
+                "reasons": [_reason(reason) for reason in verdict.reasons],
+            }
+            for column, verdict in zip(decision.columns, decision.verdicts, strict=True)
+        ],
+        "overall": [_reason(reason) for reason in decision.overall],
+    }
+    return json.dumps(document, indent=2) + "\n"
+
+
+def _reason(reason: Reason) -> dict[str, Any]:
+    return {"code": reason.code, "text": reason.text, "calls_for": reason.calls_for, "tests": list(reason.tests)}
+
+
+def as_text(decision: Decision) -> str:
+    """Return the decision for people, coloured where standard output is a terminal."""
+    return printed(Group(*_lines(decision)))
+
+
+def _lines(decision: Decision) -> Iterator[RenderableType]:
+    for column, verdict in zip(decision.columns, decision.verdicts, strict=True):
+        answer = (verdict.answer.value, _STYLES[verdict.answer])
+        yield Text.assemble((inert(column.label), "bold"), "  ", answer, (_at(column), "dim"))
+        yield from _reasons(verdict.reasons, column)
+    if decision.overall:
+        yield Text("all environments", "bold")
+        yield from _reasons(decision.overall, None)
+    yield Text()
+    state = _STATES[decision.answer]
+    yield Text.assemble("gate  ", (state, f"bold {_STYLES[decision.answer]}"))
+
+
+def _reasons(reasons: Sequence[Reason], column: Column | None) -> Iterator[RenderableType]:
+    for reason in reasons:
+        style = "" if reason.calls_for is Answer.COMPATIBLE else _STYLES[reason.calls_for]
+        yield Padding(Text(middle(inert(reason.text), _LONGEST), style), (0, 0, 0, 2))
+        if reason.code in _COUNTS or column is None:
+            continue
+        for test in reason.tests[:_NAMED]:
+            yield Padding(_test(test, column.cells.get(test)), (0, 0, 0, 4))
+        if len(reason.tests) > _NAMED:
+            yield Padding(Text(f"and {len(reason.tests) - _NAMED} more", "dim"), (0, 0, 0, 4))
+
+
+def _test(test: str, cell: Cell | None) -> Text:
+    text = Text(middle(inert(test), _LONGEST), "bold")
+    if cell is None:
+        return text
+    text.append(f"  {word(cell.outcome)}", "not bold")
+    if cell.outcome is not Outcome.NOT_RUN and cell.cause is not None and cell.evidence is not None:
+        evidence = cell.evidence
+        summary = middle(inert(first_line(evidence.summary)), _LONGEST)
+        text.append(f", {cell.cause} {evidence.rule}: {summary}", "not bold")
+        if evidence.place and evidence.place not in evidence.summary:
+            text.append(f" ({inert(evidence.place)})", "not bold dim")
+    return text
+
+
+def _commit(column: Column) -> str | None:
+    header = getattr(column.run, "header", None)
+    return header.commit if header else None
+
+
+def _at(column: Column) -> str:
+    commit = _commit(column)
+    return f"  at {commit[:12]}" if commit and commit != "unknown" else ""
+
+
+def promotion_as_text(verdict: Verdict) -> str:
+    """Return whether a commit may go on, for people."""
+    answer = (_STATES[verdict.answer], f"bold {_STYLES[verdict.answer]}")
+    lines: list[RenderableType] = [
+        Padding(
+            Text(
+                middle(inert(reason.text), _LONGEST),
+                "" if reason.calls_for is Answer.COMPATIBLE else _STYLES[reason.calls_for],
+            ),
+            (0, 0, 0, 2),
+        )
+        for reason in verdict.reasons
+    ]
+    return printed(Group(Text.assemble((inert(verdict.environment), "bold"), "  ", answer), *lines))
+
+
+def promotion_as_json(verdict: Verdict) -> str:
+    """Return whether a commit may go on, for programs."""
+    document = {
+        "schema": SCHEMA,
+        "promotion": verdict.environment,
+        "answer": verdict.answer,
+        "exit_code": verdict.answer.exit_code,
+        "reasons": [_reason(reason) for reason in verdict.reasons],
+    }
+    return json.dumps(document, indent=2) + "\n"

@@ -1,0 +1,164 @@
+"""The story of a merge button: baseline, regression, waiver, expiry, fix; told through the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+WAIVER = """
+# The shop's own bug.
+[[waiver]]
+test = "test_shop.py::test_total"
+environment = "staging"
+cause = "logic"
+issue = "https://example.com/12"
+owner = "shop team"
+expires = {expires}
+"""
+
+
+@dataclass(frozen=True)
+class Team:
+    """A team with two environments, a repository and a merge button."""
+
+    root: Path
+
+    def run(self, *words: str) -> tuple[int, str]:
+        """Call the command line; return its exit code and what it said."""
+        done = subprocess.run(
+            [sys.executable, "-m", "test_framework", *words],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    def git(self, *words: str) -> str:
+        """Call git."""
+        return subprocess.run(
+            ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words],
+            cwd=self.root,
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
+        ).stdout.strip()
+
+    def commit(self, total: str) -> str:
+        """Commit a shop, run the matrix; return the commit."""
+        (self.root / "test_shop.py").write_text(
+            f"def test_open(matrix_name): pass\ndef test_total(matrix_name): assert {total}, matrix_name\n"
+        )
+        self.git("add", "-A")
+        self.git("commit", "-q", "-m", "shop", "--allow-empty")
+        self.run("matrix", "-q")
+        return self.git("rev-parse", "HEAD")
+
+    def gate(self, *words: str) -> dict[str, Any]:
+        """Ask the gate; its exit code is checked against what it says."""
+        code, said = self.run("gate", "--json", *words)
+        decision: dict[str, Any] = json.loads(said)
+        assert decision["exit_code"] == code
+        return decision
+
+
+@pytest.fixture
+def team(tmp_path: Path) -> Team:
+    """A repository with two environments without services, which tests can tell apart."""
+    team = Team(tmp_path)
+    for name in ("local", "staging"):
+        path = tmp_path / "environments" / f"{name}.toml"
+        path.parent.mkdir(exist_ok=True)
+        path.write_text('[services.redis]\nkind = "redis"\nsource = "absent"\n')
+    (tmp_path / "conftest.py").write_text(
+        "import pytest\n@pytest.fixture\ndef matrix_name(request):\n"
+        "    return request.config.getoption('--matrix-environment')\n"
+    )
+    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-p no:valkey'\n")
+    (tmp_path / ".gitignore").write_text(".envmatrix/\n__pycache__/\n")
+    team.git("init", "-q")
+    return team
+
+
+def reasons(decision: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
+    """The reasons of one environment by their code."""
+    (found,) = [entry for entry in decision["environments"] if entry["name"] == name]
+    return {reason["code"]: reason for reason in found["reasons"]}
+
+
+def test_the_gate_stops_what_got_worse_and_nothing_else(team: Team) -> None:
+    """Baseline on main, regression in staging only, waiver, its last day, the fix: each step as the story tells it."""
+    team.commit("True")
+    code, said = team.run("baseline", "update")
+    assert code == 0, said
+    assert team.gate()["gate"] == "open"
+
+    commit = team.commit("matrix_name != 'staging'")
+    decision = team.gate()
+    assert decision["exit_code"] == 1
+    assert reasons(decision, "local").keys() == {"passed"}
+    assert reasons(decision, "staging")["logic"]["tests"] == ["test_shop.py::test_total"]
+    _, said = team.run("gate")
+    assert f"staging  incompatible  at {commit[:12]}" in said
+    assert "test_shop.py::test_total  failed, logic L401: AssertionError: staging" in said
+    assert team.run("gate", "--dry-run")[0] == 0
+
+    waivers = team.root / "envmatrix-waivers.toml"
+    today = datetime.now(UTC).date()
+    waivers.write_text(WAIVER.format(expires=today + timedelta(days=7)))
+    decision = team.gate()
+    assert decision["gate"] == "open"
+    assert "https://example.com/12 (shop team)" in reasons(decision, "staging")["waived"]["text"]
+
+    waivers.write_text(WAIVER.format(expires=today - timedelta(days=1)))
+    decision = team.gate()
+    assert decision["exit_code"] == 1
+    assert decision["overall"][0]["text"].startswith(f"expired on {today - timedelta(days=1)}: waiver of test_shop.py")
+
+    waivers.write_text(WAIVER.format(expires=today + timedelta(days=7)))
+    commit = team.commit("matrix_name")
+    assert team.gate()["overall"][0]["text"].startswith("passes now, drop it: ")
+    assert team.run("waivers", "update")[0] == 0
+    assert "[[waiver]]" not in waivers.read_text()
+    assert team.gate()["gate"] == "open"
+    assert team.run("promote", "local", "staging")[0] == 0
+    code, said = team.run("promote", "local", "staging", "--commit", "HEAD~1")
+    assert code == 3
+    assert f"of another commit: local was run at {commit[:12]}" in said
+
+
+@pytest.mark.fault("baseline-missing")
+@pytest.mark.fault("baseline-tampered")
+def test_a_baseline_that_is_none_is_never_passed_over(team: Team) -> None:
+    """Without one every failure counts, and that is said; one that is asked for and missing, or edited, is unknown."""
+    team.commit("True")
+    decision = team.gate()
+    assert decision["gate"] == "open"
+    assert decision["overall"][0]["text"].startswith("there is no baseline at envmatrix-baseline.toml: every failure")
+    assert team.gate("--baseline", "elsewhere.toml")["exit_code"] == 3
+    team.run("baseline", "update")
+    path = team.root / "envmatrix-baseline.toml"
+    path.write_text(path.read_text().replace('"passed"', '"failed logic"'))
+    decision = team.gate()
+    assert decision["exit_code"] == 3
+    assert "was edited by hand" in decision["overall"][0]["text"]
+
+
+def test_no_baseline_is_made_of_half_a_run(team: Team) -> None:
+    """What was not run would be a hole in it."""
+    team.commit("True")
+    (run_file,) = (team.root / ".envmatrix/runs/latest/").glob("local.jsonl")
+    run_file.write_text("\n".join(run_file.read_text().splitlines()[:1]) + "\n")
+    code, said = team.run("baseline", "update")
+    assert code == 2
+    assert "no baseline can be made: the run of local is incomplete" in said
+    assert not (team.root / "envmatrix-baseline.toml").exists()

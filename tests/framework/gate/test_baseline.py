@@ -1,0 +1,105 @@
+"""The baseline's file: what is written is read, comments stay, and what somebody edited is refused."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from test_framework.cells import Attempt, Cause, Outcome
+from test_framework.exceptions import BaselineError
+from test_framework.gate.baseline import Baseline, Known, read_baseline, write_baseline
+from test_framework.matrix import Matrix
+from tests.framework.runs import write_run
+
+PASSED, WRONG = Known(Outcome.PASSED), Known(Outcome.FAILED, Cause.LOGIC)
+
+
+def baseline(cells: Mapping[str, Known], environment: str = "local") -> Baseline:
+    """A baseline of one environment."""
+    return Baseline("c" * 40, "2026-01-02T03:04:05+00:00", {environment: cells})
+
+
+names = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable())
+knowns = st.sampled_from([PASSED, WRONG, Known(Outcome.SKIPPED), Known(Outcome.FAILED, Cause.INFRASTRUCTURE)])
+
+
+@given(cells=st.dictionaries(names, knowns, max_size=5))
+def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, cells: dict[str, Known]) -> None:
+    """Whatever tests are called."""
+    path = tmp_path_factory.mktemp("b") / "baseline.toml"
+    write_baseline(path, baseline(cells))
+    assert read_baseline(path) == baseline(cells)
+
+
+def test_it_holds_what_the_gate_compares(tmp_path: Path) -> None:
+    """Outcome and cause by environment and test; what was not run says nothing about then."""
+    run = write_run(
+        tmp_path / "r.jsonl",
+        Attempt("a", Outcome.PASSED),
+        Attempt("b", Outcome.FAILED, cause=Cause.LOGIC),
+        planned=["a", "b", "c"],
+    )
+    made = Baseline.of(Matrix.from_runs([run]), "2026-01-02T03:04:05+00:00")
+    assert made == baseline({"a": PASSED, "b": WRONG})
+    assert made.age(datetime(2026, 1, 4, 3, 4, 5, tzinfo=UTC)) == 2.0
+
+
+def test_an_update_keeps_comments_and_order(tmp_path: Path) -> None:
+    """What people wrote beside a line stays beside it; what is gone goes, what is new comes."""
+    path = tmp_path / "baseline.toml"
+    write_baseline(path, baseline({"z": WRONG, "a": PASSED, "gone": PASSED}))
+    text = path.read_text().replace('"failed logic"', '"failed logic" # since the move, see #12')
+    path.write_text(f"# Ours.\n{text}")
+    write_baseline(path, baseline({"a": PASSED, "new": PASSED, "z": WRONG}))
+    lines = path.read_text().splitlines()
+    assert lines[0] == "# Ours."
+    assert lines[-3:] == ['z = "failed logic" # since the move, see #12', 'a = "passed"', 'new = "passed"']
+    assert read_baseline(path) == baseline({"a": PASSED, "new": PASSED, "z": WRONG})
+
+
+@pytest.mark.fault("baseline-tampered")
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [('"failed logic"', '"passed"'), ('"cccc', '"dddd'), ("2026-01", "2027-01"), ('b = "', '"other" = "')],
+    ids=["outcome", "commit", "date", "name"],
+)
+def test_one_that_was_edited_is_refused(tmp_path: Path, old: str, new: str) -> None:
+    """Whoever turns a failure into a pass by hand is found out."""
+    path = tmp_path / "baseline.toml"
+    write_baseline(path, baseline({"b": WRONG}))
+    assert old in path.read_text()
+    path.write_text(path.read_text().replace(old, new))
+    with pytest.raises(BaselineError, match="was edited by hand"):
+        read_baseline(path)
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is no baseline: "),
+        (b"schema = 2", "is of schema 2; this envmatrix reads schema 1"),
+        (b"schema = ", "is no baseline: "),
+        (b"\xff", "is no baseline: not UTF-8"),
+        (b"schema = 1\ncommit = 'c'\nmade_at = 'never'\ndigest = 'd'", "is no baseline: "),
+        (b"schema = 1\ncommit='c'\nmade_at='m'\ndigest='d'\n[environments.local]\na = 'good'", "is no baseline: "),
+    ],
+)
+def test_what_is_no_baseline_is_refused_in_one_line(tmp_path: Path, content: bytes, what: str) -> None:
+    """The file and what is wrong with it."""
+    path = tmp_path / "baseline.toml"
+    path.write_bytes(content)
+    with pytest.raises(BaselineError) as refused:
+        read_baseline(path)
+    assert str(path) in refused.value.message
+    assert what in refused.value.message
+    assert "\n" not in refused.value.message
+
+
+@pytest.mark.fault("baseline-missing")
+def test_a_missing_one_is_said(tmp_path: Path) -> None:
+    """With what to do."""
+    with pytest.raises(BaselineError, match=r"is missing\. Make it from a run that you trust"):
+        read_baseline(tmp_path / "none.toml")

@@ -1,0 +1,182 @@
+"""The gate: what got worse keeps it shut, what nobody knows leaves it unknown, the rest goes through."""
+
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from test_framework.cells import Attempt, Cause, Outcome
+from test_framework.environments import GatePolicy
+from test_framework.gate import Answer, Code
+from test_framework.gate.baseline import Baseline, Known
+from test_framework.gate.decide import Decision, decide
+from test_framework.gate.waivers import Waiver
+from test_framework.matrix import Matrix
+from tests.framework.runs import footer, write_run
+
+NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+PASSED = Attempt("a.py::passed", Outcome.PASSED)
+WAIVER = Waiver.model_validate(
+    {
+        "test": "a.py::broken",
+        "environment": "*",
+        "cause": "logic",
+        "issue": "https://example.com/1",
+        "owner": "us",
+        "expires": "2026-02-01",
+    }
+)
+
+
+def broken(cause: Cause = Cause.LOGIC) -> Attempt:
+    """A failed test."""
+    return Attempt("a.py::broken", Outcome.FAILED, cause=cause)
+
+
+def before(*, environment: str = "local", **known: Known) -> Baseline:
+    """A baseline."""
+    cells = {"a.py::passed": Known(Outcome.PASSED)} | {f"a.py::{name}": how for name, how in known.items()}
+    return Baseline("c" * 40, "2026-01-01T00:00:00+00:00", {environment: cells})
+
+
+def gate(
+    path: Path,
+    *attempts: Attempt,
+    baseline: Baseline | None = None,
+    waivers: tuple[Waiver, ...] = (),
+    **policy: object,
+) -> Decision:
+    """Decide on one run."""
+    ends = {attempt.test: attempt.outcome for attempt in attempts}
+    failed = Outcome.FAILED in ends.values()
+    run = write_run(path / "local.jsonl", *attempts, end=footer(exit_code=int(failed)))
+    return decide(
+        Matrix.from_runs([run]), GatePolicy.model_validate(policy), baseline=baseline, waivers=waivers, now=NOW
+    )
+
+
+def codes(decision: Decision) -> set[Code]:
+    """What its reasons are about."""
+    reasons = [reason for verdict in decision.verdicts for reason in verdict.reasons]
+    return {reason.code for reason in (*reasons, *decision.overall)}
+
+
+FAILED = Known(Outcome.FAILED, Cause.LOGIC)
+
+
+@pytest.mark.parametrize(
+    ("cause", "baseline", "answer"),
+    [
+        (Cause.LOGIC, None, Answer.INCOMPATIBLE),
+        (Cause.LOGIC, before(broken=Known(Outcome.PASSED)), Answer.INCOMPATIBLE),
+        (Cause.CONTRACT, before(broken=FAILED), Answer.INCOMPATIBLE),
+        (Cause.LOGIC, before(broken=FAILED), Answer.COMPATIBLE),
+        (Cause.INFRASTRUCTURE, before(broken=Known(Outcome.PASSED)), Answer.UNKNOWN),
+        (Cause.INFRASTRUCTURE, before(broken=FAILED), Answer.UNKNOWN),
+    ],
+    ids=["no baseline", "regressed", "cause changed", "known", "outage", "outage of a known failure"],
+)
+def test_only_what_got_worse_is_held_against_a_change(
+    tmp_path: Path, cause: Cause, baseline: Baseline | None, answer: Answer
+) -> None:
+    """A failure that was there before, of the same cause, passes; an outage tells nothing."""
+    decision = gate(tmp_path, PASSED, broken(cause), baseline=baseline)
+    assert decision.answer is answer
+    assert decision.exit_code == answer.exit_code
+
+
+def test_a_waiver_opens_the_gate_and_is_named(tmp_path: Path) -> None:
+    """Until its day, for its cause, with its issue in the reason."""
+    decision = gate(tmp_path, PASSED, broken(), waivers=(WAIVER,))
+    assert decision.answer is Answer.COMPATIBLE
+    (waived,) = [reason for reason in decision.verdicts[0].reasons if reason.code is Code.WAIVED]
+    assert waived.text == "1 test failed as waived until 2026-02-01: https://example.com/1 (us)"
+    assert gate(tmp_path / "more", PASSED, broken(Cause.CONTRACT), waivers=(WAIVER,)).exit_code == 1
+
+
+@pytest.mark.fault("waiver-stale")
+def test_a_waiver_of_what_passes_shuts_it(tmp_path: Path) -> None:
+    """A waiver that nobody needs is a hole for the next failure."""
+    decision = gate(tmp_path, PASSED, Attempt("a.py::broken", Outcome.PASSED), waivers=(WAIVER,))
+    assert (decision.exit_code, decision.overall[0].code) == (1, Code.WAIVER)
+
+
+def test_outages_have_a_budget(tmp_path: Path) -> None:
+    """As many as the policy allows pass, with a remark; one more is unknown, never incompatible."""
+    lost = [Attempt(f"a.py::{n}", Outcome.FAILED, cause=Cause.INFRASTRUCTURE) for n in range(2)]
+    assert gate(tmp_path / "a", PASSED, *lost, infrastructure_budget=2).answer is Answer.COMPATIBLE
+    assert gate(tmp_path / "b", PASSED, *lost, infrastructure_budget=1).answer is Answer.UNKNOWN
+    assert gate(tmp_path / "c", PASSED, *lost, broken(), infrastructure_budget=2).answer is Answer.INCOMPATIBLE
+
+
+@pytest.mark.parametrize("policy", [{"required": ["local", "staging"]}, {}], ids=["by policy", "by baseline"])
+@pytest.mark.fault("missing-shard")
+def test_a_required_environment_that_is_missing_is_unknown(tmp_path: Path, policy: dict[str, object]) -> None:
+    """Zero rows do not mean yes."""
+    baseline = Baseline("c", "2026-01-01T00:00:00+00:00", {"local": {}, "staging": {}})
+    decision = gate(tmp_path, PASSED, baseline=baseline, **policy)
+    assert [verdict.answer for verdict in decision.verdicts] == [Answer.COMPATIBLE, Answer.UNKNOWN]
+    assert decision.exit_code == 3
+
+
+@pytest.mark.fault("flaky-retry")
+def test_the_gate_is_told_what_to_do_with_flaky(tmp_path: Path) -> None:
+    """Let through by default; shut where the policy does not allow it."""
+    twice = (Attempt("a.py::f", Outcome.FAILED, cause=Cause.LOGIC), Attempt("a.py::f", Outcome.PASSED))
+    assert gate(tmp_path / "a", PASSED, *twice).answer is Answer.COMPATIBLE
+    decision = gate(tmp_path / "b", PASSED, *twice, allowed=["skipped", "xfailed"])
+    assert decision.answer is Answer.INCOMPATIBLE
+    assert Code.POLICY in codes(decision)
+
+
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"minimum_tests": 2}, "1 passed, the policy demands at least 2"),
+        ({"maximum_skipped": 0.25}, "1 of 2 skipped, the policy allows at most 25%"),
+    ],
+)
+def test_too_little_is_unknown(tmp_path: Path, policy: dict[str, object], said: str) -> None:
+    """A run that shrank says less than it seems to."""
+    decision = gate(tmp_path, PASSED, Attempt("a.py::skipped", Outcome.SKIPPED), **policy)
+    assert decision.answer is Answer.UNKNOWN
+    assert said in [reason.text for reason in decision.verdicts[0].reasons]
+
+
+def test_an_old_baseline_tells_no_more(tmp_path: Path) -> None:
+    """Its age is in days, and the limit is the policy's."""
+    assert gate(tmp_path / "a", PASSED, baseline=before(), maximum_baseline_age=2).answer is Answer.COMPATIBLE
+    decision = gate(tmp_path / "b", PASSED, baseline=before(), maximum_baseline_age=1)
+    assert (decision.answer, decision.overall[0].code) == (Answer.UNKNOWN, Code.BASELINE)
+
+
+def test_what_changed_without_harm_is_told(tmp_path: Path) -> None:
+    """Fixed, new and removed tests are remarks."""
+    decision = gate(
+        tmp_path,
+        Attempt("a.py::fixed", Outcome.PASSED),
+        Attempt("a.py::new", Outcome.PASSED),
+        baseline=before(fixed=FAILED),
+    )
+    assert decision.answer is Answer.COMPATIBLE
+    texts = [reason.text for reason in decision.verdicts[0].reasons]
+    assert texts[1:] == [
+        "1 test fixed since the baseline",
+        "1 test new since the baseline",
+        "1 test of the baseline planned no more",
+    ]
+
+
+def test_an_environment_without_a_past_is_judged_as_it_is(tmp_path: Path) -> None:
+    """A baseline that does not know it excuses nothing in it."""
+    decision = gate(tmp_path, PASSED, broken(), baseline=before(environment="staging"), required=["local"])
+    assert decision.answer is Answer.INCOMPATIBLE
+    assert Code.BASELINE in codes(decision)
+
+
+@pytest.mark.fault("zero-tests")
+def test_nothing_is_never_green(tmp_path: Path) -> None:
+    """No test, no run, no environment."""
+    assert gate(tmp_path).answer is Answer.UNKNOWN
+    nothing = decide(Matrix.from_runs([]), GatePolicy(), baseline=None, waivers=(), now=NOW)
+    assert (nothing.answer, nothing.exit_code) == (Answer.UNKNOWN, 3)
