@@ -56,8 +56,8 @@ class Case:
     verdict: Answer | None = None
     """On the environment; by default what the truths add up to."""
     shared: str = ""
-    """Cases of one such name run together, each in a file of its own: they differ in their tests alone, and none of them
-    touches what is not its own."""
+    """Cases of one such name run together, each in a file of its own: they differ in their tests alone, and none
+    leaves a fault behind."""
     whole: bool = False
     """The fault belongs to the run and to none of its tests."""
     environment: str = TINY

@@ -25,18 +25,22 @@ def _contract(name: str, injected: str, rule: str, tests: str = USES, **more: ob
     return Case(name, injected, Truth.CONTRACT, tests, rule=rule, **{"also": _ALONE, **more})  # type: ignore[arg-type]
 
 
-def _override(name: str, injected: str, change: str) -> Case:
-    """Return a case whose conftest takes our fixture and hands out a dict in which one thing is changed."""
-    conftest = f"""
-        import pytest
+def _override(name: str, injected: str, change: str, *, rule: str = "C102", use: str = "") -> Case:
+    """Return a case that takes our fixture and hands out a dict in which one thing is changed.
 
-        @pytest.fixture
-        def real_services(real_services):
-            services = dict(real_services)
-            {change}
-            return services
+    Its fixture stands in the test's own module, so that it concerns no other and all of these share a run.
     """
-    return _contract(name, injected, "C102", TWICE, conftest=conftest)
+    fixture = f"""
+    import httpx
+    import pytest
+
+    @pytest.fixture
+    def real_services(real_services):
+        services = dict(real_services)
+        {change}
+        return services
+"""
+    return _contract(name, injected, rule, fixture + (use or TWICE), shared="overrides")
 
 
 CASES = (
@@ -106,32 +110,24 @@ CASES = (
     _override("environment of another name", "says staging", 'services["environment"] = "staging"'),
     _override(
         "client of another server",
-        "the client's base URL is typed into the conftest",
-        'services["http_client_sync"] = type(services["http_client_sync"])(base_url="http://127.0.0.1:1")',
+        "the client's base URL is typed into the fixture",
+        'services["http_client_sync"] = httpx.Client(base_url="http://127.0.0.1:1")',
     ),
     # The test is right to take the fixture's word for it that the token is good.
-    _contract(
-        "token typed into the conftest",
+    _override(
+        "token typed into the fixture",
         "a literal instead of a token of this environment; the product refuses it",
-        "",
-        """
-        import httpx
+        'services["test_jwt_token"] = "eyJ-staging-token"',
+        rule="",
+        use="""
+    def test_orders(real_services):
+        headers = {"Authorization": f"Bearer {real_services['test_jwt_token']}"}
+        with httpx.Client(base_url=real_services["backend_url"], headers=headers) as client:
+            assert client.get("/orders").status_code == 200
 
-        def test_orders(real_services):
-            headers = {"Authorization": f"Bearer {real_services['test_jwt_token']}"}
-            with httpx.Client(base_url=real_services["backend_url"], headers=headers) as client:
-                assert client.get("/orders").status_code == 200
-
-        def test_alone():
-            pass
-        """,
-        conftest="""
-            import pytest
-
-            @pytest.fixture
-            def real_services(real_services):
-                return {**real_services, "test_jwt_token": "eyJ-staging-token"}
-        """,
+    def test_alone():
+        pass
+""",
     ),
     # A contract's fixture that hands out nothing keeps none of its promises, and a skip would hide it in every run.
     _contract(

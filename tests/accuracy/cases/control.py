@@ -78,7 +78,9 @@ CASES = (
         def test_limit(real_services):
             injure.faults("backend", "orders-429")
             assert real_services.http_client_sync.get("/orders").status_code == 429
+            injure.faults("backend")
         """,
+        shared="healthy",
     ),
     Case(
         "a fault that the product survives",
@@ -95,6 +97,7 @@ CASES = (
             injure.faults("backend")
             assert real_services.http_client_sync.get("/orders").status_code == 200
         """,
+        shared="healthy",
     ),
     Case(
         "an expected failure",
