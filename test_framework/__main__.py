@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from test_framework.commands import gate as gate_commands
+from test_framework.commands.plan import plan
+from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
 
 if TYPE_CHECKING:
@@ -121,8 +123,10 @@ def show(
     return _report(load_paths(paths), "json" if json else format_, mixed_commits=mixed_commits)
 
 
+app.command()(validate)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.promote)
+app.command()(plan)
 app.add_typer(gate_commands.baseline_app)
 app.add_typer(gate_commands.waivers_app)
 
