@@ -1,0 +1,82 @@
+"""`envmatrix validate`: is what a declaration says true?"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from test_framework.report.truth import Validation
+    from test_framework.runner import Plan
+    from test_framework.runs import RunDir
+
+_SUITE = ("--pyargs", "test_framework.tests")
+"""By name, not by path: pytest would look for the project's own settings above the path."""
+
+_NAMES = ("python_files=test_*.py", "python_classes=Test*", "python_functions=test_*")
+"""What tests are called in it, whatever the project calls its own."""
+
+
+def validate(
+    ctx: typer.Context,
+    name: Annotated[str, typer.Argument(metavar="ENV", help="Name of a declaration.", show_default=False)],
+    *,
+    fix: Annotated[bool, typer.Option("--fix", help="Write what makes the declaration true.")] = False,
+    environments: Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of the declarations.")] = None,
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="NAME=value lines that fill in ${NAME}.")
+    ] = None,
+    json: Annotated[bool, typer.Option("--json", help="The answer as one JSON document.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the answer.")] = False,
+) -> int:
+    """Hold a declaration against what is there: each capability declared, observed, and exercised.
+
+    Only the conformance suite is run. Exit codes: 0 true, 1 untrue, 3 unknown.
+    """
+    from test_framework import runs
+    from test_framework.report.progress import progress
+    from test_framework.report.truth import as_json, as_text
+    from test_framework.runner import make_plan, run_matrix
+
+    plan = make_plan([name], environments_dir=environments, env_file=env_file, pytest_args=ctx.obj or ())
+    options = [word for setting in _NAMES for word in ("-o", setting)]
+    with progress(quiet=quiet) as observe:
+        run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options)), observe)
+    validation = _compare(plan, run_dir, fix=fix)
+    typer.echo(as_json(validation) if json else as_text(validation), nl=False)
+    if validation.verdict.answer.exit_code and (tail := runs.tail(run_dir.log_file(name))):
+        typer.echo(f"The end of what pytest said:\n{tail}", err=True)
+    typer.echo(f"Run file and log: {os.path.relpath(run_dir.path)}", err=True)
+    return validation.answer.exit_code
+
+
+def _compare(plan: Plan, run_dir: RunDir, *, fix: bool) -> Validation:
+    """Read the run, hold it against the declaration, and write the difference where that is wanted."""
+    from test_framework.environments import load_file, read_env_file
+    from test_framework.environments.edit import diff, edited, rewrite
+    from test_framework.environments.toml_file import read_toml
+    from test_framework.exceptions import DeclarationError
+    from test_framework.gate import judge_all
+    from test_framework.report.truth import Validation
+    from test_framework.truth import Truth
+
+    (environment,) = plan.environments
+    matrix = run_dir.load().matrix()
+    (verdict,) = judge_all(matrix)
+    if not matrix.runs:
+        return Validation(Truth(environment.name, environment.label, (), ()), verdict)
+    declaration = read_toml(environment.file)
+    truth = Truth.of(matrix.runs[0], environment, declaration)
+    difference = ""
+    try:
+        text = edited(declaration, truth.changes)
+        difference = diff(declaration, text)
+        if fix and difference:
+            rewrite(declaration, text, lambda path: load_file(path, {**read_env_file(plan.env_file), **os.environ}))
+    except DeclarationError as error:
+        return Validation(truth, verdict, difference, refused=str(error))
+    return Validation(truth, verdict, difference, written=fix and bool(difference))
