@@ -169,6 +169,17 @@ class Attestation(_Event):
     """Service → its ping: status, version, and the identity that it claims."""
 
 
+class Bodies(_Event):
+    """What the tests' bodies are: by that, a renamed test is told from a new one.
+
+    A line of its own, since with xdist only a worker knows, and tells it at its end.
+    """
+
+    type: Literal["bodies"] = "bodies"
+    digests: tuple[str, ...]
+    """Of each planned test, in the header's order; empty where a test has no Python function."""
+
+
 class FindingRecord(_Event):
     """A breach that belongs to the run rather than to one test: a fixture that nobody provides, a service down."""
 
@@ -190,6 +201,8 @@ class Run:
     footer: Footer | None
     findings: tuple[FindingRecord, ...] = ()
     attestations: tuple[Attestation, ...] = ()
+    bodies: Mapping[str, str] = field(default_factory=dict)
+    """Planned test → digest of its body, where the run tells."""
     file: Path | None = field(default=None, compare=False)
 
     @property

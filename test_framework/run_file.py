@@ -21,6 +21,7 @@ from test_framework.cells import (
     SCHEMA,
     Attempt,
     Attestation,
+    Bodies,
     Cause,
     Cell,
     Evidence,
@@ -52,7 +53,7 @@ class RunWriter:
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
-    def event(self, event: Header | Footer | Attestation | FindingRecord) -> None:
+    def event(self, event: Header | Footer | Attestation | Bodies | FindingRecord) -> None:
         """Append an event."""
         self._line(event.model_dump(mode="json", by_alias=True))
 
@@ -164,7 +165,11 @@ def read_run(path: Path) -> Run:
     for attempt in events["attempt"]:
         attempts.setdefault(attempt.test, []).append(attempt)
     cells = {test: _cell(test, tries, footer) for test, tries in attempts.items()}
-    return Run(header, cells, footer, tuple(events["finding"]), tuple(events["attestation"]), path)
+    digests = events["bodies"][-1].digests if events["bodies"] else ()
+    if digests and len(digests) != len(header.planned):
+        raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(header.planned)} planned tests")
+    bodies = dict(zip(header.planned, digests, strict=False))
+    return Run(header, cells, footer, tuple(events["finding"]), tuple(events["attestation"]), bodies, path)
 
 
 _NO_HEADER = "is no run file: the first line is not a header"
@@ -224,6 +229,7 @@ def _evidence(held: Mapping[str, Any]) -> Evidence:
 _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "attempt": _attempt,
     "attestation": Attestation.model_validate,
+    "bodies": Bodies.model_validate,
     "finding": FindingRecord.model_validate,
     "footer": Footer.model_validate,
 }

@@ -14,9 +14,21 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
-from test_framework.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, Header, Outcome, digest
+from test_framework.cells import (
+    Attempt,
+    Attestation,
+    Bodies,
+    Cause,
+    Evidence,
+    FindingRecord,
+    Footer,
+    Header,
+    Outcome,
+    digest,
+)
 from test_framework.exceptions import UsageError
 from test_framework.masking import MASKER
+from test_framework.plugin.bodies import bodies
 from test_framework.run_file import RunWriter
 
 if TYPE_CHECKING:
@@ -30,6 +42,7 @@ _GIT_DEADLINE = 5.0
 
 LAST_WORD = "envmatrix_last_word"
 DESELECTED = "envmatrix_deselected"
+BODIES = "envmatrix_bodies"
 """The keys under which a worker of xdist tells the controller at its end."""
 
 
@@ -58,7 +71,7 @@ class Recorder:
         self._open: dict[str, _Open] = {}
         self._shown: dict[str, str] = {}
         """Node ids that hold a secret, as a parameter may, and what is written instead."""
-        self._header_written = False
+        self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
         self._attested: dict[str, dict[str, Any]] = {}
@@ -78,6 +91,7 @@ class Recorder:
         """Write the header; with xdist the controller collects nothing, and its workers tell."""
         if session.items or not session.config.pluginmanager.hasplugin("dsession"):
             self._header([item.nodeid for item in session.items])
+            self._bodies(bodies(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
@@ -132,7 +146,14 @@ class Recorder:
         """Take what a worker of xdist says at its end; one that crashed says nothing."""
         told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
         self._deselected = max(self._deselected, told.get(DESELECTED, 0))
+        self._bodies(told.get(BODIES, ()))
         self._attest("after", told.get(LAST_WORD, {}), getattr(getattr(node, "gateway", None), "id", ""))
+
+    def _bodies(self, digests: Sequence[str]) -> None:
+        """Record what the tests' bodies are; workers of xdist have collected the same tests in the same order."""
+        if digests and self._header_written and not self._bodies_written:
+            self._bodies_written = True
+            self._writer.event(Bodies(digests=tuple(digests)))
 
     def _attest(self, moment: Literal["before", "after"], said: dict[str, dict[str, Any]], worker: str) -> None:
         """Record what services said they are; a second process that heard the same adds nothing."""

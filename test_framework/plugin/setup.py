@@ -16,9 +16,10 @@ import pytest
 from test_framework.environments import Environment, Project, load_environment
 from test_framework.exceptions import EnvmatrixError
 from test_framework.masking import MASKER
+from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
-from test_framework.plugin.recorder import DESELECTED, LAST_WORD, Recorder
+from test_framework.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from test_framework.plugin.signals import SignalWatch
 from test_framework.plugin.smoke import Smoke
 
@@ -163,9 +164,13 @@ class LastWord:
         self._deselected += len(items)
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Say what each service is now, and how many tests were left out."""
+        """Say what each service is now, how many tests were left out, and what the bodies of the others are."""
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's
-        output |= {DESELECTED: self._deselected, LAST_WORD: self._process.last_word()}
+        output |= {
+            DESELECTED: self._deselected,
+            LAST_WORD: self._process.last_word(),
+            BODIES: bodies(session.items),
+        }
 
 
 def register(config: pytest.Config, name: str) -> None:
