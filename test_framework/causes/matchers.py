@@ -105,7 +105,12 @@ def token_refused(facts: Facts) -> str | None:
     """Match the fixture's token being refused, where the test met that."""
     refused = [str(access) for access in facts.access if access.is_refused]
     asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
+    asked = asked or any(_REFUSED.search(_line(error)) for error in facts.exceptions)  # by a client of the test's own
     return f"the fixture's token is refused: {'; '.join(refused)}" if refused and asked else None
+
+
+_REFUSED = re.compile(r"\b40[13]\b")
+"""RFC 9110, 15.5.2 and 15.5.4."""
 
 
 def not_json(facts: Facts) -> str | None:

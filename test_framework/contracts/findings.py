@@ -8,6 +8,7 @@ from functools import cache
 from typing import Any, Literal, get_args
 from urllib.parse import urlsplit
 
+import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
 from test_framework.contracts.fields import CONTRACT_VERSION, Contract
@@ -38,6 +39,7 @@ FINDING_RULES = {
     "C112": "a field is untrue: it does not equal what the declaration says or what a ping sees",
     "C113": "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
     "C114": "a URL is another environment's: the declared service lives elsewhere",
+    "C115": "the fixture skips the tests that ask for it, and hides them where it should tell what is there",
 }
 """Every code that `check` can find, with its meaning."""
 
@@ -107,6 +109,8 @@ def _check_truth(field: str, held: Any, reality: Reality) -> Finding | None:
     service = service_of(field)
     if field.endswith("_url") and service:
         return _check_url(field, held, service, reality)
+    if field in {"http_client", "http_client_sync"}:
+        return _check_client(field, held, reality)
     truth: object
     if field == "contract_version":  # a major version of its own is another contract
         held, truth, source = held.partition(".")[0], CONTRACT_VERSION.partition(".")[0], "this library's major version"
@@ -125,6 +129,20 @@ def _check_truth(field: str, held: Any, reality: Reality) -> Finding | None:
         if held == truth
         else Finding("C112", field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
     )
+
+
+def _check_client(field: str, held: httpx.Client | httpx.AsyncClient, reality: Reality) -> Finding | None:
+    api = reality.api
+    if api is None:
+        return None
+    base = held.base_url
+    if not base.host:
+        return Finding("C113", field, f"field {field!r} has no base URL, and {api.service!r} is up")
+    port = base.port or (443 if base.scheme == "https" else 80)
+    if (base.host, port) == (api.host, api.port):
+        return None
+    message = f"field {field!r} talks to {base.host}:{port} and {api.service!r} is at {api.host}:{api.port}"
+    return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
 
 
 def _seen(service: str, reality: Reality) -> str:

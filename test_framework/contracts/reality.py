@@ -43,6 +43,12 @@ class Reality:
             return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
         return base
 
+    @property
+    def api(self) -> Endpoint | None:
+        """Return what clients talk to: the backend, or else the service that makes users; `None` where neither is up."""
+        users = self.environment.users
+        return self.endpoints.get("backend") or (self.endpoints.get(users.service) if users else None)
+
     def absent(self, service: str) -> bool:
         """Return whether the environment has no such service, by declaration."""
         spec = self.environment.services.get(service)

@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 _VALUES = pytest.StashKey[list[object]]()
 """The contract fixtures' values that an item got."""
 
+OURS = "test_framework.plugin.fixtures"
+"""The module of the fixtures that we bring."""
+
 _MAX_DETAIL = 8_000
 """Characters. The end of a traceback says what broke; the run file must stay readable."""
 
@@ -81,13 +84,36 @@ class EvidenceCollector:
     ) -> Generator[None, object, object]:
         """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
         __tracebackhide__ = True
-        value = yield
+        try:
+            value = yield
+        except pytest.skip.Exception as skipped:
+            if fixturedef.argname in self._fixtures and fixturedef.func.__module__ != OURS:
+                self._refuse_to_skip(fixturedef, request, skipped)
+            raise
         if fixturedef.argname in self._fixtures:
             self._provided = True
             # What `getfixturevalue` brings is not among an item's arguments, and what has a broader scope only there.
             request.node.stash.setdefault(_VALUES, []).append(value)
             self._check(fixturedef, value, request)
         return value
+
+    def _refuse_to_skip(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, skipped: BaseException
+    ) -> None:
+        """Fail who would be skipped by the fixture itself: nothing is as easily overlooked as a suite that skips.
+
+        Raises:
+            ServiceError: a required service is down, which the fixture may well have met.
+            ContractError: all are up, and the fixture hides them.
+        """
+        __tracebackhide__ = True
+        from test_framework.contracts import Finding
+
+        session = self._process.session
+        session.demand_required(frozenset(session.environment.services))
+        what = f"the fixture skips instead of telling what is there: {skipped}"
+        finding = Finding("C115", fixturedef.argname, what, "Yield it, and let tests say what they require")
+        raise ContractError(fixturedef.argname, _place(fixturedef, request, self._root), (str(finding),)) from skipped
 
     def _check(self, fixturedef: pytest.FixtureDef[Any], value: object, request: pytest.FixtureRequest) -> None:
         __tracebackhide__ = True  # the error says where; our own lines would only stand before it
@@ -123,6 +149,8 @@ class EvidenceCollector:
                 report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around(logs=block.logs))
             )
             report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
+        elif self._provided and report.skipped and not hasattr(report, "wasxfail"):
+            self._unmask(item, call, report)
         if self._provided and report.when == "teardown" and (values := self._values(item)):
             report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
             report.envmatrix_capabilities = sorted(self._exercised(item, values))  # type: ignore[attr-defined]  # as above
@@ -152,6 +180,17 @@ class EvidenceCollector:
             report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, MASKER.mask(why))
             report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
             report.envmatrix_evidence["summary"] = MASKER.mask(why)
+
+    def _unmask(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Fail a test that skipped itself while a service that it used is down: an outage is no reason to be green."""
+        if call.excinfo is None or not self._values(item):
+            return
+        facts, around = self._look(item, Facts(report.when, tuple(chain_of(call.excinfo.value))))
+        rule, seen = decide(facts)
+        if rule.cause is Cause.INFRASTRUCTURE:
+            why = f"skipped itself, and {seen}"
+            report.outcome, report.longrepr = "failed", MASKER.mask(why)
+            self._attach(report, rule.cause, evidence_of(rule, why, facts, around))
 
     def _explain(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
@@ -188,7 +227,7 @@ class EvidenceCollector:
             facts,
             pings=pings,
             required=frozenset(name for name in used if session.environment.services[name].is_required),
-            access=session.access(read) if values else (),
+            access=session.access(read, _token(values)) if values else (),
         )
         silent = {name for name, ping in pings.items() if not ping.is_up}
         return facts, Around(before, session.log_tails(read | silent))
@@ -223,6 +262,18 @@ class EvidenceCollector:
 
 _CAPABILITIES = {"websocket_url": "websocket", "users": "multi_user"}
 """Fields by which a test exercises what is no service of its own."""
+
+
+def _token(values: list[object]) -> str | None:
+    """Return the token that a fixture holds, whoever made it; reading it is no use of a service."""
+    held = [
+        dict(value) if isinstance(value, dict) else vars(value) if hasattr(value, "__dict__") else {}
+        for value in values
+    ]
+    # What overrides a fixture may ask for what it overrides: the last one is what the test got.
+    return next(
+        (token for each in reversed(held) if isinstance(token := each.get("test_jwt_token"), str) and token), None
+    )
 
 
 def _mask(report: pytest.TestReport) -> None:

@@ -166,18 +166,20 @@ class EnvironmentSession:
         self.start(names)
         return Reality(self.environment, self.endpoints, self.ping(names))
 
-    def access(self, names: Iterable[str]) -> tuple[Access, ...]:
+    def access(self, names: Iterable[str], foreign: str | None = None) -> tuple[Access, ...]:
         """Ask the protected path of each service among some that has one and is up, with the fixture's token.
 
-        A health path is the service's own word; this is a look at its work. A refused token is renewed, once.
+        A health path is the service's own word; this is a look at its work. A refused token is renewed, once; but not
+        one that is `foreign`, of a fixture that is not ours.
         """
         found = [name for name in sorted(names) if self._may_be_asked(name)]
         if not found:
             return ()
         user = self.default_user()
-        headers = {key: str.__str__(value) for key, value in user.headers.items()} if user else {}
+        token = foreign or (user.token if user else None)
+        headers = {"Authorization": f"Bearer {str.__str__(token)}"} if token else {}
         asked = tuple(ask_protected(self.environment.services[name], self.endpoints[name], headers) for name in found)
-        if user is not None and any(access.is_refused for access in asked):
+        if user is not None and token == user.token and any(access.is_refused for access in asked):
             self._user = replace(user, token=self._user_token(user))
         return asked
 

@@ -80,6 +80,7 @@ CASES = [
     (facts(AssertionError("?"), access=(Access("backend", "/me", 0, "timeout after 2.0 s"),)), "I204", "timeout"),
     (facts(UserError("signup", "answered 500 at /signup", 500)), "I204", "500"),
     (facts(AssertionError("401"), access=(Access("backend", "/me", 401),), exchanges=said(401)), "C106", "refused"),
+    (facts(AssertionError("assert 401 == 200"), access=(Access("backend", "/me", 401),)), "C106", "refused"),
     (replace(facts(access=(Access("backend", "/me", 403),)), phase="smoke"), "C106", "GET /me of backend answers 403"),
     (facts(UserError("signup", "answered 403 at /signup", 403)), "C107", "403"),
     (facts(CUT), "I205", "complete message body"),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -24,7 +25,9 @@ from test_framework.services import Endpoint, Ping, PingStatus
 
 def endpoint(service: str, kind: str, url: str) -> Endpoint:
     """An endpoint of a service that is up."""
-    return Endpoint(service=service, kind=kind, source=Source.REMOTE, url=SecretStr(url), host="h", port=1)
+    parts = urlsplit(url)
+    host, port = parts.hostname or "", parts.port or 0
+    return Endpoint(service=service, kind=kind, source=Source.REMOTE, url=SecretStr(url), host=host, port=port)
 
 
 BACKEND = ServiceSpec(
@@ -71,8 +74,8 @@ def value() -> dict[str, Any]:
         "api_url": "http://b:1/api",
         "auth_url": None,
         "websocket_url": "ws://b:1/ws",
-        "http_client": httpx.AsyncClient(),
-        "http_client_sync": httpx.Client(),
+        "http_client": httpx.AsyncClient(base_url="http://b:1"),
+        "http_client_sync": httpx.Client(base_url="http://b:1/api"),
         "test_jwt_token": "token",
         "test_api_key": None,
         "health_endpoints": {"backend": "http://b:1/health"},
@@ -121,6 +124,8 @@ WRONG: list[tuple[str, object, str]] = [
     ("websocket_url", "http://b:1/ws", "C113"),
     ("http_client", "client", "C111"),
     ("http_client_sync", None, "C111"),
+    ("http_client_sync", httpx.Client(), "C113"),
+    ("http_client", httpx.AsyncClient(base_url="http://b:2"), "C114"),
     ("test_jwt_token", b"token", "C111"),
     ("test_api_key", 7, "C111"),
     ("health_endpoints", None, "C111"),
@@ -144,7 +149,8 @@ def test_each_wrong_field_is_found(value: dict[str, Any], field: str, held: obje
 def test_every_field_and_every_rule_is_tried_above() -> None:
     """No field and no rule of the check is without a case."""
     assert {field for field, _, _ in WRONG} == set(RealServices.model_fields)
-    assert {rule for _, _, rule in WRONG} | {"C110"} == FINDING_RULES.keys()
+    # C115 is about a fixture that gives no value to check.
+    assert {rule for _, _, rule in WRONG} | {"C110", "C115"} == FINDING_RULES.keys()
 
 
 @pytest.mark.fault("canary-secret")

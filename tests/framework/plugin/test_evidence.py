@@ -395,3 +395,62 @@ def test_a_failure_holds_what_surrounds_it(project: Project) -> None:
     assert [ping["status"] for ping in (*evidence.pings_before, *evidence.pings)] == ["up", "up"]
     assert evidence.exchanges[-1] == "GET /me → 200"
     assert evidence.logs == {"backend": "hello from the log"}
+
+
+def test_a_fixture_that_skips_breaks_the_contract(project: Project) -> None:
+    """Skipping is no way to provide a fixture: it would hide every test of it in every run."""
+    project.write("conftest.py", "import pytest\n@pytest.fixture\ndef real_services(): pytest.skip('not today')")
+    project.write("test_a.py", "def test_a(real_services): pass")
+    assert project.pytest().ret == 1
+    cell = project.run.cells["test_a.py::test_a"]
+    assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
+    assert "conftest.py:2: C115 the fixture skips instead of telling what is there: not today" in str(cell.evidence)
+
+
+@pytest.mark.fault("service-dies-mid-suite")
+def test_a_test_that_skips_itself_over_an_outage_is_infrastructure(project: Project) -> None:
+    """An outage is no reason to be green; with every service up a test may skip itself."""
+    project.write(
+        "test_a.py",
+        """
+        import httpx
+        import pytest
+
+        def test_up(real_services):
+            if real_services.http_client_sync.get("/me").status_code == 200:
+                pytest.skip("nothing to do")
+
+        def test_down(real_services):
+            try:
+                real_services.http_client_sync.get("/die")
+            except httpx.TransportError:
+                pytest.skip("no backend")
+        """,
+    )
+    assert project.pytest().ret == 1
+    up, down = project.run.cells.values()
+    assert up.outcome is Outcome.SKIPPED
+    assert (down.outcome, down.cause) == (Outcome.FAILED, Cause.INFRASTRUCTURE)
+    assert down.evidence is not None
+    assert down.evidence.summary.startswith("skipped itself, and backend is down: ")
+
+
+def test_a_client_of_another_server_breaks_the_contract(project: Project) -> None:
+    """The fixture's client talks to what the declaration names."""
+    project.write(
+        "conftest.py",
+        """
+        import httpx
+        import pytest
+
+        @pytest.fixture
+        def real_services(real_services):
+            with httpx.Client(base_url="http://127.0.0.1:9") as client:
+                yield {**real_services, "http_client_sync": client}
+        """,
+    )
+    project.write("test_a.py", "def test_a(real_services): pass")
+    project.pytest()
+    evidence = project.run.cells["test_a.py::test_a"].evidence
+    assert evidence is not None
+    assert "C114 field 'http_client_sync' talks to 127.0.0.1:9 and 'backend' is at 127.0.0.1:" in evidence.summary
