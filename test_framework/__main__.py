@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from test_framework.commands import gate as gate_commands
+from test_framework.commands.explain import explain
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
@@ -123,6 +124,7 @@ def show(
     return _report(load_paths(paths), "json" if json else format_, mixed_commits=mixed_commits)
 
 
+app.command()(explain)
 app.command()(validate)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.promote)

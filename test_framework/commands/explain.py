@@ -1,0 +1,39 @@
+"""`envmatrix explain`: why is this cell red?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    name: Annotated[str, typer.Argument(metavar="ENV", help="Environment of that run.", show_default=False)],
+    test: Annotated[
+        str,
+        typer.Argument(metavar="TEST", help="Node id of a test, or a part that tells it from the others: its name."),
+    ],
+    runs: Annotated[
+        list[Path] | None, typer.Argument(metavar="RUN", help="Run files, or directories of them.", show_default=False)
+    ] = None,
+    *,
+    json: Annotated[bool, typer.Option("--json", help="The same as one JSON document.")] = False,
+) -> int:
+    """Explain one cell: what happened, what the services said, which rule decided, what to do next, how to run it again.
+
+    Of the last run, unless run files are named. Exit codes: 0 explained, 2 there is no such test or environment.
+    """
+    from test_framework.environments import Project
+    from test_framework.report.explain import as_json, as_text
+    from test_framework.report.explanation import explain
+    from test_framework.report.find import column_named, find_test
+    from test_framework.runs import latest, load_paths
+
+    project = Project.find(Path.cwd())
+    matrix = load_paths(runs or [latest(project.runs_dir)]).matrix(mixed_commits=True)
+    column = column_named(matrix, name)
+    is_declared = (project.environments_dir / f"{column.environment}.toml").is_file()
+    told = explain(matrix, column, find_test(matrix, column, test), is_declared=is_declared)
+    typer.echo(as_json(told) if json else as_text(told), nl=False)
+    return 0
