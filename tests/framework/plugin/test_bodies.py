@@ -84,7 +84,12 @@ def test_a_body_is_the_same_in_every_process() -> None:
     program = f"from test_framework.plugin.bodies import body_digest\n{ONE}\nprint(body_digest(test_one))"
     said = {
         subprocess.run(
-            [sys.executable, "-c", program], env={"PYTHONHASHSEED": seed}, capture_output=True, text=True, timeout=30
+            [sys.executable, "-c", program],
+            env={"PYTHONHASHSEED": seed},
+            capture_output=True,
+            text=True,
+            timeout=30,
+            check=True,
         ).stdout
         for seed in ("1", "2", "3")
     }
