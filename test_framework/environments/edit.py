@@ -43,17 +43,18 @@ def edited(file: TomlFile, changes: Iterable[Change]) -> str:
     """Return the file's text with the changes made.
 
     Raises:
-        DeclarationError: a `source` is no plain `"absent"` but filled in from a variable, or the file is written so that
-            we cannot change these keys alone.
+        DeclarationError: a variable fills in what would be changed, or the file is written so that we cannot change these
+            keys alone.
     """
     text = file.text
     expected = deepcopy(file.data)
     for change in changes:
         table = expected.setdefault("services", {}).setdefault(change.service, {})
-        if table.get("source", "absent") not in {"absent", change.values.get("source")}:
-            what = f"services.{change.service}.source is filled in from a variable: {table['source']}"
-            line = file.line_of(("services", change.service, "source"))
-            raise DeclarationError(file.path, what, line, "Set the variable instead")
+        for key, value in change.values.items():
+            if "${" in str(table.get(key)) and table[key] != value:
+                what = f"services.{change.service}.{key} is filled in from a variable: {table[key]}"
+                line = file.line_of(("services", change.service, key))
+                raise DeclarationError(file.path, what, line, "Set the variable instead")
         text = _with_keys(text, change) if table else _with_table(text, change)
         table.update(change.values)
     if "\r\n" in file.text and not re.search(r"(?<!\r)\n", file.text):

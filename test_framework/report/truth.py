@@ -21,6 +21,9 @@ from test_framework.truth import Answer, Capability, Declared, Finding, Truth
 
 SCHEMA = 1
 
+_NAMED = 3
+"""Tests that are named where one reason holds for many; the JSON document has all."""
+
 _STYLES = {Answer.TRUE: "bold green", Answer.UNTRUE: "bold red", Answer.UNKNOWN: "bold magenta"}
 
 
@@ -70,7 +73,11 @@ def _parts(validation: Validation) -> Iterator[RenderableType]:
     yield from _proposal(validation)
     yield Text()
     yield Text(f"Conformance suite: {validation.verdict.answer}", "bold")
-    yield from (_indented(inert(reason.text)) for reason in validation.verdict.reasons)
+    for reason in validation.verdict.reasons:
+        yield _indented(inert(reason.text))
+        if reason.calls_for is not VerdictAnswer.COMPATIBLE:
+            more = [f"and {len(reason.tests) - _NAMED} more"] if len(reason.tests) > _NAMED else []
+            yield from (_indented(f"  {inert(test)}", "dim") for test in (*reason.tests[:_NAMED], *more))
     yield Text()
     yield Text.assemble((inert(truth.label), "bold"), ": ", (validation.answer.value, _STYLES[validation.answer]))
 

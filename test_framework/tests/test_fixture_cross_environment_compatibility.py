@@ -206,6 +206,7 @@ def test_http_clients_are_the_backends(real_services: RealServices) -> None:
 # What kind of object it is
 
 
+@pytest.mark.usefixtures("matrix_reality")  # to read every field is not to exercise what is behind it
 def test_fields_and_keys_are_the_same(real_services: RealServices) -> None:
     """Tests written for a dict and tests written for an object read the very same values."""
     assert issubclass(type(real_services), Mapping)
