@@ -104,13 +104,13 @@ def _declared(each: Capability) -> str:
 
 
 def _observed(each: Capability) -> str:
-    if not each.is_service:  # nobody looked at it: what is said of its service stands in that row
-        return each.observed or "not seen"
-    said = f"up, {'/'.join(each.said_by)} says" if each.said_by and not each.is_promised else ""
-    seen = each.observed or ("absent" if each.declared is Declared.ABSENT else "not seen")
-    if each.is_promised and not each.is_up and each.detail:
-        return f"{seen}: {each.detail}"
-    return seen if each.is_up else said or ("absent" if not each.is_promised else seen)
+    """Return what was seen; of what is no service, nobody looks at more than its service."""
+    seen = each.observed or ("not seen" if each.is_promised else "absent")
+    if not each.is_service or each.is_up:
+        return seen
+    parts = [f"{seen}: {each.detail}"] if each.is_promised and each.detail else [seen] if each.is_promised else []
+    parts += [f"up, {' and '.join(each.said_by)} says"] if each.said_by else []
+    return "; ".join(parts) or "absent"
 
 
 def _exercised(each: Capability) -> str:
@@ -122,8 +122,14 @@ def _exercised(each: Capability) -> str:
 
 def _answer(truth: Truth, each: Capability) -> Text:
     found = truth.about(each.name)
+    if not found and each.is_promised and not each.is_up:
+        return (
+            Text("optional", "dim")
+            if each.observed and each.declared is Declared.OPTIONAL
+            else Text("unknown", "magenta")
+        )
     if not found:
-        return Text("true", "green") if each.observed or not each.is_promised else Text("unknown", "magenta")
+        return Text("true", "green")
     return Text(", ".join(one.rule for one in found), _STYLES[found[0].calls_for])
 
 
@@ -133,29 +139,26 @@ def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType
         yield Text(title, "bold")
     for found in findings:
         place = os.path.relpath(found.file) + (f":{found.line}" if found.line else "")
-        yield Padding(
-            Text.assemble((found.rule, "bold"), f" {inert(found.message)} ", (f"({place})", "dim")), (0, 0, 0, 2)
-        )
-        change = f": {', '.join(found.change.lines)}" if found.change else ""
-        yield Padding(Text(inert(f"{found.hint}{change}")), (0, 0, 0, 7))
+        message = Text.assemble((found.rule, "bold"), f" {inert(found.message)} ", (f"({inert(place)})", "dim"))
+        yield Padding(message, (0, 0, 0, 2))
+        yield Padding(Text(inert(found.hint)), (0, 0, 0, 7))
 
 
 def _proposal(validation: Validation) -> Iterator[RenderableType]:
-    if not validation.diff and not validation.refused:
+    """Yield what to write: as a diff, or line by line where the file cannot be changed for us."""
+    changes = validation.truth.changes
+    if not changes:
         return
-    truth = validation.truth
     yield Text()
     if validation.refused:
         yield Text.assemble(("Not written", "bold"), f": {inert(validation.refused)}")
-    if not validation.diff:
-        return
-    how = (
-        "Written; run it again" if validation.written else f"envmatrix validate {inert(truth.environment)} --fix writes"
-    )
-    yield Text(f"{how}:", "bold")
-    for line in validation.diff.splitlines():
-        style = {"+": "green", "-": "red"}.get(line[:1], "dim")
-        yield _indented(inert(line), style)
+    elif validation.written:
+        yield Text("Written; validate again to see it hold:", "bold")
+    else:
+        yield Text(f"envmatrix validate {inert(validation.truth.environment)} --fix writes:", "bold")
+    lines = validation.diff.splitlines() or [line for each in changes for line in (each.header, *each.lines)]
+    for line in lines:
+        yield _indented(inert(line), {"+": "green", "-": "red"}.get(line[:1], ""))
 
 
 def _indented(text: str, style: str = "") -> Padding:
@@ -176,6 +179,7 @@ class FindingEntry(_Frozen):
     calls_for: Answer
     """The answer that this finding alone would give."""
     file: str
+    """The declaration, as seen from here."""
     line: int
     """Of the declaration, 1-based; 0 where it has none."""
     table: str | None
@@ -252,7 +256,7 @@ def _finding(found: Finding) -> FindingEntry:
         message=found.message,
         hint=found.hint,
         calls_for=found.calls_for,
-        file=str(found.file),
+        file=os.path.relpath(found.file),
         line=found.line,
         table=found.change.header if found.change else None,
         lines=list(found.change.lines) if found.change else [],
