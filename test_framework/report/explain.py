@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 
 from rich.console import Console, RenderableType
 from rich.padding import Padding
@@ -25,6 +26,9 @@ _DETAIL_LINES = 16
 
 _LONGEST = 1_000
 """Characters of one text; the JSON document has all."""
+
+_EXCEPTION_LINES = 6
+"""Lines of each exception that are shown."""
 
 _NAMED = 3
 """Tests of the same fate that are named."""
@@ -70,7 +74,7 @@ def _parts(told: Explanation) -> Iterator[RenderableType]:
     head, _, rest = told.headline.partition(outcome)
     yield Text.assemble(inert(head), (outcome, _STYLES[told.outcome]), _bounded(rest))
     yield from _section("What happened", [_facts(told)])
-    yield from _section("Exceptions, outermost first", map(_line, told.exceptions))
+    yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, told.exceptions)))
     yield from _section("What the services said", [_services(told)] if told.services else [])
     yield from _section("What the test asked for, oldest first", map(_line, told.exchanges))
     for service, log in told.logs.items():
@@ -94,7 +98,8 @@ def _named_facts(told: Explanation) -> Iterator[tuple[str, str]]:
     if told.summary:
         yield "why", told.summary
     if told.phase or told.place:
-        yield "where", ", ".join(filter(None, (f"in {told.phase}" if told.phase else "", told.place)))
+        phase = {"": "", "smoke": "in the smoke check"}.get(told.phase, f"in {told.phase}")
+        yield "where", ", ".join(filter(None, (phase, told.place)))
     if told.attempts:
         yield "took", f"{_seconds(told.duration)}" + (f" in worker {told.worker}" if told.worker else "")
     if len(told.attempts) > 1:
@@ -131,7 +136,10 @@ def _services(told: Explanation) -> Table:
 
 
 def _with_latency(each: ServiceEntry) -> str:
-    return each.after if each.latency is None else f"{each.after}, after {each.latency * 1000:.1f} ms"
+    status, separator, rest = each.after.partition(" ")
+    if each.latency is None or status != "up":
+        return each.after
+    return f"{status} in {each.latency * 1000:.1f} ms{separator}{rest}"
 
 
 def _style(said: str) -> str:
@@ -156,6 +164,13 @@ def _ends(text: str, head: int, tail: int) -> Iterator[RenderableType]:
     if left_out > 1:
         lines[head : len(lines) - tail] = [f"... {left_out} lines, in --json"]
     return (_line(line, "dim") for line in lines)
+
+
+def _exception(text: str) -> Iterator[RenderableType]:
+    """Yield an exception's first line, and some of the others further in."""
+    first, *others = text.splitlines()[:_EXCEPTION_LINES] or [""]
+    yield _line(first)
+    yield from (Padding(_line(line, "dim"), (0, 0, 0, 2)) for line in others)
 
 
 def _section(title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:

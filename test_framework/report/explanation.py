@@ -23,6 +23,7 @@ from test_framework.report.text import first_line
 SCHEMA = 1
 
 AROUND_THE_TEST = ("before", "right after")
+AROUND_THE_SMOKE_CHECK = ("before", "in the smoke check")
 AROUND_THE_SUITE = ("before the suite", "after it")
 """When services were looked at: a test that failed has looks of its own."""
 
@@ -63,6 +64,7 @@ class RuleEntry(_Frozen):
     title: str
     cause: Cause | None
     meaning: str
+    """What to think of it; what to do is in `next`."""
     page: str
     """Where the documentation has more."""
     also: dict[str, str]
@@ -154,7 +156,7 @@ def _of_no_run(missing: MissingRun, test: str) -> Explanation:
         headline=f"no run in {missing.label}: {missing.reason}",
         summary=missing.reason,
         detail=missing.log_tail,
-        next=["Mend what pytest's log says, then run it" if missing.log_tail else "Run it"],
+        next=["Mend what pytest's log says, then run it." if missing.log_tail else "Run it."],
     )
 
 
@@ -165,14 +167,14 @@ def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
     elsewhere = f"; it is planned in {', '.join(where)}" if where else ""
     left_out = run.footer.deselected if run.footer else 0
     if uncollected is not None:
-        summary, steps = uncollected.message, ["Mend the import: pytest's log beside the run file has it whole"]
+        summary, steps = uncollected.message, ["Mend the import: pytest's log beside the run file has it whole."]
     elif left_out:
         tests = "1 test was" if left_out == 1 else f"{left_out} tests were"
         summary = f"not among the tests of that run, of which {tests} left out by -k, -m or a plugin{elsewhere}"
-        steps = ["Run it by its name, without what left it out"]
+        steps = ["Run it by its name, without what left it out."]
     else:
         summary = f"not among the tests that were collected{elsewhere}"
-        steps = ["Run it by its name; where it is not found, look at the suite's path and at the commit"]
+        steps = ["Run it by its name; where it is not found, look at the suite's path and at the commit."]
     return Explanation(
         environment=run.header.environment,
         label=run.header.label,
@@ -190,7 +192,9 @@ def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
 def _of_cell(run: Run, cell: Cell) -> Explanation:
     evidence = cell.evidence or Evidence("", cell.reason)
     used = {service for attempt in cell.attempts for service in attempt.services}
-    has_looks = bool(evidence.pings or evidence.pings_before)
+    moments = AROUND_THE_SMOKE_CHECK if evidence.phase == "smoke" else AROUND_THE_TEST
+    if not (evidence.pings or evidence.pings_before):
+        moments = AROUND_THE_SUITE
     return Explanation(
         environment=run.header.environment,
         label=run.header.label,
@@ -214,7 +218,7 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
         ],
         alike=_alike(run, cell),
         exceptions=list(evidence.exceptions),
-        moments=AROUND_THE_TEST if has_looks else AROUND_THE_SUITE,
+        moments=moments,
         services=list(_services(run, evidence, used)),
         exchanges=list(evidence.exchanges),
         logs=dict(evidence.logs),
@@ -294,9 +298,8 @@ def _claims(ping: Mapping[str, Any] | None) -> str:
     if not ping:
         return ""
     identity = {str(name): str(value) for name, value in (ping.get("identity") or {}).items() if value}
-    claims = [f"{name} {value}" for name, value in sorted(identity.items())]
-    version = str(ping.get("version") or "")
-    return ", ".join([*claims, *([version] if version and version not in identity.values() else [])])
+    claims = ", ".join(f"{name} {value}" for name, value in sorted(identity.items()))
+    return claims or str(ping.get("version") or "")
 
 
 def _rule(code: str, summary: str) -> RuleEntry:
@@ -306,9 +309,16 @@ def _rule(code: str, summary: str) -> RuleEntry:
     if rule is None:
         meaning = "No rule of this version: read it with the version that wrote the run file."
         return RuleEntry(code=code, title="", cause=None, meaning=meaning, page="", also=also)
+    meaning, _ = _thought_and_deed(rule.meaning)
     return RuleEntry(
-        code=code, title=rule.title, cause=rule.cause, meaning=rule.meaning, page=f"docs/rules/{code}.md", also=also
+        code=code, title=rule.title, cause=rule.cause, meaning=meaning, page=f"docs/rules/{code}.md", also=also
     )
+
+
+def _thought_and_deed(meaning: str) -> tuple[str, str]:
+    """Cut a rule's meaning into what to think of it, its first sentence, and what to do; that may be empty."""
+    thought, _, deed = meaning.partition(". ")
+    return (f"{thought}." if deed else thought), deed
 
 
 def _steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
@@ -316,48 +326,47 @@ def _steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
     if cell.outcome in _CALM:
         yield _CALM[cell.outcome]
         return
-    if cell.outcome is Outcome.NOT_RUN:
-        yield from _unblock(run, cell, evidence)
-        return
-    silent = [f"{ping.get('service')}" for ping in evidence.pings if ping.get("status") not in {"up", "absent"}]
-    if silent and cell.cause is Cause.INFRASTRUCTURE:
-        log = ", the end of whose log is above" if set(silent) & evidence.logs.keys() else ""
-        yield f"Look at {', '.join(silent)}{log}: the test has said nothing about the product"
-    elif cell.cause is not None:
-        yield f"{ADVICE[cell.cause][:1].upper()}{ADVICE[cell.cause][1:]}"
-    if cell.outcome is Outcome.FLAKY:
-        yield "It passed when tried again: run it several times before you believe either answer"
-
-
-_CALM = {
-    Outcome.PASSED: "Nothing: it passed",
-    Outcome.SKIPPED: "Nothing, if it is not to run there; otherwise change what the reason names",
-    Outcome.XFAILED: "Nothing now: it fails as its mark expects. When it is mended, take the mark away",
-    Outcome.XPASSED: "Take the xfail mark away: the test passes now",
-}
-
-
-def _unblock(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
-    """Yield what lets a test that was not run, run."""
     blocker = next((test for test in run.cells if evidence.summary.startswith(f"blocked by {test}: ")), None)
     if blocker is not None:
         yield f"See the test that failed first: envmatrix explain {run.header.environment} {shell_word(blocker)}"
-    elif evidence.phase == "smoke":
-        yield "Mend the environment first: no test that needs it was run, and none has said anything about the product"
-    elif cell.attempts:
-        yield "It was running when the run ended, and may be what ended it: run it alone"
-    else:
-        yield "The run ended before its end: see the reason, mend that, and run it again"
+        return
+    if evidence.rule == "H303":
+        yield _after_an_early_end(run, cell)
+        return
+    rule = rule_named(evidence.rule)
+    _, deed = _thought_and_deed(rule.meaning) if rule else ("", "")
+    if deed or cell.cause is not None:
+        yield deed or f"{ADVICE[cell.cause or Cause.UNDETERMINED].capitalize()}."
+    if evidence.phase == "smoke":
+        yield "No test that needs the environment was run: none of them has said anything about the product."
+    if cell.outcome is Outcome.FLAKY:
+        yield "It passed when tried again: run it several times before you believe either answer."
+
+
+_CALM = {
+    Outcome.PASSED: "Nothing: it passed.",
+    Outcome.SKIPPED: "Nothing, if it is not to run there; otherwise change what the reason names.",
+    Outcome.XFAILED: "Nothing now: it failed as its mark expects. When it is mended, take the mark away.",
+    Outcome.XPASSED: "Take the xfail mark away: the test passes now.",
+}
+
+
+def _after_an_early_end(run: Run, cell: Cell) -> str:
+    if cell.attempts:
+        return "It was running when the run ended, and may be what ended it: run it alone."
+    if run.footer is None:
+        return "It was running when the run was killed, or had not begun: the run file cannot tell. Run it alone."
+    return "It had not begun when the run ended. See why it ended, mend that, and run it again."
 
 
 def _about_rerun(environment: str, test: str, command: str, *, is_declared: bool) -> Iterator[str]:
     if not command:
-        yield "It cannot be run by its name: a secret in it is masked"
+        yield "It cannot be run by its name: a secret in it is masked."
         return
     if "[" in test and "[" not in command:
-        yield "The command below runs it with all its parameters: one of them holds a secret and is masked"
+        yield "The command below runs it with all its parameters: one of them holds a secret and is masked."
     if not is_declared:
-        yield f"There is no declaration of {environment} here: run the command in its project, or add --environments DIR"
+        yield f"There is no declaration of {environment} here: run the command in its project, or add --environments DIR."
 
 
 def _run(run: Run, note: str) -> RunEntry:
