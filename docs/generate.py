@@ -35,6 +35,7 @@ from test_framework.environments import (
 )
 from test_framework.gate.waivers import Waiver
 from test_framework.plugin import fixtures, hookspecs
+from test_framework.truth import TRUTH_RULES
 
 FILE = Path(__file__).with_name("reference.md")
 
@@ -216,6 +217,9 @@ def _codes() -> Iterator[str]:
     yield _table(("code", "cause", "meaning"), rules)
     yield "What a contract check finds:"
     yield _table(("code", "meaning"), [(f"`{code}`", _sentence(text)) for code, text in FINDING_RULES.items()])
+    yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
+    pages = [(f"[`{code}`](rules/{code}.md)", _sentence(text)) for code, text in TRUTH_RULES.items()]
+    yield _table(("code", "meaning"), pages)
 
 
 def _exit_codes() -> Iterator[str]:
