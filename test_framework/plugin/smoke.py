@@ -55,6 +55,12 @@ class Smoke:
         self._checked = False
         self._block: Block | None = None
 
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Step aside where nothing needs the environment: each hook of ours costs every test something."""
+        if session.items and not self._process.needed:
+            session.config.pluginmanager.unregister(self)
+
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item) -> Generator[None, Any, Any]:
         """Check before the first test that needs the environment."""
