@@ -77,8 +77,8 @@ class Handler(BaseHTTPRequestHandler):
         body = json.loads(self.rfile.read(int(self.headers.get("Content-Length", 0))))
         if self.path == "/signup":
             self.answer(201, {"user_id": body["email"]})
-        elif self.path == "/broken":
-            self.answer(500, {"error": "broken"})
+        elif self.path in {"/broken", "/refused"}:
+            self.answer(500 if self.path == "/broken" else 403, {"error": self.path})
         elif self.path == "/expire":
             TOKENS.clear()
             self.answer(200, {})

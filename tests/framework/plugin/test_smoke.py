@@ -84,11 +84,15 @@ def test_a_service_that_only_says_it_is_well_is_found_out(three: Project, answer
     assert f"GET /me of backend answers {answer}" in three.run.cells["test_a.py::test_one"].reason
 
 
-def test_no_users_is_a_broken_contract(three: Project) -> None:
-    """An environment that refuses to sign users up cannot keep what `users` promises."""
-    three.write("environments/tiny.toml", TINY_TOML.replace('"/signup"', '"/broken"'))
+@pytest.mark.parametrize(
+    ("signup", "cause", "rule"),
+    [("/refused", Cause.CONTRACT, "C107"), ("/broken", Cause.INFRASTRUCTURE, "I204")],
+)
+def test_an_environment_that_makes_no_users_runs_nothing(three: Project, signup: str, cause: Cause, rule: str) -> None:
+    """A refused sign-up breaks what `users` promises; one that the server itself failed at is the server's."""
+    three.write("environments/tiny.toml", TINY_TOML.replace('"/signup"', f'"{signup}"'))
     three.pytest()
-    assert outcomes(three) == blocked(Cause.CONTRACT, "C107")
+    assert outcomes(three) == blocked(cause, rule)
 
 
 def test_a_healthy_environment_blocks_nothing_and_attests_itself(three: Project) -> None:
