@@ -287,6 +287,24 @@ class ContractError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class LeakError(EnvmatrixError):
+    """A test passed and left behind what the next one would meet. `left` are texts, masked, one for each thing."""
+
+    test: str
+    left: tuple[str, ...]
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        return f"{self.test} left behind: {'; '.join(self.left)}"
+
+    @property
+    def hint(self) -> str:
+        return "Delete or close it in the test; where it is meant to stay, @pytest.mark.leaves says so"
+
+
+@dataclass(eq=False)
 class BaselineError(EnvmatrixError):
     """A baseline is missing, cannot be read or written, or was edited by hand: nobody knows what was so before."""
 
@@ -303,6 +321,22 @@ class BaselineError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class HistoryError(EnvmatrixError):
+    """A history is missing, or cannot be read: what was so before nobody remembers."""
+
+    file: Path
+    what: str
+
+    @property
+    def message(self) -> str:
+        return f"history {self.file} {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return "Every run is recorded: envmatrix matrix"
+
+
+@dataclass(eq=False)
 class RunFileError(EnvmatrixError):
     """A run file cannot be read as one. `line` is 1-based; 0 where the file as a whole is meant."""
 
@@ -316,3 +350,23 @@ class RunFileError(EnvmatrixError):
     def message(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else str(self.file)
         return f"{place}: {self.what}"
+
+
+@dataclass(eq=False)
+class ArchiveError(EnvmatrixError):
+    """An archive, or a directory of run files, is damaged, hostile or too large. `member` is empty where all of it is."""
+
+    file: Path
+    member: str
+    what: str
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        member = f" {self.member[:200]!r}" if self.member else ""
+        return f"{self.file}:{member} {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return "Merge only what your own jobs have left"

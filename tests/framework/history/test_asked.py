@@ -1,0 +1,152 @@
+"""What a history answers."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
+from test_framework.compare import Kind, Side, compare
+from test_framework.gate import judge_all
+from test_framework.history import History, remember
+from test_framework.matrix import Matrix
+from test_framework.run_file import read_run
+from tests.framework.runs import write_run
+
+ONE, TWO = "test_a.py::test_one", "test_a.py::test_two"
+WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "test_a.py:3")
+
+
+class Recorder:
+    """Records runs, each a minute after the one before."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.path = directory / "history.sqlite"
+        self._number = 0
+
+    def __call__(
+        self, *attempts: Attempt, commit: str = "c" * 40, environment: str = "local", dirty: bool = False
+    ) -> Run:
+        """Record a run of some attempts."""
+        self._number += 1
+        path = self.directory / f"{self._number}.jsonl"
+        write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}")
+        written = path.read_text().replace("2026-01-02T03:04:05", f"2026-01-02T03:{self._number:02}:05")
+        path.write_text(written.replace('"dirty":false', '"dirty":true') if dirty else written)
+        run = read_run(path)
+        assert remember(self.path, [run]) == ""
+        return run
+
+
+@pytest.fixture
+def record(tmp_path: Path) -> Recorder:
+    """Records runs."""
+    return Recorder(tmp_path)
+
+
+@pytest.fixture
+def history(record: Recorder) -> Iterator[History]:
+    """What was recorded, once there is something."""
+    record(Attempt(ONE, Outcome.PASSED, 1.0), commit="a" * 40)
+    with History(record.path) as opened:
+        yield opened
+
+
+def failed(test: str = ONE, cause: Cause = Cause.LOGIC) -> Attempt:
+    """A try that failed."""
+    return Attempt(test, Outcome.FAILED, 0.5, cause=cause, evidence=WRONG)
+
+
+def test_a_test_is_found_by_its_name_or_a_part_of_it(record: Recorder, history: History) -> None:
+    """The exact name first: what it is a part of is not meant."""
+    record(Attempt(f"{ONE}_more", Outcome.PASSED), Attempt(TWO, Outcome.PASSED))
+    assert history.tests_like(ONE) == (ONE,)
+    assert history.tests_like("test_one") == (ONE, f"{ONE}_more")
+    assert history.tests_like("nobody") == ()
+
+
+def test_entries_come_by_environment_in_the_order_of_the_runs(record: Recorder, history: History) -> None:
+    """Whatever the order in which they were recorded."""
+    record(failed(), Attempt(ONE, Outcome.PASSED, 0.25), environment="staging")
+    record(failed())
+    entries = history.entries(ONE)
+    assert [(entry.environment, entry.outcome) for entry in entries] == [
+        ("local", Outcome.PASSED),
+        ("local", Outcome.FAILED),
+        ("staging", Outcome.FLAKY),
+    ]
+    assert (entries[1].cause, entries[1].rule, entries[1].summary) == (Cause.LOGIC, "L401", WRONG.summary)
+    assert (entries[2].duration, entries[2].attempts) == (0.75, 2)
+    assert [entry.environment for entry in history.entries(ONE, "staging")] == ["staging"]
+    assert history.entries("nobody") == ()
+
+
+def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorder, tmp_path: Path) -> None:
+    """Same cells, bodies and verdicts: of the evidence there are the rule and its summary."""
+    skipped = Attempt("test_a.py::test_skipped", Outcome.SKIPPED, reason="no redis")
+    path = tmp_path / "whole.jsonl"
+    run = write_run(
+        path, failed(), skipped, planned=[ONE, skipped.test, TWO], findings=[FindingRecord(rule="H304", message="b.py")]
+    )
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join([lines[0], '{"type":"bodies","digests":["1","2",""]}', *lines[1:], ""]))
+    run = read_run(path)
+    assert remember(record.path, [run]) == ""
+    before = Matrix.from_runs([run])
+    with History(record.path) as history:
+        after = history.matrix_of(run.header.commit)
+    assert after is not None
+    comparison = compare(Side.of("file", before), Side.of("history", after))
+    assert comparison.counts == {Kind.SAME: 3}
+    assert Side.of("x", after).places == Side.of("x", before).places
+    assert judge_all(after) == judge_all(before)
+    assert after.runs[0].bodies == {ONE: "1", skipped.test: "2"}
+    assert after.runs[0].cells[skipped.test].reason == "no redis"
+
+
+def test_of_a_commit_the_last_clean_run_counts(record: Recorder, history: History) -> None:
+    """Of each environment; what was run with uncommitted changes is of no commit."""
+    record(failed(), commit="a" * 40)
+    record(Attempt(TWO, Outcome.PASSED), commit="a" * 40, environment="staging")
+    record(Attempt(ONE, Outcome.PASSED), commit="a" * 40, dirty=True)
+    record(Attempt(ONE, Outcome.PASSED), commit="d" * 40, dirty=True)
+    matrix = history.matrix_of("a" * 40)
+    assert matrix is not None
+    assert [column.environment for column in matrix.columns] == ["local", "staging"]
+    assert matrix.runs[0].cells[ONE].outcome is Outcome.FAILED
+    assert history.matrix_of("d" * 40) is None
+    assert history.commits_like("a") == ("a" * 40,)
+    assert history.commits_like("") == ("a" * 40, "d" * 40)
+
+
+def test_durations_are_medians_of_the_last_passed_runs(record: Recorder, history: History) -> None:
+    """Failures are quick for the wrong reason, and old runs are of another time."""
+    for seconds in (9.0, *[2.0] * 6, 3.0, 3.0, 3.0):
+        record(Attempt(ONE, Outcome.PASSED, seconds), Attempt(TWO, Outcome.PASSED, 0.1))
+    record(failed(), Attempt(TWO, Outcome.PASSED, 0.1), environment="staging")
+    assert history.durations() == {ONE: 2.0, TWO: pytest.approx(0.1)}
+    assert history.durations("staging") == {TWO: pytest.approx(0.1)}
+    assert history.slowest(1) == [("local", ONE, 2.0)]
+    assert history.slowest(9, "staging") == [("staging", TWO, pytest.approx(0.1))]
+
+
+def test_earlier_durations_stop_at_a_moment(record: Recorder, history: History) -> None:
+    """The run in question, recorded already, is no part of its own past; any time zone is the same moment."""
+    record(Attempt(ONE, Outcome.PASSED, 2.0))
+    later = record(Attempt(ONE, Outcome.PASSED, 9.0))
+    assert history.earlier_durations("local", ONE) == [9.0, 2.0, 1.0]
+    assert history.earlier_durations("local", ONE, later.header.started_at) == [2.0, 1.0]
+    assert history.earlier_durations("local", ONE, "2026-01-02T04:03:05+01:00") == [2.0, 1.0]
+    assert history.earlier_durations("staging", ONE) == []
+
+
+def test_the_flakiest_tests_come_first(record: Recorder, history: History) -> None:
+    """By their share of flaky runs in one environment; one that just fails is not flaky."""
+    for number in range(3):
+        flaky = [failed(ONE), Attempt(ONE, Outcome.PASSED)] if number else [Attempt(ONE, Outcome.PASSED)]
+        record(*flaky, failed(TWO), commit=f"{number}" * 40)
+        record(Attempt(ONE, Outcome.PASSED), environment="staging", commit=f"{number}" * 40)
+    ((test, timeline),) = history.flakiest(5)
+    assert (test, timeline.environment, timeline.flake_rate) == (ONE, "local", 0.5)
+    assert history.flakiest(5, "staging") == []
