@@ -33,7 +33,6 @@ def explain(
     project = Project.find(Path.cwd())
     matrix = load_paths(runs or [latest(project.runs_dir)]).matrix(mixed_commits=True)
     column = column_named(matrix, name)
-    is_declared = (project.environments_dir / f"{column.environment}.toml").is_file()
-    told = explain(matrix, column, find_test(matrix, column, test), is_declared=is_declared)
+    told = explain(matrix, column, find_test(matrix, column, test), project)
     typer.echo(as_json(told) if json else as_text(told), nl=False)
     return 0

@@ -90,7 +90,7 @@ def _facts(told: Explanation) -> Table:
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
     for name, value in _named_facts(told):
-        grid.add_row(Text(name, "dim"), Text(_bounded(value)))
+        grid.add_row(Text(name, "dim"), Text("\n".join(map(_bounded, value.splitlines()))))
     return grid
 
 

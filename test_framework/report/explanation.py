@@ -14,9 +14,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from test_framework.causes import rule_named
 from test_framework.cells import Cause, Cell, Evidence, Outcome, Run
 from test_framework.contracts import FINDING_RULES
+from test_framework.environments import Project
 from test_framework.matrix import Column, Matrix, MissingRun
 from test_framework.report.find import is_of_module
-from test_framework.report.rerun import rerun_command, shell_word
+from test_framework.report.rerun import rerun, shell_word
 from test_framework.report.summary import ADVICE, word
 from test_framework.report.text import first_line
 
@@ -128,11 +129,8 @@ class Explanation(_Frozen):
     """`null` where there is no run."""
 
 
-def explain(matrix: Matrix, column: Column, test: str, *, is_declared: bool = True) -> Explanation:
-    """Explain one test in one environment of a matrix.
-
-    `is_declared` is whether the environment's declaration is where the rerun command would look for it.
-    """
+def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Explanation:
+    """Explain one test in one environment of a matrix, to someone who stands in a project."""
     run = column.run
     if isinstance(run, MissingRun):
         told = _of_no_run(run, test)
@@ -140,10 +138,13 @@ def explain(matrix: Matrix, column: Column, test: str, *, is_declared: bool = Tr
         told = _of_cell(run, cell)
     else:
         told = _not_planned(matrix, run, test)
-    rerun = rerun_command(column.environment, test)
-    steps = [*told.next, *_about_rerun(column.environment, test, rerun, is_declared=is_declared)]
+    again = rerun(column.environment, test, project)
     return told.model_copy(
-        update={"rerun": rerun, "next": steps, "run": None if isinstance(run, MissingRun) else _run(run, column.note)}
+        update={
+            "rerun": again.command,
+            "next": [*told.next, *again.remarks],
+            "run": None if isinstance(run, MissingRun) else _run(run, column.note),
+        }
     )
 
 
@@ -281,10 +282,10 @@ def _said(ping: Mapping[str, Any] | None) -> str:
     """Return a look in a few words: `down: connection refused`."""
     if ping is None:
         return "not looked at"
-    parts = [f"{ping.get('status', 'unknown')}"]
+    parts = [str(ping.get("status", "unknown"))]
     looks, failed = ping.get("looks", 1), ping.get("failed_looks", 0)
-    if looks != 1:
-        parts.append(f" (failed {failed} of {looks} looks)" if failed else f" ({looks} looks)")
+    if looks != 1 and failed in {0, looks}:  # where only some failed, the detail counts them
+        parts.append(f" ({looks} looks)")
     if ping.get("detail"):
         parts.append(f": {ping['detail']}")
     leaning = ping.get("dependencies") or {}
@@ -336,7 +337,8 @@ def _steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
     rule = rule_named(evidence.rule)
     _, deed = _thought_and_deed(rule.meaning) if rule else ("", "")
     if deed or cell.cause is not None:
-        yield deed or f"{ADVICE[cell.cause or Cause.UNDETERMINED].capitalize()}."
+        advice = ADVICE[cell.cause or Cause.UNDETERMINED]
+        yield deed or f"{advice[:1].upper()}{advice[1:]}."
     if evidence.phase == "smoke":
         yield "No test that needs the environment was run: none of them has said anything about the product."
     if cell.outcome is Outcome.FLAKY:
@@ -357,16 +359,6 @@ def _after_an_early_end(run: Run, cell: Cell) -> str:
     if run.footer is None:
         return "It was running when the run was killed, or had not begun: the run file cannot tell. Run it alone."
     return "It had not begun when the run ended. See why it ended, mend that, and run it again."
-
-
-def _about_rerun(environment: str, test: str, command: str, *, is_declared: bool) -> Iterator[str]:
-    if not command:
-        yield "It cannot be run by its name: a secret in it is masked."
-        return
-    if "[" in test and "[" not in command:
-        yield "The command below runs it with all its parameters: one of them holds a secret and is masked."
-    if not is_declared:
-        yield f"There is no declaration of {environment} here: run the command in its project, or add --environments DIR."
 
 
 def _run(run: Run, note: str) -> RunEntry:

@@ -2,29 +2,51 @@
 
 from __future__ import annotations
 
-import re
 import shlex
+from dataclasses import dataclass
+from pathlib import Path
 
+from test_framework.environments import Project
 from test_framework.masking import MASK
 from test_framework.report.text import inert
 
-_CONFORMANCE = re.compile(r"(?:.*/)?test_framework/tests/(\w+)\.py(?=::|$)")
-"""A node id of the suite that we ship, wherever it is installed."""
+_CONFORMANCE = Path(__file__).parents[1] / "tests"
+"""The suite that we ship. Its node ids begin there, as those of any file outside of a project do in pytest."""
 
 
-def rerun_command(environment: str, test: str) -> str:
-    """Return the command; empty where the test's name is masked, so that nobody knows it.
+@dataclass(frozen=True, slots=True)
+class Rerun:
+    """How to run exactly one test again."""
 
-    Where only its parameters are, the command runs the test with all of them.
-    """
+    command: str
+    """Empty where nobody can know it."""
+    remarks: tuple[str, ...] = ()
+    """What to know before pasting it, or why there is none."""
+
+
+def rerun(environment: str, test: str, project: Project) -> Rerun:
+    """Return how one test of one environment is run again, by someone who stands in a project."""
+    remarks = []
     if MASK in test:
-        test = without_parameters(test)
+        masked, test = test, without_parameters(test)
         if MASK in test:
-            return ""
-    # By module: by path, pytest would look for the project's settings above our package.
-    module, ours = _CONFORMANCE.subn(r"test_framework.tests.\1", test, count=1)
-    target = f"--pyargs {shell_word(module)}" if ours else shell_word(test)
-    return f"envmatrix run {shell_word(environment)} -- {target}"
+            return Rerun("", ("It cannot be run by its name: a secret in it is masked.",))
+        remarks.append(f"The command below runs all that is left of {inert(masked)}: a secret in it is masked.")
+    file, _, name = test.partition("::")
+    target = shell_word(test)
+    if not file:
+        return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
+    if not (project.root / file).exists():
+        if (_CONFORMANCE / file).is_file():
+            # By module: by path, pytest would look for the project's settings above our package.
+            module = f"test_framework.tests.{file.removesuffix('.py')}"
+            target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
+        else:
+            remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
+    if not (project.environments_dir / f"{environment}.toml").is_file():
+        where = inert(f"{environment}.toml in {project.environments}")
+        remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
+    return Rerun(f"envmatrix run {shell_word(environment)} -- {target}", tuple(remarks))
 
 
 def without_parameters(test: str) -> str:

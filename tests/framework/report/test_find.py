@@ -124,5 +124,5 @@ def test_what_could_not_be_collected_can_be_asked_for(matrix: Matrix) -> None:
 def test_an_environment_has_its_name_and_its_label(matrix: Matrix) -> None:
     """A misspelt one gets the nearest name."""
     assert column_named(matrix, "staging") is column_named(matrix, "staging (twin)")
-    with pytest.raises(UsageError, match="no run of an environment 'stagign' here. Did you mean 'staging'?"):
+    with pytest.raises(UsageError, match=r"no run of an environment 'stagign' here\. Did you mean 'staging'\?"):
         column_named(matrix, "stagign")

@@ -3,21 +3,32 @@
 import shlex
 import shutil
 import subprocess
+from pathlib import Path
 
 import pytest
 
+from test_framework.environments import Project
 from test_framework.masking import MASK
-from test_framework.report.rerun import rerun_command, shell_word
+from test_framework.report.rerun import Rerun, rerun, shell_word
 from test_framework.report.text import inert
 from tests.framework.report.samples import HOSTILE
 
 WORDS = (*HOSTILE, "plain", "it's", "a b", "$HOME `id` $(id) !x", '"', "\\", "-", "é", "\x85\xad\xa0", "\udc80\udcff")
 
 
-def test_it_names_the_environment_and_exactly_the_test() -> None:
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with one environment and one file of tests."""
+    (tmp_path / "a.py").touch()
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/local.toml").touch()
+    return Project(root=tmp_path)
+
+
+def test_it_names_the_environment_and_exactly_the_test(project: Project) -> None:
     """Quoted where a shell would read it otherwise."""
-    assert rerun_command("local", "tests/a.py::test_x") == "envmatrix run local -- tests/a.py::test_x"
-    assert rerun_command("local", "a.py::x[it's $5]") == """envmatrix run local -- 'a.py::x[it'"'"'s $5]'"""
+    assert rerun("local", "a.py::x", project) == Rerun("envmatrix run local -- a.py::x")
+    assert rerun("local", "a.py::x[it's $5]", project).command == """envmatrix run local -- 'a.py::x[it'"'"'s $5]'"""
 
 
 @pytest.mark.fault("hostile-test-name")
@@ -32,18 +43,40 @@ def test_a_shell_reads_the_very_same_word(word: str) -> None:
     assert said == word.encode(errors="surrogateescape")
 
 
-def test_a_masked_parameter_is_left_out() -> None:
+def test_a_masked_parameter_is_left_out(project: Project) -> None:
     """Nobody knows it any more; all parameters of that test are what can be run."""
-    assert rerun_command("local", f"a.py::x[{MASK}]") == "envmatrix run local -- a.py::x"
+    again = rerun("local", f"a.py::x[{MASK}]", project)
+    assert again.command == "envmatrix run local -- a.py::x"
+    assert again.remarks == (f"The command below runs all that is left of a.py::x[{MASK}]: a secret in it is masked.",)
 
 
-def test_a_masked_name_cannot_be_run() -> None:
-    """Rather no command than a wrong one."""
-    assert rerun_command("local", f"{MASK}.py::x") == ""
+@pytest.mark.parametrize("test", [f"{MASK}.py::x", "::x"])
+def test_a_name_that_nobody_knows_cannot_be_run(project: Project, test: str) -> None:
+    """Rather no command than a wrong one. Without a file it is what pytest calls a file outside of the project."""
+    again = rerun("local", test, project)
+    assert again.command == ""
+    assert len(again.remarks) == 1
 
 
-@pytest.mark.parametrize("where", ["", "../venv/lib/python3.11/site-packages/"])
-def test_a_test_of_the_conformance_suite_is_named_by_its_module(where: str) -> None:
+def test_a_test_of_the_conformance_suite_is_named_by_its_module(project: Project) -> None:
     """By path, pytest would look for the project's settings above our package."""
-    command = rerun_command("local", f"{where}test_framework/tests/test_tokens.py::test_x[a b]")
-    assert shlex.split(command)[4:] == ["--pyargs", "test_framework.tests.test_tokens::test_x[a b]"]
+    again = rerun("local", "test_tokens.py::test_x[a b]", project)
+    assert shlex.split(again.command)[4:] == ["--pyargs", "test_framework.tests.test_tokens::test_x[a b]"]
+    assert again.remarks == ()
+    assert rerun("local", "test_tokens.py", project).command.endswith("--pyargs test_framework.tests.test_tokens")
+
+
+def test_a_projects_own_file_of_that_name_is_its_own(project: Project) -> None:
+    """The suite's module is meant only where the project has none."""
+    (project.root / "test_tokens.py").touch()
+    assert rerun("local", "test_tokens.py::x", project).command == "envmatrix run local -- test_tokens.py::x"
+
+
+def test_what_the_command_needs_and_is_not_here_is_said(project: Project) -> None:
+    """A run file from elsewhere is explained here, and run again there."""
+    again = rerun("staging", "b.py::x", project)
+    assert again.command == "envmatrix run staging -- b.py::x"
+    assert again.remarks == (
+        "There is no b.py here: run the command in that run's project.",
+        "There is no staging.toml in environments: add --environments DIR, or run the command in that run's project.",
+    )
