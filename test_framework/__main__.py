@@ -39,7 +39,7 @@ app = typer.Typer(
 Environments = Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of the declarations.")]
 EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="NAME=value lines that fill in ${NAME}.")]
 Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long one environment may take.")]
-Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown or json.")]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Put runs of different commits side by side.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the report.")]

@@ -10,7 +10,7 @@ from test_framework.exceptions import UsageError, nearest
 from test_framework.gate import Verdict
 from test_framework.matrix import Matrix
 
-FORMATS = {"terminal": "terminal", "markdown": "markdown", "json": "json_"}
+FORMATS = {"terminal": "terminal", "markdown": "markdown", "json": "json_", "github": "github"}
 """Format → the module here that makes it; imported when asked for."""
 
 

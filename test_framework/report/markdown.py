@@ -29,9 +29,21 @@ _LONGEST = 300
 """Characters of a name or a reason; a comment on GitHub holds 65,536."""
 
 
+MOST = (1 << 20) - (1 << 16)
+"""Bytes. GitHub takes a step's summary of at most 1 MiB, whole or not at all; what else the step writes needs room too."""
+
+
 def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
-    """Return the report."""
-    return "\n".join(_lines(matrix, verdicts)) + "\n"
+    """Return the report, cut where GitHub would refuse it."""
+    kept: list[str] = []
+    room = MOST
+    for line in _lines(matrix, verdicts):
+        room -= len(line.encode()) + 1
+        if room < 0:
+            kept += ["", "**Cut here: a summary may hold 1 MiB. The run files have all.**"]
+            break
+        kept.append(line)
+    return "\n".join(kept) + "\n"
 
 
 def code(text: str, *, in_table: bool = False) -> str:

@@ -66,3 +66,12 @@ def test_a_code_span_holds_any_text(text: str) -> None:
 def test_a_long_name_is_cut(tmp_path: Path) -> None:
     """A comment on GitHub has room for 65,536 characters; one name does not take them."""
     assert max(map(len, render(*hostile(tmp_path)).splitlines())) < 20_000
+
+
+def test_a_summary_is_cut_where_github_would_refuse_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A step's summary of more than 1 MiB would be dropped whole: this one says that it is cut."""
+    whole = render(*everything(tmp_path))
+    monkeypatch.setattr("test_framework.report.markdown.MOST", len(whole.encode()) // 2)
+    cut = render(*everything(tmp_path / "again"))
+    assert len(cut.encode()) < len(whole.encode())
+    assert cut.endswith("**Cut here: a summary may hold 1 MiB. The run files have all.**\n")
