@@ -10,14 +10,17 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from test_framework.commands import compare as compare_commands
 from test_framework.commands import gate as gate_commands
+from test_framework.commands import history as history_commands
 from test_framework.commands.explain import explain
+from test_framework.commands.history import HistoryFile
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
 
 if TYPE_CHECKING:
-    from test_framework.runs import Loaded
+    from test_framework.runs import Loaded, RunDir
 
 KILLED = 130
 """After a second Ctrl-C, which leaves no time for a report."""
@@ -66,6 +69,7 @@ def matrix(
     format_: Format = "terminal",
     json: Json = False,
     quiet: Quiet = False,
+    history: HistoryFile = None,
 ) -> int:
     """Run the suite in several environments at the same time, all that are declared by default; show the matrix."""
     from test_framework.report import reporter
@@ -79,7 +83,7 @@ def matrix(
     )
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(plan, observe)
-    return _report(run_dir.load(), format_, where=run_dir.path)
+    return _finish(run_dir, format_, history)
 
 
 @app.command()
@@ -92,6 +96,7 @@ def run(
     deadline: Deadline = None,
     format_: Format = "terminal",
     json: Json = False,
+    history: HistoryFile = None,
 ) -> int:
     """Run the suite in one environment, with pytest's own output; show its column."""
     from test_framework.report import reporter
@@ -103,7 +108,7 @@ def run(
         [name], environments_dir=environments, env_file=env_file, deadline=deadline, pytest_args=ctx.obj or ()
     )
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if format_ == "json" else None)
-    return _report(run_dir.load(), format_, where=run_dir.path)
+    return _finish(run_dir, format_, history)
 
 
 @app.command()
@@ -126,11 +131,21 @@ def show(
 
 app.command()(explain)
 app.command()(validate)
+app.command("compare")(compare_commands.compare_command)
+app.command()(history_commands.history)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.promote)
 app.command()(plan)
 app.add_typer(gate_commands.baseline_app)
 app.add_typer(gate_commands.waivers_app)
+
+
+def _finish(run_dir: RunDir, format_: str, history: Path | None) -> int:
+    """Print the report of runs that have just ended, then remember them: whatever becomes of that, the code is theirs."""
+    loaded = run_dir.load()
+    code = _report(loaded, format_, where=run_dir.path)
+    history_commands.record(loaded.runs, history)
+    return code
 
 
 def _report(loaded: Loaded, format_: str, *, where: Path | None = None, mixed_commits: bool = False) -> int:

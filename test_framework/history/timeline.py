@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import groupby
 from statistics import median
 
 from test_framework.cells import Cause, Outcome
@@ -68,6 +69,12 @@ class Timeline:
     def of(cls, environment: str, entries: Sequence[Entry], order: Mapping[str, int] | None = None) -> Timeline:
         """Make a timeline; commits that `order` does not know stand where they were first run."""
         return cls(environment, tuple(entries), _complete(order or {}, entries))
+
+    @classmethod
+    def by_environment(cls, entries: Sequence[Entry], order: Mapping[str, int] | None = None) -> tuple[Timeline, ...]:
+        """Make a timeline of each environment, of entries that come by environment."""
+        groups = groupby(entries, key=lambda entry: entry.environment)
+        return tuple(cls.of(name, tuple(held), order) for name, held in groups)
 
     @cached_property
     def told(self) -> tuple[Entry, ...]:

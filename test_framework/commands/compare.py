@@ -1,0 +1,125 @@
+"""`envmatrix compare`: what changed from one matrix to another."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from test_framework.commands.git import full_commit
+from test_framework.commands.history import HistoryFile, history_file
+from test_framework.compare import Place, Seen, Side, compare, no_history
+from test_framework.environments import Project
+from test_framework.exceptions import HistoryError, UsageError
+from test_framework.history import History
+
+_SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit that was recorded."
+
+
+def compare_command(
+    before: Annotated[str, typer.Argument(metavar="BEFORE", help=_SIDE)],
+    after: Annotated[str, typer.Argument(metavar="AFTER", help=_SIDE)],
+    *,
+    history: HistoryFile = None,
+    json: Annotated[bool, typer.Option("--json", help="The comparison as one JSON document.")] = False,
+) -> int:
+    """Say what changed from one matrix to another: what regressed, was fixed, is new, gone, renamed, slower.
+
+    Ends with 0 where nothing got worse, 1 where something did, and 3 where nobody can say.
+    """
+    from test_framework.report.compare import as_json, as_text
+
+    project = Project.find(Path.cwd())
+    path = history_file(project, history)
+    with ExitStack() as stack:
+        asked = None
+        if history is not None or path.exists():
+            asked = _history(path, stack)
+        sides = _Sides(project, path, asked)
+        comparison = compare(
+            sides.resolve(before),
+            sides.resolve(after),
+            durations=asked.earlier_durations if asked else no_history,
+            flaky_fails="flaky" not in project.gate.allowed,
+        )
+    typer.echo(as_json(comparison) if json else as_text(comparison), nl=False)
+    return comparison.exit_code
+
+
+def _history(path: Path, stack: ExitStack) -> History | None:
+    """Open the history; one that cannot be read is a warning, until a side asks for it."""
+    try:
+        return stack.enter_context(History(path))
+    except HistoryError as error:
+        typer.echo(f"warning: {error.message}: nobody knows what was slower, or run at which commit", err=True)
+        return None
+
+
+@dataclass(frozen=True, slots=True)
+class _Sides:
+    """Finds what a word means."""
+
+    project: Project
+    path: Path
+    history: History | None
+
+    def resolve(self, word: str) -> Side:
+        """Return the side that a word means.
+
+        Raises:
+            UsageError: it means nothing.
+            EnvmatrixError: what it means is not there, or cannot be read.
+        """
+        from test_framework.runs import latest, load_paths
+
+        if word == "baseline":
+            return self._baseline(word)
+        path = latest(self.project.runs_dir) if word == "last" else Path(word)
+        if word == "last" or path.exists():
+            return Side.of(word, load_paths([path]).matrix(mixed_commits=True))
+        return self._commit(word)
+
+    def _baseline(self, word: str) -> Side:
+        from test_framework.gate.baseline import read_baseline
+
+        baseline = read_baseline(self.project.root / self.project.gate.baseline)
+        # It does not tell bodies, without which nothing is known to be renamed: the run that it was made of may.
+        matrix = self.history.matrix_of(baseline.commit) if self.history else None
+        bodies = {run.header.environment: run.bodies for run in matrix.runs} if matrix else {}
+        places = {
+            name: Place(
+                name,
+                {
+                    test: Seen(known.outcome, known.cause, body=bodies.get(name, {}).get(test, ""))
+                    for test, known in tests.items()
+                },
+            )
+            for name, tests in baseline.environments.items()
+        }
+        return Side(word, places, baseline.commit[:12])
+
+    def _commit(self, word: str) -> Side:
+        commit = full_commit(self.project.root, word)
+        if not commit and self.history is not None:
+            commit = self._only(word, self.history.commits_like(word) if len(word) >= _SHORTEST else ())
+        if not commit:
+            how = "Name `baseline`, `last`, a run file, a directory of them, or a commit"
+            raise UsageError(f"nothing is called {word!r}", how)
+        matrix = self.history.matrix_of(commit) if self.history else None
+        if matrix is None:
+            raise HistoryError(self.path, f"holds no run of commit {commit[:12]} without uncommitted changes")
+        return Side.of(word, matrix)
+
+    @staticmethod
+    def _only(word: str, commits: Sequence[str]) -> str:
+        if len(commits) > 1:
+            raise UsageError(f"{word!r} may mean {' or '.join(commit[:12] for commit in commits)}", "Say more of it")
+        return commits[0] if commits else ""
+
+
+_SHORTEST = 4
+"""Characters of an abbreviated commit, as git has it."""
