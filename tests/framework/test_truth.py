@@ -266,6 +266,13 @@ def test_a_name_that_a_service_provides_is_declared(tmp_path: Path) -> None:
     assert found.findings == ()
 
 
+def test_a_dependency_may_go_by_the_name_of_a_capability(tmp_path: Path) -> None:
+    """It is the service that provides it which is there."""
+    text = SHOP.replace('kind = "clickhouse"', 'kind = "clickhouse"\ncapabilities = ["analytics"]')
+    found = truth(tmp_path, passed(*EVERYTHING), before=says(analytics="up"), text=text)
+    assert rules(found) == [("T602", "clickhouse", Answer.UNTRUE)]
+
+
 def test_a_target_that_has_no_such_service_contradicts_the_declaration(tmp_path: Path) -> None:
     """Ours answers, and what was deployed does not use it."""
     found = truth(tmp_path, passed(*EVERYTHING), before=says(redis="absent"))

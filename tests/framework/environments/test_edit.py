@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tomlkit
-from hypothesis import assume, given
+from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from test_framework.environments import load_file
@@ -150,6 +150,7 @@ def declarations(draw: st.DrawFn) -> str:
     return draw(st.sampled_from([text, text.replace("\n", "\r\n")]))
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine proves nothing
 @given(declarations(), st.sampled_from([REMOTE, WHOLE]))
 def test_whatever_a_file_looks_like_only_the_keys_change(text: str, change: Change) -> None:
     """The values differ in them alone; each other line is there, in its order, with its newline; twice is once."""
