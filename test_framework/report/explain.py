@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -12,7 +13,7 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from test_framework.cells import Outcome
+from test_framework.cells import Cause, Outcome
 from test_framework.report.explanation import Explanation, ServiceEntry
 from test_framework.report.summary import word
 from test_framework.report.terminal import make_console
@@ -79,10 +80,16 @@ def _parts(told: Explanation) -> Iterator[RenderableType]:
     yield from _section("What the test asked for, oldest first", map(_line, told.exchanges))
     for service, log in told.logs.items():
         yield from _section(f"The end of {inert(service)}'s log", _ends(log, 0, _LOG_LINES))
-    title = "The failure, as pytest shows it" if told.run else "The end of what pytest said"
-    yield from _section(title, _ends(told.detail, _DETAIL_LINES, _DETAIL_LINES))
+    if not _says_it_all(told):
+        title = "The failure, as pytest shows it" if told.run else "The end of what pytest said"
+        yield from _section(title, _ends(told.detail, _DETAIL_LINES, _DETAIL_LINES))
     yield from _rule(told)
     yield from _section("What to do next", map(_line, told.next))
+
+
+def _says_it_all(told: Explanation) -> bool:
+    """Return whether the rule's line is all that a person needs: the traceback goes through our own code, or a client's."""
+    return told.cause is Cause.INFRASTRUCTURE or (told.cause is Cause.CONTRACT and told.phase == "setup")
 
 
 def _facts(told: Explanation) -> Table:
@@ -136,14 +143,13 @@ def _services(told: Explanation) -> Table:
 
 
 def _with_latency(each: ServiceEntry) -> str:
-    status, separator, rest = each.after.partition(" ")
-    if each.latency is None or status != "up":
+    if each.latency is None or not each.after.startswith("up"):
         return each.after
-    return f"{status} in {each.latency * 1000:.1f} ms{separator}{rest}"
+    return f"up in {each.latency * 1000:.1f} ms{each.after.removeprefix('up')}"
 
 
 def _style(said: str) -> str:
-    return {"up": "green", "down": "red", "degraded": "yellow"}.get(said.partition(":")[0].partition(" ")[0], "dim")
+    return {"up": "green", "down": "red", "degraded": "yellow"}.get(re.split(r"\W", said, maxsplit=1)[0], "dim")
 
 
 def _rule(told: Explanation) -> Iterator[RenderableType]:
@@ -167,10 +173,8 @@ def _ends(text: str, head: int, tail: int) -> Iterator[RenderableType]:
 
 
 def _exception(text: str) -> Iterator[RenderableType]:
-    """Yield an exception's first line, and some of the others further in."""
-    first, *others = text.splitlines()[:_EXCEPTION_LINES] or [""]
-    yield _line(first)
-    yield from (Padding(_line(line, "dim"), (0, 0, 0, 2)) for line in others)
+    """Yield an exception's first lines."""
+    return (_line(line, "dim" if number else "") for number, line in enumerate(text.splitlines()[:_EXCEPTION_LINES]))
 
 
 def _section(title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:

@@ -329,11 +329,13 @@ def _steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
         return
     blocker = next((test for test in run.cells if evidence.summary.startswith(f"blocked by {test}: ")), None)
     if blocker is not None:
-        yield f"See the test that failed first: envmatrix explain {run.header.environment} {shell_word(blocker)}"
+        yield f"See the test that failed first: {_explain_command(run, blocker)}"
         return
     if evidence.rule == "H303":
         yield _after_an_early_end(run, cell)
         return
+    if (first := _first_to_see(run, cell, evidence)) is not None:
+        yield f"It was so before this test began. See who met it first: {_explain_command(run, first)}"
     rule = rule_named(evidence.rule)
     _, deed = _thought_and_deed(rule.meaning) if rule else ("", "")
     if deed or cell.cause is not None:
@@ -351,6 +353,20 @@ _CALM = {
     Outcome.XFAILED: "Nothing now: it failed as its mark expects. When it is mended, take the mark away.",
     Outcome.XPASSED: "Take the xfail mark away: the test passes now.",
 }
+
+
+def _first_to_see(run: Run, cell: Cell, evidence: Evidence) -> str | None:
+    """Return the first test, in the order planned, that met the outage which this one found; `None` where it is this."""
+    down = [name for name, ping in _by_name(evidence.pings_before).items() if ping.get("status") == "down"]
+    if cell.cause is not Cause.INFRASTRUCTURE or not down:
+        return None
+    alike = (other.test for other in run.cells.values() if other.evidence and other.evidence.rule == evidence.rule)
+    first = next(alike, cell.test)
+    return None if first == cell.test else first
+
+
+def _explain_command(run: Run, test: str) -> str:
+    return f"envmatrix explain {shell_word(run.header.environment)} {shell_word(test)}"
 
 
 def _after_an_early_end(run: Run, cell: Cell) -> str:

@@ -36,17 +36,24 @@ def rerun(environment: str, test: str, project: Project) -> Rerun:
     target = shell_word(test)
     if not file:
         return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
-    if not (project.root / file).exists():
-        if (_CONFORMANCE / file).is_file():
+    if not _is_file(project.root / file):
+        if _is_file(_CONFORMANCE / file):
             # By module: by path, pytest would look for the project's settings above our package.
             module = f"test_framework.tests.{file.removesuffix('.py')}"
             target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
         else:
             remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
-    if not (project.environments_dir / f"{environment}.toml").is_file():
+    if not _is_file(project.environments_dir / f"{environment}.toml"):
         where = inert(f"{environment}.toml in {project.environments}")
         remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
     return Rerun(f"envmatrix run {shell_word(environment)} -- {target}", tuple(remarks))
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a run file from elsewhere may name what no file system takes
+        return False
 
 
 def without_parameters(test: str) -> str:
