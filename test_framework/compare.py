@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
@@ -286,9 +286,9 @@ class _Pair:
 
     def changes(self) -> Changes:
         old, new = (place.cells if place else {} for place in (self.before, self.after))
-        names = _renamed(
-            {test: cell for test, cell in old.items() if test not in new},
-            {test: cell for test, cell in new.items() if test not in old},
+        names = renames(
+            {test: seen.body for test, seen in old.items() if test not in new},
+            {test: seen.body for test, seen in new.items() if test not in old},
         )
         gone = (old.keys() - new.keys()) - set(names.values())
         found = [self._change(test, names.get(test, test), old.get(names.get(test, test)), new[test]) for test in new]
@@ -335,17 +335,17 @@ class _Pair:
         return norm if before.duration is None or took > before.duration + norm.margin else None
 
 
-def _renamed(old: Mapping[str, Seen], new: Mapping[str, Seen]) -> Mapping[str, str]:
-    """Map new names to old ones of the same body and parameters, where there is no doubt which.
+def renames(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
+    """Map new names to old ones of the same body and parameters; both sides are name → body, of what the other lacks.
 
     Bodies can be alike: a function of the same name in another file or class is the same first, then another function in
     the same file, then any. Where several could be meant at a step, none is.
     """
     names: dict[str, str] = {}
     for key in (_moved, _in_file, _anywhere):
-        theirs = _unique(key, ((test, seen) for test, seen in new.items() if test not in names))
         taken = set(names.values())
-        ours = _unique(key, ((test, seen) for test, seen in old.items() if test not in taken))
+        theirs = _unique(key, {test: body for test, body in new.items() if test not in names})
+        ours = _unique(key, {test: body for test, body in old.items() if test not in taken})
         names |= {theirs[each]: ours[each] for each in theirs.keys() & ours.keys()}
     return names
 
@@ -353,21 +353,21 @@ def _renamed(old: Mapping[str, Seen], new: Mapping[str, Seen]) -> Mapping[str, s
 _Key = tuple[str, ...]
 
 
-def _anywhere(test: str, seen: Seen) -> _Key:
-    return seen.body, test.partition("[")[2]
+def _anywhere(test: str, body: str) -> _Key:
+    return body, test.partition("[")[2]
 
 
-def _in_file(test: str, seen: Seen) -> _Key:
-    return (*_anywhere(test, seen), test.partition("::")[0])
+def _in_file(test: str, body: str) -> _Key:
+    return (*_anywhere(test, body), test.partition("::")[0])
 
 
-def _moved(test: str, seen: Seen) -> _Key:
-    return (*_anywhere(test, seen), test.partition("[")[0].rpartition("::")[2])
+def _moved(test: str, body: str) -> _Key:
+    return (*_anywhere(test, body), test.partition("[")[0].rpartition("::")[2])
 
 
-def _unique(key: Callable[[str, Seen], _Key], tests: Iterable[tuple[str, Seen]]) -> Mapping[_Key, str]:
+def _unique(key: Callable[[str, str], _Key], bodies: Mapping[str, str]) -> Mapping[_Key, str]:
     by_key: dict[_Key, list[str]] = {}
-    for test, seen in tests:
-        if seen.body:
-            by_key.setdefault(key(test, seen), []).append(test)
+    for test, body in bodies.items():
+        if body:
+            by_key.setdefault(key(test, body), []).append(test)
     return {each: tests[0] for each, tests in by_key.items() if len(tests) == 1}

@@ -6,16 +6,18 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from test_framework.commands.git import full_commit
 from test_framework.commands.history import HistoryFile, history_file
-from test_framework.compare import Place, Seen, Side, compare, no_history
-from test_framework.environments import Project
 from test_framework.exceptions import HistoryError, UsageError
-from test_framework.history import History
+
+if TYPE_CHECKING:
+    from test_framework.compare import Side
+    from test_framework.environments import Project
+    from test_framework.history import History
 
 _SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit that was recorded."
 
@@ -31,6 +33,8 @@ def compare_command(
 
     Ends with 0 where nothing got worse, 1 where something did, and 3 where nobody can say.
     """
+    from test_framework.compare import compare, no_history
+    from test_framework.environments import Project
     from test_framework.report.compare import as_json, as_text
 
     project = Project.find(Path.cwd())
@@ -52,6 +56,8 @@ def compare_command(
 
 def _history(path: Path, stack: ExitStack) -> History | None:
     """Open the history; one that cannot be read is a warning, until a side asks for it."""
+    from test_framework.history import History
+
     try:
         return stack.enter_context(History(path))
     except HistoryError as error:
@@ -74,6 +80,7 @@ class _Sides:
             UsageError: it means nothing.
             EnvmatrixError: what it means is not there, or cannot be read.
         """
+        from test_framework.compare import Side
         from test_framework.runs import latest, load_paths
 
         if word == "baseline":
@@ -84,6 +91,7 @@ class _Sides:
         return self._commit(word)
 
     def _baseline(self, word: str) -> Side:
+        from test_framework.compare import Place, Seen, Side
         from test_framework.gate.baseline import read_baseline
 
         baseline = read_baseline(self.project.root / self.project.gate.baseline)
@@ -103,6 +111,8 @@ class _Sides:
         return Side(word, places, baseline.commit[:12])
 
     def _commit(self, word: str) -> Side:
+        from test_framework.compare import Side
+
         commit = full_commit(self.project.root, word)
         if not commit and self.history is not None:
             commit = self._only(word, self.history.commits_like(word) if len(word) >= _SHORTEST else ())

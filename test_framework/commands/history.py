@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from test_framework.commands.git import order_of
-from test_framework.environments import Project
 from test_framework.exceptions import UsageError
 
 if TYPE_CHECKING:
     from test_framework.cells import Run
+    from test_framework.environments import Project
 
 HistoryFile = Annotated[
     Path | None,
@@ -34,6 +34,7 @@ def history_file(project: Project, named: Path | None) -> Path:
 
 def record(runs: Iterable[Run], named: Path | None) -> None:
     """Remember runs; where that fails a warning says so, and nothing else."""
+    from test_framework.environments import Project
     from test_framework.history import remember
 
     if warning := remember(history_file(Project.find(Path.cwd()), named), runs):
@@ -59,6 +60,7 @@ def history(
     json: Annotated[bool, typer.Option("--json", help="The answer as one JSON document.")] = False,
 ) -> int:
     """Show what a test did over time: how often it passed, how steadily, how fast, and since which commit it fails."""
+    from test_framework.environments import Project
     from test_framework.history import History, Timeline, forget
     from test_framework.report import history as report
 

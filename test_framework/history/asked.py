@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from statistics import median
 from types import TracebackType
@@ -23,6 +23,7 @@ from test_framework.cells import (
     Outcome,
     Run,
 )
+from test_framework.compare import renames
 from test_framework.exceptions import HistoryError
 from test_framework.history.file import encoded, normal_time, open_for_reading
 from test_framework.history.timeline import Entry, Timeline
@@ -36,6 +37,10 @@ _RECENT_DURATIONS = 10
 
 _NOISE_RUNS = 30
 """Earlier runs by which a test's noise is known: more would remember a form that it no longer has."""
+
+
+_END_OF_TIME = "9999"
+"""After every moment, as texts are compared."""
 
 
 class History:
@@ -79,13 +84,50 @@ class History:
         return tuple(commit for (commit,) in rows)
 
     def entries(self, test: str, environment: str = "") -> tuple[Entry, ...]:
-        """Return what a test did in each run, by environment, the oldest first; in one environment if that is named."""
+        """Return what a test did in each run, by environment, the oldest first; in one environment if that is named.
+
+        What it did under other names comes before: a rename does not hide since when it fails.
+        """
         rows = self._connection.execute(
-            "SELECT * FROM entries WHERE test = CAST(? AS TEXT) AND (? = '' OR environment = ?)"
-            " ORDER BY environment, started_at, run",
+            "SELECT DISTINCT environment FROM entries WHERE test = CAST(? AS TEXT) AND (? = '' OR environment = ?)"
+            " ORDER BY environment",
             (encoded(test), environment, environment),
         )
-        return tuple(_entry(row) for row in rows)
+        return tuple(chain.from_iterable(self._followed(test, name) for (name,) in rows.fetchall()))
+
+    def _followed(self, test: str, environment: str) -> tuple[Entry, ...]:
+        found: list[Entry] = []
+        name, oldest = test, _END_OF_TIME
+        while name:
+            rows = self._connection.execute(
+                "SELECT * FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND started_at < ?"
+                " ORDER BY started_at, run",
+                (encoded(name), environment, oldest),
+            ).fetchall()
+            if not rows:
+                break
+            found[:0] = map(_entry, rows)
+            oldest = rows[0]["started_at"]
+            name = self._former_name(name, environment, rows[0]["run"], oldest)
+        return tuple(found)
+
+    def _former_name(self, test: str, environment: str, run: int, moment: str) -> str:
+        """Return what a test was called in the run before the first one of its present name; empty where nobody knows."""
+        before = self._connection.execute(
+            "SELECT id FROM runs WHERE environment = ? AND started_at < ? ORDER BY started_at DESC, id DESC LIMIT 1",
+            (environment, moment),
+        ).fetchone()
+        if before is None:
+            return ""
+        old, new = self._bodies(before["id"]), self._bodies(run)
+        gone = {name: body for name, body in old.items() if name not in new}
+        return renames(gone, {name: body for name, body in new.items() if name not in old}).get(test, "")
+
+    def _bodies(self, run: int) -> Mapping[str, str]:
+        rows = self._connection.execute(
+            "SELECT name, coalesce(body, '') FROM cells JOIN tests ON tests.id = cells.test WHERE run = ?", (run,)
+        )
+        return {name: body for name, body in rows}  # noqa: C416  rows are pairs for us, not for a type checker
 
     def flakiest(self, limit: int, environment: str = "") -> Sequence[tuple[str, Timeline]]:
         """Return the tests that flake most of late, each with its timeline in that environment, the worst first."""
@@ -171,6 +213,7 @@ class History:
 
 def _entry(row: sqlite3.Row) -> Entry:
     return Entry(
+        test=row["test"],
         environment=row["environment"],
         label=row["label"],
         commit=row["commit_id"],

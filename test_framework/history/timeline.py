@@ -21,6 +21,8 @@ _RECENT = 5
 class Entry:
     """One test in one run."""
 
+    test: str
+    """What the test was called then."""
     environment: str
     label: str
     commit: str

@@ -15,7 +15,7 @@ from test_framework.cells import Outcome
 from test_framework.compare import Change, Changes, Comparison, Kind, Seen, Side
 from test_framework.report.summary import word
 from test_framework.report.terminal import printed
-from test_framework.report.text import first_line, inert, middle, number_of_tests
+from test_framework.report.text import first_line, inert, middle, number_of_tests, seconds
 
 SCHEMA = 1
 _NAMED = 8
@@ -133,33 +133,36 @@ def _kind(kind: Kind, changes: list[Change]) -> Iterator[RenderableType]:
 def _line(change: Change) -> Text:
     text = Text(middle(inert(change.test), _LONGEST), "bold")
     if change.renamed_from:
-        text.append(f"  was {middle(inert(change.renamed_from), _LONGEST)}", "not bold")
-    said = _what(change)
-    if said:
+        text.append(f"  was {middle(inert(change.renamed_from), _LONGEST)}", "not bold dim")
+    if said := _what(change):
         text.append(f"  {said}", "not bold")
     return text
 
 
 def _what(change: Change) -> str:
     before, after = change.before, change.after
-    if change.kind is Kind.RENAMED or before is None or after is None:
+    if before is None or after is None:
         left = after or before
-        is_plain = left is None or left.outcome is Outcome.PASSED or change.kind is Kind.RENAMED
-        return "" if is_plain or left is None else _ended(left)
-    if change.kind is Kind.SLOWER:
-        return f"{after.duration:.2f} s, usually {change.usual:.2f} s"
-    if change.kind is Kind.CAUSE_CHANGED:
-        return f"was {before.cause} {before.rule}".rstrip() + f", {_ended(after)}"
-    return f"was {word(before.outcome)}, {_ended(after)}"
+        return _ended(left) if left and left.outcome is not Outcome.PASSED else ""
+    match change.kind:
+        case Kind.RENAMED:
+            return ""
+        case Kind.SLOWER:
+            return f"{seconds(after.duration or 0)}, usually {seconds(change.usual or 0)}"
+        case Kind.CAUSE_CHANGED:
+            return f"{before.cause} {before.rule}".rstrip() + f", now {after.cause} {after.rule}{_because(after)}"
+        case _:
+            return f"{word(before.outcome)}, now {_ended(after)}"
 
 
 def _ended(seen: Seen) -> str:
-    said = word(seen.outcome)
-    if seen.cause is not None:
-        said += f": {seen.cause} {seen.rule}".rstrip()
-    if seen.outcome is not Outcome.PASSED and (summary := first_line(seen.summary)):
-        said += f": {middle(inert(summary), _LONGEST)}"
-    return said
+    cause = f", {seen.cause} {seen.rule}".rstrip() if seen.cause is not None else ""
+    return f"{word(seen.outcome)}{cause}{_because(seen)}"
+
+
+def _because(seen: Seen) -> str:
+    summary = first_line(seen.summary) if seen.outcome is not Outcome.PASSED else ""
+    return f": {middle(inert(summary), _LONGEST)}" if summary else ""
 
 
 def _indented(line: RenderableType, columns: int) -> RenderableType:

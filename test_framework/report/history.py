@@ -16,7 +16,7 @@ from test_framework.cells import Outcome
 from test_framework.history import Entry, Timeline
 from test_framework.report.summary import word
 from test_framework.report.terminal import printed
-from test_framework.report.text import first_line, inert, middle
+from test_framework.report.text import first_line, inert, middle, seconds
 
 SCHEMA = 1
 _LONGEST = 300
@@ -69,8 +69,7 @@ def overview_as_json(overview: Overview) -> str:
         {"test": test, "environment": timeline.environment, **_rates(timeline)} for test, timeline in overview.flakiest
     ]
     slowest = [
-        {"test": test, "environment": environment, "duration": seconds}
-        for environment, test, seconds in overview.slowest
+        {"test": test, "environment": environment, "duration": took} for environment, test, took in overview.slowest
     ]
     return json.dumps({"schema": SCHEMA, "flakiest": flakiest, "slowest": slowest}, indent=2) + "\n"
 
@@ -81,6 +80,7 @@ def _rates(timeline: Timeline) -> dict[str, float | None]:
 
 def _entry(entry: Entry) -> dict[str, Any]:
     return {
+        "test": entry.test,
         "run_id": entry.run_id,
         "label": entry.label,
         "started_at": entry.started_at,
@@ -103,13 +103,13 @@ def as_text(test: str, timelines: Sequence[Timeline], limit: int) -> str:
     """Return a test's history for people, coloured where standard output is a terminal."""
     lines: list[RenderableType] = [Text(middle(inert(test), _LONGEST), "bold")]
     for timeline in timelines:
-        lines += [Text(), *_timeline(timeline, limit)]
+        lines += [Text(), *_timeline(test, timeline, limit)]
     if not timelines:
         lines.append(Text("was not run there"))
     return printed(Group(*lines))
 
 
-def _timeline(timeline: Timeline, limit: int) -> Iterator[RenderableType]:
+def _timeline(test: str, timeline: Timeline, limit: int) -> Iterator[RenderableType]:
     yield Text.assemble((inert(timeline.environment), "bold"), "  ", ", ".join(_facts(timeline)))
     if timeline.first_bad:
         since = f"fails since {timeline.first_bad[:12]}"
@@ -125,7 +125,7 @@ def _timeline(timeline: Timeline, limit: int) -> Iterator[RenderableType]:
         commit = inert(entry.commit[:12]) + " (dirty)" * entry.dirty
         ended = Text(word(entry.outcome), _STYLES.get(entry.outcome, ""))
         when = entry.started_at[:16].replace("T", " ")
-        grid.add_row(Text(inert(when), "dim"), Text(commit), ended, Text(_seconds(entry.duration)), Text(_why(entry)))
+        grid.add_row(Text(inert(when), "dim"), Text(commit), ended, Text(seconds(entry.duration)), _why(entry, test))
     yield _indented(grid)
     if len(timeline.entries) > limit:
         yield _indented(Text(f"and {len(timeline.entries) - limit} earlier", "dim"))
@@ -141,19 +141,19 @@ def _facts(timeline: Timeline) -> Iterator[str]:
         yield f"{timeline.flake_rate or 0:.0%} flaky"
     if timeline.duration is not None:
         trend = timeline.trend or 0.0
-        yield f"takes {_seconds(timeline.duration)}"
+        yield f"takes {seconds(timeline.duration)}"
         if abs(trend) >= _STEADY:
             yield f"{abs(trend):.0%} {'slower' if trend > 0 else 'faster'} than before"
 
 
-def _why(entry: Entry) -> str:
-    if entry.cause is None:
-        return ""
-    return f"{entry.cause} {entry.rule}: {middle(inert(first_line(entry.summary)), _LONGEST)}".rstrip(": ")
-
-
-def _seconds(seconds: float) -> str:
-    return f"{seconds:.2f} s"
+def _why(entry: Entry, test: str) -> Text:
+    text = Text()
+    if entry.cause is not None:
+        summary = middle(inert(first_line(entry.summary)), _LONGEST)
+        text.append(f"{entry.cause} {entry.rule}: {summary}".rstrip(": "))
+    if entry.test != test:
+        text.append(f"{'  ' * bool(text)}as {middle(inert(entry.test), _LONGEST)}", "dim")
+    return text
 
 
 def overview_as_text(overview: Overview) -> str:
@@ -165,7 +165,7 @@ def overview_as_text(overview: Overview) -> str:
     ]
     lines.append(_indented(_table(flaky) if flaky else Text("no test was flaky")))
     lines += [Text(), Text("Slowest", "bold")]
-    slow = [(_seconds(seconds), environment, test) for environment, test, seconds in overview.slowest]
+    slow = [(seconds(took), environment, test) for environment, test, took in overview.slowest]
     lines.append(_indented(_table(slow) if slow else Text("no test has passed")))
     return printed(Group(*lines))
 

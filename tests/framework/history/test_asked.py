@@ -1,6 +1,7 @@
 """What a history answers."""
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
 from test_framework.compare import Kind, Side, compare
 from test_framework.gate import judge_all
-from test_framework.history import History, remember
+from test_framework.history import History, Timeline, remember
 from test_framework.matrix import Matrix
 from test_framework.run_file import read_run
 from tests.framework.runs import write_run
@@ -26,13 +27,20 @@ class Recorder:
         self._number = 0
 
     def __call__(
-        self, *attempts: Attempt, commit: str = "c" * 40, environment: str = "local", dirty: bool = False
+        self,
+        *attempts: Attempt,
+        commit: str = "c" * 40,
+        environment: str = "local",
+        dirty: bool = False,
+        bodies: Sequence[str] = (),
     ) -> Run:
         """Record a run of some attempts."""
         self._number += 1
         path = self.directory / f"{self._number}.jsonl"
         write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}")
         written = path.read_text().replace("2026-01-02T03:04:05", f"2026-01-02T03:{self._number:02}:05")
+        if bodies:
+            written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
         path.write_text(written.replace('"dirty":false', '"dirty":true') if dirty else written)
         run = read_run(path)
         assert remember(self.path, [run]) == ""
@@ -80,6 +88,23 @@ def test_entries_come_by_environment_in_the_order_of_the_runs(record: Recorder, 
     assert (entries[2].duration, entries[2].attempts) == (0.75, 2)
     assert [entry.environment for entry in history.entries(ONE, "staging")] == ["staging"]
     assert history.entries("nobody") == ()
+
+
+def test_a_test_is_followed_to_the_names_that_it_had(record: Recorder) -> None:
+    """Twice renamed, it still fails since the commit that broke it; each entry tells the name of its time."""
+    names = ["test_a.py::test_old", "test_a.py::test_middle", "test_b.py::test_middle"]
+    record(Attempt(names[0], Outcome.PASSED), commit="1" * 40, bodies=["body"])
+    record(failed(names[0]), commit="2" * 40, bodies=["body"])
+    record(failed(names[1]), Attempt(TWO, Outcome.PASSED), commit="3" * 40, bodies=["body", "other"])
+    record(Attempt(names[2], Outcome.PASSED), environment="staging", bodies=["body"])
+    record(Attempt(TWO, Outcome.PASSED), failed(names[2]), commit="4" * 40, bodies=["other", "body"])
+    with History(record.path) as history:
+        entries = history.entries(names[2], "local")
+        timeline = Timeline.of("local", entries)
+        assert [entry.test for entry in entries] == [names[0], names[0], names[1], names[2]]
+        assert (timeline.last_good, timeline.first_bad) == ("1" * 40, "2" * 40)
+        assert [entry.test for entry in history.entries(TWO)] == [TWO, TWO]
+        assert len(history.entries(names[2], "staging")) == 1
 
 
 def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorder, tmp_path: Path) -> None:

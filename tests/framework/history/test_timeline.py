@@ -20,7 +20,19 @@ def entry(
     number = next(_RUNS)
     cause = cause or (Cause.LOGIC if outcome is Outcome.FAILED else None)
     return Entry(
-        "local", "local", commit, dirty, f"2026-01-01T{number:06}", f"{number}", outcome, cause, "", "", duration, 1
+        "a.py::x",
+        "local",
+        "local",
+        commit,
+        dirty,
+        f"2026-01-01T{number:06}",
+        f"{number}",
+        outcome,
+        cause,
+        "",
+        "",
+        duration,
+        1,
     )
 
 
