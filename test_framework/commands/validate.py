@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from test_framework.environments.toml_file import TomlFile
     from test_framework.report.truth import Validation
     from test_framework.runner import Plan
     from test_framework.runs import RunDir
@@ -38,15 +39,19 @@ def validate(
     Only the conformance suite is run. Exit codes: 0 true, 1 untrue, 3 unknown.
     """
     from test_framework import runs
+    from test_framework.environments.toml_file import read_toml
     from test_framework.report.progress import progress
     from test_framework.report.truth import as_json, as_text
     from test_framework.runner import make_plan, run_matrix
 
     plan = make_plan([name], environments_dir=environments, env_file=env_file, pytest_args=ctx.obj or ())
+    declaration = read_toml(plan.environments[0].file)  # as it is run: who changes it meanwhile is not overwritten
     options = [word for setting in _NAMES for word in ("-o", setting)]
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options)), observe)
-    validation = _compare(plan, run_dir, fix=fix)
+    validation = _compare(plan, declaration, run_dir)
+    if validation.truth.changes:
+        validation = _propose(validation, plan, declaration, write=fix)
     typer.echo(as_json(validation) if json else as_text(validation), nl=False)
     if validation.verdict.answer.exit_code and (tail := runs.tail(run_dir.log_file(name))):
         typer.echo(f"The end of what pytest said:\n{tail}", err=True)
@@ -54,12 +59,8 @@ def validate(
     return validation.answer.exit_code
 
 
-def _compare(plan: Plan, run_dir: RunDir, *, fix: bool) -> Validation:
-    """Read the run, hold it against the declaration, and write the difference where that is wanted."""
-    from test_framework.environments import load_file, read_env_file
-    from test_framework.environments.edit import diff, edited, rewrite
-    from test_framework.environments.toml_file import read_toml
-    from test_framework.exceptions import DeclarationError
+def _compare(plan: Plan, declaration: TomlFile, run_dir: RunDir) -> Validation:
+    """Read the run, and hold it against the declaration."""
     from test_framework.gate import judge_all
     from test_framework.report.truth import Validation
     from test_framework.truth import Truth
@@ -67,16 +68,29 @@ def _compare(plan: Plan, run_dir: RunDir, *, fix: bool) -> Validation:
     (environment,) = plan.environments
     matrix = run_dir.load().matrix()
     (verdict,) = judge_all(matrix)
-    if not matrix.runs:
-        return Validation(Truth(environment.name, environment.label, (), ()), verdict)
-    declaration = read_toml(environment.file)
-    truth = Truth.of(matrix.runs[0], environment, declaration)
+    nothing = Truth(environment.name, environment.label, (), ())
+    return Validation(Truth.of(matrix.runs[0], environment, declaration) if matrix.runs else nothing, verdict)
+
+
+def _propose(validation: Validation, plan: Plan, declaration: TomlFile, *, write: bool) -> Validation:
+    """Add the change that makes the declaration true, or why there is none; make it where that is wanted."""
+    from test_framework.environments import load_file, read_env_file
+    from test_framework.environments.edit import diff, edited, rewrite
+    from test_framework.exceptions import DeclarationError
+    from test_framework.masking import MASKER
+    from test_framework.plugin.setup import declared_secrets
+
+    (environment,) = plan.environments
+    if environment.twin is not None:
+        why = f"{environment.label} was looked at, not the deployment: set its variables, and validate that"
+        return replace(validation, refused=why)
+    MASKER.add_all(declared_secrets(environment))
     difference = ""
     try:
-        text = edited(declaration, truth.changes)
-        difference = diff(declaration, text)
-        if fix and difference:
+        text = edited(declaration, validation.truth.changes)
+        difference = MASKER.mask(diff(declaration, text))
+        if write:
             rewrite(declaration, text, lambda path: load_file(path, {**read_env_file(plan.env_file), **os.environ}))
     except DeclarationError as error:
-        return Validation(truth, verdict, difference, refused=str(error))
-    return Validation(truth, verdict, difference, written=fix and bool(difference))
+        return replace(validation, diff=difference, refused=str(error))
+    return replace(validation, diff=difference, written=write)

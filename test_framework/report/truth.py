@@ -151,7 +151,7 @@ def _proposal(validation: Validation) -> Iterator[RenderableType]:
         return
     yield Text()
     if validation.refused:
-        yield Text.assemble(("Not written", "bold"), f": {inert(validation.refused)}")
+        yield Text.assemble(("Cannot be written for you", "bold"), f": {inert(validation.refused)}")
     elif validation.written:
         yield Text("Written; validate again to see it hold:", "bold")
     else:

@@ -171,6 +171,33 @@ def test_a_file_that_must_not_be_written_is_left_alone(shop: Shop, valkey: str) 
     assert shop.file.read_text() == SHOP
 
 
+def test_what_was_seen_at_a_twin_is_not_written_about_the_deployment(shop: Shop) -> None:
+    """It stands in for the deployment, and may have what that has not."""
+    with web(backend(clickhouse="up")) as site:
+        twin = f'[services.backend]\nkind = "http"\nsource = "remote"\nurl = "{site.url}"\n'
+        shop.bare.write("environments/reference/twin.toml", twin)
+        wanted = '[twin]\nenvironment = "reference/twin.toml"\n[twin.variables]\nSHOP_BACKEND_URL = "{backend.url}"\n'
+        shop.bare.write("environments/shop.toml", SHOP + wanted)
+        ended = shop.validate("--fix")
+    assert ended.returncode == 1
+    assert "T602 clickhouse is declared absent, and backend says that it is up" in ended.stdout
+    assert "Cannot be written for you: shop (twin) was looked at, not the deployment" in ended.stdout
+    assert shop.file.read_text() == SHOP + wanted
+
+
+@pytest.mark.fault("canary-secret")
+def test_a_literal_secret_beside_a_change_is_not_shown(shop: Shop) -> None:
+    """The diff has the lines around it, masked; the file keeps them."""
+    secret = "literal-but-secret"
+    text = SHOP.replace("# we believe\n", f'# we believe\napi_key = "{secret}"\n')
+    shop.bare.write("environments/shop.toml", text)
+    with web(backend(redis="up")) as site:
+        ended = shop.validate("--fix", SHOP_BACKEND_URL=site.url)
+    assert '+source = "remote"  # we believe' in ended.stdout
+    assert secret not in ended.stdout + ended.stderr
+    assert f'api_key = "{secret}"' in shop.file.read_text()
+
+
 def test_every_rule_has_its_page() -> None:
     """Its heading is what the table says, up to the colon."""
     for code, meaning in TRUTH_RULES.items():

@@ -83,7 +83,8 @@ def test_what_was_written_is_told_from_what_could_be() -> None:
     assert "\nWritten; validate again to see it hold:\n" in as_text(Validation(TRUTH, PASSED, DIFF, written=True))
     refused = as_text(Validation(TRUTH, PASSED, refused="shop.toml: is read-only"))
     assert (
-        'Not written: shop.toml: is read-only\n  [services.redis]\n  source = "remote"\n  required = false\n' in refused
+        'Cannot be written for you: shop.toml: is read-only\n  [services.redis]\n  source = "remote"\n  required = false\n'
+        in refused
     )
 
 
