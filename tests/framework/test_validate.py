@@ -10,10 +10,12 @@ from collections.abc import Iterator
 import pytest
 
 from test_framework.environments import ServiceSpec, Source
-from test_framework.services import get_kind
+from test_framework.plugin.session import _look_there
+from test_framework.services import PingStatus, get_kind
 from test_framework.truth import TRUTH_RULES
 from tests.framework.bare import Bare
 from tests.framework.docs_pages import ROOT
+from tests.framework.project import Project
 from tests.framework.services.servers import running, web
 
 SHOP = """\
@@ -196,6 +198,48 @@ def test_a_literal_secret_beside_a_change_is_not_shown(shop: Shop) -> None:
     assert '+source = "remote"  # we believe' in ended.stdout
     assert secret not in ended.stdout + ended.stderr
     assert f'api_key = "{secret}"' in shop.file.read_text()
+
+
+@pytest.mark.parametrize(
+    ("kind", "url", "said"),
+    [
+        ("redis", "ftp://x", "its url is none that 'redis' can speak to"),
+        ("kafka", "kafka://x", "which nobody provides"),
+    ],
+)
+def test_an_absent_service_that_cannot_be_looked_at_was_not_seen(kind: str, url: str, said: str) -> None:
+    """Whatever is wrong with its declaration breaks no run: it is absent."""
+    seen = _look_there(ServiceSpec(name="x", kind=kind, source=Source.ABSENT, url=url))
+    assert seen.status is PingStatus.ABSENT
+    assert said in seen.detail
+
+
+def test_what_a_test_exercises(project: Project) -> None:
+    """What it reads or is marked with; of who asks for the whole reality, only the marker tells."""
+    project.write(
+        "test_a.py",
+        """
+        import pytest
+
+        def test_reads(real_services): real_services.api_url
+
+        @pytest.mark.requires("multi_user")
+        def test_marked(real_services): pass
+
+        def test_whole(real_services, matrix_reality): real_services.api_url
+
+        @pytest.mark.requires("backend")
+        def test_marked_whole(matrix_reality): pass
+        """,
+    )
+    project.pytest()
+    exercised = {test.partition("::")[2]: cell.attempts[0].capabilities for test, cell in project.run.cells.items()}
+    assert exercised == {
+        "test_reads": ("backend",),
+        "test_marked": ("multi_user",),
+        "test_whole": (),
+        "test_marked_whole": ("backend",),
+    }
 
 
 def test_every_rule_has_its_page() -> None:
