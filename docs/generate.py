@@ -209,17 +209,20 @@ def _outcomes() -> Iterator[str]:
 
 def _codes() -> Iterator[str]:
     yield "## Rules"
-    yield "What decides the cause of a failure; the first that matches."
+    yield "What decides the cause of a failure; the first that matches. Each has a page."
     rules = [
-        (f"`{rule.code}`", rule.cause.value, f"{_sentence(rule.title)} {rule.meaning}")
+        (_page(rule.code), rule.cause.value, f"{_sentence(rule.title)} {rule.meaning}")
         for rule in (*RULES, *HARNESS_RULES)
     ]
     yield _table(("code", "cause", "meaning"), rules)
     yield "What a contract check finds:"
-    yield _table(("code", "meaning"), [(f"`{code}`", _sentence(text)) for code, text in FINDING_RULES.items()])
+    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in FINDING_RULES.items()])
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
-    pages = [(f"[`{code}`](rules/{code}.md)", _sentence(text)) for code, text in TRUTH_RULES.items()]
-    yield _table(("code", "meaning"), pages)
+    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in TRUTH_RULES.items()])
+
+
+def _page(code: str) -> str:
+    return f"[`{code}`](rules/{code}.md)"
 
 
 def _exit_codes() -> Iterator[str]:
