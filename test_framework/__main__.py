@@ -18,6 +18,7 @@ from test_framework.commands.history import HistoryFile
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
+from test_framework.shards import Shard
 
 if TYPE_CHECKING:
     from test_framework.runs import Loaded, RunDir
@@ -45,6 +46,23 @@ Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", min=0.1, help
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Put runs of different commits side by side.")]
+ShardOf = Annotated[
+    str | None,
+    typer.Option(
+        "--shard",
+        metavar="I/N",
+        help="Run one part of the suite: 2/4 is the second of four. Else by CI_NODE_INDEX and CI_NODE_TOTAL, or "
+        "JOB_COMPLETION_INDEX and MATRIX_SHARDS.",
+    ),
+]
+Durations = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="PATH",
+        help="A run file or a directory of them, the same for all shards: by it they take equally long. "
+        "By default the last complete run.",
+    ),
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the report.")]
 
 
@@ -69,6 +87,8 @@ def matrix(
     format_: Format = "terminal",
     json: Json = False,
     quiet: Quiet = False,
+    shard: ShardOf = None,
+    durations: Durations = None,
     history: HistoryFile = None,
 ) -> int:
     """Run the suite in several environments at the same time, all that are declared by default; show the matrix."""
@@ -79,7 +99,13 @@ def matrix(
     format_ = "json" if json else format_
     reporter(format_)
     plan = make_plan(
-        names or (), environments_dir=environments, env_file=env_file, deadline=deadline, pytest_args=ctx.obj or ()
+        names or (),
+        environments_dir=environments,
+        env_file=env_file,
+        deadline=deadline,
+        shard=Shard.chosen(shard, os.environ),
+        durations=durations,
+        pytest_args=ctx.obj or (),
     )
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(plan, observe)
@@ -96,6 +122,8 @@ def run(
     deadline: Deadline = None,
     format_: Format = "terminal",
     json: Json = False,
+    shard: ShardOf = None,
+    durations: Durations = None,
     history: HistoryFile = None,
 ) -> int:
     """Run the suite in one environment, with pytest's own output; show its column."""
@@ -105,7 +133,13 @@ def run(
     format_ = "json" if json else format_
     reporter(format_)
     plan = make_plan(
-        [name], environments_dir=environments, env_file=env_file, deadline=deadline, pytest_args=ctx.obj or ()
+        [name],
+        environments_dir=environments,
+        env_file=env_file,
+        deadline=deadline,
+        shard=Shard.chosen(shard, os.environ),
+        durations=durations,
+        pytest_args=ctx.obj or (),
     )
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if format_ == "json" else None)
     return _finish(run_dir, format_, history)
@@ -129,6 +163,54 @@ def show(
     return _report(load_paths(paths), "json" if json else format_, mixed_commits=mixed_commits)
 
 
+@app.command()
+def merge(
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="PATH", help="Run files, directories of them, .zip or .tar.gz of either.", show_default=False
+        ),
+    ],
+    *,
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Where to write; by default beside the other runs, as the last one."),
+    ] = None,
+    expect: Annotated[
+        list[str] | None,
+        typer.Option(metavar="ENV", help="An environment that must be there, beside those of the manifests."),
+    ] = None,
+    mixed_commits: Mixed = False,
+    mixed_contracts: Annotated[
+        bool,
+        typer.Option("--mixed-contracts", help="Merge runs whose fixtures keep different versions of the contract."),
+    ] = False,
+    format_: Format = "terminal",
+    json: Json = False,
+    history: HistoryFile = None,
+) -> int:
+    """Put the shards of a run together, and the runs of several environments; show the matrix.
+
+    What is missing is in the matrix, with the reason; what does not belong together is refused.
+    """
+    from test_framework.environments import Project
+    from test_framework.merge import Allowed
+    from test_framework.merge import merge as put_together
+    from test_framework.report import reporter
+    from test_framework.runs import RunDir
+
+    format_ = "json" if json else format_
+    reporter(format_)
+    runs_dir = Project.find(Path.cwd()).runs_dir
+    run_dir = put_together(
+        paths,
+        lambda labels: RunDir.at(output, labels) if output else RunDir.create(runs_dir, labels),
+        expect=expect or (),
+        allowed=Allowed(commits=mixed_commits, contracts=mixed_contracts),
+    )
+    return _finish(run_dir, format_, history, mixed_commits=mixed_commits)
+
+
 app.command()(explain)
 app.command()(validate)
 app.command("compare")(compare_commands.compare_command)
@@ -140,21 +222,31 @@ app.add_typer(gate_commands.baseline_app)
 app.add_typer(gate_commands.waivers_app)
 
 
-def _finish(run_dir: RunDir, format_: str, history: Path | None) -> int:
-    """Print the report of runs that have just ended, then remember them: whatever becomes of that, the code is theirs."""
+def _finish(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
+    """Print the report of runs that have just ended, then remember them: whatever becomes of that, the code is theirs.
+
+    A shard that was just run is judged for what it is, and what is remembered is the whole, once it is merged.
+    """
     loaded = run_dir.load()
-    code = _report(loaded, format_, where=run_dir.path)
-    history_commands.record(loaded.runs, history)
+    code = _report(loaded, format_, where=run_dir.path, mixed_commits=mixed_commits, as_parts=True)
+    history_commands.record([run for run in loaded.runs if not run.header.shard], history)
     return code
 
 
-def _report(loaded: Loaded, format_: str, *, where: Path | None = None, mixed_commits: bool = False) -> int:
+def _report(
+    loaded: Loaded,
+    format_: str,
+    *,
+    where: Path | None = None,
+    mixed_commits: bool = False,
+    as_parts: bool = False,
+) -> int:
     """Print the report; return the exit code that its verdicts call for."""
     from test_framework.gate import exit_code, judge_all
     from test_framework.report import reporter
 
     found = loaded.matrix(mixed_commits=mixed_commits)
-    verdicts = judge_all(found)
+    verdicts = judge_all(found, as_parts=as_parts)
     typer.echo(reporter(format_)(found, verdicts), nl=False)
     if where is not None:
         typer.echo(f"Run files and logs: {os.path.relpath(where)}", err=True)

@@ -18,6 +18,11 @@ SCHEMA = 1
 """Raised with each change that an older reader would misread."""
 
 
+CONTRACT_VERSION = "1.0.0"
+"""Of the fixtures, semantic: a field removed or retyped is a major version, a field added a minor one. Stands here since
+each run file tells it, and loading the contracts themselves would cost a run that uses none."""
+
+
 class Outcome(enum.StrEnum):
     """How a test ended in one environment, best first."""
 
@@ -141,6 +146,14 @@ class Header(_Event):
     """The node ids that must end, each, in exactly one state."""
     planned_digest: str = ""
     """`digest(planned)`: a file that lost a planned test on its way says so."""
+    shard: str = ""
+    """`2/4` where this is one part of a suite; empty for the whole."""
+    suite: tuple[str, ...] = ()
+    """The node ids of the whole suite, where this is a part: any one shard tells what the lost ones owe."""
+    suite_digest: str = ""
+    """`digest(suite)`."""
+    cut_digest: str = ""
+    """Of which test went to which shard: parts that were cut otherwise do not make a whole."""
 
 
 class Footer(_Event):

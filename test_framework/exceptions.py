@@ -352,6 +352,10 @@ class RunFileError(EnvmatrixError):
         return f"{place}: {self.what}"
 
 
+class SchemaError(RunFileError):
+    """A run file is of a schema that this version does not read."""
+
+
 @dataclass(eq=False)
 class ArchiveError(EnvmatrixError):
     """An archive, or a directory of run files, is damaged, hostile or too large. `member` is empty where all of it is."""

@@ -11,7 +11,8 @@ from pathlib import Path
 from test_framework.children import Child, Job, run_all, run_one
 from test_framework.environments import Environment, Project, declared_names, load_environment
 from test_framework.exceptions import UsageError
-from test_framework.runs import RunDir
+from test_framework.runs import RunDir, last_complete
+from test_framework.shards import Shard
 
 _SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
 """pytest's short options whose next word is no path, though a directory may be of that name."""
@@ -74,6 +75,10 @@ class Plan:
     pytest_args: tuple[str, ...]
     deadline: float
     """Seconds that each environment may take."""
+    shard: Shard | None = None
+    """The part of the suite to run."""
+    durations: Path | None = None
+    """What tests took, for shards that take equally long: a run file, or a directory of them."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -85,13 +90,17 @@ class Plan:
 
         Each environment gets a cache of its own, so that `--lf` means what failed there.
         """
-        run_file = run_dir.run_file(environment.name)
+        run_file = run_dir.run_file(environment.name, self.shard)
         # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
         # rootdir there.
         options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
         options += [f"--matrix-environments={self.environments_dir}"]
         if self.env_file is not None:
             options += [f"--matrix-env-file={self.env_file}"]
+        if self.shard is not None:
+            options += [f"--matrix-shard={self.shard}"]
+            if durations := self._durations(environment.name):
+                options += [f"--matrix-durations={durations}"]
         options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
         return Job(
             environment=environment.name,
@@ -101,6 +110,13 @@ class Plan:
             log_file=run_dir.log_file(environment.name),
         )
 
+    def _durations(self, environment: str) -> Path | None:
+        """Return the run file by which an environment's shards are cut."""
+        if self.durations is None:
+            return last_complete(self.project.runs_dir, environment)
+        path = RunDir(self.durations).run_file(environment) if self.durations.is_dir() else self.durations
+        return path if path.exists() else None
+
 
 def make_plan(
     names: Sequence[str],
@@ -108,6 +124,8 @@ def make_plan(
     environments_dir: Path | None = None,
     env_file: Path | None = None,
     deadline: float | None = None,
+    shard: Shard | None = None,
+    durations: Path | None = None,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
     """Load what is to be run, all that the project declares where nothing is named.
@@ -121,6 +139,8 @@ def make_plan(
     if not names:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
     env_file = env_file.resolve() if env_file else None
+    if durations is not None and not durations.exists():
+        raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
     with_kind = tuple(_with_kind(pytest_args))
     return Plan(
         project=project,
@@ -130,6 +150,8 @@ def make_plan(
         pytest_args=tuple(_from_here(word) if is_test else word for word, is_test in with_kind),
         suites=() if any(is_test for _, is_test in with_kind) else project.suites,
         deadline=project.deadline if deadline is None else deadline,
+        shard=shard,
+        durations=durations.resolve() if durations else None,
     )
 
 

@@ -19,12 +19,14 @@ from test_framework.exceptions import RunFileError, UsageError
 from test_framework.masking import MASKER
 from test_framework.matrix import Matrix, MissingRun
 from test_framework.run_file import read_run
+from test_framework.shards import Shard
 
 SCHEMA = 1
 """Of the manifest."""
 
 _MANIFEST = "matrix.json"
 _LATEST = "latest"
+_SHARD = ".shard-"
 _LOG_TAIL = 2_000
 """Bytes of a log that stand beside a missing run: the usage error or the traceback that explains it."""
 
@@ -57,9 +59,27 @@ class RunDir:
             raise UsageError(f"runs cannot be kept in {runs_dir}: {error.strerror}", how) from None
         return run_dir
 
-    def run_file(self, environment: str) -> Path:
-        """Return where an environment's run is recorded."""
-        return self.path / f"{environment}.jsonl"
+    @classmethod
+    def at(cls, path: Path, environments: Mapping[str, str]) -> RunDir:
+        """Make a directory of that name for environments (name → label).
+
+        Raises:
+            UsageError: it cannot be made, or holds something already.
+        """
+        try:
+            path.mkdir(parents=True, exist_ok=True)
+            if any(path.iterdir()):
+                raise UsageError(f"{path} is not empty", "Name a new directory")
+            run_dir = cls(path)
+            run_dir.write_manifest(environments, {})
+        except OSError as error:
+            raise UsageError(f"runs cannot be kept in {path}: {error.strerror}", "Name another directory") from None
+        return run_dir
+
+    def run_file(self, environment: str, shard: Shard | None = None) -> Path:
+        """Return where an environment's run is recorded; shards have names of their own, so that they can be put together."""
+        part = f"{_SHARD}{shard.number}-of-{shard.total}" if shard else ""
+        return self.path / f"{environment}{part}.jsonl"
 
     def log_file(self, environment: str) -> Path:
         """Return where pytest's own output goes."""
@@ -78,14 +98,14 @@ class RunDir:
         Raises:
             RunFileError: there is nothing here.
         """
-        asked = self._manifest()
+        asked = read_manifest(self.path / _MANIFEST)
         runs: list[Run] = []
         damaged: dict[str, str] = {}
         for path in sorted(self.path.glob("*.jsonl")):
             try:
                 runs.append(read_run(path))
             except RunFileError as error:
-                damaged[path.stem] = str(error)
+                damaged[part_of(path.stem)[0]] = str(error)
         missing = [
             MissingRun(name, *self._about(name, asked, damaged), tail(self.log_file(name)))
             for name in sorted((asked.keys() | damaged.keys()) - {run.header.environment for run in runs})
@@ -99,18 +119,6 @@ class RunDir:
         """Return the label of an environment without a run, and the reason."""
         label, note = asked.get(name, (name, ""))
         return label, note or damaged.get(name) or "left no run file"
-
-    def _manifest(self) -> dict[str, tuple[str, str]]:
-        path = self.path / _MANIFEST
-        try:
-            entries = json.loads(path.read_bytes())["environments"]
-            return {name: (str(entry["label"]), str(entry["note"])) for name, entry in entries.items()}
-        except FileNotFoundError:
-            return {}  # run files that somebody put together by hand, or a CI job
-        except OSError as error:
-            raise RunFileError(path, f"cannot be read: {error.strerror}") from None
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise RunFileError(path, "is no manifest of a matrix") from None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +161,23 @@ def load_paths(paths: Iterable[Path]) -> Loaded:
     return Loaded(tuple(runs), tuple(missing), notes)
 
 
+def read_manifest(path: Path) -> dict[str, tuple[str, str]]:
+    """Return the label and the note of each environment that was asked for; nothing where there is no manifest.
+
+    Raises:
+        RunFileError: it is damaged.
+    """
+    try:
+        entries = json.loads(path.read_bytes())["environments"]
+        return {name: (str(entry["label"]), str(entry["note"])) for name, entry in entries.items()}
+    except FileNotFoundError:
+        return {}  # run files that somebody put together by hand, or a CI job
+    except OSError as error:
+        raise RunFileError(path, f"cannot be read: {error.strerror}") from None
+    except (ValueError, KeyError, TypeError, AttributeError):
+        raise RunFileError(path, "is no manifest of a matrix") from None
+
+
 def latest(runs_dir: Path) -> Path:
     """Return the directory of the last matrix.
 
@@ -163,6 +188,26 @@ def latest(runs_dir: Path) -> Path:
     if not path.is_dir():
         raise UsageError(f"no run in {runs_dir} yet", "Make one: envmatrix matrix")
     return path.resolve()
+
+
+def part_of(stem: str) -> tuple[str, Shard | None]:
+    """Return the environment and the shard that a run file's name, without `.jsonl`, tells."""
+    environment, _, part = stem.rpartition(_SHARD) if _SHARD in stem else (stem, "", "")
+    try:
+        return environment, Shard.parse(part.replace("-of-", "/"))
+    except UsageError:
+        return stem, None
+
+
+def last_complete(runs_dir: Path, environment: str) -> Path | None:
+    """Return the last run file of an environment that tells of the whole suite; `None` where there is none."""
+    for path in sorted(runs_dir.glob(f"*/{environment}.jsonl"), reverse=True):
+        try:
+            if path.parent.name != _LATEST and read_run(path).complete:
+                return path
+        except RunFileError:
+            continue
+    return None
 
 
 def keep_out_of_git(directory: Path) -> None:

@@ -9,7 +9,8 @@ Field names carry the meaning, so that a new field needs no code: `NAME_availabl
 sees, `NAME_required` what the declaration says, `NAME_url` where it is, `NAME` alone its endpoint.
 """
 
-from test_framework.contracts.fields import CONTRACT_VERSION, Contract, RealLLM, RealServices
+from test_framework.cells import CONTRACT_VERSION
+from test_framework.contracts.fields import Contract, RealLLM, RealServices
 from test_framework.contracts.findings import FINDING_RULES, Finding, check
 from test_framework.contracts.load import contract_classes
 from test_framework.contracts.reality import Reality, service_of, services_behind

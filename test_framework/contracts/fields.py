@@ -11,9 +11,6 @@ from pydantic import BaseModel, ConfigDict, PrivateAttr
 from test_framework.services import Endpoint
 from test_framework.users import Users
 
-CONTRACT_VERSION = "1.0.0"
-"""Semantic: a field removed or retyped is a major version, a field added a minor one."""
-
 
 class Contract(BaseModel):
     """A fixture's contract: a frozen, typed object that is also a read-only mapping.

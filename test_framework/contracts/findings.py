@@ -11,7 +11,8 @@ from urllib.parse import urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from test_framework.contracts.fields import CONTRACT_VERSION, Contract
+from test_framework.cells import CONTRACT_VERSION
+from test_framework.contracts.fields import Contract
 from test_framework.contracts.reality import Reality, service_of
 from test_framework.masking import MASKER
 

@@ -64,6 +64,8 @@ class Code(enum.StrEnum):
     """The run was stopped: by a signal, a deadline or an error of pytest's."""
     BLOCKED = "blocked"
     """Tests were not run since what they stand on had failed: the environment, or a fixture."""
+    SHARD = "shard"
+    """The run is one part of a suite; what the others say is in none of it."""
     NOT_RUN = "not-run"
     """Tests were planned and never ended."""
     MIXED = "mixed"
@@ -129,15 +131,21 @@ class Verdict:
 
 
 def judge(
-    run: Run | MissingRun, note: str = "", *, excused: Collection[str] = (), more: Iterable[Reason] = ()
+    run: Run | MissingRun,
+    note: str = "",
+    *,
+    excused: Collection[str] = (),
+    more: Iterable[Reason] = (),
+    as_part: bool = False,
 ) -> Verdict:
     """Judge one environment. `note` is what is known about the run's end beside its file.
 
     One reason for `incompatible` is enough, whatever else is unknown; one for `unknown` is enough against `compatible`.
-    The failures of `excused` tests count for nothing; `more` reasons count like the run's own.
+    The failures of `excused` tests count for nothing; `more` reasons count like the run's own. A shard alone is unknown,
+    unless it is judged `as_part`: for what it is.
     """
     environment = run.environment if isinstance(run, MissingRun) else run.header.environment
-    own = (_no_run(run),) if isinstance(run, MissingRun) else _reasons(run, note, frozenset(excused))
+    own = (_no_run(run),) if isinstance(run, MissingRun) else _reasons(run, note, frozenset(excused), as_part)
     reasons = sorted([*own, *more], key=lambda reason: _SEVERITY.index(reason.calls_for))
     return Verdict(environment, reasons[0].calls_for, tuple(reasons))
 
@@ -146,9 +154,9 @@ def _no_run(run: MissingRun) -> Reason:
     return Reason(Code.NO_RUN, run.reason, Answer.UNKNOWN)
 
 
-def judge_all(matrix: Matrix) -> tuple[Verdict, ...]:
-    """Judge every column, in the order of the columns."""
-    return tuple(judge(column.run, column.note) for column in matrix.columns)
+def judge_all(matrix: Matrix, *, as_parts: bool = False) -> tuple[Verdict, ...]:
+    """Judge every column, in the order of the columns; shards for what they are, where that is wanted."""
+    return tuple(judge(column.run, column.note, as_part=as_parts) for column in matrix.columns)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
@@ -160,8 +168,11 @@ def exit_code(verdicts: Iterable[Verdict]) -> int:
 _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
 
 
-def _reasons(run: Run, note: str, excused: frozenset[str]) -> Iterator[Reason]:
+def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Iterator[Reason]:
     cells = tuple(run.cells.values())
+    if shard := run.header.shard:
+        text = f"shard {shard} alone, with {len(cells)} of {_tests(len(run.header.suite))}: envmatrix merge makes the whole"
+        yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
     yield from _about_failures(tuple(cell for cell in cells if cell.test not in excused))
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)

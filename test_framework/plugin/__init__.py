@@ -39,6 +39,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--matrix-destructive", action="store_true", help="run tests marked destructive where the environment allows it"
     )
+    group.addoption("--matrix-shard", metavar="I/N", help="run only this part of the suite: 2/4 is the second of four")
+    group.addoption(
+        "--matrix-durations", metavar="PATH", help="a run file: shards take equally long by what tests took in it"
+    )
     parser.addini("matrix_environment", "run against this declared environment", default="")
 
 

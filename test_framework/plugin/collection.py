@@ -23,6 +23,8 @@ MISSING = pytest.StashKey[EnvmatrixError]()
 """Why an item cannot run at all: it asks for what nobody provides."""
 NEEDS = pytest.StashKey[bool]()
 """Set for an item that needs the environment."""
+_NEEDED = pytest.StashKey[frozenset[str]]()
+"""The services that must be up for an item, those included that others of them need."""
 DESTRUCTIVE = pytest.StashKey[bool]()
 """Set for an item that may destroy something, once the declaration and the flag have said yes."""
 
@@ -63,9 +65,11 @@ class Collection:
                 self._note_needs(item, required)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Find the fixtures that nobody provides; have what is needed started."""
+        """Find the fixtures that nobody provides; have started what the tests need that are left."""
         asking: dict[str, list[pytest.Item]] = {}
         for item in session.items:
+            if needed := item.stash.get(_NEEDED, None):
+                self._process.needed |= needed
             for name in missing_fixtures(item):
                 asking.setdefault(name, []).append(item)
         if asking:
@@ -155,10 +159,10 @@ class Collection:
             return
         item.stash[NEEDS] = True
         if fixtures - {"real_llm"}:
-            self._process.needed |= self._everything
+            item.stash[_NEEDED] = self._everything
         else:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
-            self._process.needed |= environment.closure(services | llm)
+            item.stash[_NEEDED] = environment.closure(services | llm)
 
     def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.

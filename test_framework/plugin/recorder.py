@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from test_framework.cells import (
+    CONTRACT_VERSION,
     Attempt,
     Attestation,
     Bodies,
@@ -205,9 +206,12 @@ class Recorder:
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
         commit, dirty = _commit(self._root)
+        sharding = self._process.sharding
+        suite = sharding.suite if sharding else ()
         if MASKER.knows_secrets:
-            self._shown = {test: masked for test in planned if (masked := MASKER.mask(test)) != test}
+            self._shown = {test: masked for test in (*suite, *planned) if (masked := MASKER.mask(test)) != test}
         shown = tuple(self._shown.get(test, test) for test in planned)
+        shown_suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
         self._writer.event(
             Header(
@@ -219,6 +223,7 @@ class Recorder:
                 dirty=dirty,
                 sources={name: spec.source.value for name, spec in environment.services.items()},
                 versions={
+                    "contract": CONTRACT_VERSION,
                     "envmatrix": version("envmatrix"),
                     "pytest": version("pytest"),
                     "python": platform.python_version(),
@@ -226,6 +231,10 @@ class Recorder:
                 },
                 planned=shown,
                 planned_digest=digest(shown),
+                shard=str(sharding.shard) if sharding else "",
+                suite=shown_suite,
+                suite_digest=digest(shown_suite) if sharding else "",
+                cut_digest=sharding.cut_digest if sharding else "",
             )
         )
         for finding in self._findings:

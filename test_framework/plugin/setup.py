@@ -20,8 +20,10 @@ from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
 from test_framework.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
+from test_framework.plugin.shard import Sharding
 from test_framework.plugin.signals import SignalWatch
 from test_framework.plugin.smoke import Smoke
+from test_framework.shards import Shard
 
 if TYPE_CHECKING:
     from test_framework.plugin.session import EnvironmentSession
@@ -98,6 +100,8 @@ class Process:
         """The services that the collected tests need."""
         self.attestation: dict[str, dict[str, Any]] | None = None
         """What each service said it is, until a report takes it to the recorder."""
+        self.sharding: Sharding | None = None
+        """What keeps only a part of the suite; `None` where all of it is run."""
         self._workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
 
     @property
@@ -190,6 +194,10 @@ def register(config: pytest.Config, name: str) -> None:
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
+    if part := config.getoption("--matrix-shard"):
+        durations = _path(config, "--matrix-durations")
+        process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
+        manager.register(process.sharding, "envmatrix-sharding")
     manager.register(Smoke(process), "envmatrix-smoke")
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")

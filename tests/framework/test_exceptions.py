@@ -8,16 +8,19 @@ import pytest
 
 from test_framework import exceptions
 from test_framework.exceptions import (
+    ArchiveError,
     ContractError,
     DeclarationError,
     DependencyError,
     EnvmatrixError,
     IdentityError,
+    LeakError,
     MissingExtraError,
     MissingFixtureError,
     NotReadyError,
     ReferenceCycleError,
     RunFileError,
+    SchemaError,
     ServiceError,
     StartError,
     SupervisorError,
@@ -91,8 +94,22 @@ EVERY = [
         1,
         "conftest.py:3: fixture 'real_services' breaks its contract in 1 place:\n  auth_url: missing",
     ),
+    (
+        LeakError("t.py::a", ("2 rows in table users of database", "1 socket: to 10.0.0.1:80")),
+        1,
+        (
+            "t.py::a left behind: 2 rows in table users of database; 1 socket: to 10.0.0.1:80. "
+            "Delete or close it in the test; where it is meant to stay, @pytest.mark.leaves says so"
+        ),
+    ),
     (RunFileError(Path("a.jsonl"), "is empty"), 2, "a.jsonl: is empty"),
     (RunFileError(Path("a.jsonl"), "is damaged", 3), 2, "a.jsonl:3: is damaged"),
+    (SchemaError(Path("a.jsonl"), "is of schema 2"), 2, "a.jsonl: is of schema 2"),
+    (
+        ArchiveError(Path("a.zip"), "../x\n", "leads out of the archive"),
+        2,
+        r"a.zip: '../x\n' leads out of the archive. Merge only what your own jobs have left",
+    ),
 ]
 
 
