@@ -14,6 +14,7 @@ from test_framework.exceptions import (
     DependencyError,
     EnvmatrixError,
     IdentityError,
+    LeakError,
     MissingFixtureError,
     NotReadyError,
     StartError,
@@ -221,6 +222,11 @@ _LOST = {
     "aiohttp": ("ClientConnectionError",),
 }
 """Library → what it raises where a connection was refused or lost. A class of the project's own is none of these."""
+
+
+def left_behind(facts: Facts) -> str | None:
+    """Match a test that passed and left something behind."""
+    return _first(facts, LeakError)
 
 
 def conformance_failed(facts: Facts) -> str | None:

@@ -89,6 +89,15 @@ RULES = (
         matchers.work_undone,
     ),
     Rule(
+        "L402",
+        Cause.LOGIC,
+        "left resources behind",
+        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line lists "
+        "them. Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
+        '@pytest.mark.leaves("rows").',
+        matchers.left_behind,
+    ),
+    Rule(
         "C106",
         Cause.CONTRACT,
         "token refused",

@@ -28,10 +28,12 @@ def _session(request: pytest.FixtureRequest) -> EnvironmentSession:
 
 def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]:
     session = _session(request)
+    from test_framework.plugin.leaks import LEFT
+
     with ExitStack() as scope:
         value = session.build(fixture, session.contracts[fixture], scope)
         yield value
-        session.reset(value.used_fields)
+        request.node.stash.setdefault(LEFT, []).extend(session.reset(value.used_fields))
 
 
 @pytest.fixture

@@ -265,11 +265,15 @@ class EnvironmentSession:
             self._isolated[service] = self._stack.enter_context(part)
         return self._isolated[service]
 
-    def reset(self, fields: Iterable[str]) -> None:
-        """Empty this worker's part of the services behind the fields that a test read."""
-        for service in services_behind(fields, self.environment):
+    def reset(self, fields: Iterable[str]) -> tuple[str, ...]:
+        """Empty this worker's part of the services behind the fields that a test read; return what was left in them."""
+        left: list[str] = []
+        for service in sorted(services_behind(fields, self.environment)):
             if (isolated := self._isolated.get(service)) is not None:
-                isolated.reset()
+                found = isolated.reset()  # somebody else's kind may return nothing, or something of its own
+                texts = found if isinstance(found, tuple) else ()
+                left += [f"{MASKER.mask(str(text))[:300]} of {service}" for text in texts]
+        return tuple(left)
 
     # Users
 

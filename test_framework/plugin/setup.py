@@ -19,6 +19,7 @@ from test_framework.masking import MASKER
 from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
+from test_framework.plugin.leaks import Leaks
 from test_framework.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from test_framework.plugin.shard import Sharding
 from test_framework.plugin.signals import SignalWatch
@@ -201,6 +202,7 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(Smoke(process), "envmatrix-smoke")
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
+    manager.register(Leaks(process), "envmatrix-leaks")
     if process.is_worker:
         manager.register(LastWord(process), "envmatrix-last-word")
         return

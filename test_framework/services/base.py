@@ -169,6 +169,10 @@ class Isolated(Protocol):
         """Return the endpoint of that part alone."""
         ...
 
-    def reset(self) -> None:
-        """Empty it, between two tests."""
+    def reset(self) -> tuple[str, ...] | None:
+        """Empty it, between two tests.
+
+        Return what the test had left in it, one text each: a number, what it is, and where (`2 rows in table users`).
+        `None`, as of a kind that does not look, is nothing.
+        """
         ...

@@ -14,6 +14,7 @@ from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import UnreachableError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
+from test_framework.services.left import rows_left
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
 from test_framework.services.part_names import part_name, stale
 from test_framework.services.visit import Visit
@@ -23,7 +24,7 @@ _SERVER = Path(__file__).with_name("clickhouse_server.py")
 _RESET_SECONDS = 10.0
 
 _FILLED_TABLES = """
-SELECT name FROM system.tables
+SELECT name, total_rows FROM system.tables
 WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
 FORMAT JSONCompact
 """
@@ -99,12 +100,14 @@ class _Part:
         self.endpoint = endpoint
         self._spec = spec
 
-    def reset(self) -> None:
-        """Empty the tables that have rows."""
+    def reset(self) -> tuple[str, ...]:
+        """Empty the tables that have rows; return which they were."""
         (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
-        names = [row[0].replace("\\", "\\\\").replace("`", "\\`") for row in json.loads(text)["data"]]
+        tables = json.loads(text)["data"]
+        names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
         if names:
             _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
+        return rows_left((name, int(number)) for name, number in tables)  # a 64-bit number comes as a text
 
 
 def _root(endpoint: Endpoint) -> str:

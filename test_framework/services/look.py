@@ -95,17 +95,18 @@ def _ping(spec: ServiceSpec, sight: Sight, latency: float) -> Ping:
         service=spec.name,
         status=sight.status,
         latency=latency,
-        version=_one_line(sight.version),
-        identity={key: _one_line(value) for key, value in sight.identity.items()},
-        detail=_one_line(sight.detail),
+        version=one_line(sight.version),
+        identity={key: one_line(value) for key, value in sight.identity.items()},
+        detail=one_line(sight.detail),
         dependencies={
-            _one_line(name)[:_MAX_WORD]: _one_line(state)[:_MAX_WORD]
+            one_line(name)[:_MAX_WORD]: one_line(state)[:_MAX_WORD]
             for name, state in islice(sight.dependencies.items(), _MAX_DEPENDENCIES)
         },
     )
 
 
-def _one_line(text: str) -> str:
+def one_line(text: str) -> str:
+    """Return a text that a server or a test chose as one line of at most 300 characters, masked."""
     return MASKER.mask(" ".join(re.sub(r"[^\w\s!-~…→]", "?", text).split()))[:_MAX_DETAIL]
 
 
@@ -217,5 +218,6 @@ class Whole:
 
     endpoint: Endpoint
 
-    def reset(self) -> None:
+    def reset(self) -> tuple[str, ...]:
         """Do nothing: the users are what is each test's own."""
+        return ()

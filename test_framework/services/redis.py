@@ -17,6 +17,7 @@ from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, UnreachableError, UsageError
 from test_framework.masking import MASKER
 from test_framework.services.base import Endpoint, Isolated, Launch, Ping, StartContext
+from test_framework.services.left import MOST, keys_left
 from test_framework.services.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
 from test_framework.services.part_names import part_name, stale
 from test_framework.services.resp import ask
@@ -119,10 +120,14 @@ class _OwnDatabase:
         self._claim = (_claim_key(number), run)
         self._client = _client(self.endpoint, spec.ping_deadline)
 
-    def reset(self) -> None:
-        """Delete every key of the database."""
+    def reset(self) -> tuple[str, ...]:
+        """Delete every key of the database; return which there were."""
         with _told(self._spec):
+            if not self._client.dbsize():
+                return ()
+            left = _delete(self._client, "")
             self._client.flushdb()
+        return left
 
     def close(self) -> None:
         """Empty the database, then give it back: the next to claim it demands an empty one."""
@@ -168,10 +173,10 @@ class _OwnKeys:
             update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
         )
 
-    def reset(self) -> None:
-        """Delete every key under the prefix."""
+    def reset(self) -> tuple[str, ...]:
+        """Delete every key under the prefix; return which there were."""
         with _told(self._spec):
-            _delete(self._client, self.endpoint.prefix)
+            return _delete(self._client, self.endpoint.prefix)
 
     def close(self) -> None:
         """Delete the keys and the user."""
@@ -191,10 +196,21 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
             client.acl_deluser(user)
 
 
-def _delete(client: redis.Redis, prefix: str) -> None:
-    """Delete every key under a prefix."""
+def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
+    """Delete every key under a prefix; return which there were, without those that would have gone by themselves."""
+    left: list[str] = []
     while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):
-        client.unlink(*keys)
+        with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.ttl(key)
+            pipeline.unlink(*keys)
+            *seconds, _ = pipeline.execute()
+        left += [key for key, each in zip(keys, seconds, strict=True) if each == _FOR_EVER][: MOST - len(left)]
+    return keys_left([key.removeprefix(prefix) for key in left])
+
+
+_FOR_EVER = -1
+"""What TTL says of a key without one."""
 
 
 def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:
@@ -264,6 +280,7 @@ def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
         socket_connect_timeout=seconds,
         retry=Retry(NoBackoff(), 0),
         decode_responses=True,
+        encoding_errors="surrogateescape",  # a key may be any bytes, and must come back as these
         protocol=2,
         driver_info=None,
         **options,

@@ -82,6 +82,7 @@ def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_real
             client.command(f"DROP TABLE {name}")
 
 
+@pytest.mark.leaves("rows")
 @pytest.mark.requires("database")
 def test_database_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
     """Rows that a test leaves are gone once it is over, whatever table they are in."""
@@ -99,6 +100,7 @@ def test_database_is_empty_for_the_next_test(after_reset: list[Callable[[], int]
     after_reset.append(left)
 
 
+@pytest.mark.leaves("keys")
 @pytest.mark.requires("redis")
 def test_redis_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
     """Keys that a test leaves are gone once it is over."""
@@ -113,6 +115,7 @@ def test_redis_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], 
     after_reset.append(left)
 
 
+@pytest.mark.leaves("rows")
 @pytest.mark.requires("clickhouse")
 def test_clickhouse_is_empty_for_the_next_test(
     after_reset: list[Callable[[], int]], real_services: RealServices

@@ -228,6 +228,7 @@ def test_no_such_compression(server):
 
 @pytest.mark.fault("cross-worker-collision")
 @pytest.mark.fault("concurrent-staging-runs")
+@pytest.mark.fault("leaked-resources")
 def test_workers_are_apart(server):
     """Two workers of one name, of two runs, see nothing of each other; a reset empties its own part only."""
     table = r"`my\`table`"
@@ -240,9 +241,9 @@ def test_workers_are_apart(server):
         for client in (me, you):
             client.command(f"CREATE TABLE {table} (x UInt8) ENGINE MergeTree ORDER BY x")
             client.command(f"INSERT INTO {table} VALUES (1)")
-        mine.reset()
+        assert mine.reset() == ("1 row in table my`table",)
         assert [client.command(f"SELECT count() FROM {table}") for client in (me, you)] == [0, 1]
-        mine.reset()
+        assert mine.reset() == ()
     assert "envmatrix" not in ask(server, "SHOW DATABASES").text
 
 

@@ -16,6 +16,7 @@ import pytest
 
 from test_framework.environments import ServiceSpec, Source
 from test_framework.exceptions import MissingExtraError, ServiceError, StartError, UnreachableError, UsageError
+from test_framework.masking import MASKER
 from test_framework.services import Kind, PingStatus, get_kind, postgres, postgres_files
 from test_framework.services.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
@@ -197,6 +198,36 @@ def test_workers_are_apart(server):
         run(mine.endpoint, *ROWS)
         mine.reset()
         assert run(mine.endpoint, COUNT) == [(0,)]
+
+
+@pytest.mark.fault("leaked-resources")
+def test_a_reset_says_what_was_left(server, role):
+    """Tables and rows, whether rows are deleted or tables truncated; nothing where there was nothing."""
+    run(server, "GRANT CREATE ON DATABASE postgres TO plain")
+    told = ("1 row in table posts", "2 rows in table envmatrix")
+    with KIND.isolate(SPEC, server, "gw0") as deleting, KIND.isolate(SPEC, role, "gw0") as truncating:
+        for part in (deleting, truncating):
+            assert part.reset() == ()
+            run(part.endpoint, *TABLES[:2], "CREATE TABLE envmatrix (x int)", *ROWS[:2])
+            run(part.endpoint, "INSERT INTO envmatrix VALUES (1), (2)")
+            left = {text.replace(f"{part.endpoint.database}.", "") for text in part.reset()}
+            assert {'1 row in table "Users"', *told} == left
+            assert part.reset() == ()
+
+
+@pytest.mark.fault("hostile-test-name")
+@pytest.mark.fault("leaked-resources")
+def test_what_is_left_is_said_in_few_words(server):
+    """A name is one line of bounded length, a few tables stand for many, and a secret in a name stays one."""
+    MASKER.add("canary-of-a-table")
+    with KIND.isolate(SPEC, server, "gw0") as part:
+        names = [f'"{number} canary-of-a-table \n\x1b[31m{"x" * 30}"' for number in range(20, 34)]
+        run(part.endpoint, *(f"CREATE TABLE {name} AS SELECT 1 AS x" for name in names))
+        left = part.reset()
+    assert len(left) == 11
+    assert left[0].startswith('1 row in table "20 ********** ?[31mxxx')
+    assert left[-1] == "rows in 4 more tables"
+    assert max(map(len, left)) <= 80
 
 
 def test_the_exit_removes_the_database(server):

@@ -108,6 +108,25 @@ def test_workers_are_apart(server):
         assert (everything.info("keyspace"), everything.keys()) == ({}, [])
 
 
+@pytest.mark.fault("leaked-resources")
+@pytest.mark.parametrize("source", [Source.EMBEDDED, Source.REMOTE])
+def test_a_reset_says_what_was_left(server, source):
+    """How many keys and some of their names, whatever bytes they are; not those that go by themselves."""
+    spec = SPEC.model_copy(update={"source": source, "url": server.url})
+    with KIND.isolate(spec, server, "gw0") as part, client(part.endpoint) as me:
+        prefix = part.endpoint.prefix
+        assert part.reset() == ()
+        me.set(f"{prefix}session", "1", ex=60)
+        assert (part.reset(), me.exists(f"{prefix}session")) == ((), 0)
+        me.mset({f"{prefix}{name}": "1" for name in "abc"})
+        me.set(prefix.encode() + b"\xff\x00", "1")
+        assert part.reset() == ("4 keys: a, b, c, ??",)
+        me.mset({f"{prefix}{number:04}": "1" for number in range(1500)})
+        (told,) = part.reset()
+        assert told.startswith("at least 1000 keys: 0")
+        assert list(me.scan_iter(f"{prefix}*")) == []
+
+
 @pytest.mark.fault("concurrent-staging-runs")
 def test_a_database_in_use_is_nobodys_to_claim(server):
     """A database that holds somebody's keys is passed over, untouched, and so is one that another run has claimed."""
