@@ -75,10 +75,14 @@ def forget(path: Path, days: float, now: datetime) -> int:
 
 
 def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs, all or none. One that was cut short when it was recorded, and has a footer now, is replaced."""
+    """Record runs, all or none; a shard is recorded once it is merged, as a part of the whole.
+
+    One that was cut short when it was recorded, and has a footer now, is replaced.
+    """
     with _transaction(connection):
         for run in runs:
-            _record(connection, run)
+            if not run.header.shard:
+                _record(connection, run)
 
 
 @contextmanager
