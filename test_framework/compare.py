@@ -327,8 +327,8 @@ class _Pair:
         took = after.duration
         if after.outcome is not Outcome.PASSED or took is None or self.after is None:
             return None
-        if before.duration is not None and took <= before.duration + Norm.LEAST_SECONDS:
-            return None  # most tests, and nobody asks the history about them
+        if took <= (before.duration or 0.0) + Norm.LEAST_SECONDS:
+            return None  # as most tests do: then nobody need ask the history
         norm = Norm.of(self.durations(self.environment, was, self.after.started_at))
         if norm is None or took <= norm.usual + norm.margin:
             return None

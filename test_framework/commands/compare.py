@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -91,23 +91,23 @@ class _Sides:
         return self._commit(word)
 
     def _baseline(self, word: str) -> Side:
+        from test_framework.cells import Outcome
         from test_framework.compare import Place, Seen, Side
         from test_framework.gate.baseline import read_baseline
 
         baseline = read_baseline(self.project.root / self.project.gate.baseline)
-        # It does not tell bodies, without which nothing is known to be renamed: the run that it was made of may.
+        # It tells neither bodies, without which nothing is known to be renamed, nor durations: its run may be remembered.
         matrix = self.history.matrix_of(baseline.commit) if self.history else None
-        bodies = {run.header.environment: run.bodies for run in matrix.runs} if matrix else {}
-        places = {
-            name: Place(
-                name,
-                {
-                    test: Seen(known.outcome, known.cause, body=bodies.get(name, {}).get(test, ""))
-                    for test, known in tests.items()
-                },
-            )
-            for name, tests in baseline.environments.items()
-        }
+        runs = Side.of(word, matrix).places if matrix else {}
+        unseen = Seen(Outcome.NOT_RUN)
+        places = {}
+        for name, tests in baseline.environments.items():
+            seen = runs[name].cells if name in runs else {}
+            cells = {
+                test: replace(seen.get(test, unseen), outcome=known.outcome, cause=known.cause)
+                for test, known in tests.items()
+            }
+            places[name] = Place(name, cells)
         return Side(word, places, baseline.commit[:12])
 
     def _commit(self, word: str) -> Side:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -116,16 +116,24 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
     )
     if not inserted.rowcount:
         return
-    names = [(encoded(test),) for test in run.cells]
-    connection.executemany("INSERT OR IGNORE INTO tests (name) VALUES (CAST(? AS TEXT))", names)
+    tests = _tests(connection, run.cells)
     connection.executemany(
-        "INSERT INTO cells VALUES (?, ?, (SELECT id FROM tests WHERE name = CAST(? AS TEXT)), ?, ?, ?,"
-        " CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)",
+        "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)",
         (
-            (inserted.lastrowid, position, *_row(cell, run.bodies.get(test)))
+            (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test))
             for position, (test, cell) in enumerate(run.cells.items())
         ),
     )
+
+
+def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[str, int]:
+    """Return the numbers of tests, those included that are new."""
+    known: dict[str, int] = dict(connection.execute("SELECT name, id FROM tests").fetchall())
+    new = [name for name in names if name not in known]
+    for name in new:
+        inserted = connection.execute("INSERT INTO tests (name) VALUES (CAST(? AS TEXT))", (encoded(name),))
+        known[name] = inserted.lastrowid or 0
+    return known
 
 
 def _events(run: Run) -> Mapping[str, Any]:
@@ -138,10 +146,9 @@ def _events(run: Run) -> Mapping[str, Any]:
     }
 
 
-def _row(cell: Cell, body: str | None) -> tuple[object, ...]:
+def _row(cell: Cell) -> tuple[object, ...]:
     evidence = cell.evidence
     return (
-        encoded(cell.test),
         cell.outcome,
         cell.cause,
         evidence.rule if evidence else None,
@@ -149,5 +156,4 @@ def _row(cell: Cell, body: str | None) -> tuple[object, ...]:
         encoded(cell.reason) if cell.reason else None,
         cell.duration,
         len(cell.attempts),
-        body,
     )

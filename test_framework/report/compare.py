@@ -110,6 +110,8 @@ def _lines(comparison: Comparison) -> Iterator[RenderableType]:
 
 
 def _named(side: Side) -> str:
+    if side.commit and side.name.startswith(side.commit):
+        return inert(side.commit)  # it was asked for by that very commit
     return inert(f"{side.name} at {side.commit}" if side.commit else side.name)
 
 

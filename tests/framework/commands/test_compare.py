@@ -30,6 +30,7 @@ def test_two_commits_are_compared(shop: Shop) -> None:
         "1 test worse",
     ]
     assert said[0] == said[1] == said[2]
+    assert shop.call("compare", first, second)[1].startswith(f"from {first[:12]} to {second[:12]}\n")
 
 
 def test_run_files_are_compared_where_nothing_is_remembered(shop: Shop) -> None:
@@ -164,4 +165,4 @@ def test_who_breaks_fixes_and_renames_a_test_reads_so(shop: Shop) -> None:
     assert shop.bare.run("matrix", "local", "--quiet").returncode == 0
     assert "    suite/test_a.py::test_new  failed, now passed\n" in shop.call("compare", commits[2], "last")[1]
     local = json.loads(shop.call("history", "test_new", "--json")[1])["environments"][0]
-    assert [entry["outcome"] for entry in local["entries"]] == ["passed", "failed", "failed"]
+    assert [entry["outcome"] for entry in local["entries"]] == ["passed", "failed", "failed", "passed"]
