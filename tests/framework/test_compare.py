@@ -298,3 +298,9 @@ def test_two_sides_swapped_mirror_each_other(one: Side, two: Side, flaky_fails: 
     for key, kind in there.items():
         loose = next((kinds for kinds in _BOTH_WAYS if kind in kinds), {_MIRROR.get(kind, kind)})
         assert back[key] in loose
+
+
+def test_the_page_explains_every_kind() -> None:
+    """Who adds a word says what it means."""
+    page = Path(__file__).parents[2] / "docs/how-to/compare.md"
+    assert [kind for kind in Kind if f"`{kind}`" not in page.read_text(encoding="utf-8")] == []
