@@ -10,7 +10,6 @@ import os
 
 import pytest
 
-from test_framework.exceptions import EnvmatrixError
 from test_framework.plugin import hookspecs
 
 MARKERS = {
@@ -62,15 +61,32 @@ def pytest_configure(config: pytest.Config) -> None:
     name = selected_environment(config)
     if not name:
         return
+    from test_framework.plugin.far import refusing
     from test_framework.plugin.setup import register
 
-    try:
+    with refusing(config):
         register(config, name)
-    except EnvmatrixError as error:
-        raise pytest.UsageError(str(error)) from None
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Make a worker on another machine able to begin at all."""
+    if hasattr(config, "workerinput"):
+        from test_framework.plugin.far import detach_reruns, refusing
+
+        with refusing(config):
+            detach_reruns(config)
 
 
 def selected_environment(config: pytest.Config) -> str:
-    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is."""
+    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is.
+
+    A worker on another machine has none of the controller's variables, and is told.
+    """
+    if hasattr(config, "workerinput"):
+        from test_framework.plugin.far import handed
+
+        if (far := handed(config)) is not None:
+            return far.environment
     option: str | None = config.getoption("--matrix-environment")
     return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))

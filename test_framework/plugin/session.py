@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import secrets
 import sys
 import time
@@ -14,7 +13,6 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
-from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -22,17 +20,15 @@ import httpx
 import pytest
 
 from test_framework.contracts import Contract, Reality, contract_classes, services_behind
-from test_framework.environments import Environment, ServiceSpec, Source, load_file, read_env_file
+from test_framework.environments import Environment, ServiceSpec, Source, load_file
 from test_framework.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from test_framework.masking import MASKER
 from test_framework.services import Endpoint, Ping, PingStatus, get_kind
 from test_framework.services.access import Access, ask_protected
 from test_framework.services.base import Isolated
 from test_framework.services.look import wrong_identity
-from test_framework.services.process import log_tail
-from test_framework.services.rundir import RunDir
 from test_framework.services.states import ServiceState
-from test_framework.services.supervisor import SupervisorClient
+from test_framework.services.supervisor import RelayedClient, SupervisorClient
 from test_framework.users import Target, User, Users
 
 if TYPE_CHECKING:
@@ -60,15 +56,16 @@ class EnvironmentSession:
     Nothing is started, connected to or asked before the first test that needs it.
     """
 
-    def __init__(self, config: pytest.Config, selection: Selection, run_dir: Path, worker: str) -> None:
+    def __init__(
+        self, config: pytest.Config, selection: Selection, client: SupervisorClient | RelayedClient, worker: str
+    ) -> None:
         self.config = config
         self.environment: Environment = selection.environment
         self.label = selection.environment.label
         self.worker = worker
         self.selection = selection
         self.contracts = contract_classes(selection.project)
-        self._client = SupervisorClient(run_dir, self.environment.name, selection.directory, selection.env_file)
-        self._run_dir = RunDir(run_dir)
+        self._client = client
         self._states: dict[str, ServiceState] = {}
         self._pings: dict[str, Ping] = {}
         self._ask_again_at: dict[str, float] = {}
@@ -93,7 +90,7 @@ class EnvironmentSession:
         started = self._client.start(sorted(missing))
         if started.variables and self.environment.twin is not None:
             MASKER.add_all(_passwords(started.variables.values()))
-            variables = {**read_env_file(self.selection.env_file), **os.environ, **started.variables}
+            variables = {**self.selection.variables, **started.variables}
             self.environment = load_file(self.environment.file, variables)
         for state in started.states.values():
             if state.endpoint is not None:
@@ -216,8 +213,7 @@ class EnvironmentSession:
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
         """Return the end of the log of each service among some that we started, masked; empty ones are left out."""
         started = [name for name in sorted(names) if self.environment.services[name].source in _STARTED]
-        tails = {name: log_tail(self._run_dir.log(name)) for name in started}
-        return {name: tail for name, tail in tails.items() if tail}
+        return {name: tail for name, tail in self._client.log_tails(started).items() if tail}
 
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -13,12 +14,13 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from test_framework.environments import Environment, Project, load_environment
+from test_framework.environments import Environment, Project, load_environment, read_env_file
 from test_framework.exceptions import EnvmatrixError
 from test_framework.masking import MASKER
 from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.evidence import EvidenceCollector
+from test_framework.plugin.far import hand_over, handed, is_far, limit_restarts
 from test_framework.plugin.leaks import Leaks
 from test_framework.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from test_framework.plugin.shard import Sharding
@@ -28,10 +30,10 @@ from test_framework.shards import Shard
 
 if TYPE_CHECKING:
     from test_framework.plugin.session import EnvironmentSession
-    from test_framework.services.supervisor import Owner
+    from test_framework.services.supervisor import Owner, Relay, SupervisorClient
 
 RUN_DIR = "envmatrix_run_dir"
-"""The key under which the controller tells its xdist workers where the supervisor's directory is."""
+"""The key under which the controller tells its xdist workers on this machine where the supervisor's directory is."""
 
 OUR_CONTRACTS = ("real_services", "real_llm")
 """Fixtures whose contract we bring; a project's table may add to them."""
@@ -47,6 +49,8 @@ class Selection:
     run_file: Path | None
     project: Project
     destructive: bool
+    variables: Mapping[str, str] = field(repr=False)
+    """Those that the declaration asks for, in the clear."""
 
     @property
     def contract_fixtures(self) -> frozenset[str]:
@@ -63,13 +67,18 @@ def select(config: pytest.Config, name: str) -> Selection:
     project = Project.find(config.rootpath)
     directory = _path(config, "--matrix-environments") or project.environments_dir
     env_file = _path(config, "--matrix-env-file")
+    if (far := handed(config)) is not None:
+        directory, env_file = project.root / far.directory, None
+        far.demand_same(directory / f"{name}.toml")
+    variables = _Noted(far.variables if far else {**read_env_file(env_file), **os.environ})
     return Selection(
-        environment=load_environment(name, directory, env_file=env_file),
+        environment=load_environment(name, directory, variables=variables),
         directory=directory,
         env_file=env_file,
         run_file=_path(config, "--matrix-run-file"),
         project=project,
         destructive=bool(config.getoption("--matrix-destructive")),
+        variables=variables.asked,
     )
 
 
@@ -83,6 +92,24 @@ def declared_secrets(environment: Environment) -> Iterator[str | None]:
                 yield value.get_secret_value()
 
 
+class _Noted(Mapping[str, str]):
+    """Variables, of which those that were asked for are noted."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.asked: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.asked[name] = self._values[name]
+        return self.asked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
 def _path(config: pytest.Config, option: str) -> Path | None:
     value = config.getoption(option)
     return config.invocation_params.dir / value if value else None
@@ -91,7 +118,8 @@ def _path(config: pytest.Config, option: str) -> Path | None:
 class Process:
     """What this process has of the run, each part made when it is first needed: tests without services need none.
 
-    The controller, or the only process, owns the supervisor's directory; xdist workers are told where it is.
+    The controller, or the only process, owns the supervisor's directory; xdist workers are told where it is, or on another
+    machine get a channel to ask through.
     """
 
     def __init__(self, config: pytest.Config, selection: Selection) -> None:
@@ -103,7 +131,7 @@ class Process:
         """What each service said it is, until a report takes it to the recorder."""
         self.sharding: Sharding | None = None
         """What keeps only a part of the suite; `None` where all of it is run."""
-        self._workerinput: dict[str, str] | None = getattr(config, "workerinput", None)
+        self._workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
 
     @property
     def is_worker(self) -> bool:
@@ -123,12 +151,28 @@ class Process:
         return Path(self._workerinput[RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
 
     @cached_property
+    def supervisor(self) -> SupervisorClient:
+        """Ask the supervisor, which is on this machine."""
+        from test_framework.services.supervisor import SupervisorClient
+
+        selection = self.selection
+        return SupervisorClient(self.run_dir, selection.environment.name, selection.directory, selection.env_file)
+
+    @cached_property
+    def relay(self) -> Relay:
+        """Ask it for workers on other machines."""
+        from test_framework.services.supervisor import Relay
+
+        return Relay(self.supervisor)
+
+    @cached_property
     def session(self) -> EnvironmentSession:
         """Use the environment."""
         from test_framework.plugin.session import EnvironmentSession
 
         worker = self._workerinput["workerid"] if self._workerinput is not None else "main"
-        return EnvironmentSession(self._config, self.selection, self.run_dir, worker)
+        far = handed(self._config)
+        return EnvironmentSession(self._config, self.selection, far.client if far else self.supervisor, worker)
 
     def close(self, deadline: float = 10.0) -> None:
         """Give back what the tests took, then stop what was started, within `deadline` seconds."""
@@ -152,9 +196,12 @@ class Process:
         return {name: ping.model_dump(mode="json") for name, ping in self.session.attest(fresh=True).items()}
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_configure_node(self, node: object) -> None:
-        """Tell a new xdist worker where the supervisor's directory is."""
-        node.workerinput[RUN_DIR] = str(self.run_dir)  # type: ignore[attr-defined]  # xdist has no type for it
+    def pytest_configure_node(self, node: Any) -> None:
+        """Tell a new xdist worker where the supervisor's directory is, or how to ask without it."""
+        if is_far(node.gateway.spec):
+            hand_over(node, self.selection, self.relay)
+        else:
+            node.workerinput[RUN_DIR] = str(self.run_dir)
 
 
 class LastWord:
@@ -206,6 +253,7 @@ def register(config: pytest.Config, name: str) -> None:
     if process.is_worker:
         manager.register(LastWord(process), "envmatrix-last-word")
         return
+    limit_restarts(config)
     recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")

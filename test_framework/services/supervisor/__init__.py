@@ -5,5 +5,6 @@ supervisor stops everything and removes the run's directory.
 """
 
 from test_framework.services.supervisor.client import Owner, SupervisorClient
+from test_framework.services.supervisor.relay import Relay, RelayedClient
 
-__all__ = ["Owner", "SupervisorClient"]
+__all__ = ["Owner", "Relay", "RelayedClient", "SupervisorClient"]

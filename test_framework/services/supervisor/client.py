@@ -9,7 +9,7 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +22,7 @@ from test_framework.services.sweep import remove, sweep
 
 LISTENER = 3
 """The file descriptor on which the supervisor finds its listening socket."""
-_SILENCE = 15.0
+SILENCE = 15.0
 """Seconds. The supervisor says every second that it is still at work; this long without a word, and it is not."""
 _GRACE = 5.0
 """Seconds that services are given to stop, at most half of the whole deadline."""
@@ -98,8 +98,10 @@ class SupervisorClient:
         if env_file is not None:
             self._arguments += ["--env-file", str(env_file.resolve())]
 
-    def start(self, names: Iterable[str]) -> Started:
+    def start(self, names: Iterable[str], heard: Callable[[], object] = lambda: None) -> Started:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
+
+        `heard` is called at each sign of life while the supervisor is at work on it.
 
         Raises:
             SupervisorError: the supervisor could not be started, refused, or ended.
@@ -108,7 +110,7 @@ class SupervisorClient:
         if not wanted:
             return Started()
         self._ensure_supervisor()
-        answer = _ask(self._run, {"do": "start", "names": wanted})
+        answer = _ask(self._run, {"do": "start", "names": wanted}, heard=heard)
         return Started(states=_states(answer), variables=answer["variables"])
 
     def want(self, names: Iterable[str]) -> None:
@@ -120,7 +122,7 @@ class SupervisorClient:
         wanted = sorted(set(names))
         if wanted:
             self._ensure_supervisor()
-            _send(self._run, {"do": "want", "names": wanted}, _SILENCE).close()
+            _send(self._run, {"do": "want", "names": wanted}, SILENCE).close()
 
     def states(self) -> dict[str, ServiceState]:
         """Return how everything stands that was started so far. Starts nothing.
@@ -131,6 +133,10 @@ class SupervisorClient:
         if not self._run.supervisor_socket.exists():
             return {}
         return _states(_ask(self._run, {"do": "states"}))
+
+    def log_tails(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the end of the log of each service, masked: empty where it wrote none."""
+        return {name: log_tail(self._run.log(name)) for name in names}
 
     def _ensure_supervisor(self) -> None:
         """Start the supervisor unless some worker did; a run that lost its supervisor does not get another."""
@@ -179,11 +185,14 @@ def _locked(run: RunDir) -> Iterator[None]:
         yield
 
 
-def _ask(run: RunDir, request: Mapping[str, Any], silence: float = _SILENCE) -> dict[str, Any]:
+def _ask(
+    run: RunDir, request: Mapping[str, Any], silence: float = SILENCE, heard: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
     """Send one request and return the answer; at most `silence` seconds pass without a word from the supervisor."""
     with _send(run, request, silence) as connection, connection.makefile("r", encoding="utf-8") as stream:
         try:
-            line = next((line for line in stream if line != "\n"), "")
+            while (line := stream.readline()) == "\n":
+                heard()
         except TimeoutError:
             raise _lost(run, f"said nothing for {silence:g} s") from None
         except OSError as error:

@@ -1,0 +1,142 @@
+"""Workers of xdist on other machines (`--tx ssh=…`): what the controller hands over, and what they make of it.
+
+The environment stays with the controller. A far worker has a checkout of its own, and gets the values of the declaration's
+variables and a way to ask for services, both through xdist's own connection.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from test_framework.exceptions import EnvmatrixError, UsageError
+
+if TYPE_CHECKING:
+    from test_framework.plugin.setup import Selection
+    from test_framework.services.supervisor import Relay, RelayedClient
+
+HANDED = "envmatrix_handed"
+"""The key under which the controller hands it over."""
+_FAR = pytest.StashKey["Far"]()
+
+_RESTARTS = 4
+"""For each worker: xdist's own number."""
+_RERUNS = "rerunfailures"
+"""The name of pytest-rerunfailures among the plugins."""
+
+
+@dataclass(frozen=True, slots=True)
+class Far:
+    """What a worker on another machine was handed."""
+
+    environment: str
+    directory: str
+    """Of the declarations, relative to the project's root where it is below."""
+    digest: str
+    """SHA-256 of the declaration as the controller read it."""
+    variables: Mapping[str, str] = field(repr=False)
+    """Those that the declaration asks for, in the clear."""
+    channel: Any
+    """To the controller's relay."""
+
+    @property
+    def client(self) -> RelayedClient:
+        """Ask for services."""
+        from test_framework.services.supervisor import RelayedClient
+
+        return RelayedClient(self.channel)
+
+    def demand_same(self, file: Path) -> None:
+        """Make sure that the checkout here declares what the controller's does.
+
+        Raises:
+            UsageError: it does not.
+        """
+        if not file.is_file() or _digest(file) != self.digest:
+            what = f"{file} on {socket.gethostname()} is not the declaration that the controller read"
+            raise UsageError(what, "Check out the same commit there, and name that directory with chdir= in --tx")
+
+
+def is_far(spec: Any) -> bool:
+    """Return whether what runs behind an execnet spec shares neither our files nor our account, as far as one can know.
+
+    ssh to this very machine is far, too: it may be anybody's account there, with a home of its own.
+    """
+    return not spec.popen or bool(spec.via)
+
+
+def hand_over(node: Any, selection: Selection, relay: Relay) -> None:
+    """Give a new worker on another machine what it needs."""
+    environment, root = selection.environment, selection.project.root
+    if relay.refusal:  # whoever takes the place of a worker that could not begin cannot either
+        pytest.exit(f"a worker on another machine refuses: {relay.refusal}", pytest.ExitCode.USAGE_ERROR)
+    inside = selection.directory.is_relative_to(root)
+    node.workerinput[HANDED] = {
+        "environment": environment.name,
+        "directory": str(selection.directory.relative_to(root) if inside else selection.directory),
+        "digest": _digest(environment.file),
+        "variables": dict(selection.variables),
+        "channel": relay.channel(node.gateway),
+    }
+
+
+def handed(config: pytest.Config) -> Far | None:
+    """Return what this process was handed; `None` where it is no worker on another machine."""
+    if HANDED in (workerinput := getattr(config, "workerinput", {})):
+        config.stash[_FAR] = Far(**workerinput.pop(HANDED))  # taken away: nothing is to show it
+    return config.stash.get(_FAR, None)
+
+
+@contextmanager
+def refusing(config: pytest.Config) -> Iterator[None]:
+    """Let an error of ours be one of usage; a worker on another machine tells the controller, too, which would replace it.
+
+    Raises:
+        UsageError: pytest's, in place of ours.
+    """
+    try:
+        yield
+    except EnvmatrixError as error:
+        if (far := handed(config)) is not None:
+            far.client.refuse(str(error))
+        raise pytest.UsageError(str(error)) from None
+
+
+def limit_restarts(config: pytest.Config) -> None:
+    """Have xdist replace as many workers as it does with `-n`: with `--tx` it knows no end, and one may never begin."""
+    specs: list[str] = getattr(config.option, "tx", None) or []
+    if specs and config.option.maxworkerrestart is None:
+        count = sum(int(number) if (number := spec.partition("*")[0]).isdecimal() else 1 for spec in specs)
+        config.option.maxworkerrestart = str(_RESTARTS * count)
+
+
+def detach_reruns(config: pytest.Config) -> None:
+    """Do without pytest-rerunfailures where its port, which is on the controller's machine only, cannot be reached.
+
+    It would end the worker before its first test.
+
+    Raises:
+        UsageError: reruns were asked for, and cannot be had.
+    """
+    port = config.workerinput.get("sock_port")  # type: ignore[attr-defined]  # xdist's
+    if handed(config) is None or port is None or not config.pluginmanager.hasplugin(_RERUNS):
+        return
+    try:
+        socket.create_connection(("127.0.0.1", port), 2.0).close()
+    except OSError:
+        if config.getoption("reruns", None):
+            what = f"--reruns cannot work on {socket.gethostname()}: it needs a port of the controller's machine"
+            raise UsageError(what, "Leave it out where workers are on other machines") from None
+        config.pluginmanager.set_blocked(_RERUNS)
+        config.addinivalue_line("markers", "flaky(reruns, ...): not run again on this machine")
+
+
+def _digest(file: Path) -> str:
+    return hashlib.sha256(file.read_bytes()).hexdigest()
