@@ -64,7 +64,7 @@ def as_text(told: Explanation) -> str:
 def _command(console: Console, command: str) -> str:
     """Return the last section. Its line is never broken, however long: it is there to be copied."""
     with console.capture() as capture:
-        console.print(Text("\nRun exactly this test again", "bold"))
+        console.print(Text("\nRun exactly this again", "bold"))
         console.print(Text(f"  {inert(command)}"), soft_wrap=True)
     return capture.get()
 
@@ -74,7 +74,7 @@ def _parts(told: Explanation) -> Iterator[RenderableType]:
     outcome = word(told.outcome) if told.outcome or told.run else "no run"
     head, _, rest = told.headline.partition(outcome)
     yield Text.assemble(inert(head), (outcome, _STYLES[told.outcome]), _bounded(rest))
-    yield from _section("What happened", [_facts(told)])
+    yield from _section("What happened", _facts(told))
     yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, told.exceptions)))
     yield from _section("What the services said", [_services(told)] if told.services else [])
     yield from _section("What the test asked for, oldest first", map(_line, told.exchanges))
@@ -92,17 +92,20 @@ def _says_it_all(told: Explanation) -> bool:
     return told.cause is Cause.INFRASTRUCTURE or (told.cause is Cause.CONTRACT and told.phase == "setup")
 
 
-def _facts(told: Explanation) -> Table:
+def _facts(told: Explanation) -> Iterator[Table]:
+    facts = list(_named_facts(told))
+    if not facts:
+        return
     grid = Table.grid(padding=(0, 2))
     grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
-    for name, value in _named_facts(told):
+    for name, value in facts:
         grid.add_row(Text(name, "dim"), Text("\n".join(map(_bounded, value.splitlines()))))
-    return grid
+    yield grid
 
 
 def _named_facts(told: Explanation) -> Iterator[tuple[str, str]]:
-    if told.summary:
+    if told.summary not in told.headline:  # it has more than one line
         yield "why", told.summary
     if told.phase or told.place:
         phase = {"": "", "smoke": "in the smoke check"}.get(told.phase, f"in {told.phase}")

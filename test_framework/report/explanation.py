@@ -17,7 +17,7 @@ from test_framework.contracts import FINDING_RULES
 from test_framework.environments import Project
 from test_framework.matrix import Column, Matrix, MissingRun
 from test_framework.report.find import is_of_module
-from test_framework.report.rerun import rerun, shell_word
+from test_framework.report.rerun import Rerun, rerun, shell_word
 from test_framework.report.summary import ADVICE, word
 from test_framework.report.text import first_line
 
@@ -138,7 +138,8 @@ def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Expl
         told = _of_cell(run, cell)
     else:
         told = _not_planned(matrix, run, test)
-    again = rerun(column.environment, test, project)
+    is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
+    again = rerun(column.environment, test, project) if is_known else Rerun("")
     return told.model_copy(
         update={
             "rerun": again.command,

@@ -54,8 +54,8 @@ def find_test(matrix: Matrix, column: Column, wanted: str) -> str:
                 return found[0]
             if found:
                 raise UsageError(f"{len(found)} tests match {_shown(wanted)!r}", _candidates(found))
-    if any(is_of_module(finding, wanted) for finding in findings):
-        return wanted  # nobody knows whether there is such a test, and this says why
+    if isinstance(column.run, MissingRun) or any(is_of_module(finding, wanted) for finding in findings):
+        return wanted  # nobody knows whether there is such a test, and what is there says why
     raise UsageError(
         f"no test {_shown(wanted)!r} in {_shown(column.label)}", _spelling(wanted, [*here, *elsewhere][:_COMPARED])
     )

@@ -102,7 +102,7 @@ def test_a_failure_is_told_from_what_happened_to_how_to_run_it_again(tmp_path: P
         "The rule that decided: I201 required service down (infrastructure)\n",
         "  docs/rules/I201.md\n",
         "What to do next\n  Look at that service first; the test has said nothing about the product.\n",
-        f"Run exactly this test again\n  envmatrix run local -- {ONE}\n",
+        f"Run exactly this again\n  envmatrix run local -- {ONE}\n",
     ):
         assert part in text
 
@@ -291,6 +291,9 @@ def test_an_environment_without_a_run_says_why(tmp_path: Path, project: Project)
     text = as_text(told(project, gone, there))
     assert "no run in local: pytest ended with exit code 4\n" in text
     assert "The end of what pytest said\n  ERROR: no such option\n" in text
+    assert text.endswith(f"envmatrix run local -- {ONE}\n")
+    assert "What happened" not in text
+    assert told(project, gone, test="test_whatever").rerun == "", "nobody knows whether there is such a test"
 
 
 def test_a_rule_of_another_version_is_named_and_no_more(tmp_path: Path, project: Project) -> None:

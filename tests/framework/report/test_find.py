@@ -114,6 +114,11 @@ def test_where_nothing_is_near_it_says_where_the_names_are(matrix: Matrix) -> No
         find(matrix, "qqqqqqqqqqqqqqq")
 
 
+def test_where_there_is_no_run_any_test_can_be_asked_for(matrix: Matrix) -> None:
+    """The answer is why there is none."""
+    assert find(matrix, "test_whatever", "auth") == "test_whatever"
+
+
 def test_what_could_not_be_collected_can_be_asked_for(matrix: Matrix) -> None:
     """Nobody knows whether there is such a test; its module's import is why."""
     assert find(matrix, "tests/test_gone.py::test_x[1]") == "tests/test_gone.py::test_x[1]"
