@@ -151,6 +151,8 @@ class _Unpacking:
                     stream.member = member.name
                     if member.isreg() and _is_ours(member.name) and (content := archive.extractfile(member)):
                         yield self._take(path, member.name, content)
+            while stream.read(_CHUNK):
+                pass  # to its end, where the checksum is
 
     def _check(self, path: Path, name: str, *, is_plain: bool) -> None:
         self._members += 1

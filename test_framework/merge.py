@@ -169,7 +169,7 @@ def _refuse_unfit(parts: Sequence[Part]) -> None:
     first, *others = sorted(parts, key=lambda part: part.number)
     for part in others:
         if part.shard is None or first.shard is None or part.shard.total != first.shard.total:
-            raise _unfit(part, first, f"is {part.name}", f"is {first.name}: that is no cut of one suite")
+            raise _unfit(part, first, f"is {part.name}", f"is {first.name}: they do not fit together")
         if (part.header.label, part.header.sources) != (first.header.label, first.header.sources):
             raise _unfit(part, first, f"ran against {_target(part.header)}", f"ran against {_target(first.header)}")
         if part.suite.position.keys() != first.suite.position.keys():
@@ -178,8 +178,8 @@ def _refuse_unfit(parts: Sequence[Part]) -> None:
     planned = {part.suite.tests[position] for part in parts for position in part.planned}
     for part in others:
         if part.header.cut_digest != first.header.cut_digest and len(planned) < len(first.suite.tests):
-            how = "was cut by other durations, and tests are in no shard. Give every shard the same --durations"
-            raise _unfit(part, first, "and", how)
+            why = "were cut by other durations, and tests are in neither. Give every shard the same --durations"
+            raise RunFileError(Path(part.file.name), f"and {first.file.name} {why}")
 
 
 def _unfit(part: Part, first: Part, this: str, that: str) -> RunFileError:

@@ -59,7 +59,7 @@ class Part:
     @property
     def name(self) -> str:
         """Return what it is called in a sentence."""
-        return f"shard {self.shard}" if self.shard else "the run"
+        return f"shard {self.shard}" if self.shard else "the whole run"
 
 
 @dataclass(slots=True)
