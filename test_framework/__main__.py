@@ -228,9 +228,10 @@ def _finish(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commit
     A shard that was just run is judged for what it is, and what is remembered is the whole, once it is merged.
     """
     loaded = run_dir.load()
-    code = _report(loaded, format_, where=run_dir.path, mixed_commits=mixed_commits, as_parts=True)
-    history_commands.record([run for run in loaded.runs if not run.header.shard], history)
-    return code
+    try:
+        return _report(loaded, format_, where=run_dir.path, mixed_commits=mixed_commits, as_parts=True)
+    finally:
+        history_commands.record(loaded.runs, history)
 
 
 def _report(

@@ -27,10 +27,11 @@ def remember(path: Path, runs: Iterable[Run]) -> str:
     """Record runs, each once; return what to warn of in one line, or nothing.
 
     Whatever is wrong with the history, the runs themselves and their verdict are not touched by it. A file that is damaged,
-    foreign or newer is set aside, never deleted, and a fresh one started.
+    foreign or newer is set aside, never deleted, and a fresh one started. A shard is recorded in the run that it is merged into.
     """
+    whole = [run for run in runs if not run.header.shard]
     try:
-        return _remember(path, tuple(runs))
+        return _remember(path, whole) if whole else ""
     except (sqlite3.Error, OSError, UnusableError) as error:
         return f"history {path}: not recorded: {error}"
 
@@ -75,14 +76,10 @@ def forget(path: Path, days: float, now: datetime) -> int:
 
 
 def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs, all or none; a shard is recorded once it is merged, as a part of the whole.
-
-    One that was cut short when it was recorded, and has a footer now, is replaced.
-    """
+    """Record runs, all or none. One that was cut short when it was recorded, and has a footer now, is replaced."""
     with _transaction(connection):
         for run in runs:
-            if not run.header.shard:
-                _record(connection, run)
+            _record(connection, run)
 
 
 @contextmanager

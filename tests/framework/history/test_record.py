@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -61,6 +62,13 @@ def test_a_run_that_was_cut_short_is_replaced_once_it_has_ended(tmp_path: Path, 
         matrix = history.matrix_of(whole.header.commit)
     assert matrix is not None
     assert matrix.runs[0].complete
+
+
+def test_a_shard_is_no_run_of_its_own(tmp_path: Path, path: Path) -> None:
+    """It is recorded in the run that it is merged into; nothing is made for it alone."""
+    run = run_of(tmp_path)
+    assert remember(path, [replace(run, header=run.header.model_copy(update={"shard": "1/2"}))]) == ""
+    assert not path.exists()
 
 
 def test_any_name_comes_back_as_it_was(tmp_path: Path, path: Path) -> None:
