@@ -16,9 +16,10 @@ from test_framework.cells import Cause, Cell, Evidence, Outcome, Run
 from test_framework.contracts import FINDING_RULES
 from test_framework.environments import Project
 from test_framework.matrix import Column, Matrix, MissingRun
+from test_framework.report.advice import steps, thought_and_deed
 from test_framework.report.find import is_of_module
-from test_framework.report.rerun import Rerun, rerun, shell_word
-from test_framework.report.summary import ADVICE, word
+from test_framework.report.rerun import Rerun, rerun
+from test_framework.report.summary import word
 from test_framework.report.text import first_line
 
 SCHEMA = 1
@@ -226,7 +227,7 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
         logs=dict(evidence.logs),
         detail=evidence.detail,
         rule=_rule(evidence.rule, evidence.summary) if evidence.rule else None,
-        next=list(_steps(run, cell, evidence)),
+        next=list(steps(run, cell, evidence)),
     )
 
 
@@ -311,71 +312,10 @@ def _rule(code: str, summary: str) -> RuleEntry:
     if rule is None:
         meaning = "No rule of this version: read it with the version that wrote the run file."
         return RuleEntry(code=code, title="", cause=None, meaning=meaning, page="", also=also)
-    meaning, _ = _thought_and_deed(rule.meaning)
+    meaning, _ = thought_and_deed(rule.meaning)
     return RuleEntry(
         code=code, title=rule.title, cause=rule.cause, meaning=meaning, page=f"docs/rules/{code}.md", also=also
     )
-
-
-def _thought_and_deed(meaning: str) -> tuple[str, str]:
-    """Cut a rule's meaning into what to think of it, its first sentence, and what to do; that may be empty."""
-    thought, _, deed = meaning.partition(". ")
-    return (f"{thought}." if deed else thought), deed
-
-
-def _steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
-    """Yield what to do, the most telling first."""
-    if cell.outcome in _CALM:
-        yield _CALM[cell.outcome]
-        return
-    blocker = next((test for test in run.cells if evidence.summary.startswith(f"blocked by {test}: ")), None)
-    if blocker is not None:
-        yield f"See the test that failed first: {_explain_command(run, blocker)}"
-        return
-    if evidence.rule == "H303":
-        yield _after_an_early_end(run, cell)
-        return
-    if (first := _first_to_see(run, cell, evidence)) is not None:
-        yield f"It was so before this test began. See who met it first: {_explain_command(run, first)}"
-    rule = rule_named(evidence.rule)
-    _, deed = _thought_and_deed(rule.meaning) if rule else ("", "")
-    if deed or cell.cause is not None:
-        advice = ADVICE[cell.cause or Cause.UNDETERMINED]
-        yield deed or f"{advice[:1].upper()}{advice[1:]}."
-    if evidence.phase == "smoke":
-        yield "No test that needs the environment was run: none of them has said anything about the product."
-    if cell.outcome is Outcome.FLAKY:
-        yield "It passed when tried again: run it several times before you believe either answer."
-
-
-_CALM = {
-    Outcome.PASSED: "Nothing: it passed.",
-    Outcome.SKIPPED: "Nothing, if it is not to run there; otherwise change what the reason names.",
-    Outcome.XFAILED: "Nothing now: it failed as its mark expects. When it is mended, take the mark away.",
-    Outcome.XPASSED: "Take the xfail mark away: the test passes now.",
-}
-
-
-def _first_to_see(run: Run, cell: Cell, evidence: Evidence) -> str | None:
-    """Return the first test, in the order planned, that met the outage which this one found; `None` where it is this."""
-    down = [name for name, ping in _by_name(evidence.pings_before).items() if ping.get("status") == "down"]
-    if cell.cause is not Cause.INFRASTRUCTURE or not down:
-        return None
-    alike = (other.test for other in run.cells.values() if other.evidence and other.evidence.rule == evidence.rule)
-    first = next(alike, cell.test)
-    return None if first == cell.test else first
-
-
-def _explain_command(run: Run, test: str) -> str:
-    return f"envmatrix explain {shell_word(run.header.environment)} {shell_word(test)}"
-
-
-def _after_an_early_end(run: Run, cell: Cell) -> str:
-    if cell.attempts:
-        return "It was running when the run ended, and may be what ended it: run it alone."
-    if run.footer is None:
-        return "It was running when the run was killed, or had not begun: the run file cannot tell. Run it alone."
-    return "It had not begun when the run ended. See why it ended, mend that, and run it again."
 
 
 def _run(run: Run, note: str) -> RunEntry:

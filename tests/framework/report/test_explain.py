@@ -107,10 +107,19 @@ def test_a_failure_is_told_from_what_happened_to_how_to_run_it_again(tmp_path: P
         assert part in text
 
 
-def test_who_found_it_down_is_sent_to_who_met_it_first(tmp_path: Path, project: Project) -> None:
+def test_who_found_a_service_down_is_sent_to_who_saw_it_fall(tmp_path: Path, project: Project) -> None:
     """Its own evidence only says that it was so before."""
     steps = told(project, outage(tmp_path), test=TWO).next
-    assert steps[0] == f"It was so before this test began. See who met it first: envmatrix explain local {ONE}"
+    saw = f"This one saw it fall: envmatrix explain local {ONE}"
+    assert steps[0] == f"backend was down before this test began. {saw}"
+
+
+def test_where_nobody_saw_it_fall_nobody_is_named(tmp_path: Path, project: Project) -> None:
+    """A test that only found it down, too, is no witness."""
+    found = Evidence("I201", OUTAGE.summary, "setup", pings_before=OUTAGE.pings, pings=OUTAGE.pings)
+    attempts = (Attempt(test, Outcome.FAILED, cause=Cause.INFRASTRUCTURE, evidence=found) for test in (ONE, TWO))
+    steps = told(project, write_run(tmp_path / "r.jsonl", *attempts), test=TWO).next
+    assert steps[0] == "backend was down before this test began. Look at what ran before it."
 
 
 def test_the_document_has_all_of_it(tmp_path: Path, project: Project) -> None:
