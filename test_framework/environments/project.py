@@ -55,6 +55,8 @@ class Project(BaseModel):
     """Fixture name → `module:Class` of the contract it must keep, beside `real_services` and `real_llm`."""
     deadline: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds that one environment's run may take."""
+    test_deadline: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that one test may take, setup and teardown included, unless pytest-timeout is told otherwise."""
     leaks: Literal["fail", "list", "ignore"] = "fail"
     """What becomes of a test that passes and leaves rows, keys, sockets, tasks or threads behind: it fails; it is listed
     at the end; nobody looks."""

@@ -43,7 +43,26 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--matrix-durations", metavar="PATH", help="a run file: shards take equally long by what tests took in it"
     )
+    group.addoption(
+        "--matrix-test-deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="end a test that takes longer (default: [tool.envmatrix] test_deadline, else 60; --timeout wins)",
+    )
+    group.addoption("--matrix-deadline", type=_seconds, metavar="SECONDS", help="end the run, in order, after so long")
     parser.addini("matrix_environment", "run against this declared environment", default="")
+
+
+def _seconds(text: str) -> float:
+    """Return a deadline.
+
+    Raises:
+        ValueError: it is no number of seconds above zero.
+    """
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
 
 
 def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:

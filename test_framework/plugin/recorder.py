@@ -78,6 +78,9 @@ class Recorder:
         self._attested: dict[str, dict[str, Any]] = {}
         """What services said they are, by moment, as it was recorded last."""
         self._deselected = 0
+        self._crashed_workers = 0
+        self._left: set[str] = set()
+        """Planned tests without an end so far."""
         self.early_end = ""
         """Why the run ends before its end, if it does."""
         run_file = process.selection.run_file
@@ -126,6 +129,8 @@ class Recorder:
         current.duration += report.duration
         if report.outcome != "passed" or hasattr(report, "wasxfail"):
             self._note(current, report)
+        if report.when not in {"setup", "call"}:
+            self._left.discard(test)
         if report.when == "teardown":
             del self._open[test]
             test = self._shown.get(test, test)
@@ -143,8 +148,9 @@ class Recorder:
             current.worst = report
 
     @pytest.hookimpl(optionalhook=True)
-    def pytest_testnodedown(self, node: object) -> None:
+    def pytest_testnodedown(self, node: object, error: object) -> None:
         """Take what a worker of xdist says at its end; one that crashed says nothing."""
+        self._crashed_workers += error is not None
         told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
         self._deselected = max(self._deselected, told.get(DESELECTED, 0))
         self._bodies(told.get(BODIES, ()))
@@ -179,6 +185,8 @@ class Recorder:
             self.early_end = str(session.shouldstop)
         if not self.early_end and session.shouldfail:
             self.early_end = str(session.shouldfail)
+        if not self.early_end and self._crashed_workers and (self._left or not self._header_written):
+            self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
             self._attest("after", self._process.last_word(), "")
         self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
@@ -213,6 +221,7 @@ class Recorder:
         shown = tuple(self._shown.get(test, test) for test in planned)
         shown_suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
+        self._left = set(planned)
         self._writer.event(
             Header(
                 run_id=uuid.uuid4().hex,
@@ -295,8 +304,9 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
 
 
 def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
-    summary = MASKER.mask(report.longreprtext.strip() or "the worker ended while the test ran")
-    evidence = Evidence("H301", summary, phase="call")
+    said = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+    summary, _, stack = said.partition("\n")
+    evidence = Evidence("H301", summary, phase="call", detail=stack)
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
     return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
 

@@ -19,6 +19,7 @@ from test_framework.exceptions import EnvmatrixError
 from test_framework.masking import MASKER
 from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
+from test_framework.plugin.deadline import TestDeadline
 from test_framework.plugin.evidence import EvidenceCollector
 from test_framework.plugin.far import hand_over, handed, is_far, limit_restarts
 from test_framework.plugin.leaks import Leaks
@@ -27,6 +28,7 @@ from test_framework.plugin.shard import Sharding
 from test_framework.plugin.signals import SignalWatch
 from test_framework.plugin.smoke import Smoke
 from test_framework.shards import Shard
+from test_framework.stuck import Stuck
 
 if TYPE_CHECKING:
     from test_framework.plugin.session import EnvironmentSession
@@ -150,6 +152,14 @@ class Process:
         """Return the supervisor's directory."""
         return Path(self._workerinput[RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
 
+    @property
+    def stuck_file(self) -> Path | None:
+        """Return where to leave word of a test that nothing can end; `None` where nobody could read it."""
+        if self._workerinput is not None:
+            worker = self._workerinput["workerid"]
+            return Stuck.of_worker(self.run_dir, worker) if RUN_DIR in self._workerinput else None
+        return Stuck.beside(self.selection.run_file) if self.selection.run_file else None
+
     @cached_property
     def supervisor(self) -> SupervisorClient:
         """Ask the supervisor, which is on this machine."""
@@ -250,6 +260,13 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
     manager.register(Leaks(process), "envmatrix-leaks")
+    if config.getoption("dist", "no") != "no":  # this process only hands tests out
+        from test_framework.plugin.scheduling import Crashes
+
+        manager.register(Crashes(process), "envmatrix-crashes")
+    elif manager.hasplugin("timeout"):
+        seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
+        manager.register(TestDeadline(seconds, process.stuck_file), "envmatrix-test-deadline")
     if process.is_worker:
         manager.register(LastWord(process), "envmatrix-last-word")
         return
@@ -257,4 +274,5 @@ def register(config: pytest.Config, name: str) -> None:
     recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")
-    manager.register(SignalWatch(process, recorder), "envmatrix-signals")
+    deadline = config.getoption("--matrix-deadline")
+    manager.register(SignalWatch(process, recorder, deadline), "envmatrix-signals")
