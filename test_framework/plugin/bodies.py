@@ -37,19 +37,18 @@ def body_digest(function: Any) -> str:
     code = getattr(function, "__code__", None)
     if not isinstance(code, CodeType):
         return ""
-    digest = blake2b(digest_size=_BYTES)
     docstring = getattr(function, "__doc__", None)
-    own_name = f"{code.co_qualname}.<locals>."
+    parts: list[object] = []
     waiting = [code]
     for each in waiting:
-        digest.update(each.co_code)
-        names: list[object] = [each.co_names, each.co_varnames, each.co_freevars]
+        parts += (each.co_code.hex(), each.co_names, each.co_varnames, each.co_freevars)
         for constant in each.co_consts:
-            if isinstance(constant, CodeType):
+            kind = type(constant)
+            if kind is CodeType:
                 waiting.append(constant)
-            elif isinstance(constant, frozenset):  # its order differs from process to process
-                names.append(sorted(map(repr, constant)))
+            elif kind is frozenset:  # its order differs from process to process
+                parts.append(sorted(map(repr, constant)))
             elif constant is not docstring:
-                names.append(constant)
-        digest.update(repr(names).replace(own_name, "").encode())  # as a class within is called
-    return digest.hexdigest()
+                parts.append(constant)
+    said = repr(parts).replace(f"{code.co_qualname}.<locals>.", "")  # as a class within is called
+    return blake2b(said.encode(), digest_size=_BYTES).hexdigest()
