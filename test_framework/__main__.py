@@ -43,6 +43,10 @@ app = typer.Typer(
 Environments = Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of the declarations.")]
 EnvFile = Annotated[Path | None, typer.Option(metavar="FILE", help="NAME=value lines that fill in ${NAME}.")]
 Deadline = Annotated[float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long one environment may take.")]
+TestDeadline = Annotated[
+    float | None, typer.Option(metavar="SECONDS", min=0.1, help="How long one test may take, 60 s by default.")
+]
+Retries = Annotated[int, typer.Option(metavar="N", min=0, help="Try a test that failed so often again.")]
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
 Json = Annotated[bool, typer.Option("--json", help="The same as --format json.")]
 Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Put runs of different commits side by side.")]
@@ -84,6 +88,8 @@ def matrix(
     environments: Environments = None,
     env_file: EnvFile = None,
     deadline: Deadline = None,
+    test_deadline: TestDeadline = None,
+    retries: Retries = 0,
     format_: Format = "terminal",
     json: Json = False,
     quiet: Quiet = False,
@@ -103,6 +109,8 @@ def matrix(
         environments_dir=environments,
         env_file=env_file,
         deadline=deadline,
+        test_deadline=test_deadline,
+        retries=retries,
         shard=Shard.chosen(shard, os.environ),
         durations=durations,
         pytest_args=ctx.obj or (),
@@ -120,6 +128,8 @@ def run(
     environments: Environments = None,
     env_file: EnvFile = None,
     deadline: Deadline = None,
+    test_deadline: TestDeadline = None,
+    retries: Retries = 0,
     format_: Format = "terminal",
     json: Json = False,
     shard: ShardOf = None,
@@ -137,6 +147,8 @@ def run(
         environments_dir=environments,
         env_file=env_file,
         deadline=deadline,
+        test_deadline=test_deadline,
+        retries=retries,
         shard=Shard.chosen(shard, os.environ),
         durations=durations,
         pytest_args=ctx.obj or (),

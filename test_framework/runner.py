@@ -13,6 +13,7 @@ from test_framework.environments import Environment, Project, declared_names, lo
 from test_framework.exceptions import UsageError
 from test_framework.runs import RunDir, last_complete
 from test_framework.shards import Shard
+from test_framework.stuck import finish_run
 
 _SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
 """pytest's short options whose next word is no path, though a directory may be of that name."""
@@ -62,6 +63,13 @@ _LONG_WITHOUT_VALUE = frozenset(
 """pytest's long options after which a path may stand. Any other, a plugin's included, may take the next word."""
 
 
+_BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
+"""Failures that no retry mends, as pytest-rerunfailures sees them."""
+
+_BACKSTOP = 10.0
+"""Seconds that a run gets to end itself at its deadline before it is ended from outside."""
+
+
 @dataclass(frozen=True, slots=True)
 class Plan:
     """What to run: which environments, and how pytest is called in each."""
@@ -79,6 +87,10 @@ class Plan:
     """The part of the suite to run."""
     durations: Path | None = None
     """What tests took, for shards that take equally long: a run file, or a directory of them."""
+    test_deadline: float | None = None
+    """Seconds that each test may take; by default what the project says."""
+    retries: int = 0
+    """How often a test that failed is tried again."""
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -95,6 +107,11 @@ class Plan:
         # rootdir there.
         options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
         options += [f"--matrix-environments={self.environments_dir}"]
+        options += [f"--matrix-deadline={self.deadline:g}"]
+        if self.test_deadline is not None:
+            options += [f"--matrix-test-deadline={self.test_deadline:g}"]
+        if self.retries:
+            options += [f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}"]
         if self.env_file is not None:
             options += [f"--matrix-env-file={self.env_file}"]
         if self.shard is not None:
@@ -126,6 +143,8 @@ def make_plan(
     deadline: float | None = None,
     shard: Shard | None = None,
     durations: Path | None = None,
+    test_deadline: float | None = None,
+    retries: int = 0,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
     """Load what is to be run, all that the project declares where nothing is named.
@@ -152,6 +171,8 @@ def make_plan(
         deadline=project.deadline if deadline is None else deadline,
         shard=shard,
         durations=durations.resolve() if durations else None,
+        test_deadline=test_deadline,
+        retries=retries,
     )
 
 
@@ -177,7 +198,9 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
     """
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
     jobs = [plan.job(environment, run_dir) for environment in plan.environments]
-    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline, observe=observe)
+    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, observe=observe)
+    for job in jobs:
+        finish_run(job.run_file)
     run_dir.write_manifest(plan.labels, {child.job.environment: child.ending for child in children})
     return run_dir
 
@@ -187,6 +210,7 @@ def run_attached(plan: Plan, *, stdout: int | None = None) -> RunDir:
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
     (environment,) = plan.environments
     job = plan.job(environment, run_dir)
-    code, note = run_one(job.command, cwd=plan.project.root, deadline=plan.deadline, stdout=stdout)
+    code, note = run_one(job.command, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, stdout=stdout)
+    finish_run(job.run_file)
     run_dir.write_manifest(plan.labels, {environment.name: note or job.ending(code)})
     return run_dir

@@ -2,9 +2,6 @@
 
 import subprocess
 import sys
-import textwrap
-import time
-from pathlib import Path
 
 import pytest
 
@@ -48,6 +45,7 @@ def run(bare: Bare, *arguments: str) -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         timeout=DEADLINE,
+        check=False,
         env=plain_environment(),
     )
 
@@ -130,7 +128,9 @@ def test_losing_a_worker_that_may_not_be_replaced_is_no_success(bare: Bare) -> N
 @pytest.mark.parametrize("limit", ["0", "2"])
 def test_workers_that_die_at_their_start_end_the_run(bare: Bare, limit: str) -> None:
     """No worker ever collects: exit not 0, before any deadline, and the verdict is unknown."""
-    bare.write("conftest.py", "import os\ndef pytest_configure(config):\n    if hasattr(config, 'workerinput'): os._exit(7)")
+    bare.write(
+        "conftest.py", "import os\ndef pytest_configure(config):\n    if hasattr(config, 'workerinput'): os._exit(7)"
+    )
     assert run(bare, f"--max-worker-restart={limit}").returncode != 0
     found = recorded(bare)
     assert found.footer is not None
