@@ -39,6 +39,8 @@ class Leaks:
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """List what was left where that does not fail; a worker of xdist has told by its reports."""
+        if self._process.selection.project.leaks != "list":
+            return
         for reports in terminalreporter.stats.values():
             for report in reports:
                 if (left := getattr(report, "envmatrix_left", None)) is not None:

@@ -32,4 +32,4 @@ def keys_left(names: Sequence[str]) -> tuple[str, ...]:
 
 
 def _counted(number: int, thing: str) -> str:
-    return f"{'at least ' if number >= MOST else ''}{number} {thing}{'s'[: number != 1]}"
+    return f"at least {MOST} {thing}s" if number >= MOST else f"{number} {thing}{'s'[: number != 1]}"

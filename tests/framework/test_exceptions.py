@@ -9,6 +9,7 @@ import pytest
 from test_framework import exceptions
 from test_framework.exceptions import (
     ArchiveError,
+    BaselineError,
     ContractError,
     DeclarationError,
     DependencyError,

@@ -127,6 +127,18 @@ def test_a_reset_says_what_was_left(server, source):
         assert list(me.scan_iter(f"{prefix}*")) == []
 
 
+@pytest.mark.fault("leaked-resources")
+def test_a_reset_needs_no_scripts(server):
+    """A server without Lua, or a user who may not use it, is emptied and told of all the same."""
+    with client(server) as admin:
+        admin.acl_setuser("plain", enabled=True, passwords=["+plain-password"], keys=["*"], commands=["+@all", "-eval"])
+        endpoint = KIND.connect(SPEC, f"redis://plain:plain-password@{server.host}:{server.port}/0")
+        with KIND.isolate(SPEC, endpoint, "gw0") as part, client(part.endpoint) as me:
+            me.set("order", "1")
+            assert (part.endpoint.prefix, part.reset(), me.dbsize()) == ("", ("1 key: order",), 0)
+        admin.acl_deluser("plain")
+
+
 @pytest.mark.fault("concurrent-staging-runs")
 def test_a_database_in_use_is_nobodys_to_claim(server):
     """A database that holds somebody's keys is passed over, untouched, and so is one that another run has claimed."""
