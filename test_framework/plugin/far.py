@@ -109,12 +109,25 @@ def refusing(config: pytest.Config) -> Iterator[None]:
         raise pytest.UsageError(str(error)) from None
 
 
-def limit_restarts(config: pytest.Config) -> None:
-    """Have xdist replace as many workers as it does with `-n`: with `--tx` it knows no end, and one may never begin."""
+def prepare(config: pytest.Config) -> None:
+    """Have xdist replace as many workers as it does with `-n`: with `--tx` it knows no end, and one may never begin.
+
+    Raises:
+        UsageError: the command line has paths, which xdist would look for in what it sends.
+    """
     specs: list[str] = getattr(config.option, "tx", None) or []
-    if specs and config.option.maxworkerrestart is None:
+    if not specs:
+        return
+    if config.option.maxworkerrestart is None:
         count = sum(int(number) if (number := spec.partition("*")[0]).isdecimal() else 1 for spec in specs)
         config.option.maxworkerrestart = str(_RESTARTS * count)
+    sends = config.option.rsyncdir or config.getini("rsyncdirs")
+    if not sends and any("chdir=" in spec or "popen" not in spec for spec in specs):
+        here = config.invocation_params.dir
+        for word in config.invocation_params.args:
+            if (here / str(word).partition("::")[0]).exists():
+                how = "Name tests by testpaths or -k, and write --option=value"
+                raise UsageError(f"{word} is a path on this machine, of which workers elsewhere know nothing", how)
 
 
 def detach_reruns(config: pytest.Config) -> None:

@@ -21,7 +21,7 @@ from test_framework.plugin.bodies import bodies
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.deadline import TestDeadline
 from test_framework.plugin.evidence import EvidenceCollector
-from test_framework.plugin.far import hand_over, handed, is_far, limit_restarts
+from test_framework.plugin.far import hand_over, handed, is_far, prepare
 from test_framework.plugin.leaks import Leaks
 from test_framework.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from test_framework.plugin.shard import Sharding
@@ -270,7 +270,7 @@ def register(config: pytest.Config, name: str) -> None:
     if process.is_worker:
         manager.register(LastWord(process), "envmatrix-last-word")
         return
-    limit_restarts(config)
+    prepare(config)
     recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")

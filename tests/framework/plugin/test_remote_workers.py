@@ -9,6 +9,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -34,10 +35,20 @@ PRIVILEGE_SEPARATION = Path("/run/sshd")
 """What sshd wants to be there when it runs as root; packages leave it to systemd."""
 
 
-def can_have_a_network_of_its_own() -> bool:
-    """Whether a command may be run with a loopback that is not ours, as on another machine."""
-    command = (shutil.which("unshare") or "false", "--net", "true")
+def can_unshare(what: str) -> bool:
+    """Whether a command may be run with mounts or a network of its own: as root on Linux, mostly."""
+    command = (shutil.which("unshare") or "false", what, "true")
     return subprocess.run(command, capture_output=True, timeout=DEADLINE, check=False).returncode == 0
+
+
+APART = """
+umask 022
+for base in /dev/shm "$TMPDIR" /tmp; do
+    mkdir -p "$base/envmatrix-$(id -u)" && mount -t tmpfs none "$base/envmatrix-$(id -u)"
+done
+exec sh -c "$SSH_ORIGINAL_COMMAND"
+"""
+"""What hides the directories of runs: they are on another machine."""
 
 
 def wait_until(condition: Callable[[], object], what: str) -> None:
@@ -145,14 +156,27 @@ def start_machine(tmp_path: Path) -> Iterator[Callable[..., Machine]]:
 
 
 @pytest.fixture
-def machine(start_machine: Callable[..., Machine]) -> Machine:
-    """Another machine."""
-    return start_machine()
+def machine(start_machine: Callable[..., Machine], tmp_path: Path) -> Machine:
+    """Another machine, as far as may be: the controller's directory is not to be seen from there."""
+    if not can_unshare("--mount"):
+        return start_machine()
+    (script := tmp_path / "apart.sh").write_text(APART.replace("$TMPDIR", tempfile.gettempdir()))
+    return start_machine(f"ForceCommand unshare --mount sh {script}")
+
+
+WITHOUT = ("-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:anyio")
+"""Plugins that every worker would load for nothing."""
 
 
 def checkout(project: Project, there: Path) -> Path:
     """What the project looks like on another machine: the same files in another place, no more."""
     return Path(shutil.copytree(project.root, there, ignore=shutil.ignore_patterns("*.jsonl", "*.env", ".*", "__*")))
+
+
+def files(directory: Path) -> set[str]:
+    """The files below a directory, without bytecode."""
+    found = (path.relative_to(directory) for path in directory.rglob("*") if path.is_file())
+    return {str(path) for path in found if "__pycache__" not in path.parts}
 
 
 def run(
@@ -163,9 +187,12 @@ def run(
     # With "=": xdist takes each word that is a path of ours for tests, which it would have to send.
     ours = (f"--matrix-environment={environment}", f"--matrix-run-file={project.run_file}")
     # xdist copies pytest itself to each worker; where it is installed, nothing need be copied.
-    options = ("--dist=load", "--rsyncignore=*", *(machine.tx(each) for each in checkouts))
+    options = ("--dist=load", "--rsyncignore=*", *WITHOUT, *(machine.tx(each) for each in checkouts))
     return project.pytest(*ours, *options, *args, environment="")
 
+
+CACHE = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+"""Where PostgreSQL's initialised files are; pytester gives each test a home of its own."""
 
 SECRET = "canary-7f3a9c"
 
@@ -228,13 +255,16 @@ WHOLE_SUITE = """
                 texts += process.cmdline()
             except psutil.Error:
                 continue
-        texts += [path.read_bytes().decode(errors="replace") for path in request.config.rootpath.rglob("*.*")]
+        texts += [path.read_bytes().decode(errors="replace") for path in request.config.rootpath.rglob("*") if path.is_file()]
         assert not [text for text in texts for secret in secrets if secret in text]
 """
 
 
-def test_each_worker_has_its_own_users_and_database(project: Project, machine: Machine, tmp_path: Path) -> None:
+def test_each_worker_has_its_own_users_and_database(
+    project: Project, machine: Machine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Two use the controller's services, apart from each other; no argument, variable or file of theirs holds a secret."""
+    monkeypatch.setenv("XDG_CACHE_HOME", CACHE)
     (seen := tmp_path / "seen" / "new").mkdir(parents=True)
     project.write("environments/whole.toml", WHOLE_TOML)
     project.write("test_a.py", WHOLE_SUITE.format(seen=str(seen.parent)))
@@ -244,6 +274,9 @@ def test_each_worker_has_its_own_users_and_database(project: Project, machine: M
     assert result.ret == 0, result.stdout.str()
     assert [cell.outcome for cell in cells.values()] == [Outcome.PASSED] * 2
     assert {attempt.worker for cell in cells.values() for attempt in cell.attempts} == {"gw0", "gw1"}
+    assert files(machine.home / "checkout0") == {
+        *("environments/tiny.toml", "environments/whole.toml", "pyproject.toml", "server.py", "test_a.py")
+    }
     assert SECRET not in result.stdout.str() + result.stderr.str() + project.run_file.read_text()
 
 
@@ -275,13 +308,21 @@ def test_a_checkout_that_differs_is_refused(project: Project, machine: Machine) 
     project.write("test_a.py", "def test_a(real_services): pass")
     there = checkout(project, machine.home / "checkout")
     (there / "environments/tiny.toml").write_text("[services]\n")
-    ours = ("--matrix-environment=tiny", "--dist=load", "--rsyncignore=*", machine.tx(there))
+    ours = ("--matrix-environment=tiny", "--dist=load", "--rsyncignore=*", *WITHOUT, machine.tx(there))
     result = project.pytest(*ours, environment="")
     assert result.ret != 0
     assert "checkout/environments/tiny.toml on " in result.stdout.str() + result.stderr.str()
 
 
-@pytest.mark.skipif(not can_have_a_network_of_its_own(), reason="unshare --net is refused: it needs root on Linux")
+def test_paths_are_refused(project: Project) -> None:
+    """A path on the command line would end xdist with a traceback: the error says what to write instead."""
+    project.write("test_a.py", "def test_a(): pass")
+    result = project.pytest("--matrix-environment=tiny", "--dist=load", "--tx=ssh=far", "test_a.py", environment="")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines("ERROR: test_a.py is a path on this machine, *. Name tests by testpaths or -k, *")
+
+
+@pytest.mark.skipif(not can_unshare("--net"), reason="unshare --net is refused: it needs root on Linux")
 def test_an_endpoint_that_a_worker_cannot_reach_is_told(
     project: Project, start_machine: Callable[..., Machine]
 ) -> None:
