@@ -49,7 +49,7 @@ def aside(path: Path) -> list[Path]:
 def test_every_run_is_recorded_once(tmp_path: Path, path: Path) -> None:
     """The same run again does nothing; another one of the same environment is another run."""
     one, two = run_of(tmp_path, "one"), run_of(tmp_path, "two")
-    assert [remember(path, [one]), remember(path, [one, two]), remember(path, [two])] == ["", "", ""]
+    assert [remember(path, [one]), remember(path, [one, two]), remember(path, [one])] == ["", "", ""]
     assert recorded(path) == ["one", "two"]
 
 
@@ -183,6 +183,22 @@ def test_what_cannot_be_used_is_set_aside_and_never_deleted(
     assert warning == f"history {path} {said}. It is set aside as {kept.name}, and a fresh one begun"
     assert kept.read_bytes() == before
     assert recorded(path) == ["new"]
+
+
+@pytest.mark.fault("history-corrupt")
+def test_what_sqlite_keeps_beside_a_damaged_file_goes_with_it(tmp_path: Path, path: Path) -> None:
+    """While another process has it open, its log holds runs: it is neither deleted nor played into the fresh file."""
+    assert remember(path, [run_of(tmp_path, "old")]) == ""
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("SELECT count(*) FROM runs").fetchone()
+        assert remember(path, [run_of(tmp_path, "in-the-log")]) == ""
+        log = path.with_name(f"{path.name}-wal").read_bytes()
+        assert log
+        _make_text(path)
+        assert "set aside" in remember(path, [run_of(tmp_path, "new")])
+        (kept,) = (each for each in aside(path) if each.name.endswith("-wal"))
+        assert kept.read_bytes() == log
+        assert recorded(path) == ["new"]
 
 
 @pytest.mark.fault("history-corrupt")

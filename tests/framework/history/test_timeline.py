@@ -88,10 +88,21 @@ def test_without_a_run_that_says_something_there_is_no_rate() -> None:
         ([bad("a"), bad("b")], "", "a"),
         ([good("a"), entry("b", Outcome.FAILED, Cause.INFRASTRUCTURE), bad("c")], "a", "c"),
         ([good("a"), entry("a", Outcome.FAILED, dirty=True), bad("b")], "a", "b"),
+        ([entry("a", dirty=True), bad("a")], "", "a"),
         ([good("a"), bad("b"), good("b")], "b", ""),
         ([good("a"), entry("b", Outcome.SKIPPED), bad("c")], "a", "c"),
     ],
-    ids=["broken", "fixed", "broken-again", "never-good", "outage", "uncommitted", "flaked", "skipped"],
+    ids=[
+        "broken",
+        "fixed",
+        "broken-again",
+        "never-good",
+        "outage",
+        "uncommitted",
+        "uncommitted-fix",
+        "flaked",
+        "skipped",
+    ],
 )
 def test_the_first_bad_commit_follows_the_last_good_one(entries: list[Entry], last_good: str, first_bad: str) -> None:
     """Only what failed by the product's fault, at a commit, and never passed there, is bad."""
