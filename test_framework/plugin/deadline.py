@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import faulthandler
 import os
-from collections.abc import Generator
+import signal
+from collections.abc import Callable, Generator
+from functools import partial
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,14 +70,21 @@ class TestDeadline:
             if item.get_closest_marker("timeout") is None:
                 item.add_marker(default)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> None:
+    @pytest.hookimpl(optionalhook=True, wrapper=True)
+    def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> Generator[None, object, object]:
         """Set the end by force behind pytest-timeout's own timer; never under a debugger."""
+        result = yield
+        self._arm(item, settings)
+        return result
+
+    def _arm(self, item: pytest.Item, settings: Any) -> None:
         self._armed = True
         if not settings.func_only:
             item.stash[_SETTINGS] = settings
-        if self._descriptor < 0 or (not settings.disable_debugger_detection and pytest_timeout.is_debugging()):
+        if self._descriptor < 0 or _is_debugging(settings):
             return
+        if callable(alarm := signal.getsignal(signal.SIGALRM)):
+            signal.signal(signal.SIGALRM, partial(_on_alarm, alarm, settings))
         if self._path is not None:
             os.ftruncate(self._descriptor, 0)
             os.write(self._descriptor, Stuck.first_line(MASKER.mask(item.nodeid), settings.timeout))
@@ -116,3 +126,17 @@ class TestDeadline:
         settings = item.stash.get(_SETTINGS, None)
         if settings is not None and not self._armed:
             item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)
+
+
+def _is_debugging(settings: Any) -> bool:
+    return not settings.disable_debugger_detection and pytest_timeout.is_debugging()
+
+
+def _on_alarm(
+    then: Callable[[int, FrameType | None], None], settings: Any, signum: int, frame: FrameType | None
+) -> None:
+    """Leave alone who began to debug meanwhile, as pytest-timeout does."""
+    __tracebackhide__ = True
+    if _is_debugging(settings):
+        faulthandler.cancel_dump_traceback_later()
+    then(signum, frame)
