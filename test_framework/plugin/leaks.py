@@ -6,7 +6,7 @@ import re
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
 import pytest
@@ -71,6 +71,7 @@ class Watch:
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
         """Look before anything of the test is there."""
         self._passed, self._before, self._tasks, self._said = False, None, [], ""
+        item.stash[LEFT] = []  # a test that is tried again has one already
         if NEEDS in item.stash:
             self._begin(item)
         yield
@@ -103,15 +104,11 @@ class Watch:
     def _note_loop(self, value: object) -> None:
         from asyncio import AbstractEventLoop, Runner
 
-        loop = value.get_loop() if isinstance(value, Runner) else value
-        if isinstance(loop, AbstractEventLoop):
-            self._loops.add(loop)
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_call(self) -> Generator[None, None, None]:
-        """Note that the test has passed so far."""
-        yield
-        self._passed = True
+        # By its type: a proxy's __class__ may be what it has not got yet.
+        if issubclass(type(value), Runner):
+            value = cast("Runner", value).get_loop()
+        if issubclass(type(value), AbstractEventLoop):
+            self._loops.add(cast("AbstractEventLoop", value))
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
@@ -144,8 +141,10 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, Any]:
-        """Show what was left in its one line; have the report carry it where it does not fail."""
+        """Note whether the test has passed; show what was left in one line, or have the report carry it."""
         report = yield
+        if call.when == "call":
+            self._passed = report.passed
         if call.excinfo is not None and isinstance(call.excinfo.value, LeakError):
             report.longrepr = str(call.excinfo.value)  # raised here, it has no traceback that anybody needs
         if self._said and call.when == "teardown":

@@ -102,7 +102,7 @@ def describe(
     """
     holders = _holders({fd for fd, _ in new.sockets if _can_be_named(fd)})
     threads = [thread for thread in new.threads if _is_the_tests_own(thread)]
-    tasks = [task for task in new.tasks if not _is_library(_code_of(task.get_coro()))]
+    tasks = [task for task in new.tasks if not _is_library(task.get_coro())]
     if not (any(holders.values()) or threads or tasks):
         return []
     roots = [*owners, *_locals_of(older)]
@@ -138,7 +138,7 @@ def _still_alive(threads: Iterable[threading.Thread]) -> Iterator[threading.Thre
 def _is_the_tests_own(thread: threading.Thread) -> bool:
     """Return whether a test can have started a thread: not a library's machinery, nor an executor's that still is there."""
     runs = _runs(thread)
-    if runs is None or _is_library(_code_of(runs)):
+    if runs is None or _is_library(runs) or _is_library(type(thread)):
         return False
     if getattr(runs, "__module__", "") != "concurrent.futures.thread":
         return True
@@ -164,16 +164,21 @@ def _code_of(runs: Any) -> CodeType | None:
     while isinstance(runs, partial):
         runs = runs.func
     runs = inspect.unwrap(runs)
-    return getattr(runs, "__code__", None) or getattr(runs, "cr_code", None) or getattr(runs, "gi_code", None)
+    for name in ("__code__", "cr_code", "gi_code"):
+        if isinstance(code := getattr(runs, name, None), CodeType):
+            return code
+    return getattr(type(runs).__call__, "__code__", None) if callable(runs) else None
 
 
-def _is_library(code: CodeType | None) -> bool:
-    """Return whether code belongs to an installed package, or to ours; Python's own is what tests call, too."""
-    if code is None:
-        return False
-    path = Path(code.co_filename)
-    ours = path.is_relative_to(_PACKAGE) and not path.is_relative_to(_PACKAGE / "tests")
-    return ours or bool({"site-packages", "dist-packages"}.intersection(path.parts))
+def _is_library(runs: Any) -> bool:
+    """Return whether what runs belongs to an installed package, or to ours; Python's own is what tests call, too."""
+    code, module = _code_of(runs), sys.modules.get(getattr(runs, "__module__", None) or "")
+    for file in (code.co_filename if code else None, getattr(module, "__file__", None)):
+        path = Path(file or "")
+        ours = path.is_relative_to(_PACKAGE) and not path.is_relative_to(_PACKAGE / "tests")
+        if ours or {"site-packages", "dist-packages"}.intersection(path.parts):
+            return True
+    return False
 
 
 def _about(thing: str, name: str, runs: Any) -> str:
@@ -191,15 +196,16 @@ def _holders(descriptors: Collection[int]) -> Mapping[int, list[object]]:
     found: dict[int, list[object]] = {descriptor: [] for descriptor in descriptors}
     if not found:
         return found
-    known: dict[int, bool] = {}
     for each in gc.get_objects():
-        kind = type(each)
-        if id(kind) not in known:  # asked of the classes: an instance's attributes may do anything
-            known[id(kind)] = any("fileno" in vars(base) for base in kind.__mro__)
-        if known[id(kind)]:
+        kind = type(each)  # not isinstance, here and below: a proxy's __class__ may be what it has not got yet
+        if issubclass(kind, socket.socket) or (kind.__module__ in _WITH_SOCKETS and hasattr(kind, "fileno")):
             with suppress(Exception):
                 found[each.fileno()].append(each)
     return found
+
+
+_WITH_SOCKETS = frozenset({"psycopg", "psycopg2.extensions"})
+"""Modules whose connections have a socket inside a C library, and say which."""
 
 
 def _can_be_named(descriptor: int) -> bool:
@@ -261,7 +267,7 @@ def _reached(suspects: Iterable[object], roots: Iterable[object], barred: Collec
             seen.add(id(each))
             if id(each) in wanted:
                 found.add(id(each))
-            if gc.is_tracked(each) and not (isinstance(each, AbstractEventLoop) and not each.is_running()):
+            if gc.is_tracked(each) and not (issubclass(type(each), AbstractEventLoop) and not each.is_running()):
                 following.append(each)
         level = following
     return found

@@ -143,7 +143,7 @@ class _OwnDatabase:
             if not self._client.dbsize():
                 return ()
             try:
-                return keys_left(self._client.eval(_FLUSH, 0, str(MOST)))  # type: ignore[arg-type]  # no coroutine
+                return keys_left(self._client.eval(_FLUSH, 0, str(MOST)))
             except ResponseError:  # not every server has Lua
                 return _delete(self._client, "")
 

@@ -69,93 +69,85 @@ def site():
     server.server_close()
 """
 
-LEAKS = {
-    "socket": (
-        """
-        def test_leak(real_services):
-            KEPT.append(connect(real_services))
-        """,
-        "1 socket: to 127.0.0.1:",
-    ),
-    "client": (
-        """
-        def test_leak(real_services, site):
-            KEPT.append(httpx.Client(trust_env=False))
-            KEPT[0].get(site)
-        """,
-        "1 socket: to 127.0.0.1:",
-    ),
-    "listening": (
-        """
-        def test_leak(real_services):
-            KEPT.append(socket.create_server(("127.0.0.1", 0)))
-        """,
-        "1 socket: at 127.0.0.1:",
-    ),
-    "thread": (
-        """
-        def test_leak(real_services):
-            threading.Thread(target=time.sleep, args=(60,), name="forgotten", daemon=True).start()
-        """,
-        "1 thread: forgotten running sleep",
-    ),
-    "server": (
-        """
-        def test_leak(real_services):
-            threading.Thread(target=helpers.serve().serve_forever, daemon=True).start()
-        """,
-        "1 thread: Thread-",
-    ),
-    "executor": (
-        """
-        def test_leak(real_services):
-            ThreadPoolExecutor(1).submit(time.sleep, 2)
-        """,
-        "1 thread: ThreadPoolExecutor-",
-    ),
-    "task": (
-        """
-        async def forgotten(): await asyncio.sleep(60)
+LEAKS = """
+def test_socket(real_services):
+    KEPT.append(connect(real_services))
 
-        @pytest.mark.asyncio
-        async def test_leak(real_services):
-            KEPT.append(asyncio.create_task(forgotten(), name="mine"))
-        """,
-        "1 task: mine running forgotten (test_a.py:",
-    ),
-    "task in a loop that stays": (
-        """
-        @pytest.mark.asyncio(loop_scope="session")
-        async def test_leak(real_services):
-            KEPT.append(asyncio.create_task(asyncio.sleep(60)))
-        """,
-        "running sleep (tasks.py:",
-    ),
-    "connection in a loop that stays": (
-        """
-        @pytest.mark.asyncio(loop_scope="session")
-        async def test_leak(real_services):
-            port = int(real_services.backend_url.rpartition(":")[2])
-            await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
-        """,
-        "1 socket: to 127.0.0.1:",
-    ),
+def test_client(real_services, site):
+    KEPT.append(httpx.Client(trust_env=False))
+    KEPT[-1].get(site)
+
+def test_listening(real_services):
+    KEPT.append(socket.create_server(("127.0.0.1", 0)))
+
+def test_thread(real_services):
+    threading.Thread(target=time.sleep, args=(60,), name="forgotten", daemon=True).start()
+
+def test_server(real_services):
+    threading.Thread(target=helpers.serve().serve_forever, daemon=True).start()
+
+def test_executor(real_services):
+    ThreadPoolExecutor(1).submit(time.sleep, 2)
+
+async def forgotten():
+    await asyncio.sleep(60)
+
+@pytest.mark.asyncio
+async def test_task(real_services):
+    KEPT.append(asyncio.create_task(forgotten(), name="mine"))
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_task_in_a_loop_that_stays(real_services):
+    KEPT.append(asyncio.create_task(asyncio.sleep(60)))
+
+@pytest.mark.asyncio(loop_scope="session")
+async def test_connection_in_a_loop_that_stays(real_services):
+    port = int(real_services.backend_url.rpartition(":")[2])
+    await asyncio.get_running_loop().create_connection(asyncio.Protocol, "127.0.0.1", port)
+
+def test_asked_for_late(request):
+    KEPT.append(connect(request.getfixturevalue("real_services")))
+    KEPT.append(connect(request.getfixturevalue("real_services")))
+
+def test_nothing(real_services):
+    pass
+"""
+
+TOLD = {
+    "test_socket": "1 socket: to 127.0.0.1:",
+    "test_client": "1 socket: to 127.0.0.1:",
+    "test_listening": "1 socket: at 127.0.0.1:",
+    "test_thread": "1 thread: forgotten running sleep",
+    "test_server": "running BaseServer.serve_forever (socketserver.py:",
+    "test_executor": "1 thread: ThreadPoolExecutor-",
+    "test_task": "1 task: mine running forgotten (test_a.py:",
+    "test_task_in_a_loop_that_stays": "running sleep (tasks.py:",
+    "test_connection_in_a_loop_that_stays": "1 socket: to 127.0.0.1:",
+    "test_asked_for_late": "1 socket: to 127.0.0.1:",
 }
 
 
-@pytest.mark.parametrize("what", LEAKS)
-def test_what_a_test_leaves_in_its_process_fails_it(project: Project, what: str) -> None:
-    """The cell is logic, L402, and says what it is; the next test is not blamed for it."""
-    test, told = LEAKS[what]
-    cells = run(project, f"{textwrap.dedent(test)}\ndef test_next(real_services): pass\n", conftest=SITE)
-    assert told in left(cells["test_leak"])
-    assert cells["test_next"].outcome is Outcome.PASSED
+def test_what_a_test_leaves_in_its_process_fails_it(project: Project) -> None:
+    """Each cell is logic, L402, and says what it is; no later test is blamed for it."""
+    cells = run(project, LEAKS, conftest=SITE)
+    assert cells.pop("test_nothing").outcome is Outcome.PASSED
+    said = {name: left(cell) for name, cell in cells.items()}
+    assert said.keys() == TOLD.keys()
+    assert {name: text for name, text in said.items() if TOLD[name] not in text} == {}
 
 
 INNOCENT = """
 CLIENT = httpx.Client(trust_env=False)
 CLIENTS = [httpx.Client(trust_env=False)]
-LOOP = None
+
+class Proxy:
+    __class__ = property(lambda self: 1 / 0)
+
+PROXY = Proxy()
+
+@pytest.fixture
+def proxy():
+    return PROXY
 
 def ask(client, site):
     assert client.get(site).text == "ok"
@@ -194,6 +186,7 @@ def test_a_clients_first_connection(real_services, site, shared): ask(shared, si
 def test_a_modules_client(real_services, site): ask(CLIENT, site)
 def test_a_modules_old_client(real_services, site): ask(CLIENTS[0], site)
 def test_a_cached_client(real_services, site): ask(cached(), site)
+def test_a_proxy_without_its_object(real_services, site, proxy): ask(CLIENT, site)
 def test_a_pool_that_grows(real_services, pool): list(pool.map(time.sleep, [0.01] * 4))
 def test_a_fixture_that_keeps_a_thread(real_services, fire_and_forget): pass
 def test_what_a_fixture_closes(closes_later, real_services): closes_later.append(connect(real_services))
@@ -240,7 +233,7 @@ def test_what_somebody_holds_who_stays_is_no_leak(project: Project) -> None:
     """Pools, caches, fixtures of broader scope, a server in this process, what ends in a moment: nobody is blamed."""
     cells = run(project, INNOCENT, conftest=SITE)
     assert {name: cell for name, cell in cells.items() if cell.outcome is not Outcome.PASSED} == {}
-    assert len(cells) == 17
+    assert len(cells) == 18
 
 
 GARBAGE = """
