@@ -14,6 +14,7 @@ from test_framework.exceptions import (
     DeclarationError,
     DependencyError,
     EnvmatrixError,
+    HistoryError,
     IdentityError,
     LeakError,
     MissingExtraError,
@@ -102,6 +103,11 @@ EVERY = [
             "t.py::a left behind: 2 rows in table users of database; 1 socket: to 10.0.0.1:80. "
             "Delete or close it in the test; where it is meant to stay, @pytest.mark.leaves says so"
         ),
+    ),
+    (
+        HistoryError(Path("h.sqlite"), "is missing"),
+        3,
+        "history h.sqlite is missing. Every run is recorded: envmatrix matrix",
     ),
     (RunFileError(Path("a.jsonl"), "is empty"), 2, "a.jsonl: is empty"),
     (RunFileError(Path("a.jsonl"), "is damaged", 3), 2, "a.jsonl:3: is damaged"),
