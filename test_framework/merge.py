@@ -8,6 +8,7 @@ written; what is lost is in the result, with the reason.
 from __future__ import annotations
 
 import filecmp
+from array import array
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
@@ -15,9 +16,9 @@ from pathlib import Path
 
 from test_framework.archives import Found, gather
 from test_framework.cells import Header, digest
-from test_framework.exceptions import RunFileError, SchemaError
-from test_framework.merged_run import Part, Suite, write_merged
-from test_framework.run_file import read_header
+from test_framework.exceptions import RunFileError, SchemaError, UsageError
+from test_framework.merged_run import Order, Part, write_merged
+from test_framework.run_file import read_header, read_suite
 from test_framework.runs import RunDir, part_of, read_manifest
 from test_framework.shards import Shard
 
@@ -111,12 +112,12 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     Raises:
         RunFileError: two files say different things about the same, or are of another schema.
     """
-    suites: dict[str, Suite] = {}
+    orders: dict[str, Order] = {}
     environments: dict[str, list[Part]] = {}
     lost: dict[str, list[_Lost]] = {}
     for file in sorted(files, key=lambda file: file.name):
         try:
-            header = read_header(file.path)
+            part = _part(file, orders)
         except SchemaError as error:
             raise SchemaError(Path(file.name), error.what) from None
         except RunFileError as error:
@@ -124,8 +125,7 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
             reason = str(RunFileError(Path(file.name), error.what, error.line))
             lost.setdefault(name, []).append(_Lost(shard, reason))
             continue
-        part = _part(file, header, suites)
-        parts = environments.setdefault(header.environment, [])
+        parts = environments.setdefault(part.header.environment, [])
         if not any(_is_copy(part, known) for known in parts):
             parts.append(part)
     for parts in environments.values():
@@ -133,19 +133,28 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     return environments, lost
 
 
-def _part(file: Found, header: Header, suites: dict[str, Suite]) -> Part:
-    tests = header.suite if header.shard else header.planned
-    key = digest(tests)
-    if key not in suites:
-        suites[key] = Suite(tests)
-    suite = suites[key]
-    return Part(
-        file=file,
-        header=header.model_copy(update={"planned": (), "suite": ()}),
-        suite=suite,
-        planned=suite.positions(header.planned),
-        shard=Shard.parse(header.shard) if header.shard else None,
-    )
+def _part(file: Found, orders: dict[str, Order]) -> Part:
+    """Read the beginning of a run file.
+
+    Raises:
+        RunFileError: it is damaged, or of another schema.
+    """
+    header = read_header(file.path)
+    key = header.suite_digest if header.shard else digest(header.planned)
+    if key not in orders:  # the same in every shard, and mostly in every environment
+        orders[key] = Order(read_suite(file.path, header) if header.shard else header.planned)
+    order = orders[key]
+    try:
+        return Part(
+            file=file,
+            header=header.model_copy(update={"planned": ()}),
+            order=order,
+            planned=array("i", map(order.position.__getitem__, header.planned)),
+            shard=Shard.parse(header.shard) if header.shard else None,
+        )
+    except (KeyError, UsageError) as error:
+        what = error.message if isinstance(error, UsageError) else f"its suite has no test {error}"
+        raise RunFileError(file.path, f"is damaged: {what}", 1) from None
 
 
 def _is_copy(part: Part, known: Part) -> bool:
@@ -172,14 +181,18 @@ def _refuse_unfit(parts: Sequence[Part]) -> None:
             raise _unfit(part, first, f"is {part.name}", f"is {first.name}: they do not fit together")
         if (part.header.label, part.header.sources) != (first.header.label, first.header.sources):
             raise _unfit(part, first, f"ran against {_target(part.header)}", f"ran against {_target(first.header)}")
-        if part.suite.position.keys() != first.suite.position.keys():
-            sizes = len(part.suite.tests), len(first.suite.tests)
+        if part.order.position.keys() != first.order.position.keys():
+            sizes = len(part.order.tests), len(first.order.tests)
             raise _unfit(part, first, f"is of a suite of {sizes[0]} tests", f"of another one, of {sizes[1]}")
-    planned = {part.suite.tests[position] for part in parts for position in part.planned}
     for part in others:
-        if part.header.cut_digest != first.header.cut_digest and len(planned) < len(first.suite.tests):
+        if part.header.cut_digest != first.header.cut_digest and not _is_complete(parts):
             why = "were cut by other durations, and tests are in neither. Give every shard the same --durations"
             raise RunFileError(Path(part.file.name), f"and {first.file.name} {why}")
+
+
+def _is_complete(parts: Sequence[Part]) -> bool:
+    planned = {position for part in parts for position in part.planned_in(parts[0].order)}
+    return len(planned) == len(parts[0].order.tests)
 
 
 def _unfit(part: Part, first: Part, this: str, that: str) -> RunFileError:

@@ -15,9 +15,9 @@ from pathlib import Path
 from typing import BinaryIO
 
 from test_framework.archives import Found
-from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, digest
+from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
 from test_framework.exceptions import RunFileError
-from test_framework.run_file import attempt_line, event_line, quoted, quoted_test, raw_lines, read_event
+from test_framework.run_file import attempt_line, event_line, is_suite, quoted, quoted_test, raw_lines, read_event
 from test_framework.shards import Shard
 
 _BY_ITSELF = frozenset({0, 1, 5})
@@ -26,17 +26,15 @@ _BY_ITSELF = frozenset({0, 1, 5})
 _NOWHERE = -1
 
 
-class Suite:
-    """The tests that were planned altogether; the environments of one matrix mostly share one."""
+class Order:
+    """The tests of a whole suite, in their order; the environments of one matrix mostly share one."""
 
     def __init__(self, tests: Iterable[str]) -> None:
-        self.tests = tuple(dict.fromkeys(tests))
-        self.position = {quoted(test): position for position, test in enumerate(self.tests)}
+        self.position = {test: position for position, test in enumerate(dict.fromkeys(tests))}
+        self.tests = tuple(self.position)
+        self.digest = digest(self.tests)
+        self.quoted_position = {quoted(test): position for position, test in enumerate(self.tests)}
         """By the bytes of its name in a run file, so that a line need not be read as JSON."""
-
-    def positions(self, tests: Iterable[str]) -> array[int]:
-        """Return where tests of this suite stand in it."""
-        return array("i", (self.position[quoted(test)] for test in tests))
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +44,14 @@ class Part:
     file: Found
     header: Header
     """Without the names of its tests."""
-    suite: Suite
+    order: Order
     planned: array[int]
-    """Positions in the suite."""
+    """Positions in that order."""
     shard: Shard | None
+
+    def planned_in(self, order: Order) -> Iterable[int]:
+        """Return the positions of its tests in another order of the same suite."""
+        return self.planned if order is self.order else (order.position[self.order.tests[n]] for n in self.planned)
 
     @property
     def number(self) -> int:
@@ -81,7 +83,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
         RunFileError: it cannot be written.
     """
     parts = sorted(parts, key=lambda part: part.number)
-    lines = _Lines(parts[0].suite)
+    lines = _Lines(parts[0].order)
     rest: dict[int, _Rest] = {}
     problems: dict[int, str] = {}
     for part in parts:
@@ -97,12 +99,12 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
     for number in sorted({*range(1, total + 1)} - {part.number for part in parts}):
         why = f": {lost[number]}" if number in lost else " left no run file"
         problems[number] = f"shard {Shard(number, total)}{why}"
-    owed = _Owed(parts, lines.suite, problems) if parts[0].shard else None
+    owed = _Owed(parts, lines.order, problems) if parts[0].shard else None
     footer = None if problems else _footer([(part, rest[part.number].footer) for part in parts])
     fresh = target.with_name(f".{target.name}")
     try:
         with fresh.open("wb", buffering=1 << 20) as stream, ExitStack() as stack:
-            for line in _head(parts, lines.suite, [rest[number] for number in sorted(rest)]):
+            for line in _head(parts, lines.order, [rest[number] for number in sorted(rest)]):
                 stream.write(line)
             lines.write(stream, {part.number: stack.enter_context(part.file.path.open("rb")) for part in parts}, owed)
             stream.write(event_line(footer).encode() if footer else b"")
@@ -115,11 +117,11 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
 class _Lines:
     """Where each test's lines are."""
 
-    def __init__(self, suite: Suite) -> None:
-        self.suite = suite
-        self._part = array("i", [_NOWHERE]) * len(suite.tests)
-        self._start = array("q", [0]) * len(suite.tests)
-        self._size = array("i", [0]) * len(suite.tests)
+    def __init__(self, order: Order) -> None:
+        self.order = order
+        self._part = array("i", [_NOWHERE]) * len(order.tests)
+        self._start = array("q", [0]) * len(order.tests)
+        self._size = array("i", [0]) * len(order.tests)
         self._again: dict[int, list[tuple[int, int, int]]] = {}
         """Further lines of a test that was tried again."""
         self._unplanned: dict[bytes, int] = {}
@@ -131,7 +133,8 @@ class _Lines:
             RunFileError: it is damaged.
         """
         rest = _Rest()
-        position_of = self.suite.position.get
+        position_of = self.order.quoted_position.get
+        parts, starts, sizes, this = self._part, self._start, self._size, part.number
         for number, start, line in raw_lines(part.file.path):
             test = quoted_test(line)
             if test is None:
@@ -143,12 +146,12 @@ class _Lines:
                 position = self._unplanned.get(test)
                 if position is None:
                     position = self._add(test)
-            if self._part[position] == _NOWHERE:
-                self._part[position] = part.number
-                self._start[position] = start
-                self._size[position] = len(line)
+            if parts[position] == _NOWHERE:
+                parts[position] = this
+                starts[position] = start
+                sizes[position] = len(line)
             else:
-                self._again.setdefault(position, []).append((part.number, start, len(line)))
+                self._again.setdefault(position, []).append((this, start, len(line)))
         return rest
 
     def _add(self, test: bytes) -> int:
@@ -160,17 +163,20 @@ class _Lines:
 
     def _other(self, part: Part, number: int, line: bytes, rest: _Rest) -> bytes | None:
         """Keep what is no attempt; return the test of one that is written in another way than ours."""
+        if is_suite(line):
+            return None  # it was read, once for all shards
         event = read_event(part.file.path, number, line)
         if isinstance(event, Attempt):
             return quoted(event.test)
         if isinstance(event, Footer):
             rest.footer = event
+        elif isinstance(event, Suite):
+            return None
         elif isinstance(event, Bodies):
             if len(event.digests) != len(part.planned):
                 what = f"is damaged: {len(event.digests)} bodies of {len(part.planned)} planned tests"
                 raise RunFileError(part.file.path, what, number)
-            places = self.suite.positions(part.suite.tests[position] for position in part.planned)
-            rest.bodies = dict(zip(places, event.digests, strict=True))
+            rest.bodies = dict(zip(part.planned_in(self.order), event.digests, strict=True))
         else:
             rest.events.append(line)
         return None
@@ -192,7 +198,7 @@ class _Lines:
     def write(self, stream: BinaryIO, files: Mapping[int, BinaryIO], owed: _Owed | None) -> None:
         """Copy the attempts, in the order of the suite; those of unplanned tests come last, by name."""
         descriptors = {number: file.fileno() for number, file in files.items()}
-        for position in range(len(self.suite.tests)):
+        for position in range(len(self.order.tests)):
             if self._part[position] != _NOWHERE:
                 stream.write(os.pread(descriptors[self._part[position]], self._size[position], self._start[position]))
                 if position in self._again:
@@ -210,12 +216,12 @@ class _Lines:
 class _Owed:
     """The tests that a lost or killed shard has not run."""
 
-    def __init__(self, parts: Sequence[Part], suite: Suite, problems: Mapping[int, str]) -> None:
-        self._suite = suite
+    def __init__(self, parts: Sequence[Part], order: Order, problems: Mapping[int, str]) -> None:
+        self._order = order
         self._problems = problems
-        self._owner = array("i", [0]) * len(suite.tests)
+        self._owner = array("i", [0]) * len(order.tests)
         for part in parts:
-            for position in suite.positions(part.suite.tests[position] for position in part.planned):
+            for position in part.planned_in(order):
                 self._owner[position] = part.number
         present = {part.number for part in parts}
         self._lost = " or ".join(problems[number] for number in sorted(problems) if number not in present)
@@ -227,21 +233,21 @@ class _Owed:
         reason = self._problems.get(owner, f"shard {owner} ended early") if owner else self._lost
         evidence = Evidence("H303", f"planned and never ended: {reason}")
         attempt = Attempt(
-            self._suite.tests[position], Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=evidence
+            self._order.tests[position], Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=evidence
         )
         return attempt_line(attempt).encode()
 
 
-def _head(parts: Sequence[Part], suite: Suite, rest: Sequence[_Rest]) -> Iterator[bytes]:
+def _head(parts: Sequence[Part], order: Order, rest: Sequence[_Rest]) -> Iterator[bytes]:
     """Yield what stands before the attempts: the header, the bodies, and each event once."""
-    yield event_line(_header(parts, suite)).encode()
+    yield event_line(_header(parts, order)).encode()
     bodies = {position: body for each in rest for position, body in each.bodies.items()}
     if bodies:
-        yield event_line(Bodies(digests=tuple(bodies.get(n, "") for n in range(len(suite.tests))))).encode()
+        yield event_line(Bodies(digests=tuple(bodies.get(n, "") for n in range(len(order.tests))))).encode()
     yield from dict.fromkeys(line for each in rest for line in each.events)
 
 
-def _header(parts: Sequence[Part], suite: Suite) -> Header:
+def _header(parts: Sequence[Part], order: Order) -> Header:
     headers = [part.header for part in parts]
     runs = sorted(header.run_id for header in headers)
     keys = sorted({key for header in headers for key in header.versions})
@@ -255,9 +261,10 @@ def _header(parts: Sequence[Part], suite: Suite) -> Header:
                 key: ", ".join(sorted({header.versions[key] for header in headers if key in header.versions}))
                 for key in keys
             },
-            "planned": suite.tests,
-            "planned_digest": digest(suite.tests),
+            "planned": order.tests,
+            "planned_digest": order.digest,
             "shard": "",
+            "suite_size": 0,
             "suite_digest": "",
             "cut_digest": "",
         }

@@ -14,7 +14,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +33,7 @@ from test_framework.cells import (
     Header,
     Outcome,
     Run,
+    Suite,
     digest,
 )
 from test_framework.exceptions import RunFileError, SchemaError
@@ -44,7 +45,7 @@ _quote = json.encoder.encode_basestring_ascii
 """A string as JSON, as json.dumps would write it."""
 
 
-Event = Header | Footer | Attestation | Bodies | FindingRecord
+Event = Header | Footer | Attestation | Bodies | FindingRecord | Suite
 """What a run file holds beside attempts."""
 
 
@@ -141,10 +142,10 @@ def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     start = 0
     try:
         with path.open("rb") as stream:
-            for number, line in enumerate(iter(lambda: stream.readline(_MAX_LINE_BYTES + 1), b""), start=1):
-                if len(line) > _MAX_LINE_BYTES:
-                    raise RunFileError(path, "is no run file: a line is longer than 64 MiB", number)
+            for number, line in enumerate(iter(partial(stream.readline, _MAX_LINE_BYTES + 1), b""), start=1):
                 if not line.endswith(b"\n"):
+                    if len(line) > _MAX_LINE_BYTES:
+                        raise RunFileError(path, "is no run file: a line is longer than 64 MiB", number)
                     return
                 yield number, start, line
                 start += len(line)
@@ -179,6 +180,11 @@ def quoted_test(line: bytes) -> bytes | None:
     return None
 
 
+def is_suite(line: bytes) -> bool:
+    """Return whether a line says what the whole suite is, by far the longest, without reading it; `False` in doubt."""
+    return line.startswith(b'{"type":"suite",')
+
+
 _ATTEMPT = b'{"type":"attempt","test":"'
 _OUTCOME = b'","outcome":"'
 """As we write them; within a name, each quote has a backslash before it."""
@@ -201,28 +207,27 @@ def read_run(path: Path) -> Run:
         RunFileError: it is no run file, or of a schema that this version does not read.
     """
     header: Header | None = None
-    events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer)}
-    attempts: dict[str, list[Attempt]] = {}
+    events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer, Suite)}
+    cells: dict[str, Cell | None] = {}
     for number, _, line in raw_lines(path):
-        event: Event | Attempt | None = _passed(line) if header else None
-        if event is None:
-            event = read_event(path, number, line)
+        event: Event | Attempt | None = (_passed(line) if header else None) or read_event(path, number, line)
         if isinstance(event, Attempt):
-            attempts.setdefault(event.test, []).append(event)
+            known = cells.get(event.test)
+            cells[event.test] = _cell((event,) if known is None else (*known.attempts, event))
         elif isinstance(event, Header):
-            header = event
-            attempts = {test: [] for test in header.planned}
+            header = event.model_copy(update={"planned": tuple(map(sys.intern, event.planned))})
+            cells = dict.fromkeys(header.planned)
         elif event is not None:
             events[type(event)].append(event)
     if header is None:
         raise RunFileError(path, _EMPTY)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
-    cells = {test: _cell(test, tries, footer) for test, tries in attempts.items()}
+    ended = {test: _not_run(test, footer) if cell is None else cell for test, cell in cells.items()}
     digests = events[Bodies][-1].digests if events[Bodies] else ()
     if digests and len(digests) != len(header.planned):
         raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(header.planned)} planned tests")
     bodies = dict(zip(header.planned, digests, strict=False))
-    return Run(header, cells, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
+    return Run(header, ended, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
 
 
 def read_header(path: Path) -> Header:
@@ -236,6 +241,23 @@ def read_header(path: Path) -> Header:
         if isinstance(header, Header):
             return header
     raise RunFileError(path, _EMPTY)
+
+
+def read_suite(path: Path, header: Header) -> tuple[str, ...]:
+    """Read the whole suite that a shard is a part of.
+
+    Raises:
+        RunFileError: the file ends before it, or has lost tests of it.
+    """
+    for number, _, line in raw_lines(path):
+        event = read_event(path, number, line) if quoted_test(line) is None else None
+        if isinstance(event, Suite):
+            if digest(event.tests) != header.suite_digest:
+                raise RunFileError(
+                    path, "has lost tests of its suite: its header's digest is of other node ids", number
+                )
+            return event.tests
+    raise RunFileError(path, "ends before it says what the whole suite is")
 
 
 def read_event(path: Path, number: int, line: bytes) -> Event | Attempt | None:
@@ -289,8 +311,6 @@ def _header(path: Path, event: Mapping[str, Any]) -> Header:
     header = Header.model_validate(event)
     if header.planned_digest and header.planned_digest != digest(header.planned):
         raise RunFileError(path, "has lost planned tests: its header's digest is of other node ids", 1)
-    if header.suite_digest and header.suite_digest != digest(header.suite):
-        raise RunFileError(path, "has lost tests of its suite: its header's digest is of other node ids", 1)
     return header
 
 
@@ -363,19 +383,24 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "bodies": Bodies.model_validate,
     "finding": FindingRecord.model_validate,
     "footer": Footer.model_validate,
+    "suite": Suite.model_validate,
 }
 """How each kind of event after the header is read."""
 
 
-def _cell(test: str, attempts: list[Attempt], footer: Footer | None) -> Cell:
-    if not attempts:
-        why = (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run was killed"
-        evidence = Evidence(rule="H303", summary=f"planned and never ended: {why}")
-        return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)
+def _cell(attempts: tuple[Attempt, ...]) -> Cell:
     last = attempts[-1]
+    if len(attempts) == 1:
+        return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)
     failed = next((attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED), None)
     if failed is None:
-        return Cell(test, last.outcome, tuple(attempts), last.cause, last.evidence, last.reason)
+        return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)
     # Only a pass takes a failure back; skipped or expected to fail when tried again does not.
     outcome = Outcome.FLAKY if last.outcome is Outcome.PASSED else Outcome.FAILED
-    return Cell(test, outcome, tuple(attempts), failed.cause, failed.evidence, failed.reason)
+    return Cell(last.test, outcome, attempts, failed.cause, failed.evidence, failed.reason)
+
+
+def _not_run(test: str, footer: Footer | None) -> Cell:
+    why = (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run was killed"
+    evidence = Evidence(rule="H303", summary=f"planned and never ended: {why}")
+    return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)

@@ -171,7 +171,7 @@ _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
 def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Iterator[Reason]:
     cells = tuple(run.cells.values())
     if shard := run.header.shard:
-        text = f"shard {shard} alone, with {len(cells)} of {_tests(len(run.header.suite))}: envmatrix merge makes the whole"
+        text = f"shard {shard} alone, with {len(cells)} of {_tests(run.header.suite_size)}: envmatrix merge makes the whole"
         yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
     yield from _about_failures(tuple(cell for cell in cells if cell.test not in excused))
     yield from map(_about_finding, run.findings)

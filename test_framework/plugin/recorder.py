@@ -7,7 +7,7 @@ import subprocess
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
@@ -25,6 +25,7 @@ from test_framework.cells import (
     Footer,
     Header,
     Outcome,
+    Suite,
     digest,
 )
 from test_framework.exceptions import UsageError
@@ -137,10 +138,10 @@ class Recorder:
             if current.worst is None:
                 self._writer.passed(test, current.duration, *_about(report))
             else:
-                self._writer.attempt(replace(_attempt(report, current.worst, current.duration), test=test))
+                self._writer.attempt(_attempt(report, current.worst, current.duration)._replace(test=test))
         elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
             del self._open[test]
-            self._writer.attempt(replace(_crashed(report, current.duration), test=self._shown.get(test, test)))
+            self._writer.attempt(_crashed(report, current.duration)._replace(test=self._shown.get(test, test)))
 
     @staticmethod
     def _note(current: _Open, report: pytest.TestReport) -> None:
@@ -219,7 +220,7 @@ class Recorder:
         if MASKER.knows_secrets:
             self._shown = {test: masked for test in (*suite, *planned) if (masked := MASKER.mask(test)) != test}
         shown = tuple(self._shown.get(test, test) for test in planned)
-        shown_suite = tuple(self._shown.get(test, test) for test in suite)
+        suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
         self._left = set(planned)
         self._writer.event(
@@ -241,11 +242,13 @@ class Recorder:
                 planned=shown,
                 planned_digest=digest(shown),
                 shard=str(sharding.shard) if sharding else "",
-                suite=shown_suite,
-                suite_digest=digest(shown_suite) if sharding else "",
+                suite_size=len(suite),
+                suite_digest=digest(suite) if sharding else "",
                 cut_digest=sharding.cut_digest if sharding else "",
             )
         )
+        if sharding:
+            self._writer.event(Suite(tests=suite))
         for finding in self._findings:
             self._writer.event(finding)
 

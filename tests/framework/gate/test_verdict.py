@@ -196,7 +196,7 @@ def test_every_column_is_judged_in_order(tmp_path: Path) -> None:
 
 
 attempts = st.builds(
-    Attempt,
+    lambda test, outcome, cause: Attempt(test, outcome, cause=cause),
     test=st.sampled_from([f"a.py::{letter}" for letter in "abcd"]),
     outcome=st.sampled_from([outcome for outcome in Outcome if outcome not in {Outcome.FLAKY, Outcome.NOT_RUN}]),
     cause=st.none() | st.sampled_from(Cause),
