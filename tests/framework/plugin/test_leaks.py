@@ -26,11 +26,19 @@ def serve():
     return server
 """
 
+LIBRARY = """
+import threading, time
+
+def beat(): time.sleep(60)
+
+def begin(): threading.Thread(target=beat, daemon=True).start()
+"""
+
 HEAD = """
 import asyncio, functools, gc, socket, threading, time
 from concurrent.futures import ThreadPoolExecutor
 import httpx, pytest, pytest_asyncio
-import helpers
+import helpers, library
 
 KEPT = []
 
@@ -43,8 +51,9 @@ def run(project: Project, test: str, *arguments: str, conftest: str = "") -> dic
     """Run tests in a project whose directory also has `helpers.py`; return their cells by name."""
     pyproject = project.root / "pyproject.toml"
     if "pythonpath" not in pyproject.read_text():
-        pyproject.write_text(pyproject.read_text() + "pythonpath = ['.']\n")
+        pyproject.write_text(pyproject.read_text() + "pythonpath = ['.', 'site-packages']\n")
     project.write("helpers.py", SERVER)
+    project.write("site-packages/library.py", LIBRARY)
     project.write("conftest.py", f"import pytest, helpers, threading\n{textwrap.dedent(conftest)}")
     project.write("test_a.py", HEAD + textwrap.dedent(test))
     project.pytest("-W", "error", *arguments)
@@ -173,7 +182,7 @@ def fire_and_forget():
 @pytest_asyncio.fixture
 async def background():
     task = asyncio.create_task(asyncio.sleep(60))
-    yield task
+    yield
     task.cancel()
 
 @pytest.fixture
@@ -189,6 +198,7 @@ def test_a_cached_client(real_services, site): ask(cached(), site)
 def test_a_proxy_without_its_object(real_services, site, proxy): ask(CLIENT, site)
 def test_a_pool_that_grows(real_services, pool): list(pool.map(time.sleep, [0.01] * 4))
 def test_a_fixture_that_keeps_a_thread(real_services, fire_and_forget): pass
+def test_a_librarys_own_thread(real_services): library.begin()
 def test_what_a_fixture_closes(closes_later, real_services): closes_later.append(connect(real_services))
 
 @pytest.mark.asyncio
@@ -233,7 +243,7 @@ def test_what_somebody_holds_who_stays_is_no_leak(project: Project) -> None:
     """Pools, caches, fixtures of broader scope, a server in this process, what ends in a moment: nobody is blamed."""
     cells = run(project, INNOCENT, conftest=SITE)
     assert {name: cell for name, cell in cells.items() if cell.outcome is not Outcome.PASSED} == {}
-    assert len(cells) == 18
+    assert len(cells) == 19
 
 
 GARBAGE = """
