@@ -25,6 +25,8 @@ from test_framework.contracts import FINDING_RULES, RealLLM, RealServices
 from test_framework.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
+    CanaryRoute,
+    CanarySocket,
     Environment,
     GatePolicy,
     Project,
@@ -56,6 +58,7 @@ _TOML_TYPES = {
     "dict[str, str]": "table of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",
+    "tuple[UrlPath, ...]": "list of paths of a URL",
     "tuple[str, ...]": "list of texts",
 }
 _FILLED_IN_BY_US = {"name", "file", "root", "written"}
@@ -80,7 +83,9 @@ def render() -> str:
 def _declarations() -> Iterator[str]:
     yield "## `environments/NAME.toml`"
     yield "The top of the file:"
-    yield _table(("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "twin"}))
+    yield _table(
+        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin"})
+    )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
     yield "Sources:"
@@ -88,6 +93,12 @@ def _declarations() -> Iterator[str]:
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    yield "### `[[canary.http]]`"
+    yield _prose(CanaryRoute.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))
+    yield "### `[canary.websocket]`"
+    yield _prose(CanarySocket.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
     yield "### `[twin]`"
     yield _prose(Twin.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Twin))

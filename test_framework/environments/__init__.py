@@ -1,7 +1,16 @@
 """Environments as data: what a TOML file declares, validated into frozen models."""
 
 from test_framework.environments.load import declared_names, load_environment, load_file, read_env_file
-from test_framework.environments.models import Environment, ServiceSpec, Source, Twin, UserRoutes
+from test_framework.environments.models import (
+    Canary,
+    CanaryRoute,
+    CanarySocket,
+    Environment,
+    ServiceSpec,
+    Source,
+    Twin,
+    UserRoutes,
+)
 from test_framework.environments.project import GatePolicy, Project
 from test_framework.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from test_framework.environments.toml_file import read_toml
@@ -9,6 +18,9 @@ from test_framework.environments.toml_file import read_toml
 __all__ = [
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
+    "Canary",
+    "CanaryRoute",
+    "CanarySocket",
     "Environment",
     "GatePolicy",
     "Project",

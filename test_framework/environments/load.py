@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,15 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import BaseModel, ValidationError
 
-from test_framework.environments.models import Environment, ServiceSpec, Twin, UserRoutes
+from test_framework.environments.models import (
+    Canary,
+    CanaryRoute,
+    CanarySocket,
+    Environment,
+    ServiceSpec,
+    Twin,
+    UserRoutes,
+)
 from test_framework.environments.references import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
@@ -35,6 +44,15 @@ from test_framework.exceptions import (
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""
+_MODELS: dict[str, type[BaseModel]] = {
+    "services.*": ServiceSpec,
+    "users": UserRoutes,
+    "canary": Canary,
+    "canary.http.*": CanaryRoute,
+    "canary.websocket": CanarySocket,
+    "twin": Twin,
+}
+"""Which model a table is read into."""
 
 
 def declared_names(directory: Path) -> tuple[str, ...]:
@@ -170,11 +188,8 @@ def _explain(file: TomlFile, error: ValidationError, prefix: tuple[str, ...] = (
 
 def _known_keys(keys: tuple[str, ...]) -> Iterator[str]:
     """Yield the keys that were possible where an unknown one stands."""
-    model: type[BaseModel] = Environment
-    if keys[0] == "services" and len(keys) > 2:  # noqa: PLR2004  services, NAME, KEY
-        model = ServiceSpec
-    elif keys[0] in {"users", "twin"} and len(keys) > 1:
-        model = UserRoutes if keys[0] == "users" else Twin
+    table = ".".join(keys[:-1])
+    model = next((model for pattern, model in _MODELS.items() if fnmatchcase(table, pattern)), Environment)
     return (key for key in model.model_fields if key not in {"name", "file", "written"})
 
 

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, WrapSerializer, model_validator
 
-from test_framework.environments.references import references_in
+from test_framework.environments.references import references_in, texts_in
 
 
 class _Frozen(BaseModel):
@@ -155,6 +155,57 @@ class Twin(_Frozen):
     """What the variables become once those services are up: `STAGING_BACKEND_URL = "{backend.url}"`."""
 
 
+class CanaryRoute(_Frozen):
+    """One `[[canary.http]]` table: how a user writes a word with the backend, and where that word would show."""
+
+    method: Literal["POST", "PUT"] = "POST"
+    """How to write."""
+    path: UrlPath
+    """Where to write, on the service that clients talk to."""
+    body: dict[str, Any]
+    """What is sent as JSON; `{canary}` in any text of it is the word."""
+    id: str | None = None
+    """The field of the answer that names what was written."""
+    read: tuple[UrlPath, ...]
+    """What the user then GETs; `{id}` is that name. Others must not see the word at any of them, nor under its name."""
+
+    @model_validator(mode="after")
+    def _could_find_something(self) -> Self:
+        if not any("{canary}" in text for _, text in texts_in(self.body)):
+            raise ValueError("no text of body holds {canary}")
+        if not self.read:
+            raise ValueError("read names no path to look for the word at")
+        if self.id is None and any("{id}" in path for path in self.read):
+            raise ValueError("read asks for {id}, and `id` does not say which field of the answer that is")
+        return self
+
+
+class CanarySocket(_Frozen):
+    """The `[canary.websocket]` table: how a user says a word over the WebSocket, and how to tell that all was said."""
+
+    say: str
+    """The message that makes the product speak of `{canary}`."""
+    ends: str
+    """Text that the last frame of an answer holds."""
+    recall: str | None = None
+    """The message that asks a language model for all that it was told."""
+
+    @model_validator(mode="after")
+    def _says_the_word(self) -> Self:
+        if "{canary}" not in self.say:
+            raise ValueError("say does not hold {canary}")
+        return self
+
+
+class Canary(_Frozen):
+    """The `[canary]` table: where a word that one user leaves would show, were it to leak to another."""
+
+    http: tuple[CanaryRoute, ...] = ()
+    """Routes that keep something for a user."""
+    websocket: CanarySocket | None = None
+    """A conversation."""
+
+
 class Environment(_Frozen):
     """A named place where the system under test runs."""
 
@@ -170,6 +221,8 @@ class Environment(_Frozen):
         dict[str, ServiceSpec], AfterValidator(_read_only), WrapSerializer(lambda value, handler: handler(dict(value)))
     ]
     users: UserRoutes | None = None
+    canary: Canary = Canary()
+    """Where one user's words would show, were they to leak to another."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)

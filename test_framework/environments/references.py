@@ -62,8 +62,8 @@ def texts_in(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str
     if isinstance(value, str):
         yield path, value
     elif isinstance(value, list):
-        for item in value:
-            yield from texts_in(item, path)
+        for number, item in enumerate(value):
+            yield from texts_in(item, (*path, str(number)) if isinstance(item, dict) else path)
     elif isinstance(value, dict):
         for key, item in value.items():
             yield from texts_in(item, (*path, key))

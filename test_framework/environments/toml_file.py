@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -26,10 +27,14 @@ class TomlFile:
         """Return the 1-based line of the key that `keys` lead to, or of its nearest table; 0 where neither is found."""
         best, best_depth = 0, 0
         table: tuple[str, ...] = ()
+        seen: Counter[tuple[str, ...]] = Counter()
         for number, line in enumerate(self.text.splitlines(), start=1):
-            if header := re.match(r"\s*\[+\s*([^\]]+?)\s*\]+", line):
-                table = tuple(part.strip().strip("\"'") for part in header[1].split("."))
-                here = table
+            if header := re.match(r"\s*(\[+)\s*([^\]]+?)\s*\]+", line):
+                here = table = tuple(part.strip().strip("\"'") for part in header[2].split("."))
+                if header[1] == "[[":
+                    table = (*table, str(seen[here]))
+                    seen[here] += 1
+                    here = table if keys[: len(table)] == table else here
             elif entry := re.match(r"\s*([\w\"'.-]+)\s*=", line):
                 here = (*table, *(part.strip("\"'") for part in entry[1].split(".")))
             else:

@@ -13,12 +13,15 @@ from test_framework.services import Endpoint, get_kind
 from test_framework.tests.looks import clickhouse, postgres, redis_client
 from test_framework.users import Users
 
+WORKERS = pytest.mark.parametrize("worker", ["neighbour", "main"], ids=["another worker", "another run"])
+"""Who else might look: a worker of another name, and one of the same name, which only another run can have."""
+
 
 @contextmanager
-def another_worker(reality: Reality, service: str) -> Iterator[Endpoint]:
-    """Give the part of a service that some other worker of this run would get."""
+def another(worker: str, reality: Reality, service: str) -> Iterator[Endpoint]:
+    """Give the part of a service that some other worker would get, of this run or of another."""
     spec = reality.environment.services[service]
-    with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], "neighbour") as part:
+    with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], worker) as part:
         yield part.endpoint
 
 
@@ -34,16 +37,17 @@ def canary() -> str:
     return f"canary_{secrets.token_hex(8)}"
 
 
+@WORKERS
 @pytest.mark.requires("database")
-def test_database_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
-    """A table made in it is seen there, and neither by another worker nor in the service's own database."""
+def test_database_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
+    """A table made in it is seen there, and neither by another worker or run nor in the service's own database."""
     own, name = part_of(real_services, "database"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with postgres(endpoint) as connection:
             return connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)
 
-    with another_worker(matrix_reality, "database") as other, postgres(own) as connection:
+    with another(worker, matrix_reality, "database") as other, postgres(own) as connection:
         connection.execute(f"CREATE TABLE {name} (id int)".encode())
         try:
             assert [seen(part) for part in (own, other, matrix_reality.endpoints["database"])] == [True, False, False]
@@ -51,30 +55,32 @@ def test_database_is_this_workers_own(real_services: RealServices, matrix_realit
             connection.execute(f"DROP TABLE {name}".encode())
 
 
+@WORKERS
 @pytest.mark.requires("redis")
-def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
-    """A key set in it is seen there, and under its name neither by another worker nor by the service's own clients."""
+def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
+    """A key set in it is seen there, and under its name neither by another worker or run nor by the service's own clients."""
     own, name = part_of(real_services, "redis"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with redis_client(endpoint) as client:
             return client.get(endpoint.prefix + name) is not None
 
-    with another_worker(matrix_reality, "redis") as other, redis_client(own) as client:
+    with another(worker, matrix_reality, "redis") as other, redis_client(own) as client:
         client.set(own.prefix + name, "1", ex=60)  # should this be the product's database after all, it goes by itself
         assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
 
 
+@WORKERS
 @pytest.mark.requires("clickhouse")
-def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_reality: Reality) -> None:
-    """A table made in it is seen there, and neither by another worker nor in the service's own database."""
+def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
+    """A table made in it is seen there, and neither by another worker or run nor in the service's own database."""
     own, name = part_of(real_services, "clickhouse"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with clickhouse(endpoint) as client:
             return bool(client.command(f"EXISTS TABLE {name}") == 1)
 
-    with another_worker(matrix_reality, "clickhouse") as other, clickhouse(own) as client:
+    with another(worker, matrix_reality, "clickhouse") as other, clickhouse(own) as client:
         client.command(f"CREATE TABLE {name} (id Int32) ENGINE = Memory")
         try:
             assert [seen(part) for part in (own, other, matrix_reality.endpoints["clickhouse"])] == [True, False, False]

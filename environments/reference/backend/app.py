@@ -35,5 +35,9 @@ async def websocket(socket: WebSocket) -> None:
 
 def main() -> NoReturn:
     """Run the service as the environment says."""
-    app.state.settings = load(BackendSettings, "environments.reference.backend")
-    server.run(app, app.state.settings)
+    settings = app.state.settings = load(BackendSettings, "environments.reference.backend")
+    if settings.planted_leak:
+        from environments.reference.backend.planted import plant
+
+        plant(settings.planted_leak, settings.environment)
+    server.run(app, settings)

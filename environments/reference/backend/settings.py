@@ -21,3 +21,5 @@ class BackendSettings(ServiceSettings):
     """Base URL of the OpenAI API: `http://host:port/v1`."""
     llm_api_key: SecretStr = SecretStr("unused")
     llm_model: str = "scripted-1"
+    planted_leak: str = ""
+    """For tests only: cross-user bugs to plant. Refused but in the environment `leaky`."""

@@ -15,11 +15,15 @@ from environments.reference.llm.engine import Chat, Finish, Message
 def answer(messages: Sequence[Message]) -> str:
     """Return the scripted answer: a digest of the whole conversation, and the user's last words as they were.
 
-    Two users whose conversations were mixed up would see each other's words.
+    Asked to repeat everything it gives all of the user's words: two users whose conversations were mixed up would see
+    each other's.
     """
     conversation = "\x1e".join(f"{message.role}\x1f{message.text}" for message in messages)
     seal = hashlib.sha256(conversation.encode("utf-8", "surrogatepass")).hexdigest()[:12]
-    said = next((message.text for message in reversed(messages) if message.role == "user"), "")
+    words = [message.text for message in messages if message.role == "user"]
+    said = words[-1] if words else ""
+    if said.lower().startswith("repeat everything"):
+        said = "; ".join(words)
     return f"Scripted answer {seal}. You said: {said}"
 
 

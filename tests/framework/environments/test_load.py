@@ -151,6 +151,39 @@ def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
         (
             """
             [services]
+            [canary.web_socket]
+            say = "{canary}"
+            """,
+            "local.toml:2: unknown key 'web_socket' in canary. Did you mean 'websocket'?",
+        ),
+        (
+            """
+            [services]
+            [[canary.http]]
+            path = "/notes"
+            body = { text = "{canary}" }
+            read = ["/notes"]
+            [[canary.http]]
+            path = "/other"
+            body = { text = "{canary}" }
+            reads = ["/other"]
+            read = ["/other"]
+            """,
+            "local.toml:9: unknown key 'reads' in canary.http.1. Did you mean 'read'?",
+        ),
+        (
+            """
+            [services]
+            [canary.websocket]
+            say = "{canary}"
+            ends = "END"
+            recal = "all"
+            """,
+            "local.toml:5: unknown key 'recal' in canary.websocket. Did you mean 'recall'?",
+        ),
+        (
+            """
+            [services]
             [twin]
             environment = "x.toml"
             variable = {}
@@ -167,7 +200,7 @@ def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
             "local.toml:2: unknown key 'name' in a service. The table's own name is the name",
         ),
     ],
-    ids=["top", "service", "second service key", "users", "twin", "name"],
+    ids=["top", "service", "second service key", "users", "canary", "second canary", "canary socket", "twin", "name"],
 )
 def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line: str) -> None:
     """File, line, key, and the nearest key that there is."""
@@ -363,6 +396,37 @@ def test_an_unknown_reference_is_refused_with_the_nearest(tmp_path: Path, word: 
         command = ["x", "{word}"]
     """
     assert refusal(tmp_path, text) == line
+
+
+@pytest.mark.parametrize(
+    ("table", "refused"),
+    [
+        ("body = { text = 'word' }\nread = ['/n']", "canary.http.0: no text of body holds {canary}"),
+        (
+            "body = { text = '{canary}' }\nread = ['/n', '/n/{id}']",
+            "canary.http.0: read asks for {id}, and `id` does not say which field of the answer that is",
+        ),
+        ("body = { text = '{canary}' }\nread = []", "canary.http.0: read names no path to look for the word at"),
+    ],
+    ids=["no word", "no id", "no path"],
+)
+def test_a_canary_that_could_never_be_seen_is_refused(tmp_path: Path, table: str, refused: str) -> None:
+    """What would search for nothing, or nowhere, would find no leak."""
+    text = f"[services]\n[[canary.http]]\npath = '/n'\n{table}"
+    assert refusal(tmp_path, text) == f"local.toml:2: {refused}"
+
+
+def test_a_conversation_without_the_word_is_refused(tmp_path: Path) -> None:
+    """A message that does not hold the word could not give it away."""
+    text = "[services]\n[canary.websocket]\nsay = 'hello'\nends = 'END'"
+    assert refusal(tmp_path, text) == "local.toml:2: canary.websocket: say does not hold {canary}"
+
+
+def test_an_unset_variable_in_the_second_canary_is_named_with_its_line(tmp_path: Path) -> None:
+    """Each table of a list of tables has lines of its own."""
+    table = "[[canary.http]]\npath = '/n'\nread = ['/n']\nbody = {{ text = '{}' }}\n"
+    text = "[services]\n" + table.format("{canary}") + table.format("{canary}${UNSET}")
+    assert refusal(tmp_path, text).startswith("local.toml:9: variable UNSET is not set")
 
 
 def test_users_of_no_service_are_refused(tmp_path: Path) -> None:

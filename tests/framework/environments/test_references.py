@@ -47,7 +47,7 @@ def test_every_text_is_reached_at_any_depth() -> None:
     """Tables and lists are walked; numbers and booleans stay what they are."""
     value = {"a": ["x", {"b": "y"}], "c": 3, "d": True}
     assert map_text(value, str.upper) == {"a": ["X", {"b": "Y"}], "c": 3, "d": True}
-    assert list(texts_in(value)) == [(("a",), "x"), (("a", "b"), "y")]
+    assert list(texts_in(value)) == [(("a",), "x"), (("a", "1", "b"), "y")]
 
 
 @given(st.text(), st.dictionaries(st.text(), st.text()))

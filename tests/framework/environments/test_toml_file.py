@@ -21,6 +21,8 @@ env = { INLINE = "b" }
 
 [[rows]]
 cell = 1
+[[rows]]
+cell = 2
 """
 
 
@@ -33,7 +35,10 @@ cell = 1
         (("services", "backend", "quoted"), 5),
         (("services", "backend", "env", "NESTED"), 6),
         (("services", "backend", "deep", "key"), 10),
-        (("rows", "cell"), 13),
+        (("rows",), 12),
+        (("rows", "0", "cell"), 13),
+        (("rows", "1", "cell"), 15),
+        (("rows", "1", "missing"), 14),
         (("services", "backend", "missing"), 3),
         (("nowhere",), 0),
     ],

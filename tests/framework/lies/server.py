@@ -145,6 +145,42 @@ async def me(request: Request) -> Response:
     return JSONResponse({"user_id": "another" if "users: names another" in LIES else user_id})
 
 
+SAID: dict[str, list[str]] = {}
+SOCKETS: set[WebSocket] = set()
+NOTES: dict[str, str] = {}
+
+
+async def note(request: Request) -> Response:
+    """Keep a user's note, and show it to that user."""
+    user_id = user_of(request.headers.get("authorization", "")) or ""
+    if request.method == "POST":
+        NOTES[user_id] = (await request.json())["text"]
+        return JSONResponse({"id": user_id})
+    if "notes: loses them" in LIES:
+        return JSONResponse([])
+    mine = request.path_params.get("id", user_id) == user_id
+    shown = list(NOTES.values()) if "notes: shows everybody's" in LIES else [NOTES.get(user_id)] if mine else []
+    return JSONResponse(shown)
+
+
+async def converse(socket: WebSocket) -> None:
+    """Say back what was said; asked to recall, all that this user said before."""
+    me = socket.headers.get("authorization", "")
+    SOCKETS.add(socket)
+    try:
+        async for text in socket.iter_text():
+            words = SAID.setdefault("" if "llm: mixes users up" in LIES else me, [])
+            words.append(text)
+            answer = " ".join(words) if text == "recall" else text
+            if "websocket: says nothing of it" in LIES:
+                answer = ""
+            hearers = SOCKETS if "websocket: tells everybody" in LIES else {socket}
+            for each in tuple(hearers):
+                await each.send_text(f"{answer} END")
+    finally:
+        SOCKETS.discard(socket)
+
+
 async def websocket(socket: WebSocket) -> None:
     """Admit who has a good token."""
     user_id = user_of(socket.headers.get("authorization", ""))
@@ -152,7 +188,7 @@ async def websocket(socket: WebSocket) -> None:
         user_id is not None and "websocket: refuses everybody" not in LIES
     ):
         await socket.accept()
-        await socket.receive()
+        await converse(socket)
     else:
         await socket.close()
 
@@ -202,6 +238,8 @@ ROUTES = [
     Route("/keys", api_keys, methods=["POST"]),
     Route("/.well-known/jwks.json", jwks),
     Route("/me", me),
+    Route("/notes", note, methods=["GET", "POST"]),
+    Route("/notes/{id}", note),
     WebSocketRoute("/ws", websocket),
     Route("/v1/models", models),
     Route("/v1/chat/completions", complete, methods=["POST"]),

@@ -254,6 +254,11 @@ LIES = (
     *(_product_sees(name, f"test_{name}_is_this_workers_own") for name in _STORES),
     *(_said(name, None, f"test_{name}_is_this_workers_own") for name in _STORES),
     Lie("nothing is reset", tuple(f"test_{name}_is_empty_for_the_next_test" for name in _STORES), patch=_never_reset),
+    _served("notes: shows everybody's", "test_http_canary_is_its_users_own", fault="cross-worker-collision"),
+    _served("notes: loses them", "test_http_canary_is_its_users_own"),
+    _served("websocket: tells everybody", "test_websocket_canary_reaches_its_user_alone"),
+    _served("websocket: says nothing of it", "test_websocket_canary_reaches_its_user_alone"),
+    _served("llm: mixes users up", "test_llm_context_is_its_users_own"),
     _said("users", None, "test_users_are_made_exactly_where_it_is_declared_how"),
     Lie(
         "one user for every call",
