@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clients, matrix, recorder, reset, start
+from benchmarks import clients, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -22,22 +22,25 @@ MEASUREMENTS = {
     "start": start.measure,
     "recorder": recorder.measure,
     "matrix": matrix.measure,
+    "merge": merge.measure,
 }
+LARGE = {"merge-million": merge.measure_million}
+"""Taken only when they are named: each takes minutes."""
 PROGRESS = Console(stderr=True, highlight=False)
 _FILE = Path(".envmatrix/bench.json")
 
 
 def main(names: list[str]) -> int:
     """Take the named measurements, or all."""
-    if unknown := set(names) - {*MEASUREMENTS}:
-        PROGRESS.print(f"no measurement {min(unknown)!r}; there are: {', '.join(MEASUREMENTS)}")
+    if unknown := set(names) - {*MEASUREMENTS, *LARGE}:
+        PROGRESS.print(f"no measurement {min(unknown)!r}; there are: {', '.join([*MEASUREMENTS, *LARGE])}")
         return 2
     chosen = names or list(MEASUREMENTS)
     rows: list[Row] = []
     for number, name in enumerate(chosen, 1):
         began = time.monotonic()
         PROGRESS.print(f"{number} of {len(chosen)}: {name} …", end=" ")
-        rows += MEASUREMENTS[name]()
+        rows += (MEASUREMENTS | LARGE)[name]()
         PROGRESS.print(f"{time.monotonic() - began:.0f} s")
     _write(rows)
     console = Console(width=120)

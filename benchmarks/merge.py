@@ -1,0 +1,174 @@
+"""What merging and judging shards costs: against reading the same files with json.loads, line by line, or held as a whole.
+
+Each measurement is a process of its own, so that its peak of memory is its own too: `python -m benchmarks.merge WHAT DIR`.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from statistics import median
+from tempfile import TemporaryDirectory
+
+from benchmarks.rows import Row
+from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
+from test_framework.environments import GatePolicy
+from test_framework.gate.baseline import now
+from test_framework.gate.decide import decide
+from test_framework.merge import merge
+from test_framework.run_file import RunWriter
+from test_framework.runs import RunDir
+from test_framework.shards import Shard, cut, cut_digest
+
+_ENVIRONMENTS, _SHARDS = 6, 4
+_ROUNDS = 3
+_FAILING = 0.01
+_SERVICES = ("auth", "backend", "database")
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What one process says of itself."""
+
+    seconds: float
+    megabytes: float
+    """The peak, above what it had before it began."""
+
+
+def measure() -> Iterable[Row]:
+    """Merge 6 environments of 10,000 tests in 4 shards each, and a quarter of that."""
+    return _measure(tests=10_000, fewer=2_500, rounds=_ROUNDS)
+
+
+def measure_million() -> Iterable[Row]:
+    """Merge a million cells."""
+    return _measure(tests=1_000_000 // _ENVIRONMENTS, fewer=10_000, rounds=1)
+
+
+def _measure(*, tests: int, fewer: int, rounds: int) -> Iterator[Row]:
+    with TemporaryDirectory(prefix="envmatrix-bench-") as directory:
+        many, few = Path(directory, "many"), Path(directory, "few")
+        _write_shards(many, tests)
+        _write_shards(few, fewer)
+        taken: dict[tuple[str, Path], list[_Taken]] = {}
+        for _ in range(rounds):
+            for what, where in (("merge", many), ("lines", many), ("held", many), ("merge", few)):
+                taken.setdefault((what, where), []).append(_in_a_process(what, where))
+    seconds = {key: median(each.seconds for each in runs) for key, runs in taken.items()}
+    memory = {key: median(each.megabytes for each in runs) for key, runs in taken.items()}
+    ours, cells = ("merge", many), f"{_ENVIRONMENTS * tests:,} cells"
+    yield Row(
+        f"merge, gate {cells}, {_ENVIRONMENTS * _SHARDS} shards",
+        seconds[ours],
+        "json.loads, by line",
+        seconds["lines", many],
+        goal="at most 2 x",
+        samples=rounds,
+    )
+    yield Row(
+        "its peak of memory", memory[ours], "all lines held", memory["held", many], "MB", "at most 0.333 x", rounds
+    )
+    per_cell = {
+        where: 1e6 * seconds["merge", where] / (_ENVIRONMENTS * count) for where, count in ((many, tests), (few, fewer))
+    }
+    yield Row(
+        "a cell of these", per_cell[many], f"of {_ENVIRONMENTS * fewer:,}", per_cell[few], "µs", "1 x: linear", rounds
+    )
+
+
+def _in_a_process(what: str, where: Path) -> _Taken:
+    command = [sys.executable, "-m", "benchmarks.merge", what, str(where)]
+    done = subprocess.run(command, capture_output=True, check=True, timeout=1800)  # noqa: S603  our own command
+    return _Taken(**json.loads(done.stdout))
+
+
+def _merge(where: Path) -> object:
+    with TemporaryDirectory(dir=where.parent) as target:
+        matrix = merge([where], lambda labels: RunDir.at(Path(target), labels)).load().matrix()
+        return decide(matrix, GatePolicy(), baseline=None, waivers=(), now=now())
+
+
+def _lines(where: Path) -> object:
+    for path in where.glob("*.jsonl"):
+        with path.open("rb") as stream:
+            for line in stream:
+                json.loads(line)
+    return None
+
+
+def _held(where: Path) -> object:
+    return [[json.loads(line) for line in path.open("rb")] for path in where.glob("*.jsonl")]
+
+
+def _write_shards(where: Path, tests: int) -> None:
+    chance = random.Random(1)  # noqa: S311  the same files each time
+    suite = tuple(
+        f"tests/e2e/test_module_{n // 50}.py::TestPart::test_behaviour_{n % 50}[case-{n % 7}]" for n in range(tests)
+    )
+    durations = {test: chance.random() for test in suite}
+    numbers = cut(suite, durations, _SHARDS)
+    for environment in (f"environment-{number}" for number in range(_ENVIRONMENTS)):
+        for number in range(1, _SHARDS + 1):
+            planned = tuple(test for test, of in zip(suite, numbers, strict=True) if of == number)
+            shard = Shard(number, _SHARDS)
+            writer = RunWriter(RunDir(where).run_file(environment, shard))
+            writer.event(
+                Header(
+                    run_id=f"{environment}-{number}",
+                    environment=environment,
+                    label=environment,
+                    started_at="2026-01-02T03:04:05.678+00:00",
+                    commit="c" * 40,
+                    sources=dict.fromkeys(_SERVICES, "process"),
+                    versions={"contract": "1.0.0"},
+                    planned=planned,
+                    planned_digest=digest(planned),
+                    shard=str(shard),
+                    suite_size=len(suite),
+                    suite_digest=digest(suite),
+                    cut_digest=cut_digest(suite, numbers),
+                )
+            )
+            writer.event(Suite(tests=suite))
+            for test in chance.sample(planned, len(planned)):  # as workers of xdist end them
+                if chance.random() < _FAILING:
+                    writer.attempt(_failed(test, durations[test]))
+                else:
+                    writer.passed(test, durations[test], "gw1", _SERVICES, (*_SERVICES, "websocket"))
+            writer.event(Bodies(digests=("0123456789ab",) * len(planned)))
+            writer.event(Footer(ended_at="2026-01-02T03:24:05.678+00:00", duration=1200.0, exit_code=1))
+            writer.close()
+
+
+def _failed(test: str, seconds: float) -> Attempt:
+    evidence = Evidence("L401", "assert 1 == 2", "call", "tests/e2e/test_module.py:7", detail="assert 1 == 2\n" * 100)
+    return Attempt(test, Outcome.FAILED, seconds, "gw1", cause=Cause.LOGIC, evidence=evidence, services=_SERVICES)
+
+
+_WHAT: dict[str, Callable[[Path], object]] = {"merge": _merge, "lines": _lines, "held": _held}
+
+
+def _memory(key: str) -> float:
+    """Return what /proc tells of this process, in MB."""
+    status = Path("/proc/self/status").read_text(encoding="ascii")
+    return next(float(line.split()[1]) for line in status.splitlines() if line.startswith(key)) / 1000
+
+
+def main(what: str, where: Path) -> None:
+    """Do one thing; print what it took."""
+    before = _memory("VmRSS")
+    began = time.perf_counter()
+    kept = _WHAT[what](where)
+    seconds = time.perf_counter() - began
+    print(json.dumps({"seconds": seconds, "megabytes": _memory("VmHWM") - before}))  # noqa: T201  it is read by whoever asked
+    del kept
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]))
