@@ -80,6 +80,8 @@ class Code(enum.StrEnum):
     """pytest reported a failure that no test accounts for."""
     OTHER_COMMIT = "other-commit"
     """A remark: a service says that it is of another commit than the tests."""
+    UNEXERCISED = "unexercised"
+    """A remark: a service is available, and no test that passed exercised it."""
     DESELECTED = "deselected"
     """A remark: tests were collected and left out, by `-k`, `-m` or a plugin."""
     WAIVED = "waived"
@@ -190,6 +192,8 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
         )
+    if idle := _unexercised(run):
+        yield Reason(Code.UNEXERCISED, f"available, and no test that passed exercised it: {idle}", Answer.COMPATIBLE)
     if run.footer is not None and run.footer.deselected:
         yield Reason(Code.DESELECTED, f"{_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE)
     for outcome, code, text in _REMARKS:
@@ -210,6 +214,19 @@ def _of_other_commits(run: Run) -> str:
     return ", ".join(
         f"{service} is of {commit[:12]}" for service, commit in sorted(said.items()) if commit not in known
     )
+
+
+def _unexercised(run: Run) -> str:
+    """Name the services that were up and that no passed test exercised; empty where tests were left out."""
+    if run.footer is None or run.footer.deselected:
+        return ""
+    passed = (cell.attempts[-1] for cell in run.cells.values() if cell.outcome in {Outcome.PASSED, Outcome.FLAKY})
+    exercised = {name for attempt in passed for name in (*attempt.capabilities, *attempt.services)}
+    up = {
+        name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"
+    } & run.header.sources.keys()
+    absent = {name for name, source in run.header.sources.items() if source == "absent"}
+    return ", ".join(sorted(up - exercised - absent))
 
 
 _REMARKS = (

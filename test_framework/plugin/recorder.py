@@ -108,7 +108,8 @@ class Recorder:
         """Note a module that could not be collected: what it would have planned is unknown."""
         if report.failed:
             text = MASKER.mask(report.longreprtext).strip().splitlines()
-            message = f"{report.nodeid} could not be collected: {text[-1] if text else 'no reason given'}"
+            reason = text[-1].removeprefix("E ").strip() if text else "no reason given"
+            message = f"{report.nodeid} could not be collected: {reason}"
             self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:

@@ -278,3 +278,18 @@ def test_a_target_of_another_commit_is_told_and_changes_nothing(tmp_path: Path) 
     judged = judge(replace(run, attestations=(deployed,)))
     assert judged.answer is Answer.COMPATIBLE
     assert judged.reasons[-1].text == "the tests are of commit cccccccccccc, backend is of dddddddddddd"
+
+
+def test_what_is_available_and_never_exercised_is_told(tmp_path: Path) -> None:
+    """A service that is up and that no passed test touched is a hole in the suite; one that is absent is none."""
+    exercises = Attempt("a.py::used", Outcome.PASSED, services=("backend",))
+    up = {"status": "up"}
+    sources = {"backend": "process", "llm": "stub", "redis": "absent"}
+    run = write_run(tmp_path / "run.jsonl", exercises, sources=sources)
+    told = replace(run, attestations=(Attestation(moment="before", services=dict.fromkeys(sources, up)),))
+    (reason,) = [reason for reason in judge(told).reasons if reason.code is Code.UNEXERCISED]
+    assert reason.text == "available, and no test that passed exercised it: llm"
+    assert judge(told).answer is Answer.COMPATIBLE
+    assert run.footer is not None
+    chosen = replace(told, footer=run.footer.model_copy(update={"deselected": 3}))
+    assert Code.UNEXERCISED not in codes(judge(chosen))
