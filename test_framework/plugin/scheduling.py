@@ -19,6 +19,7 @@ from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist ships no 
     LoadScopeScheduling,
 )
 
+from test_framework.plugin.far import is_far
 from test_framework.stuck import Stuck
 
 if TYPE_CHECKING:
@@ -124,8 +125,8 @@ class Crashes:
 def _ending(worker: WorkerController) -> str:
     """Say how a worker's process ended; empty where that cannot be known, as of one on another machine."""
     process = getattr(getattr(worker.gateway, "_io", None), "popen", None)  # execnet has no public way
-    if not isinstance(process, subprocess.Popen):
-        return ""
+    if is_far(worker.gateway.spec) or not isinstance(process, subprocess.Popen):
+        return ""  # the process that is ours is ssh
     try:
         code = process.wait(_EXIT_DEADLINE)
     except subprocess.TimeoutExpired:
