@@ -208,6 +208,13 @@ def test_certificates_are_verified(authority):
     assert stranger.detail.startswith("certificate verify failed: ")
 
 
+def test_a_ca_file_that_is_not_there_is_named():
+    """Nothing is asked without the authority that was declared; workers on other machines need it, too."""
+    assert ping("https://localhost:1", ca_file="/no/ca.pem").detail == (
+        "was not asked: its ca_file /no/ca.pem is not on this machine"
+    )
+
+
 def test_tls_against_plain_http():
     """TLS that meets plain HTTP is down."""
     with web({"/health": (200, WHO)}) as site:
