@@ -185,15 +185,21 @@ class CanarySocket(_Frozen):
 
     say: str
     """The message that makes the product speak of `{canary}`."""
-    ends: str
-    """Text that the last frame of an answer holds."""
+    ends: tuple[str, ...]
+    """Texts: the last frame of an answer, or of a refusal, holds one of them."""
+    id: str | None = None
+    """The field of the frames that names the conversation."""
     recall: str | None = None
-    """The message that asks a language model for all that it was told."""
+    """The message that asks a language model for all that it was told; `{id}` is the conversation that it is asked in."""
 
     @model_validator(mode="after")
     def _says_the_word(self) -> Self:
         if "{canary}" not in self.say:
             raise ValueError("say does not hold {canary}")
+        if not self.ends:
+            raise ValueError("ends names no text that an answer ends with")
+        if (self.id is None) == ("{id}" in (self.recall or "")):
+            raise ValueError("`id` says which field fills in {id} in recall: one is nothing without the other")
         return self
 
 

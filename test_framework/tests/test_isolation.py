@@ -19,10 +19,14 @@ WORKERS = pytest.mark.parametrize("worker", ["neighbour", "main"], ids=["another
 
 @contextmanager
 def another(worker: str, reality: Reality, service: str) -> Iterator[Endpoint]:
-    """Give the part of a service that some other worker would get, of this run or of another."""
+    """Give the part of a service that some other worker would get, of this run or of another; empty and remove it.
+
+    On a shared server it begins by removing what runs that were killed have left there.
+    """
     spec = reality.environment.services[service]
     with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], worker) as part:
         yield part.endpoint
+        part.reset()
 
 
 def part_of(services: RealServices, service: str) -> Endpoint:
@@ -40,17 +44,21 @@ def canary() -> str:
 @WORKERS
 @pytest.mark.requires("database")
 def test_database_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
-    """A table made in it is seen there, and neither by another worker or run nor in the service's own database."""
+    """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "database"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with postgres(endpoint) as connection:
             return connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)
 
-    with another(worker, matrix_reality, "database") as other, postgres(own) as connection:
-        connection.execute(f"CREATE TABLE {name} (id int)".encode())
+    with postgres(own) as connection:
+        connection.execute(f"CREATE TABLE {name} AS SELECT 1 AS id".encode())
         try:
-            assert [seen(part) for part in (own, other, matrix_reality.endpoints["database"])] == [True, False, False]
+            with another(worker, matrix_reality, "database") as other:
+                parts = (own, other, matrix_reality.endpoints["database"])
+                assert [seen(part) for part in parts] == [True, False, False]
+            rows = connection.execute(f"SELECT id FROM {name}".encode()).fetchall()  # noqa: S608  our own name
+            assert rows == [(1,)], "it went with the other"
         finally:
             connection.execute(f"DROP TABLE {name}".encode())
 
@@ -58,32 +66,38 @@ def test_database_is_this_workers_own(real_services: RealServices, matrix_realit
 @WORKERS
 @pytest.mark.requires("redis")
 def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
-    """A key set in it is seen there, and under its name neither by another worker or run nor by the service's own clients."""
+    """A key set in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "redis"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with redis_client(endpoint) as client:
             return client.get(endpoint.prefix + name) is not None
 
-    with another(worker, matrix_reality, "redis") as other, redis_client(own) as client:
+    with redis_client(own) as client:
         client.set(own.prefix + name, "1", ex=60)  # should this be the product's database after all, it goes by itself
-        assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
+        with another(worker, matrix_reality, "redis") as other:
+            assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
+        assert seen(own), "it went with the other"
 
 
 @WORKERS
 @pytest.mark.requires("clickhouse")
 def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
-    """A table made in it is seen there, and neither by another worker or run nor in the service's own database."""
+    """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "clickhouse"), canary()
 
     def seen(endpoint: Endpoint) -> bool:
         with clickhouse(endpoint) as client:
             return bool(client.command(f"EXISTS TABLE {name}") == 1)
 
-    with another(worker, matrix_reality, "clickhouse") as other, clickhouse(own) as client:
-        client.command(f"CREATE TABLE {name} (id Int32) ENGINE = Memory")
+    with clickhouse(own) as client:
+        client.command(f"CREATE TABLE {name} ENGINE = MergeTree ORDER BY id AS SELECT 1 AS id")
         try:
-            assert [seen(part) for part in (own, other, matrix_reality.endpoints["clickhouse"])] == [True, False, False]
+            with another(worker, matrix_reality, "clickhouse") as other:
+                parts = (own, other, matrix_reality.endpoints["clickhouse"])
+                assert [seen(part) for part in parts] == [True, False, False]
+            rows = client.query(f"SELECT id FROM {name}").row_count  # noqa: S608  our own name
+            assert rows == 1, "it went with the other"
         finally:
             client.command(f"DROP TABLE {name}")
 
@@ -168,3 +182,17 @@ def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) ->
         with user.auth_client() as client:
             said.append(client.get(routes.me).text)
     assert [[user.id in text for user in made] for text in said] == [[True, False], [False, True]]
+
+
+@pytest.mark.requires("multi_user")
+def test_users_outlive_another_run(users: Users, matrix_reality: Reality) -> None:
+    """When another run ends and removes its users, this run's are still let in."""
+    routes = matrix_reality.environment.users
+    if routes is None or routes.me is None:
+        pytest.skip("[users] declares no `me`: a run could not remove its users")
+    user = users("stays")
+    other = Users(user.target, "another-run")
+    other("goes")
+    other.close(delete=True)
+    with user.auth_client() as client:
+        assert client.get(routes.me).is_success

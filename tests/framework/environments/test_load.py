@@ -176,7 +176,7 @@ def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
             [services]
             [canary.websocket]
             say = "{canary}"
-            ends = "END"
+            ends = ["END"]
             recal = "all"
             """,
             "local.toml:5: unknown key 'recal' in canary.websocket. Did you mean 'recall'?",
@@ -416,10 +416,26 @@ def test_a_canary_that_could_never_be_seen_is_refused(tmp_path: Path, table: str
     assert refusal(tmp_path, text) == f"local.toml:2: {refused}"
 
 
-def test_a_conversation_without_the_word_is_refused(tmp_path: Path) -> None:
-    """A message that does not hold the word could not give it away."""
-    text = "[services]\n[canary.websocket]\nsay = 'hello'\nends = 'END'"
-    assert refusal(tmp_path, text) == "local.toml:2: canary.websocket: say does not hold {canary}"
+@pytest.mark.parametrize(
+    ("table", "refused"),
+    [
+        ("say = 'hello'\nends = ['END']", "say does not hold {canary}"),
+        ("say = '{canary}'\nends = []", "ends names no text that an answer ends with"),
+        (
+            "say = '{canary}'\nends = ['END']\nrecall = 'tell {id}'",
+            "`id` says which field fills in {id} in recall: one is nothing without the other",
+        ),
+        (
+            "say = '{canary}'\nends = ['END']\nrecall = 'tell'\nid = 'talk'",
+            "`id` says which field fills in {id} in recall: one is nothing without the other",
+        ),
+    ],
+    ids=["no word", "no end", "no field", "no blank"],
+)
+def test_a_conversation_that_could_give_nothing_away_is_refused(tmp_path: Path, table: str, refused: str) -> None:
+    """The word must be said, an answer must end, and who is to be asked in a conversation must know its name."""
+    text = f"[services]\n[canary.websocket]\n{table}"
+    assert refusal(tmp_path, text) == f"local.toml:2: canary.websocket: {refused}"
 
 
 def test_an_unset_variable_in_the_second_canary_is_named_with_its_line(tmp_path: Path) -> None:

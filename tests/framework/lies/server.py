@@ -27,11 +27,13 @@ SERVICE, ENVIRONMENT, SECRET = os.environ["SERVICE"], os.environ["ENVIRONMENT"],
 KEY_SET = {"keys": [{"kty": "oct", "kid": "1"}]}
 LIES: set[str] = set()
 USERS: dict[str, str] = {}
+GONE: set[str] = set()
 
 
 async def tell(request: Request) -> Response:
     """Take the lies to tell from now on."""
     LIES.clear()
+    GONE.clear()
     LIES.update(await request.json())
     return Response()
 
@@ -86,7 +88,8 @@ def user_of(authorization: str) -> str | None:
     try:
         head, body, signature = token.split(".")
         header, claims = json.loads(_unbase64(head)), json.loads(_unbase64(body))
-        return claims["sub"] if _good(header, claims, f"{head}.{body}", _unbase64(signature)) else None
+        good = _good(header, claims, f"{head}.{body}", _unbase64(signature)) and claims["sub"] not in GONE
+        return claims["sub"] if good else None
     except ValueError:
         return "nobody" if "token: admits nonsense" in LIES else None
 
@@ -134,7 +137,7 @@ async def jwks(_: Request) -> Response:
 
 
 async def me(request: Request) -> Response:
-    """Tell who asks, by token or by API key."""
+    """Tell who asks, by token or by API key; or delete the user."""
     user_id = user_of(request.headers.get("authorization", ""))
     if user_id is None and (key := request.headers.get("x-key", "")):
         good = key.endswith(hmac.new(SECRET.encode(), b"key", "sha256").hexdigest())
@@ -142,12 +145,15 @@ async def me(request: Request) -> Response:
             user_id = key.partition("-")[0]
     if user_id is None:
         return JSONResponse({}, status_code=401)
+    if request.method == "DELETE":
+        GONE.update(USERS.values() if "users: one goes, all go" in LIES else [user_id])
+        return Response(status_code=204)
     return JSONResponse({"user_id": "another" if "users: names another" in LIES else user_id})
 
 
+NOTES: dict[str, str] = {}
 SAID: dict[str, list[str]] = {}
 SOCKETS: set[WebSocket] = set()
-NOTES: dict[str, str] = {}
 
 
 async def note(request: Request) -> Response:
@@ -156,29 +162,40 @@ async def note(request: Request) -> Response:
     if request.method == "POST":
         NOTES[user_id] = (await request.json())["text"]
         return JSONResponse({"id": user_id})
+    owner = request.path_params.get("id", user_id)
+    shown = [NOTES[user_id]] if owner == user_id else []
     if "notes: loses them" in LIES:
-        return JSONResponse([])
-    mine = request.path_params.get("id", user_id) == user_id
-    shown = list(NOTES.values()) if "notes: shows everybody's" in LIES else [NOTES.get(user_id)] if mine else []
+        shown = []
+    elif "notes: lists everybody's" in LIES and "id" not in request.path_params:
+        shown = [*NOTES.values()]
+    elif "notes: shows anybody's" in LIES:
+        shown = [NOTES[owner]]
     return JSONResponse(shown)
 
 
-async def converse(socket: WebSocket) -> None:
-    """Say back what was said; asked to recall, all that this user said before."""
-    me = socket.headers.get("authorization", "")
+async def converse(socket: WebSocket, user_id: str) -> None:
+    """Say back what was said; asked to recall, all that was said before in one's own conversation."""
     SOCKETS.add(socket)
     try:
         async for text in socket.iter_text():
-            words = SAID.setdefault("" if "llm: mixes users up" in LIES else me, [])
-            words.append(text)
-            answer = " ".join(words) if text == "recall" else text
-            if "websocket: says nothing of it" in LIES:
-                answer = ""
             hearers = SOCKETS if "websocket: tells everybody" in LIES else {socket}
+            answer = "" if "websocket: says nothing of it" in LIES else said_to(text, user_id)
             for each in tuple(hearers):
-                await each.send_text(f"{answer} END")
+                await each.send_json({"talk": user_id, "text": answer, "at": "END"})
     finally:
         SOCKETS.discard(socket)
+
+
+def said_to(text: str, user_id: str) -> str:
+    """Return the answer to what a user said."""
+    verb, _, talk = text.partition(" ")
+    if verb != "recall":
+        SAID.setdefault(user_id, []).append(text)
+        return text
+    if "llm: forgets" in LIES or (talk != user_id and "llm: opens anybody's talk" not in LIES):
+        return "no such talk"
+    heard = list(SAID.values()) if "llm: mixes users up" in LIES else [SAID[talk]]
+    return " ".join(word for words in heard for word in words)
 
 
 async def websocket(socket: WebSocket) -> None:
@@ -188,7 +205,7 @@ async def websocket(socket: WebSocket) -> None:
         user_id is not None and "websocket: refuses everybody" not in LIES
     ):
         await socket.accept()
-        await converse(socket)
+        await converse(socket, user_id or "nobody")
     else:
         await socket.close()
 
@@ -237,7 +254,7 @@ ROUTES = [
     Route("/login", login, methods=["POST"]),
     Route("/keys", api_keys, methods=["POST"]),
     Route("/.well-known/jwks.json", jwks),
-    Route("/me", me),
+    Route("/me", me, methods=["GET", "DELETE"]),
     Route("/notes", note, methods=["GET", "POST"]),
     Route("/notes/{id}", note),
     WebSocketRoute("/ws", websocket),

@@ -6,8 +6,8 @@ by this library (a patch).
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from types import SimpleNamespace
 from typing import Any
@@ -109,6 +109,24 @@ def _product_sees(service: str, test: str) -> Lie:
         return contract.model_copy(update={service: session.endpoints[service]})
 
     return Lie(f"{service}: the product's own part", (test,), falsify=falsify)
+
+
+def _greedy(service: str, test: str) -> Lie:
+    """Have the end of any other part empty this worker's, too."""
+
+    def patch(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
+        kind = type(get_kind({"database": "postgres"}.get(service, service)))
+        isolate, own = kind.isolate, session.isolated(service)
+
+        @contextmanager
+        def greedy(self: Any, spec: Any, endpoint: Any, worker: str) -> Iterator[Any]:
+            with isolate(self, spec, endpoint, worker) as part:
+                yield part
+            own.reset()
+
+        monkeypatch.setattr(kind, "isolate", greedy)
+
+    return Lie(f"{service}: one part goes, all go", (test,), patch=patch, fault="concurrent-staging-runs")
 
 
 def _never_reset(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
@@ -254,11 +272,16 @@ LIES = (
     *(_product_sees(name, f"test_{name}_is_this_workers_own") for name in _STORES),
     *(_said(name, None, f"test_{name}_is_this_workers_own") for name in _STORES),
     Lie("nothing is reset", tuple(f"test_{name}_is_empty_for_the_next_test" for name in _STORES), patch=_never_reset),
-    _served("notes: shows everybody's", "test_http_canary_is_its_users_own", fault="cross-worker-collision"),
+    *(_greedy(name, f"test_{name}_is_this_workers_own") for name in _STORES),
+    _served("users: one goes, all go", "test_users_outlive_another_run", fault="concurrent-staging-runs"),
+    _served("notes: lists everybody's", "test_http_canary_is_its_users_own"),
+    _served("notes: shows anybody's", "test_http_canary_is_its_users_own"),
     _served("notes: loses them", "test_http_canary_is_its_users_own"),
     _served("websocket: tells everybody", "test_websocket_canary_reaches_its_user_alone"),
     _served("websocket: says nothing of it", "test_websocket_canary_reaches_its_user_alone"),
     _served("llm: mixes users up", "test_llm_context_is_its_users_own"),
+    _served("llm: opens anybody's talk", "test_llm_context_is_its_users_own"),
+    _served("llm: forgets", "test_llm_context_is_its_users_own"),
     _said("users", None, "test_users_are_made_exactly_where_it_is_declared_how"),
     Lie(
         "one user for every call",
