@@ -42,6 +42,10 @@ class Outcome(enum.StrEnum):
     """Planned, never ended."""
 
 
+IN_THE_END_PASSED = frozenset({Outcome.PASSED, Outcome.FLAKY})
+"""Outcomes of a test whose last try passed."""
+
+
 class Cause(enum.StrEnum):
     """Why a test did not pass."""
 

@@ -17,7 +17,8 @@ from typing import BinaryIO
 from test_framework.archives import Found
 from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
 from test_framework.exceptions import RunFileError
-from test_framework.run_file import attempt_line, event_line, is_suite, quoted, quoted_test, raw_lines, read_event
+from test_framework.run_file import attempt_line, event_line, read_event
+from test_framework.run_lines import PLAIN_ATTEMPT, is_suite, matched_lines, quoted
 from test_framework.shards import Shard
 
 _BY_ITSELF = frozenset({0, 1, 5})
@@ -135,10 +136,10 @@ class _Lines:
         rest = _Rest()
         position_of = self.order.quoted_position.get
         parts, starts, sizes, this = self._part, self._start, self._size, part.number
-        for number, start, line in raw_lines(part.file.path):
-            test = quoted_test(line)
+        for number, start, line in matched_lines(part.file.path, PLAIN_ATTEMPT):
+            test = line[1]
             if test is None:
-                test = self._other(part, number, line, rest) if number > 1 else None
+                test = self._other(part, number, line[0], rest) if number > 1 else None
                 if test is None:
                     continue
             position = position_of(test)
@@ -146,12 +147,13 @@ class _Lines:
                 position = self._unplanned.get(test)
                 if position is None:
                     position = self._add(test)
+            size = line.end() - line.start()
             if parts[position] == _NOWHERE:
                 parts[position] = this
                 starts[position] = start
-                sizes[position] = len(line)
+                sizes[position] = size
             else:
-                self._again.setdefault(position, []).append((this, start, len(line)))
+                self._again.setdefault(position, []).append((this, start, size))
         return rest
 
     def _add(self, test: bytes) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from test_framework.cells import Cause, Cell, Outcome, Run
+from test_framework.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
 from test_framework.environments import GatePolicy
 from test_framework.gate.baseline import Baseline, Known
 from test_framework.gate.verdict import Answer, Code, Reason, Verdict, exit_code, judge
@@ -99,9 +99,9 @@ class _Excuses:
         cls, run: Run, policy: GatePolicy, before: Mapping[str, Known] | None, waived: Mapping[str, Waiver]
     ) -> _Excuses:
         failed = [cell for cell in run.cells.values() if cell.outcome is Outcome.FAILED and cell.test not in waived]
-        known = tuple(cell.test for cell in failed if (before or {}).get(cell.test) == Known.of(cell))
+        known = dict.fromkeys(cell.test for cell in failed if (before or {}).get(cell.test) == Known.of(cell))
         lost = tuple(cell.test for cell in failed if cell.cause in _LOST and cell.test not in known)
-        return cls(waived, known, lost if len(lost) <= policy.infrastructure_budget else ())
+        return cls(waived, tuple(known), lost if len(lost) <= policy.infrastructure_budget else ())
 
     @property
     def tests(self) -> frozenset[str]:
@@ -127,7 +127,7 @@ def _about_policy(run: Run, policy: GatePolicy) -> Iterator[Reason]:
         if tests and outcome.value not in policy.allowed:
             text = f"{_tests(tests)} {outcome}, which the policy does not allow"
             yield Reason(Code.POLICY, text, Answer.INCOMPATIBLE, tests)
-    passed = sum(cell.outcome in {Outcome.PASSED, Outcome.FLAKY} for cell in cells)
+    passed = sum(cell.outcome in IN_THE_END_PASSED for cell in cells)
     if passed < policy.minimum_tests:
         text = f"{passed} passed, the policy demands at least {policy.minimum_tests}"
         yield Reason(Code.POLICY, text, Answer.UNKNOWN)

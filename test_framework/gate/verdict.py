@@ -6,7 +6,7 @@ import enum
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 
-from test_framework.cells import Cause, Cell, FindingRecord, Outcome, Run
+from test_framework.cells import IN_THE_END_PASSED, Cause, Cell, FindingRecord, Outcome, Run
 from test_framework.matrix import Matrix, MissingRun
 
 _ENDED_BY_ITSELF = frozenset({0, 1, 5})
@@ -181,7 +181,7 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     if run.redeployed:
         text = f"the run is mixed, deployed anew under it: {'; '.join(run.redeployed)}"
         yield Reason(Code.MIXED, text, Answer.UNKNOWN)
-    passed = [cell for cell in cells if cell.outcome in {Outcome.PASSED, Outcome.FLAKY}]
+    passed = [cell for cell in cells if cell.outcome in IN_THE_END_PASSED]
     if not cells:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
@@ -220,7 +220,7 @@ def _unexercised(run: Run) -> str:
     """Name the services that were up and that no passed test exercised; empty where tests were left out."""
     if run.footer is None or run.footer.deselected:
         return ""
-    passed = (cell.attempts[-1] for cell in run.cells.values() if cell.outcome in {Outcome.PASSED, Outcome.FLAKY})
+    passed = (cell.attempts[-1] for cell in run.cells.values() if cell.outcome in IN_THE_END_PASSED)
     exercised = {name for attempt in passed for name in (*attempt.capabilities, *attempt.services)}
     up = {
         name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"
