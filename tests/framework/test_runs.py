@@ -8,7 +8,8 @@ import pytest
 from test_framework.cells import Attempt, Outcome
 from test_framework.exceptions import RunFileError, UsageError
 from test_framework.masking import MASKER
-from test_framework.runs import RunDir, latest, load_paths, tail
+from test_framework.runs import RunDir, last_complete, latest, load_paths, part_of, tail
+from test_framework.shards import Shard
 from tests.framework.runs import write_run
 
 PASSED = Attempt("a.py::x", Outcome.PASSED)
@@ -138,3 +139,40 @@ def test_a_place_where_no_run_can_be_kept_is_one_line(tmp_path: Path) -> None:
     (tmp_path / ".envmatrix").write_text("in the way")
     with pytest.raises(UsageError, match=r"runs cannot be kept in .*: Not a directory\. Name another directory"):
         RunDir.create(tmp_path / ".envmatrix/runs", {"local": "local"})
+
+
+def test_a_shard_has_a_name_of_its_own(run_dir: RunDir) -> None:
+    """So that the files of all can be downloaded into one directory; the name says which it was, whatever is in it."""
+    path = run_dir.run_file("local", Shard(2, 4))
+    assert path.name == "local.shard-2-of-4.jsonl"
+    assert part_of(path.stem) == ("local", Shard(2, 4))
+    assert part_of("local") == ("local", None)
+    assert part_of("local.shard-5-of-4") == ("local.shard-5-of-4", None)
+    path.write_bytes(b"")
+    assert (
+        "local.shard-2-of-4.jsonl: is empty" in {run.environment: run.reason for run in run_dir.load().missing}["local"]
+    )
+
+
+def test_the_last_complete_run_is_the_newest_that_ended(tmp_path: Path) -> None:
+    """One that was killed, is damaged, or is of another environment tells nothing of how long tests take."""
+    runs = tmp_path / "runs"
+    write_run(runs / "20260101T000000Z-a/local.jsonl", PASSED)
+    write_run(runs / "20260102T000000Z-b/local.jsonl", PASSED)
+    write_run(runs / "20260103T000000Z-c/local.jsonl", PASSED, end=None)
+    write_run(runs / "20260104T000000Z-d/staging.jsonl", PASSED, environment="staging")
+    (runs / "20260105T000000Z-e").mkdir()
+    (runs / "20260105T000000Z-e/local.jsonl").write_bytes(b"?")
+    (runs / "latest").symlink_to("20260102T000000Z-b")
+    assert last_complete(runs, "local") == runs / "20260102T000000Z-b/local.jsonl"
+    assert last_complete(runs, "other") is None
+
+
+def test_a_directory_of_a_given_name_must_be_new(tmp_path: Path) -> None:
+    """Runs are never written among others."""
+    assert RunDir.at(tmp_path / "new/merged", LABELS).load().missing
+    with pytest.raises(UsageError, match="merged is not empty. Name a new directory"):
+        RunDir.at(tmp_path / "new/merged", LABELS)
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="runs cannot be kept in .*file: File exists"):
+        RunDir.at(tmp_path / "file", LABELS)
