@@ -171,8 +171,8 @@ def test_the_last_complete_run_is_the_newest_that_ended(tmp_path: Path) -> None:
 def test_a_directory_of_a_given_name_must_be_new(tmp_path: Path) -> None:
     """Runs are never written among others."""
     assert RunDir.at(tmp_path / "new/merged", LABELS).load().missing
-    with pytest.raises(UsageError, match="merged is not empty. Name a new directory"):
+    with pytest.raises(UsageError, match=r"merged is not empty\. Name a new directory"):
         RunDir.at(tmp_path / "new/merged", LABELS)
     (tmp_path / "file").write_text("")
-    with pytest.raises(UsageError, match="runs cannot be kept in .*file: File exists"):
+    with pytest.raises(UsageError, match=r"runs cannot be kept in .*file: File exists"):
         RunDir.at(tmp_path / "file", LABELS)
