@@ -18,7 +18,6 @@ from test_framework.commands.history import HistoryFile
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
-from test_framework.shards import Shard
 
 if TYPE_CHECKING:
     from test_framework.runs import Loaded, RunDir
@@ -101,6 +100,7 @@ def matrix(
     from test_framework.report import reporter
     from test_framework.report.progress import progress
     from test_framework.runner import make_plan, run_matrix
+    from test_framework.shards import Shard
 
     format_ = "json" if json else format_
     reporter(format_)
@@ -139,6 +139,7 @@ def run(
     """Run the suite in one environment, with pytest's own output; show its column."""
     from test_framework.report import reporter
     from test_framework.runner import make_plan, run_attached
+    from test_framework.shards import Shard
 
     format_ = "json" if json else format_
     reporter(format_)

@@ -33,7 +33,8 @@ def envmatrix(command: str, directory: Path, *paths: Path) -> subprocess.Complet
     """Run a command line of a page in a directory, with our own command on the path."""
     if command.startswith("envmatrix "):
         command = f"{sys.executable} -m test_framework {command.removeprefix('envmatrix ')}"
-    env = {**os.environ, "PYTHONPATH": os.pathsep.join(map(str, [ROOT, *paths]))}
+    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a page is as wide as a pipe
+    env["PYTHONPATH"] = os.pathsep.join(map(str, [ROOT, *paths]))
     return subprocess.run(
         command, shell=True, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False
     )
