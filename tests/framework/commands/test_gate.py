@@ -125,7 +125,10 @@ def test_the_gate_stops_what_got_worse_and_nothing_else(team: Team) -> None:
     assert decision["overall"][0]["text"].startswith(f"expired on {today - timedelta(days=1)}: waiver of test_shop.py")
 
     waivers.write_text(WAIVER.format(expires=today + timedelta(days=7)))
-    commit = team.commit("matrix_name")
+    broken, commit = commit, team.commit("matrix_name")
+    code, said = team.run("compare", broken, "last")
+    assert code == 0, said
+    assert "1 fixed" in said
     assert team.gate()["overall"][0]["text"].startswith("passes now, drop it: ")
     assert team.run("waivers", "update")[0] == 0
     assert "[[waiver]]" not in waivers.read_text()
@@ -134,6 +137,34 @@ def test_the_gate_stops_what_got_worse_and_nothing_else(team: Team) -> None:
     code, said = team.run("promote", "local", "staging", "--commit", "HEAD~1")
     assert code == 3
     assert f"of another commit: local was run at {commit[:12]}" in said
+
+
+@pytest.mark.fault("missing-shard")
+def test_the_gate_knows_what_a_lost_shard_hides(team: Team) -> None:
+    """Cut into four, put together again: the regression shuts it; the good commit with one part lost is unknown."""
+
+    def shards() -> list[str]:
+        parts = []
+        for number in range(1, 5):
+            team.run("matrix", "-q", "--shard", f"{number}/4")
+            parts.append(str((team.root / ".envmatrix/runs/latest").resolve()))
+        return parts
+
+    team.commit("True")
+    assert team.run("baseline", "update")[0] == 0
+    team.commit("matrix_name != 'staging'")
+    assert team.run("merge", *shards(), "--output", "worse")[0] == 1
+    decision = team.gate("worse")
+    assert decision["exit_code"] == 1
+    assert reasons(decision, "staging")["logic"]["tests"] == ["test_shop.py::test_total"]
+
+    team.commit("matrix_name")
+    parts = shards()
+    assert team.run("merge", *parts, "--output", "better")[0] == 0
+    assert team.gate("better")["gate"] == "open"
+    code, said = team.run("merge", *parts[:3], "--output", "torn")
+    assert code == 3, said
+    assert team.gate("torn")["exit_code"] == 3
 
 
 @pytest.mark.fault("baseline-missing")
