@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from pydantic import SecretStr
 
 from environments.reference.settings import ServiceSettings
@@ -21,5 +23,5 @@ class BackendSettings(ServiceSettings):
     """Base URL of the OpenAI API: `http://host:port/v1`."""
     llm_api_key: SecretStr = SecretStr("unused")
     llm_model: str = "scripted-1"
-    planted_leak: str = ""
-    """For tests only: cross-user bugs to plant. Refused but in the environment `leaky`."""
+    planted_leak: Path | None = None
+    """For tests only: the file that switches cross-user bugs on. Refused but in the environment `leaky`."""
