@@ -21,7 +21,7 @@ ENVIRONMENTS = sorted(path.stem for path in Path(PYPROJECT["tool"]["envmatrix"][
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
 TESTS = (
     ["--matrix-environment=local", *PYPROJECT["tool"]["envmatrix"]["suites"]],
-    ["--numprocesses=logical", "--maxprocesses=4"],
+    ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"],
 )
 
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.

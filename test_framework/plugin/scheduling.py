@@ -10,6 +10,7 @@ from __future__ import annotations
 import signal
 import subprocess
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 import pytest
@@ -109,6 +110,20 @@ class Crashes:
         """Return a scheduler that survives a crash, unless the project has one of its own."""
         scheduler = SCHEDULERS.get(config.getvalue("dist"))
         return scheduler(config, log) if scheduler else None
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodeready(self, node: WorkerController) -> None:
+        """Let xdist give work to a worker that has just crashed: it hears of that next, and takes the work back.
+
+        Otherwise the whole run would end with an internal error, for a worker's end comes at any moment.
+        """
+        send = node.sendcommand
+
+        def sendcommand(name: str, **given: object) -> None:
+            with suppress(OSError):
+                send(name, **given)
+
+        node.sendcommand = sendcommand
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
