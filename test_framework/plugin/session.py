@@ -172,7 +172,7 @@ class EnvironmentSession:
         found = [name for name in sorted(names) if self._may_be_asked(name)]
         if not found:
             return ()
-        user = self.default_user()
+        user = self._user
         token = foreign or (user.token if user else None)
         headers = {"Authorization": f"Bearer {str.__str__(token)}"} if token else {}
         asked = tuple(ask_protected(self.environment.services[name], self.endpoints[name], headers) for name in found)
@@ -182,6 +182,8 @@ class EnvironmentSession:
 
     def renewed_access(self, names: Iterable[str]) -> tuple[Access, ...]:
         """Ask like `access`; where the token was refused, once more with the renewed one."""
+        if any(map(self._may_be_asked, names)):
+            self.default_user()
         asked = self.access(names)
         return self.access(names) if any(access.is_refused for access in asked) else asked
 
