@@ -95,7 +95,7 @@ class _Sides:
         from test_framework.compare import Place, Seen, Side
         from test_framework.gate.baseline import read_baseline
 
-        baseline = read_baseline(self.project.root / self.project.gate.baseline)
+        baseline = read_baseline(self.project.baseline_file)
         # It tells neither bodies, without which nothing is known to be renamed, nor durations: its run may be remembered.
         matrix = self.history.matrix_of(baseline.commit) if self.history else None
         runs = Side.of(word, matrix).places if matrix else {}

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from test_framework.commands.git import full_commit
 from test_framework.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from test_framework.gate.baseline import Baseline
     from test_framework.gate.decide import Decision
     from test_framework.matrix import Column, Matrix
-
-_GIT_DEADLINE = 5.0
-"""Seconds for one question to git."""
 
 Runs = Annotated[
     list[Path] | None,
@@ -104,7 +101,7 @@ def update_baseline(
     if incomplete or not matrix.runs:
         what = f"the run of {', '.join(incomplete)} is incomplete" if incomplete else "there is no run"
         raise UsageError(f"no baseline can be made: {what}", "Make one: envmatrix matrix")
-    path = baseline or _project().root / _project().gate.baseline
+    path = baseline or _project().baseline_file
     made = Baseline.of(matrix, now().isoformat(timespec="seconds"))
     tests = sum(map(len, made.environments.values()))
     if not dry_run:
@@ -125,7 +122,7 @@ def update_waivers(
     from test_framework.gate.waivers import apply, read_waivers
     from test_framework.gate.waivers import update_waivers as rewrite
 
-    path = waivers or _project().root / _project().gate.waivers
+    path = waivers or _project().waivers_file
     known = read_waivers(path)
     stale = apply(known, _matrix(runs, mixed_commits=mixed_commits).runs, now().date()).stale
     for waiver in stale:
@@ -154,12 +151,12 @@ def _decide(matrix: Matrix, baseline: Path | None, waivers: Path | None) -> Deci
     from test_framework.gate.waivers import read_waivers
 
     project = _project()
-    known, said = _read_baseline(baseline or project.root / project.gate.baseline, named=baseline is not None)
+    known, said = _read_baseline(baseline or project.baseline_file, named=baseline is not None)
     return decide(
         matrix,
         project.gate,
         baseline=known,
-        waivers=read_waivers(waivers or project.root / project.gate.waivers),
+        waivers=read_waivers(waivers or project.waivers_file),
         now=now(),
         overall=said,
     )
@@ -181,14 +178,6 @@ def _read_baseline(path: Path, *, named: bool) -> tuple[Baseline | None, tuple[R
 
 
 def _commit(root: Path, revision: str) -> str:
-    try:
-        done = subprocess.run(  # noqa: S603  fixed words, and a revision after them
-            ("git", "-C", str(root), "rev-parse", "--verify", "--end-of-options", f"{revision}^{{commit}}"),  # noqa: S607
-            capture_output=True,
-            text=True,
-            timeout=_GIT_DEADLINE,
-            check=True,
-        )
-    except (OSError, subprocess.SubprocessError):
-        raise UsageError(f"no commit {revision!r} in {root}", "Name one that git knows") from None
-    return done.stdout.strip()
+    if commit := full_commit(root, revision):
+        return commit
+    raise UsageError(f"no commit {revision!r} in {root}", "Name one that git knows")

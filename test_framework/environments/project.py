@@ -70,6 +70,16 @@ class Project(BaseModel):
         return self.root / self.environments
 
     @property
+    def baseline_file(self) -> Path:
+        """Return the file of the baseline, absolute."""
+        return self.root / self.gate.baseline
+
+    @property
+    def waivers_file(self) -> Path:
+        """Return the file of waivers, absolute."""
+        return self.root / self.gate.waivers
+
+    @property
     def runs_dir(self) -> Path:
         """Return the directory below which runs are written, absolute."""
         return self.root / self.runs

@@ -137,7 +137,7 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         for test, known in tests.items():
             if table.get(test) != str(known):
                 table[test] = str(known)
-    replace_text(path, tomlkit.dumps(document))
+    _replace(path, tomlkit.dumps(document))
 
 
 _PREAMBLE = """\
@@ -151,7 +151,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def replace_text(path: Path, text: str) -> None:
+def _replace(path: Path, text: str) -> None:
     """Write a file whole or not at all.
 
     Raises:

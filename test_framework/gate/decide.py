@@ -9,7 +9,7 @@ from datetime import datetime
 from test_framework.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
 from test_framework.environments import GatePolicy
 from test_framework.gate.baseline import Baseline, Known
-from test_framework.gate.verdict import Answer, Code, Reason, Verdict, exit_code, judge
+from test_framework.gate.verdict import Answer, Code, Reason, Verdict, judge, number_of_tests, worst
 from test_framework.gate.waivers import Waived, Waiver, apply
 from test_framework.matrix import Column, Matrix, MissingRun
 
@@ -29,17 +29,15 @@ class Decision:
 
     @property
     def answer(self) -> Answer:
-        """Return the worst of all."""
-        answers = {verdict.answer for verdict in self.verdicts} | {reason.calls_for for reason in self.overall}
-        return next(answer for answer in _SEVERITY if answer in (answers or {Answer.UNKNOWN}))
+        """Return the worst of all; a gate before nothing is unknown, whatever else is said."""
+        return worst(
+            [worst(verdict.answer for verdict in self.verdicts), *(reason.calls_for for reason in self.overall)]
+        )
 
     @property
     def exit_code(self) -> int:
         """Return what the command line ends with: 0 open, 1 shut, 3 unknown."""
-        return exit_code([*self.verdicts, Verdict("", self.answer, ())])
-
-
-_SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
+        return self.answer.exit_code
 
 
 def decide(
@@ -110,13 +108,13 @@ class _Excuses:
     def remarks(self) -> Iterator[Reason]:
         for waiver in dict.fromkeys(self.waived.values()):
             tests = tuple(test for test, by in self.waived.items() if by == waiver)
-            text = f"{_tests(tests)} failed as waived until {waiver.expires}: {waiver.issue} ({waiver.owner})"
+            text = f"{number_of_tests(len(tests))} failed as waived until {waiver.expires}: {waiver.issue} ({waiver.owner})"
             yield Reason(Code.WAIVED, text, Answer.COMPATIBLE, tests)
         if self.known:
-            text = f"{_tests(self.known)} failed as in the baseline"
+            text = f"{number_of_tests(len(self.known))} failed as in the baseline"
             yield Reason(Code.KNOWN, text, Answer.COMPATIBLE, self.known)
         if self.budget:
-            text = f"{_tests(self.budget)} lost to infrastructure, within the budget"
+            text = f"{number_of_tests(len(self.budget))} lost to infrastructure, within the budget"
             yield Reason(Code.BUDGET, text, Answer.COMPATIBLE, self.budget)
 
 
@@ -125,7 +123,7 @@ def _about_policy(run: Run, policy: GatePolicy) -> Iterator[Reason]:
     for outcome in (Outcome.SKIPPED, Outcome.XFAILED, Outcome.XPASSED, Outcome.FLAKY):
         tests = tuple(cell.test for cell in cells if cell.outcome is outcome)
         if tests and outcome.value not in policy.allowed:
-            text = f"{_tests(tests)} {outcome}, which the policy does not allow"
+            text = f"{number_of_tests(len(tests))} {outcome}, which the policy does not allow"
             yield Reason(Code.POLICY, text, Answer.INCOMPATIBLE, tests)
     passed = sum(cell.outcome in IN_THE_END_PASSED for cell in cells)
     if passed < policy.minimum_tests:
@@ -147,13 +145,9 @@ def _about_changes(run: Run, before: Mapping[str, Known]) -> Iterator[Reason]:
         (Code.REMOVED, removed, "of the baseline planned no more"),
     ):
         if tests:
-            yield Reason(code, f"{_tests(tests)} {what}", Answer.COMPATIBLE, tests)
+            yield Reason(code, f"{number_of_tests(len(tests))} {what}", Answer.COMPATIBLE, tests)
 
 
 def _is_fixed(cell: Cell, before: Mapping[str, Known]) -> bool:
     known = before.get(cell.test)
     return cell.outcome is Outcome.PASSED and known is not None and known.outcome is Outcome.FAILED
-
-
-def _tests(tests: tuple[str, ...]) -> str:
-    return "1 test" if len(tests) == 1 else f"{len(tests)} tests"

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from test_framework.cells import Run
-from test_framework.gate.verdict import Answer, Code, Reason, Verdict
+from test_framework.gate.verdict import Answer, Code, Reason, Verdict, decided
 from test_framework.matrix import Column
 
 _HOUR = 3600.0
@@ -35,9 +35,7 @@ def promote(
         reasons.append(
             Reason(Code.NO_RUN, f"missing: there is no run of {names[0]}: envmatrix run {names[0]}", Answer.UNKNOWN)
         )
-    order = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
-    reasons.sort(key=lambda reason: order.index(reason.calls_for))
-    return Verdict(f"{names[0]} to {names[1]}", reasons[0].calls_for, tuple(reasons))
+    return decided(f"{names[0]} to {names[1]}", reasons)
 
 
 def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) -> Iterator[Reason]:

@@ -148,8 +148,18 @@ def judge(
     """
     environment = run.environment if isinstance(run, MissingRun) else run.header.environment
     own = (_no_run(run),) if isinstance(run, MissingRun) else _reasons(run, note, frozenset(excused), as_part)
-    reasons = sorted([*own, *more], key=lambda reason: _SEVERITY.index(reason.calls_for))
-    return Verdict(environment, reasons[0].calls_for, tuple(reasons))
+    return decided(environment, [*own, *more])
+
+
+def decided(about: str, reasons: Iterable[Reason]) -> Verdict:
+    """Return the verdict that reasons call for: the worst of them, and those that call for it first."""
+    ordered = sorted(reasons, key=lambda reason: _SEVERITY.index(reason.calls_for))
+    return Verdict(about, ordered[0].calls_for, tuple(ordered))
+
+
+def worst(answers: Iterable[Answer]) -> Answer:
+    """Return the worst of some answers; of none at all nobody knows."""
+    return min(answers, key=_SEVERITY.index, default=Answer.UNKNOWN)
 
 
 def _no_run(run: MissingRun) -> Reason:
@@ -163,8 +173,7 @@ def judge_all(matrix: Matrix, *, as_parts: bool = False) -> tuple[Verdict, ...]:
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
     """Return 1 where an environment is incompatible, else 3 where one is unknown or there is none at all, else 0."""
-    answers = {verdict.answer for verdict in verdicts} or {Answer.UNKNOWN}
-    return next(answer for answer in _SEVERITY if answer in answers).exit_code
+    return worst(verdict.answer for verdict in verdicts).exit_code
 
 
 _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
@@ -173,7 +182,7 @@ _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
 def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Iterator[Reason]:
     cells = tuple(run.cells.values())
     if shard := run.header.shard:
-        text = f"shard {shard} alone, with {len(cells)} of {_tests(run.header.suite_size)}: envmatrix merge makes the whole"
+        text = f"shard {shard} alone, with {len(cells)} of {number_of_tests(run.header.suite_size)}: envmatrix merge makes the whole"
         yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
     yield from _about_failures(tuple(cell for cell in cells if cell.test not in excused))
     yield from map(_about_finding, run.findings)
@@ -185,9 +194,9 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     if not cells:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
-        yield Reason(Code.NONE_PASSED, f"not one of {_tests(len(cells))} passed", Answer.UNKNOWN)
+        yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(len(cells))} passed", Answer.UNKNOWN)
     else:
-        yield Reason(Code.PASSED, f"{len(passed)} of {_tests(len(cells))} passed", Answer.COMPATIBLE)
+        yield Reason(Code.PASSED, f"{len(passed)} of {number_of_tests(len(cells))} passed", Answer.COMPATIBLE)
     if others := _of_other_commits(run):
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
@@ -195,10 +204,12 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     if idle := _unexercised(run):
         yield Reason(Code.UNEXERCISED, f"available, and no test that passed exercised it: {idle}", Answer.COMPATIBLE)
     if run.footer is not None and run.footer.deselected:
-        yield Reason(Code.DESELECTED, f"{_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE)
+        yield Reason(
+            Code.DESELECTED, f"{number_of_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE
+        )
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
-            yield Reason(code, f"{_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
+            yield Reason(code, f"{number_of_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
 
 
 def _of_other_commits(run: Run) -> str:
@@ -242,11 +253,13 @@ def _about_failures(cells: tuple[Cell, ...]) -> Iterator[Reason]:
             failed.setdefault(cell.cause or Cause.UNDETERMINED, []).append(cell.test)
     for cause, text, answer in _FAILURES:
         if tests := failed.get(cause):
-            yield Reason(Code(cause.value), f"{_tests(len(tests))} failed: {text}", answer, tuple(tests))
+            yield Reason(Code(cause.value), f"{number_of_tests(len(tests))} failed: {text}", answer, tuple(tests))
     not_run = [cell for cell in cells if cell.outcome is Outcome.NOT_RUN]
     yield from _about_blocked([cell for cell in not_run if _is_blocked(cell)])
     if tests := [cell.test for cell in not_run if not _is_blocked(cell)]:
-        yield Reason(Code.NOT_RUN, f"{_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests))
+        yield Reason(
+            Code.NOT_RUN, f"{number_of_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests)
+        )
 
 
 def _is_blocked(cell: Cell) -> bool:
@@ -262,7 +275,7 @@ def _about_blocked(cells: list[Cell]) -> Iterator[Reason]:
     answers = {cause: answer for cause, _, answer in _FAILURES}
     for (cause, reason), tests in waiting.items():
         answer = answers.get(cause or Cause.UNDETERMINED, Answer.UNKNOWN)
-        yield Reason(Code.BLOCKED, f"{_tests(len(tests))} not run: {cause}: {reason}", answer, tuple(tests))
+        yield Reason(Code.BLOCKED, f"{number_of_tests(len(tests))} not run: {cause}: {reason}", answer, tuple(tests))
 
 
 _FAILURES = (
@@ -304,5 +317,6 @@ def _explains_failure(run: Run) -> bool:
     )
 
 
-def _tests(number: int) -> str:
+def number_of_tests(number: int) -> str:
+    """Return `1 test` or `n tests`."""
     return "1 test" if number == 1 else f"{number} tests"

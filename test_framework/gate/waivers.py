@@ -13,8 +13,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from test_framework.cells import Cause, Cell, Outcome, Run
 from test_framework.environments import read_toml
+from test_framework.environments.edit import rewrite
 from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
-from test_framework.gate.baseline import replace_text
 from test_framework.gate.verdict import Answer, Code, Reason
 
 
@@ -146,12 +146,12 @@ def update_waivers(path: Path, stale: Iterable[Waiver]) -> None:
     """Take waivers out of a file, each with the comment right above it; all else stays as it is written.
 
     Raises:
-        DeclarationError: the file cannot be read, or is written so that we cannot tell where a waiver ends.
-        BaselineError: it cannot be written.
+        DeclarationError: the file cannot be read or written, or is written so that we cannot tell where a waiver ends.
     """
     gone = list(stale)
     waivers = read_waivers(path)
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
+    file = read_toml(path)
+    lines = file.text.splitlines(keepends=True)
     starts = list(_starts(lines))
     if len(starts) != len(waivers):
         raise DeclarationError(
@@ -161,7 +161,7 @@ def update_waivers(path: Path, stale: Iterable[Waiver]) -> None:
     kept = lines[: starts[0]] if starts else lines
     for waiver, start, end in zip(waivers, starts, ends, strict=True):
         kept += [] if waiver in gone else lines[start:end]
-    replace_text(path, "".join(kept))
+    rewrite(file, "".join(kept), read_waivers)
 
 
 def _starts(lines: list[str]) -> Iterator[int]:

@@ -13,9 +13,10 @@ from rich.text import Text
 
 from test_framework.cells import Outcome
 from test_framework.compare import Change, Changes, Comparison, Kind, Seen, Side
+from test_framework.gate import number_of_tests
 from test_framework.report.summary import word
 from test_framework.report.terminal import printed
-from test_framework.report.text import first_line, inert, middle, number_of_tests, seconds
+from test_framework.report.text import first_line, inert, middle, seconds
 
 SCHEMA = 1
 _NAMED = 8

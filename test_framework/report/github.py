@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 
-from test_framework.gate import Answer, Verdict
+from test_framework.gate import Answer, Verdict, number_of_tests
 from test_framework.matrix import Matrix
 from test_framework.report.summary import Look, Problem, Summary, by_label
-from test_framework.report.text import inert, middle, number_of_tests
+from test_framework.report.text import inert, middle
 
 MOST = 10
 """Errors that GitHub shows of one step; it drops the rest without a word.

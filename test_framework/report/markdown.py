@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 
 from test_framework.cells import Outcome
-from test_framework.gate import Answer, Verdict
+from test_framework.gate import Answer, Verdict, number_of_tests
 from test_framework.matrix import Column, Matrix, MissingRun, Row, count
 from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, stand_ins, word
-from test_framework.report.text import inert, middle, number_of_tests
+from test_framework.report.text import inert, middle
 
 _MARKS = {
     Outcome.PASSED: "✅",

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from test_framework.report.text import inert, number_of_tests
+from test_framework.gate import number_of_tests
+from test_framework.report.text import inert
 
 if TYPE_CHECKING:
     from rich.table import Table

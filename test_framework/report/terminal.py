@@ -13,10 +13,10 @@ from rich.table import Table
 from rich.text import Text
 
 from test_framework.cells import Outcome
-from test_framework.gate import Answer, Verdict
+from test_framework.gate import Answer, Verdict, number_of_tests
 from test_framework.matrix import Matrix, MissingRun, Row, count
 from test_framework.report.summary import ADVICE, Aside, Look, Summary, by_label, sources, stand_ins, word
-from test_framework.report.text import inert, middle, number_of_tests, short_path
+from test_framework.report.text import inert, middle, short_path
 
 PIPE_WIDTH = 120
 """Columns where no terminal tells: a CI log."""

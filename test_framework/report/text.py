@@ -39,11 +39,6 @@ def first_line(text: str) -> str:
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
-def number_of_tests(number: int) -> str:
-    """Return `1 test` or `n tests`."""
-    return "1 test" if number == 1 else f"{number} tests"
-
-
 def seconds(duration: float) -> str:
     """Return a duration as a person would say it: `2 ms`, `1.25 s`."""
     return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.2f} s"

@@ -7,7 +7,7 @@ import pytest
 
 from test_framework.cells import Attempt, Cause, Outcome
 from test_framework.environments import GatePolicy
-from test_framework.gate import Answer, Code
+from test_framework.gate import Answer, Code, Reason
 from test_framework.gate.baseline import Baseline, Known
 from test_framework.gate.decide import Decision, decide
 from test_framework.gate.waivers import Waiver
@@ -179,4 +179,7 @@ def test_nothing_is_never_green(tmp_path: Path) -> None:
     """No test, no run, no environment."""
     assert gate(tmp_path).answer is Answer.UNKNOWN
     nothing = decide(Matrix.from_runs([]), GatePolicy(), baseline=None, waivers=(), now=NOW)
+    assert (nothing.answer, nothing.exit_code) == (Answer.UNKNOWN, 3)
+    remark = Reason(Code.BASELINE, "there is no baseline", Answer.COMPATIBLE)
+    nothing = decide(Matrix.from_runs([]), GatePolicy(), baseline=None, waivers=(), now=NOW, overall=[remark])
     assert (nothing.answer, nothing.exit_code) == (Answer.UNKNOWN, 3)
