@@ -1,0 +1,192 @@
+"""What one Python file says about fixtures and tests: facts, not yet put together with those of other files.
+
+They depend on the file's bytes alone, so that a cache can keep them under a digest of these. Lines and columns begin with 1.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+
+class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """Something that the source says; written and read as an array, for there are very many of them."""
+
+
+class Name(Fact, frozen=True, tag="n"):
+    """A name, dotted or not: `pytest.mark.skip`."""
+
+    dotted: str
+
+
+class Constant(Fact, frozen=True, tag="c"):
+    """A literal."""
+
+    value: str | int | float | bool | None
+
+
+class Call(Fact, frozen=True, tag="f"):
+    """A call; `**` is a keyword without a name."""
+
+    function: Expression
+    arguments: tuple[Expression, ...]
+    keywords: tuple[tuple[str, Expression], ...]
+
+
+class Sequence(Fact, frozen=True, tag="s"):
+    """A list, tuple or set; parts joined by `+` are one."""
+
+    items: tuple[Expression, ...]
+
+
+class Mapping(Fact, frozen=True, tag="m"):
+    """A dict; what `**` brings in is a value under `None`."""
+
+    items: tuple[tuple[Expression | None, Expression], ...]
+
+
+class Other(Fact, frozen=True, tag="o"):
+    """An expression that is not followed any further."""
+
+
+Expression: TypeAlias = Name | Constant | Call | Sequence | Mapping | Other
+
+
+class Parameter(Fact, frozen=True):
+    """One parameter of a function, `*args` and `**kwargs` left out."""
+
+    name: str
+    line: int
+    column: int
+    has_default: bool
+    is_positional_only: bool
+
+
+class Ask(Fact, frozen=True):
+    """A call of `request.getfixturevalue`; the name is empty where it is not a literal."""
+
+    name: str
+    line: int
+    column: int
+
+
+class Note(Fact, frozen=True):
+    """What a rule of hygiene saw inside a function or a module, without knowing yet whether it is a test or a fixture."""
+
+    code: str
+    line: int
+    column: int
+    message: str
+
+
+class Key(Fact, frozen=True):
+    """One key or attribute of what a fixture yields."""
+
+    name: str
+    value: Expression
+    line: int
+    column: int
+
+
+class Shape(Fact, frozen=True):
+    """What a fixture yields, as far as its source shows it."""
+
+    kind: Literal["dict", "object", "value", "unknown"]
+    type: str
+    """Dotted name of the class, or `dict`, `str`, `bool`…; empty where unknown."""
+    keys: tuple[Key, ...]
+    is_complete: bool
+    """Whether these are all the keys: no call, loop or `**` that we can't follow may have added one."""
+    line: int
+    column: int
+
+
+class Read(Fact, frozen=True):
+    """A function reads a key or an attribute of what a fixture gave it."""
+
+    parameter: str
+    key: str
+    how: Literal["item", "attribute", "get"]
+    line: int
+    column: int
+
+
+class Function(Fact, frozen=True, tag="def"):
+    """A function or method."""
+
+    name: str
+    first_line: int
+    """Of the first decorator, where Python says that its code begins."""
+    line: int
+    """Of `def`."""
+    column: int
+    end_line: int
+    parameters: tuple[Parameter, ...]
+    decorators: tuple[Expression, ...]
+    document: str
+    """The docstring's first line."""
+    asks: tuple[Ask, ...]
+    notes: tuple[Note, ...]
+    reads: tuple[Read, ...]
+    shape: Shape | None
+    """What it yields, where a decorator says that it may be a fixture."""
+
+
+class Class(Fact, frozen=True, tag="class"):
+    """A class, with what its body binds."""
+
+    name: str
+    first_line: int
+    line: int
+    column: int
+    end_line: int
+    bases: tuple[Expression, ...]
+    """Without `metaclass=` and other keywords."""
+    decorators: tuple[Expression, ...]
+    document: str
+    body: tuple[Binding, ...]
+
+
+class Import(Fact, frozen=True, tag="import"):
+    """`import module` or `from module import attribute`; a relative one begins with its dots."""
+
+    module: str
+    attribute: str
+    """Empty for a module itself, `*` for all of its public names."""
+
+
+class Assigned(Fact, frozen=True, tag="="):
+    """`name = value`."""
+
+    value: Expression
+
+
+class Deleted(Fact, frozen=True, tag="del"):
+    """`del name`."""
+
+
+class Binding(Fact, frozen=True):
+    """A name of a module or class, and what it is bound to; a later one of the same name wins."""
+
+    name: str
+    line: int
+    column: int
+    to: Function | Class | Import | Assigned | Deleted
+    is_certain: bool
+    """False under `if`, in `try`, in a loop: it may not come to be."""
+
+
+class Module(Fact, frozen=True):
+    """A file: what its top level binds, in order."""
+
+    body: tuple[Binding, ...] = ()
+    imports: tuple[Import, ...] = ()
+    """Every import, those inside of functions too."""
+    notes: tuple[Note, ...] = ()
+    noqa: tuple[tuple[int, tuple[str, ...]], ...] = ()
+    """Lines with `# noqa`, and the codes that it names; none of them means all."""
+    is_dynamic: bool = False
+    """Whether it makes names that cannot be read: `globals()`, `setattr`, `exec`, a module's `__getattr__`."""
+    unread: str = ""
+    """Why the file could not be read, with the line; nothing else is known of it then."""
