@@ -122,6 +122,11 @@ class Cell(NamedTuple):
         """Return the seconds spent on all attempts."""
         return sum(attempt.duration for attempt in self.attempts)
 
+    @property
+    def is_blocked(self) -> bool:
+        """Return whether it was kept from running by what it stands on: the run's own end (H303) is no such rule."""
+        return self.outcome is Outcome.NOT_RUN and self.evidence is not None and self.evidence.rule != "H303"
+
 
 class _Event(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")

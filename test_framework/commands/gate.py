@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from test_framework.gate import Reason
     from test_framework.gate.baseline import Baseline
     from test_framework.gate.decide import Decision
+    from test_framework.gate.waivers import Waiver
     from test_framework.matrix import Column, Matrix
 
 Runs = Annotated[
@@ -28,9 +29,7 @@ Runs = Annotated[
 BaselineFile = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="What was so before.")]
 WaiversFile = Annotated[Path | None, typer.Option("--waivers", metavar="FILE", help="Known failures, owned and due.")]
 Json = Annotated[bool, typer.Option("--json", help="The decision as one JSON document.")]
-DryRun = Annotated[
-    bool, typer.Option("--dry-run", help="Say what would be done, and do nothing; the gate exits with 0.")
-]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
 Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Take runs of different commits together.")]
 
 
@@ -39,14 +38,23 @@ def gate(
     *,
     baseline: BaselineFile = None,
     waivers: WaiversFile = None,
-    dry_run: DryRun = False,
+    commit: Annotated[
+        str,
+        typer.Option(metavar="REV", help="The commit that the change is at; by default HEAD.", show_default=False),
+    ] = "",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and exit with 0 whatever comes of it.")] = False,
     json: Json = False,
-    mixed_commits: Mixed = False,
+    mixed_commits: Annotated[
+        bool,
+        typer.Option("--mixed-commits", help="Look at runs of different commits together; that never opens the gate."),
+    ] = False,
 ) -> int:
     """Decide whether a change may pass: what got worse keeps the gate shut, what nobody knows leaves it unknown."""
     from test_framework.report.gate import as_json, as_text
 
-    decision = _decide(_matrix(runs, mixed_commits=mixed_commits), baseline, waivers)
+    root = _project().root
+    change = _commit(root, commit) if commit else full_commit(root, "HEAD")
+    decision = _decide(_matrix(runs, mixed_commits=mixed_commits), baseline, waivers, change)
     typer.echo(as_json(decision) if json else as_text(decision), nl=False)
     return 0 if dry_run else decision.exit_code
 
@@ -69,19 +77,22 @@ def promote(
     project = Project.find(Path.cwd())
     for name in (source, target):
         load_environment(name, project.environments_dir)
-    matrix = _matrix(runs, mixed_commits=True)
+    if source == target:
+        raise UsageError(f"{source} is where it comes from and where it goes to", "Name two environments")
+    matrix = _matrix(runs, mixed_commits=True) if runs else _newest(project.runs_dir, (source, target))
+    named = _commit(project.root, commit)
     columns: dict[str, Column] = {column.environment: column for column in matrix.columns}
-    verdicts = {verdict.environment: verdict for verdict in _decide(matrix, None, None).verdicts}
+    verdicts = {verdict.environment: verdict for verdict in _decide(matrix, None, None, "").verdicts}
     verdict = judge_promotion(
         columns.get(source),
         columns.get(target),
         names=(source, target),
         verdict=verdicts.get(source),
-        commit=_commit(project.root, commit),
+        commit=named,
         now=now(),
         maximum_age=maximum_age,
     )
-    typer.echo(promotion_as_json(verdict) if json else promotion_as_text(verdict), nl=False)
+    typer.echo(promotion_as_json(verdict, named) if json else promotion_as_text(verdict, named), nl=False)
     return verdict.answer.exit_code
 
 
@@ -96,21 +107,39 @@ def update_baseline(
     """Make what a run says the baseline; comments in the file are kept."""
     from test_framework.gate.baseline import Baseline, now, write_baseline
 
+    project = _project()
+    path = baseline or project.baseline_file
     matrix = _matrix(runs, mixed_commits=mixed_commits)
-    incomplete = [run.header.label for run in matrix.runs if not run.complete]
-    if incomplete or not matrix.runs:
-        what = f"the run of {', '.join(incomplete)} is incomplete" if incomplete else "there is no run"
-        raise UsageError(f"no baseline can be made: {what}", "Make one: envmatrix matrix")
-    path = baseline or _project().baseline_file
+    if what := _unfit(matrix, path, project):
+        raise UsageError(f"no baseline can be made: {what}", "Make it of whole runs that you trust: envmatrix matrix")
     made = Baseline.of(matrix, now().isoformat(timespec="seconds"))
-    tests = sum(map(len, made.environments.values()))
+    cells, places = sum(map(len, made.environments.values())), len(made.environments)
     if not dry_run:
         write_baseline(path, made)
-    said = "would be" if dry_run else "is"
     typer.echo(
-        f"{path.name} {said} what {tests} cells of {len(made.environments)} environments say at {made.commit[:12]}"
+        f"{path.name} {'would be' if dry_run else 'is'} what {cells} cell{'s'[: cells != 1]} of {places} "
+        f"environment{'s'[: places != 1]} say at {made.commit[:12]}{' (dirty)' * matrix.dirty}"
     )
     return 0
+
+
+def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
+    """Say why a matrix is no baseline: a hole in it would be one in every decision; empty where it is one."""
+    from test_framework.gate import Answer, Code, judge_all
+    from test_framework.gate.baseline import read_baseline
+
+    runs = {run.header.environment for run in matrix.runs}
+    if not runs:
+        return "there is no run"
+    told = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # of single tests: the rest is worth keeping
+    for verdict in judge_all(matrix):
+        for reason in verdict.reasons:
+            if verdict.environment in runs and reason.calls_for is Answer.UNKNOWN and reason.code not in told:
+                return f"{verdict.environment}: {reason.text}"
+    before = read_baseline(path).environments if path.exists() else {}
+    declared = _declared(project)
+    lost = [name for name in before if name not in runs and (declared is None or name in declared)]
+    return f"{', '.join(lost)}, of the baseline before, was not run" if lost else ""
 
 
 @waivers_app.command("update")
@@ -119,17 +148,19 @@ def update_waivers(
 ) -> int:
     """Take out the waivers that fit nothing any more, by what a run says; comments in the file are kept."""
     from test_framework.gate.baseline import now
-    from test_framework.gate.waivers import apply, read_waivers
+    from test_framework.gate.waivers import apply
     from test_framework.gate.waivers import update_waivers as rewrite
 
-    path = waivers or _project().waivers_file
-    known = read_waivers(path)
-    stale = apply(known, _matrix(runs, mixed_commits=mixed_commits).runs, now().date()).stale
-    for waiver in stale:
+    project = _project()
+    known = _read_waivers(waivers, project)
+    waived = apply(known, _matrix(runs, mixed_commits=mixed_commits).runs, now().date(), _declared(project))
+    for waiver in waived.stale:
         typer.echo(f"{'would take' if dry_run else 'took'} out: {waiver.name}")
-    if stale and not dry_run:
-        rewrite(path, stale)
-    typer.echo(f"{len(known) - len(stale)} of {len(known)} waivers are left")
+    if waived.stale and not dry_run:
+        rewrite(waivers or project.waivers_file, waived.stale)
+    for reason in waived.broken:
+        typer.echo(f"for you to decide: {reason.text}")
+    typer.echo(f"{len(known) - len(waived.stale)} of {len(known)} waivers are left")
     return 0
 
 
@@ -139,16 +170,38 @@ def _project() -> Project:
     return Project.find(Path.cwd())
 
 
+def _declared(project: Project) -> tuple[str, ...] | None:
+    """Return the environments that there are; `None` where only run files were brought here."""
+    from test_framework.environments import declared_names
+
+    return declared_names(project.environments_dir) if project.environments_dir.is_dir() else None
+
+
 def _matrix(runs: Sequence[Path] | None, *, mixed_commits: bool) -> Matrix:
     from test_framework.runs import latest, load_paths
 
     return load_paths(runs or [latest(_project().runs_dir)]).matrix(mixed_commits=mixed_commits)
 
 
-def _decide(matrix: Matrix, baseline: Path | None, waivers: Path | None) -> Decision:
+def _newest(runs_dir: Path, names: Sequence[str]) -> Matrix:
+    """Return the last run of each environment, wherever it was made."""
+    from test_framework.matrix import Matrix
+    from test_framework.runs import load_paths
+
+    runs, notes = [], {}
+    for name in names:
+        found = sorted(path for path in runs_dir.glob(f"*/{name}.jsonl") if not path.parent.is_symlink())
+        if found:
+            loaded = load_paths([found[-1].parent])
+            runs += [run for run in loaded.runs if run.header.environment == name]
+            notes[name] = (loaded.notes or {}).get(name, "")
+    return Matrix.from_runs(runs, notes=notes, mixed_commits=True)
+
+
+def _decide(matrix: Matrix, baseline: Path | None, waivers: Path | None, commit: str) -> Decision:
     from test_framework.gate.baseline import now
     from test_framework.gate.decide import decide
-    from test_framework.gate.waivers import read_waivers
+    from test_framework.gate.source import defined_below
 
     project = _project()
     known, said = _read_baseline(baseline or project.baseline_file, named=baseline is not None)
@@ -156,10 +209,21 @@ def _decide(matrix: Matrix, baseline: Path | None, waivers: Path | None) -> Deci
         matrix,
         project.gate,
         baseline=known,
-        waivers=read_waivers(waivers or project.waivers_file),
+        waivers=_read_waivers(waivers, project),
         now=now(),
         overall=said,
+        commit=commit,
+        declared=_declared(project),
+        still_there=defined_below(project.root),
     )
+
+
+def _read_waivers(named: Path | None, project: Project) -> tuple[Waiver, ...]:
+    from test_framework.gate.waivers import read_waivers
+
+    if named is not None and not named.exists():
+        raise UsageError(f"there are no waivers at {named}", "Name a file of them, or leave --waivers out")
+    return read_waivers(named or project.waivers_file)
 
 
 def _read_baseline(path: Path, *, named: bool) -> tuple[Baseline | None, tuple[Reason, ...]]:

@@ -19,9 +19,6 @@ from test_framework.matrix import Matrix
 
 SCHEMA = 1
 
-_TELLS = frozenset({Outcome.PASSED, Outcome.FLAKY, Outcome.FAILED, Outcome.SKIPPED, Outcome.XFAILED, Outcome.XPASSED})
-"""Outcomes worth keeping: what was not run says nothing about then."""
-
 
 @dataclass(frozen=True, slots=True)
 class Known:
@@ -33,7 +30,7 @@ class Known:
     @classmethod
     def of(cls, cell: Cell) -> Known:
         """Keep of a cell what the gate compares."""
-        return cls(cell.outcome, cell.cause if cell.outcome is Outcome.FAILED else None)
+        return cls(cell.outcome, cell.cause if cell.outcome in {Outcome.FAILED, Outcome.NOT_RUN} else None)
 
     @classmethod
     def read(cls, text: str) -> Known:
@@ -61,13 +58,18 @@ class Baseline:
 
     @classmethod
     def of(cls, matrix: Matrix, made_at: str) -> Baseline:
-        """Make a baseline of a matrix, of the environments that have a run."""
+        """Make a baseline of a matrix, of the environments that have a run.
+
+        What was not run says nothing about then, unless what it stands on had failed: it still does, or got better.
+        """
         return cls(
             commit=", ".join(matrix.commits),
             made_at=made_at,
             environments={
                 run.header.environment: {
-                    test: Known.of(cell) for test, cell in run.cells.items() if cell.outcome in _TELLS
+                    test: Known.of(cell)
+                    for test, cell in run.cells.items()
+                    if cell.outcome is not Outcome.NOT_RUN or cell.is_blocked
                 }
                 for run in matrix.runs
             },

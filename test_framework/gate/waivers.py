@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import fnmatch
+import itertools
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from test_framework.cells import Cause, Cell, Outcome, Run
+from test_framework.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
 from test_framework.environments import read_toml
 from test_framework.environments.edit import rewrite
 from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
 from test_framework.gate.verdict import Answer, Code, Reason
+
+_HEADER = re.compile(r"\s*\[\[\s*waiver\s*\]\]")
 
 
 class Waiver(BaseModel):
@@ -63,6 +66,8 @@ class Waived:
     """What is wrong with those that do not hold."""
     stale: tuple[Waiver, ...]
     """Those that fit nothing any more: what they were about passes, or is gone."""
+    broken: tuple[Reason, ...]
+    """What is wrong with the others that do not hold: a person decides on them."""
 
 
 def read_waivers(path: Path) -> tuple[Waiver, ...]:
@@ -79,10 +84,13 @@ def read_waivers(path: Path) -> tuple[Waiver, ...]:
         raise UnknownKeyError(path, f"unknown key {unknown[0]!r}", file.line_of((unknown[0],)), "Write [[waiver]]")
     if not isinstance(entries, list):
         raise DeclarationError(path, "waiver is one table", file.line_of(("waiver",)), "Write [[waiver]]")
-    return tuple(_waiver(path, number, entry) for number, entry in enumerate(entries, start=1))
+    lines = [number for number, line in enumerate(file.text.splitlines(), start=1) if _HEADER.match(line)]
+    if len(lines) != len(entries):
+        lines = [0] * len(entries)  # written inline: nobody knows where each stands
+    return tuple(_waiver(path, *each) for each in zip(itertools.count(1), lines, entries, strict=False))
 
 
-def _waiver(path: Path, number: int, entry: object) -> Waiver:
+def _waiver(path: Path, number: int, line: int, entry: object) -> Waiver:
     try:
         return Waiver.model_validate(entry)
     except ValidationError as error:
@@ -91,53 +99,60 @@ def _waiver(path: Path, number: int, entry: object) -> Waiver:
         key = str(first["loc"][0]) if first["loc"] else ""
         if first["type"] == "extra_forbidden":
             what = f"waiver {number} has an unknown key {key!r}"
-            raise UnknownKeyError(path, what, 0, nearest(key, Waiver.model_fields)) from None
-        raise DeclarationError(path, f"waiver {number}: {key}: {first['msg']}") from None
+            raise UnknownKeyError(path, what, line, nearest(key, Waiver.model_fields)) from None
+        how = "Write a link, as https://example.com/issues/12" if key == "issue" else ""
+        raise DeclarationError(path, f"waiver {number}: {key}: {first['msg']}", line, how) from None
 
 
-def apply(waivers: Iterable[Waiver], runs: Iterable[Run], today: date) -> Waived:
+def is_held(cell: Cell) -> bool:
+    """Return whether it is held against a change: it failed, or was not run since what it stands on had failed."""
+    return cell.outcome is Outcome.FAILED or cell.is_blocked
+
+
+def apply(waivers: Iterable[Waiver], runs: Iterable[Run], today: date, places: Collection[str] | None = None) -> Waived:
     """Find what waivers excuse in some runs, and the waivers that do not hold.
 
-    A waiver whose environments are all missing is left alone: that they are is said already.
+    `places` are the environments that there are, run or not; `None` where nobody knows. A waiver of one that was not run
+    is left alone: that it was not is said already.
     """
     excused: dict[str, dict[str, Waiver]] = {}
     problems: list[Reason] = []
     stale: list[Waiver] = []
+    broken: list[Reason] = []
     by_name = {run.header.environment: run for run in runs}
     for waiver in waivers:
         about = [name for name in by_name if fnmatch.fnmatchcase(name, waiver.environment)]
+        if not about and (places is None or any(fnmatch.fnmatchcase(name, waiver.environment) for name in places)):
+            continue
         cells = [
             (name, cell) for name in about for cell in by_name[name].cells.values() if waiver.covers(name, cell.test)
         ]
-        fitting = [(name, cell) for name, cell in cells if _is_excused(cell, waiver)]
-        if not about:
-            continue
-        if problem := _problem(waiver, [cell for _, cell in cells], has_fitting=bool(fitting), today=today):
+        fitting = [(name, cell) for name, cell in cells if is_held(cell) and cell.cause is waiver.cause]
+        problem = _problem(waiver, [cell for _, cell in cells], about, has_fitting=bool(fitting), today=today)
+        if problem:
             problems.append(Reason(Code.WAIVER, problem, Answer.INCOMPATIBLE, tuple(cell.test for _, cell in cells)))
-            if not any(cell.outcome is Outcome.FAILED for _, cell in cells):
+            if about and not any(is_held(cell) for _, cell in cells):
                 stale.append(waiver)
+            else:
+                broken.append(problems[-1])
         else:
             for name, cell in fitting:
                 excused.setdefault(name, {})[cell.test] = waiver
-    return Waived(excused, tuple(problems), tuple(stale))
+    return Waived(excused, tuple(problems), tuple(stale), tuple(broken))
 
 
-def _is_excused(cell: Cell, waiver: Waiver) -> bool:
-    return cell.outcome is Outcome.FAILED and cell.cause is waiver.cause
-
-
-def _problem(waiver: Waiver, cells: list[Cell], *, has_fitting: bool, today: date) -> str:
+def _problem(waiver: Waiver, cells: list[Cell], about: list[str], *, has_fitting: bool, today: date) -> str:
     """Say why a waiver does not hold; empty where it does."""
     if waiver.expires < today:
         return f"expired on {waiver.expires}: {waiver.name}"
     if not cells:
-        return f"matches no test: {waiver.name}"
+        return f"matches no {'test' if about else 'environment'}: {waiver.name}"
     if has_fitting:
         return ""
-    others = {str(cell.cause) for cell in cells if cell.outcome is Outcome.FAILED}
+    others = {str(cell.cause) for cell in cells if is_held(cell)}
     if others:
         return f"fails for another cause, {' and '.join(sorted(others))}: {waiver.name}"
-    if any(cell.outcome in {Outcome.PASSED, Outcome.FLAKY} for cell in cells):
+    if any(cell.outcome in IN_THE_END_PASSED for cell in cells):
         return f"passes now, drop it: {waiver.name}"
     return ""  # skipped or not run: that tells neither way
 
@@ -167,7 +182,7 @@ def update_waivers(path: Path, stale: Iterable[Waiver]) -> None:
 def _starts(lines: list[str]) -> Iterator[int]:
     """Yield where each waiver begins: at its header, or at the comment right above that."""
     for number, line in enumerate(lines):
-        if re.match(r"\s*\[\[\s*waiver\s*\]\]", line):
+        if _HEADER.match(line):
             start = number
             while start and lines[start - 1].lstrip().startswith("#"):
                 start -= 1

@@ -31,6 +31,7 @@ _COUNTS = frozenset({Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
 
 def as_json(decision: Decision) -> str:
     """Return the decision for programs."""
+    before = decision.baseline
     document = {
         "schema": SCHEMA,
         "gate": _STATES[decision.answer],
@@ -46,6 +47,7 @@ def as_json(decision: Decision) -> str:
             for column, verdict in zip(decision.columns, decision.verdicts, strict=True)
         ],
         "overall": [_reason(reason) for reason in decision.overall],
+        "baseline": {"commit": before.commit, "made_at": before.made_at} if before else None,
     }
     return json.dumps(document, indent=2) + "\n"
 
@@ -69,7 +71,9 @@ def _lines(decision: Decision) -> Iterator[RenderableType]:
         yield from _reasons(decision.overall, None)
     yield Text()
     state = _STATES[decision.answer]
-    yield Text.assemble("gate  ", (state, f"bold {_STYLES[decision.answer]}"))
+    before = decision.baseline
+    against = f"  against the baseline of {inert(before.commit[:12])}, {before.made_at[:10]}" if before else ""
+    yield Text.assemble("gate  ", (state, f"bold {_STYLES[decision.answer]}"), (against, "dim"))
 
 
 def _reasons(reasons: Sequence[Reason], column: Column | None) -> Iterator[RenderableType]:
@@ -104,11 +108,13 @@ def _commit(column: Column) -> str | None:
 
 
 def _at(column: Column) -> str:
-    commit = _commit(column)
-    return f"  at {commit[:12]}" if commit and commit != "unknown" else ""
+    header = getattr(column.run, "header", None)
+    if header is None or header.commit == "unknown":
+        return ""
+    return f"  at {header.commit[:12]}{' (dirty)' * header.dirty}"
 
 
-def promotion_as_text(verdict: Verdict) -> str:
+def promotion_as_text(verdict: Verdict, commit: str) -> str:
     """Return whether a commit may go on, for people."""
     answer = (_STATES[verdict.answer], f"bold {_STYLES[verdict.answer]}")
     lines: list[RenderableType] = [
@@ -121,14 +127,16 @@ def promotion_as_text(verdict: Verdict) -> str:
         )
         for reason in verdict.reasons
     ]
-    return printed(Group(Text.assemble((inert(verdict.environment), "bold"), "  ", answer), *lines))
+    title = Text.assemble((inert(verdict.environment), "bold"), "  ", answer, (f"  at {commit[:12]}", "dim"))
+    return printed(Group(title, *lines))
 
 
-def promotion_as_json(verdict: Verdict) -> str:
+def promotion_as_json(verdict: Verdict, commit: str) -> str:
     """Return whether a commit may go on, for programs."""
     document = {
         "schema": SCHEMA,
         "promotion": verdict.environment,
+        "commit": commit,
         "answer": verdict.answer,
         "exit_code": verdict.answer.exit_code,
         "reasons": [_reason(reason) for reason in verdict.reasons],

@@ -12,6 +12,10 @@ from typing import Any
 
 import pytest
 
+from tests.framework.commands.shop import Shop, shop
+
+__all__ = ["shop"]
+
 WAIVER = """
 # The shop's own bug.
 [[waiver]]
@@ -185,11 +189,65 @@ def test_a_baseline_that_is_none_is_never_passed_over(team: Team) -> None:
 
 
 def test_no_baseline_is_made_of_half_a_run(team: Team) -> None:
-    """What was not run would be a hole in it."""
+    """What was not run would be a hole in it, in every decision from then on."""
     team.commit("True")
     (run_file,) = (team.root / ".envmatrix/runs/latest/").glob("local.jsonl")
     run_file.write_text("\n".join(run_file.read_text().splitlines()[:1]) + "\n")
     code, said = team.run("baseline", "update")
     assert code == 2
-    assert "no baseline can be made: the run of local is incomplete" in said
+    assert "no baseline can be made: local: 2 tests planned and never ended" in said
     assert not (team.root / "envmatrix-baseline.toml").exists()
+
+
+def test_no_environment_drops_out_of_the_baseline_unseen(shop: Shop) -> None:
+    """One that is declared and was not run keeps the old one as it is; one that is declared no more goes."""
+    commit = shop.commit()
+    for name in ("local", "staging"):
+        shop.ran("a=passed", commit=commit, environment=name)
+    assert shop.call("baseline", "update", "run-1.jsonl", "run-2.jsonl")[0] == 0
+    shop.bare.declare("local", "staging")
+    code, _, err = shop.call("baseline", "update", "run-1.jsonl")
+    assert (code, err.partition(". ")[0]) == (
+        2,
+        "error: no baseline can be made: staging, of the baseline before, was not run",
+    )
+    (shop.root / "environments/staging.toml").unlink()
+    code, out, _ = shop.call("baseline", "update", "run-1.jsonl")
+    assert (code, out) == (
+        0,
+        f"envmatrix-baseline.toml is what 1 cell of 1 environment say at {commit[:12]}\n",
+    )
+
+
+def test_waivers_that_are_named_must_be_there(shop: Shop) -> None:
+    """A mistyped option would leave every failure unwaived without a word, or every waiver unseen."""
+    shop.ran("a=passed", commit=shop.commit())
+    for words in (("gate",), ("waivers", "update")):
+        code, _, err = shop.call(*words, "run-1.jsonl", "--waivers", "nix.toml")
+        assert (code, err.partition(". ")[0]) == (2, "error: there are no waivers at nix.toml")
+
+
+def test_the_gate_asks_for_runs_of_the_change(shop: Shop) -> None:
+    """HEAD, unless another commit is named; a run of an older one opens nothing."""
+    old, new = shop.commit(), shop.commit()
+    shop.ran("a=passed", commit=old)
+    code, out, _ = shop.call("gate", "run-1.jsonl")
+    assert code == 3
+    assert f"of another commit: it was run at {old[:12]}, the change is {new[:12]}" in out
+    assert shop.call("gate", "run-1.jsonl", "--commit", "HEAD~1")[0] == 0
+    assert shop.call("gate", "run-1.jsonl", "--commit", "nix")[0] == 2
+
+
+def test_evidence_for_a_promotion_is_found_in_any_run(shop: Shop) -> None:
+    """Each environment's last run counts, whichever other was run after it; the commit is named."""
+    commit = shop.commit()
+    shop.bare.declare("local", "staging")
+    for number, name in enumerate(("local", "staging")):
+        run = shop.ran("a=passed", commit=commit, environment=name)
+        where = shop.root / f".envmatrix/runs/2026010{number}T000000Z-0"
+        where.mkdir(parents=True)
+        (shop.root / f"{run.header.run_id}.jsonl").rename(where / f"{name}.jsonl")
+    code, out, err = shop.call("promote", "local", "staging", "--maximum-age", "1e9")
+    assert (code, err) == (0, "")
+    assert out.startswith(f"local to staging  open  at {commit[:12]}\n  staging was last run at {commit[:12]}")
+    assert shop.call("promote", "local", "local")[0] == 2

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.cells import Attempt, Cause, Outcome
+from test_framework.cells import Attempt, Cause, Evidence, Outcome
 from test_framework.exceptions import BaselineError
 from test_framework.gate.baseline import Baseline, Known, read_baseline, write_baseline
 from test_framework.matrix import Matrix
@@ -23,7 +23,7 @@ def baseline(cells: Mapping[str, Known], environment: str = "local") -> Baseline
 
 
 names = st.text(min_size=1, max_size=30).filter(lambda text: text.isprintable())
-knowns = st.sampled_from([PASSED, WRONG, Known(Outcome.SKIPPED), Known(Outcome.FAILED, Cause.INFRASTRUCTURE)])
+knowns = st.sampled_from([PASSED, WRONG, Known(Outcome.SKIPPED), Known(Outcome.NOT_RUN, Cause.CONTRACT)])
 
 
 @given(cells=st.dictionaries(names, knowns, max_size=5))
@@ -35,15 +35,16 @@ def test_what_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, cells
 
 
 def test_it_holds_what_the_gate_compares(tmp_path: Path) -> None:
-    """Outcome and cause by environment and test; what was not run says nothing about then."""
+    """Outcome and cause by environment and test; what was not run tells something only where a failure blocked it."""
     run = write_run(
         tmp_path / "r.jsonl",
         Attempt("a", Outcome.PASSED),
         Attempt("b", Outcome.FAILED, cause=Cause.LOGIC),
-        planned=["a", "b", "c"],
+        Attempt("d", Outcome.NOT_RUN, cause=Cause.CONTRACT, evidence=Evidence("C102", "blocked by b")),
+        planned=["a", "b", "c", "d"],
     )
     made = Baseline.of(Matrix.from_runs([run]), "2026-01-02T03:04:05+00:00")
-    assert made == baseline({"a": PASSED, "b": WRONG})
+    assert made == baseline({"a": PASSED, "b": WRONG, "d": Known(Outcome.NOT_RUN, Cause.CONTRACT)})
     assert made.age(datetime(2026, 1, 4, 3, 4, 5, tzinfo=UTC)) == 2.0
 
 

@@ -5,11 +5,12 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Outcome
+from test_framework.cells import Attempt, Cause, Evidence, Outcome
 from test_framework.environments import GatePolicy
 from test_framework.gate import Answer, Code, Reason
 from test_framework.gate.baseline import Baseline, Known
 from test_framework.gate.decide import Decision, decide
+from test_framework.gate.source import StillThere, nowhere
 from test_framework.gate.waivers import Waiver
 from test_framework.matrix import Matrix
 from tests.framework.runs import footer, write_run
@@ -44,14 +45,22 @@ def gate(
     *attempts: Attempt,
     baseline: Baseline | None = None,
     waivers: tuple[Waiver, ...] = (),
+    commit: str = "",
+    still_there: StillThere = nowhere,
+    deselected: int = 0,
     **policy: object,
 ) -> Decision:
     """Decide on one run."""
     ends = {attempt.test: attempt.outcome for attempt in attempts}
-    failed = Outcome.FAILED in ends.values()
-    run = write_run(path / "local.jsonl", *attempts, end=footer(exit_code=int(failed)))
+    end = footer(exit_code=int(Outcome.FAILED in ends.values())).model_copy(update={"deselected": deselected})
     return decide(
-        Matrix.from_runs([run]), GatePolicy.model_validate(policy), baseline=baseline, waivers=waivers, now=NOW
+        Matrix.from_runs([write_run(path / "local.jsonl", *attempts, end=end)]),
+        GatePolicy.model_validate(policy),
+        baseline=baseline,
+        waivers=waivers,
+        now=NOW,
+        commit=commit,
+        still_there=still_there,
     )
 
 
@@ -73,8 +82,9 @@ FAILED = Known(Outcome.FAILED, Cause.LOGIC)
         (Cause.LOGIC, before(broken=FAILED), Answer.COMPATIBLE),
         (Cause.INFRASTRUCTURE, before(broken=Known(Outcome.PASSED)), Answer.UNKNOWN),
         (Cause.INFRASTRUCTURE, before(broken=FAILED), Answer.UNKNOWN),
+        (Cause.INFRASTRUCTURE, before(broken=Known(Outcome.FAILED, Cause.INFRASTRUCTURE)), Answer.UNKNOWN),
     ],
-    ids=["no baseline", "regressed", "cause changed", "known", "outage", "outage of a known failure"],
+    ids=["no baseline", "regressed", "cause changed", "known", "outage", "outage of a known failure", "known outage"],
 )
 def test_only_what_got_worse_is_held_against_a_change(
     tmp_path: Path, cause: Cause, baseline: Baseline | None, answer: Answer
@@ -83,6 +93,30 @@ def test_only_what_got_worse_is_held_against_a_change(
     decision = gate(tmp_path, PASSED, broken(cause), baseline=baseline)
     assert decision.answer is answer
     assert decision.exit_code == answer.exit_code
+
+
+def blocked(cause: Cause = Cause.CONTRACT) -> Attempt:
+    """A test that was not run, since its fixture had failed another."""
+    return Attempt("a.py::blocked", Outcome.NOT_RUN, cause=cause, evidence=Evidence("C102", "blocked by a.py::broken"))
+
+
+def test_what_was_blocked_before_is_no_worse_now(tmp_path: Path) -> None:
+    """A fixture that was broken fails one test and blocks others: known, they pass; blocked anew, they do not."""
+    known = before(broken=Known(Outcome.FAILED, Cause.CONTRACT), blocked=Known(Outcome.NOT_RUN, Cause.CONTRACT))
+    attempts = (PASSED, broken(Cause.CONTRACT), blocked())
+    decision = gate(tmp_path / "a", *attempts, baseline=known)
+    assert decision.answer is Answer.COMPATIBLE
+    assert "2 tests failed or not run as in the baseline" in [r.text for r in decision.verdicts[0].reasons]
+    anew = before(broken=Known(Outcome.FAILED, Cause.CONTRACT), blocked=Known(Outcome.PASSED))
+    assert gate(tmp_path / "b", *attempts, baseline=anew).answer is Answer.INCOMPATIBLE
+
+
+def test_a_waiver_covers_what_its_failure_blocks(tmp_path: Path) -> None:
+    """One fixture, one issue, one waiver."""
+    waiver = WAIVER.model_copy(update={"test": "a.py::b*", "cause": Cause.CONTRACT})
+    attempts = (PASSED, broken(Cause.CONTRACT), blocked())
+    assert gate(tmp_path / "a", *attempts).answer is Answer.INCOMPATIBLE
+    assert gate(tmp_path / "b", *attempts, waivers=(waiver,)).answer is Answer.COMPATIBLE
 
 
 def test_a_waiver_opens_the_gate_and_is_named(tmp_path: Path) -> None:
@@ -107,6 +141,9 @@ def test_outages_have_a_budget(tmp_path: Path) -> None:
     assert gate(tmp_path / "a", PASSED, *lost, infrastructure_budget=2).answer is Answer.COMPATIBLE
     assert gate(tmp_path / "b", PASSED, *lost, infrastructure_budget=1).answer is Answer.UNKNOWN
     assert gate(tmp_path / "c", PASSED, *lost, broken(), infrastructure_budget=2).answer is Answer.INCOMPATIBLE
+    both = (PASSED, lost[0], blocked(Cause.INFRASTRUCTURE))
+    assert gate(tmp_path / "d", *both, infrastructure_budget=2).answer is Answer.COMPATIBLE
+    assert gate(tmp_path / "e", *both, infrastructure_budget=1).answer is Answer.UNKNOWN
 
 
 @pytest.mark.parametrize("policy", [{"required": ["local", "staging"]}, {}], ids=["by policy", "by baseline"])
@@ -127,6 +164,7 @@ def test_the_gate_is_told_what_to_do_with_flaky(tmp_path: Path) -> None:
     decision = gate(tmp_path / "b", PASSED, *twice, allowed=["skipped", "xfailed"])
     assert decision.answer is Answer.INCOMPATIBLE
     assert Code.POLICY in codes(decision)
+    assert Code.FLAKY not in codes(decision)  # once is enough
 
 
 @pytest.mark.parametrize(
@@ -165,6 +203,64 @@ def test_what_changed_without_harm_is_told(tmp_path: Path) -> None:
         "1 test new since the baseline",
         "1 test of the baseline planned no more",
     ]
+
+
+@pytest.mark.parametrize(
+    ("known", "deselected", "answer"),
+    [
+        ("gone", 0, Answer.COMPATIBLE),
+        ("left", 0, Answer.UNKNOWN),
+        ("passed[1]", 0, Answer.COMPATIBLE),
+        ("passed[1]", 1, Answer.UNKNOWN),
+    ],
+    ids=["gone", "left out", "other parameters", "parameter left out"],
+)
+def test_part_of_a_suite_is_never_green(tmp_path: Path, known: str, deselected: int, answer: Answer) -> None:
+    """A test of the baseline that is still defined and was not planned was left out, whichever way."""
+    decision = gate(
+        tmp_path,
+        PASSED,
+        baseline=before(**{known: Known(Outcome.PASSED)}),
+        deselected=deselected,
+        still_there=lambda test: "gone" not in test,
+    )
+    assert decision.answer is answer
+    left_out = [each for each in decision.verdicts[0].reasons if each.tests and each.code is Code.DESELECTED]
+    assert [each.tests for each in left_out] == [(f"a.py::{known}",)] * (answer is Answer.UNKNOWN)
+
+
+def test_a_run_of_another_commit_is_never_green(tmp_path: Path) -> None:
+    """Stale evidence is none; where nobody knows the change's commit, nobody can say so."""
+    assert gate(tmp_path / "a", PASSED, commit="c" * 40).answer is Answer.COMPATIBLE
+    decision = gate(tmp_path / "b", PASSED, commit="d" * 40)
+    assert decision.answer is Answer.UNKNOWN
+    assert decision.verdicts[0].reasons[0].text.startswith("of another commit: it was run at cccccccccccc, the change")
+
+
+@pytest.mark.fault("mixed-commits")
+def test_runs_of_several_commits_are_never_green(tmp_path: Path) -> None:
+    """Whoever takes them together looks at them; the gate does not open."""
+    runs = [
+        write_run(tmp_path / f"{name}.jsonl", PASSED, environment=name, commit=commit * 40)
+        for name, commit in (("local", "c"), ("staging", "d"))
+    ]
+    mixed = Matrix.from_runs(runs, mixed_commits=True)
+    decision = decide(mixed, GatePolicy(), baseline=None, waivers=(), now=NOW)
+    assert (decision.answer, decision.overall[0].code) == (Answer.UNKNOWN, Code.OTHER_COMMIT)
+
+
+@pytest.mark.fault("waiver-stale")
+def test_a_waiver_of_no_environment_is_named(tmp_path: Path) -> None:
+    """A mistyped one would never be missed; one that is declared and was not run is left alone."""
+    run = Matrix.from_runs([write_run(tmp_path / "r.jsonl", PASSED)])
+
+    def problems(declared: tuple[str, ...] | None) -> list[str]:
+        waiver = WAIVER.model_copy(update={"environment": "staging"})
+        found = decide(run, GatePolicy(), baseline=None, waivers=[waiver], now=NOW, declared=declared)
+        return [reason.text.partition(":")[0] for reason in found.overall]
+
+    assert problems(("local", "stagin")) == ["matches no environment"]
+    assert problems(("local", "staging")) == problems(None) == []
 
 
 def test_an_environment_without_a_past_is_judged_as_it_is(tmp_path: Path) -> None:

@@ -114,8 +114,8 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "error", "what"),
     [
-        ("owner", "ownr", UnknownKeyError, "waiver 1 has an unknown key 'ownr'"),
-        ('"logic"', '"bad luck"', DeclarationError, "waiver 1: cause: "),
+        ("owner", "ownr", UnknownKeyError, ":3: waiver 1 has an unknown key 'ownr'"),
+        ('"logic"', '"bad luck"', DeclarationError, ":3: waiver 1: cause: "),
         ("https://example.com/12", "later", DeclarationError, "waiver 1: issue: "),
         ("expires = 2026-01-31", "", DeclarationError, "waiver 1: expires: "),
         ("[[waiver]]", "[waiver]", DeclarationError, "waiver is one table"),
