@@ -1,0 +1,207 @@
+"""Which plugins give fixtures to every test of a project: pytest's own, installed ones, and those that it names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from test_framework.analysis.config_files import read_ini, read_text, read_toml, table
+from test_framework.analysis.installed import EntryPoint, Site, entry_point, normalised
+from test_framework.analysis.settings import Settings
+from test_framework.exceptions import DeclarationError
+
+_GROUP = "pytest11"
+_KNOWN = frozenset(
+    [
+        "allure-pytest",
+        "anyio",
+        "betamax",
+        "devtools",
+        "faker",
+        "hypothesis",
+        "inline-snapshot",
+        "langsmith",
+        "logfire",
+        "nbval",
+        "pyfakefs",
+        "requests-mock",
+        "respx",
+        "schemathesis",
+        "seleniumbase",
+        "snapshottest",
+        "syrupy",
+        "tavern",
+        "time-machine",
+        "typeguard",
+        "xdoctest",
+    ]
+)
+"""Plugins whose names don't say that they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugin:
+    """A module that pytest registers before it collects anything."""
+
+    name: str
+    """As `-p` knows it."""
+    module: str
+    path: str | None
+    """Its file, absolute; None where there is no source to read."""
+    distribution: str
+    """What brings it, normalised: `pytest` for pytest's own; empty for the project itself and for `-p`."""
+    attribute: str = ""
+    """The plugin is this attribute of the module, not the module."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plugins:
+    """The plugins of a project."""
+
+    found: tuple[Plugin, ...]
+    """In the order in which pytest registers them: of fixtures with one name, the last one's is taken."""
+    absent: tuple[str, ...]
+    """Distributions that the project declares, that look like pytest plugins, and that are not installed: a name which
+    nobody provides may be theirs. Normalised names."""
+
+
+def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
+    """Find the plugins of a project by reading metadata; none of them is imported.
+
+    Args:
+        settings: The project's.
+        site: What is installed.
+        find: The file of a module, as seen from a file: `ModuleFinder.find`.
+
+    Raises:
+        DeclarationError: the project's `pyproject.toml` or `setup.cfg` is broken.
+    """
+    here = str(settings.root / "conftest.py")
+    points = {point.name: point for point in (*site.entry_points(_GROUP), *_own_entry_points(settings.root))}
+    found: dict[str, Plugin] = {}
+
+    def add(name: str, module: str, distribution: str, attribute: str = "") -> None:
+        if name not in settings.blocked and name not in found:
+            found[name] = Plugin(name, module, find(here, module), distribution, attribute)
+
+    default, others = _builtin(find(here, "_pytest.config"))
+    for name in default:
+        add(name, f"_pytest.{name}", "pytest")
+    for name in settings.plugins:
+        if name in others:
+            add(name, f"_pytest.{name}", "pytest")
+        elif (point := points.get(name)) is not None:
+            add(name, point.module, point.distribution, point.attribute)
+        else:
+            add(name, name, "")
+    for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
+        add(point.name, point.module, point.distribution, point.attribute)
+    absent = {name for name in declared(settings.root) if _is_plugin(name)} - site.distributions
+    return Plugins(tuple(found.values()), tuple(sorted(absent)))
+
+
+def declared(root: Path) -> frozenset[str]:
+    """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
+
+    Raises:
+        DeclarationError: its `pyproject.toml` or `setup.cfg` is broken.
+    """
+    return frozenset(
+        normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
+    )
+
+
+def _is_plugin(name: str) -> bool:
+    return name in _KNOWN or ("pytest" in name.split("-") and name != "pytest")
+
+
+def _requirements(root: Path) -> Iterator[str]:
+    """Yield everything that looks like a requirement where a project declares them."""
+    if (pyproject := root / "pyproject.toml").is_file():
+        yield from _in_toml(read_toml(pyproject))
+    if (cfg := root / "setup.cfg").is_file():
+        yield from _in_setup_cfg(read_ini(cfg))
+    if (tox := root / "tox.ini").is_file():
+        for section in read_ini(tox).values():
+            for line in section.get("deps", "").splitlines():
+                yield line.rpartition(": ")[2]  # after the condition `py311: `
+    for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
+        yield from _lenient(file)
+    for line in _lenient(root / "setup.py"):
+        yield from re.findall(r"""["'](pytest-[\w.-]+)""", line)
+
+
+def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
+    options = sections.get("options", {})
+    asked = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
+    for value in (*asked, *sections.get("options.extras_require", {}).values()):
+        yield from value.splitlines()
+
+
+def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
+    """Yield requirements from all tables that hold dependencies: PEP 621 and 735, and those of the common tools."""
+    if isinstance(data, str) and is_list:
+        yield data
+    elif isinstance(data, list):
+        for item in data:
+            yield from _in_toml(item, is_list=is_list)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if is_list and not isinstance(value, list):
+                yield key  # Poetry: `name = "^1.0"`
+            else:
+                yield from _in_toml(value, is_list=is_list or "dependenc" in key)
+
+
+def _lenient(file: Path) -> Iterator[str]:
+    """Yield a text file's lines; none where it cannot be read: it may be anything."""
+    try:
+        yield from read_text(file).splitlines()
+    except DeclarationError:
+        return
+
+
+def _own_entry_points(root: Path) -> Iterable[EntryPoint]:
+    """Return the plugins that the project itself declares: it is installed where its tests run."""
+    if (pyproject := root / "pyproject.toml").is_file():
+        data = read_toml(pyproject)
+        name = normalised(str(table(data, "project").get("name", "")))
+        for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
+            for key, value in table(data, *keys).items():
+                yield entry_point(name, key, str(value))
+    if (cfg := root / "setup.cfg").is_file():
+        for line in read_ini(cfg).get("options.entry_points", {}).get(_GROUP, "").splitlines():
+            key, equals, text = line.partition("=")
+            if equals:
+                yield entry_point("", key, text)
+
+
+def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
+    """Return pytest's default plugins and all that it brings, as its own source lists them."""
+    if config is None:
+        return (), frozenset()
+    lists: dict[str, tuple[str, ...]] = {}
+    source = Path(config).read_text(encoding="utf-8")
+    for text in re.findall(r"^\w+_plugins = [({].*?^[)}]", source, re.MULTILINE | re.DOTALL):
+        match ast.parse(text).body[0]:  # parsing the whole of it takes as long as all else here
+            case ast.Assign(targets=[ast.Name(id=name)], value=ast.Tuple(elts=items) | ast.Set(elts=items)):
+                lists[name] = tuple(_words(items, lists))
+            case _:
+                pass
+    default = lists.get("default_plugins", ())
+    return default, frozenset(lists.get("builtin_plugins", default))
+
+
+def _words(items: Iterable[ast.expr], lists: dict[str, tuple[str, ...]]) -> Iterator[str]:
+    for item in items:
+        match item:
+            case ast.Constant(value=str(word)):
+                yield word
+            case ast.Starred(value=ast.Name(id=name)):
+                yield from lists.get(name, ())
+            case _:
+                pass
