@@ -1,0 +1,111 @@
+"""Files that are no Python: which of them concern everything, which nothing, and what names the others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+from pathlib import PurePosixPath
+
+_EVERYTHING = {
+    "pyproject.toml": "it configures pytest and names what is installed",
+    "pytest.ini": "it configures pytest",
+    ".pytest.ini": "it configures pytest",
+    "tox.ini": "it configures pytest and how it is run",
+    "setup.cfg": "it configures pytest and names what is installed",
+    "setup.py": "it says what is installed",
+    "noxfile.py": "it says how everything is run",
+    "sitecustomize.py": "Python runs it before anything else",
+    "*.lock": "it says what is installed",
+    "pylock*.toml": "it says what is installed",
+    "requirements*.txt": "it says what is installed",
+    "constraints*.txt": "it says what is installed",
+    "Pipfile": "it says what is installed",
+    "environment.y*ml": "it says what is installed",
+    ".python-version": "it says which Python runs",
+    ".gitlab-ci.yml": "it says how everything is run",
+    "Jenkinsfile": "it says how everything is run",
+    "Dockerfile*": "it says what everything is run in",
+}
+"""Patterns of a file's name, with the reason."""
+_EVERYTHING_BELOW = (".github/", ".gitlab/", ".circleci/", ".ci/")
+_NOTHING = {
+    "*.md": "documentation",
+    "*.rst": "documentation",
+    "LICENSE*": "documentation",
+    "NOTICE*": "documentation",
+    "AUTHORS*": "documentation",
+    "CODEOWNERS": "a setting of the code's host",
+    ".gitignore": "a setting of git",
+    ".gitattributes": "a setting of git",
+    ".editorconfig": "a setting of editors",
+    ".pre-commit-config.yaml": "a setting of hooks",
+    ".pre-commit-hooks.yaml": "a setting of hooks",
+    "envmatrix-baseline.toml": "what the gate compares with, which no test reads",
+    "envmatrix-waivers.toml": "what the gate forgives, which no test reads",
+}
+_NOTHING_BELOW = ("docs/", "doc/")
+
+
+def concerns_everything(path: str) -> str:
+    """Return why a file may change what any test does; empty where that is not so."""
+    if path.startswith(_EVERYTHING_BELOW):
+        return "it says how everything is run"
+    return _matching(path, _EVERYTHING)
+
+
+def concerns_nothing(path: str) -> str:
+    """Return what a file is that no test run reads unless a test names it; empty where it is none of these."""
+    if path.startswith(_NOTHING_BELOW) and not path.endswith(".py"):
+        return "documentation"
+    return _matching(path, _NOTHING)
+
+
+def _matching(path: str, patterns: Mapping[str, str]) -> str:
+    name = path.rpartition("/")[2]
+    return next((why for pattern, why in patterns.items() if fnmatchcase(name, pattern)), "")
+
+
+@dataclass(frozen=True, slots=True)
+class Naming:
+    """A line of a file in whose text another file, or a directory that it is in, is named."""
+
+    path: str
+    line: int
+    text: str
+
+
+def namings(paths: Iterable[str], sources: Iterable[tuple[str, bytes]]) -> Sequence[Naming]:
+    """Return where one of these files is named: by its name, or else by the nearest directory that is named at all.
+
+    A directory counts where its parent is the root, or holds who names it: `Path(__file__).parent / "data"`.
+    """
+    held = list(sources)
+    return [naming for path in paths for naming in _namings(path, held)]
+
+
+def _namings(path: str, sources: Iterable[tuple[str, bytes]]) -> Sequence[Naming]:
+    *directories, name = path.split("/")
+    words = [name, *reversed(directories)]
+    quoted = re.compile(
+        rb"""["'/](%s)(?=["'/])""" % b"|".join(re.escape(word.encode()) for word in dict.fromkeys(words))
+    )
+    found: dict[str, list[Naming]] = {}
+    for source_path, source in sources:
+        for match in quoted.finditer(source):
+            word = match[1].decode()
+            line = source.count(b"\n", 0, match.start()) + 1
+            found.setdefault(word, []).append(Naming(source_path, line, word))
+    if name in found:
+        return found[name]
+    for depth in range(len(directories) - 1, -1, -1):
+        parent = "/".join(directories[:depth])
+        near = [
+            naming
+            for naming in found.get(directories[depth], ())
+            if not parent or PurePosixPath(naming.path).is_relative_to(parent)
+        ]
+        if near:
+            return near
+    return ()

@@ -1,0 +1,281 @@
+"""From a diff to the tests that it may change, in each environment, each with the way that leads there."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from test_framework.analysis.impact.changes import Change, Kind
+from test_framework.analysis.impact.columns import Columns
+from test_framework.analysis.impact.contract import Bump, FieldChange, bump, field_changes
+from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, namings
+from test_framework.analysis.impact.graph import Finder, Graph, Link, make_graph
+from test_framework.analysis.impact.parts import Part, Version, version
+from test_framework.analysis.impact.places import Place, compare_declarations
+from test_framework.analysis.impact.tree import Tree, is_conftest
+
+
+@dataclass(frozen=True)
+class Impact:
+    """What a diff may change."""
+
+    selected: Mapping[str, Mapping[str, str]]
+    """Environment → node id, without parameters → because of what. `NOWHERE` for tests that are in no suite."""
+    tests: Mapping[str, int]
+    """Environment → how many tests it has."""
+    everything: tuple[str, ...] = ()
+    """Why every test is selected; none where they were told apart."""
+    nothing: tuple[str, ...] = ()
+    """What differs and changes no test, and why."""
+    fields: tuple[FieldChange, ...] = ()
+    """Fields of contracts that differ."""
+    bump: Bump | None = None
+    """The version that they call for."""
+
+
+def impact(
+    changes: Iterable[Change], tree: Tree, places: Sequence[Place], kinds: Collection[Kind] = frozenset(Kind)
+) -> Impact:
+    """Return what a diff may change; what leads nowhere that we can see may change everything.
+
+    Args:
+        changes: The files that differ.
+        tree: The project as it is now.
+        places: Its environments.
+        kinds: What is looked at; the rest of the diff is left out.
+    """
+    changes = sorted(changes, key=lambda change: change.path)
+    search = _Search(tree, places, changes, frozenset(kinds))
+    for change in changes:
+        search.follow(change)
+    fields = tuple(search.fields)
+    return Impact(
+        search.columns.selected,
+        search.columns.sizes,
+        tuple(dict.fromkeys(search.everything)),
+        tuple(search.nothing),
+        fields,
+        bump(fields, changes, tree.contract_version),
+    )
+
+
+class _Search:
+    """What was found so far. What follows a change returns how much it led to: where that is nothing, nobody knows."""
+
+    def __init__(self, tree: Tree, places: Sequence[Place], changes: Sequence[Change], kinds: frozenset[Kind]) -> None:
+        self.columns = Columns(tree, places)
+        self.everything: list[str] = []
+        self.nothing: list[str] = []
+        self.fields: list[FieldChange] = []
+        self._tree = tree
+        self._places = places
+        self._kinds = kinds
+        self._gone = tuple(change.old_path for change in changes if change.is_gone and change.old_path.endswith(".py"))
+
+    def follow(self, change: Change) -> None:
+        """Select what one change may change."""
+        if self._is_declaration(change):
+            if Kind.ENVIRONMENTS in self._kinds:
+                self._declaration(change)
+        elif change.path.endswith(".py"):
+            self._contract_fields(change)
+            self._python(change)
+        elif Kind.CODE in self._kinds:
+            self._data(change)
+
+    # Declarations
+
+    def _is_declaration(self, change: Change) -> bool:
+        """Return whether it declares an environment, or did."""
+        files = [file for place in self._places for file in place.files]
+        directories = {place.files[0].rpartition("/")[0] for place in self._places}
+        return change.path in files or (change.path.endswith(".toml") and change.path.rpartition("/")[0] in directories)
+
+    def _declaration(self, change: Change) -> None:
+        touched = compare_declarations(change.old, change.new)
+        places = [place for place in self._places if change.path in place.files]
+        if touched.nothing and not change.is_renamed:
+            self.nothing.append(f"{change}: only in its layout and comments")
+        elif not places:
+            self.nothing.append(f"{change}: no environment is declared there now")
+        for place in places:
+            services = ", ".join(sorted(touched.services))
+            if touched.whole or change.is_renamed or not touched.services <= place.references.keys():
+                self.columns.select_column(place.name, f"{change}: {touched.whole or services}")
+            elif services:
+                self.columns.select_users(place, touched.services, f"{change} in {services}")
+
+    # Files that are no Python
+
+    def _data(self, change: Change) -> None:
+        """Follow a file to what names it."""
+        if why := concerns_everything(change.path):
+            self._everything(f"{change}: {why}")
+            return
+        sources = ((path, self._tree.source(path)) for path in self._tree.modules)
+        lines: dict[str, list[int]] = defaultdict(list)
+        for naming in namings(change.paths, sources):
+            lines[naming.path].append(naming.line)
+        hits = sum(self._lines(path, at, f"{change}, named in {path}") for path, at in lines.items())
+        if hits:
+            return
+        if documentation := concerns_nothing(change.path):
+            self.nothing.append(f"{change}: {documentation}")
+        else:
+            self._everything(f"{change}, and could not be mapped: nothing names it")
+
+    def _lines(self, path: str, lines: Sequence[int], why: str) -> int:
+        read = version(self._tree.source(path))
+        around = [read.at(line) for line in lines]
+        if None in around or not self._tree.holds_tests_or_fixtures(path):
+            return self._spread(path, why)
+        names = {part.name for part in around if part is not None}
+        return self._within(path, read, names, why) + self._importers(path, why)
+
+    # Python files
+
+    def _python(self, change: Change) -> None:
+        parts, is_same_file = change.parts, change.old is not None and change.new is not None and not change.is_renamed
+        if is_same_file and parts.nothing:
+            self.nothing.append(f"{change}: only in its layout and comments")
+        elif is_same_file and not parts.rest and self._tree.holds_tests_or_fixtures(change.path):
+            self._functions(change)
+        else:
+            self._file(change)
+
+    def _file(self, change: Change) -> None:
+        """Follow a file as a whole."""
+        is_shared = is_conftest(change.path) or change.path in self._tree.plugins
+        if (Kind.FIXTURES if is_shared else Kind.CODE) not in self._kinds:
+            return
+        why = concerns_everything(change.path)
+        if why:
+            self._everything(f"{change}: {why}")
+        hits = sum(self._spread(path, str(change)) for path in change.paths)
+        if hits or is_shared or why:
+            return
+        if change.new is None and _is_test_file(change.path):
+            self.nothing.append(f"{change}: its tests are gone")
+        elif not (change.new or b"").strip() and not (change.old or b"").strip():
+            self.nothing.append(f"{change}: it is empty")
+        else:
+            self._everything(f"{change}, and could not be mapped: no test and no environment reaches it")
+
+    def _functions(self, change: Change) -> None:
+        """Follow the functions that differ, each by itself."""
+        path, parts = change.path, change.parts
+        hits = 0
+        for name in sorted(parts.changed | parts.removed):
+            is_gone, is_new = name in parts.removed, name not in parts.old.parts
+            part = (parts.old if is_gone else parts.new).parts[name]
+            what = f"fixture {part.fixture}" if part.fixture else name
+            why = f"{what} of {path} {'is deleted' if is_gone else 'is new' if is_new else 'is changed'}"
+            if (Kind.FIXTURES if part.fixture else Kind.CODE) not in self._kinds:
+                hits += 1
+                continue
+            if part.fixture and (is_gone or is_new or parts.old.parts[name].provides != part.provides):
+                self._askers_by_name(path, {part, parts.old.parts.get(name, part)}, why)
+            hits += self._within(path, parts.new, {name}, why)
+            if part.fixture or part.is_test or (path, part.line) in self._tree.tests_by_place:
+                hits += 1
+            elif part.is_registered:
+                hits += self._spread(path, why)
+            else:
+                hits += self._importers(path, why)
+        if not hits:
+            self._everything(f"{change}, and could not be mapped: nothing uses what differs in it")
+
+    def _within(self, path: str, read: Version, names: Collection[str], why: str) -> int:
+        """Select what uses some functions of a file, as far as that file goes."""
+        users = read.users_of(names)
+        hits = self._spread(path, why) if users.rest else 0
+        for name in sorted(users.names):
+            way = "" if name in names else f", used by {name}"
+            place = (path, read.parts[name].line)
+            for test in self._tree.tests_by_place.get(place, ()):
+                self.columns.select(test, f"{why}{way}")
+                hits += 1
+            for test, through in self._tree.askers.get(place, ()):
+                self.columns.select(test, f"{why}{way}{through}")
+                hits += 1
+            if place in self._tree.fixture_places:
+                hits += 1
+                for test, unread in self._tree.unknown_askers:
+                    self.columns.select(test, f"{why}{way}, and what this test asks for cannot be read: {unread}")
+        return hits
+
+    def _askers_by_name(self, path: str, parts: Collection[Part], why: str) -> None:
+        """Select who asks for a fixture that came or went: another one may answer now, or none."""
+        names = {part.fixture for part in parts}
+        is_autouse = any(part.is_autouse for part in parts)
+        for test in self._tree.tests_below(path):
+            if is_autouse or any(request.name in names for request in self._tree.index.requests(test)):
+                self.columns.select(test, why)
+
+    def _contract_fields(self, change: Change) -> None:
+        held: dict[str, list[str]] = defaultdict(list)
+        for fixture, (path, name) in self._tree.contracts.items():
+            if path in change.paths:
+                held[name].append(fixture)
+        if not held or Kind.CONTRACT not in self._kinds:
+            return
+        found = list(field_changes(change, held))
+        self.fields += found
+        if breaking := [each for each in found if each.is_breaking]:
+            self._everything(f"{breaking[0]}: what keeps to the contract as it was may break")
+            return
+        for each in found:
+            for test in self._tree.index.tests:
+                if any(request.name in held[each.contract] for request in self._tree.index.requests(test)):
+                    self.columns.select(test, f"{each}, a field of what it asks for")
+
+    # From file to file
+
+    def _spread(self, path: str, why: str) -> int:
+        """Select all that a file reaches, itself included."""
+        return sum(self._arrive(file, f"{why}{_way(links)}") for file, links in self._graph.reach(path).items())
+
+    def _importers(self, path: str, why: str) -> int:
+        """Select all that a file reaches, itself left out."""
+        ways = self._graph.reach(path).items()
+        return sum(self._arrive(file, f"{why}{_way(links)}") for file, links in ways if links)
+
+    def _arrive(self, path: str, why: str) -> int:
+        """Select what depends on how a file behaves."""
+        hits = 0
+        if path in self._tree.plugins:
+            self._everything(f"{why}, which pytest loads for every test")
+            hits += 1
+        elif is_conftest(path):
+            why = f"{why}, which pytest loads for all tests below it"
+            hits += 1
+        for test in self._tree.tests_below(path):
+            self.columns.select(test, why)
+            hits += 1
+        for place in self._places:
+            for start in place.starts:
+                if path in start.files:
+                    which = f"{why}, which {start.by} starts as {start.service}"
+                    self.columns.select_users(place, frozenset({start.service}), which)
+                    hits += 1
+        return hits
+
+    @cached_property
+    def _graph(self) -> Graph:
+        tree = self._tree
+        return make_graph(tree.modules, Finder(tree.find, tree.modules, self._gone), tree.source, tree.scripts)
+
+    def _everything(self, why: str) -> None:
+        self.everything.append(why)
+        self.columns.select_all(why)
+
+
+def _way(links: Iterable[Link]) -> str:
+    return "".join(f", {link.how} {link.path}" for link in links)
+
+
+def _is_test_file(path: str) -> bool:
+    name = path.rpartition("/")[2]
+    return name.startswith("test_") or name.endswith("_test.py")
