@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shlex
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -61,14 +62,19 @@ class Plan:
             for number in range(1, self.shards + 1)
         )
 
-    def manifest(self) -> str:
+    @property
+    def document(self) -> Mapping[str, Any]:
         """Return what tells the merge which environments were asked for, so that a lost artifact is a column."""
         skipped = self.skipped
         entries = {
             each.environment: {"label": each.environment, "note": skipped.get(each.environment, "")}
             for each in self.environments
         }
-        return json.dumps({"schema": 1, "environments": entries}, indent=2) + "\n"
+        return {"schema": 1, "environments": entries}
+
+    def manifest(self) -> str:
+        """Return the same as a file's text."""
+        return json.dumps(self.document, indent=2) + "\n"
 
 
 def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trusted: bool) -> Plan:
@@ -125,22 +131,29 @@ def for_gitlab(plan: Plan, command: str) -> str:
     _check(plan, GITLAB_JOBS, "GitLab")
     names = list(dict.fromkeys(job["environment"] for job in plan.jobs))
     shards = [f"{number}/{plan.shards}" for number in range(1, plan.shards + 1)]
-    pipeline = {
-        "stages": ["environments", "matrix"],
-        "environment": {
-            "stage": "environments",
-            "parallel": {"matrix": [{"ENVIRONMENT": names, "SHARD": shards}]},
-            "resource_group": "$ENVIRONMENT",
-            "script": [f'{command} run "$ENVIRONMENT" --shard "$SHARD"'],
-            "artifacts": {"when": "always", "paths": [".envmatrix/runs/"]},
-        },
-        "matrix": {
-            "stage": "matrix",
-            "when": "always",
-            "script": [f"{command} merge .envmatrix/runs", f"{command} gate"],
-        },
+    environment = {
+        "stage": "environments",
+        "parallel": {"matrix": [{"ENVIRONMENT": names, "SHARD": shards}]},
+        "allow_failure": True,  # the last job decides: a failure that is known or waived is no red pipeline
+        "resource_group": "$ENVIRONMENT $SHARD",
+        "script": [f'{command} run "$ENVIRONMENT" --shard "$SHARD"'],
+        # The logs stay behind: a product may print what it should not. So does `latest`, a link to what is there.
+        "artifacts": {"when": "always", "paths": [f".envmatrix/runs/2*/*.{ending}" for ending in ("json", "jsonl")]},
     }
-    return json.dumps(pipeline, indent=2) + "\n"
+    matrix = {
+        "stage": "matrix",
+        "when": "always",
+        "script": [
+            "mkdir -p plan .envmatrix/runs",
+            f"printf '%s' {shlex.quote(json.dumps(plan.document))} > plan/matrix.json",
+            f"{command} merge plan .envmatrix/runs --output merged || true",
+            f"{command} gate merged",
+        ],
+        "artifacts": {"when": "always", "paths": ["merged/"]},
+    }
+    # Where everything is skipped there is no job: an empty matrix is refused.
+    jobs = {"environment": environment, "matrix": matrix} if names else {"matrix": matrix}
+    return json.dumps({"stages": ["environments", "matrix"], **jobs}, indent=2) + "\n"
 
 
 def as_text(plan: Plan) -> str:

@@ -37,7 +37,10 @@ def plan(
     made = make_ci_plan(names or (), directory, shards=shards, is_trusted=not untrusted)
     text = for_github(made) if github else for_gitlab(made, "envmatrix") if gitlab else as_text(made)
     if manifest is not None:
-        manifest.parent.mkdir(parents=True, exist_ok=True)
-        manifest.write_text(made.manifest())
+        try:
+            manifest.parent.mkdir(parents=True, exist_ok=True)
+            manifest.write_text(made.manifest())
+        except OSError as error:
+            raise UsageError(f"{manifest} cannot be written: {error.strerror}", "Name another --manifest") from None
     typer.echo(text, nl=False)
     return 0

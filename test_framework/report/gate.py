@@ -20,7 +20,9 @@ from test_framework.report.text import first_line, inert, middle
 
 SCHEMA = 1
 _NAMED = 8
-"""Tests named under one reason: one screen."""
+"""Tests named under a reason that decides: one screen."""
+_REMARKED = 3
+"""Tests named under a remark."""
 _LONGEST = 300
 """Characters of a line."""
 _STYLES = {Answer.COMPATIBLE: "green", Answer.INCOMPATIBLE: "red", Answer.UNKNOWN: "magenta"}
@@ -82,19 +84,24 @@ def _reasons(reasons: Sequence[Reason], column: Column | None) -> Iterator[Rende
         yield Padding(Text(middle(inert(reason.text), _LONGEST), style), (0, 0, 0, 2))
         if reason.code in _COUNTS or column is None:
             continue
-        for test in reason.tests[:_NAMED]:
-            yield Padding(_test(test, column.cells.get(test)), (0, 0, 0, 4))
-        if len(reason.tests) > _NAMED:
-            yield Padding(Text(f"and {len(reason.tests) - _NAMED} more", "dim"), (0, 0, 0, 4))
+        decides = reason.calls_for is not Answer.COMPATIBLE
+        named = _NAMED if decides else _REMARKED
+        for test in reason.tests[:named]:
+            yield Padding(_test(test, column.cells.get(test), in_full=decides), (0, 0, 0, 4))
+        if len(reason.tests) > named:
+            yield Padding(Text(f"and {len(reason.tests) - named} more", "dim"), (0, 0, 0, 4))
 
 
-def _test(test: str, cell: Cell | None) -> Text:
+def _test(test: str, cell: Cell | None, *, in_full: bool) -> Text:
     text = Text(middle(inert(test), _LONGEST), "bold")
     if cell is None:
         return text
     text.append(f"  {word(cell.outcome)}", "not bold")
     if cell.outcome is not Outcome.NOT_RUN and cell.cause is not None and cell.evidence is not None:
         evidence = cell.evidence
+        if not in_full:
+            text.append(f", {cell.cause} {evidence.rule}", "not bold")
+            return text
         summary = middle(inert(first_line(evidence.summary)), _LONGEST)
         text.append(f", {cell.cause} {evidence.rule}: {summary}", "not bold")
         if evidence.place and evidence.place not in evidence.summary:

@@ -220,12 +220,15 @@ def test_a_side_is_made_of_a_matrix(tmp_path: Path) -> None:
         write_run(tmp_path / "3", failed, environment="broken", findings=[FindingRecord(rule="H304", message="b.py")]),
         write_run(tmp_path / "4", environment="empty", end=footer(5)),
     ]
+    part = write_run(tmp_path / "5", failed, environment="part")
+    runs.append(replace(part, header=part.header.model_copy(update={"shard": "1/2"})))
     made = Side.of("last", Matrix.from_runs(runs, [MissingRun("gone", "gone (twin)", "left no run file")]))
     assert {name: place.gap for name, place in made.places.items()} == {
         "whole": "",
         "cut": "the run was cut short: it has no footer",
         "broken": "b.py",
         "empty": "the run holds no test",
+        "part": "shard 1/2 alone: envmatrix merge makes the whole",
         "gone": "left no run file",
     }
     assert made.places["whole"].cells == {

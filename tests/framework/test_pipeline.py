@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fnmatch
 import json
 import os
 import re
@@ -52,7 +53,11 @@ class Pipeline:
     project: Path
     shards: int = 2
     fork: str = ""
+    base: str = ""
+    is_default_branch: bool = False
     artifacts: dict[str, Path] = field(default_factory=dict)
+    cache: Path | None = None
+    """What the last pipeline on the default branch has saved."""
 
     def run(self, name: str, **known: str) -> Job:
         """Run one job of the workflow; `known` are values of expressions."""
@@ -64,7 +69,10 @@ class Pipeline:
         for file in files.values():
             file.touch()
         for step in spec["steps"]:
-            if job.exit_code and "cancelled()" not in str(step.get("if")):
+            condition = str(step.get("if"))
+            if (job.exit_code and "cancelled()" not in condition) or (
+                "github.event.repository.default_branch" in condition and not self.is_default_branch
+            ):
                 continue
             if "uses" in step:
                 self._action(step, here, known)
@@ -79,30 +87,64 @@ class Pipeline:
         return {
             "inputs.shards || 1": str(self.shards),
             "github.event.pull_request.head.repo.fork && '--untrusted' || ''": self.fork,
+            "github.event.pull_request.base.sha || github.event.before": self.base,
         }
 
     def _action(self, step: Mapping[str, Any], here: Path, known: Mapping[str, str]) -> None:
-        action = step["uses"].partition("@")[0]
-        given = {key: _filled(str(value), known) for key, value in step.get("with", {}).items()}
-        if action == "actions/checkout":
-            shutil.copytree(self.project, here, dirs_exist_ok=True)
-            (here / ".venv/bin").mkdir(parents=True)
-            for name, text in SHIMS.items():
-                shim = here / ".venv/bin" / name
-                shim.write_text(f"#!/bin/bash\n{text}")
-                shim.chmod(0o755)
-        elif action == "actions/upload-artifact":
-            found = [path for pattern in given["path"].split() for path in sorted(here.glob(pattern))]
+        ours = {"github.run_id": "1", "github.run_attempt": "1"}
+        given = {key: _filled(str(value), {**known, **ours}) for key, value in step.get("with", {}).items()}
+        actions = {
+            "actions/checkout": self._checkout,
+            "actions/setup-python": lambda _, __: None,
+            "actions/upload-artifact": self._upload,
+            "actions/download-artifact": self._download,
+            "actions/cache/restore": self._restore,
+            "actions/cache/save": self._save,
+        }
+        actions[step["uses"].partition("@")[0]](here, given)
+
+    def _checkout(self, here: Path, _: Mapping[str, str]) -> None:
+        shutil.copytree(self.project, here, dirs_exist_ok=True)
+        (here / ".venv/bin").mkdir(parents=True)
+        for name, text in SHIMS.items():
+            shim = here / ".venv/bin" / name
+            shim.write_text(f"#!/bin/bash\n{text}")
+            shim.chmod(0o755)
+
+    def _upload(self, here: Path, given: Mapping[str, str]) -> None:
+        found = [path for pattern in given["path"].split() for path in sorted(here.glob(pattern))]
+        assert found or given.get("if-no-files-found") != "error"
+        if found:
             kept = self.artifacts[given["name"]] = self.root / f"artifact-{given['name']}"
             kept.mkdir()
             for path in found:
                 shutil.copytree(path, kept, dirs_exist_ok=True) if path.is_dir() else shutil.copy(path, kept)
-            assert found or given.get("if-no-files-found") != "error"
-        elif action == "actions/download-artifact":
-            for name, path in self.artifacts.items():
-                shutil.copytree(path, here / given["path"] / name)
-        else:
-            assert action == "actions/setup-python"
+
+    def _download(self, here: Path, given: Mapping[str, str]) -> None:
+        patterns = given["pattern"].strip("{}").split(",")
+        wanted = [name for name in self.artifacts for pattern in patterns if fnmatch.fnmatch(name, pattern)]
+        for name in wanted:  # one alone gets no directory of its own
+            to = here / given["path"] / (name if len(wanted) > 1 else "")
+            shutil.copytree(self.artifacts[name], to, dirs_exist_ok=True)
+
+    def _restore(self, here: Path, given: Mapping[str, str]) -> None:
+        assert given["key"].startswith(given["restore-keys"])
+        if self.cache is not None:
+            shutil.copytree(self.cache, here, dirs_exist_ok=True)
+
+    def _save(self, here: Path, given: Mapping[str, str]) -> None:
+        self.cache = self.root.with_name("cache")
+        shutil.rmtree(self.cache, ignore_errors=True)
+        for path in (here / name for name in given["path"].split()):
+            to = self.cache / path.relative_to(here)
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copytree(path, to) if path.is_dir() else shutil.copy(path, to)
+
+    def next(self) -> None:
+        """Begin another pipeline: of the last one there is nothing but what it saved in the cache."""
+        shutil.rmtree(self.root)
+        self.root.mkdir()
+        self.artifacts.clear()
 
     @staticmethod
     def _shell(
@@ -194,6 +236,67 @@ def test_a_lost_environment_is_unknown(pipeline: Pipeline) -> None:
     last = pipeline.run("matrix")
     assert last.exit_code == 3, last.output
     assert "staging" in last.output
+
+
+@pytest.mark.fault("missing-shard")
+def test_all_artifacts_lost_are_unknown(pipeline: Pipeline) -> None:
+    """Of the plan's artifact alone no directory is made; each environment is a column without a run."""
+    assert pipeline.run("plan").exit_code == 0
+    last = pipeline.run("matrix")
+    assert last.exit_code == 3, last.output
+    assert last.output.count("::error title=") == 2
+
+
+def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
+    """The default branch saves it, others only read: since when, how long, and what changed since the base are known."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(pipeline.project))
+    (pipeline.project / ".gitignore").write_text(".*/\n__pycache__/\n")
+    (pipeline.project / "environments/local.toml").unlink()
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "good")):
+        subprocess.run([*git, *words], timeout=30, check=True)
+    pipeline.base = subprocess.run(
+        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
+    ).stdout.strip()
+    pipeline.is_default_branch, pipeline.shards = True, 1
+    run_environments(pipeline)
+    first = pipeline.run("matrix")
+    assert first.exit_code == 0, first.output
+    assert pipeline.cache is not None
+    assert sorted(path.name for path in pipeline.cache.rglob("*.*")) == [
+        ".envmatrix",
+        "history.sqlite",
+        "matrix.json",
+        "staging.jsonl",
+    ]
+    saved = (pipeline.cache / ".envmatrix/history.sqlite").read_bytes()
+
+    pipeline.next()
+    pipeline.is_default_branch, pipeline.shards = False, 2
+    (pipeline.project / "test_numbers.py").write_text(TESTS.format(wrong="2"))
+    subprocess.run([*git, "commit", "-qam", "bad"], timeout=30, check=True)
+    jobs = run_environments(pipeline)
+    assert [path.name for path in pipeline.artifacts["durations"].iterdir()] == ["staging.jsonl"]
+    assert [job.exit_code for job in jobs].count(1) == 1
+    last = pipeline.run("matrix")
+    assert last.exit_code == 1, last.output
+    assert "staging  1 regressed, 3 same" in last.summary
+    assert (pipeline.cache / ".envmatrix/history.sqlite").read_bytes() == saved
+
+
+def test_the_last_job_alone_decides(pipeline: Pipeline) -> None:
+    """A red environment is no red pipeline; of a fork without any environment to run, GitHub refuses an empty matrix."""
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    assert {name: job.get("continue-on-error") for name, job in jobs.items()} == {
+        "plan": None,
+        "environment": True,
+        "matrix": None,
+    }
+    (pipeline.project / "environments/local.toml").unlink()
+    staging = pipeline.project / "environments/staging.toml"
+    staging.write_text('[services.backend]\nkind = "http"\nsource = "remote"\nurl = "${STAGING_URL}"\n')
+    pipeline.fork = "--untrusted"
+    nothing = pipeline.run("plan").outputs["jobs"]
+    assert jobs["environment"]["if"] == f"${{{{ needs.plan.outputs.jobs != '{nothing}' }}}}"
 
 
 def test_a_fork_gets_no_secrets_and_is_told(pipeline: Pipeline) -> None:

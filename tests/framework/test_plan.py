@@ -1,6 +1,7 @@
 """The CI plan: every declared environment in so many shards, within the platform's limits, secrets kept from forks."""
 
 import json
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,10 +34,27 @@ def test_each_environment_and_shard_is_a_job(tmp_path: Path) -> None:
 
 
 def test_gitlab_gets_a_child_pipeline(tmp_path: Path) -> None:
-    """The jobs leave their runs also when they fail, and the merge runs whatever became of them."""
+    """The jobs leave their runs also when they fail, and the merge runs and decides whatever became of them."""
     pipeline = json.loads(for_gitlab(plan(tmp_path, "local", shards=2), "envmatrix"))
-    assert pipeline["environment"]["parallel"]["matrix"] == [{"ENVIRONMENT": ["local"], "SHARD": ["1/2", "2/2"]}]
-    assert pipeline["environment"]["artifacts"]["when"] == pipeline["matrix"]["when"] == "always"
+    run, last = pipeline["environment"], pipeline["matrix"]
+    assert run["parallel"]["matrix"] == [{"ENVIRONMENT": ["local"], "SHARD": ["1/2", "2/2"]}]
+    assert run["resource_group"] == "$ENVIRONMENT $SHARD"  # by the environment alone, one shard would wait for another
+    assert run["artifacts"]["when"] == last["when"] == "always"
+    assert run["allow_failure"]
+    assert not [path for path in run["artifacts"]["paths"] if not path.endswith((".json", ".jsonl"))]
+    assert last["script"][-2:] == [
+        "envmatrix merge plan .envmatrix/runs --output merged || true",
+        "envmatrix gate merged",
+    ]
+
+
+def test_gitlab_knows_what_was_asked_for(tmp_path: Path) -> None:
+    """A child pipeline has no artifact of the plan: its last job writes the manifest; a matrix of nothing is refused."""
+    made = plan(tmp_path, "staging", is_trusted=False)
+    pipeline = json.loads(for_gitlab(made, "envmatrix"))
+    assert pipeline.keys() == {"stages", "matrix"}
+    subprocess.run(["sh", "-ec", "\n".join(pipeline["matrix"]["script"][:2])], cwd=tmp_path, timeout=10, check=True)
+    assert json.loads((tmp_path / "plan/matrix.json").read_text()) == json.loads(made.manifest())
 
 
 def test_what_needs_secrets_is_not_run_for_a_fork(tmp_path: Path) -> None:
