@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -122,10 +123,20 @@ class Plan:
         return Job(
             environment=environment.name,
             label=environment.label,
-            command=(sys.executable, "-m", "pytest", *options, *self.suites, *self.pytest_args),
+            command=(sys.executable, "-m", "pytest", *options, *self._suites(), *self.pytest_args),
             run_file=run_file,
             log_file=run_dir.log_file(environment.name),
         )
+
+    def _suites(self) -> tuple[str, ...]:
+        """Return how pytest is told of the suites: xdist takes a path for one of this machine's, which it would have to send.
+
+        What it does send (`--rsyncdir`) it names anew, so there paths are right.
+        """
+        options = {word.partition("=")[0] for word in self.pytest_args}
+        if self.suites and "--tx" in options and "--rsyncdir" not in options:
+            return ("-o", f"testpaths={shlex.join(self.suites)}")
+        return self.suites
 
     def _durations(self, environment: str) -> Path | None:
         """Return the run file by which an environment's shards are cut."""

@@ -91,10 +91,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Make a worker on another machine able to begin at all."""
     if hasattr(config, "workerinput"):
-        from test_framework.plugin.far import detach_reruns, refusing
+        from test_framework.plugin.far import keep_reruns_here
 
-        with refusing(config):
-            detach_reruns(config)
+        keep_reruns_here(config)
 
 
 def selected_environment(config: pytest.Config) -> str:

@@ -130,25 +130,21 @@ def prepare(config: pytest.Config) -> None:
                 raise UsageError(f"{word} is a path on this machine, of which workers elsewhere know nothing", how)
 
 
-def detach_reruns(config: pytest.Config) -> None:
-    """Do without pytest-rerunfailures where its port, which is on the controller's machine only, cannot be reached.
-
-    It would end the worker before its first test.
-
-    Raises:
-        UsageError: reruns were asked for, and cannot be had.
-    """
-    port = config.workerinput.get("sock_port")  # type: ignore[attr-defined]  # xdist's
-    if handed(config) is None or port is None or not config.pluginmanager.hasplugin(_RERUNS):
+def keep_reruns_here(config: pytest.Config) -> None:
+    """Let pytest-rerunfailures count the tries on this machine: the port that it would ask is on the controller's only."""
+    if handed(config) is None or not config.pluginmanager.hasplugin(_RERUNS):
         return
-    try:
-        socket.create_connection(("127.0.0.1", port), 2.0).close()
-    except OSError:
-        if config.getoption("reruns", None):
-            what = f"--reruns cannot work on {socket.gethostname()}: it needs a port of the controller's machine"
-            raise UsageError(what, "Leave it out where workers are on other machines") from None
-        config.pluginmanager.set_blocked(_RERUNS)
-        config.addinivalue_line("markers", "flaky(reruns, ...): not run again on this machine")
+    from pytest_rerunfailures import ServerStatusDB  # type: ignore[import-untyped]  # it ships no types
+
+    counts = ServerStatusDB()
+    token = getattr(counts, "token", "")  # since 16.6.1
+    config.workerinput |= {"sock_port": counts.sock_port, "statusdb_token": token}  # type: ignore[attr-defined]  # xdist's
+
+
+def tell_reruns(config: pytest.Config, test: str) -> None:
+    """Tell pytest-rerunfailures how often a test may be tried that crashed another machine: its worker only told itself."""
+    if config.pluginmanager.hasplugin(_RERUNS) and (reruns := config.getoption("reruns")):
+        config.failures_db.set_test_reruns(test, reruns)  # type: ignore[attr-defined]  # the plugin's
 
 
 def _digest(file: Path) -> str:

@@ -20,7 +20,7 @@ from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist ships no 
     LoadScopeScheduling,
 )
 
-from test_framework.plugin.far import is_far
+from test_framework.plugin.far import is_far, tell_reruns
 from test_framework.stuck import Stuck
 
 if TYPE_CHECKING:
@@ -126,9 +126,11 @@ class Crashes:
         node.sendcommand = sendcommand
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
-    def pytest_handlecrashitem(self, report: pytest.TestReport) -> None:
+    def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Say what ended the worker: a deadline, a signal, or its own exit code."""
         worker: WorkerController = report.node
+        if is_far(worker.gateway.spec):
+            tell_reruns(worker.config, crashitem)
         said = [str(report.longrepr)]
         if stuck := Stuck.read(Stuck.of_worker(self._process.run_dir, worker.gateway.id)):
             said = [f"{said[0]}: {stuck.summary}", stuck.stack]

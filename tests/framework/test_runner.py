@@ -74,10 +74,12 @@ def test_a_directory_without_declarations_is_refused(bare: Bare) -> None:
         (["--deselect", "suite/test_a.py::test_a"], ["suite", "--deselect", "suite/test_a.py::test_a"]),
         (["--ignore", "suite"], ["suite", "--ignore", "suite"]),
         (["--lf", "suite/test_a.py"], ["--lf", "{here}/suite/test_a.py"]),
+        (["--tx", "ssh=far"], ["-o", "testpaths=suite", "--tx", "ssh=far"]),
+        (["--tx=ssh=far", "--rsyncdir=suite"], ["suite", "--tx=ssh=far", "--rsyncdir=suite"]),
     ],
 )
 def test_paths_replace_the_suites_and_options_do_not(bare: Bare, given: list[str], expected: list[str]) -> None:
-    """What names a test is run instead of the project's suites; an option's value is no path."""
+    """What names a test is run instead of the project's suites; an option's value is no path, nor is what xdist would refuse."""
     assert arguments(make_plan(["local"], pytest_args=given), bare) == [
         word.format(here=bare.root) for word in expected
     ]

@@ -19,7 +19,9 @@ import psutil
 import pytest
 
 from test_framework.cells import Outcome
+from test_framework.run_file import read_run
 from test_framework.services.ports import free_ports
+from tests.framework.bare import Bare
 from tests.framework.project import Project
 
 _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
@@ -164,13 +166,37 @@ def machine(start_machine: Callable[..., Machine], tmp_path: Path) -> Machine:
     return start_machine(f"ForceCommand unshare --mount sh {script}")
 
 
+ALONE = f"""
+{sys.executable} -S -c '
+import fcntl, socket, struct
+UP = struct.pack("16sh14x", b"lo", 1)
+fcntl.ioctl(socket.socket(), 0x8914, UP)  # SIOCSIFFLAGS
+'
+exec sh -c "$SSH_ORIGINAL_COMMAND"
+"""
+"""What gives a machine a loopback of its own, from which no port of the controller's can be reached."""
+
+
+@pytest.fixture
+def lone_machine(start_machine: Callable[..., Machine], tmp_path: Path) -> Machine:
+    """Another machine that reaches the controller by what ssh carries only."""
+    if not can_unshare("--net"):
+        pytest.skip("unshare --net is refused: it needs root on Linux")
+    (script := tmp_path / "alone.sh").write_text(ALONE)
+    return start_machine(f"ForceCommand unshare --net sh {script}")
+
+
 WITHOUT = ("-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:anyio")
 """Plugins that every worker would load for nothing."""
 
 
-def checkout(project: Project, there: Path) -> Path:
+def checkout(project: Project | Bare, there: Path) -> Path:
     """What the project looks like on another machine: the same files in another place, no more."""
-    return Path(shutil.copytree(project.root, there, ignore=shutil.ignore_patterns("*.jsonl", "*.env", ".*", "__*")))
+    return Path(
+        shutil.copytree(
+            project.root, there, ignore=shutil.ignore_patterns("*.jsonl", "*.env", "*.sh", ".*", "__*", "machine*")
+        )
+    )
 
 
 def files(directory: Path) -> set[str]:
@@ -323,16 +349,47 @@ def test_paths_are_refused(project: Project) -> None:
     result.stderr.fnmatch_lines("ERROR: test_a.py is a path on this machine, *. Name tests by testpaths or -k, *")
 
 
-@pytest.mark.skipif(not can_unshare("--net"), reason="unshare --net is refused: it needs root on Linux")
-def test_an_endpoint_that_a_worker_cannot_reach_is_told(
-    project: Project, start_machine: Callable[..., Machine]
-) -> None:
+def test_an_endpoint_that_a_worker_cannot_reach_is_told(project: Project, lone_machine: Machine) -> None:
     """On a machine with a loopback of its own, tests of loopback services are not run, and say why; the others pass."""
     project.write("test_a.py", "def test_a(real_services): pass\ndef test_b(): pass")
-    machine = start_machine('ForceCommand unshare --net sh -c "$SSH_ORIGINAL_COMMAND"')
-    result = run(project, machine, workers=1)
+    result = run(project, lone_machine, workers=1)
     assert result.ret == 1
     alone, free = project.run.cells.values()
     assert (alone.outcome, free.outcome) == (Outcome.NOT_RUN, Outcome.PASSED)
     assert alone.evidence.rule == "I201"
     assert "of the controller's machine, which this worker cannot reach" in alone.evidence.summary
+
+
+@pytest.mark.fault("flaky-retry")
+def test_the_command_line_runs_the_suites_there_and_tries_again(bare: Bare, lone_machine: Machine) -> None:
+    """`envmatrix run ENV --retries 2 -- --tx=ssh=…`: what failed is tried again there, what crashed by another worker."""
+    bare.write("other/test_b.py", "def test_no_suite_of_ours(): assert 0")
+    bare.write(
+        "suite/test_a.py",
+        """
+        import os, pathlib, signal
+
+        def number_of_try(name):
+            with open(name, "a") as stream: stream.write("x")
+            return len(pathlib.Path(name).read_text())
+
+        def test_passes(): pass
+        def test_fails_once(): assert number_of_try("fails.txt") > 1
+        def test_crashes_once():
+            if number_of_try("crashes.txt") == 1: os.kill(os.getpid(), signal.SIGKILL)
+        def test_fails(): assert 0
+        """,
+    )
+    far = lone_machine.tx(checkout(bare, lone_machine.home / "checkout"))
+    process = bare.run("run", "local", "--retries=2", "--", "--dist=load", "--rsyncignore=*", far)
+    assert process.returncode == 1, process.stdout + process.stderr
+    assert (bare.last / "local.jsonl").exists(), process.stdout + process.stderr
+    cells = read_run(bare.last / "local.jsonl").cells
+    assert {
+        test.rpartition("::")[2]: [attempt.outcome for attempt in cell.attempts] for test, cell in cells.items()
+    } == {
+        "test_passes": ["passed"],
+        "test_fails_once": ["failed", "passed"],
+        "test_crashes_once": ["failed", "passed"],
+        "test_fails": ["failed"] * 3,
+    }
