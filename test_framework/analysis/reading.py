@@ -1,0 +1,148 @@
+"""Read many files: what did not change comes from the cache, the rest is parsed, in several processes where there is much."""
+
+from __future__ import annotations
+
+import gc
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeAlias
+
+import msgspec
+
+from test_framework.analysis.cache import Cache, Stamp
+from test_framework.analysis.source import Module
+from test_framework.analysis.workers import (
+    LARGEST,
+    TOO_LARGE,
+    CannotStartError,
+    digest_of_file,
+    encode,
+    read_file,
+    read_in_processes,
+)
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Is told how many files are done, and of how many."""
+
+_WORTH_PROCESSES = 2 << 20
+"""Bytes of source, a second's work, from which on several processes gain more than their start takes."""
+_MOST_PROCESSES = 8
+"""Beyond these, one process could not keep up with decoding what they find."""
+
+_decode = msgspec.msgpack.Decoder(Module).decode
+
+
+def read_one(path: str, *, contracts: frozenset[str] = frozenset(), cache: Cache | None = None) -> Module:
+    """Return the facts of one file; one that cannot be read says why."""
+    return read_all([path], contracts=contracts, cache=cache)[path]
+
+
+def read_all(
+    paths: Iterable[str],
+    *,
+    contracts: frozenset[str] = frozenset(),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Module]:
+    """Return the facts of files by their paths, in the order given; a file that cannot be read says why.
+
+    Args:
+        paths: Files, absolute.
+        contracts: Names of contract fixtures, handed on to `read`.
+        cache: Facts of earlier runs, opened with the same contracts among its options.
+        progress: Is told of every step.
+    """
+    found: dict[str, Module | None] = dict.fromkeys(paths)
+    total, done = len(found), 0
+    with _no_garbage_collection():
+        for path, module in _read(list(found), contracts, cache):
+            found[path] = module
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return {path: module for path, module in found.items() if module is not None}
+
+
+def _read(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) -> Iterator[tuple[str, Module]]:
+    stamps: dict[str, Stamp] = {}
+    for path in paths:
+        status = _status(path)
+        if isinstance(status, Module):
+            yield path, status
+        else:
+            stamps[path] = status
+    if cache is not None:
+        for path, module in _cached(stamps, cache):
+            del stamps[path]
+            yield path, module
+    for path, digest, facts in _parsed({path: stamp.size for path, stamp in stamps.items()}, contracts):
+        if cache is not None and digest:
+            cache.put(digest, facts if isinstance(facts, bytes) else encode(facts))
+            cache.remember(path, stamps[path], digest)
+        yield path, _decode(facts) if isinstance(facts, bytes) else facts
+
+
+def _cached(stamps: dict[str, Stamp], cache: Cache) -> Iterator[tuple[str, Module]]:
+    """Yield what the cache knows: of files that did not change, then of those whose bytes are known."""
+    changed = dict(stamps)
+    for path, facts in cache.unchanged(stamps):
+        if (module := _decoded(facts)) is not None:
+            del changed[path]
+            yield path, module
+    for path, stamp in changed.items():
+        digest = digest_of_file(path)
+        facts_of_bytes = cache.get(digest) if digest else None
+        if facts_of_bytes is not None and (module := _decoded(facts_of_bytes)) is not None:
+            cache.remember(path, stamp, digest)
+            yield path, module
+
+
+def _decoded(facts: bytes) -> Module | None:
+    try:
+        return _decode(facts)
+    except msgspec.DecodeError:
+        return None
+
+
+def _parsed(sizes: dict[str, int], contracts: frozenset[str]) -> Iterator[tuple[str, bytes, Module | bytes]]:
+    """Yield path, digest and facts of files, these as bytes where another process read them."""
+    left = dict(sizes)
+    processes = min(usable_processors(), _MOST_PROCESSES)
+    if processes > 1 and sum(sizes.values()) >= _WORTH_PROCESSES:
+        with suppress(CannotStartError):
+            for name, digest, facts in read_in_processes(sizes.items(), contracts, processes):
+                path = os.fsdecode(name)
+                del left[path]
+                yield path, digest, facts
+    for path in left:
+        yield path, *read_file(path, contracts)
+
+
+def _status(path: str) -> Stamp | Module:
+    """Return a file's stamp, or why it is not to be opened: a pipe would be waited for."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 -- paths are text here, for there are very many
+    except (OSError, ValueError) as error:
+        return Module(unread=f"it cannot be opened: {getattr(error, 'strerror', error)}")
+    if not stat.S_ISREG(status.st_mode):
+        return Module(unread="it is no regular file")
+    return TOO_LARGE if status.st_size > LARGEST else Stamp.of(status)
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def _no_garbage_collection() -> Iterator[None]:
+    """Facts and trees of syntax hold no circles: looking for them takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
