@@ -26,6 +26,18 @@ def order_of(root: Path, commits: Iterable[str]) -> Mapping[str, int]:
     return {commit: number for number, commit in enumerate(each for each in said.split() if each in asked)}
 
 
+def of_other_branches(root: Path, commits: Iterable[str]) -> frozenset[str]:
+    """Return the commits that HEAD neither comes from nor leads to, of those that the repository knows."""
+    asked = {commit for commit in commits if re.fullmatch(r"[0-9a-f]{40,64}", commit)}
+    told = "\n".join((*asked, "^HEAD"))
+    away = asked.intersection(_git(root, "rev-list", "--ignore-missing", "--stdin", told=told).split())
+    if not away:
+        return frozenset()
+    return frozenset(away).difference(
+        _git(root, "rev-list", "--ancestry-path", "--ignore-missing", "--stdin", told=told).split()
+    )
+
+
 def _git(root: Path, *words: str, told: str = "") -> str:
     try:
         return subprocess.run(  # noqa: S603  fixed words, and a revision after them

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from test_framework.commands.git import order_of
-from test_framework.exceptions import UsageError
+from test_framework.commands.git import of_other_branches, order_of
+from test_framework.exceptions import UsageError, nearest
 
 if TYPE_CHECKING:
     from test_framework.cells import Run
@@ -71,14 +71,18 @@ def history(
         typer.echo(f"forgot {gone} run{'s'[: gone != 1]} that are more than {prune:g} days old")
         return 0
     with History(file) as asked:
+        if environment and environment not in asked.environments:
+            raise UsageError(f"no run of {environment!r} is recorded", nearest(environment, asked.environments))
         if test is None:
             overview = report.Overview(asked.flakiest(limit, environment), asked.slowest(limit, environment))
             typer.echo(report.overview_as_json(overview) if json else report.overview_as_text(overview), nl=False)
             return 0
         name = _only(test, asked.tests_like(test))
         entries = asked.entries(name, environment)
-    order = order_of(project.root, {entry.commit for entry in entries})
-    timelines = Timeline.by_environment(entries, order)
+    commits = {entry.commit for entry in entries}
+    timelines = Timeline.by_environment(
+        entries, order_of(project.root, commits), of_other_branches(project.root, commits)
+    )
     typer.echo((report.as_json if json else report.as_text)(name, timelines, limit), nl=False)
     return 0
 

@@ -76,6 +76,12 @@ class History:
         )
         return tuple(name for (name,) in near)
 
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Return the environments of which a run is recorded, sorted."""
+        rows = self._connection.execute("SELECT DISTINCT environment FROM runs ORDER BY 1")
+        return tuple(name for (name,) in rows)
+
     def commits_like(self, prefix: str) -> tuple[str, ...]:
         """Return the recorded commits that begin so."""
         rows = self._connection.execute(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -66,17 +66,27 @@ class Timeline:
     entries: tuple[Entry, ...]
     order: Mapping[str, int]
     """Commit → its place among the others: parents before children where git knows them."""
+    elsewhere: frozenset[str] = frozenset()
+    """Commits of other branches: they are shown, and say nothing about since when it fails on this one."""
 
     @classmethod
-    def of(cls, environment: str, entries: Sequence[Entry], order: Mapping[str, int] | None = None) -> Timeline:
+    def of(
+        cls,
+        environment: str,
+        entries: Sequence[Entry],
+        order: Mapping[str, int] | None = None,
+        elsewhere: Collection[str] = (),
+    ) -> Timeline:
         """Make a timeline; commits that `order` does not know stand where they were first run."""
-        return cls(environment, tuple(entries), _complete(order or {}, entries))
+        return cls(environment, tuple(entries), _complete(order or {}, entries), frozenset(elsewhere))
 
     @classmethod
-    def by_environment(cls, entries: Sequence[Entry], order: Mapping[str, int] | None = None) -> tuple[Timeline, ...]:
+    def by_environment(
+        cls, entries: Sequence[Entry], order: Mapping[str, int] | None = None, elsewhere: Collection[str] = ()
+    ) -> tuple[Timeline, ...]:
         """Make a timeline of each environment, of entries that come by environment."""
         groups = groupby(entries, key=lambda entry: entry.environment)
-        return tuple(cls.of(name, tuple(held), order) for name, held in groups)
+        return tuple(cls.of(name, tuple(held), order, elsewhere) for name, held in groups)
 
     @cached_property
     def told(self) -> tuple[Entry, ...]:
@@ -108,13 +118,13 @@ class Timeline:
     @property
     def last_good(self) -> str:
         """Return the last commit at which it passed; empty where there is none. Uncommitted changes tell nothing."""
-        return max(self._good, key=self.order.__getitem__, default="")
+        return max(self._good - self.elsewhere, key=self.order.__getitem__, default="")
 
     @property
     def first_bad(self) -> str:
         """Return the first commit after the last good one at which it failed; empty where it fails at none."""
         after = self.order[self.last_good] if self.last_good else -1
-        bad = (commit for commit in self._bad if self.order[commit] > after)
+        bad = (commit for commit in self._bad - self.elsewhere if self.order[commit] > after)
         return min(bad, key=self.order.__getitem__, default="")
 
     @property

@@ -22,7 +22,7 @@ SCHEMA = 1
 _LONGEST = 300
 """Characters of a line."""
 _STEADY = 0.1
-"""A trend smaller than that share is nobody's concern."""
+"""A trend smaller than that share is nobody's concern, nor one of so few seconds: a busy machine alone is good for them."""
 _STYLES = {
     Outcome.PASSED: "green",
     Outcome.FAILED: "bold red",
@@ -55,7 +55,10 @@ def as_json(test: str, timelines: Sequence[Timeline], limit: int) -> str:
                 "trend": timeline.trend,
                 "last_good": timeline.last_good or None,
                 "first_bad": timeline.first_bad or None,
-                "entries": [_entry(entry) for entry in _newest(timeline, limit)],
+                "entries": [
+                    {**_entry(entry), "other_branch": entry.commit in timeline.elsewhere}
+                    for entry in _newest(timeline, limit)
+                ],
             }
             for timeline in timelines
         ],
@@ -121,19 +124,23 @@ def _timeline(test: str, timeline: Timeline, limit: int) -> Iterator[RenderableT
     for _ in range(4):
         grid.add_column(no_wrap=True)
     grid.add_column(overflow="fold")
+    said = ""
     for entry in _newest(timeline, limit):
         commit = inert(entry.commit[:12]) + " (dirty)" * entry.dirty
+        commit += " (other branch)" * (entry.commit in timeline.elsewhere)
         ended = Text(word(entry.outcome), _STYLES.get(entry.outcome, ""))
         when = entry.started_at[:16].replace("T", " ")
-        grid.add_row(Text(inert(when), "dim"), Text(commit), ended, Text(seconds(entry.duration)), _why(entry, test))
+        why = _why(entry, test)
+        shown = Text("the same", "dim") if why.plain and why.plain == said else why
+        said = why.plain
+        grid.add_row(Text(inert(when), "dim"), Text(commit), ended, Text(seconds(entry.duration)), shown)
     yield _indented(grid)
     if len(timeline.entries) > limit:
         yield _indented(Text(f"and {len(timeline.entries) - limit} earlier", "dim"))
 
 
 def _facts(timeline: Timeline) -> Iterator[str]:
-    runs = len(timeline.entries)
-    yield "1 run" if runs == 1 else f"{runs} runs"
+    yield _runs(len(timeline.entries))
     if timeline.pass_rate is None:
         yield "none of which says something about the product"
     else:
@@ -142,8 +149,12 @@ def _facts(timeline: Timeline) -> Iterator[str]:
     if timeline.duration is not None:
         trend = timeline.trend or 0.0
         yield f"takes {seconds(timeline.duration)}"
-        if abs(trend) >= _STEADY:
+        if abs(trend) >= _STEADY and abs(timeline.duration - timeline.duration / (1 + trend)) >= _STEADY:
             yield f"{abs(trend):.0%} {'slower' if trend > 0 else 'faster'} than before"
+
+
+def _runs(number: int) -> str:
+    return "1 run" if number == 1 else f"{number} runs"
 
 
 def _why(entry: Entry, test: str) -> Text:
@@ -160,7 +171,7 @@ def overview_as_text(overview: Overview) -> str:
     """Return the flakiest and slowest tests for people."""
     lines: list[RenderableType] = [Text("Flakiest", "bold")]
     flaky = [
-        (f"{timeline.flake_rate or 0:.0%}", timeline.environment, f"of {len(timeline.told)}", test)
+        (f"{timeline.flake_rate or 0:.0%} of {_runs(len(timeline.told))}", timeline.environment, test)
         for test, timeline in overview.flakiest
     ]
     lines.append(_indented(_table(flaky) if flaky else Text("no test was flaky")))

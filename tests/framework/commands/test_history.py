@@ -39,7 +39,34 @@ def test_one_environment_and_a_limit_are_asked_for(shop: Shop) -> None:
     out = shop.call("history", "a", "--environment", "local", "--limit", "1")[1]
     assert "and 1 earlier" in out
     assert "staging" not in out
-    assert "was not run there" in shop.call("history", "a", "--environment", "nowhere")[1]
+    shop.ran("b=passed", commit="c" * 40)
+    assert "was not run there" in shop.call("history", "b", "--environment", "staging")[1]
+
+
+@pytest.mark.fault("typo-environment")
+@pytest.mark.parametrize("words", [("a",), ()])
+def test_an_environment_without_any_run_is_mistyped(shop: Shop, words: tuple[str, ...]) -> None:
+    """An empty answer would say that nothing was flaky there."""
+    shop.ran("a=passed", commit="c" * 40, environment="staging")
+    code, out, err = shop.call("history", *words, "--environment", "stagin")
+    assert (code, out, err) == (2, "", "error: no run of 'stagin' is recorded. Did you mean 'staging'?\n")
+
+
+def test_another_branch_says_nothing_about_this_one(shop: Shop) -> None:
+    """It fails here since a commit of this branch, though it passes on the other, whichever was run last."""
+    good = shop.commit()
+    shop.git("checkout", "-qb", "feature")
+    bad = shop.commit()
+    shop.git("checkout", "-q", "main")
+    shop.git("commit", "--allow-empty", "-qm", "of main")  # or it were the same commit
+    other = shop.git("rev-parse", "HEAD")
+    for commit, outcome in ((good, "passed"), (bad, "failed"), (other, "passed")):
+        shop.ran(f"a={outcome}", commit=commit)
+    assert f"  passed last at {other[:12]}\n" in shop.call("history", "a")[1]
+    shop.git("checkout", "-q", "feature")
+    out = shop.call("history", "a")[1]
+    assert f"  fails since {bad[:12]}, passed last at {good[:12]}\n" in out
+    assert f"{other[:12]} (other branch)  passed" in out
 
 
 def test_without_a_test_the_flakiest_and_slowest_are_named(shop: Shop) -> None:
@@ -48,7 +75,7 @@ def test_without_a_test_the_flakiest_and_slowest_are_named(shop: Shop) -> None:
     shop.ran("a=failed", "b=passed", commit="c" * 40)
     code, out, _ = shop.call("history")
     assert code == 0
-    assert out == "Flakiest\n  50%  local  of 2  a\n\nSlowest\n  1.00 s  local  a\n  1.00 s  local  b\n"
+    assert out == "Flakiest\n  50% of 2 runs  local  a\n\nSlowest\n  1.00 s  local  a\n  1.00 s  local  b\n"
     assert json.loads(shop.call("history", "--json")[1])["flakiest"][0]["test"] == "a"
 
 

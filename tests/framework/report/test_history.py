@@ -95,7 +95,7 @@ def test_the_overview_names_the_flakiest_and_the_slowest() -> None:
     timeline = Timeline.of("staging", [entry(1, Outcome.FLAKY), entry(2, Outcome.PASSED)])
     overview = Overview([("a.py::x", timeline)], [("local", "a.py::y", 61.0)])
     assert overview_as_text(overview) == (
-        "Flakiest\n  50%  staging  of 2  a.py::x\n\nSlowest\n  61.00 s  local  a.py::y\n"
+        "Flakiest\n  50% of 2 runs  staging  a.py::x\n\nSlowest\n  61.00 s  local  a.py::y\n"
     )
     document = json.loads(overview_as_json(overview))
     assert document["flakiest"] == [{"test": "a.py::x", "environment": "staging", "pass_rate": 1.0, "flake_rate": 0.5}]
