@@ -13,8 +13,10 @@ import typer
 from test_framework.commands import compare as compare_commands
 from test_framework.commands import gate as gate_commands
 from test_framework.commands import history as history_commands
+from test_framework.commands.audit import audit
 from test_framework.commands.explain import explain
 from test_framework.commands.history import HistoryFile
+from test_framework.commands.impact import impact
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
 from test_framework.exceptions import EnvmatrixError
@@ -231,6 +233,8 @@ app.command()(history_commands.history)
 app.command()(gate_commands.gate)
 app.command()(gate_commands.promote)
 app.command()(plan)
+app.command()(audit)
+app.command()(impact)
 app.add_typer(gate_commands.baseline_app)
 app.add_typer(gate_commands.waivers_app)
 

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+from test_framework.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from test_framework.analysis.impact import Change
 
 _DEADLINE = 5.0
 """Seconds for one question."""
+_DIFF_DEADLINE = 60.0
+"""Seconds for one about all files of a large checkout."""
 
 
 def full_commit(root: Path, revision: str) -> str:
@@ -36,6 +45,109 @@ def of_other_branches(root: Path, commits: Iterable[str]) -> frozenset[str]:
     return frozenset(away).difference(
         _git(root, "rev-list", "--ancestry-path", "--ignore-missing", "--stdin", told=told).split()
     )
+
+
+def changes_since(root: Path, revision: str) -> tuple[Change, ...]:
+    """Return what differs between a revision and the files that are there now, those that git does not track included.
+
+    Paths are relative to `root`; those outside of it begin with `../`. Only of Python and TOML files is the content read.
+
+    Raises:
+        UsageError: there is no git, no checkout or no such revision.
+    """
+    commit = full_commit(root, revision)
+    if not commit:
+        if not _git(root, "rev-parse", "--git-dir"):
+            raise UsageError(f"{root} is no git checkout, or there is no git", "Impact is what differs from a commit")
+        how = "Name a commit, a branch or a tag; a shallow clone lacks most: git fetch --unshallow"
+        raise UsageError(f"git knows no revision {revision!r}", how)
+    try:
+        top = Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
+        said = _ask(root, "diff", "--name-status", "-z", "-M", "--no-ext-diff", commit, "--", ":/")
+        others = _ask(root, "ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/")
+        pairs = [*_pairs(said), *((None, os.fsdecode(path)) for path in others.split(b"\0") if path)]
+        old = _contents(root, commit, [before for before, _ in pairs if before is not None and _is_read(before)])
+    except (OSError, ValueError, subprocess.SubprocessError) as error:
+        raise UsageError(f"git cannot say what differs from {revision}: {error}") from None
+    return tuple(_change(root, top, before, after, old) for before, after in pairs)
+
+
+def tracked(root: Path, pattern: str) -> tuple[str, ...]:
+    """Return the files below a directory that git tracks or would, by a pattern such as `*.py`; none without git."""
+    said = _git(root, "ls-files", "--cached", "--others", "--exclude-standard", "-z", "--", pattern)
+    return tuple(dict.fromkeys(path for path in said.split("\0") if path and (root / path).is_file()))
+
+
+def _pairs(said: bytes) -> Iterator[tuple[str | None, str | None]]:
+    """Yield the place before and the place now of each file that `git diff --name-status -z` lists."""
+    words = iter(said.split(b"\0"))
+    for status in words:
+        if not status:
+            continue
+        first = os.fsdecode(next(words))
+        match status[:1]:
+            case b"A":
+                yield None, first
+            case b"D":
+                yield first, None
+            case b"R":
+                yield first, os.fsdecode(next(words))
+            case b"C":
+                yield None, os.fsdecode(next(words))
+            case _:
+                yield first, first
+
+
+def _is_read(path: str) -> bool:
+    return path.endswith((".py", ".toml"))
+
+
+def _contents(root: Path, commit: str, paths: Iterable[str]) -> Mapping[str, bytes]:
+    """Return the files as they were in a commit, all by one process."""
+    asked = [path for path in paths if "\n" not in path]
+    said = _ask(root, "cat-file", "--batch", told=b"".join(os.fsencode(f"{commit}:{path}\n") for path in asked))
+    found = {}
+    for path in asked:
+        head, _, said = said.partition(b"\n")
+        if head.endswith(b" missing"):
+            continue
+        size = int(head.split()[-1])
+        found[path], said = said[:size], said[size + 1 :]
+    return found
+
+
+def _change(root: Path, top: Path, before: str | None, after: str | None, old: Mapping[str, bytes]) -> Change:
+    from test_framework.analysis.impact import Change
+
+    path = after if after is not None else before or ""
+    is_read = _is_read(path)
+    new = None
+    if after is not None:
+        try:
+            new = (top / after).read_bytes() if is_read else b""
+        except OSError:  # a link that leads nowhere, a submodule
+            new = b""
+    return Change(
+        path=_relative(root, top / path),
+        old_path=_relative(root, top / (before or path)),
+        old=None if before is None else old.get(before, b""),
+        new=new,
+    )
+
+
+def _relative(root: Path, path: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()
+
+
+def _ask(root: Path, *words: str, told: bytes = b"") -> bytes:
+    """Ask git, and let it fail."""
+    return subprocess.run(  # noqa: S603  fixed words, and a commit among them
+        ("git", "-C", str(root), *words),  # noqa: S607  git is wherever PATH says
+        input=told,
+        capture_output=True,
+        timeout=_DIFF_DEADLINE,
+        check=True,
+    ).stdout
 
 
 def _git(root: Path, *words: str, told: str = "") -> str:

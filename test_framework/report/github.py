@@ -23,7 +23,7 @@ def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
     lines = [*_about_problems(Summary.of(matrix).problems), *_about_verdicts(matrix, verdicts)]
     if len(lines) > MOST:
         left = len(lines) - MOST + 1
-        lines[MOST - 1 :] = [_command("envmatrix", f"and {left} more: the job's summary has them all")]
+        lines[MOST - 1 :] = [command("envmatrix", f"and {left} more: the job's summary has them all")]
     return "".join(f"{line}\n" for line in lines)
 
 
@@ -34,13 +34,13 @@ def _about_problems(problems: Sequence[Problem]) -> Iterator[str]:
         cause = f": {look.cause} {look.rule}".rstrip() if look.cause else ""
         more = f" and {number_of_tests(len(problem.tests) - 1)} more" if len(problem.tests) > 1 else ""
         what = look.summary or str(look.outcome)
-        yield _command(f"{', '.join(look.labels)}{cause}", f"{problem.tests[0]}{more}: {what}", file, line)
+        yield command(f"{', '.join(look.labels)}{cause}", f"{problem.tests[0]}{more}: {what}", file, line)
 
 
 def _about_verdicts(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     for label, verdict in by_label(matrix, verdicts):
         if verdict.answer is not Answer.COMPATIBLE:
-            yield _command(f"{label}: {verdict.answer}", verdict.reasons[0].text)
+            yield command(f"{label}: {verdict.answer}", verdict.reasons[0].text)
 
 
 def _place(look: Look, test: str) -> tuple[str, str]:
@@ -49,10 +49,11 @@ def _place(look: Look, test: str) -> tuple[str, str]:
     return (found[1], found[2]) if found else (test.partition("::")[0], "")
 
 
-def _command(title: str, message: str, file: str = "", line: str = "") -> str:
+def command(title: str, message: str, file: str = "", line: str = "", *, level: str = "error") -> str:
+    """Return one annotation."""
     parts = {"file": file, "line": line, "title": title}
     properties = ",".join(f"{key}={_property(value)}" for key, value in parts.items() if value)
-    return f"::error {properties}::{_data(message)}"
+    return f"::{level} {properties}::{_data(message)}"
 
 
 def _data(text: str) -> str:

@@ -61,7 +61,5 @@ class Columns:
 
     def _needs_of(self, test: Test) -> Needs:
         if (known := self._needs.get(test.nodeid)) is None:
-            tree = self._tree
-            known = needs_of(test, tree.index.requests(test), tree.modules, frozenset(tree.contracts))
-            self._needs[test.nodeid] = known
+            known = self._needs[test.nodeid] = needs_of(test, self._tree)
         return known

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from test_framework.analysis.source import Import, Module
 
 _DOTTED = re.compile(rb"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)""")
+_FILE = re.compile(r"\.(?:py|pyi|toml|ini|cfg|md|rst|txt|json|jsonl|ya?ml|xml|html|svg|sqlite|lock|log)$")
 _RUN = re.compile(rb"""["'\s]-m(?:["']\s*,\s*["']|\s+)([A-Za-z_][\w.]*)""")
 
 
@@ -113,12 +114,13 @@ def make_graph(
         modules: The facts of each file of the tree.
         finder: Finds the file of a module.
         source: The bytes of a file.
-        scripts: Command → the file that it runs: a text that begins with the command runs it.
+        scripts: Command → the file that it runs: `"shop list"` and `["shop", "list"]` run it.
     """
     users: dict[str, dict[str, Link]] = {}
     tops = {part for path in (*modules, *finder.gone) for part in path.removesuffix(".py").split("/")}
     commands = {command.encode(): file for command, file in scripts.items()}
-    called = re.compile(rb"""["'](%s)["'\s]""" % b"|".join(map(re.escape, commands))) if commands else None
+    names = b"|".join(map(re.escape, commands))
+    called = re.compile(rb"""["'](%s) +\w|[\[(]\s*["'](%s)["']\s*,\s*["']""" % (names, names)) if commands else None
     for path, module in modules.items():
         for target in packages(path, modules):
             users.setdefault(target, {}).setdefault(path, Link(path, "the package of"))
@@ -127,13 +129,13 @@ def make_graph(
                 _add(users, path, "imported by", finder.imported(path, each))
         text = source(path)
         for dotted in {match[1].decode() for match in _DOTTED.finditer(text)}:
-            if dotted.partition(".")[0] in tops:
+            if dotted.partition(".")[0] in tops and not _FILE.search(dotted):
                 _add(users, path, "named in", finder.named(path, dotted))
         for dotted in {match[1].decode() for match in _RUN.finditer(text)}:
             if dotted.partition(".")[0] in tops:
                 _add(users, path, "run by", finder.run(path, dotted))
         if called is not None:
-            _add(users, path, "run by", (commands[match[1]] for match in called.finditer(text)))
+            _add(users, path, "run by", (commands[match[1] or match[2]] for match in called.finditer(text)))
     return Graph({path: tuple(links.values()) for path, links in users.items()})
 
 

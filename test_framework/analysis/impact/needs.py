@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from test_framework.analysis.impact.places import Place
-from test_framework.analysis.index import Request, Test
+from test_framework.analysis.impact.tree import Tree
+from test_framework.analysis.index import Test
+from test_framework.analysis.names import Definition
 from test_framework.analysis.source import Assigned, Binding, Call, Class, Constant, Expression, Module, Name, Sequence
 
 _LLM_ONLY = "real_llm"
 """The one contract fixture that is built of a single service."""
-_EXTERNAL = ("pytest.", "unittest.", "mock.", "hypothesis.")
-_DEEPEST = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,35 +30,44 @@ class Needs:
         """Return why a test needs one of these services there; empty where it needs none."""
         for fixture in self.fixtures:
             if fixture != _LLM_ONLY:
-                return f"all of which {fixture} is built of"
+                return f"and {fixture} needs every service"
             if services & place.closure({"llm"}):
-                return f"which {fixture} is built of"
+                return f"and {fixture} needs it"
         for capability in self.capabilities:
             service = place.providers.get(capability, capability)
             if services & place.closure({service}):
-                return f'which requires("{capability}") asks for'
+                return f'and requires("{capability}") needs it'
         return f"and its mark {self.unknown} may require it" if self.unknown else ""
 
 
-def needs_of(
-    test: Test, requests: Iterable[Request], modules: Mapping[str, Module], contracts: frozenset[str]
-) -> Needs:
+def needs_of(test: Test, tree: Tree) -> Needs:
     """Return what a test needs."""
-    found = dict.fromkeys(request.name for request in requests if request.name in contracts)
+    found = dict.fromkeys(request.name for request in tree.index.requests(test) if request.name in tree.contracts)
     capabilities: dict[str, None] = {}
     unknown = ""
     for path in dict.fromkeys((test.path, test.defined_in)):
-        module = modules.get(path, Module())
-        for expression in _marks(test, module):
-            for mark in _followed(expression, module):
+        for written in _marks(test, tree.modules.get(path, Module())):
+            for mark in _flat(tree.index.names.literal(path, written)):
                 match mark:
-                    case Call(function=Name(dotted=dotted), arguments=words) if dotted.endswith("mark.requires"):
+                    case Call(function=Name(dotted="pytest.mark.requires"), arguments=words):
                         names = [word.value for word in words if isinstance(word, Constant)]
                         capabilities |= dict.fromkeys(str(name) for name in names)
                         unknown = unknown or ("requires(…)" if len(names) < len(words) else "")
-                    case Name(dotted=dotted) if not dotted.startswith(_EXTERNAL):
-                        unknown = unknown or dotted
+                    case Name(dotted=dotted) | Call(function=Name(dotted=dotted)):
+                        unknown = unknown or _unread(dotted, tree)
     return Needs(tuple(found), tuple(capabilities), unknown)
+
+
+def _unread(mark: str, tree: Tree) -> str:
+    """Return the name of a decorator that is no mark by itself, where its file speaks of `requires`: it may add that."""
+    file, _, name = mark.rpartition(":")
+    if not file:
+        return ""
+    match tree.index.names.resolve(file, name):
+        case Definition(path=where) if b"mark.requires" not in tree.source(where):
+            return ""
+        case _:
+            return name
 
 
 def _marks(test: Test, module: Module) -> Iterator[Expression]:
@@ -80,22 +89,11 @@ def _pytestmark(body: Iterable[Binding]) -> Iterator[Expression]:
             yield binding.to.value
 
 
-def _followed(value: Expression, module: Module, depth: int = 0) -> Iterator[Expression]:
-    """Yield marks out of lists and parameters; a name that the module assigns stands for what it assigns."""
+def _flat(value: Expression) -> Iterator[Expression]:
+    """Yield the marks of a list, or the one."""
     match value:
-        case Sequence(items=items) if depth < _DEEPEST:
+        case Sequence(items=items) | Call(function=Name(dotted="*"), arguments=items):
             for item in items:
-                yield from _followed(item, module, depth + 1)
-        case Call(function=Name(dotted="*"), arguments=items) if depth < _DEEPEST:
-            for item in items:
-                yield from _followed(item, module, depth + 1)
-        case Call(function=Name(dotted=dotted)) if "." not in dotted and depth < _DEEPEST:
-            yield Name(dotted)
-        case Name(dotted=dotted) if depth < _DEEPEST:
-            held = [each.to.value for each in module.body if each.name == dotted and isinstance(each.to, Assigned)]
-            for each in held:
-                yield from _followed(each, module, depth + 1)
-            if not held:
-                yield value
+                yield from _flat(item)
         case _:
             yield value

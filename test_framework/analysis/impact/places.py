@@ -16,7 +16,7 @@ class Start:
 
     service: str
     files: tuple[str, ...]
-    """Files of the tree that the command begins with."""
+    """Files of the tree that the command begins with; where none can be seen in it, any code may be its own."""
     command: str
     """As it is declared."""
     by: str

@@ -50,11 +50,14 @@ def impact(
     search = _Search(tree, places, changes, frozenset(kinds))
     for change in changes:
         search.follow(change)
+    for place in places:
+        if place.unread and changes:
+            search.columns.select_column(place.name, f"what is declared cannot be read: {place.unread}")
     fields = tuple(search.fields)
     return Impact(
         search.columns.selected,
         search.columns.sizes,
-        tuple(dict.fromkeys(search.everything)),
+        tuple(search.everything.values()),
         tuple(search.nothing),
         fields,
         bump(fields, changes, tree.contract_version),
@@ -66,16 +69,18 @@ class _Search:
 
     def __init__(self, tree: Tree, places: Sequence[Place], changes: Sequence[Change], kinds: frozenset[Kind]) -> None:
         self.columns = Columns(tree, places)
-        self.everything: list[str] = []
+        self.everything: dict[Change, str] = {}
         self.nothing: list[str] = []
         self.fields: list[FieldChange] = []
         self._tree = tree
         self._places = places
+        self._change = Change("", "", None, None)
         self._kinds = kinds
         self._gone = tuple(change.old_path for change in changes if change.is_gone and change.old_path.endswith(".py"))
 
     def follow(self, change: Change) -> None:
         """Select what one change may change."""
+        self._change = change
         if self._is_declaration(change):
             if Kind.ENVIRONMENTS in self._kinds:
                 self._declaration(change)
@@ -119,11 +124,13 @@ class _Search:
         for naming in namings(change.paths, sources):
             lines[naming.path].append(naming.line)
         hits = sum(self._lines(path, at, f"{change}, named in {path}") for path, at in lines.items())
-        if hits:
-            return
-        if documentation := concerns_nothing(change.path):
+        hits += sum(self._started(path, str(change)) for path in change.paths)
+        documentation = concerns_nothing(change.path)
+        if not documentation:
+            self._hidden(change)
+        elif not hits:
             self.nothing.append(f"{change}: {documentation}")
-        else:
+        if not hits and not documentation:
             self._everything(f"{change}, and could not be mapped: nothing names it")
 
     def _lines(self, path: str, lines: Sequence[int], why: str) -> int:
@@ -153,6 +160,8 @@ class _Search:
         why = concerns_everything(change.path)
         if why:
             self._everything(f"{change}: {why}")
+        if not self._tree.holds_tests_or_fixtures(change.path):
+            self._hidden(change)
         hits = sum(self._spread(path, str(change)) for path in change.paths)
         if hits or is_shared or why:
             return
@@ -254,6 +263,11 @@ class _Search:
         for test in self._tree.tests_below(path):
             self.columns.select(test, why)
             hits += 1
+        return hits + self._started(path, why)
+
+    def _started(self, path: str, why: str) -> int:
+        """Select who needs a service that begins with a file."""
+        hits = 0
         for place in self._places:
             for start in place.starts:
                 if path in start.files:
@@ -262,14 +276,23 @@ class _Search:
                     hits += 1
         return hits
 
+    def _hidden(self, change: Change) -> None:
+        """Select who needs a service whose command names no file: this may be its code."""
+        for place in self._places:
+            for start in place.starts:
+                if not start.files:
+                    which = f"{change}, and what `{start.command}` of {start.by} runs as {start.service} cannot be seen"
+                    self.columns.select_users(place, frozenset({start.service}), which)
+
     @cached_property
     def _graph(self) -> Graph:
         tree = self._tree
         return make_graph(tree.modules, Finder(tree.find, tree.modules, self._gone), tree.source, tree.scripts)
 
     def _everything(self, why: str) -> None:
-        self.everything.append(why)
-        self.columns.select_all(why)
+        if self._change not in self.everything:
+            self.everything[self._change] = why
+            self.columns.select_all(why)
 
 
 def _way(links: Iterable[Link]) -> str:

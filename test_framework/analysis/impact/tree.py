@@ -6,32 +6,16 @@ from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Protocol
 
-from test_framework.analysis.index import Fixture, Found, Request, Test, Unknown
+from test_framework.analysis.index import Fixture, Found, Index, Test, Unknown
 from test_framework.analysis.source import Module
-
-
-class Fixtures(Protocol):
-    """What impact asks of the fixture index."""
-
-    @property
-    def tests(self) -> Sequence[Test]:
-        """Every test."""
-
-    @property
-    def fixtures(self) -> Sequence[Fixture]:
-        """Every fixture."""
-
-    def requests(self, test: Test) -> Sequence[Request]:
-        """Return what a test asks for, and what is asked for on its behalf."""
 
 
 @dataclass(frozen=True)
 class Tree:
     """The source of a project. A place in it is a file and the line of a `def`."""
 
-    index: Fixtures
+    index: Index
     modules: Mapping[str, Module]
     """The facts of every Python file."""
     find: Callable[[str, str], str | None]
@@ -98,7 +82,7 @@ class Tree:
         for test in self.index.tests:
             asked: dict[tuple[str, int], Fixture | None] = {}
             for request in self.index.requests(test):
-                if isinstance(request.answer, Found):
+                if isinstance(request.answer, Found) and request.answer.fixtures:  # `request` itself has none
                     answer = request.answer.fixtures[0]
                     asked.setdefault((answer.path, answer.line), request.asker)
             for place, asker in asked.items():

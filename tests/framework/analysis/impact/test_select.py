@@ -24,7 +24,7 @@ def test_a_services_code_concerns_the_environments_that_start_it() -> None:
     assert names(found) == {"local": {"test_total"}}
     assert why(found, "test_total") == (
         "shop/store.py is changed, imported by shop/app.py, imported by shop/__main__.py, which local.toml starts as "
-        "backend, all of which real_services is built of"
+        "backend, and real_services needs every service"
     )
 
 
@@ -33,7 +33,7 @@ def test_a_mark_asks_for_its_service_and_what_that_stands_on() -> None:
     found = of("login.py", ("import sys", "import os"))
     assert names(found) == {"local": {"test_total", "test_login"}}
     assert why(found, "test_login") == (
-        'login.py is changed, which local.toml starts as auth, which requires("auth") asks for'
+        'login.py is changed, which local.toml starts as auth, and requires("auth") needs it'
     )
 
 
@@ -163,7 +163,7 @@ def test_a_declaration_concerns_its_own_environment() -> None:
     found = of("environments/staging.toml", ("[services.auth]\n", "[services.auth]\nurl = 'x'\n"), files=old)
     assert names(found) == {"staging": {"test_total", "test_login"}}
     assert why(found, "test_login", "staging") == (
-        'environments/staging.toml is changed in auth, which requires("auth") asks for'
+        'environments/staging.toml is changed in auth, and requires("auth") needs it'
     )
     backend = of("environments/staging.toml", ("[services.backend]\n", "[services.backend]\nurl = 'x'\n"), files=old)
     assert names(backend) == {"staging": {"test_total"}}

@@ -1,0 +1,80 @@
+"""From a project's directory to its tree and its environments. Nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from test_framework.analysis.build import index_of
+from test_framework.analysis.impact.declared import Files, read_places
+from test_framework.analysis.impact.places import Place
+from test_framework.analysis.impact.tree import Tree
+from test_framework.analysis.read import read
+from test_framework.environments import Project, read_toml
+
+_FROM_THE_ROOT = "__main__.py"
+"""In place of a file that imports: as the project's root sees it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What impact is asked about."""
+
+    project: Project
+    environments_dir: Path
+    variables: Mapping[str, str]
+    """Those that decide whether a twin stands in, and which command an environment runs."""
+    python: Sequence[str]
+    """Every Python file of the project, relative to its root."""
+    contracts: Mapping[str, str]
+    """Fixture → `module:Class` of its contract."""
+    contract_version: str
+
+
+def read_project(asked: Asked) -> tuple[Tree, tuple[Place, ...]]:
+    """Read a project's source and its declarations.
+
+    Raises:
+        EnvmatrixError: pytest's configuration is broken, or there is no directory of declarations.
+    """
+    root = asked.project.root
+    index = index_of(root)
+    sources = functools.cache(lambda path: _bytes(root / path))
+    modules = {path: module for path, module in index.modules.items() if not Path(path).is_absolute()}
+    modules |= {path: read(sources(path)) for path in asked.python if path not in modules}
+    scripts = {name: found for name, module in _scripts(root).items() if (found := index.find(_FROM_THE_ROOT, module))}
+    named = {fixture: path.partition(":") for fixture, path in asked.contracts.items()}
+    tree = Tree(
+        index,
+        modules,
+        index.find,
+        sources,
+        suites=tuple(Path(suite).as_posix().rstrip("/") for suite in asked.project.suites),
+        plugins=frozenset(path for project in index.projects for _, path in project.plugins if path in modules)
+        | frozenset(fixture.path for fixture in index.fixtures if fixture.plugin),
+        scripts=scripts,
+        contracts={
+            fixture: (index.find(_FROM_THE_ROOT, module) or "", name) for fixture, (module, _, name) in named.items()
+        },
+        contract_version=asked.contract_version,
+    )
+    if not asked.environments_dir.is_dir():
+        return tree, ()
+    return tree, read_places(asked.environments_dir, Files(root, modules, index.find, scripts), asked.variables)
+
+
+def _scripts(root: Path) -> Mapping[str, str]:
+    """Return the commands that a project installs, each with its module."""
+    file = root / "pyproject.toml"
+    project = read_toml(file).data.get("project", {}) if file.is_file() else {}
+    scripts = project.get("scripts", {}) if isinstance(project, dict) else {}
+    return {name: str(target).partition(":")[0] for name, target in scripts.items()}
+
+
+def _bytes(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
