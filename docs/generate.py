@@ -19,12 +19,14 @@ from pydantic_core import PydanticUndefined
 
 from test_framework import exceptions, gate, plugin
 from test_framework.__main__ import app
+from test_framework.analysis.rules import ALL as AUDIT_RULES
 from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause, Outcome
 from test_framework.contracts import FINDING_RULES, RealLLM, RealServices
 from test_framework.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
+    AuditPolicy,
     CanaryRoute,
     CanarySocket,
     Environment,
@@ -56,6 +58,7 @@ _TOML_TYPES = {
     "dict[str, Any]": "table",
     "dict[str, SecretStr]": "table of texts",
     "dict[str, str]": "table of texts",
+    "dict[str, tuple[str, ...]]": "table of lists of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",
     "tuple[UrlPath, ...]": "list of paths of a URL",
@@ -112,10 +115,13 @@ def _declarations() -> Iterator[str]:
         "starts first."
     )
     yield "## `[tool.envmatrix]` in `pyproject.toml`"
-    yield _table(("key", "type", "default", "meaning"), _keys(Project, leave_out={"gate"}))
+    yield _table(("key", "type", "default", "meaning"), _keys(Project, leave_out={"audit", "gate"}))
     yield "### `[tool.envmatrix.gate]`"
     yield _prose(GatePolicy.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(GatePolicy))
+    yield "### `[tool.envmatrix.audit]`"
+    yield _prose(AuditPolicy.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(AuditPolicy))
     yield "## `envmatrix-waivers.toml`"
     yield "Each `[[waiver]]` is one. It must fit failures that there are, and hold until its day."
     yield _table(("key", "type", "default", "meaning"), _keys(Waiver))
@@ -230,6 +236,8 @@ def _codes() -> Iterator[str]:
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in FINDING_RULES.items()])
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in TRUTH_RULES.items()])
+    yield "What `envmatrix audit` finds in the source:"
+    yield _table(("code", "name", "meaning"), [(_page(each.code), each.name, each.summary) for each in AUDIT_RULES])
 
 
 def _page(code: str) -> str:

@@ -11,13 +11,14 @@ from test_framework.environments.models import (
     Twin,
     UserRoutes,
 )
-from test_framework.environments.project import GatePolicy, Project
+from test_framework.environments.project import AuditPolicy, GatePolicy, Project
 from test_framework.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from test_framework.environments.toml_file import read_toml
 
 __all__ = [
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
+    "AuditPolicy",
     "Canary",
     "CanaryRoute",
     "CanarySocket",

@@ -39,6 +39,21 @@ class GatePolicy(BaseModel):
     """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
 
 
+class AuditPolicy(BaseModel):
+    """The `[tool.envmatrix.audit]` table: what `envmatrix audit` looks for, and where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    select: tuple[str, ...] = ("ALL",)
+    """Rules that hold: `EM101`, `EM1` for all that begin so, `ALL`."""
+    ignore: tuple[str, ...] = ()
+    """Rules that do not hold. Where `select` names more of a code than `ignore` does, it holds."""
+    per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Pattern of a path or of a file's name → rules that do not hold there."""
+    baseline: str = ".envmatrix-audit.json"
+    """Findings that are known: only others are told."""
+
+
 class Project(BaseModel):
     """What one project tells us about itself. Paths are as written, relative to `root`."""
 
@@ -63,6 +78,8 @@ class Project(BaseModel):
 
     gate: GatePolicy = GatePolicy()
     """What `envmatrix gate` demands."""
+    audit: AuditPolicy = AuditPolicy()
+    """What `envmatrix audit` looks for."""
 
     @property
     def environments_dir(self) -> Path:
@@ -116,6 +133,7 @@ class Project(BaseModel):
             line = file.line_of(("tool", "envmatrix", *keys))
             if first["type"] == "extra_forbidden":
                 what = f"unknown key {keys[-1]!r} in {'.'.join(('tool.envmatrix', *keys[:-1]))}"
-                known = set(GatePolicy.model_fields) if keys[0] == "gate" else set(cls.model_fields) - {"root"}
+                tables: dict[str, type[BaseModel]] = {"gate": GatePolicy, "audit": AuditPolicy}
+                known = set(tables[keys[0]].model_fields) if keys[0] in tables else set(cls.model_fields) - {"root"}
                 raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
             raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None

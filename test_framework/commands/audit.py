@@ -1,0 +1,144 @@
+"""`envmatrix audit`: what is wrong with a tree's fixtures, by reading its source alone."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from test_framework.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from test_framework.analysis.index import Index
+    from test_framework.analysis.reading import Progress
+    from test_framework.analysis.source import Module
+
+FOUND = 1
+"""What it exits with where there are findings."""
+
+
+def audit(
+    paths: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="PATH", help="Files and directories; by default all that pytest would collect here."),
+    ] = None,
+    *,
+    select: Annotated[
+        list[str] | None, typer.Option(metavar="CODES", help="Rules that hold: EM101, EM1, ALL; several by commas.")
+    ] = None,
+    ignore: Annotated[list[str] | None, typer.Option(metavar="CODES", help="Rules that do not hold.")] = None,
+    per_file_ignores: Annotated[
+        list[str] | None,
+        typer.Option(metavar="GLOB:CODES", help="Rules that do not hold in files whose path or name the pattern fits."),
+    ] = None,
+    baseline: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Findings that are known; by default .envmatrix-audit.json in the root."),
+    ] = None,
+    update_baseline: Annotated[
+        bool, typer.Option("--update-baseline", help="Make what is found now what is known, and exit with 0.")
+    ] = False,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, sarif, github or markdown.")
+    ] = "text",
+    output: Annotated[Path | None, typer.Option(metavar="FILE", help="Write there, not to standard output.")] = None,
+    statistics: Annotated[
+        bool, typer.Option("--statistics", help="How many findings each rule has, instead of the findings.")
+    ] = False,
+    show_unknown: Annotated[
+        bool, typer.Option("--show-unknown", help="List the requests of which the source does not tell enough.")
+    ] = False,
+    exit_zero: Annotated[bool, typer.Option("--exit-zero", help="Exit with 0 also where there are findings.")] = False,
+    explain: Annotated[str, typer.Option(metavar="CODE", help="Print the page of a rule, and do nothing else.")] = "",
+    python: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="PATH", help="Interpreter or environment whose pytest plugins count; else the root's .venv."
+        ),
+    ] = None,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file anew.")] = False,
+) -> int:
+    """Find fixtures that are out of sight, of the wrong shape or badly kept: read from the source, nothing is run.
+
+    Exit codes: 0 no finding, 1 findings, 2 usage or configuration.
+    """
+    from test_framework.report.audit import reporter
+
+    if explain:
+        from test_framework.analysis.rules import page, rule
+
+        typer.echo(page(rule(explain).code), nl=False)
+        return 0
+    make = reporter(format_)
+    if (statistics or show_unknown) and format_ != "text":
+        option = "--statistics" if statistics else "--show-unknown"
+        raise UsageError(f"{option} is for --format text", "The JSON format has both, always")
+    from test_framework.analysis.audit import audit as audit_tree
+    from test_framework.analysis.audit import is_in_view
+    from test_framework.analysis.baseline import Baseline
+    from test_framework.commands.audit_settings import Settings
+    from test_framework.report.audit import text
+
+    settings = Settings.find(paths or (), select, ignore, per_file_ignores)
+    file = baseline or settings.baseline
+    must_be = baseline is not None and not update_baseline
+    known = Baseline.read(file) if must_be or file.exists() else Baseline.empty()
+    with _index(settings.root, paths or (), python, no_cache=no_cache) as index:
+        within = tuple(os.path.relpath(path, index.root).replace(os.sep, "/") for path in paths or ())
+        done = audit_tree(index, settings.selection, Baseline.empty() if update_baseline else known, within)
+    if update_baseline:
+        made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
+        made.write(file)
+        typer.echo(f"{file.name} holds {text.plural(made.total, 'finding')}; before it was {known.total}")
+        return 0
+    rendered = text.statistics(done) if statistics else make(done)
+    if show_unknown:
+        rendered = text.unknown(done) + rendered
+    _write(rendered, output)
+    return FOUND if done.findings and not exit_zero else 0
+
+
+@contextmanager
+def _index(root: Path, paths: Sequence[Path], python: Path | None, *, no_cache: bool) -> Iterator[Index]:
+    """Index a tree; what it reads later is kept in the cache, too, so that this is open until nothing is asked any more."""
+    from test_framework.analysis.build import CONTRACTS, index_of
+    from test_framework.analysis.cache import DEFAULT, Cache
+    from test_framework.analysis.reading import read_all
+
+    with ExitStack() as open_:
+        cache = None if no_cache else open_.enter_context(Cache(root / DEFAULT, sorted(CONTRACTS)))
+        progress = open_.enter_context(_progress())
+
+        def read(files: Sequence[Path]) -> dict[Path, Module]:
+            found = read_all(map(str, files), contracts=CONTRACTS, cache=cache, progress=progress)
+            return {Path(path): module for path, module in found.items()}
+
+        yield index_of(root, [Path.cwd() / path for path in paths], python=python, read_all=read)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Show on a terminal how many files are read; standard output holds the report alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with console.status("Reading the tree") as status:
+        yield lambda done, total: status.update(f"{done} of {total} files read")
+
+
+def _write(rendered: str, output: Path | None) -> None:
+    if output is None:
+        typer.echo(rendered, nl=False)
+        return
+    try:
+        output.write_text(rendered, encoding="utf-8", errors="backslashreplace")
+    except OSError as error:
+        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
