@@ -106,8 +106,8 @@ def _lines(comparison: Comparison) -> Iterator[RenderableType]:
                 yield from _kind(kind, list(held))
     yield Text()
     answer, style = _ANSWERS[comparison.exit_code]
-    worse = sum(len(changes.worse) for changes in comparison.environments)
-    yield Text(f"{number_of_tests(worse)} {answer}" if worse else answer, style)
+    worse = {change.test for changes in comparison.environments for change in changes.worse}
+    yield Text(f"{number_of_tests(len(worse))} {answer}" if worse else answer, style)
 
 
 def _named(side: Side) -> str:

@@ -138,3 +138,9 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
         assert "::error::" not in text
         assert "##[" not in text
         assert as_json(comparison).isascii()
+
+
+def test_a_test_that_is_worse_in_two_environments_is_one_test() -> None:
+    """Cells are counted by environment, tests at the end."""
+    before, after = (Side("x", {name: Place(name, {"a": seen}) for name in "lr"}) for seen in (PASSED, WRONG))
+    assert as_text(compare(before, after)).endswith("\n1 test worse\n")
