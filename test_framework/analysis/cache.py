@@ -33,6 +33,8 @@ CREATE TABLE IF NOT EXISTS files (
 _RACY_NS = 2_000_000_000
 """A file may change again within the granularity of its times, and look the same."""
 _DAYS_KEPT = 14
+_LOCKED_S = 1.0
+"""For another run to end its writing."""
 _AT_ONCE = 500
 """Files that one query asks for."""
 
@@ -77,8 +79,8 @@ class Cache:
         self._file = file
         try:
             self._connection = _open(file)
-        except (sqlite3.Error, OSError):
-            self._fail()
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
 
     def __enter__(self) -> Self:
         return self
@@ -151,19 +153,18 @@ class Cache:
             return None
         try:
             return ask(self._connection, value)
-        except sqlite3.OperationalError:  # locked, read-only, disk full
-            self._fail()
-        except sqlite3.DatabaseError:
-            self._fail(is_broken=True)
+        except sqlite3.Error as error:
+            self._fail(error)
         return None
 
-    def _fail(self, *, is_broken: bool = False) -> None:
+    def _fail(self, error: Exception) -> None:
         """Go on without; a broken file of ours is removed, so that the next run has a cache again."""
+        is_operational = isinstance(error, sqlite3.OperationalError | OSError)  # locked, read-only, disk full
         connection, self._connection = self._connection, None
         with suppress(sqlite3.Error, OSError):
             if connection is not None:
                 connection.close()
-            if is_broken and _is_ours(self._file):
+            if not is_operational and _is_ours(self._file):
                 self._file.unlink()
 
 
@@ -171,7 +172,7 @@ def _open(file: Path) -> sqlite3.Connection:
     if not file.parent.exists():
         file.parent.mkdir(parents=True)
         (file.parent / ".gitignore").write_text("*\n")
-    connection = sqlite3.connect(file, timeout=1.0)
+    connection = sqlite3.connect(file, timeout=_LOCKED_S)
     try:
         if not _is_ours(file) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
             raise sqlite3.OperationalError("a database of somebody else")

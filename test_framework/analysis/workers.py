@@ -12,7 +12,7 @@ import selectors
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import IO, Self, TypeAlias
@@ -37,6 +37,8 @@ _SIZE_BYTES = 4
 """Before each message: how long it is."""
 _DEADLINE_S = 60.0
 """For a chunk, which takes a tenth of a second."""
+_END_S = 10.0
+"""For a process that was killed."""
 _START = "import sys; sys.path += sys.argv[1:]; from test_framework.analysis.workers import work; work()"
 
 encode = msgspec.msgpack.encode
@@ -71,7 +73,7 @@ def _bytes_of(path: str | bytes) -> bytes | Module:
     return TOO_LARGE if len(source) > LARGEST else source
 
 
-def read_in_processes(files: Iterable[tuple[str, int]], contracts: frozenset[str], processes: int) -> Iterator[Answer]:
+def read_in_processes(files: Iterable[tuple[str, int]], contracts: frozenset[str], processes: int) -> Generator[Answer]:
     """Yield the facts of files, in any order.
 
     A file that ends the process which reads it, or keeps it busy for a minute, is unread; all others are read.
@@ -137,7 +139,7 @@ class _Crew:
         self.children.remove(child)
         self._selector.unregister(child.answers)
         child.process.kill()
-        child.process.wait(_DEADLINE_S)
+        child.process.wait(_END_S)
         for pipe in (child.requests, child.answers):
             with suppress(OSError):  # what was not taken any more
                 pipe.close()

@@ -58,7 +58,9 @@ def test_pth_files_and_finders_lead_to_editable_installs(tmp_path: Path) -> None
     (tmp_path / "project").mkdir()
     (site / "_editable_impl_project.pth").write_text(f"{tmp_path}/project\n/nowhere\n# comment\n")
     (site / "evil.pth").write_text("import sys; raise SystemExit('executed')\n")
-    (site / "__editable__.mapped-1.0.pth").write_text("import __editable___mapped_1_0_finder; __editable___mapped_1_0_finder.install()")
+    (site / "__editable__.mapped-1.0.pth").write_text(
+        "import __editable___mapped_1_0_finder; __editable___mapped_1_0_finder.install()"
+    )
     (site / "__editable___mapped_1_0_finder.py").write_text(
         "from x import y\nMAPPING: dict[str, str] = {'mapped': '/src/mapped', 'other': '/src/renamed'}\n"
     )

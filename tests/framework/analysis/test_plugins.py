@@ -21,11 +21,11 @@ def _installed(root: Path, name: str, entry_point: str) -> None:
     info = root / "site" / f"{name}-1.0.dist-info"
     info.mkdir(parents=True)
     (info / "entry_points.txt").write_text(f"[pytest11]\n{entry_point}\n")
-    (root / "site" / entry_point.split()[-1]).with_suffix(".py").touch()
+    (root / "site" / entry_point.rsplit(maxsplit=1)[-1]).with_suffix(".py").touch()
 
 
 def test_plugins_are_those_that_pytest_registers(pytester: pytest.Pytester) -> None:
-    """pytest's own, installed ones and named ones: the same modules as in a run, none of blocked ones."""
+    """Built-in, installed and named ones are the same modules as in a run; none of those blocked is there."""
     pytester.makeini("[pytest]\naddopts = -p no:recwarn -p no:asyncio -p no:cacheprovider -p pytester -p mine")
     pytester.makepyfile(mine="")
     pytester.syspathinsert()

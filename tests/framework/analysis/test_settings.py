@@ -9,12 +9,16 @@ from test_framework.exceptions import DeclarationError
 
 _LAYOUTS = {
     "nothing": {},
-    "pytest.ini": {"pytest.ini": "[pytest]\ntestpaths = tests 'more tests'\npython_files =\n    check_*.py\n    test_*.py"},
+    "pytest.ini": {
+        "pytest.ini": "[pytest]\ntestpaths = tests 'more tests'\npython_files =\n    check_*.py\n    test_*.py"
+    },
     "empty pytest.ini": {"pytest.ini": ""},
     "hidden": {".pytest.ini": "[pytest]\nusefixtures = a b"},
     "native": {"pytest.toml": '[pytest]\npython_classes = ["Check", "Test"]\npythonpath = ["src", "."]'},
     "empty pytest.toml": {"pytest.toml": "", "pytest.ini": "[pytest]\ntestpaths = elsewhere"},
-    "pyproject": {"pyproject.toml": "[tool.pytest.ini_options]\npython_functions = 'check test'\nnorecursedirs = ['x']"},
+    "pyproject": {
+        "pyproject.toml": "[tool.pytest.ini_options]\npython_functions = 'check test'\nnorecursedirs = ['x']"
+    },
     "native pyproject": {"pyproject.toml": "[tool.pytest]\ntestpaths = ['a']\naddopts = ['--import-mode=importlib']"},
     "empty table": {"pyproject.toml": "[tool.pytest.ini_options]"},
     "tox.ini": {"tox.ini": "[tox]\n[pytest]\npythonpath = lib  src"},
@@ -78,7 +82,9 @@ def test_suites_of_our_own_table_are_read_beside(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        pytest.param("pytest.ini", b"[pytest]\na = \xff", "pytest.ini:2: is not UTF-8", marks=pytest.mark.fault("not-utf8")),
+        pytest.param(
+            "pytest.ini", b"[pytest]\na = \xff", "pytest.ini:2: is not UTF-8", marks=pytest.mark.fault("not-utf8")
+        ),
         pytest.param(
             "pyproject.toml", b"\x00\x01", "pyproject.toml:1: is not TOML", marks=pytest.mark.fault("binary-toml")
         ),
@@ -88,7 +94,9 @@ def test_suites_of_our_own_table_are_read_beside(tmp_path: Path) -> None:
             "setup.cfg", b"#" * (2 << 20), "setup.cfg: is larger than 1 MiB", marks=pytest.mark.fault("huge-file")
         ),
         pytest.param("pytest.toml", b"[pytest]\n\ntestpaths = 'a'", "pytest.toml:3: testpaths is a list", id="native"),
-        pytest.param("pytest.ini", b"[pytest]\naddopts = 'a", "pytest.ini:2: addopts: No closing quotation", id="quote"),
+        pytest.param(
+            "pytest.ini", b"[pytest]\naddopts = 'a", "pytest.ini:2: addopts: No closing quotation", id="quote"
+        ),
     ],
 )
 def test_what_is_broken_is_said_with_file_and_line(name: str, content: bytes, message: str, tmp_path: Path) -> None:

@@ -31,11 +31,22 @@ _COLLECTED = {
     "names": ({}, ["test_a.py", "b_test.py", "testc.py", "d.py", "Test_e.py", "test_f.txt"], ()),
     "directories": (
         {},
-        [f"{name}/test_a.py" for name in ("a", ".b", "build", "c.egg", "venv", "node_modules", "__pycache__", "dist.x")],
+        [
+            f"{name}/test_a.py"
+            for name in ("a", ".b", "build", "c.egg", "venv", "node_modules", "__pycache__", "dist.x")
+        ],
         (),
     ),
-    "environments": ({}, ["e/pyvenv.cfg", "e/test_a.py", "c/conda-meta/history", "c/test_a.py", "d/conda-meta/x", "d/test_a.py"], ()),
-    "norecursedirs": ({"norecursedirs": "x*  a/b"}, ["build/test_a.py", "xy/test_a.py", "a/b/test_a.py", "a/c/test_a.py"], ()),
+    "environments": (
+        {},
+        ["e/pyvenv.cfg", "e/test_a.py", "c/conda-meta/history", "c/test_a.py", "d/conda-meta/x", "d/test_a.py"],
+        (),
+    ),
+    "norecursedirs": (
+        {"norecursedirs": "x*  a/b"},
+        ["build/test_a.py", "xy/test_a.py", "a/b/test_a.py", "a/c/test_a.py"],
+        (),
+    ),
     "testpaths": ({"testpaths": "u* .b"}, ["u1/test_a.py", "u2/x/test_a.py", "v/test_a.py", ".b/test_a.py"], ()),
     "testpaths that are gone": ({"testpaths": "gone"}, ["u/test_a.py"], ()),
     "testpaths with a file": ({"testpaths": "u/any.py"}, ["u/any.py", "u/test_a.py"], ()),
@@ -58,7 +69,7 @@ def test_pytest_collects_the_same_files(case: str, pytester: pytest.Pytester) ->
     """With the same settings and arguments, the files with tests are those of pytest."""
     options, files, arguments = _COLLECTED[case]
     pytester.makeini("\n".join(["[pytest]", *(f"{key} = {value}" for key, value in options.items())]))
-    _grow(pytester.path, {name: _TEST for name in files})
+    _grow(pytester.path, dict.fromkeys(files, _TEST))
     items, _ = pytester.inline_genitems("--import-mode=importlib", "-p", "no:asyncio", *arguments)
     project = _only(Tree.read(pytester.path, [Path(argument) for argument in arguments]))
     assert _relative(pytester.path, project.test_files) == sorted({item.nodeid.partition("::")[0] for item in items})
@@ -66,10 +77,18 @@ def test_pytest_collects_the_same_files(case: str, pytester: pytest.Pytester) ->
 
 def test_conftests_are_those_on_the_way_and_below(tmp_path: Path) -> None:
     """From the project's root down to what is collected, and all below it; not those of other directories."""
-    _grow(tmp_path, ["conftest.py", "a/conftest.py", "a/b/conftest.py", "a/b/test_b.py", "a/b/c/conftest.py", "d/conftest.py"])
+    _grow(
+        tmp_path,
+        ["conftest.py", "a/conftest.py", "a/b/conftest.py", "a/b/test_b.py", "a/b/c/conftest.py", "d/conftest.py"],
+    )
     (tmp_path / "pytest.ini").touch()
     project = _only(Tree.read(tmp_path, [tmp_path / "a/b"]))
-    assert _relative(tmp_path, project.conftests) == ["a/b/c/conftest.py", "a/b/conftest.py", "a/conftest.py", "conftest.py"]
+    assert _relative(tmp_path, project.conftests) == [
+        "a/b/c/conftest.py",
+        "a/b/conftest.py",
+        "a/conftest.py",
+        "conftest.py",
+    ]
     above = _only(Tree.read(tmp_path / "a/b"))
     assert above.test_files == project.test_files
     assert set(above.conftests) == set(project.conftests)
@@ -121,7 +140,10 @@ def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
 
 def test_what_conftests_ignore_goes_by_the_nearest_that_says_anything(tmp_path: Path) -> None:
     """Files and directories of `collect_ignore`, patterns of `collect_ignore_glob`: a conftest below replaces one above."""
-    _grow(tmp_path, ["conftest.py", "a/conftest.py", "a/test_a.py", "a/b/test_b.py", "c/test_c.py", "c/conftest.py", "test_d.py"])
+    _grow(
+        tmp_path,
+        ["conftest.py", "a/conftest.py", "a/test_a.py", "a/b/test_b.py", "c/test_c.py", "c/conftest.py", "test_d.py"],
+    )
     project = _only(Tree.read(tmp_path))
     top, below = str(tmp_path / "conftest.py"), str(tmp_path / "a/conftest.py")
     left = project.without({top: ["a/test_a.py", "c"], below: ["b"]}, {top: ["*_d.py"]})
