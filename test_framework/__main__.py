@@ -15,6 +15,7 @@ from test_framework.commands import gate as gate_commands
 from test_framework.commands import history as history_commands
 from test_framework.commands.audit import audit
 from test_framework.commands.explain import explain
+from test_framework.commands.fixtures import fixtures
 from test_framework.commands.history import HistoryFile
 from test_framework.commands.impact import impact
 from test_framework.commands.plan import plan
@@ -235,6 +236,7 @@ app.command()(gate_commands.promote)
 app.command()(plan)
 app.command()(audit)
 app.command()(impact)
+app.command()(fixtures)
 app.add_typer(gate_commands.baseline_app)
 app.add_typer(gate_commands.waivers_app)
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from test_framework.commands.git import changes_since, full_commit, tracked
+from test_framework.commands.indexing import reader
 from test_framework.exceptions import UsageError, nearest
 
 if TYPE_CHECKING:
@@ -95,6 +96,7 @@ def find_impact(
         {fixture: f"{each.__module__}:{each.__qualname__}" for fixture, each in ours.items()} | project.contracts,
         CONTRACT_VERSION,
     )
-    tree, places = read_project(asked)
     wanted = frozenset(Kind) if kinds is None else frozenset(map(Kind, kinds))
-    return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))
+    with reader(project.root) as read:
+        tree, places = read_project(asked, read)
+        return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))

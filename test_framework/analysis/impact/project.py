@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from test_framework.analysis.build import index_of
 from test_framework.analysis.impact.declared import Files, read_places
 from test_framework.analysis.impact.places import Place
 from test_framework.analysis.impact.tree import Tree
-from test_framework.analysis.read import read
+from test_framework.analysis.source import Module
 from test_framework.environments import Project, read_toml
 
 _FROM_THE_ROOT = "__main__.py"
@@ -33,17 +33,20 @@ class Asked:
     contract_version: str
 
 
-def read_project(asked: Asked) -> tuple[Tree, tuple[Place, ...]]:
-    """Read a project's source and its declarations.
+def read_project(
+    asked: Asked, read_all: Callable[[Sequence[Path]], Mapping[Path, Module]]
+) -> tuple[Tree, tuple[Place, ...]]:
+    """Read a project's source, many files at once, and its declarations.
 
     Raises:
         EnvmatrixError: pytest's configuration is broken, or there is no directory of declarations.
     """
     root = asked.project.root
-    index = index_of(root)
+    every = {root / path: path for path in asked.python}
+    known = read_all(list(every))
+    index = index_of(root, read_all=lambda files: _among(known, files, read_all))
+    modules = {every[file]: module for file, module in known.items()}
     sources = functools.cache(lambda path: _bytes(root / path))
-    modules = {path: module for path, module in index.modules.items() if not Path(path).is_absolute()}
-    modules |= {path: read(sources(path)) for path in asked.python if path not in modules}
     scripts = {name: found for name, module in _scripts(root).items() if (found := index.find(_FROM_THE_ROOT, module))}
     named = {fixture: path.partition(":") for fixture, path in asked.contracts.items()}
     tree = Tree(
@@ -63,6 +66,16 @@ def read_project(asked: Asked) -> tuple[Tree, tuple[Place, ...]]:
     if not asked.environments_dir.is_dir():
         return tree, ()
     return tree, read_places(asked.environments_dir, Files(root, modules, index.find, scripts), asked.variables)
+
+
+def _among(
+    known: Mapping[Path, Module],
+    files: Sequence[Path],
+    read_all: Callable[[Sequence[Path]], Mapping[Path, Module]],
+) -> dict[Path, Module]:
+    """Return the facts of files, of which many are known."""
+    more = read_all([file for file in files if file not in known])
+    return {file: known[file] if file in known else more[file] for file in files}
 
 
 def _scripts(root: Path) -> Mapping[str, str]:

@@ -1,0 +1,46 @@
+"""How every command that looks at source reads it: from the cache where it did not change, with progress on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from test_framework.analysis.reading import Progress
+    from test_framework.analysis.source import Module
+
+ReadAll: TypeAlias = "Callable[[Sequence[Path]], dict[Path, Module]]"
+
+
+@contextmanager
+def reader(root: Path, *, no_cache: bool = False) -> Iterator[ReadAll]:
+    """Give what reads many files at once; it may be used until the end of the context."""
+    from test_framework.analysis.build import CONTRACTS
+    from test_framework.analysis.cache import DEFAULT, Cache
+    from test_framework.analysis.reading import read_all
+
+    with ExitStack() as stack:
+        cache = None if no_cache else stack.enter_context(Cache(root / DEFAULT, sorted(CONTRACTS)))
+        progress = stack.enter_context(_progress())
+
+        def read(files: Sequence[Path]) -> dict[Path, Module]:
+            found = read_all(map(str, files), contracts=CONTRACTS, cache=cache, progress=progress)
+            return {Path(path): module for path, module in found.items()}
+
+        yield read
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Show on a terminal how many files are read; standard output holds the report alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with console.status("Reading the tree") as status:
+        yield lambda done, total: status.update(f"{done} of {total} files read")
