@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import enum
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
@@ -222,7 +223,7 @@ class FindingRecord(_Event):
     tests: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Run:
     """All cells of one environment at one commit."""
 
@@ -236,10 +237,18 @@ class Run:
     """Planned test → digest of its body, where the run tells."""
     file: Path | None = field(default=None, compare=False)
 
+    @cached_property
+    def ended(self) -> Mapping[Outcome, Sequence[Cell]]:
+        """Return the cells by how they ended, each outcome's in their order."""
+        ended: dict[Outcome, list[Cell]] = {outcome: [] for outcome in Outcome}
+        for cell in self.cells.values():
+            ended[cell.outcome].append(cell)
+        return ended
+
     @property
     def complete(self) -> bool:
         """Return whether the run ended in order: a footer, and every planned test with an end."""
-        return self.footer is not None and all(cell.outcome is not Outcome.NOT_RUN for cell in self.cells.values())
+        return self.footer is not None and not self.ended[Outcome.NOT_RUN]
 
     @property
     def redeployed(self) -> tuple[str, ...]:

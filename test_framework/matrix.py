@@ -6,10 +6,11 @@ from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from itertools import pairwise
+from itertools import chain, pairwise
 from pathlib import Path
 
 from test_framework.cells import Cell, Outcome, Run
+from test_framework.collector import paused
 from test_framework.exceptions import RunFileError
 
 
@@ -83,6 +84,7 @@ class Matrix:
     """By file; within one file in the order planned."""
 
     @classmethod
+    @paused()
     def from_runs(
         cls,
         runs: Iterable[Run],
@@ -107,8 +109,8 @@ class Matrix:
         if not mixed_commits:
             _refuse_mixed_commits([run for _, run in sorted(by_environment.items()) if isinstance(run, Run)])
         columns = tuple(Column(run, (notes or {}).get(name, "")) for name, run in sorted(by_environment.items()))
-        tests = dict.fromkeys(test for column in columns for test in column.cells)
-        rows = [Row(test, tuple(column.cells.get(test) for column in columns)) for test in tests]
+        tests = dict.fromkeys(chain.from_iterable(column.cells for column in columns))
+        rows = map(Row, tests, zip(*(map(column.cells.get, tests) for column in columns), strict=True))
         return cls(columns, tuple(sorted(rows, key=lambda row: row.group)))
 
     @cached_property

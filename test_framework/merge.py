@@ -16,6 +16,7 @@ from pathlib import Path
 
 from test_framework.archives import Found, gather
 from test_framework.cells import Header, digest
+from test_framework.collector import paused
 from test_framework.exceptions import RunFileError, SchemaError, UsageError
 from test_framework.merged_run import Order, Part, write_merged
 from test_framework.run_file import read_header, read_suite
@@ -42,6 +43,7 @@ class _Lost:
     reason: str
 
 
+@paused()
 def merge(
     paths: Sequence[Path], make_dir: MakeDir, *, expect: Iterable[str] = (), allowed: Allowed = Allowed()
 ) -> RunDir:
@@ -181,7 +183,7 @@ def _refuse_unfit(parts: Sequence[Part]) -> None:
             raise _unfit(part, first, f"is {part.name}", f"is {first.name}: they do not fit together")
         if (part.header.label, part.header.sources) != (first.header.label, first.header.sources):
             raise _unfit(part, first, f"ran against {_target(part.header)}", f"ran against {_target(first.header)}")
-        if part.order.position.keys() != first.order.position.keys():
+        if part.order is not first.order and part.order.position.keys() != first.order.position.keys():
             sizes = len(part.order.tests), len(first.order.tests)
             raise _unfit(part, first, f"is of a suite of {sizes[0]} tests", f"of another one, of {sizes[1]}")
     for part in others:

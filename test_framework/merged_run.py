@@ -17,8 +17,9 @@ from typing import BinaryIO
 from test_framework.archives import Found
 from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
 from test_framework.exceptions import RunFileError
+from test_framework.run_attempts import test_of
 from test_framework.run_file import attempt_line, event_line, read_event
-from test_framework.run_lines import PLAIN_ATTEMPT, is_suite, matched_lines, quoted
+from test_framework.run_lines import is_suite, raw_lines
 from test_framework.shards import Shard
 
 _BY_ITSELF = frozenset({0, 1, 5})
@@ -34,8 +35,6 @@ class Order:
         self.position = {test: position for position, test in enumerate(dict.fromkeys(tests))}
         self.tests = tuple(self.position)
         self.digest = digest(self.tests)
-        self.quoted_position = {quoted(test): position for position, test in enumerate(self.tests)}
-        """By the bytes of its name in a run file, so that a line need not be read as JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +69,8 @@ class _Rest:
     """What a run file holds beside attempts."""
 
     events: list[bytes] = field(default_factory=list)
-    bodies: dict[int, str] = field(default_factory=dict)
-    """By position in the suite."""
+    bodies: tuple[str, ...] = ()
+    """Of each planned test."""
     footer: Footer | None = None
 
 
@@ -105,7 +104,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
     fresh = target.with_name(f".{target.name}")
     try:
         with fresh.open("wb", buffering=1 << 20) as stream, ExitStack() as stack:
-            for line in _head(parts, lines.order, [rest[number] for number in sorted(rest)]):
+            for line in _head(parts, lines.order, rest):
                 stream.write(line)
             lines.write(stream, {part.number: stack.enter_context(part.file.path.open("rb")) for part in parts}, owed)
             stream.write(event_line(footer).encode() if footer else b"")
@@ -125,7 +124,7 @@ class _Lines:
         self._size = array("i", [0]) * len(order.tests)
         self._again: dict[int, list[tuple[int, int, int]]] = {}
         """Further lines of a test that was tried again."""
-        self._unplanned: dict[bytes, int] = {}
+        self._unplanned: dict[str, int] = {}
 
     def read(self, part: Part) -> _Rest:
         """Note where a part's attempts are; return the rest of it.
@@ -134,20 +133,20 @@ class _Lines:
             RunFileError: it is damaged.
         """
         rest = _Rest()
-        position_of = self.order.quoted_position.get
+        position_of = self.order.position.get
         parts, starts, sizes, this = self._part, self._start, self._size, part.number
-        for number, start, line in matched_lines(part.file.path, PLAIN_ATTEMPT):
-            test = line[1]
+        for number, start, line in raw_lines(part.file.path):
+            test = test_of(line)
+            if test is None and number > 1:
+                test = self._other(part, number, line, rest)
             if test is None:
-                test = self._other(part, number, line[0], rest) if number > 1 else None
-                if test is None:
-                    continue
+                continue
             position = position_of(test)
             if position is None:
                 position = self._unplanned.get(test)
                 if position is None:
                     position = self._add(test)
-            size = line.end() - line.start()
+            size = len(line)
             if parts[position] == _NOWHERE:
                 parts[position] = this
                 starts[position] = start
@@ -156,20 +155,20 @@ class _Lines:
                 self._again.setdefault(position, []).append((this, start, size))
         return rest
 
-    def _add(self, test: bytes) -> int:
+    def _add(self, test: str) -> int:
         position = self._unplanned[test] = len(self._part)
         self._part.append(_NOWHERE)
         self._start.append(0)
         self._size.append(0)
         return position
 
-    def _other(self, part: Part, number: int, line: bytes, rest: _Rest) -> bytes | None:
+    def _other(self, part: Part, number: int, line: bytes, rest: _Rest) -> str | None:
         """Keep what is no attempt; return the test of one that is written in another way than ours."""
         if is_suite(line):
             return None  # it was read, once for all shards
         event = read_event(part.file.path, number, line)
         if isinstance(event, Attempt):
-            return quoted(event.test)
+            return event.test
         if isinstance(event, Footer):
             rest.footer = event
         elif isinstance(event, Suite):
@@ -178,7 +177,7 @@ class _Lines:
             if len(event.digests) != len(part.planned):
                 what = f"is damaged: {len(event.digests)} bodies of {len(part.planned)} planned tests"
                 raise RunFileError(part.file.path, what, number)
-            rest.bodies = dict(zip(part.planned_in(self.order), event.digests, strict=True))
+            rest.bodies = event.digests
         else:
             rest.events.append(line)
         return None
@@ -200,9 +199,10 @@ class _Lines:
     def write(self, stream: BinaryIO, files: Mapping[int, BinaryIO], owed: _Owed | None) -> None:
         """Copy the attempts, in the order of the suite; those of unplanned tests come last, by name."""
         descriptors = {number: file.fileno() for number, file in files.items()}
-        for position in range(len(self.order.tests)):
-            if self._part[position] != _NOWHERE:
-                stream.write(os.pread(descriptors[self._part[position]], self._size[position], self._start[position]))
+        planned = range(len(self.order.tests))
+        for position, number, start, size in zip(planned, self._part, self._start, self._size, strict=False):
+            if number != _NOWHERE:
+                stream.write(os.pread(descriptors[number], size, start))
                 if position in self._again:
                     self._copy(stream, descriptors, self._again[position])
             elif owed is not None:
@@ -240,13 +240,17 @@ class _Owed:
         return attempt_line(attempt).encode()
 
 
-def _head(parts: Sequence[Part], order: Order, rest: Sequence[_Rest]) -> Iterator[bytes]:
+def _head(parts: Sequence[Part], order: Order, rest: Mapping[int, _Rest]) -> Iterator[bytes]:
     """Yield what stands before the attempts: the header, the bodies, and each event once."""
     yield event_line(_header(parts, order)).encode()
-    bodies = {position: body for each in rest for position, body in each.bodies.items()}
-    if bodies:
-        yield event_line(Bodies(digests=tuple(bodies.get(n, "") for n in range(len(order.tests))))).encode()
-    yield from dict.fromkeys(line for each in rest for line in each.events)
+    if any(each.bodies for each in rest.values()):
+        bodies = [""] * len(order.tests)
+        for part in parts:
+            told = rest[part.number].bodies if part.number in rest else ()
+            for position, body in zip(part.planned_in(order), told, strict=False):
+                bodies[position] = body
+        yield event_line(Bodies(digests=tuple(bodies))).encode()
+    yield from dict.fromkeys(line for number in sorted(rest) for line in rest[number].events)
 
 
 def _header(parts: Sequence[Part], order: Order) -> Header:

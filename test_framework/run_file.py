@@ -7,16 +7,14 @@ attempt is `not_run`.
 
 from __future__ import annotations
 
-import gc
 import json
 import math
 import os
-import re
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
-from functools import lru_cache
+from itertools import islice
+from operator import is_
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +36,9 @@ from test_framework.cells import (
     Suite,
     digest,
 )
+from test_framework.collector import paused
 from test_framework.exceptions import RunFileError, SchemaError
-from test_framework.run_lines import matched_lines, parse_line, quote, raw_lines
+from test_framework.run_lines import parse_line, quote, raw_lines
 
 Event = Header | Footer | Attestation | Bodies | FindingRecord | Suite
 """What a run file holds beside attempts."""
@@ -129,47 +128,41 @@ class RunWriter:
         os.close(self._descriptor)
 
 
-@contextmanager
-def _without_collector() -> Iterator[None]:
-    """Keep the garbage collector from looking through all that is being read, over and over: a third of the time."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
-@_without_collector()
+@paused()
 def read_run(path: Path) -> Run:
     """Read a run file, whole or cut short.
 
     Raises:
         RunFileError: it is no run file, or of a schema that this version does not read.
     """
-    header: Header | None = None
+    from test_framework.run_attempts import attempt_of
+
+    header = read_header(path)
+    planned = tuple(map(sys.intern, header.planned))
+    header = header.model_copy(update={"planned": planned})
     events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer, Suite)}
-    cells: dict[str, Cell | None] = {}
-    for number, _, line in matched_lines(path, _PASSED):
-        event: Event | Attempt | None = (_passed(line) if header else None) or read_event(path, number, line[0])
+    cells: dict[str, Cell] = {}
+    ahead = iter(planned)
+    likely = next(ahead, "")
+    for number, _, line in islice(raw_lines(path), 1, None):
+        event = attempt_of(line, likely) or read_event(path, number, line)
         if isinstance(event, Attempt):
-            known = cells.get(event.test)
-            cells[event.test] = _cell((event,) if known is None else (*known.attempts, event))
-        elif isinstance(event, Header):
-            header = event.model_copy(update={"planned": tuple(map(sys.intern, event.planned))})
-            cells = dict.fromkeys(header.planned)
+            cell = _first(event)
+            known = cells.setdefault(event.test, cell)
+            if known is not cell:
+                cells[event.test] = _again((*known.attempts, event))
+            if event.test is likely:
+                likely = next(ahead, "")
         elif event is not None:
             events[type(event)].append(event)
-    if header is None:
-        raise RunFileError(path, _EMPTY)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
-    ended = {test: _not_run(test, footer) if cell is None else cell for test, cell in cells.items()}
+    if len(cells) < len(planned) or not all(map(is_, planned, cells)):
+        cells = {test: cells.get(test) or _not_run(test, footer) for test in planned} | cells
     digests = events[Bodies][-1].digests if events[Bodies] else ()
-    if digests and len(digests) != len(header.planned):
-        raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(header.planned)} planned tests")
-    bodies = dict(zip(header.planned, digests, strict=False))
-    return Run(header, ended, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
+    if digests and len(digests) != len(planned):
+        raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(planned)} planned tests")
+    bodies = dict(zip(planned, digests, strict=False))
+    return Run(header, cells, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
 
 
 def read_header(path: Path) -> Header:
@@ -256,35 +249,6 @@ def _header(path: Path, event: Mapping[str, Any]) -> Header:
     return header
 
 
-def _passed(line: re.Match[bytes]) -> Attempt | None:
-    """Read the attempt of a test that passed, as `RunWriter.passed` writes it: 3 times faster than as any JSON."""
-    test, duration, more = line.groups()
-    if test is None:
-        return None
-    try:
-        if (about := _about(more)) is None:
-            return None
-        name = sys.intern(test.decode())  # most environments have the same tests
-        return Attempt(name, Outcome.PASSED, float(duration), **about)
-    except ValueError:  # no JSON after all: who reads it as such says where
-        return None
-
-
-_PASSED = re.compile(
-    rb'{"type":"attempt","test":"([^"\\]*)","outcome":"passed","duration":([0-9]+\.[0-9]+)(.*)}\n|.*\n'
-)
-"""Any line; the groups are the name, the seconds, and what more there is in one as we write it."""
-
-
-@lru_cache(maxsize=1024)
-def _about(more: bytes) -> dict[str, Any] | None:
-    """Read what most of a run's passed tests have in common: their worker, and what they used; `None` for anything else."""
-    held = json.loads(b'{"worker":""' + more + b"}")
-    if held.keys() - {"worker", "services", "capabilities"}:
-        return None
-    return {key: str(value) if key == "worker" else tuple(map(str, value)) for key, value in held.items()}
-
-
 def _attempt(event: Mapping[str, Any]) -> Attempt:
     evidence = event.get("evidence")
     duration = float(event.get("duration", 0.0))
@@ -329,10 +293,12 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
 """How each kind of event after the header is read."""
 
 
-def _cell(attempts: tuple[Attempt, ...]) -> Cell:
+def _first(only: Attempt) -> Cell:
+    return Cell(only.test, only.outcome, (only,), only.cause, only.evidence, only.reason)
+
+
+def _again(attempts: tuple[Attempt, ...]) -> Cell:
     last = attempts[-1]
-    if len(attempts) == 1:
-        return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)
     failed = next((attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED), None)
     if failed is None:
         return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from test_framework.cells import Run
+from test_framework.collector import paused
 from test_framework.exceptions import RunFileError, UsageError
 from test_framework.masking import MASKER
 from test_framework.matrix import Matrix, MissingRun
@@ -92,6 +93,7 @@ class RunDir:
         fresh.write_text(json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n")
         fresh.replace(self.path / _MANIFEST)
 
+    @paused()
     def load(self) -> Loaded:
         """Read every run; an environment of the manifest that left none, or a damaged one, is missing, with the reason.
 
@@ -138,6 +140,7 @@ class Loaded:
         return Matrix.from_runs(self.runs, self.missing, notes=self.notes, mixed_commits=mixed_commits)
 
 
+@paused()
 def load_paths(paths: Iterable[Path]) -> Loaded:
     """Read run files and directories of them.
 

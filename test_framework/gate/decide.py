@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from test_framework.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
+from test_framework.cells import IN_THE_END_PASSED, Cause, Outcome, Run
 from test_framework.environments import GatePolicy
 from test_framework.gate.baseline import Baseline, Known
 from test_framework.gate.source import StillThere, function_of, nowhere
@@ -141,7 +141,8 @@ class _Excuses:
     def of(
         cls, run: Run, policy: GatePolicy, before: Mapping[str, Known] | None, waived: Mapping[str, Waiver]
     ) -> _Excuses:
-        held = [cell for cell in run.cells.values() if is_held(cell) and cell.test not in waived]
+        ended = (*run.ended[Outcome.FAILED], *run.ended[Outcome.NOT_RUN])
+        held = [cell for cell in ended if is_held(cell) and cell.test not in waived]
         lost = tuple(cell.test for cell in held if cell.cause in _LOST)  # also where the baseline has the same outage
         known = tuple(
             cell.test for cell in held if cell.cause not in _LOST and (before or {}).get(cell.test) == Known.of(cell)
@@ -170,25 +171,24 @@ class _Excuses:
 
 
 def _about_policy(run: Run, policy: GatePolicy) -> Iterator[Reason]:
-    cells = tuple(run.cells.values())
     for outcome in (Outcome.SKIPPED, Outcome.XFAILED, Outcome.XPASSED, Outcome.FLAKY):
-        tests = tuple(cell.test for cell in cells if cell.outcome is outcome)
+        tests = tuple(cell.test for cell in run.ended[outcome])
         if tests and outcome.value not in policy.allowed:
             text = f"{number_of_tests(len(tests))} {outcome}, which the policy does not allow"
             text += ": drop the xfail mark" if outcome is Outcome.XPASSED else ""
             yield Reason(Code.POLICY, text, Answer.INCOMPATIBLE, tests)
-    passed = sum(cell.outcome in IN_THE_END_PASSED for cell in cells)
+    passed = sum(len(run.ended[outcome]) for outcome in IN_THE_END_PASSED)
     if passed < policy.minimum_tests:
         text = f"{passed} passed, the policy demands at least {policy.minimum_tests}"
         yield Reason(Code.POLICY, text, Answer.UNKNOWN)
-    skipped = sum(cell.outcome is Outcome.SKIPPED for cell in cells)
-    if skipped > policy.maximum_skipped * len(cells):
-        text = f"{skipped} of {len(cells)} skipped, the policy allows at most {policy.maximum_skipped:.0%}"
+    skipped = len(run.ended[Outcome.SKIPPED])
+    if skipped > policy.maximum_skipped * len(run.cells):
+        text = f"{skipped} of {len(run.cells)} skipped, the policy allows at most {policy.maximum_skipped:.0%}"
         yield Reason(Code.POLICY, text, Answer.UNKNOWN)
 
 
 def _about_changes(run: Run, before: Mapping[str, Known], still_there: StillThere) -> Iterator[Reason]:
-    fixed = tuple(cell.test for cell in run.cells.values() if _is_fixed(cell, before))
+    fixed = tuple(cell.test for cell in run.ended[Outcome.PASSED] if _has_failed(before.get(cell.test)))
     new = tuple(test for test in run.cells if test not in before)
     gone = dict.fromkeys(test for test in before if test not in run.cells)
     left_out = _left_out(run, gone, still_there)
@@ -209,10 +209,11 @@ def _left_out(run: Run, gone: Collection[str], still_there: StillThere) -> tuple
 
     A function that was planned with other parameters has changed, unless something was deselected.
     """
+    if not gone:
+        return ()
     planned = set() if run.footer and run.footer.deselected else {function_of(test) for test in run.cells}
     return tuple(test for test in gone if function_of(test) not in planned and still_there(test))
 
 
-def _is_fixed(cell: Cell, before: Mapping[str, Known]) -> bool:
-    known = before.get(cell.test)
-    return cell.outcome is Outcome.PASSED and known is not None and known.outcome in {Outcome.FAILED, Outcome.NOT_RUN}
+def _has_failed(known: Known | None) -> bool:
+    return known is not None and known.outcome in {Outcome.FAILED, Outcome.NOT_RUN}

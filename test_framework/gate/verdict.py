@@ -180,23 +180,22 @@ _SEVERITY = (Answer.INCOMPATIBLE, Answer.UNKNOWN, Answer.COMPATIBLE)
 
 
 def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Iterator[Reason]:
-    cells = tuple(run.cells.values())
+    number, passed = len(run.cells), sum(len(run.ended[outcome]) for outcome in IN_THE_END_PASSED)
     if shard := run.header.shard:
-        text = f"shard {shard} alone, with {len(cells)} of {number_of_tests(run.header.suite_size)}: envmatrix merge makes the whole"
+        text = f"shard {shard} alone, with {number} of {number_of_tests(run.header.suite_size)}: envmatrix merge makes the whole"
         yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
-    yield from _about_failures(tuple(cell for cell in cells if cell.test not in excused))
+    yield from _about_failures(run, excused)
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)
     if run.redeployed:
         text = f"the run is mixed, deployed anew under it: {'; '.join(run.redeployed)}"
         yield Reason(Code.MIXED, text, Answer.UNKNOWN)
-    passed = [cell for cell in cells if cell.outcome in IN_THE_END_PASSED]
-    if not cells:
+    if not number:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
-        yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(len(cells))} passed", Answer.UNKNOWN)
+        yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(number)} passed", Answer.UNKNOWN)
     else:
-        yield Reason(Code.PASSED, f"{len(passed)} of {number_of_tests(len(cells))} passed", Answer.COMPATIBLE)
+        yield Reason(Code.PASSED, f"{passed} of {number_of_tests(number)} passed", Answer.COMPATIBLE)
     if others := _of_other_commits(run):
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
@@ -208,7 +207,7 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
             Code.DESELECTED, f"{number_of_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE
         )
     for outcome, code, text in _REMARKS:
-        if tests := tuple(cell.test for cell in cells if cell.outcome is outcome):
+        if tests := tuple(cell.test for cell in run.ended[outcome]):
             yield Reason(code, f"{number_of_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
 
 
@@ -231,8 +230,9 @@ def _unexercised(run: Run) -> str:
     """Name the services that were up and that no passed test exercised; empty where tests were left out."""
     if run.footer is None or run.footer.deselected:
         return ""
-    passed = (cell.attempts[-1] for cell in run.cells.values() if cell.outcome in IN_THE_END_PASSED)
-    exercised = {name for attempt in passed for name in (*attempt.capabilities, *attempt.services)}
+    passed = (cell.attempts[-1] for outcome in IN_THE_END_PASSED for cell in run.ended[outcome])
+    used = {(*attempt.capabilities, *attempt.services) for attempt in passed}  # few differ
+    exercised = {name for names in used for name in names}
     up = {
         name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"
     } & run.header.sources.keys()
@@ -246,25 +246,20 @@ _REMARKS = (
 )
 
 
-def _about_failures(cells: tuple[Cell, ...]) -> Iterator[Reason]:
+def _about_failures(run: Run, excused: frozenset[str]) -> Iterator[Reason]:
     failed: dict[Cause, list[str]] = {}
-    for cell in cells:
-        if cell.outcome is Outcome.FAILED:
+    for cell in run.ended[Outcome.FAILED]:
+        if cell.test not in excused:
             failed.setdefault(cell.cause or Cause.UNDETERMINED, []).append(cell.test)
     for cause, text, answer in _FAILURES:
         if tests := failed.get(cause):
             yield Reason(Code(cause.value), f"{number_of_tests(len(tests))} failed: {text}", answer, tuple(tests))
-    not_run = [cell for cell in cells if cell.outcome is Outcome.NOT_RUN]
-    yield from _about_blocked([cell for cell in not_run if _is_blocked(cell)])
-    if tests := [cell.test for cell in not_run if not _is_blocked(cell)]:
+    not_run = [cell for cell in run.ended[Outcome.NOT_RUN] if cell.test not in excused]
+    yield from _about_blocked([cell for cell in not_run if cell.is_blocked])
+    if tests := [cell.test for cell in not_run if not cell.is_blocked]:
         yield Reason(
             Code.NOT_RUN, f"{number_of_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests)
         )
-
-
-def _is_blocked(cell: Cell) -> bool:
-    """Return whether a test was kept from running, rather than cut off: by a rule that is not about the run's end."""
-    return cell.evidence is not None and cell.evidence.rule != "H303"
 
 
 def _about_blocked(cells: list[Cell]) -> Iterator[Reason]:
@@ -311,10 +306,8 @@ def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
 
 
 def _explains_failure(run: Run) -> bool:
-    return bool(run.findings) or any(
-        cell.outcome is Outcome.FAILED or (cell.outcome is Outcome.NOT_RUN and _is_blocked(cell))
-        for cell in run.cells.values()
-    )
+    blocked = (cell.is_blocked for cell in run.ended[Outcome.NOT_RUN])
+    return bool(run.findings or run.ended[Outcome.FAILED]) or any(blocked)
 
 
 def number_of_tests(number: int) -> str:
