@@ -162,13 +162,17 @@ class _Child:
         self._received = bytearray()
         self._is_started = False
         self._chunk = chunk
-        _send(self.requests, contracts)
+        self._tell(contracts)
         self.give(chunk)
 
     def give(self, chunk: list[bytes]) -> None:
+        """Have it read a chunk, when it has answered the one before."""
         self._chunk = chunk
-        with suppress(BrokenPipeError):  # its end is heard of
-            _send(self.requests, encode(chunk))
+        self._tell(encode(chunk))
+
+    def _tell(self, message: bytes) -> None:
+        with suppress(BrokenPipeError):  # that it ended is heard of when it is listened to
+            _send(self.requests, message)
 
     def receive(self) -> list[Answer]:
         """Return its answer to a chunk, nothing while that is not whole.
@@ -180,13 +184,12 @@ class _Child:
         if not part:
             raise EOFError
         self._received += part
-        size = int.from_bytes(self._received[:_SIZE_BYTES])
-        if len(self._received) < _SIZE_BYTES + size:
-            return []
-        message = bytes(self._received[_SIZE_BYTES:])
-        self._received.clear()
-        self._is_started = True
-        return _decode_answers(message)
+        answers: list[Answer] = []
+        while len(self._received) >= (size := _SIZE_BYTES + int.from_bytes(self._received[:_SIZE_BYTES])):
+            answers += _decode_answers(self._received[_SIZE_BYTES:size])
+            del self._received[:size]
+            self._is_started = True
+        return answers
 
     def given_up(self) -> tuple[list[Answer], list[list[bytes]]]:
         """Return what can be said of its chunk, and what is to be tried again: each file on its own.
