@@ -1,0 +1,171 @@
+"""Who provides a missing fixture elsewhere, and the one line that would bring it into sight."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from test_framework.analysis.answers import Fixture
+from test_framework.analysis.index import Index
+from test_framework.analysis.rules.files import content, files_below
+from test_framework.analysis.rules.survey import Group
+from test_framework.analysis.source import Binding, Call, Class, Constant, Expression, Function, Name
+
+_NAMED = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """A definition of a fixture that stands somewhere in the tree."""
+
+    path: str
+    line: int
+    class_: str
+    """The class that holds it; empty for none."""
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}"
+
+
+class Nearest:
+    """Knows every definition of the fixtures that are missing in a tree.
+
+    Args:
+        index: Of the tree.
+        names: The missing ones.
+    """
+
+    def __init__(self, index: Index, names: Iterable[str]) -> None:
+        self._index = index
+        wanted = set(names)
+        self._known: dict[str, set[Provider]] = {name: set() for name in wanted}
+        for fixture in index.fixtures if wanted else ():
+            if fixture.name in wanted:
+                self._known[fixture.name].add(Provider(fixture.path, fixture.line, _class(fixture)))
+        for path in [path for path in index.modules if not path.startswith("/")] if wanted else ():
+            self._look_into(path)
+        if unseen := [name for name in wanted if name and not self._known[name]]:
+            for path in _files_that_define(index, unseen):
+                self._look_into(path)
+
+    def _look_into(self, path: str) -> None:
+        for name, provider in _definitions(path, self._index.modules.module(path).body):
+            held = self._known.get(name)
+            if held is not None and not any((each.path, each.line) == (path, provider.line) for each in held):
+                held.add(provider)
+
+    def hint(self, group: Group) -> str:
+        """Return where the fixture is, and what to do so that the tests of a group see it."""
+        name = group.request.name
+        tests = [test.path for test in group.tests]
+        home = _common([_directory(path) for path in tests])
+        providers = sorted(self._known[name], key=lambda each: (-_shared(home, each.path), each.path, each.line))
+        if providers:
+            there = ", ".join(map(str, providers[:_NAMED]))
+            more = f" and {len(providers) - _NAMED} more" if len(providers) > _NAMED else ""
+            return f"{there}{more} {_verb(providers)} it: {self._mend(name, providers[0], home, tests)}"
+        scope = group.tests[0].scope
+        visible = {name for around in scope.around() for name in around.provided.fixtures} if scope else set()
+        if close := difflib.get_close_matches(name, sorted(visible), n=1, cutoff=0.75):
+            return f"did you mean {close[0]!r}?"
+        return f"define it in {_conftest(home)}, or give it a value with parametrize"
+
+    def _mend(self, name: str, provider: Provider, home: str, tests: Sequence[str]) -> str:
+        if provider.class_ and set(tests) == {provider.path}:
+            return f"move it out of class {provider.class_}"
+        if not provider.class_ and not self._is_collected(provider.path):
+            target = self._nearest_conftest(home)
+            if module := self._module(target, provider.path):
+                return f"add `from {module} import {name}` to {target}"
+        return f"move it to {_conftest(_common([home, _directory(provider.path)]))}"
+
+    def _is_collected(self, path: str) -> bool:
+        """Whether pytest itself imports a file: importing it from another one would be a second way to the same."""
+        return path.endswith("conftest.py") or any(path in project.test_files for project in self._index.projects)
+
+    def _nearest_conftest(self, home: str) -> str:
+        """Return the conftest that all tests below a directory see and that is nearest to them; a new one for none."""
+        directory = home
+        while True:
+            conftest = _conftest(directory)
+            if any(conftest in project.conftests for project in self._index.projects):
+                return conftest
+            if not directory:
+                return _conftest(home)
+            directory = _directory(directory)
+
+    def _module(self, importer: str, path: str) -> str:
+        """Return the shortest dotted name by which a file finds a module, empty for none; each part is a way to it."""
+        parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
+        for start in range(len(parts) - 1, -1, -1):
+            dotted = ".".join(parts[start:])
+            if self._index.find(importer, dotted) == path:
+                return dotted
+        return ""
+
+
+def _verb(providers: Sequence[Provider]) -> str:
+    return "provides" if len(providers) == 1 else "provide"
+
+
+def _class(fixture: Fixture) -> str:
+    return fixture.holder.partition("::")[2]
+
+
+def _directory(path: str) -> str:
+    return path.rpartition("/")[0]
+
+
+def _conftest(directory: str) -> str:
+    return f"{directory}/conftest.py" if directory else "conftest.py"
+
+
+def _common(directories: Sequence[str]) -> str:
+    return "" if "" in directories else os.path.commonpath(directories)
+
+
+def _shared(directory: str, path: str) -> int:
+    """Return how many directories the way to a path has in common with one."""
+    count = 0
+    for one, other in zip(directory.split("/"), path.split("/"), strict=False):
+        if one != other:
+            break
+        count += 1
+    return count
+
+
+def _files_that_define(index: Index, names: Sequence[str]) -> Iterator[str]:
+    """Yield the files, below the root, of functions with these names that may be fixtures."""
+    pattern = re.compile(rb"\bdef (?:" + b"|".join(re.escape(name).encode() for name in names) + rb")\b")
+    for path in files_below(index.root, (".py",)):
+        source = content(path)
+        if b"fixture" in source and pattern.search(source):
+            yield path.relative_to(index.root).as_posix()
+
+
+def _definitions(path: str, body: Iterable[Binding], class_: str = "") -> Iterator[tuple[str, Provider]]:
+    for binding in body:
+        match binding.to:
+            case Class(name=name, body=inner):
+                yield from _definitions(path, inner, f"{class_}::{name}" if class_ else name)
+            case Function(decorators=decorators, line=line) as function:
+                for decorator in decorators:
+                    if (named := _fixture(decorator)) is not None:
+                        yield named or function.name, Provider(path, line, class_)
+
+
+def _fixture(decorator: Expression) -> str | None:
+    """Return the name that a fixture's decorator gives, empty where the function's own counts; None for another one."""
+    match decorator:
+        case Call(function=Name(dotted=dotted), keywords=keywords):
+            names = [value.value for key, value in keywords if key == "name" and isinstance(value, Constant)]
+        case Name(dotted=dotted):
+            names = []
+        case _:
+            return None
+    if dotted.rpartition(".")[2] != "fixture":
+        return None
+    return str(names[0]) if names and names[0] else ""
