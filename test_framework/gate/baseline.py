@@ -5,16 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
-
-import tomlkit
-from tomlkit.exceptions import ParseError
+from typing import Any
 
 from test_framework.cells import Cause, Cell, Outcome
 from test_framework.exceptions import BaselineError
+from test_framework.gate.lines import quoted, rewritten, told
 from test_framework.matrix import Matrix
 
 SCHEMA = 1
@@ -32,15 +33,16 @@ class Known:
         """Keep of a cell what the gate compares."""
         return cls(cell.outcome, cell.cause if cell.outcome in {Outcome.FAILED, Outcome.NOT_RUN} else None)
 
-    @classmethod
-    def read(cls, text: str) -> Known:
+    @staticmethod
+    @cache  # there are a dozen of them, and as many lines as cells
+    def read(text: str) -> Known:
         """Read what `str` writes.
 
         Raises:
             ValueError: it is something else.
         """
         outcome, _, cause = text.partition(" ")
-        return cls(Outcome(outcome), Cause(cause) if cause else None)
+        return Known(Outcome(outcome), Cause(cause) if cause else None)
 
     def __str__(self) -> str:
         return f"{self.outcome} {self.cause}" if self.cause else str(self.outcome)
@@ -69,7 +71,7 @@ class Baseline:
                 run.header.environment: {
                     test: Known.of(cell)
                     for test, cell in run.cells.items()
-                    if cell.outcome is not Outcome.NOT_RUN or cell.is_blocked
+                    if (cell.outcome is not Outcome.NOT_RUN or cell.is_blocked) and _is_text(test)
                 }
                 for run in matrix.runs
             },
@@ -90,13 +92,40 @@ class Baseline:
         return (now - datetime.fromisoformat(self.made_at)).total_seconds() / 86_400
 
 
+def _is_text(name: str) -> bool:
+    """Return whether a name can stand in a file: half a surrogate pair cannot, and is new to the gate each time."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def read_baseline(path: Path) -> Baseline:
     """Read a baseline.
 
     Raises:
         BaselineError: it is missing, cannot be read, or is not what `envmatrix baseline update` wrote.
     """
-    data = _document(path).unwrap()
+    text = _text(path)
+    return _quick(text) or _whole(path, text)
+
+
+def _quick(text: str) -> Baseline | None:
+    """Return what the lines say; `None` where that is not what was written."""
+    try:
+        top, tables = told(text)
+        cells = {name: {test: Known.read(known) for test, known in table.items()} for name, table in tables.items()}
+        baseline = Baseline(top["commit"], top["made_at"], cells)
+        datetime.fromisoformat(baseline.made_at)
+        is_ours = top["schema"] == str(SCHEMA) and top["digest"] == baseline.digest
+    except (KeyError, ValueError):
+        return None
+    return baseline if is_ours else None
+
+
+def _whole(path: Path, text: str) -> Baseline:
+    data = _parsed(path, text)
     try:
         if data["schema"] != SCHEMA:
             raise BaselineError(path, f"is of schema {data['schema']!r}; this envmatrix reads schema {SCHEMA}")
@@ -121,25 +150,20 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
     """Write a baseline; comments and order of what an older one already says are kept.
 
     Raises:
-        BaselineError: what is there cannot be read, or the file cannot be written.
+        BaselineError: what is there cannot be read, or is written so that we cannot change it; or the file cannot be written.
     """
-    document = _document(path) if path.exists() else tomlkit.parse(_PREAMBLE)
-    for key, value in (("schema", SCHEMA), ("commit", baseline.commit), ("made_at", baseline.made_at)):
-        document[key] = value
-    document["digest"] = baseline.digest
-    tables = document.setdefault("environments", tomlkit.table(is_super_table=True))
-    for name in [name for name in tables if name not in baseline.environments]:
-        del tables[name]
-    for name, tests in baseline.environments.items():
-        if name not in tables:
-            tables[name] = tomlkit.table()
-        table = tables[name]
-        for test in [test for test in table if test not in tests]:
-            del table[test]
-        for test, known in tests.items():
-            if table.get(test) != str(known):
-                table[test] = str(known)
-    _replace(path, tomlkit.dumps(document))
+    top = {"commit": baseline.commit, "made_at": baseline.made_at, "digest": baseline.digest}
+    cells = {
+        name: {test: f'"{known}"' for test, known in tests.items()} for name, tests in baseline.environments.items()
+    }
+    before = _text(path) if path.exists() else _PREAMBLE
+    _parsed(path, before)
+    try:
+        text = rewritten(before, {"schema": str(SCHEMA), **{key: quoted(value) for key, value in top.items()}}, cells)
+        _whole(path, text)
+    except (BaselineError, ValueError):
+        raise BaselineError(path, "is written so that it cannot be changed line by line: delete it first") from None
+    _replace(path, text)
 
 
 _PREAMBLE = """\
@@ -161,21 +185,26 @@ def _replace(path: Path, text: str) -> None:
     """
     fresh = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        fresh.write_text(text, encoding="utf-8")
+        fresh.write_bytes(text.encode())
         fresh.replace(path)
     except OSError as error:
         fresh.unlink(missing_ok=True)
         raise BaselineError(path, f"cannot be written: {error.strerror}") from None
 
 
-def _document(path: Path) -> tomlkit.TOMLDocument:
+def _text(path: Path) -> str:
     try:
-        return tomlkit.parse(path.read_bytes().decode())
+        return path.read_bytes().decode()
     except FileNotFoundError:
         raise BaselineError(path, "is missing") from None
     except OSError as error:
         raise BaselineError(path, f"cannot be read: {error.strerror}") from None
     except UnicodeDecodeError:
         raise BaselineError(path, "is no baseline: not UTF-8") from None
-    except ParseError as error:
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise BaselineError(path, f"is no baseline: {error}") from None

@@ -61,6 +61,49 @@ def test_an_update_keeps_comments_and_order(tmp_path: Path) -> None:
     assert read_baseline(path) == baseline({"a": PASSED, "new": PASSED, "z": WRONG})
 
 
+def test_an_update_changes_nothing_but_what_a_run_says(tmp_path: Path) -> None:
+    """However the file is written: line ends, indents, quotes, tables of others; an environment that is gone goes."""
+    path = tmp_path / "baseline.toml"
+    old = Baseline("c" * 40, "2026-01-02T03:04:05+00:00", {"local": {"a b": PASSED}, "old": {"x": PASSED}})
+    write_baseline(path, old)
+    text = (
+        path.read_text()
+        .replace('"a b" =', "  'a b'   =")
+        .replace("[environments.old]", "# Of old.\n[environments.old]")
+    )
+    text = text.replace("[environments.local]", "# Ours.\n[ environments . 'local' ] # here") + "\n[notes]\nx = [1]\n"
+    path.write_bytes(text.replace("\n", "\r\n").encode())
+    assert read_baseline(path) == old
+    write_baseline(path, baseline({"a b": WRONG, "é\n\x7f": PASSED}))
+    assert read_baseline(path) == baseline({"a b": WRONG, "é\n\x7f": PASSED})
+    written = path.read_bytes().decode()
+    assert written.count("\r\n") == written.count("\n")
+    assert written.replace("\r\n", "\n").partition("\n\n")[2] == (
+        '# Ours.\n[ environments . \'local\' ] # here\n  \'a b\'   = "failed logic"\n"é\\n\\u007f" = "passed"\n\n'
+        "[notes]\nx = [1]\n"
+    )
+
+
+def test_one_that_lines_do_not_tell_is_left_as_it_is(tmp_path: Path) -> None:
+    """Whoever wrote it in another form is told."""
+    path = tmp_path / "baseline.toml"
+    write_baseline(path, baseline({"a": PASSED}))
+    path.write_text(path.read_text().replace('[environments.local]\na = "passed"', 'environments.local.a = "passed"'))
+    text = path.read_text()
+    with pytest.raises(BaselineError, match="cannot be changed line by line: delete it first"):
+        write_baseline(path, baseline({"a": WRONG}))
+    assert path.read_text() == text
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_a_name_that_is_no_text_is_left_out(tmp_path: Path) -> None:
+    """No file can hold half a surrogate pair; the rest is kept."""
+    run = write_run(tmp_path / "r.jsonl", Attempt("a\ud800", Outcome.PASSED), Attempt("b", Outcome.PASSED))
+    made = Baseline.of(Matrix.from_runs([run]), "2026-01-02T03:04:05+00:00")
+    write_baseline(tmp_path / "b.toml", made)
+    assert read_baseline(tmp_path / "b.toml") == baseline({"b": PASSED})
+
+
 @pytest.mark.fault("baseline-tampered")
 @pytest.mark.parametrize(
     ("old", "new"),
