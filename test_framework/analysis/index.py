@@ -2,89 +2,299 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 
-from test_framework.analysis.source import Function
+from test_framework.analysis.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from test_framework.analysis.collect import CollectedClass, CollectedTest, Collector, Patterns, Provided
+from test_framework.analysis.decorators import Marks
+from test_framework.analysis.names import Lost, Names
+from test_framework.analysis.plugins import PROVIDED_BY
+from test_framework.analysis.scopes import Scope, Test
+from test_framework.analysis.source import Assigned, Binding, Call, Class, Constant, Function, Import, Name, Sequence
+from test_framework.analysis.sources import Sources
 
-
-@dataclass(frozen=True, slots=True)
-class Fixture:
-    """One definition of a fixture, as one place provides it: imported elsewhere, it is another provider."""
-
-    name: str
-    path: str
-    """The file that defines it: relative to the tree's root with slashes, absolute where it is installed."""
-    line: int
-    """Of `def`, or of the assignment that makes it."""
-    column: int
-    function: Function | None
-    """None where it could not be followed: made by a call that we do not know."""
-    scope: str
-    """`function`, `class`, `module`, `package`, `session`; empty where it is computed."""
-    is_autouse: bool
-    has_params: bool
-    holder: str
-    """From where it can be seen, as pytest writes it: empty for everywhere, a directory, a file, `file::Class`."""
-    plugin: str
-    """The plugin that brings it, `pytest` for pytest's own; empty for what this tree defines."""
-    is_certain: bool
-    """False where it may not come to be: under `if`, in `try`, in a class that a plugin may register."""
+__all__ = ["Answer", "Fixture", "Found", "Index", "Missing", "Need", "Request", "Scope", "Test", "Unknown"]
 
 
 @dataclass(frozen=True, slots=True)
-class Test:
-    """One test function that pytest would collect; parametrized ones are one."""
+class Surroundings:
+    """What one project brings to its tests, its paths relative to the tree's root."""
 
+    directory: str
+    """The project's rootdir; empty for the tree's root."""
+    patterns: Patterns
+    usefixtures: tuple[str, ...]
+    test_files: tuple[str, ...]
+    conftests: tuple[str, ...]
+    plugins: tuple[tuple[str, str], ...]
+    """Name and file of each plugin, pytest's own first."""
+    unread_plugins: tuple[str, ...]
+    """Plugins that it declares and that are not installed here: each may provide any name."""
+
+
+class Index:
+    """Everything that the source of a tree says about its fixtures and tests.
+
+    Args:
+        root: The tree's root, to which all paths are relative.
+        projects: Which files there are, and what surrounds them.
+        sources: Their facts.
+        find: The path of a module by its name, as seen from a file.
+    """
+
+    def __init__(
+        self,
+        root: Path,
+        projects: Iterable[Surroundings],
+        sources: Sources,
+        find: Callable[[str, str], str | None],
+    ) -> None:
+        self.root = root
+        self.modules = sources
+        self.find = find
+        self.names = Names(sources.module, find, sources.skim)
+        self.projects = tuple(projects)
+        self._sources = sources
+        self._collector = Collector(self.names)
+        self._scopes: dict[str, Scope] = {}
+        self._projects = {path: project for project in self.projects for path in project.test_files}
+
+    @cached_property
+    def tests(self) -> tuple[Test, ...]:
+        """Every test, file by file."""
+        return tuple(test for path in self._projects for test in self._tests_of(path))
+
+    @cached_property
+    def fixtures(self) -> tuple[Fixture, ...]:
+        """Every fixture that this tree defines, once for each place that provides it."""
+        scopes = {id(scope): scope for test in self.tests if test.scope for scope in test.scope.around()}
+        for project in self.projects:
+            for path in project.conftests:
+                scope = self._conftest_scope(project, path)
+                scopes[id(scope)] = scope
+        provided = (
+            fixture for scope in scopes.values() for each in scope.provided.fixtures.values() for fixture in each
+        )
+        return tuple(fixture for fixture in provided if not Path(fixture.path).is_absolute())
+
+    def requests(self, test: Test) -> tuple[Request, ...]:
+        """Return all that a test asks for, then what the fixtures that answer ask for on its behalf."""
+        scope, ignored = test.scope, test.marks.parametrized
+        if scope is None:
+            return ()
+        own: list[Request] = []
+        for name in dict.fromkeys(scope.autouse):
+            if name not in ignored:
+                fixture = scope.find(name)[0]
+                answer = scope.answer(name)
+                own.append(Request(name, "autouse", fixture.path, fixture.line, fixture.column, None, answer))
+        for need in test.needs:
+            if need.name in ignored:
+                continue
+            answer = scope.answer(need.name)
+            if isinstance(answer, Missing) and need.how == "argument":
+                if scope.supplies(need.name):
+                    continue
+                answer = Unknown(f"{test.marks.unknown} may supply it") if test.marks.unknown else answer
+            where = test.path if need.how == "usefixtures" else test.defined_in
+            own.append(Request(need.name, need.how, where, need.line, need.column, None, answer))
+        closure: dict[int, Request] = {}
+        for request in own:
+            if request.how != "getfixturevalue":
+                closure.update((id(inner), inner) for inner in scope.closure(request.name, ignored))
+        return (*own, *closure.values())
+
+    def _tests_of(self, path: str) -> Iterator[Test]:
+        project = self._projects[path]
+        collected = list(self._collector.tests(path, project.patterns))
+        if not collected:
+            return
+        scope = self._module_scope(project, path)
+        marks = self._collector.module_marks(path)
+        for item in collected:
+            if isinstance(item, CollectedClass):
+                yield from self._tests_of_class(_Place(project, path, (), scope, marks), item)
+            else:
+                yield _test(_Place(project, path, (), scope, marks), item)
+
+    def _tests_of_class(self, place: _Place, item: CollectedClass) -> Iterator[Test]:
+        classes = (*place.classes, item.name)
+        holder = "::".join((place.path, *classes))
+        provided = self._collector.of_class(item.lineage, holder)
+        hook = item.lineage.members.get("pytest_generate_tests")
+        supplied = _supplied(hook.binding if hook else None)
+        scope = Scope(place.scope, provided, supplied, self._doubt(provided, supplied, holder, item.lineage.lost))
+        inside = replace(place, classes=classes, scope=scope)
+        for test in item.tests:
+            yield _test(inside, test)
+        for inner in item.classes:
+            yield from self._tests_of_class(inside, inner)
+
+    def _module_scope(self, project: Surroundings, path: str) -> Scope:
+        around = self._scope_of_directory(project, path.rpartition("/")[0])
+        return self._file_scope(path, path, around)
+
+    def _conftest_scope(self, project: Surroundings, path: str) -> Scope:
+        return self._scope_of_directory(project, path.rpartition("/")[0])
+
+    def _scope_of_directory(self, project: Surroundings, directory: str) -> Scope:
+        """Return what tests of a directory see: its conftest, those above up to the project's root, its plugins."""
+        conftest = f"{directory}/conftest.py" if directory else "conftest.py"
+        is_top = directory == project.directory or not directory
+        if conftest not in project.conftests:
+            above = directory.rpartition("/")[0]
+            return self._outermost(project) if is_top else self._scope_of_directory(project, above)
+        key = f"{project.directory}:{conftest}"
+        if (known := self._scopes.get(key)) is None:
+            around = (
+                self._outermost(project) if is_top else self._scope_of_directory(project, directory.rpartition("/")[0])
+            )
+            known = self._scopes[key] = self._file_scope(conftest, directory, around)
+        return known
+
+    def _file_scope(self, path: str, holder: str, around: Scope) -> Scope:
+        provided = self._collector.of_module(path, holder)
+        space = self.names.namespace(path)
+        hook = space.names.get("pytest_generate_tests")
+        supplied = _supplied(hook[0].binding if hook else None)
+        lost = f"from {space.lost[0]} import *, which cannot be read," if space.lost else ""
+        module = self._sources.module(path)
+        if module.is_dynamic:
+            lost = lost or "a name that is made at run time"
+        if module.unread:
+            lost = f"{path} cannot be read: {module.unread}. It"
+        return Scope(around, provided, supplied, self._doubt(provided, supplied, path, lost, in_file=True))
+
+    def _outermost(self, project: Surroundings) -> Scope:
+        """Return what every test of a project sees: the fixtures of its plugins."""
+        key = f"{project.directory}:"
+        if (known := self._scopes.get(key)) is not None:
+            return known
+        scope = Scope(None, doubt=_one_of(project.unread_plugins))
+        seen: set[str] = set()
+        named = [name for path in (*project.conftests, *project.test_files) for name in self._plugins_named_in(path)]
+        named += [name for path in project.conftests for name in self._registered_by(path) if self.find(*name)]
+        waiting = [*project.plugins]
+        for path, name in named:
+            found = self.find(path, name)
+            if found is None:
+                scope = Scope(scope, doubt=_one_of((name,)))
+            else:
+                waiting.append((name, found))
+        while waiting:
+            name, path = waiting.pop(0)
+            if path in seen:
+                continue
+            seen.add(path)
+            scope = self._plugin_scope(name, path, scope)
+            for where, other in (*self._plugins_named_in(path), *self._registered_by(path)):
+                if found := self.find(where, other):
+                    waiting.append((other, found))
+        self._scopes[key] = scope
+        return scope
+
+    def _plugin_scope(self, name: str, path: str, around: Scope) -> Scope:
+        provided = self._collector.of_module(path, "", name)
+        for node in (bound[0].binding.to for bound in self.names.namespace(path).names.values()):
+            if isinstance(node, Class):  # which the plugin may make and register
+                inner = self._collector.of_plugin_class(path, node, name)
+                for key, fixtures in inner.fixtures.items():
+                    provided.fixtures.setdefault(key, []).extend(fixtures)
+        hook = self.names.namespace(path).names.get("pytest_generate_tests")
+        is_pytest = name == "pytest"
+        return Scope(around, provided, () if is_pytest else _supplied(hook[0].binding if hook else None))
+
+    def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
+        """Return the plugins of a file's `pytest_plugins`, each with the file that names it."""
+        if "pytest_plugins" not in self.names.namespace(path).names:
+            return []
+        match self.names.literal(path, Name("pytest_plugins")):
+            case Constant(value=str(name)):
+                return [(path, name)]
+            case Sequence(items=items):
+                return [
+                    (path, item.value) for item in items if isinstance(item, Constant) and isinstance(item.value, str)
+                ]
+            case _:
+                return []
+
+    def _registered_by(self, path: str) -> list[tuple[str, str]]:
+        """Return the modules that a plugin registers or loads itself, each with the file that says so."""
+        module = self._sources.module(path)
+        local = {each.attribute or each.module: each for each in module.imports}
+        named = []
+        for name in module.registers:
+            imported = local.get(name)
+            named.append((path, f"{imported.module}.{imported.attribute}" if imported and imported.attribute else name))
+        return named
+
+    def _doubt(
+        self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, *, in_file: bool = False
+    ) -> Callable[[str], str]:
+        """Return what says why a name that nobody provides may still come from this holder."""
+
+        def why(name: str) -> str:
+            if provided.unnamed:
+                return f"the fixture at {provided.unnamed} has a name that is computed"
+            if "" in supplied:
+                return f"pytest_generate_tests of {path} may supply it"
+            if lost:
+                return f"{lost} may provide it"
+            return self._maybe_bound(path, name) if in_file else ""
+
+        return why
+
+    def _maybe_bound(self, path: str, name: str) -> str:
+        """Return what a file binds a name to, where that may be a fixture: made by a call, imported from nowhere."""
+        for bound in self.names.namespace(path).names.get(name, ()):
+            match bound.binding.to:
+                case Assigned(value=Call()):
+                    return f"{bound.path}:{bound.binding.line} makes it by a call that is not followed"
+                case Import() if isinstance(self.names.glance(path, name), Lost):
+                    return f"{bound.path}:{bound.binding.line} imports it from where nothing can be read"
+        return ""
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where tests are collected: in a file, or in a class of it."""
+
+    project: Surroundings
     path: str
-    """The file that collects it."""
     classes: tuple[str, ...]
-    name: str
-    line: int
-    column: int
-    function: Function
-    defined_in: str
-    """The file of its source: another one than `path` where a class or a function is imported and collected again."""
-    masked: str
-    """`skip`, `skipif` or `xfail`: what would hide a missing fixture from a run; empty for none."""
-
-    @property
-    def nodeid(self) -> str:
-        """The id as pytest writes it, relative to the tree's root."""
-        return "::".join((self.path, *self.classes, self.name))
+    scope: Scope
+    marks: Marks
+    """Of the file."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
-    """The fixture that answers, then those of the same name that it overrides, nearest first."""
-
-    fixtures: tuple[Fixture, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Missing:
-    """Nobody that can be seen from there provides it."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unknown:
-    """It may be provided: by what cannot be read, or is computed."""
-
-    why: str
-
-
-Answer: TypeAlias = Found | Missing | Unknown
+def _test(place: _Place, item: CollectedTest) -> Test:
+    function, marks = item.function, item.marks + place.marks
+    uses = (*marks.uses, *place.project.usefixtures)
+    return Test(
+        path=place.path,
+        classes=place.classes,
+        name=item.name,
+        line=function.line,
+        column=function.column,
+        function=function,
+        defined_in=item.path,
+        masked=marks.masked,
+        needs=(*(Need(name, "usefixtures", function.line, function.column) for name in uses), *item.needs),
+        marks=marks,
+        scope=place.scope,
+    )
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
-    """A test, or a fixture on its behalf, asks for a fixture."""
+def _supplied(hook: Binding | None) -> tuple[str, ...]:
+    return hook.to.parametrizes if hook is not None and isinstance(hook.to, Function) else ()
 
-    name: str
-    how: Literal["argument", "usefixtures", "autouse", "getfixturevalue"]
-    path: str
-    line: int
-    column: int
-    asker: Fixture | None
-    """The fixture that asks; None for the test itself, and for `usefixtures`."""
-    answer: Answer
+
+def _one_of(plugins: tuple[str, ...]) -> Callable[[str], str]:
+    def why(name: str) -> str:
+        candidates = [plugin for plugin in plugins if name in PROVIDED_BY.get(plugin, {name})]
+        return f"{', '.join(candidates)} may provide it, and is not installed here" if candidates else ""
+
+    return why

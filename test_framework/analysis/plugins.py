@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -41,6 +41,24 @@ _KNOWN = frozenset(
     ]
 )
 """Plugins whose names don't say that they are."""
+
+
+PROVIDED_BY: Mapping[str, frozenset[str]] = {
+    "pytest-benchmark": frozenset({"benchmark", "benchmark_weave"}),
+    "pytest-codspeed": frozenset({"benchmark"}),
+    "pytest-cov": frozenset({"cov", "no_cover"}),
+    "pytest-forked": frozenset(),
+    "pytest-mock": frozenset(
+        {"mocker", "class_mocker", "module_mocker", "package_mocker", "session_mocker"},
+    ),
+    "pytest-order": frozenset(),
+    "pytest-randomly": frozenset(),
+    "pytest-rerunfailures": frozenset(),
+    "pytest-sugar": frozenset(),
+    "pytest-timeout": frozenset(),
+    "pytest-xdist": frozenset({"worker_id", "testrun_uid"}),
+}
+"""What much-used plugins provide, by their documentation: one of them that is not installed leaves no other name in doubt."""
 
 
 @dataclass(frozen=True, slots=True)

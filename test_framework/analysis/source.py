@@ -35,7 +35,7 @@ class Call(Fact, frozen=True, tag="f"):
 
 
 class Sequence(Fact, frozen=True, tag="s"):
-    """A list, tuple or set; parts joined by `+` are one."""
+    """A list, tuple or set; parts joined by `+` are one. `*rest` is a call of the name `*`."""
 
     items: tuple[Expression, ...]
 
@@ -131,6 +131,10 @@ class Function(Fact, frozen=True, tag="def"):
     reads: tuple[Read, ...]
     shape: Shape | None
     """What it yields, where a decorator says that it may be a fixture."""
+    is_wrapper: bool = False
+    """Whether it is a decorator that keeps to `functools.wraps`: what it decorates asks for the same arguments."""
+    parametrizes: tuple[str, ...] = ()
+    """For the hook `pytest_generate_tests`: the arguments that it supplies, empty for one that is computed."""
 
 
 class Class(Fact, frozen=True, tag="class"):
@@ -142,7 +146,7 @@ class Class(Fact, frozen=True, tag="class"):
     column: int
     end_line: int
     bases: tuple[Expression, ...]
-    """Without `metaclass=` and other keywords."""
+    """A metaclass is among them: it, too, may make the class abstract."""
     decorators: tuple[Expression, ...]
     document: str
     body: tuple[Binding, ...]
@@ -188,5 +192,7 @@ class Module(Fact, frozen=True):
     """Lines with `# noqa`, and the codes that it names; none of them means all."""
     is_dynamic: bool = False
     """Whether it makes names that cannot be read: `globals()`, `setattr`, `exec`, a module's `__getattr__`."""
+    registers: tuple[str, ...] = ()
+    """What it hands to `pluginmanager.register`, and modules that it has loaded by `import_plugin`."""
     unread: str = ""
     """Why the file could not be read, with the line; nothing else is known of it then."""

@@ -1,0 +1,149 @@
+"""From a directory to its index: walk, read, put together. Nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from test_framework.analysis import reading
+from test_framework.analysis.collect import Patterns
+from test_framework.analysis.index import Index, Surroundings
+from test_framework.analysis.installed import Site
+from test_framework.analysis.modules import ModuleFinder
+from test_framework.analysis.names import Names
+from test_framework.analysis.plugins import Plugins, find_plugins
+from test_framework.analysis.settings import Settings
+from test_framework.analysis.source import Constant, Module, Name
+from test_framework.analysis.source import Sequence as Items
+from test_framework.analysis.sources import Sources
+from test_framework.analysis.tree import Project, Tree
+
+CONTRACTS = frozenset({"real_services", "real_llm"})
+"""The fixtures of the shipped contracts."""
+
+Reader: TypeAlias = Callable[[Sequence[Path]], Mapping[Path, Module]]
+"""From files, absolute, to the facts of each."""
+
+
+def index_of(
+    root: Path,
+    paths: Sequence[Path] = (),
+    *,
+    python: Path | None = None,
+    contracts: frozenset[str] = CONTRACTS,
+    read_all: Reader | None = None,
+) -> Index:
+    """Return the index of a directory.
+
+    Args:
+        root: The directory; where the pytest that governs it is configured above it, that directory is the root.
+        paths: What to index of it; by default what pytest would collect, and the suites of `[tool.envmatrix]`.
+        python: The interpreter whose plugins count; by default that of a `.venv` in the root, or the running one.
+        contracts: Names of the fixtures of which it is recorded what is read of them.
+        read_all: Reads files, those that a name leads to later, too; by default without a cache.
+
+    Raises:
+        UsageError: a path does not exist, or no environment belongs to `python`.
+        DeclarationError: pytest's configuration is broken.
+    """
+    root = Path(os.path.abspath(root))  # noqa: PTH100 -- a link keeps the name that the user gave it
+    above = Settings.find(root).root
+    if above != root and root.is_relative_to(above):
+        root, paths = above, paths or (root,)
+    tree = Tree.read(root, paths)
+    site = Site.of(tree.root, python)
+    places = [_place(tree, project, site) for project in tree.projects]
+    files = dict.fromkeys(file for place in places for file in place.files())
+    reader = read_all or (lambda files: _read_all(files, contracts))
+    sources = Sources(
+        tree.root,
+        {tree.relative(str(file)): module for file, module in reader([Path(file) for file in files]).items()},
+        lambda file: reader([file])[file],
+    )
+    finder = _Finder(tree, places)
+    names = Names(sources.module, finder.find, sources.skim)
+    return Index(tree.root, [_surroundings(tree, place, names) for place in places], sources, finder.find)
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A project, and what it can import and load."""
+
+    project: Project
+    finder: ModuleFinder
+    plugins: Plugins
+
+    def files(self) -> Iterator[str]:
+        yield from self.project.test_files
+        yield from self.project.conftests
+        yield from (plugin.path for plugin in self.plugins.found if plugin.path and plugin.path.endswith(".py"))
+
+
+def _place(tree: Tree, project: Project, site: Site) -> _Place:
+    finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
+    return _Place(project, finder, find_plugins(project.settings, site, finder.find))
+
+
+class _Finder:
+    """Finds modules as the project does to which the importing file belongs."""
+
+    def __init__(self, tree: Tree, places: Sequence[_Place]) -> None:
+        self._root = f"{str(tree.root).rstrip('/')}/"
+        self._places = places
+        self._of = {tree.relative(file): place for place in places for file in place.files()}
+        self._found: dict[tuple[str, str], str | None] = {}
+
+    def find(self, path: str, module: str) -> str | None:
+        """Return the file of a module, as seen from a file."""
+        key = path, module
+        if key not in self._found:
+            place = self._of.get(path) or next(iter(self._places), None)
+            found = place.finder.find(path if path.startswith("/") else self._root + path, module) if place else None
+            self._found[key] = found.removeprefix(self._root) if found else None
+        return self._found[key]
+
+
+def _surroundings(tree: Tree, place: _Place, names: Names) -> Surroundings:
+    ignored = {
+        setting: {
+            file: listed for file in place.project.conftests if (listed := _listed(names, tree.relative(file), setting))
+        }
+        for setting in ("collect_ignore", "collect_ignore_glob")
+    }
+    project = place.project.without(ignored["collect_ignore"], ignored["collect_ignore_glob"])
+    settings = project.settings
+    directory = tree.relative(str(settings.root))
+    return Surroundings(
+        directory="" if Path(directory) == tree.root else directory,
+        patterns=Patterns(settings.python_classes, settings.python_functions),
+        usefixtures=settings.usefixtures,
+        test_files=tuple(tree.relative(file) for file in project.test_files),
+        conftests=tuple(tree.relative(file) for file in project.conftests),
+        plugins=tuple(
+            (plugin.distribution or plugin.name, tree.relative(plugin.path))
+            for plugin in place.plugins.found
+            if plugin.path
+        ),
+        unread_plugins=(
+            *place.plugins.absent,
+            *(plugin.name for plugin in place.plugins.found if not plugin.path and plugin.distribution != "pytest"),
+        ),
+    )
+
+
+def _listed(names: Names, conftest: str, setting: str) -> tuple[str, ...]:
+    """Return the names in a setting of a conftest, where it certainly holds."""
+    bound = names.namespace(conftest).names.get(setting)
+    if not bound or not bound[0].binding.is_certain:
+        return ()
+    listed = names.literal(conftest, Name(setting))
+    items = listed.items if isinstance(listed, Items) else ()
+    return tuple(item.value for item in items if isinstance(item, Constant) and isinstance(item.value, str))
+
+
+def _read_all(files: Sequence[Path], contracts: frozenset[str]) -> dict[Path, Module]:
+    found = reading.read_all(map(str, files), contracts=contracts)
+    return {Path(path): module for path, module in found.items()}

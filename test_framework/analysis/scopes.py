@@ -1,0 +1,150 @@
+"""What can be seen from where: each class, file, directory and the whole project provide fixtures to what is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from test_framework.analysis.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from test_framework.analysis.collect import Provided
+from test_framework.analysis.decorators import NONE, Marks
+from test_framework.analysis.source import Function
+
+NOTHING = Provided({}, (), "")
+
+
+class Scope:
+    """One holder of fixtures, and the one around it.
+
+    Args:
+        parent: What is around it; None for what is outermost.
+        provided: The fixtures that it holds.
+        supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
+        doubt: Why a name that nobody provides may still be there, by the name; empty where it cannot.
+    """
+
+    __slots__ = ("_answers", "_asked", "_closures", "_found", "autouse", "doubt", "parent", "provided", "supplied")
+
+    def __init__(
+        self,
+        parent: Scope | None,
+        provided: Provided = NOTHING,
+        supplied: tuple[str, ...] = (),
+        doubt: Callable[[str], str] | None = None,
+    ) -> None:
+        self.parent = parent
+        self.provided = provided
+        self.supplied = supplied
+        self.doubt = doubt
+        self.autouse: tuple[str, ...] = (*(parent.autouse if parent else ()), *provided.autouse)
+        self._found: dict[str, tuple[Fixture, ...]] = {}
+        self._answers: dict[str, Answer] = {}
+        self._closures: dict[str, tuple[Request, ...]] = {}
+        self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
+
+    def find(self, name: str) -> tuple[Fixture, ...]:
+        """Return the fixtures of a name that can be seen from here, nearest first."""
+        if (known := self._found.get(name)) is None:
+            around = self.parent.find(name) if self.parent else ()
+            own = self.provided.fixtures.get(name)
+            known = self._found[name] = (*own, *around) if own else around
+        return known
+
+    def answer(self, name: str) -> Answer:
+        """Return what answers a request from here."""
+        if (known := self._answers.get(name)) is None:
+            known = self._answers[name] = self._answer(name)
+        return known
+
+    def _answer(self, name: str) -> Answer:
+        if not name:
+            return Unknown("its name is computed")
+        if name == "request":
+            return Found(())
+        if found := self.find(name):
+            return Found(found)
+        why = next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
+        return Unknown(why) if why else Missing()
+
+    def around(self) -> Iterable[Scope]:
+        """Yield this scope and all around it, nearest first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def supplies(self, name: str) -> bool:
+        """Whether a hook is seen to supply an argument of this name."""
+        return any(name in scope.supplied for scope in self.around())
+
+    def closure(self, name: str, ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
+        """Return what the fixture of a name asks for, and what that asks for, and so on; always the same objects."""
+        if (known := self._closures.get(name)) is None:
+            requests: dict[tuple[str, int], tuple[Request, ...]] = {}
+            self._visit(name, {}, requests, frozenset())
+            known = self._closures[name] = tuple(request for each in requests.values() for request in each)
+        if ignored and any(request.name in ignored for request in known):
+            requests = {}
+            self._visit(name, {}, requests, ignored)
+            return tuple(request for each in requests.values() for request in each)
+        return known
+
+    def _visit(
+        self,
+        name: str,
+        levels: dict[str, int],
+        requests: dict[tuple[str, int], tuple[Request, ...]],
+        ignored: frozenset[str],
+    ) -> None:
+        """Walk as pytest's `traverse_fixture_closure` does: who asks for its own name gets the one that it overrides."""
+        level = levels.get(name, 0)
+        fixtures = self.find(name)
+        if name in ignored or level >= len(fixtures) or (name, level) in requests:
+            return
+        fixture = fixtures[level]
+        if (asked := self._asked.get((name, level))) is None:
+            asked = self._asked[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
+        requests[name, level] = tuple(each for each in asked if each.name not in ignored) if ignored else asked
+        levels[name] = level + 1
+        for need in fixture.needs:
+            if need.how == "argument":
+                self._visit(need.name, levels, requests, ignored)
+        levels[name] = level
+
+    def _requests_of(self, fixture: Fixture, overridden: tuple[Fixture, ...]) -> Iterable[Request]:
+        for need in fixture.needs:
+            answer = self.answer(need.name)
+            if isinstance(answer, Missing) and self.supplies(need.name):
+                continue
+            if need.name == fixture.name:  # without one to override it asks for itself, a circle of one
+                answer = Found(overridden or (fixture,))
+            elif isinstance(answer, Missing) and fixture.doubt:
+                answer = Unknown(f"{fixture.doubt} may supply it")
+            yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """One test function that pytest would collect; parametrized ones are one."""
+
+    path: str
+    """The file that collects it."""
+    classes: tuple[str, ...]
+    name: str
+    line: int
+    column: int
+    function: Function
+    defined_in: str
+    """The file of its source: another one than `path` where a class or a function is imported and collected again."""
+    masked: str
+    """`skip`, `skipif` or `xfail`: what would hide a missing fixture from a run; empty for none."""
+    needs: tuple[Need, ...] = ()
+    marks: Marks = NONE
+    """Of the function, its classes and its file."""
+    scope: Scope | None = None
+    """Where it stands: what it can see."""
+
+    @property
+    def nodeid(self) -> str:
+        """The id as pytest writes it, relative to the tree's root."""
+        return "::".join((self.path, *self.classes, self.name))

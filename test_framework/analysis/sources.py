@@ -1,0 +1,68 @@
+"""The files that the index reads: those of the tree at once, others when a name leads to them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from test_framework.analysis.skim import definitions, has_our_words, skim
+from test_framework.analysis.source import Module
+
+_EMPTY = Module()
+
+
+class Sources(Mapping[str, Module]):
+    """The facts of every file read so far, by its path: relative to the root with slashes, or absolute outside of it.
+
+    Args:
+        root: The tree's root.
+        modules: What has been read already.
+        read: Reads one more, by its path.
+    """
+
+    def __init__(self, root: Path, modules: dict[str, Module], read: Callable[[Path], Module]) -> None:
+        self._root = root
+        self._modules = modules
+        self._read = read
+        self._glimpses: dict[str, _Glimpse] = {}
+
+    def __getitem__(self, path: str) -> Module:
+        return self._modules[path]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._modules)
+
+    def __len__(self) -> int:
+        return len(self._modules)
+
+    def module(self, path: str) -> Module:
+        """Return the facts of a file, which is read where it has not been yet; a namespace, a directory, has none."""
+        if not path.endswith(".py"):
+            return _EMPTY
+        if (known := self._modules.get(path)) is None:
+            known = self._modules[path] = self._read(self._root / path)
+        return known
+
+    def skim(self, path: str, name: str) -> Module | None:
+        """Return where the names of a file come from, at the least cost; None if this one is plainly nothing of ours."""
+        if path in self._modules or not path.endswith(".py"):
+            return self.module(path)
+        if (glimpse := self._glimpses.get(path)) is None:
+            glimpse = self._glimpses[path] = _Glimpse(self._root / path)
+        is_here = name.encode() in glimpse.top
+        if glimpse.is_ours and (is_here or name.encode() in glimpse.below):
+            return self.module(path)
+        return None if is_here else glimpse.module
+
+
+class _Glimpse:
+    """What patterns see in a file."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            source = path.read_bytes()
+        except OSError:
+            source = b""
+        self.is_ours = has_our_words(source)
+        self.top, self.below = definitions(source)
+        self.module = skim(source)
