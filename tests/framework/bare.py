@@ -16,7 +16,7 @@ PYPROJECT = """
 suites = ["suite"]
 
 [tool.pytest.ini_options]
-addopts = ["-p", "no:valkey", "-p", "no:asyncio", "-p", "no:hypothesispytest"]
+addopts = ["-p", "no:valkey", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest"]
 """
 
 COMMAND = (sys.executable, "-m", "test_framework")

@@ -41,7 +41,7 @@ def test_an_async_fixture_that_nobody_awaits_breaks_the_contract(project: Projec
     """A coroutine handed to a plain test is no RealServices."""
     project.write("conftest.py", "import pytest\n@pytest.fixture\nasync def real_services(): return {}")
     project.write("test_a.py", "def test_a(real_services): pass")
-    project.pytest("-p", "no:asyncio", "-W", "ignore")
+    project.pytest("-W", "ignore")
     cell = project.run.cells["test_a.py::test_a"]
     assert cell.outcome is Outcome.FAILED
 

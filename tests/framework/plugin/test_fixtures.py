@@ -2,7 +2,7 @@
 
 import pytest
 
-from tests.framework.project import Project
+from tests.framework.project import ASYNCIO, Project
 
 
 def test_without_an_environment_the_fixture_says_what_to_do(project: Project) -> None:
@@ -64,17 +64,17 @@ ASYNC = """
 
 
 @pytest.mark.parametrize(
-    "mark",
+    ("mark", "options"),
     [
-        "@pytest.mark.asyncio",
-        "@pytest.mark.asyncio(loop_scope='session')",
-        "@pytest.mark.anyio",
+        ("@pytest.mark.asyncio", ASYNCIO),
+        ("@pytest.mark.asyncio(loop_scope='session')", ASYNCIO),
+        ("@pytest.mark.anyio", ("-p", "anyio")),
     ],
 )
-def test_one_fixture_serves_every_async_framework(project: Project, mark: str) -> None:
+def test_one_fixture_serves_every_async_framework(project: Project, mark: str, options: tuple[str, ...]) -> None:
     """Plain tests, pytest-asyncio with function and session loops, anyio with asyncio and trio; nothing stays open."""
     project.write("test_a.py", ASYNC.format(mark=mark))
-    result = project.pytest("-W", "error", "-p", "anyio")
+    result = project.pytest("-W", "error", *options)
     result.assert_outcomes(passed=5 if "anyio" in mark else 3)
 
 

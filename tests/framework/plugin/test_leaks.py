@@ -7,7 +7,7 @@ import textwrap
 import pytest
 
 from test_framework.cells import Cause, Cell, Outcome
-from tests.framework.project import Project
+from tests.framework.project import ASYNCIO, Project
 
 pytestmark = pytest.mark.fault("leaked-resources")
 
@@ -37,7 +37,7 @@ def begin(): threading.Thread(target=beat, daemon=True).start()
 HEAD = """
 import asyncio, functools, gc, socket, threading, time
 from concurrent.futures import ThreadPoolExecutor
-import httpx, pytest, pytest_asyncio
+import httpx, pytest
 import helpers, library
 
 KEPT = []
@@ -138,7 +138,7 @@ TOLD = {
 
 def test_what_a_test_leaves_in_its_process_fails_it(project: Project) -> None:
     """Each cell is logic, L402, and says what it is; no later test is blamed for it."""
-    cells = run(project, LEAKS, conftest=SITE)
+    cells = run(project, LEAKS, *ASYNCIO, conftest=SITE)
     assert cells.pop("test_nothing").outcome is Outcome.PASSED
     said = {name: left(cell) for name, cell in cells.items()}
     assert said.keys() == TOLD.keys()
@@ -146,6 +146,8 @@ def test_what_a_test_leaves_in_its_process_fails_it(project: Project) -> None:
 
 
 INNOCENT = """
+import pytest_asyncio
+
 CLIENT = httpx.Client(trust_env=False)
 CLIENTS = [httpx.Client(trust_env=False)]
 
@@ -241,7 +243,7 @@ def test_the_last(request, real_services):
 
 def test_what_somebody_holds_who_stays_is_no_leak(project: Project) -> None:
     """Pools, caches, fixtures of broader scope, a server in this process, what ends in a moment: nobody is blamed."""
-    cells = run(project, INNOCENT, conftest=SITE)
+    cells = run(project, INNOCENT, *ASYNCIO, conftest=SITE)
     assert {name: cell for name, cell in cells.items() if cell.outcome is not Outcome.PASSED} == {}
     assert len(cells) == 19
 

@@ -186,10 +186,6 @@ def lone_machine(start_machine: Callable[..., Machine], tmp_path: Path) -> Machi
     return start_machine(f"ForceCommand unshare --net sh {script}")
 
 
-WITHOUT = ("-p", "no:asyncio", "-p", "no:hypothesispytest", "-p", "no:anyio")
-"""Plugins that every worker would load for nothing."""
-
-
 def checkout(project: Project | Bare, there: Path) -> Path:
     """What the project looks like on another machine: the same files in another place, no more."""
     return Path(
@@ -213,7 +209,7 @@ def run(
     # With "=": xdist takes each word that is a path of ours for tests, which it would have to send.
     ours = (f"--matrix-environment={environment}", f"--matrix-run-file={project.run_file}")
     # xdist copies pytest itself to each worker; where it is installed, nothing need be copied.
-    options = ("--dist=load", "--rsyncignore=*", *WITHOUT, *(machine.tx(each) for each in checkouts))
+    options = ("--dist=load", "--rsyncignore=*", *(machine.tx(each) for each in checkouts))
     return project.pytest(*ours, *options, *args, environment="")
 
 
@@ -335,7 +331,7 @@ def test_a_checkout_that_differs_is_refused(project: Project, machine: Machine) 
     project.write("test_a.py", "def test_a(real_services): pass")
     there = checkout(project, machine.home / "checkout")
     (there / "environments/tiny.toml").write_text("[services]\n")
-    ours = ("--matrix-environment=tiny", "--dist=load", "--rsyncignore=*", *WITHOUT, machine.tx(there))
+    ours = ("--matrix-environment=tiny", "--dist=load", "--rsyncignore=*", machine.tx(there))
     result = project.pytest(*ours, environment="")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines("*a worker on another machine refuses: */checkout/environments/tiny.toml on * is not *")

@@ -9,7 +9,7 @@ import pytest
 
 from test_framework.cells import Cause, Outcome
 from test_framework.gate import Answer, Code, judge
-from tests.framework.project import TINY_TOML, Project
+from tests.framework.project import LEFT_OUT, TINY_TOML, Project
 
 THREE = """
     def test_one(real_services): assert real_services.http_client_sync.get("/me").status_code == 200
@@ -155,7 +155,7 @@ def test_a_test_in_flight_is_told_from_those_that_never_began(project: Project) 
         def test_waits(): pass
         """,
     )
-    command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "--matrix-environment=tiny"]
+    command = [sys.executable, "-m", "pytest", *LEFT_OUT, "--matrix-environment=tiny"]
     with subprocess.Popen(
         [*command, f"--matrix-run-file={project.run_file}"], cwd=project.root, stdout=subprocess.DEVNULL
     ) as process:
