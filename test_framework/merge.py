@@ -115,11 +115,12 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
         RunFileError: two files say different things about the same, or are of another schema.
     """
     orders: dict[str, Order] = {}
+    plans: dict[str, array[int]] = {}
     environments: dict[str, list[Part]] = {}
     lost: dict[str, list[_Lost]] = {}
     for file in sorted(files, key=lambda file: file.name):
         try:
-            part = _part(file, orders)
+            part = _part(file, orders, plans)
         except SchemaError as error:
             raise SchemaError(Path(file.name), error.what) from None
         except RunFileError as error:
@@ -135,23 +136,27 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     return environments, lost
 
 
-def _part(file: Found, orders: dict[str, Order]) -> Part:
-    """Read the beginning of a run file.
+def _part(file: Found, orders: dict[str, Order], plans: dict[str, array[int]]) -> Part:
+    """Read the beginning of a run file; what is the same in many is kept once.
 
     Raises:
         RunFileError: it is damaged, or of another schema.
     """
     header = read_header(file.path)
-    key = header.suite_digest if header.shard else digest(header.planned)
-    if key not in orders:  # the same in every shard, and mostly in every environment
-        orders[key] = Order(read_suite(file.path, header) if header.shard else header.planned)
-    order = orders[key]
+    planned = header.planned_digest or digest(header.planned)
+    suite = header.suite_digest if header.shard else planned
+    if suite not in orders:  # the same in every shard, and mostly in every environment
+        orders[suite] = Order(read_suite(file.path, header) if header.shard else header.planned)
+    order = orders[suite]
+    key = suite + planned
     try:
+        if key not in plans:
+            plans[key] = array("i", map(order.position.__getitem__, header.planned))
         return Part(
             file=file,
             header=header.model_copy(update={"planned": ()}),
             order=order,
-            planned=array("i", map(order.position.__getitem__, header.planned)),
+            planned=plans[key],
             shard=Shard.parse(header.shard) if header.shard else None,
         )
     except (KeyError, UsageError) as error:

@@ -11,6 +11,7 @@ from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
@@ -221,13 +222,18 @@ class _Owed:
     def __init__(self, parts: Sequence[Part], order: Order, problems: Mapping[int, str]) -> None:
         self._order = order
         self._problems = problems
-        self._owner = array("i", [0]) * len(order.tests)
-        for part in parts:
-            for position in part.planned_in(order):
-                self._owner[position] = part.number
+        self._parts = parts
         present = {part.number for part in parts}
         self._lost = " or ".join(problems[number] for number in sorted(problems) if number not in present)
         """One of these, where nobody tells which."""
+
+    @cached_property
+    def _owner(self) -> array[int]:
+        owner = array("i", [0]) * len(self._order.tests)
+        for part in self._parts:
+            for position in part.planned_in(self._order):
+                owner[position] = part.number
+        return owner
 
     def line(self, position: int) -> bytes:
         """Say why a test was not run."""

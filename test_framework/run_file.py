@@ -129,8 +129,8 @@ class RunWriter:
 
 
 @paused()
-def read_run(path: Path) -> Run:
-    """Read a run file, whole or cut short.
+def read_run(path: Path, like: Run | None = None) -> Run:
+    """Read a run file, whole or cut short; names are shared with a run that it may be like.
 
     Raises:
         RunFileError: it is no run file, or of a schema that this version does not read.
@@ -138,7 +138,8 @@ def read_run(path: Path) -> Run:
     from test_framework.run_attempts import attempt_of
 
     header = read_header(path)
-    planned = tuple(map(sys.intern, header.planned))
+    like = like if like and like.header.planned == header.planned else None
+    planned = like.header.planned if like else tuple(map(sys.intern, header.planned))
     header = header.model_copy(update={"planned": planned})
     events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer, Suite)}
     cells: dict[str, Cell] = {}
@@ -161,7 +162,8 @@ def read_run(path: Path) -> Run:
     digests = events[Bodies][-1].digests if events[Bodies] else ()
     if digests and len(digests) != len(planned):
         raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(planned)} planned tests")
-    bodies = dict(zip(planned, digests, strict=False))
+    same = like.bodies if like else {}
+    bodies = same if tuple(same.values()) == digests else dict(zip(planned, digests, strict=False))
     return Run(header, cells, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
 
 

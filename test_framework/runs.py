@@ -105,7 +105,7 @@ class RunDir:
         damaged: dict[str, str] = {}
         for path in sorted(self.path.glob("*.jsonl")):
             try:
-                runs.append(read_run(path))
+                runs.append(read_run(path, runs[-1] if runs else None))
             except RunFileError as error:
                 damaged[part_of(path.stem)[0]] = str(error)
         missing = [
@@ -158,7 +158,7 @@ def load_paths(paths: Iterable[Path]) -> Loaded:
             missing.extend(loaded.missing)
             notes.update(loaded.notes or {})
         elif path.exists():
-            runs.append(read_run(path))
+            runs.append(read_run(path, runs[-1] if runs else None))
         else:
             raise UsageError(f"no run file {path}", "Name a .jsonl file or a directory of them")
     return Loaded(tuple(runs), tuple(missing), notes)
