@@ -16,6 +16,10 @@ from test_framework.analysis.source import Note
 _Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _Flow: TypeAlias = Literal["checked", "left", "through"]
 
+_SIMPLE = frozenset(
+    {ast.Assign, ast.Expr, ast.Assert, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom}
+)
+"""Statements without statements inside of them."""
 _CHECKS = re.compile(
     r"assert|check|verif|expect|raises|warns|fail|ensure|valid|compar|equal|match|skip|xfail|deprecated|should|must|test"
 )
@@ -44,8 +48,8 @@ def function_notes(node: _Def, *, is_fixture: bool) -> tuple[Note, ...]:
     """Return what hides a failure in a function, should it be a test or a fixture."""
     if node.name.startswith("_") and not is_fixture:
         return ()
-    statements = list(_below(node.body))
-    kinds = {type(statement) for statement in statements}
+    statements = _below(node.body)
+    kinds = set(map(type, statements))
     notes: list[Note] = []
     if not is_fixture:
         notes += _cannot_fail(node)
@@ -53,7 +57,8 @@ def function_notes(node: _Def, *, is_fixture: bool) -> tuple[Note, ...]:
             notes += _tuple_asserts(statements)
             if ast.If in kinds:
                 notes += _conditional(node, statements)
-            notes += _swallowed(node.body, in_loop=False)
+            if kinds & {ast.Try, ast.TryStar, ast.With}:
+                notes += _swallowed(node.body, in_loop=False)
     if is_fixture and ast.Try in kinds:
         notes += _hidden(node, statements)
     if ast.Try in kinds or ast.If in kinds:
@@ -70,17 +75,15 @@ def _note(code: str, node: ast.stmt | ast.excepthandler, message: str) -> Note:
     return Note(code, node.lineno, node.col_offset + 1, message)
 
 
-def _below(body: Iterable[ast.stmt]) -> Iterator[ast.stmt]:
-    """Yield statements and all below them, those of inner functions too."""
+def _below(body: Iterable[ast.stmt]) -> list[ast.stmt]:
+    """Return statements and all below them, those of inner functions too."""
+    found: list[ast.stmt] = []
     for statement in body:
-        yield statement
-        inside = statement.__dict__
-        for field in ("body", "orelse", "finalbody"):
-            if type(below := inside.get(field)) is list:
-                yield from _below(below)
-        for field in ("handlers", "cases"):
-            for part in inside.get(field, ()):
-                yield from _below(part.body)
+        found.append(statement)
+        if type(statement) not in _SIMPLE:
+            for below in _blocks(statement):
+                found += _below(below)
+    return found
 
 
 def _call(statement: ast.stmt) -> ast.Call | None:
@@ -169,7 +172,7 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
                 if "left" in ways:
                     guards.append(statement)
                     return "left"
-                if "checked" in ways:
+                if "checked" in ways and not _differs(statement.test):
                     guards.append(statement)
             case ast.With() | ast.AsyncWith():
                 if any(_is_check(item.context_expr) for item in statement.items):
@@ -181,6 +184,11 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
             case _ if _checks(statement):
                 return "checked"
     return "through"
+
+
+def _differs(test: ast.expr) -> bool:
+    """Whether a condition is a comparison that expects equality: `if text != one: assert text == other`."""
+    return any(isinstance(inner, ast.NotEq) for inner in ast.walk(test))
 
 
 def _checks(statement: ast.stmt) -> bool:
@@ -229,9 +237,7 @@ def _observed(node: _Def, statements: Iterable[ast.stmt]) -> set[str]:
 
 
 def _is_answer(value: ast.expr) -> bool:
-    return isinstance(value, ast.Await) or any(
-        isinstance(inner, ast.Call) and isinstance(inner.func, ast.Attribute) for inner in ast.walk(value)
-    )
+    return isinstance(value, ast.Await) or any(isinstance(inner, ast.Call) for inner in ast.walk(value))
 
 
 def _parametrized(decorator: ast.expr) -> Iterator[str]:

@@ -14,29 +14,39 @@ from test_framework.analysis.source import Note
 
 # Secrets.
 
-_TOKENS: tuple[tuple[str, bytes, re.Pattern[bytes]], ...] = (
-    ("an AWS access key", b"A", re.compile(rb"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b")),
-    ("a GitHub token", b"gh", re.compile(rb"\bgh[opsur]_[A-Za-z0-9]{36,}\b")),
-    ("a GitHub token", b"github_pat_", re.compile(rb"\bgithub_pat_[A-Za-z0-9_]{60,}\b")),
-    ("a GitLab token", b"glpat-", re.compile(rb"\bglpat-[\w-]{20,}")),
-    ("a Slack token", b"xox", re.compile(rb"\bxox[abeoprs]-(?:\d+-)*[A-Za-z0-9-]{10,}\b")),
-    ("a Slack webhook", b"hooks.slack.com", re.compile(rb"hooks\.slack\.com/services/T\w{6,}/B\w{6,}/(\w{20,})")),
-    ("a Google API key", b"AIza", re.compile(rb"\bAIza[\w-]{35}\b")),
-    ("a Stripe key", b"k_live_", re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{20,}\b")),
-    ("an API key", b"sk-", re.compile(rb"\bsk-(?:proj-|ant-\w+-|svcacct-)?[\w-]{32,}\b")),
-    ("a PyPI token", b"pypi-AgE", re.compile(rb"\bpypi-AgE[\w-]{50,}")),
-    ("a signed JWT", b"eyJ", re.compile(rb"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.([\w-]{20,})")),
+_TOKENS: tuple[tuple[str, tuple[bytes, ...], re.Pattern[bytes]], ...] = (
+    ("an AWS access key", (b"AKIA", b"ASIA"), re.compile(rb"\b(?:AKIA|ASIA)[A-Z2-7]{16}\b")),
+    ("a GitHub token", (b"ghp_", b"gho_", b"ghs_", b"ghu_", b"ghr_"), re.compile(rb"\bgh[opsur]_[A-Za-z0-9]{36,}\b")),
+    ("a GitHub token", (b"github_pat_",), re.compile(rb"\bgithub_pat_[A-Za-z0-9_]{60,}\b")),
+    ("a GitLab token", (b"glpat-",), re.compile(rb"\bglpat-[\w-]{20,}")),
+    ("a Slack token", (b"xox",), re.compile(rb"\bxox[abeoprs]-(?:\d+-)*[A-Za-z0-9-]{10,}\b")),
+    ("a Slack webhook", (b"hooks.slack.com",), re.compile(rb"hooks\.slack\.com/services/T\w{6,}/B\w{6,}/(\w{20,})")),
+    ("a Google API key", (b"AIza",), re.compile(rb"\bAIza[\w-]{35}\b")),
+    ("a Stripe key", (b"k_live_",), re.compile(rb"\b[rs]k_live_[A-Za-z0-9]{20,}\b")),
+    ("an API key", (b"sk-",), re.compile(rb"\bsk-(?:proj-|ant-\w+-|svcacct-)?[\w-]{32,}\b")),
+    ("a PyPI token", (b"pypi-AgE",), re.compile(rb"\bpypi-AgE[\w-]{50,}")),
+    ("a signed JWT", (b"eyJ",), re.compile(rb"\beyJ[\w-]{10,}\.eyJ[\w-]{10,}\.([\w-]{20,})")),
     (
         "a private key",
-        b"PRIVATE KEY-----",
+        (b"PRIVATE KEY-----",),
         re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\\n\"'br]*([A-Za-z0-9+/=]{40})"),
     ),
 )
-_NAMED = re.compile(
-    rb"(?i)(?<![A-Za-z])(\w*(?:password|passwd|secret|token|api_?key|access_?key|private_?key|credential)s?)"
-    rb"[\"']?\]?[ \t]*(?::[ \t]*str[ \t]*=|=(?!=)|:)[ \t]*[bBrRuU]?[\"']([A-Za-z0-9+/=_.~!@#$%^&*-]{20,})[\"']"
+"""What it is, the bytes without which the pattern need not be tried, and the pattern."""
+_NAMES = (
+    b"password",
+    b"passwd",
+    b"secret",
+    b"token",
+    b"api_key",
+    b"apikey",
+    b"access_key",
+    b"private_key",
+    b"credential",
 )
-_MENTIONED = re.compile(rb"(?i)password|passwd|secret|token|api_?key|access_?key|private_?key|credential")
+_ASSIGNED = re.compile(
+    rb"\w*[\"']?\]?[ \t]*(?::[ \t]*str[ \t]*=|=(?!=)|:)[ \t]*[bBrRuU]?[\"']([A-Za-z0-9+/=_.~!@#$%^&*-]{20,})[\"']"
+)
 _IN_URL = re.compile(rb"://[^\s\"'/:@{}$]*:([^\s\"'/@{}$]{12,})@")
 _FAKE = re.compile(
     rb"(?i)test|fake|dummy|mock|example|sample|placeholder|change.?me|your|invalid|expired|forged|wrong|insecure|secret"
@@ -48,23 +58,33 @@ _LEAST_BITS, _LEAST_HEX_BITS = 3.6, 3.2
 """Entropy of a character, in bits, from which on a literal looks random; 32 random hexadecimal digits have 3.4 to 3.9."""
 
 
-def secrets(source: bytes) -> tuple[Note, ...]:  # noqa: C901 -- three looks at the same bytes
+def secrets(source: bytes) -> tuple[Note, ...]:
     """Return what looks like a real secret; the message says of which kind it is, never the secret itself."""
     found: dict[int, str] = {}
-    for kind, hint, pattern in _TOKENS:
-        if hint in source:
+    for kind, hints, pattern in _TOKENS:
+        if any(hint in source for hint in hints):
             for match in pattern.finditer(source):
                 if not _is_fake(match[match.lastindex or 0]):
                     found.setdefault(match.start(), f"{kind} in the source")
-    if _MENTIONED.search(source):
-        for match in _NAMED.finditer(source):
-            if _is_random(match[2]) and not _is_fake(match[2]):
-                found.setdefault(match.start(2), f"what looks like a real secret in the source, as {match[1].decode()}")
+    for match in _assigned(source):
+        if _is_random(match[1]) and not _is_fake(match[1]):
+            found.setdefault(match.start(1), "a random literal in the source, assigned to what is called a secret")
     if b"://" in source:
         for match in _IN_URL.finditer(source):
             if _is_random(match[1]) and not _is_fake(match[1]):
                 found.setdefault(match.start(1), "a password in a URL in the source")
     return tuple(Note("EM302", *_place(source, start), message) for start, message in sorted(found.items()))
+
+
+def _assigned(source: bytes) -> Iterator[re.Match[bytes]]:
+    """Find literals that are assigned to a name, a key or a keyword that says that it is secret."""
+    lower = source.lower()
+    for name in _NAMES:
+        start = lower.find(name)
+        while start >= 0:
+            if match := _ASSIGNED.match(source, start + len(name)):
+                yield match
+            start = lower.find(name, start + len(name))
 
 
 def _is_fake(literal: bytes) -> bool:
@@ -87,9 +107,11 @@ def _place(source: bytes, offset: int) -> tuple[int, int]:
 
 # Hosts.
 
-_URL = re.compile(rb"\b[a-zA-Z][a-zA-Z0-9+.-]*://(?:[^\s\"'/@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
+_HOST = re.compile(rb"://(?:[^\s\"'/@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
 _WHOLE = re.compile(
-    r"([a-z][a-z0-9+.-]*)://(?:[^\s/@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d+)?(?:[/?#]\S*)?", re.IGNORECASE
+    r"(?:https?|wss?|ftp|grpcs?|tcp|postgres(?:ql)?|mysql|mariadb|rediss?|valkey|amqps?|mongodb|clickhouse|kafka|nats)(?:\+\w+)?"
+    r"://(?:[^\s/@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d+)?(?:[/?#]\S*)?",
+    re.IGNORECASE,
 )
 _MOCKED = re.compile(
     rb"requests_mock|httpx_mock|respx|aioresponses|httpretty|\bresponses\b|\bvcr|MockTransport|pook|wiremock"
@@ -111,7 +133,13 @@ _NAMES_ONLY = ("w3.org", "schema.org", "purl.org", "xmlsoap.org", "openxmlformat
 _DOCUMENTS = tuple(
     ipaddress.ip_network(each) for each in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
-_ADDRESS = re.compile(r"(?:^|_)(?:url|uri|host|hostname|endpoint|server|base|dsn|address)s?(?:$|_)", re.IGNORECASE)
+_ADDRESS = re.compile(
+    r"(?:^|_)(?:base|root|api|backend|auth|frontend|server|service|gateway|site|app|web|ws|websocket|staging|prod|production"
+    r"|qa|health|login|graphql|admin|database|db|redis|cache|broker|clickhouse|postgres|kafka|llm|target)_?ur[li]s?$"
+    r"|(?:^|_)(?:host|hostname|endpoint|dsn)s?$",
+    re.IGNORECASE,
+)
+"""What is called so is a deployment's address; a `url` alone may be any data."""
 _SPEAKS = frozenset(
     [
         "get",
@@ -144,10 +172,12 @@ def hosts(tree: ast.Module, source: bytes) -> tuple[Note, ...]:
 
     A URL counts that is called one (`base_url = …`), or is handed to what opens it.
     """
-    if b"://" not in source or _MOCKED.search(source):
+    if b"://" not in source:
         return ()
-    lines = sorted({_place(source, match.start())[0] for match in _URL.finditer(source) if _is_suspect(source, match)})
-    return tuple(dict.fromkeys(_notes(tree.body, lines))) if lines else ()
+    lines = sorted({_place(source, match.start())[0] for match in _HOST.finditer(source) if _is_suspect(source, match)})
+    if not lines or _MOCKED.search(source):
+        return ()
+    return tuple(dict.fromkeys(_notes(tree.body, lines)))
 
 
 def _is_suspect(source: bytes, match: re.Match[bytes]) -> bool:
@@ -235,5 +265,5 @@ def _host(node: ast.expr) -> Iterator[Note]:
             return
         case _:
             return
-    if whole and whole[1].lower() != "file" and not _is_reserved(whole[2]):
-        yield Note("EM303", node.lineno, node.col_offset + 1, f"the host {whole[2]} stands in the source")
+    if whole and not _is_reserved(whole[1]):
+        yield Note("EM303", node.lineno, node.col_offset + 1, f"the host {whole[1]} stands in the source")
