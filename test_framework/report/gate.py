@@ -25,6 +25,8 @@ _REMARKED = 3
 """Tests named under a remark."""
 _LONGEST = 300
 """Characters of a line."""
+_SUMMARY = 160
+"""Characters of what a failure says: `envmatrix explain` has all of it."""
 _STYLES = {Answer.COMPATIBLE: "green", Answer.INCOMPATIBLE: "red", Answer.UNKNOWN: "magenta"}
 _STATES = {Answer.COMPATIBLE: "open", Answer.INCOMPATIBLE: "shut", Answer.UNKNOWN: "unknown"}
 _COUNTS = frozenset({Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
@@ -102,7 +104,7 @@ def _test(test: str, cell: Cell | None, *, in_full: bool) -> Text:
         if not in_full:
             text.append(f", {cell.cause} {evidence.rule}", "not bold")
             return text
-        summary = middle(inert(first_line(evidence.summary)), _LONGEST)
+        summary = middle(inert(first_line(evidence.summary)), _SUMMARY)
         text.append(f", {cell.cause} {evidence.rule}: {summary}", "not bold")
         if evidence.place and evidence.place not in evidence.summary:
             text.append(f" ({inert(evidence.place)})", "not bold dim")
