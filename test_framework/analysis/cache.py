@@ -169,9 +169,9 @@ class Cache:
 
 
 def _open(file: Path) -> sqlite3.Connection:
-    if not file.parent.exists():
-        file.parent.mkdir(parents=True)
-        (file.parent / ".gitignore").write_text("*\n")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    if file.parent.name == DEFAULT.parent.name and not (ignore := file.parent / ".gitignore").exists():
+        ignore.write_text("*\n")
     connection = sqlite3.connect(file, timeout=_LOCKED_S)
     try:
         if not _is_ours(file) and connection.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):

@@ -1,7 +1,7 @@
 """What is installed in a Python environment, by looking at its directories: no interpreter is started."""
 
 # Paths are text here, for there are very many.
-# ruff: noqa: PTH123
+# ruff: noqa: PTH112, PTH120, PTH123
 from __future__ import annotations
 
 import ast
@@ -52,16 +52,16 @@ class Site:
             python: An interpreter, or the directory of its environment.
 
         Raises:
-            UsageError: there is no `site-packages` with the given interpreter.
+            UsageError: no environment with pytest belongs to the given interpreter.
         """
         if python is not None:
             for candidate in (python, python.resolve()):
-                if sites := _sites(candidate if candidate.is_dir() else candidate.parent.parent):
-                    return cls.read(sites)
-            raise UsageError(f"no site-packages belongs to {python}", "Give --python the interpreter of an environment")
-        own = [Path(path) for path in sys.path if path.endswith(("site-packages", "dist-packages"))]
-        local = _sites(root / ".venv")
-        return cls.read(local if any((site / "_pytest").is_dir() for site in local) else own)
+                if found := _with_pytest(candidate if candidate.is_dir() else candidate.parent.parent):
+                    return cls.read(found)
+            raise UsageError(
+                f"no environment with pytest in it belongs to {python}", "Give --python the one tests run in"
+            )
+        return cls.read(_with_pytest(root / ".venv") or _own())
 
     @classmethod
     def read(cls, sites: list[Path]) -> Site:
@@ -137,6 +137,20 @@ def _points(distribution: str, group: str, text: str) -> Iterator[EntryPoint]:
         elif section == group and "=" in line and not line.startswith("#"):
             name, _, value = line.partition("=")
             yield entry_point(distribution, name, value)
+
+
+def _own() -> list[Path]:
+    """Return where the running Python finds what is installed: all of its path but the standard library."""
+    standard = os.path.dirname(os.__file__)
+    return [
+        Path(path) for path in sys.path if os.path.isdir(path) and path not in {standard, f"{standard}/lib-dynload"}
+    ]
+
+
+def _with_pytest(prefix: Path) -> list[Path]:
+    """Return the `site-packages` below an environment's directory, none if pytest is not in them."""
+    sites = _sites(prefix)
+    return sites if any((site / "_pytest").is_dir() for site in sites) else []
 
 
 def _sites(prefix: Path) -> list[Path]:

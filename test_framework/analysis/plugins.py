@@ -94,12 +94,11 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
         settings: The project's.
         site: What is installed.
         find: The file of a module, as seen from a file: `ModuleFinder.find`.
-
-    Raises:
-        DeclarationError: the project's `pyproject.toml` or `setup.cfg` is broken.
     """
     here = str(settings.root / "conftest.py")
-    points = {point.name: point for point in (*site.entry_points(_GROUP), *_own_entry_points(settings.root))}
+    points: dict[str, EntryPoint] = {}
+    for point in (*_own_entry_points(settings.root), *site.entry_points(_GROUP)):
+        points.setdefault(point.name, point)
     found: dict[str, Plugin] = {}
 
     def add(name: str, module: str, distribution: str, attribute: str = "") -> None:
@@ -112,8 +111,8 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
     for name in settings.plugins:
         if name in others:
             add(name, f"_pytest.{name}", "pytest")
-        elif (point := points.get(name)) is not None:
-            add(name, point.module, point.distribution, point.attribute)
+        elif name in points:
+            add(name, points[name].module, points[name].distribution, points[name].attribute)
         else:
             add(name, name, "")
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
@@ -125,8 +124,7 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
 def declared(root: Path) -> frozenset[str]:
     """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
 
-    Raises:
-        DeclarationError: its `pyproject.toml` or `setup.cfg` is broken.
+    A file that is broken asks for nothing.
     """
     return frozenset(
         normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
@@ -139,17 +137,14 @@ def _is_plugin(name: str) -> bool:
 
 def _requirements(root: Path) -> Iterator[str]:
     """Yield everything that looks like a requirement where a project declares them."""
-    if (pyproject := root / "pyproject.toml").is_file():
-        yield from _in_toml(read_toml(pyproject))
-    if (cfg := root / "setup.cfg").is_file():
-        yield from _in_setup_cfg(read_ini(cfg))
-    if (tox := root / "tox.ini").is_file():
-        for section in read_ini(tox).values():
-            for line in section.get("deps", "").splitlines():
-                yield line.rpartition(": ")[2]  # after the condition `py311: `
+    yield from _in_toml(_toml(root / "pyproject.toml"))
+    yield from _in_setup_cfg(_ini(root / "setup.cfg"))
+    for section in _ini(root / "tox.ini").values():
+        for line in section.get("deps", "").splitlines():
+            yield line.rpartition(": ")[2]  # after the condition `py311: `
     for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
-        yield from _lenient(file)
-    for line in _lenient(root / "setup.py"):
+        yield from _lines(file)
+    for line in _lines(root / "setup.py"):
         yield from re.findall(r"""["'](pytest-[\w.-]+)""", line)
 
 
@@ -175,27 +170,39 @@ def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
                 yield from _in_toml(value, is_list=is_list or "dependenc" in key)
 
 
-def _lenient(file: Path) -> Iterator[str]:
-    """Yield a text file's lines; none where it cannot be read: it may be anything."""
+def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
+    """Yield the plugins that the project itself declares: it is installed where its tests run."""
+    data = _toml(root / "pyproject.toml")
+    name = normalised(str(table(data, "project").get("name", "")))
+    for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
+        for key, value in table(data, *keys).items():
+            yield entry_point(name, key, str(value))
+    for line in _ini(root / "setup.cfg").get("options.entry_points", {}).get(_GROUP, "").splitlines():
+        key, equals, text = line.partition("=")
+        if equals:
+            yield entry_point("", key, text)
+
+
+def _toml(file: Path) -> dict[str, Any]:
+    """Read a file that pytest need not be able to read: it has nothing to say if it is broken."""
     try:
-        yield from read_text(file).splitlines()
+        return read_toml(file)
     except DeclarationError:
-        return
+        return {}
 
 
-def _own_entry_points(root: Path) -> Iterable[EntryPoint]:
-    """Return the plugins that the project itself declares: it is installed where its tests run."""
-    if (pyproject := root / "pyproject.toml").is_file():
-        data = read_toml(pyproject)
-        name = normalised(str(table(data, "project").get("name", "")))
-        for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
-            for key, value in table(data, *keys).items():
-                yield entry_point(name, key, str(value))
-    if (cfg := root / "setup.cfg").is_file():
-        for line in read_ini(cfg).get("options.entry_points", {}).get(_GROUP, "").splitlines():
-            key, equals, text = line.partition("=")
-            if equals:
-                yield entry_point("", key, text)
+def _ini(file: Path) -> dict[str, dict[str, str]]:
+    try:
+        return read_ini(file)
+    except DeclarationError:
+        return {}
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return read_text(file).splitlines()
+    except DeclarationError:
+        return []
 
 
 def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:

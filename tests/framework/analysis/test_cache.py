@@ -155,7 +155,7 @@ def test_what_nobody_asked_for_in_two_weeks_is_forgotten(file: Path, tmp_path: P
 
 
 def test_its_directory_is_kept_out_of_git(file: Path, tmp_path: Path) -> None:
-    """A directory made for the cache says so to git; one that was there is left alone."""
+    """Our own directory says so to git; any other is left alone."""
     _fill(file, "a.py", Stamp(0, 0, 0, 0))
     assert (file.parent / ".gitignore").read_text() == "*\n"
     _fill(tmp_path / "cache.sqlite", "a.py", Stamp(0, 0, 0, 0))

@@ -34,20 +34,20 @@ def test_the_environment_in_the_tree_is_preferred_if_its_tests_can_run_there(tmp
 
 
 def test_an_interpreter_leads_to_its_packages(tmp_path: Path) -> None:
-    """Its path is enough, or that of its environment; one without packages is a usage error."""
-    site = _site(tmp_path / "e", "x")
+    """Its path is enough, or that of its environment; one without pytest is a usage error."""
+    site = _site(tmp_path / "e", "_pytest")
     python = tmp_path / "e/bin/python"
     python.parent.mkdir()
     python.symlink_to(sys.executable)
     assert Site.of(tmp_path, python).directories == (str(site),)
     assert Site.of(tmp_path, tmp_path / "e").directories == (str(site),)
-    with pytest.raises(UsageError, match="no site-packages belongs to"):
+    with pytest.raises(UsageError, match="no environment with pytest in it belongs to"):
         Site.of(tmp_path, tmp_path / "nowhere/bin/python")
 
 
 def test_an_environment_that_sees_the_systems_packages_has_them_after_its_own(tmp_path: Path) -> None:
     """`include-system-site-packages` is followed to the base's directory."""
-    own, base = _site(tmp_path / "e", "x"), _site(tmp_path / "base", "y")
+    own, base = _site(tmp_path / "e", "x"), _site(tmp_path / "base", "_pytest")
     (tmp_path / "e/pyvenv.cfg").write_text(f"home = {tmp_path}/base/bin\ninclude-system-site-packages = true\n")
     assert Site.of(tmp_path, tmp_path / "e").directories == (str(own), str(base))
 

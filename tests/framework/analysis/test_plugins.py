@@ -122,3 +122,22 @@ def test_a_declared_plugin_is_absent_until_it_is_installed(tmp_path: Path) -> No
     _installed(tmp_path, "pytest_mock", "pytest_mock = pytest_mock")
     site = Site.read([tmp_path / "site"])
     assert _plugins(tmp_path, site).absent == ("syrupy",)
+
+
+def test_a_broken_file_declares_nothing(tmp_path: Path) -> None:
+    """Pytest need not be able to read it; the others count."""
+    (tmp_path / "pytest.ini").touch()
+    (tmp_path / "setup.cfg").write_text("{{ template }}")
+    (tmp_path / "pyproject.toml").write_bytes(b"\xff")
+    (tmp_path / "requirements.txt").write_text("pytest-mock")
+    assert _plugins(tmp_path, Site(())).absent == ("pytest-mock",)
+
+
+def test_of_two_plugins_of_one_name_the_projects_own_is_taken(tmp_path: Path) -> None:
+    """It may be installed as well, and older."""
+    _installed(tmp_path, "other", "own = other_plugin")
+    (tmp_path / "pyproject.toml").write_text(
+        "[project]\nname = 'me'\n[project.entry-points.pytest11]\nown = 'own_plugin'"
+    )
+    (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).found
+    assert (plugin.module, plugin.distribution) == ("own_plugin", "me")

@@ -71,7 +71,7 @@ def test_other_processes_find_the_same(tmp_path: Path) -> None:
     contracts = frozenset({"real_services"})
     found = read_all(files, contracts=contracts, progress=lambda done, total: steps.append((done, total)))
     assert list(found) == files
-    assert found == {file: read_one(file, contracts=contracts) for file in files}
+    assert found == {file: workers.read_file(file, contracts)[1] for file in files}
     assert steps == [(number, len(files)) for number in range(1, len(files) + 1)]
 
 

@@ -28,39 +28,49 @@ def _only(tree: Tree) -> Project:
 
 
 _COLLECTED = {
-    "names": ({}, ["test_a.py", "b_test.py", "testc.py", "d.py", "Test_e.py", "test_f.txt"], ()),
-    "directories": (
+    "by default": (
         {},
         [
-            f"{name}/test_a.py"
-            for name in ("a", ".b", "build", "c.egg", "venv", "node_modules", "__pycache__", "dist.x")
+            *("test_a.py", "b_test.py", "testc.py", "d.py", "Test_e.py", "test_f.txt"),
+            *(
+                f"{name}/test_a.py"
+                for name in ("a", ".b", "build", "c.egg", "venv", "node_modules", "__pycache__", "dist.x")
+            ),
+            *(
+                "env/pyvenv.cfg",
+                "env/test_a.py",
+                "conda/conda-meta/history",
+                "conda/test_a.py",
+                "no/conda-meta/x",
+                "no/test_a.py",
+            ),
         ],
         (),
     ),
-    "environments": (
-        {},
-        ["e/pyvenv.cfg", "e/test_a.py", "c/conda-meta/history", "c/test_a.py", "d/conda-meta/x", "d/test_a.py"],
+    "by patterns": (
+        {
+            "python_files": "check_*.py u/*_x.py",
+            "norecursedirs": "x* a/b",
+            "addopts": "--ignore=i --ignore-glob=**/*_old.py",
+        },
+        [
+            *("check_a.py", "test_a.py", "u/v_x.py", "w/v_x.py", "i/check_a.py", "j/check_old.py", "j/check_new.py"),
+            *("build/check_a.py", "xy/check_a.py", "a/b/check_a.py", "a/c/check_a.py", "c/a/b/check_a.py"),
+        ],
         (),
     ),
-    "norecursedirs": (
-        {"norecursedirs": "x*  a/b"},
-        ["build/test_a.py", "xy/test_a.py", "a/b/test_a.py", "a/c/test_a.py"],
+    "every file of a package": ({"python_files": "*.py"}, ["p/__init__.py", "p/a.py", "p/test_a.py"], ()),
+    "by testpaths": (
+        {"testpaths": "u* .b v/any.py"},
+        ["u1/test_a.py", "u2/x/test_a.py", "v/any.py", "v/test_a.py", ".b/test_a.py", ".b/.c/test_a.py"],
         (),
     ),
-    "testpaths": ({"testpaths": "u* .b"}, ["u1/test_a.py", "u2/x/test_a.py", "v/test_a.py", ".b/test_a.py"], ()),
     "testpaths that are gone": ({"testpaths": "gone"}, ["u/test_a.py"], ()),
-    "testpaths with a file": ({"testpaths": "u/any.py"}, ["u/any.py", "u/test_a.py"], ()),
-    "python_files": ({"python_files": "check_*.py u/*_x.py"}, ["check_a.py", "test_a.py", "u/v_x.py", "w/v_x.py"], ()),
-    "python_files of a package": ({"python_files": "*.py"}, ["p/__init__.py", "p/a.py", "p/test_a.py"], ()),
-    "ignore": (
-        {"addopts": "--ignore=a --ignore=b/test_b.py --ignore-glob=**/*_old.py"},
-        ["a/test_a.py", "b/test_b.py", "b/test_c.py", "b/test_c_old.py"],
-        (),
+    "by name": (
+        {"testpaths": "t"},
+        ["a/any.py", "a/test_a.py", ".b/test_b.py", ".b/.x/test_x.py", ".c/d/test_d.py", ".c/test_c.py", "t/test_t.py"],
+        ("a/any.py", ".b", ".c/d"),
     ),
-    "a file by name": ({}, ["a/any.py", "a/test_a.py"], ("a/any.py",)),
-    "a hidden directory by name": ({}, [".a/test_a.py", ".a/.b/test_a.py", "test_a.py"], (".a",)),
-    "below a hidden directory": ({}, [".a/b/test_a.py", ".a/test_a.py"], (".a/b",)),
-    "two directories": ({"testpaths": "c"}, ["a/test_a.py", "b/test_a.py", "c/test_a.py"], ("a", "b/test_a.py")),
 }
 
 
@@ -71,6 +81,7 @@ def test_pytest_collects_the_same_files(case: str, pytester: pytest.Pytester) ->
     pytester.makeini("\n".join(["[pytest]", *(f"{key} = {value}" for key, value in options.items())]))
     _grow(pytester.path, dict.fromkeys(files, _TEST))
     items, _ = pytester.inline_genitems("--import-mode=importlib", "-p", "no:asyncio", *arguments)
+    assert items
     project = _only(Tree.read(pytester.path, [Path(argument) for argument in arguments]))
     assert _relative(pytester.path, project.test_files) == sorted({item.nodeid.partition("::")[0] for item in items})
 
