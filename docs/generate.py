@@ -1,4 +1,4 @@
-"""Write `docs/reference.md` from the code: `python -m docs.generate`. A test fails while the two differ."""
+"""Write `docs/reference.md` and `docs/fixtures.md` from the code: `python -m docs.generate`. A test fails while they differ."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 import typer
@@ -19,6 +19,8 @@ from pydantic_core import PydanticUndefined
 
 from test_framework import exceptions, gate, plugin
 from test_framework.__main__ import app
+from test_framework.analysis.build import index_of
+from test_framework.analysis.registry import Registry
 from test_framework.analysis.rules import ALL as AUDIT_RULES
 from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause, Outcome
@@ -39,9 +41,12 @@ from test_framework.environments import (
 )
 from test_framework.gate.waivers import Waiver
 from test_framework.plugin import fixtures, hookspecs
+from test_framework.report.registry import as_markdown, as_svg
 from test_framework.truth import TRUTH_RULES
 
-FILE = Path(__file__).with_name("reference.md")
+FILE = Path(__file__).resolve().with_name("reference.md")
+FIXTURES = FILE.with_name("fixtures.md")
+PICTURE = FILE.with_name("fixtures.svg")
 
 _TOML_TYPES = {
     "Any": "anything",
@@ -358,5 +363,30 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
+def fixture_pages() -> Mapping[Path, str]:
+    """Return the page of this repository's own fixtures, and its picture: those that more than one file can ask for."""
+    every = Registry.of(index_of(FIXTURES.parents[1]))
+    shared = tuple(
+        each
+        for each in every.own.providers
+        if len(each.visible) > 1 or not PurePath(each.visible[0].partition("::")[0]).suffix
+    )
+    registry = Registry(shared)
+    about = (
+        "Made from the source by `python -m docs.generate`, without running any of it. `envmatrix fixtures` lists yours, "
+        "with the tests that use each; `envmatrix fixtures NAME` tells all about one."
+    )
+    parts = [
+        "# The fixtures of this repository",
+        about,
+        "Here are those that more than one file can ask for. A test module's own are its own business.",
+        f"![Each fixture is made of those to its left]({PICTURE.name})",
+        as_markdown(registry, is_page=True),
+    ]
+    return {FIXTURES: "\n\n".join(parts), PICTURE: as_svg(registry)}
+
+
 if __name__ == "__main__":
     FILE.write_text(render(), encoding="utf-8")
+    for path, text in fixture_pages().items():
+        path.write_text(text, encoding="utf-8")

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.generate import FILE, _members, render
+from docs.generate import FILE, _members, fixture_pages, render
 from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause
 from test_framework.contracts import FINDING_RULES
@@ -57,6 +57,12 @@ def steady(text: str) -> str:
 def test_the_reference_is_what_the_code_says() -> None:
     """A command, option, marker, fixture, hook, key or code that is not on the page fails here."""
     assert FILE.read_text(encoding="utf-8") == render(), "run: python -m docs.generate"
+
+
+def test_the_page_of_our_fixtures_is_what_the_source_says() -> None:
+    """With its picture. Reads all tests of this repository, which takes a second or two."""
+    for path, text in fixture_pages().items():
+        assert path.read_text(encoding="utf-8") == text, "run: python -m docs.generate"
 
 
 def test_every_row_of_the_reference_says_something() -> None:

@@ -11,6 +11,8 @@ from typing import Generic, TypeVar
 Node = TypeVar("Node", bound=Hashable)
 
 _SWEEPS = 12
+_BROAD = 900.0
+"""Pixels: what a page shows without shrinking it."""
 _BEND = 12.0
 """Pixels of height that a line takes which passes by a column."""
 
@@ -33,6 +35,15 @@ class Box:
     def right(self) -> float:
         """Return its right edge."""
         return self.x + self.width
+
+    @property
+    def bottom(self) -> float:
+        """Return its lower edge."""
+        return self.y + self.height
+
+    def moved(self, x: float, y: float) -> Box:
+        """Return it so much further right and down."""
+        return Box(self.x + x, self.y + y, self.width, self.height)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,28 +71,34 @@ def lay_out(
 ) -> Layout[Node]:
     """Place boxes of these sizes, each to the right of those that it has an edge from.
 
-    Parts that no edge joins stand one below the other; boxes without any edge stand in rows below them all.
+    Parts that no edge joins stand side by side as far as there is room; boxes without any edge in rows below them all.
     """
     forward = _without_circles(sizes, edges)
+    parts = _parts(sizes, forward)
+    joined = [
+        _place(part, sizes, [edge for edge in forward if edge[0] in part], spaces) for part in parts if len(part) > 1
+    ]
+    joined.sort(key=lambda layout: -layout.height)
+    broad = max([_BROAD, *(layout.width for layout in joined)])
     boxes: dict[Node, Box] = {}
     lines: list[Sequence[Box]] = []
-    top = width = 0.0
-    parts = _parts(sizes, forward)
-    for part in parts:
-        if len(part) > 1:
-            placed, routed = _place(part, sizes, [edge for edge in forward if edge[0] in part], spaces, top)
-            boxes |= placed
-            lines += routed
-            width = max(width, *(box.right for box in placed.values()))
-            every = [*placed.values(), *(box for line in routed for box in line)]
-            top = max(box.y + box.height for box in every) + 2 * spaces.down
+    bottom = 0.0
+    shelves: list[
+        tuple[float, float]
+    ] = []  # height and used width of each; the first that stands on one is its tallest
+    for layout in joined:
+        number = next((n for n, (_, used) in enumerate(shelves) if used + layout.width <= broad), len(shelves))
+        if number == len(shelves):
+            shelves.append((bottom, 0.0))
+            bottom += layout.height + 2 * spaces.down
+        top, x = shelves[number]
+        boxes |= {node: box.moved(x, top) for node, box in layout.boxes.items()}
+        lines += [[box.moved(x, top) for box in line] for line in layout.lines]
+        shelves[number] = top, x + layout.width + spaces.across
     alone = [node for part in parts if len(part) == 1 for node in part]
-    boxes |= _rows(alone, sizes, spaces, top, width or 900.0)
-    right = max((box.right for box in boxes.values()), default=0.0)
-    bottom = max(
-        (box.y + box.height for box in [*boxes.values(), *(box for line in lines for box in line)]), default=0.0
-    )
-    return Layout(boxes, lines, right, bottom)
+    boxes |= _rows(alone, sizes, spaces, bottom, broad)
+    every = [*boxes.values(), *(box for line in lines for box in line)]
+    return Layout(boxes, lines, max([0.0, *(box.right for box in every)]), max([0.0, *(box.bottom for box in every)]))
 
 
 def _without_circles(nodes: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> list[tuple[Node, Node]]:
@@ -142,8 +159,8 @@ def _place(
     sizes: Mapping[Node, tuple[float, float]],
     edges: Sequence[tuple[Node, Node]],
     spaces: Spaces,
-    top: float,
-) -> tuple[dict[Node, Box], list[Sequence[Box]]]:
+) -> Layout[Node]:
+    """Place a part that edges join."""
     depth = _depths(part, edges)
     columns: list[list[Node | _Bend[Node]]] = [[] for _ in range(max(depth.values()) + 1)]
     for node in part:
@@ -169,10 +186,11 @@ def _place(
         width = max([sizes[each][0] for each in column if not isinstance(each, _Bend)], default=0.0)
         for each in column:
             own = width if isinstance(each, _Bend) else sizes[each][0]
-            boxes[each] = Box(x, top + middles[each] - heights[each] / 2 - lowest, own, heights[each])
+            boxes[each] = Box(x, middles[each] - heights[each] / 2 - lowest, own, heights[each])
         x += width + spaces.across
     placed = {each: box for each, box in boxes.items() if not isinstance(each, _Bend)}
-    return placed, [[boxes[each] for each in chain] for chain in chains]
+    lines = [[boxes[each] for each in chain] for chain in chains]
+    return Layout(placed, lines, max(box.right for box in boxes.values()), max(box.bottom for box in boxes.values()))
 
 
 def _depths(part: Iterable[Node], edges: Iterable[tuple[Node, Node]]) -> dict[Node, int]:

@@ -37,5 +37,7 @@ def _code(text: str) -> str:
 
 
 def _is_plain(text: str) -> bool:
-    """Return whether Markdown and HTML would show it as it is; code spans are wanted."""
-    return text.isprintable() and not set(text) & set("<>|\\[]*_&#")
+    """Return whether Markdown and HTML would show it as it is, but for whole spans of code."""
+    outside, inside = text.split("`")[::2], text.split("`")[1::2]
+    is_whole = len(outside) == len(inside) + 1 and all(inside)
+    return is_whole and text.isprintable() and not set("".join(outside)) & set("<>|\\[]*_&#") and "|" not in text

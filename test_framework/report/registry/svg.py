@@ -40,6 +40,13 @@ svg { font-family: ui-monospace, SFMono-Regular, Menlo, Consolas, monospace; bac
   .small { fill: #9198a1; }
 }
 """
+_LEGEND = (
+    ("box session", "once a session"),
+    ("box module", "once a package, module or class"),
+    ("box function", "once a test"),
+    ("box autouse", "autouse: without being asked for"),
+)
+_LEGEND_WIDTH = 1000.0
 _ARROW = (
     '<defs><marker id="end" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" orient="auto">'
     '<path class="end" d="M0 0 L8 4 L0 8 z"/></marker></defs>'
@@ -53,7 +60,8 @@ def as_svg(registry: Registry, name: str = "") -> str:
     edges = [(need, provider.place) for provider in shown.providers for need in provider.needs_places]
     texts = {place: _texts(provider, by_place) for place, provider in by_place.items()}
     layout = lay_out({place: _size(lines) for place, lines in texts.items()}, edges)
-    width, height = layout.width + 2 * _MARGIN, layout.height + 2 * _MARGIN
+    legend_at = layout.height + _MARGIN
+    width, height = max(layout.width, _LEGEND_WIDTH) + 2 * _MARGIN, legend_at + _LINE + 2 * _MARGIN
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width:.0f} {height:.0f}" width="{width:.0f}" role="img">',
         f"<title>{_text(f'Fixture {name}' if name else 'Fixtures')}: each is made of those to its left</title>",
@@ -64,6 +72,7 @@ def as_svg(registry: Registry, name: str = "") -> str:
     ]
     for place, provider in by_place.items():
         lines += _drawn(provider, layout.boxes[place], texts[place])
+    lines += _legend(legend_at)
     return "\n".join([*lines, "</g>", "</svg>"]) + "\n"
 
 
@@ -108,6 +117,13 @@ def _drawn(provider: Provider, box: Box, lines: Sequence[str]) -> Iterator[str]:
         x, y = box.x + _PADDING, box.y + _PADDING / 2 + _LINE * (number + 0.75)
         yield f'<text class="{"small" if number else "name"}" x="{x:.1f}" y="{y:.1f}">{_text(line)}</text>'
     yield "</g>"
+
+
+def _legend(y: float) -> Iterator[str]:
+    for number, (kinds, meaning) in enumerate(_LEGEND):
+        x = number * _LEGEND_WIDTH / len(_LEGEND)
+        yield f'<rect class="{kinds}" x="{x:.0f}" y="{y:.0f}" width="22" height="12" rx="3"/>'
+        yield f'<text class="small" x="{x + 28:.0f}" y="{y + 10:.0f}">{meaning}</text>'
 
 
 def _text(text: str) -> str:
