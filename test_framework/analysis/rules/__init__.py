@@ -58,9 +58,7 @@ def misspelt(words: Iterable[str]) -> str:
 
 def spelling(word: str) -> str:
     """Return the hint that names the nearest word which selects something."""
-    return nearest(
-        word.upper(), _BY_CODE if len(word) > len("EM1") else {"ALL", "EM", *(code[:3] for code in _BY_CODE)}
-    )
+    return nearest(word.upper(), _BY_CODE if len(word) > len("EM1") else {"ALL", *(code[:3] for code in _BY_CODE)})
 
 
 def all_findings(index: Index, is_on: Callable[[str], bool]) -> Iterator[Finding]:

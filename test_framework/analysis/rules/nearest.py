@@ -12,6 +12,7 @@ from test_framework.analysis.answers import Fixture
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.files import content, files_below
 from test_framework.analysis.rules.survey import Group
+from test_framework.analysis.rules.well_known import PLUGINS
 from test_framework.analysis.source import Binding, Call, Class, Constant, Expression, Function, Name
 
 _NAMED = 3
@@ -67,6 +68,10 @@ class Nearest:
             there = ", ".join(map(str, providers[:_NAMED]))
             more = f" and {len(providers) - _NAMED} more" if len(providers) > _NAMED else ""
             return f"{there}{more} {_verb(providers)} it: {self._mend(name, providers[0], home, tests)}"
+        if name in PLUGINS:
+            return f"the plugin {PLUGINS[name]} provides it: install it where the tests run"
+        if name in {"pytester", "testdir"}:
+            return "the plugin pytester provides it, which pytest brings: add -p pytester to addopts"
         scope = group.tests[0].scope
         visible = {name for around in scope.around() for name in around.provided.fixtures} if scope else set()
         if close := difflib.get_close_matches(name, sorted(visible), n=1, cutoff=0.75):

@@ -1,0 +1,36 @@
+"""Trees of tests, written, read and never run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from textwrap import dedent
+
+from test_framework.analysis.build import CONTRACTS, index_of
+from test_framework.analysis.index import Index
+from test_framework.analysis.reading import read_all
+from test_framework.analysis.source import Module
+
+_READ: dict[Path, Module] = {}
+
+
+def write_tree(root: Path, files: Mapping[str, str]) -> Path:
+    """Write files by their paths, as a project of pytest without plugins but its own."""
+    (root / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload\n")
+    for name, text in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(dedent(text), encoding="utf-8", errors="surrogateescape")
+    return root
+
+
+def tree(root: Path, files: Mapping[str, str]) -> Index:
+    """Write files and index them."""
+    return index_of(write_tree(root, files), read_all=_read_all)
+
+
+def _read_all(files: Sequence[Path]) -> dict[Path, Module]:
+    """Read pytest's own plugins once for all tests."""
+    wanted = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
+    _READ.update((Path(path), module) for path, module in read_all(wanted, contracts=CONTRACTS).items())
+    return {file: _READ[file] for file in files}
