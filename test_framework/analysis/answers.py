@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import msgspec
+
 from test_framework.analysis.source import Function
 
 How: TypeAlias = Literal["argument", "usefixtures", "autouse", "getfixturevalue"]
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(msgspec.Struct, frozen=True):
     """A place in a function that asks for a fixture; the name is empty where it is computed."""
 
     name: str
@@ -48,20 +49,17 @@ class Fixture:
     """A decorator that may supply what it asks for, and cannot be read."""
 
 
-@dataclass(frozen=True, slots=True)
-class Found:
+class Found(msgspec.Struct, frozen=True):
     """The fixture that answers, then those of the same name that it overrides, nearest first."""
 
     fixtures: tuple[Fixture, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Missing:
+class Missing(msgspec.Struct, frozen=True):
     """Nobody that can be seen from there provides it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Unknown:
+class Unknown(msgspec.Struct, frozen=True):
     """It may be provided: by what cannot be read, or is computed."""
 
     why: str
@@ -70,8 +68,7 @@ class Unknown:
 Answer: TypeAlias = Found | Missing | Unknown
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A test, or a fixture on its behalf, asks for a fixture."""
 
     name: str

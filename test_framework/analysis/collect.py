@@ -6,6 +6,8 @@ import fnmatch
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+import msgspec
+
 from test_framework.analysis.answers import Fixture, Need
 from test_framework.analysis.classes import Classes, Lineage
 from test_framework.analysis.decorators import NONE, Decorators, Marks, is_static, requested
@@ -53,8 +55,7 @@ class Provided:
     """A fixture whose name is computed: it may be any. Empty for none."""
 
 
-@dataclass(frozen=True, slots=True)
-class CollectedTest:
+class CollectedTest(msgspec.Struct, frozen=True):
     """A function that pytest runs as a test."""
 
     name: str
@@ -66,8 +67,7 @@ class CollectedTest:
     needs: tuple[Need, ...]
 
 
-@dataclass(frozen=True, slots=True)
-class CollectedClass:
+class CollectedClass(msgspec.Struct, frozen=True):
     """A class that pytest collects."""
 
     name: str
@@ -159,6 +159,7 @@ class Collector:
                 return None
         if settings is None:
             return None
+        marks = self._decorators.marks(where, function.decorators) if function else NONE
         return Fixture(
             name=_name(settings.get("name"), attribute),
             path=where,
@@ -171,17 +172,8 @@ class Collector:
             holder=holder,
             plugin=plugin,
             is_certain=True,
-            needs=self.needs(where, function, NONE, in_class=in_class) if function else (),
-            doubt=self._decorators.marks(where, function.decorators).unknown if function else "",
-        )
-
-    def needs(self, path: str, function: Function, inherited: Marks, *, in_class: bool) -> tuple[Need, ...]:
-        """Return what a test or a fixture asks for."""
-        marks = self._decorators.marks(path, function.decorators) + inherited
-        parameters = requested(function, marks, is_method=in_class and not is_static(function))
-        return (
-            *(Need(each.name, "argument", each.line, each.column) for each in parameters),
-            *(Need(ask.name, "getfixturevalue", ask.line, ask.column) for ask in function.asks),
+            needs=_needs(function, marks, in_class=in_class) if function else (),
+            doubt=marks.unknown,
         )
 
     def module_marks(self, path: str) -> Marks:
@@ -245,20 +237,23 @@ class Collector:
                 bound = Bound(target.path, target.binding)
             match bound.binding.to:
                 case Function() as function if is_function:
-                    if self._decorators.fixture(bound.path, function.decorators) is None:
+                    if not self._is_fixture(bound.path, function):
                         yield self._test(name, bound.path, function, None)
                 case Class() as node:
                     if (collected := self._class(name, bound.path, node, patterns)) is not None:
                         yield collected
 
     def _test(self, name: str, path: str, function: Function, lineage: Lineage | None) -> CollectedTest:
-        marks = self._decorators.marks(path, function.decorators)
+        marks = self._decorators.marks(path, function.decorators) if function.decorators else NONE
         if lineage is None:
-            return CollectedTest(name, path, function, marks, self.needs(path, function, NONE, in_class=False))
-        of_class = self.lineage_marks(lineage)
-        patched = self._patches(lineage, path, name)
-        needs = () if lineage.is_unittest else self.needs(path, function, of_class + patched, in_class=True)
-        return CollectedTest(name, path, function, marks + of_class, needs)
+            return CollectedTest(name, path, function, marks, _needs(function, marks, in_class=False))
+        marks += self.lineage_marks(lineage)
+        patched = marks + self._patches(lineage, path, name)
+        needs = () if lineage.is_unittest else _needs(function, patched, in_class=True)
+        return CollectedTest(name, path, function, marks, needs)
+
+    def _is_fixture(self, path: str, function: Function) -> bool:
+        return bool(function.decorators) and self._decorators.fixture(path, function.decorators) is not None
 
     def _class(self, name: str, path: str, node: Class, patterns: Patterns) -> CollectedClass | None:
         may_be = patterns.is_class(name) or node.bases or any(member.name == "__test__" for member in node.body)
@@ -277,12 +272,21 @@ class Collector:
                 case Function() as function:
                     is_test = member.startswith("test") if lineage.is_unittest else patterns.is_function(member)
                     is_test &= Name("property") not in function.decorators
-                    if is_test and self._decorators.fixture(bound.path, function.decorators) is None:
+                    if is_test and not self._is_fixture(bound.path, function):
                         tests.append(self._test(member, bound.path, function, lineage))
                 case Class() as inner if not lineage.is_unittest:
                     if (collected := self._class(member, bound.path, inner, patterns)) is not None:
                         classes.append(collected)
         return CollectedClass(name, lineage, tuple(tests), tuple(classes))
+
+
+def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, ...]:
+    """Return what a test or a fixture asks for."""
+    parameters = requested(function, marks, is_method=in_class and not is_static(function))
+    needs = tuple(Need(each.name, "argument", each.line, each.column) for each in parameters)
+    if function.asks:
+        needs += tuple(Need(ask.name, "getfixturevalue", ask.line, ask.column) for ask in function.asks)
+    return needs
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from test_framework.analysis.names import Definition, External, Names
 from test_framework.analysis.read import argument_names
 from test_framework.analysis.source import Assigned, Binding, Call, Constant, Expression, Function, Name, Parameter
 
 FIXTURES = frozenset({"pytest.fixture", "pytest.yield_fixture", "pytest_asyncio.fixture"})
+_MAKE_FIXTURES = FIXTURES | {"functools.partial"}
 _MASKS = {
     "pytest.mark.skip": "skip",
     "pytest.mark.skipif": "skipif",
@@ -44,8 +45,7 @@ _DEEPEST = 10
 """Steps from a decorator's name to the mark that it stands for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Marks:
+class Marks(msgspec.Struct, frozen=True):
     """What the decorators of a function, or the marks of a class or module, come to."""
 
     uses: tuple[str, ...] = ()
@@ -64,10 +64,8 @@ class Marks:
     """`skip`, `skipif` or `xfail`."""
 
     def __add__(self, other: Marks) -> Marks:
-        if other is NONE:
-            return self
-        if self is NONE:
-            return other
+        if other is NONE or self is NONE:
+            return self if other is NONE else other
         return Marks(
             (*self.uses, *other.uses),
             self.parametrized | other.parametrized,
@@ -87,17 +85,36 @@ class Decorators:
 
     def __init__(self, names: Names) -> None:
         self._names = names
+        self._readers = {
+            "pytest.mark.usefixtures": self._uses,
+            "pytest.mark.parametrize": self._parametrized,
+            "unittest.mock.patch": self._patched,
+            "unittest.mock.patch.object": self._patched,
+            "hypothesis.given": self._given,
+        }
 
     def marks(self, path: str, decorators: Iterable[Expression]) -> Marks:
         """Return what several decorators, or the items of a `pytestmark`, come to."""
-        return functools.reduce(Marks.__add__, (self._mark(path, decorator) for decorator in decorators), NONE)
+        marks = NONE
+        for decorator in decorators:
+            marks += self._mark(path, decorator)
+        return marks
 
     def fixture(self, path: str, decorators: Iterable[Expression]) -> dict[str, Expression] | None:
         """Return the settings of a fixture's decorator; None where there is none."""
         for decorator in decorators:
-            if (settings := self._settings(path, decorator)) is not None:
+            settings = None if self._is_plainly_none(path, decorator) else self._settings(path, decorator)
+            if settings is not None:
                 return settings
         return None
+
+    def _is_plainly_none(self, path: str, decorator: Expression) -> bool:
+        """Whether a decorator is by its documented name something else; nearly all of them are."""
+        function = decorator.function if isinstance(decorator, Call) else decorator
+        if not isinstance(function, Name):
+            return False
+        target = self._names.glance(path, function.dotted)
+        return isinstance(target, External) and target.dotted not in _MAKE_FIXTURES
 
     def made_fixture(self, path: str, value: Expression) -> tuple[dict[str, Expression], str] | None:
         """Return settings and function of `name = pytest.fixture(scope="module")(function)`; None for anything else."""
@@ -151,14 +168,7 @@ class Decorators:
                 return self._known(path, name, call)
 
     def _known(self, path: str, known: str, call: Call | None) -> Marks:
-        readers = {
-            "pytest.mark.usefixtures": self._uses,
-            "pytest.mark.parametrize": self._parametrized,
-            "unittest.mock.patch": self._patched,
-            "unittest.mock.patch.object": self._patched,
-            "hypothesis.given": self._given,
-        }
-        if (reader := readers.get(known)) is not None:
+        if (reader := self._readers.get(known)) is not None:
             return reader(path, call)
         if known in _MASKS:
             return Marks(masked=_MASKS[known])
@@ -174,6 +184,8 @@ class Decorators:
     def _parametrized(self, path: str, call: Call | None) -> Marks:
         keywords = dict(call.keywords) if call else {}
         arguments = call.arguments if call else ()
+        if arguments and len(arguments) < 3 and "indirect" not in keywords and isinstance(arguments[0], Constant):  # noqa: PLR2004
+            return Marks(parametrized=frozenset(argument_names(arguments[0])))  # as nearly all of them are
         first = arguments[0] if arguments else keywords.get("argnames", Constant(""))
         names = argument_names(self._names.literal(path, first))
         indirect = arguments[2] if len(arguments) > 2 else keywords.get("indirect", Constant(False))  # noqa: PLR2004
@@ -216,14 +228,17 @@ def argument_names_of(item: Expression) -> tuple[str, ...]:
 
 def requested(function: Function, marks: Marks, *, is_method: bool) -> tuple[Parameter, ...]:
     """Return the parameters for which pytest asks fixtures, as `_pytest.compat.getfuncargnames` counts them."""
-    parameters = list(function.parameters)
+    parameters = function.parameters
     if marks.from_right:  # @given fills from the right those that may be filled by position
         parameters = parameters[: max(0, len(parameters) - marks.from_right)]
     wanted = [parameter for parameter in parameters if not parameter.has_default and not parameter.is_positional_only]
     if is_method and not any(parameter.is_positional_only for parameter in parameters):
-        wanted = wanted[1:]
-    skipped = marks.parametrized | marks.given
-    return tuple(parameter for parameter in wanted[marks.from_left :] if parameter.name not in skipped)
+        del wanted[:1]
+    del wanted[: marks.from_left]
+    if marks.parametrized or marks.given:
+        skipped = marks.parametrized | marks.given
+        return tuple(parameter for parameter in wanted if parameter.name not in skipped)
+    return tuple(wanted)
 
 
 def is_static(function: Function) -> bool:

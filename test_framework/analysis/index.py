@@ -101,11 +101,8 @@ class Index:
                 answer = Unknown(f"{test.marks.unknown} may supply it") if test.marks.unknown else answer
             where = test.path if need.how == "usefixtures" else test.defined_in
             own.append(Request(need.name, need.how, where, need.line, need.column, None, answer))
-        closure: dict[int, Request] = {}
-        for request in own:
-            if request.how != "getfixturevalue":
-                closure.update((id(inner), inner) for inner in scope.closure(request.name, ignored))
-        return (*own, *closure.values())
+        names = tuple(request.name for request in own if request.how != "getfixturevalue")
+        return (*own, *scope.closure(names, ignored))
 
     def _tests_of(self, path: str) -> Iterator[Test]:
         project = self._projects[path]
@@ -272,7 +269,9 @@ class _Place:
 
 def _test(place: _Place, item: CollectedTest) -> Test:
     function, marks = item.function, item.marks + place.marks
-    uses = (*marks.uses, *place.project.usefixtures)
+    needs = item.needs
+    if uses := (*marks.uses, *place.project.usefixtures):
+        needs = (*(Need(name, "usefixtures", function.line, function.column) for name in uses), *needs)
     return Test(
         path=place.path,
         classes=place.classes,
@@ -282,7 +281,7 @@ def _test(place: _Place, item: CollectedTest) -> Test:
         function=function,
         defined_in=item.path,
         masked=marks.masked,
-        needs=(*(Need(name, "usefixtures", function.line, function.column) for name in uses), *item.needs),
+        needs=needs,
         marks=marks,
         scope=place.scope,
     )

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from test_framework.analysis.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
 from test_framework.analysis.collect import Provided
@@ -39,7 +40,7 @@ class Scope:
         self.autouse: tuple[str, ...] = (*(parent.autouse if parent else ()), *provided.autouse)
         self._found: dict[str, tuple[Fixture, ...]] = {}
         self._answers: dict[str, Answer] = {}
-        self._closures: dict[str, tuple[Request, ...]] = {}
+        self._closures: dict[tuple[str, ...], tuple[Request, ...]] = {}
         self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
 
     def find(self, name: str) -> tuple[Fixture, ...]:
@@ -77,17 +78,22 @@ class Scope:
         """Whether a hook is seen to supply an argument of this name."""
         return any(name in scope.supplied for scope in self.around())
 
-    def closure(self, name: str, ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
-        """Return what the fixture of a name asks for, and what that asks for, and so on; always the same objects."""
-        if (known := self._closures.get(name)) is None:
-            requests: dict[tuple[str, int], tuple[Request, ...]] = {}
-            self._visit(name, {}, requests, frozenset())
-            known = self._closures[name] = tuple(request for each in requests.values() for request in each)
+    def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
+        """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
+
+        What is `ignored` is asked of no fixture, for the test is parametrized with it.
+        """
+        if (known := self._closures.get(names)) is None:
+            known = self._closures[names] = self._walk(names, frozenset())
         if ignored and any(request.name in ignored for request in known):
-            requests = {}
-            self._visit(name, {}, requests, ignored)
-            return tuple(request for each in requests.values() for request in each)
+            return self._walk(names, ignored)
         return known
+
+    def _walk(self, names: tuple[str, ...], ignored: frozenset[str]) -> tuple[Request, ...]:
+        requests: dict[tuple[str, int], tuple[Request, ...]] = {}
+        for name in names:
+            self._visit(name, {}, requests, ignored)
+        return tuple(request for each in requests.values() for request in each)
 
     def _visit(
         self,
@@ -123,8 +129,7 @@ class Scope:
             yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)
 
 
-@dataclass(frozen=True, slots=True)
-class Test:
+class Test(msgspec.Struct, frozen=True):
     """One test function that pytest would collect; parametrized ones are one."""
 
     path: str

@@ -163,7 +163,7 @@ def _starting(scope: Scope) -> Iterator[tuple[Fixture, str]]:
 def _starts(scope: Scope, name: str) -> str:
     if name in _STARTS_ENVIRONMENT:
         return name
-    return next((each.name for each in scope.closure(name) if each.name in _STARTS_ENVIRONMENT), "")
+    return next((each.name for each in scope.closure((name,)) if each.name in _STARTS_ENVIRONMENT), "")
 
 
 def _unread(index: Index) -> Iterator[Finding]:
