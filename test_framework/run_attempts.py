@@ -16,6 +16,7 @@ import msgspec
 from test_framework.cells import Attempt, Cause, Evidence, Outcome
 
 _NO_NAMES = msgspec.Raw(b"[]")
+_UNREAD = (RecursionError, TypeError, ValueError)
 
 
 class _Named(msgspec.Struct, tag_field="type", tag="attempt", gc=False):
@@ -42,7 +43,7 @@ def test_of(line: bytes) -> str | None:
     """Return the test that a line is an attempt of; `None` for any other line."""
     try:
         return _decode_name(line).test
-    except ValueError:
+    except _UNREAD:
         return None
 
 
@@ -66,7 +67,7 @@ def attempt_of(line: bytes, likely: str) -> Attempt | None:
                 _names(bytes(read.capabilities)),
             )
         )
-    except (TypeError, ValueError):
+    except _UNREAD:
         return None
 
 

@@ -262,7 +262,7 @@ def _attempt(event: Mapping[str, Any]) -> Attempt:
         duration=duration,
         worker=str(event.get("worker", "")),
         reason=str(event.get("reason", "")),
-        cause=Cause(event["cause"]) if "cause" in event else None,
+        cause=None if event.get("cause") is None else Cause(event["cause"]),
         evidence=None if evidence is None else _evidence(evidence),
         services=tuple(map(str, event.get("services", ()))),
         capabilities=tuple(map(str, event.get("capabilities", ()))),

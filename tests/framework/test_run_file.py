@@ -98,6 +98,33 @@ def test_what_was_planned_and_never_ended_is_not_run(tmp_path: Path) -> None:
     assert not run.complete
 
 
+def test_attempts_in_any_order_make_cells_in_the_order_planned(tmp_path: Path) -> None:
+    """Workers end tests in an order of their own, and try some again; the cells stand as planned, the unplanned last."""
+    tries = [Attempt(test, outcome) for test, outcome in zip("xcabc", map(Outcome, _OUTCOMES), strict=True)]
+    run = write_run(tmp_path / "r", *tries, planned=["a", "b", "c", "d"])
+    assert {test: cell.outcome.value for test, cell in run.cells.items()} == {
+        "a": "passed",
+        "b": "passed",
+        "c": "flaky",
+        "d": "not_run",
+        "x": "passed",
+    }
+
+
+_OUTCOMES = ("passed", "failed", "passed", "passed", "passed")
+
+
+@pytest.mark.parametrize("planned", [["a", "b"], ["b", "a"], ["a"]])
+def test_a_run_is_the_same_read_beside_another(tmp_path: Path, planned: list[str]) -> None:
+    """Names are shared with a run of the same plan; what a run says is its own."""
+    other = write_run(tmp_path / "other", Attempt("a", Outcome.FAILED), planned=["a", "b"])
+    run = write_run(tmp_path / "r", Attempt("b", Outcome.PASSED), planned=planned)
+    beside = read_run(tmp_path / "r", other)
+    assert beside == run
+    assert list(beside.cells) == list(run.cells)
+    assert (beside.header.planned is other.header.planned) is (planned == ["a", "b"])
+
+
 def test_what_ran_unplanned_is_kept(tmp_path: Path) -> None:
     """A test that the header did not plan comes after those that it did."""
     run = write_run(tmp_path / "r", Attempt("b", Outcome.PASSED), Attempt("a", Outcome.PASSED), planned=["a"])
