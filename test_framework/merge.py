@@ -108,6 +108,10 @@ class _Asked:
         return sorted({note for of, place, note in self.notes if of == name and (place in places or not is_whole)})
 
 
+_Plans = dict[tuple[str, tuple[str, ...]], "array[int]"]
+"""A suite's digest and the tests planned of it → where in its order they are."""
+
+
 def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list[_Lost]]]:
     """Read every header; return what belongs together, and what cannot be read, by environment.
 
@@ -115,7 +119,7 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
         RunFileError: two files say different things about the same, or are of another schema.
     """
     orders: dict[str, Order] = {}
-    plans: dict[str, array[int]] = {}
+    plans: _Plans = {}
     environments: dict[str, list[Part]] = {}
     lost: dict[str, list[_Lost]] = {}
     for file in sorted(files, key=lambda file: file.name):
@@ -136,27 +140,26 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     return environments, lost
 
 
-def _part(file: Found, orders: dict[str, Order], plans: dict[str, array[int]]) -> Part:
+def _part(file: Found, orders: dict[str, Order], plans: _Plans) -> Part:
     """Read the beginning of a run file; what is the same in many is kept once.
 
     Raises:
         RunFileError: it is damaged, or of another schema.
     """
     header = read_header(file.path)
-    planned = header.planned_digest or digest(header.planned)
-    suite = header.suite_digest if header.shard else planned
+    suite = header.suite_digest if header.shard else header.planned_digest or digest(header.planned)
     if suite not in orders:  # the same in every shard, and mostly in every environment
         orders[suite] = Order(read_suite(file.path, header) if header.shard else header.planned)
     order = orders[suite]
-    key = suite + planned
+    plan = suite, header.planned
     try:
-        if key not in plans:
-            plans[key] = array("i", map(order.position.__getitem__, header.planned))
+        if plan not in plans:
+            plans[plan] = array("i", map(order.position.__getitem__, header.planned))
         return Part(
             file=file,
             header=header.model_copy(update={"planned": ()}),
             order=order,
-            planned=plans[key],
+            planned=plans[plan],
             shard=Shard.parse(header.shard) if header.shard else None,
         )
     except (KeyError, UsageError) as error:
