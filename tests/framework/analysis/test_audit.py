@@ -18,7 +18,10 @@ FILES = {
 }
 
 
-def audited(root: Path, selection: Selection = Selection(), paths: tuple[str, ...] = ()) -> Audit:
+EVERY_RULE = Selection()
+
+
+def audited(root: Path, selection: Selection = EVERY_RULE, paths: tuple[str, ...] = ()) -> Audit:
     """Audit the files above."""
     return audit(tree(root, FILES), selection, Baseline.empty(), paths)
 

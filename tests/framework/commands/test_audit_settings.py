@@ -1,0 +1,60 @@
+"""What `envmatrix audit` is told: an option, else the project's table, else all rules."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from test_framework.analysis.audit import Selection
+from test_framework.commands.audit_settings import Settings
+
+TABLE = """
+[tool.envmatrix.audit]
+select = ["EM1"]
+ignore = ["EM105"]
+per_file_ignores = { "old/*" = ["EM101", "EM102"] }
+baseline = "known.json"
+"""
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project with a table, in which we are."""
+    (tmp_path / "pyproject.toml").write_text(TABLE)
+    (tmp_path / "tests").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_an_option_the_table_holds(root: Path) -> None:
+    """Also where a path below it is named."""
+    chosen = Selection(("EM1",), ("EM105",), (("old/*", ("EM101", "EM102")),))
+    for paths in ((), (Path("tests"),), (root / "tests",), (root / "pyproject.toml", root / "tests")):
+        assert Settings.find(paths) == Settings(root, chosen, root / "known.json")
+
+
+def test_an_option_replaces_the_key_of_its_name(root: Path) -> None:
+    """And leaves the others; several codes are parted by commas, or the option is given again."""
+    found = Settings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM103", "b:ALL"])
+    assert found.selection == Selection(
+        ("EM101", "EM102", "EM107"), ("EM105",), (("a/*", ("EM101", "EM102", "EM103")), ("b", ("ALL",)))
+    )
+    assert Settings.find((), ignore=["EM102"]).selection.ignore == ("EM102",)
+
+
+def test_a_project_without_a_table_holds_all_rules(root: Path) -> None:
+    """Its root is where its `pyproject.toml` is."""
+    (root / "tests/pyproject.toml").write_text("[project]\nname = 'other'\n")
+    found = Settings.find((Path("tests"),))
+    assert found == Settings(root / "tests", Selection(), root / "tests/.envmatrix-audit.json")
+
+
+def test_a_tree_without_a_project_is_audited_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """From where the paths are, if that is elsewhere."""
+    inside, outside = tmp_path / "here/tests", tmp_path / "there"
+    inside.mkdir(parents=True)
+    outside.mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    assert Settings.find((inside,)).root == tmp_path / "here"
+    assert Settings.find((outside,)).root == outside

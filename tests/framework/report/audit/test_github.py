@@ -1,0 +1,42 @@
+"""The audit as annotations: at their lines, no more than GitHub shows, and nothing that a tree says is a command."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from test_framework.analysis.audit import Audit
+from test_framework.report.audit.github import render
+from test_framework.report.github import MOST
+from tests.framework.report.audit.samples import MISSING, everything, hostile
+
+
+def test_each_finding_stands_at_its_line() -> None:
+    """With its code in the title, its tests and what to do."""
+    lines = render(everything()).splitlines()
+    assert lines[0].startswith("::error file=tests/test_a.py,line=3,title=EM101::fixture 'real_services' is asked for")
+    assert "5 tests: tests/test_a.py::test_0" in lines[0]
+    assert lines[1] == (
+        "::error file=tests/conftest.py,line=9,title=EM105::fixture 'old' is asked for by nobody. remove it"
+    )
+
+
+def test_no_more_than_github_shows() -> None:
+    """The last of ten says how many there are beside."""
+    findings = tuple(replace(MISSING, line=line) for line in range(1, 31))
+    lines = render(Audit(Path.cwd(), findings)).splitlines()
+    assert len(lines) == MOST
+    assert lines[-1] == "::error title=envmatrix audit::and 21 more findings: envmatrix audit shows them all"
+    assert render(Audit(Path.cwd(), ())) == ""
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_nothing_that_a_tree_says_is_a_command() -> None:
+    """One command a line, ours; what stands behind it begins no other, and ends no property."""
+    for each in hostile().findings:
+        (line,) = render(Audit(Path.cwd(), (each,))).splitlines()
+        assert line.isprintable()
+        head, _, message = line.removeprefix("::error ").partition("::")
+        assert re.fullmatch(r"file=[^,:]*,line=1,title=EM101", head), head
+        assert not re.search(r"::(?:error|set-output)[^:]*::|##\[", message)
