@@ -226,6 +226,8 @@ class Collector:
         if _is_false(names.get("__test__")):
             return
         for name, candidates in names.items():
+            if _is_false(names.get(f"{name}.__test__")):  # set from outside
+                continue
             bound = candidates[0]
             is_function, is_class = patterns.is_function(name), patterns.is_class(name)
             if isinstance(bound.binding.to, Import | Assigned):

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import io
 import re
+import tokenize
 import warnings
 from collections.abc import Iterator
+from contextlib import suppress
 
 from test_framework.analysis.expressions import OTHER, dotted, expression, joined
 from test_framework.analysis.hygiene import function_notes, module_notes
@@ -154,6 +157,8 @@ def _assigned(node: ast.stmt) -> Iterator[tuple[str, Assigned]]:
     match node:
         case ast.Assign(targets=targets, value=value):
             for target in targets:
+                if isinstance(target, ast.Attribute) and target.attr == "__test__":
+                    yield dotted(expression(target)), Assigned(expression(value))
                 yield from _pairs(target, value)
         case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
             yield name, Assigned(expression(value))
@@ -307,11 +312,19 @@ def _is_dynamic(body: list[ast.stmt]) -> bool:
 
 
 def _noqa(source: bytes) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the lines whose comment suppresses all rules or some of ours; other tools' codes are not looked at."""
     if b"noqa" not in source and b"NOQA" not in source:
         return
-    line, start = 1, 0
-    for found in _NOQA.finditer(source):
-        line += source.count(b"\n", start, found.start())
-        start = found.start()
-        codes = (found[1] or b"").decode().upper().replace(",", " ").split()
-        yield line, tuple(codes)
+    found: dict[int, tuple[str, ...]] = {}
+    for match in _NOQA.finditer(source):
+        codes = (match[1] or b"").decode().upper().replace(",", " ").split()
+        if not codes or any(code.startswith("EM") for code in codes):
+            found[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
+    if found:
+        comments = {token.start[0] for token in _tokens(source) if token.type == tokenize.COMMENT}
+        yield from ((line, codes) for line, codes in found.items() if line in comments)
+
+
+def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
+    with suppress(tokenize.TokenError, SyntaxError):  # the parser had no objection: what came before is enough
+        yield from tokenize.tokenize(io.BytesIO(source).readline)

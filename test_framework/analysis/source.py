@@ -171,7 +171,10 @@ class Deleted(Fact, frozen=True, tag="del"):
 
 
 class Binding(Fact, frozen=True):
-    """A name of a module or class, and what it is bound to; a later one of the same name wins."""
+    """A name of a module or class, and what it is bound to; a later one of the same name wins.
+
+    The name is `name.__test__` for what is said of another one whether it is a test.
+    """
 
     name: str
     line: int
@@ -189,7 +192,7 @@ class Module(Fact, frozen=True):
     """Every import, those inside of functions too."""
     notes: tuple[Note, ...] = ()
     noqa: tuple[tuple[int, tuple[str, ...]], ...] = ()
-    """Lines with `# noqa`, and the codes that it names; none of them means all."""
+    """Lines with a comment `# noqa`, and the codes that it names, where one is ours; none of them means all."""
     is_dynamic: bool = False
     """Whether it makes names that cannot be read: `globals()`, `setattr`, `exec`, a module's `__getattr__`."""
     registers: tuple[str, ...] = ()

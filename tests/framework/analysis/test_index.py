@@ -290,6 +290,9 @@ def test_what_pytest_does_not_collect_asks_for_nothing(tmp_path: Path) -> None:
 
             @pytest.fixture
             def test_fixture(): ...
+
+            def test_helper(a): ...
+            test_helper.__test__ = False
         """,
     )
     assert found.tests == ()
