@@ -230,14 +230,16 @@ def _unexercised(run: Run) -> str:
     """Name the services that were up and that no passed test exercised; empty where tests were left out."""
     if run.footer is None or run.footer.deselected:
         return ""
-    passed = (cell.attempts[-1] for outcome in IN_THE_END_PASSED for cell in run.ended[outcome])
-    used = {(*attempt.capabilities, *attempt.services) for attempt in passed}  # few differ
-    exercised = {name for names in used for name in names}
     up = {
         name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"
     } & run.header.sources.keys()
-    absent = {name for name, source in run.header.sources.items() if source == "absent"}
-    return ", ".join(sorted(up - exercised - absent))
+    idle = up - {name for name, source in run.header.sources.items() if source == "absent"}
+    passed = (cell.attempts[-1] for outcome in IN_THE_END_PASSED for cell in run.ended[outcome])
+    for attempt in passed:
+        if not idle:
+            break
+        idle.difference_update(attempt.capabilities, attempt.services)
+    return ", ".join(sorted(idle))
 
 
 _REMARKS = (
