@@ -195,6 +195,7 @@ def _about_changes(run: Run, before: Mapping[str, Known], still_there: StillTher
     if left_out:
         text = f"{number_of_tests(len(left_out))} of the baseline left out: defined as before, and not planned"
         yield Reason(Code.DESELECTED, text, Answer.UNKNOWN, left_out)
+    yield from _about_causes(run, before)
     for code, tests, what in (
         (Code.FIXED, fixed, "fixed since the baseline"),
         (Code.NEW, new, "new since the baseline"),
@@ -202,6 +203,18 @@ def _about_changes(run: Run, before: Mapping[str, Known], still_there: StillTher
     ):
         if tests:
             yield Reason(code, f"{number_of_tests(len(tests))} {what}", Answer.COMPATIBLE, tests)
+
+
+def _about_causes(run: Run, before: Mapping[str, Known]) -> Iterator[Reason]:
+    """Say why a failure that the baseline has is held against the change all the same."""
+    was: dict[Cause, list[str]] = {}
+    for cell in run.ended[Outcome.FAILED]:
+        known = before.get(cell.test)
+        if known is not None and known.cause is not None and known.cause is not cell.cause:
+            was.setdefault(known.cause, []).append(cell.test)
+    for cause, tests in was.items():
+        text = f"{number_of_tests(len(tests))} failed in the baseline for another cause: {cause}"
+        yield Reason(Code.KNOWN, text, Answer.COMPATIBLE, tuple(tests))
 
 
 def _left_out(run: Run, gone: Collection[str], still_there: StillThere) -> tuple[str, ...]:

@@ -111,6 +111,13 @@ def test_what_was_blocked_before_is_no_worse_now(tmp_path: Path) -> None:
     assert gate(tmp_path / "b", *attempts, baseline=anew).answer is Answer.INCOMPATIBLE
 
 
+def test_a_failure_of_another_cause_is_told_from_a_new_one(tmp_path: Path) -> None:
+    """It is held against the change, and the line says what it was before."""
+    decision = gate(tmp_path, PASSED, broken(Cause.CONTRACT), baseline=before(broken=FAILED))
+    assert decision.answer is Answer.INCOMPATIBLE
+    assert decision.verdicts[0].reasons[-1].text == "1 test failed in the baseline for another cause: logic"
+
+
 def test_a_waiver_covers_what_its_failure_blocks(tmp_path: Path) -> None:
     """One fixture, one issue, one waiver."""
     waiver = WAIVER.model_copy(update={"test": "a.py::b*", "cause": Cause.CONTRACT})
