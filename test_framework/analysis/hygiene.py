@@ -218,7 +218,7 @@ def _is_check(context: ast.expr) -> bool:
 
 def _observed(node: _Def, statements: Iterable[ast.stmt]) -> set[str]:
     """Return the names that a test gives to what it was answered, those that follow from a parameter's values left out."""
-    given = {name for decorator in node.decorator_list for name in _parametrized(decorator)}
+    given = {name for decorator in node.decorator_list for name in _supplied(decorator, node)}
     observed: set[str] = set()
     for statement in statements:
         match statement:
@@ -240,8 +240,12 @@ def _is_answer(value: ast.expr) -> bool:
     return isinstance(value, ast.Await) or any(isinstance(inner, ast.Call) for inner in ast.walk(value))
 
 
-def _parametrized(decorator: ast.expr) -> Iterator[str]:
-    if isinstance(decorator, ast.Call) and _dotted(decorator.func).endswith("parametrize"):
+def _supplied(decorator: ast.expr, node: _Def) -> Iterator[str]:
+    """Yield the parameters to which a decorator gives many values, so that a condition on them chooses between cases."""
+    called = _dotted(decorator.func).rpartition(".")[2] if isinstance(decorator, ast.Call) else ""
+    if called == "given":
+        yield from (each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))
+    elif isinstance(decorator, ast.Call) and called == "parametrize":
         for part in decorator.args[:1]:
             for inner in ast.walk(part):
                 if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
@@ -250,6 +254,8 @@ def _parametrized(decorator: ast.expr) -> Iterator[str]:
 
 def _is_observation(test: ast.expr, observed: set[str]) -> bool:
     """Whether a condition depends on what the test saw, or on what a fixture says of its services."""
+    if isinstance(test, ast.Call) and _dotted(test.func) == "isinstance":
+        return False  # a choice between what it was given
     return bool(_names([test]) & observed) or any(_is_capability(inner) for inner in ast.walk(test))
 
 
@@ -426,13 +432,21 @@ def _is_outage(call: ast.Call, why: tuple[ast.Try, ast.ExceptHandler] | ast.If |
         return False
     reason = next((text for argument in call.args[:1] for text in _texts(argument)), "")
     if isinstance(why, ast.If):
-        return bool(_UNREACHABLE.search(reason)) or any(_is_capability(inner) for inner in ast.walk(why.test))
+        return bool(_UNREACHABLE.search(reason)) or _is_denied(why.test)
     attempt, handler = why
     caught = _caught(handler)
     if any(_OUTAGE.search(name) for name in caught):
         return True
     speaks = any(_SPEAKS.search(name.lower()) for name in _called(attempt.body)) or bool(_UNREACHABLE.search(reason))
     return bool(caught & (_BROAD | _LOCAL)) and speaks
+
+
+def _is_denied(test: ast.expr) -> bool:
+    """Whether a condition holds where a service is not there: `not services["redis_available"]`."""
+    return any(
+        isinstance(inner, ast.UnaryOp) and isinstance(inner.op, ast.Not) and _is_capability(inner.operand)
+        for inner in ast.walk(test)
+    )
 
 
 def _texts(node: ast.expr) -> Iterator[str]:
