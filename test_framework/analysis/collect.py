@@ -228,22 +228,23 @@ class Collector:
         for name, candidates in names.items():
             if _is_false(names.get(f"{name}.__test__")):  # set from outside
                 continue
-            bound = candidates[0]
-            is_function, is_class = patterns.is_function(name), patterns.is_class(name)
-            if isinstance(bound.binding.to, Import | Assigned):
-                if isinstance(bound.binding.to, Assigned) and not isinstance(bound.binding.to.value, Name):
-                    continue
-                target = self._names.follow(bound, glance=not (is_class or is_function))
-                if not isinstance(target, Definition):
-                    continue
-                bound = Bound(target.path, target.binding)
+            bound = self._collected(candidates[0], is_whole=patterns.is_function(name) or patterns.is_class(name))
             match bound.binding.to:
-                case Function() as function if is_function:
-                    if not self._is_fixture(bound.path, function):
-                        yield self._test(name, bound.path, function, None)
+                case Function() as function if patterns.is_function(name) and not self._is_fixture(
+                    bound.path, function
+                ):
+                    yield self._test(name, bound.path, function, None)
                 case Class() as node:
                     if (collected := self._class(name, bound.path, node, patterns)) is not None:
                         yield collected
+
+    def _collected(self, bound: Bound, *, is_whole: bool) -> Bound:
+        """Return what an imported name stands for; of one that is not called like a test, a glance is enough."""
+        to = bound.binding.to
+        if isinstance(to, Import) or (isinstance(to, Assigned) and isinstance(to.value, Name)):
+            target = self._names.follow(bound, glance=not is_whole)
+            return Bound(target.path, target.binding) if isinstance(target, Definition) else bound
+        return bound
 
     def _test(self, name: str, path: str, function: Function, lineage: Lineage | None) -> CollectedTest:
         marks = self._decorators.marks(path, function.decorators) if function.decorators else NONE

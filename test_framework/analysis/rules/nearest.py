@@ -31,6 +31,23 @@ class Provider:
         return f"{self.path}:{self.line}"
 
 
+@dataclass(frozen=True, slots=True)
+class Mend:
+    """One change that brings a fixture into sight: an import into a conftest, or a move there."""
+
+    provider: Provider
+    target: str
+    """The conftest, which may not be there yet."""
+    module: str = ""
+    """The provider's module, as the conftest can import it; empty for a move."""
+
+    def said_of(self, name: str) -> str:
+        """Return the change in words."""
+        return (
+            f"add `from {self.module} import {name}` to {self.target}" if self.module else f"move it to {self.target}"
+        )
+
+
 class Nearest:
     """Knows every definition of the fixtures that are missing in a tree.
 
@@ -61,13 +78,14 @@ class Nearest:
     def hint(self, group: Group) -> str:
         """Return where the fixture is, and what to do so that the tests of a group see it."""
         name = group.request.name
-        tests = [test.path for test in group.tests]
-        home = _common([_directory(path) for path in tests])
-        providers = sorted(self._known[name], key=lambda each: (-_shared(home, each.path), each.path, each.line))
+        home, providers = self._around(group)
         if providers:
             there = ", ".join(map(str, providers[:_NAMED]))
             more = f" and {len(providers) - _NAMED} more" if len(providers) > _NAMED else ""
-            return f"{there}{more} {_verb(providers)} it: {self._mend(name, providers[0], home, tests)}"
+            inside = providers[0].class_
+            if inside and {test.path for test in group.tests} == {providers[0].path}:
+                return f"{there}{more} {_verb(providers)} it: move it out of class {inside}"
+            return f"{there}{more} {_verb(providers)} it: {self._mend(providers[0], home).said_of(name)}"
         if name in PLUGINS:
             return f"the plugin {PLUGINS[name]} provides it: install it where the tests run"
         if name in {"pytester", "testdir"}:
@@ -78,14 +96,23 @@ class Nearest:
             return f"did you mean {close[0]!r}?"
         return f"define it in {_conftest(home)}, or give it a value with parametrize"
 
-    def _mend(self, name: str, provider: Provider, home: str, tests: Sequence[str]) -> str:
-        if provider.class_ and set(tests) == {provider.path}:
-            return f"move it out of class {provider.class_}"
+    def mend(self, group: Group) -> Mend | None:
+        """Return the one change that brings a missing fixture into the sight of a group's tests; None for no such."""
+        home, providers = self._around(group)
+        return self._mend(providers[0], home) if providers and not providers[0].class_ else None
+
+    def _around(self, group: Group) -> tuple[str, list[Provider]]:
+        """Return the directory that a group's tests share, and the providers of what is missing, the nearest first."""
+        home = _common([_directory(test.path) for test in group.tests])
+        known = self._known[group.request.name]
+        return home, sorted(known, key=lambda each: (-_shared(home, each.path), each.path, each.line))
+
+    def _mend(self, provider: Provider, home: str) -> Mend:
         if not provider.class_ and not self._is_collected(provider.path):
             target = self._nearest_conftest(home)
-            if module := self._module(target, provider.path):
-                return f"add `from {module} import {name}` to {target}"
-        return f"move it to {_conftest(_common([home, _directory(provider.path)]))}"
+            if module := self.module(target, provider.path):
+                return Mend(provider, target, module)
+        return Mend(provider, _conftest(_common([home, _directory(provider.path)])))
 
     def _is_collected(self, path: str) -> bool:
         """Whether pytest itself imports a file: importing it from another one would be a second way to the same."""
@@ -102,7 +129,7 @@ class Nearest:
                 return _conftest(home)
             directory = _directory(directory)
 
-    def _module(self, importer: str, path: str) -> str:
+    def module(self, importer: str, path: str) -> str:
         """Return the shortest dotted name by which a file finds a module, empty for none; each part is a way to it."""
         parts = path.removesuffix(".py").removesuffix("/__init__").split("/")
         for start in range(len(parts) - 1, -1, -1):
