@@ -19,7 +19,6 @@ from typing import IO, Self, TypeAlias
 
 import msgspec
 
-import test_framework
 from test_framework.analysis.cache import digest_of
 from test_framework.analysis.read import read
 from test_framework.analysis.source import Module
@@ -149,7 +148,7 @@ class _Child:
     """One process, and the chunk that it is at."""
 
     def __init__(self, contracts: bytes, chunk: list[bytes]) -> None:
-        homes = [str(Path(module.__file__ or "").parents[1]) for module in (msgspec, test_framework)]
+        homes = [str(Path(msgspec.__file__).parents[1]), str(Path(__file__).parents[2])]
         # -I and -S: nothing of the directory we are in, or of anybody's settings, is imported there.
         command = [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START, *homes]
         try:
