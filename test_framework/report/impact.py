@@ -133,11 +133,11 @@ def _share(impact: Impact, name: str) -> str:
 
 
 def _groups(selected: Mapping[str, str]) -> list[tuple[str, Sequence[str]]]:
-    """Return each because with its tests, the one with most tests first."""
+    """Return each because with its tests, the one with most tests first, then as they were found."""
     groups: dict[str, list[str]] = {}
     for test, because in selected.items():
         groups.setdefault(because, []).append(test)
-    return sorted(groups.items(), key=lambda group: (-len(group[1]), group[0]))
+    return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
 def _named(tests: Sequence[str]) -> Iterator[str]:

@@ -160,9 +160,9 @@ class _Search:
         why = concerns_everything(change.path)
         if why:
             self._everything(f"{change}: {why}")
+        hits = sum(self._spread(path, str(change)) for path in change.paths)
         if not self._tree.holds_tests_or_fixtures(change.path):
             self._hidden(change)
-        hits = sum(self._spread(path, str(change)) for path in change.paths)
         if hits or is_shared or why:
             return
         if change.new is None and _is_test_file(change.path):

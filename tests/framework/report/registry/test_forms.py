@@ -1,0 +1,123 @@
+"""The registry as text, JSON, Markdown and a picture."""
+
+from __future__ import annotations
+
+import json
+from xml.etree import ElementTree as ET
+
+import pytest
+
+from test_framework.analysis.registry import Provider, Registry
+from test_framework.analysis.source import Key, Other, Shape
+from test_framework.report.registry import as_json, as_markdown, as_svg, as_text
+
+SHAPE = Shape("dict", "dict", (Key("url", Other(), 1, 1), Key("token", Other(), 1, 1)), False, 1, 1)
+
+
+def provider(name: str, line: int, **more: object) -> Provider:
+    """A provider, by default of a function's scope in one conftest."""
+    held: dict[str, object] = {
+        "path": "tests/conftest.py",
+        "plugin": "",
+        "visible": ("tests",),
+        "scope": "function",
+        "is_autouse": False,
+        "has_params": False,
+        "document": "",
+        "shape": None,
+        "needs": (),
+        "needs_places": (),
+        "users": (),
+        "place": ("tests/conftest.py", line),
+    }
+    return Provider(name=name, line=line, **(held | more))  # type: ignore[arg-type]
+
+
+DB = provider(
+    "db", 3, scope="session", document="The database, emptied.", users=tuple(f"t.py::test_{n}" for n in range(5))
+)
+CLIENT = provider("client", 9, needs=("db", "tmp_path"), needs_places=(DB.place,), shape=SHAPE, users=("t.py::test_1",))
+PYTEST = provider("tmp_path", 1, path="", plugin="pytest", visible=("",), place=("/lib/tmpdir.py", 1))
+REGISTRY = Registry((CLIENT, DB, PYTEST))
+
+
+def test_every_fixture_is_a_line() -> None:
+    """With where it is, how often it is made and how many tests use it."""
+    assert as_text(REGISTRY).splitlines() == [
+        "fixture   scope     provided by          tests",
+        "client    function  tests/conftest.py:9      1",
+        "db        session   tests/conftest.py:3      5  The database, emptied.",
+        "tmp_path  function  plugin pytest            0",
+    ]
+
+
+def test_one_fixture_is_told_in_full() -> None:
+    """What it yields, what it needs, the first tests that use it."""
+    assert as_text(REGISTRY, "client").splitlines() == [
+        "client: 1 provider",
+        "",
+        "tests/conftest.py:9",
+        "  scope    function",
+        "  seen     tests",
+        "  yields   dict with url, token, …",
+        "  needs    db, tmp_path",
+        "  used by  1 test: t.py::test_1",
+    ]
+    assert "used by  5 tests: t.py::test_0, t.py::test_1, t.py::test_2 and 2 more" in as_text(REGISTRY, "db")
+
+
+def test_the_document_has_everything() -> None:
+    """One name alone where it is asked for; no path of an installed plugin."""
+    fixtures = {each["name"]: each["providers"] for each in json.loads(as_json(REGISTRY))["fixtures"]}
+    assert list(fixtures) == ["client", "db", "tmp_path"]
+    assert fixtures["client"][0]["yields"] == {
+        "kind": "dict",
+        "type": "dict",
+        "keys": ["url", "token"],
+        "complete": False,
+    }
+    assert fixtures["tmp_path"][0]["path"] is None
+    assert "/lib" not in as_json(REGISTRY)
+    assert [each["name"] for each in json.loads(as_json(REGISTRY, "db"))["fixtures"]] == ["db"]
+
+
+def test_a_page_says_nothing_that_changes_with_every_commit() -> None:
+    """Neither lines nor numbers of tests."""
+    assert "| `client` | function | `dict with url, token, …` | `db`, `tmp_path` | `tests/conftest.py:9` | 1 |  |" in (
+        as_markdown(REGISTRY).splitlines()
+    )
+    page = as_markdown(REGISTRY, is_page=True)
+    assert "| `db` | session |  |  | `tests/conftest.py` | The database, emptied. |" in page.splitlines()
+
+
+def test_the_picture_has_a_box_a_fixture_and_a_line_a_need() -> None:
+    """Those of plugins are named in the boxes, not drawn."""
+    root = ET.fromstring(as_svg(REGISTRY))
+    texts = [element.text for element in root.iter() if element.tag.endswith("}text")]
+    lines = [element for element in root.iter() if element.get("class") == "line"]
+    assert "client" in texts
+    assert "with tmp_path" in texts
+    assert "tmp_path" not in texts
+    assert len(lines) == 1
+    assert "prefers-color-scheme: dark" in as_svg(REGISTRY)
+
+
+def test_the_picture_of_one_has_what_belongs_to_it() -> None:
+    """What it is made of, and what is made of it."""
+    other = provider("other", 20)
+    picture = as_svg(Registry((*REGISTRY.providers, other)), "db")
+    assert ">client<" in picture
+    assert ">other<" not in picture
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_names_do_nothing() -> None:
+    """Names and docstrings come from anybody's source."""
+    name = '<script>"&\x1b[31m|`\ud800'
+    registry = Registry((provider(name, 1, document=name, path=f"{name}.py", users=(name,), needs=(name,)),))
+    ET.fromstring(as_svg(registry))
+    for text in (as_svg(registry), as_text(registry), as_text(registry, name), as_markdown(registry)):
+        assert "\x1b" not in text
+        text.encode()
+    assert "<script>" not in as_svg(registry)
+    assert all(line.count("`") >= 2 for line in as_markdown(registry).splitlines()[2:])

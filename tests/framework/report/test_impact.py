@@ -1,0 +1,91 @@
+"""What a diff may change, for people and programs."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from test_framework.analysis.impact import Impact
+from test_framework.analysis.impact.contract import Bump, FieldChange
+from test_framework.report.impact import as_github, as_json, as_markdown, as_text
+
+BACKEND = "backend.py is changed, which local.toml starts as backend, and real_services needs every service"
+REMOVED = FieldChange("contract.py", "Services", "url", "removed")
+FOUND = Impact(
+    selected={
+        "local": {"suite/test_a.py::test_one": BACKEND, "suite/test_a.py::test_two": "test_two is changed"},
+        "staging": {},
+        "": {f"unit/test_{file}.py::test_{n}": "x.py is changed" for file in range(10) for n in range(2)},
+    },
+    tests={"local": 2, "staging": 2, "": 40},
+    nothing=("README.md is changed: documentation",),
+)
+BREAKING = Impact(
+    selected={"local": {"t.py::test_a": "Services.url is removed"}},
+    tests={"local": 1},
+    everything=("Services.url is removed",),
+    fields=(REMOVED,),
+    bump=Bump("1.4.0", "2.0.0", "1.4.0"),
+)
+
+
+def test_tests_stand_under_their_because() -> None:
+    """Few are named, of many their files; what changes nothing is listed too."""
+    assert as_text(FOUND, "main") == (
+        "since main: 22 of 44 tests, counted once an environment, may come out otherwise\n"
+        "\n"
+        "local: all 2\n"
+        f"  because {BACKEND}\n"
+        "    suite/test_a.py::test_one\n"
+        "  because test_two is changed\n"
+        "    suite/test_a.py::test_two\n"
+        "\n"
+        "staging: none of 2\n"
+        "\n"
+        "no environment: 20 of 40\n"
+        "  because x.py is changed\n"
+        + "".join(f"    unit/test_{file}.py: 2 tests\n" for file in range(8))
+        + "    and 2 more files\n"
+        "\n"
+        "changes no test:\n"
+        "  README.md is changed: documentation\n"
+    )
+
+
+def test_many_becauses_are_counted() -> None:
+    """A screen shows the first; the document has all."""
+    many = Impact({"local": {f"t.py::test_{n}": f"{n} is changed" for n in range(20)}}, {"local": 20})
+    assert as_text(many, "main").endswith("  and 14 more tests because of 14 more reasons: --format json has each\n")
+    assert len(json.loads(as_json(many, "main"))["environments"][0]["selected"]) == 20
+    assert "and 14 more reasons" in as_markdown(many, "main")
+
+
+def test_a_breaking_contract_says_which_version_it_needs() -> None:
+    """In every format; on GitHub it is an error on its file."""
+    said = "contract: Services.url is removed: breaking, needs contract version 2.0.0, it is 1.4.0"
+    assert said in as_text(BREAKING, "main")
+    assert said in as_markdown(BREAKING, "main")
+    assert f"::error file=contract.py,title=contract::{said}" in as_github(BREAKING, "main").splitlines()
+    contract = json.loads(as_json(BREAKING, "main"))["contract"]
+    assert (contract["breaking"], contract["needs"], contract["now"]) == (True, "2.0.0", "1.4.0")
+
+
+def test_a_version_that_was_raised_is_no_error() -> None:
+    """It is said all the same."""
+    raised = Impact({"local": {}}, {"local": 1}, fields=(REMOVED,), bump=Bump("1.4.0", "2.0.0", "2.0.0"))
+    assert "::error" not in as_github(raised, "main")
+    assert "needs contract version 2.0.0, as it is now" in as_text(raised, "main")
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_names_do_nothing() -> None:
+    """A file's name may hold anything: commands, markup, colours."""
+    name = "t.py::test_[\x1b[31m::error::<b>|`x`\n]"
+    hostile = Impact({"local": {name: name}}, {"local": 2}, everything=(name,), nothing=(name,))
+    for render in (as_text, as_markdown, as_github):
+        out = render(hostile, "\x1b[0m")
+        assert "\x1b" not in out
+        assert all(line.startswith("::notice ") for line in out.splitlines() if line.startswith("::"))
+        assert "\n::error" not in out
+    assert json.loads(as_json(hostile, "x"))["nothing"] == [name]
