@@ -76,7 +76,7 @@ def forget(path: Path, days: float, now: datetime) -> int:
 
 
 def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs, all or none. One that was cut short when it was recorded, and has a footer now, is replaced."""
+    """Record runs, all or none. One that was cut short when it was recorded, and is whole now, is replaced."""
     with _transaction(connection):
         for run in runs:
             _record(connection, run)
@@ -96,7 +96,12 @@ def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _record(connection: sqlite3.Connection, run: Run) -> None:
     header = run.header
     if run.footer is not None:
-        connection.execute("DELETE FROM runs WHERE run_id = ? AND NOT finished", (header.run_id,))
+        # A merge that parts were missing from has another id than the whole, and the same beginning.
+        connection.execute(
+            "DELETE FROM runs WHERE NOT finished AND"
+            " (run_id = ? OR (environment = CAST(? AS TEXT) AND commit_id = ? AND started_at = ?))",
+            (header.run_id, encoded(header.environment), header.commit, normal_time(header.started_at)),
+        )
     inserted = connection.execute(
         "INSERT OR IGNORE INTO runs (run_id, environment, label, commit_id, dirty, started_at, finished, events)"
         " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?)",

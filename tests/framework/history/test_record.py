@@ -64,6 +64,15 @@ def test_a_run_that_was_cut_short_is_replaced_once_it_has_ended(tmp_path: Path, 
     assert matrix.runs[0].complete
 
 
+def test_a_merge_takes_the_place_of_one_that_lacked_parts(tmp_path: Path, path: Path) -> None:
+    """Made of more runs it has another id; counted twice, its tests would weigh double in every rate."""
+    assert remember(path, [run_of(tmp_path, "of three", end=None)]) == ""
+    assert remember(path, [run_of(tmp_path, "of four")]) == ""
+    assert recorded(path) == ["of four"]
+    assert remember(path, [run_of(tmp_path, "again")]) == ""
+    assert recorded(path) == ["of four", "again"]
+
+
 def test_a_shard_is_no_run_of_its_own(tmp_path: Path, path: Path) -> None:
     """It is recorded in the run that it is merged into; nothing is made for it alone."""
     run = run_of(tmp_path)
