@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from docs.generate import FILE, _members, fixture_pages, render
+from test_framework.analysis.rules import ALL as AUDIT_RULES
 from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause
 from test_framework.contracts import FINDING_RULES
@@ -86,7 +87,9 @@ def test_a_member_without_a_text_is_refused() -> None:
 
 def test_every_code_has_a_page_and_every_page_a_code() -> None:
     """No rule goes unexplained, and no page is of a rule that is gone."""
-    assert sorted(page.name for page in RULE_PAGES.iterdir()) == sorted(f"{code}.md" for code in TITLES)
+    assert sorted(page.name for page in RULE_PAGES.iterdir()) == sorted(
+        f"{code}.md" for code in (*TITLES, *(rule.code for rule in AUDIT_RULES))
+    )
 
 
 @pytest.mark.parametrize("code", sorted(TITLES))
