@@ -25,7 +25,7 @@ RULES = (
     Rule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
     Rule("EM103", "scope-changed-by-override", "A fixture overrides another one and changes its scope."),
     Rule("EM104", "circular-dependency", "Fixtures ask for each other, so that none of them can be the first."),
-    Rule("EM105", "unused-fixture", "A fixture of this tree is asked for by nobody.", is_fixable=True),
+    Rule("EM105", "unused-fixture", "A fixture of this tree is asked for by nobody."),
     Rule(
         "EM106",
         "autouse-starts-environment",
@@ -33,7 +33,7 @@ RULES = (
     ),
     Rule("EM107", "unread-file", "A file could not be read, so that silence about it proves nothing."),
     Rule("EM108", "unknown-request", "The source does not tell whether a request is answered; off unless it is named."),
-    Rule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
+    Rule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing."),
 )
 
 _LINE = re.compile(r"line (\d+): ")

@@ -34,7 +34,8 @@ def test_without_an_option_the_table_holds(root: Path) -> None:
         assert Settings.find(paths) == Settings(root, chosen, root / "known.json")
 
 
-def test_an_option_replaces_the_key_of_its_name(root: Path) -> None:
+@pytest.mark.usefixtures("root")
+def test_an_option_replaces_the_key_of_its_name() -> None:
     """And leaves the others; several codes are parted by commas, or the option is given again."""
     found = Settings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM103", "b:ALL"])
     assert found.selection == Selection(
