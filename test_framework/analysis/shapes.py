@@ -32,7 +32,6 @@ _MOCKS = frozenset(
         "PropertyMock",
         "ThreadingMock",
         "create_autospec",
-        "patch",
     ]
 )
 _READING = frozenset(["items", "keys", "values", "get", "copy"])
@@ -100,8 +99,8 @@ def shape_of(node: _Def) -> Shape | None:
 
 def is_mock(written: str) -> bool:
     """Whether a name, as it is written where it is called, makes a mock: `mock.patch.object`, `mocker.MagicMock`."""
-    words = written.split(".")
-    return not _MOCKS.isdisjoint(words) or words[0] == "mocker"
+    first, _, rest = written.partition(".")
+    return written.rpartition(".")[2] in _MOCKS or first in {"mock", "patch"} or (first == "mocker" and rest != "spy")
 
 
 def _merged(shapes: list[Shape]) -> Shape:

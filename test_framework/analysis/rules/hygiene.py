@@ -80,8 +80,8 @@ def _fixtures(index: Index) -> Iterator[Finding]:
         if _is_undocumented(fixture):
             message = f"fixture {fixture.name!r} has no docstring"
             yield _finding(fixture.path, Note("EM301", fixture.line, fixture.column, message))
-        notes = fixture.function.notes if fixture.function is not None else ()
-        if hiding := [note for note in notes if note.code in _OF_FIXTURES]:
+        of_function = fixture.function.notes if fixture.function is not None else ()
+        if hiding := [note for note in of_function if note.code in _OF_FIXTURES]:
             noted[place] = hiding
     users = _users(index) if noted else {}
     for place, notes in noted.items():
