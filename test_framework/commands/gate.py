@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -244,4 +245,6 @@ def _read_baseline(path: Path, *, named: bool) -> tuple[Baseline | None, tuple[R
 def _commit(root: Path, revision: str) -> str:
     if commit := full_commit(root, revision):
         return commit
+    if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", revision):
+        return revision  # in full: also where there is no checkout
     raise UsageError(f"no commit {revision!r} in {root}", "Name one that git knows")

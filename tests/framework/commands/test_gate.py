@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
-import sys
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 
+from test_framework.__main__ import main
+from tests.framework.bare import BARE_TOML, COMMAND, plain_environment
 from tests.framework.commands.shop import Shop, shop
 
 __all__ = ["shop"]
@@ -33,18 +35,16 @@ class Team:
     """A team with two environments, a repository and a merge button."""
 
     root: Path
+    capture: pytest.CaptureFixture[str] | None = None
 
     def run(self, *words: str) -> tuple[int, str]:
-        """Call the command line; return its exit code and what it said."""
-        done = subprocess.run(
-            [sys.executable, "-m", "test_framework", *words],
-            cwd=self.root,
-            capture_output=True,
-            text=True,
-            timeout=120,
-            check=False,
-        )
-        return done.returncode, done.stdout + done.stderr
+        """Call the command line in this process; return its exit code and what it said."""
+        with pytest.raises(SystemExit) as ended:
+            main(words)
+        assert isinstance(ended.value.code, int)
+        assert self.capture is not None
+        said = self.capture.readouterr()
+        return ended.value.code, said.out + said.err
 
     def git(self, *words: str) -> str:
         """Call git."""
@@ -57,14 +57,20 @@ class Team:
             check=True,
         ).stdout.strip()
 
+    def matrix(self, *words: str) -> Path:
+        """Run the matrix in a process of its own; return where its run files are."""
+        command = [*COMMAND, "matrix", "-q", *words]
+        env = plain_environment()
+        subprocess.run(command, cwd=self.root, capture_output=True, timeout=120, check=False, env=env)
+        return (self.root / ".envmatrix/runs/latest").resolve()
+
     def commit(self, total: str) -> str:
-        """Commit a shop, run the matrix; return the commit."""
+        """Commit a shop; return the commit."""
         (self.root / "test_shop.py").write_text(
             f"def test_open(matrix_name): pass\ndef test_total(matrix_name): assert {total}, matrix_name\n"
         )
         self.git("add", "-A")
         self.git("commit", "-q", "-m", "shop", "--allow-empty")
-        self.run("matrix", "-q")
         return self.git("rev-parse", "HEAD")
 
     def gate(self, *words: str) -> dict[str, Any]:
@@ -75,21 +81,31 @@ class Team:
         return decision
 
 
-@pytest.fixture
-def team(tmp_path: Path) -> Team:
-    """A repository with two environments without services, which tests can tell apart."""
-    team = Team(tmp_path)
+@pytest.fixture(scope="module")
+def good(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two environments without services, which tests can tell apart; one commit, at which every test passed in both."""
+    team = Team(tmp_path_factory.mktemp("team"))
     for name in ("local", "staging"):
-        path = tmp_path / "environments" / f"{name}.toml"
+        path = team.root / "environments" / f"{name}.toml"
         path.parent.mkdir(exist_ok=True)
-        path.write_text('[services.redis]\nkind = "redis"\nsource = "absent"\n')
-    (tmp_path / "conftest.py").write_text(
+        path.write_text(BARE_TOML)
+    (team.root / "conftest.py").write_text(
         "import pytest\n@pytest.fixture\ndef matrix_name(request):\n"
         "    return request.config.getoption('--matrix-environment')\n"
     )
-    (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-p no:valkey'\n")
-    (tmp_path / ".gitignore").write_text(".envmatrix/\n__pycache__/\n")
+    (team.root / "pyproject.toml").write_text("[tool.pytest.ini_options]\n")
+    (team.root / ".gitignore").write_text(".envmatrix/\n__pycache__/\n")
     team.git("init", "-q")
+    team.commit("True")
+    team.matrix()
+    return team.root
+
+
+@pytest.fixture
+def team(good: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Team:
+    """A repository of one's own, as it was after that commit and its matrix."""
+    team = Team(Path(shutil.copytree(good, tmp_path / "team", symlinks=True)), capsys)
+    monkeypatch.chdir(team.root)
     return team
 
 
@@ -101,12 +117,12 @@ def reasons(decision: dict[str, Any], name: str) -> dict[str, dict[str, Any]]:
 
 def test_the_gate_stops_what_got_worse_and_nothing_else(team: Team) -> None:
     """Baseline on main, regression in staging only, waiver, its last day, the fix: each step as the story tells it."""
-    team.commit("True")
     code, said = team.run("baseline", "update")
     assert code == 0, said
     assert team.gate()["gate"] == "open"
 
     commit = team.commit("matrix_name != 'staging'")
+    team.matrix()
     decision = team.gate()
     assert decision["exit_code"] == 1
     assert reasons(decision, "local").keys() == {"passed"}
@@ -130,6 +146,7 @@ def test_the_gate_stops_what_got_worse_and_nothing_else(team: Team) -> None:
 
     waivers.write_text(WAIVER.format(expires=today + timedelta(days=7)))
     broken, commit = commit, team.commit("matrix_name")
+    team.matrix()
     code, said = team.run("compare", broken, "last")
     assert code == 0, said
     assert "1 fixed" in said
@@ -148,13 +165,8 @@ def test_the_gate_knows_what_a_lost_shard_hides(team: Team) -> None:
     """Cut into four, put together again: the regression shuts it; the good commit with one part lost is unknown."""
 
     def shards() -> list[str]:
-        parts = []
-        for number in range(1, 5):
-            team.run("matrix", "-q", "--shard", f"{number}/4")
-            parts.append(str((team.root / ".envmatrix/runs/latest").resolve()))
-        return parts
+        return [str(team.matrix("--shard", f"{number}/4")) for number in range(1, 5)]
 
-    team.commit("True")
     assert team.run("baseline", "update")[0] == 0
     team.commit("matrix_name != 'staging'")
     assert team.run("merge", *shards(), "--output", "worse")[0] == 1
@@ -175,7 +187,6 @@ def test_the_gate_knows_what_a_lost_shard_hides(team: Team) -> None:
 @pytest.mark.fault("baseline-tampered")
 def test_a_baseline_that_is_none_is_never_passed_over(team: Team) -> None:
     """Without one every failure counts, and that is said; one that is asked for and missing, or edited, is unknown."""
-    team.commit("True")
     decision = team.gate()
     assert decision["gate"] == "open"
     assert decision["overall"][0]["text"].startswith("there is no baseline at envmatrix-baseline.toml: every failure")
@@ -190,7 +201,6 @@ def test_a_baseline_that_is_none_is_never_passed_over(team: Team) -> None:
 
 def test_no_baseline_is_made_of_half_a_run(team: Team) -> None:
     """What was not run would be a hole in it, in every decision from then on."""
-    team.commit("True")
     (run_file,) = (team.root / ".envmatrix/runs/latest/").glob("local.jsonl")
     run_file.write_text("\n".join(run_file.read_text().splitlines()[:1]) + "\n")
     code, said = team.run("baseline", "update")
@@ -236,6 +246,9 @@ def test_the_gate_asks_for_runs_of_the_change(shop: Shop) -> None:
     assert f"of another commit: it was run at {old[:12]}, the change is {new[:12]}" in out
     assert shop.call("gate", "run-1.jsonl", "--commit", "HEAD~1")[0] == 0
     assert shop.call("gate", "run-1.jsonl", "--commit", "nix")[0] == 2
+    (shop.root / ".git").rename(shop.root / "gone")  # run files that were brought to a place without a checkout
+    assert shop.call("gate", "run-1.jsonl")[0] == shop.call("gate", "run-1.jsonl", "--commit", old)[0] == 0
+    assert shop.call("gate", "run-1.jsonl", "--commit", new)[0] == 3
 
 
 def test_evidence_for_a_promotion_is_found_in_any_run(shop: Shop) -> None:
