@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from test_framework.analysis.index import Index
     from test_framework.analysis.reading import Progress
     from test_framework.analysis.source import Module
+    from test_framework.commands.audit_settings import Settings
 
 FOUND = 1
 """What it exits with where there are findings."""
@@ -88,7 +89,7 @@ def audit(
     file = baseline or settings.baseline
     must_be = baseline is not None and not update_baseline
     known = Baseline.read(file) if must_be or file.exists() else Baseline.empty()
-    with _index(settings.root, paths or (), python, no_cache=no_cache) as index:
+    with _index(settings, paths or (), python, no_cache=no_cache) as index:
         within = tuple(os.path.relpath(path, index.root).replace(os.sep, "/") for path in paths or ())
         done = audit_tree(index, settings.selection, Baseline.empty() if update_baseline else known, within)
     if update_baseline:
@@ -104,21 +105,23 @@ def audit(
 
 
 @contextmanager
-def _index(root: Path, paths: Sequence[Path], python: Path | None, *, no_cache: bool) -> Iterator[Index]:
+def _index(settings: Settings, paths: Sequence[Path], python: Path | None, *, no_cache: bool) -> Iterator[Index]:
     """Index a tree; what it reads later is kept in the cache, too, so that this is open until nothing is asked any more."""
-    from test_framework.analysis.build import CONTRACTS, index_of
+    from test_framework.analysis.build import index_of
     from test_framework.analysis.cache import DEFAULT, Cache
     from test_framework.analysis.reading import read_all
 
     with ExitStack() as open_:
-        cache = None if no_cache else open_.enter_context(Cache(root / DEFAULT, sorted(CONTRACTS)))
+        contracts = settings.contracts
+        cache = None if no_cache else open_.enter_context(Cache(settings.root / DEFAULT, sorted(contracts)))
         progress = open_.enter_context(_progress())
 
         def read(files: Sequence[Path]) -> dict[Path, Module]:
-            found = read_all(map(str, files), contracts=CONTRACTS, cache=cache, progress=progress)
+            found = read_all(map(str, files), contracts=contracts, cache=cache, progress=progress)
             return {Path(path): module for path, module in found.items()}
 
-        yield index_of(root, [Path.cwd() / path for path in paths], python=python, read_all=read)
+        files = [Path.cwd() / path for path in paths]
+        yield index_of(settings.root, files, python=python, contracts=contracts, read_all=read)
 
 
 @contextmanager

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 
 from test_framework.analysis.audit import Selection
 from test_framework.analysis.baseline import FILE
+from test_framework.analysis.build import CONTRACTS
 from test_framework.analysis.rules import misspelt, spelling
 from test_framework.exceptions import DeclarationError, UsageError
 
 if TYPE_CHECKING:
-    from test_framework.environments import AuditPolicy
+    from test_framework.environments import AuditPolicy, Project
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +25,8 @@ class Settings:
     root: Path
     selection: Selection
     baseline: Path
+    contracts: frozenset[str] = CONTRACTS
+    """Fixtures that keep a contract."""
 
     @classmethod
     def find(
@@ -47,7 +50,8 @@ class Settings:
         for option, words in asked.items():
             if word := misspelt(words):
                 raise UsageError(f"{option}: no rule begins with {word!r:.80}", spelling(word))
-        root, policy = _policy(paths)
+        root, project = _project(paths)
+        policy = project.audit if project else None
         chosen = Selection() if policy is None else _selection(policy)
         return cls(
             root,
@@ -57,11 +61,12 @@ class Settings:
                 tuple(_patterns(per_file_ignores or ()).items()) or chosen.per_file_ignores,
             ),
             root / (FILE if policy is None else policy.baseline),
+            CONTRACTS | (project.contracts.keys() if project else frozenset()),
         )
 
 
-def _policy(paths: Sequence[Path]) -> tuple[Path, AuditPolicy | None]:
-    """Return the root of what is audited, and its table.
+def _project(paths: Sequence[Path]) -> tuple[Path, Project | None]:
+    """Return the root of what is audited, and its tables.
 
     The root is where the nearest `pyproject.toml` is; without one it is here, or where the paths are, if that is elsewhere.
     """
@@ -75,9 +80,9 @@ def _policy(paths: Sequence[Path]) -> tuple[Path, AuditPolicy | None]:
                 return directory, None
             from test_framework.environments import Project
 
-            policy = Project.find(directory).audit
-            _check(file, policy)
-            return directory, policy
+            project = Project.find(directory)
+            _check(file, project.audit)
+            return directory, project
     return (here if start.is_relative_to(here) else start), None
 
 
