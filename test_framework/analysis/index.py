@@ -70,7 +70,8 @@ class Index:
     @cached_property
     def fixtures(self) -> tuple[Fixture, ...]:
         """Every fixture that this tree defines, once for each place that provides it."""
-        scopes = {id(scope): scope for test in self.tests if test.scope for scope in test.scope.around()}
+        innermost = {id(test.scope): test.scope for test in self.tests if test.scope}  # of many tests, few scopes
+        scopes = {id(scope): scope for inner in innermost.values() for scope in inner.around()}
         for project in self.projects:
             for path in project.conftests:
                 scope = self._conftest_scope(project, path)

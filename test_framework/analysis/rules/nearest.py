@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 import os
-import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -171,10 +170,10 @@ def _shared(directory: str, path: str) -> int:
 
 def _files_that_define(index: Index, names: Sequence[str]) -> Iterator[str]:
     """Yield the files, below the root, of functions with these names that may be fixtures."""
-    pattern = re.compile(rb"\bdef (?:" + b"|".join(re.escape(name).encode() for name in names) + rb")\b")
+    definitions = [f"def {name}(".encode() for name in names]
     for path in files_below(index.root, (".py",)):
         source = content(path)
-        if b"fixture" in source and pattern.search(source):
+        if b"fixture" in source and any(definition in source for definition in definitions):
             yield path.relative_to(index.root).as_posix()
 
 

@@ -29,7 +29,8 @@ class _Candidate:
 
     fixture: Fixture
     sights: tuple[str, ...]
-    mention: re.Pattern[bytes]
+    name: bytes
+    """Escaped for a pattern."""
     is_asked: bool = False
 
     def is_seen_from(self, path: str) -> bool:
@@ -43,8 +44,7 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
         return
     for plugin in _plugins(index):
         for each in candidates:
-            name = re.escape(each.fixture.name).encode()
-            each.is_asked = each.is_asked or re.search(rb"[\"']" + name + rb"[\"']", content(plugin)) is not None
+            each.is_asked = each.is_asked or re.search(rb"[\"']" + each.name + rb"[\"']", content(plugin)) is not None
     for path in _files(index, candidates):
         waiting = [each for each in candidates if not each.is_asked and each.is_seen_from(path)]
         if not waiting:
@@ -52,9 +52,7 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
         text = content(index.root / path)
         is_computed = _COMPUTED.search(text) is not None
         for each in waiting:
-            each.is_asked = is_computed or (
-                each.fixture.name.encode() in text and each.mention.search(text) is not None
-            )
+            each.is_asked = is_computed or re.search(rb"(?<!\bdef )\b" + each.name + rb"\b", text) is not None
     yield from (each.fixture for each in candidates if not each.is_asked)
 
 
@@ -67,8 +65,7 @@ def _candidates(index: Index, survey: Survey) -> Iterator[_Candidate]:
         if place in answering or not all(_is_plain(each) for each in provided):
             continue
         sights = tuple(dict.fromkeys(each.holder.partition("::")[0] for each in provided))
-        name = re.escape(provided[0].name).encode()
-        yield _Candidate(provided[0], sights, re.compile(rb"(?<!\bdef )\b" + name + rb"\b"))
+        yield _Candidate(provided[0], sights, re.escape(provided[0].name.encode()))
 
 
 def _is_plain(fixture: Fixture) -> bool:

@@ -296,3 +296,20 @@ def test_an_unknown_request_is_neither_missing_nor_silent(tmp_path: Path) -> Non
     """With what makes it unknown."""
     (one,) = found(tmp_path, "EM108", test_a="def test_a(request): request.getfixturevalue(request.node.name)")
     assert one.message == "nobody knows whether a fixture is provided: its name is computed"
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_any_text_may_be_asked_for(tmp_path: Path) -> None:
+    """A name need not be an identifier; one that has no encoding is unknown."""
+    index = tree(
+        tmp_path,
+        {
+            "conftest.py": 'import pytest\n@pytest.fixture(name="a b(")\ndef left(): ...',
+            "test_a.py": 'def test_a(request):\n  request.getfixturevalue("\\n::error::(")\n'
+            '  request.getfixturevalue("\\udc80")',
+        },
+    )
+    assert {each.code: each.message for each in findings(index)} == {
+        "EM101": "getfixturevalue asks for '\\n::error::(', and nobody above provides it",
+        "EM108": "nobody knows whether a fixture is provided: its name is computed",
+    }
