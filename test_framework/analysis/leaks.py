@@ -253,6 +253,12 @@ def _last_name(node: ast.expr) -> str:
             return ""
 
 
+def host_of(url: str) -> str:
+    """Return the host of an absolute URL of a service, whosever it is; empty for anything else."""
+    whole = _WHOLE.fullmatch(url)
+    return whole[1] if whole else ""
+
+
 def _host(node: ast.expr) -> Iterator[Note]:
     """Find the host of a literal, of an f-string that begins with one, or of what stands in for an unset variable."""
     match node:

@@ -90,6 +90,9 @@ def shape_of(node: _Def) -> Shape | None:
     What has several ends of one kind has the keys of all of them.
     """
     maker = _Maker(is_generator=any(_own_yields(node.body)))
+    for parameter in ast.walk(node.args):
+        if isinstance(parameter, ast.arg):
+            maker.lose(parameter.arg, parameter)
     maker.run(node.body, certain=True)
     if not maker.ends:
         return None
@@ -135,6 +138,10 @@ class _Maker:
         self.ends: list[_Value] = []
         self._is_generator = is_generator
         self._locals: dict[str, _Value] = {}
+
+    def lose(self, name: str, node: ast.AST) -> None:
+        """Forget what a name holds: it is bound to what we cannot follow."""
+        self._locals[name] = _unknown(node)
 
     def run(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
         """Follow statements; what is not certain may not be run."""
@@ -195,7 +202,7 @@ class _Maker:
                     self._branch(case.body, [])
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
                 self._leak(node)
-                self._locals[name] = _unknown(node)
+                self.lose(name, node)
             case _:
                 self._leak(node)
 
@@ -230,10 +237,9 @@ class _Maker:
                 self._lose(target)
 
     def _lose(self, target: ast.expr | None) -> None:
-        """Forget what a target held: it is bound to what we cannot follow."""
         match target:
             case ast.Name(id=name):
-                self._locals[name] = _unknown(target)
+                self.lose(name, target)
             case ast.Tuple(elts=items) | ast.List(elts=items):
                 for item in items:
                     self._lose(item)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from test_framework.analysis.answers import Fixture, Found
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.rule import Rule
+from test_framework.analysis.rules.survey import masked
+from test_framework.analysis.rules.users import Users
 from test_framework.analysis.scopes import Test
 from test_framework.analysis.source import Note
 
@@ -42,10 +44,9 @@ def findings(index: Index) -> Iterator[Finding]:
     yield from _fixtures(index)
 
 
-def _finding(path: str, note: Note, tests: tuple[Test, ...] = ()) -> Finding:
-    masked = ", ".join(sorted({test.masked for test in tests})) if all(test.masked for test in tests) else ""
+def _finding(path: str, note: Note, tests: Sequence[Test] = ()) -> Finding:
     nodeids = tuple(test.nodeid for test in tests)
-    return Finding(path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids, masked)
+    return Finding(path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids, masked(tests))
 
 
 def _files(index: Index) -> Iterator[Finding]:
@@ -62,7 +63,7 @@ def _tests(index: Index) -> Iterator[Finding]:
             found.setdefault((test.defined_in, note), []).append(test)
     for (path, note), tests in found.items():
         if note.line != tests[0].line or note.code != "EM308" or not any(_is_no_test(index, test) for test in tests):
-            yield _finding(path, note, tuple(tests))
+            yield _finding(path, note, tests)
 
 
 def _is_no_test(index: Index, test: Test) -> bool:
@@ -83,23 +84,12 @@ def _fixtures(index: Index) -> Iterator[Finding]:
         of_function = fixture.function.notes if fixture.function is not None else ()
         if hiding := [note for note in of_function if note.code in _OF_FIXTURES]:
             noted[place] = hiding
-    users = _users(index) if noted else {}
+    users = Users(index)
     for place, notes in noted.items():
         for note in notes:
-            yield _finding(place[0], note, tuple(users.get(place, ())))
+            yield _finding(place[0], note, users.of(*place))
 
 
 def _is_undocumented(fixture: Fixture) -> bool:
     is_shared = fixture.path.rpartition("/")[2] == "conftest.py" and not fixture.name.startswith("_")
     return is_shared and fixture.function is not None and not fixture.function.document
-
-
-def _users(index: Index) -> dict[tuple[str, int], list[Test]]:
-    """Return the tests that reach each definition."""
-    users: dict[tuple[str, int], dict[str, Test]] = {}
-    for test in index.tests:
-        for request in index.requests(test):
-            if isinstance(request.answer, Found) and request.answer.fixtures:
-                fixture = request.answer.fixtures[0]
-                users.setdefault((fixture.path, fixture.line), {})[test.nodeid] = test
-    return {place: list(tests.values()) for place, tests in users.items()}

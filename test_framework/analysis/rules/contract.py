@@ -1,0 +1,253 @@
+"""EM2xx: what fixtures give, held against the contract of their name and against what tests read of them."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Sequence
+
+from test_framework.analysis.answers import Fixture, Found
+from test_framework.analysis.fields import ClassFields
+from test_framework.analysis.findings import Finding
+from test_framework.analysis.index import Index
+from test_framework.analysis.leaks import host_of
+from test_framework.analysis.rules.given import Contracts, Given
+from test_framework.analysis.rules.rule import Rule
+from test_framework.analysis.rules.survey import masked
+from test_framework.analysis.rules.users import Users
+from test_framework.analysis.scopes import Test
+from test_framework.analysis.shapes import is_mock
+from test_framework.analysis.source import Call, Constant, Expression, Key, Name, Read, Shape
+from test_framework.analysis.source import Mapping as MappingOf
+from test_framework.analysis.source import Sequence as Items
+from test_framework.exceptions import nearest
+
+RULES = (
+    Rule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
+    Rule(
+        "EM202",
+        "unknown-contract-field",
+        "A provider of a contract fixture has a field that the contract does not know.",
+    ),
+    Rule(
+        "EM203",
+        "contract-field-type",
+        "A provider of a contract fixture gives a field of another type than the contract says.",
+    ),
+    Rule(
+        "EM204", "hard-coded-capability", "A provider of a contract fixture says by a literal that a service is there."
+    ),
+    Rule("EM205", "hard-coded-url", "A provider of a contract fixture holds the URL of one environment."),
+    Rule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
+    Rule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
+    Rule("EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."),
+    Rule("EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict."),
+)
+
+_NAMED = 5
+_FAKES = ("Mock", "Fake", "Stub", "Dummy")
+
+
+def findings(index: Index) -> Iterator[Finding]:
+    """Yield what fixtures give and should not, what they lack, and what is read of them in vain."""
+    checker = _Checker(index)
+    yield from checker.providers()
+    yield from checker.drifting()
+    yield from checker.reads()
+
+
+class _Checker:
+    def __init__(self, index: Index) -> None:
+        self._index = index
+        self._contracts = Contracts(index)
+        self._users = Users(index)
+        self._given: dict[tuple[str, int], Given | None] = {}
+
+    def providers(self) -> Iterator[Finding]:
+        """Hold each provider of a contract fixture against the contract."""
+        for fixture in {(each.path, each.line): each for each in self._index.fixtures}.values():
+            contract, given = self._contracts.classes.get(fixture.name), self._what(fixture)
+            if contract is not None or fixture.name.startswith("real_"):
+                yield from self._mocks(fixture)
+            if contract is not None and given is not None:
+                yield from self._fields(fixture, given, contract)
+
+    def _fields(self, fixture: Fixture, given: Given, contract: ClassFields) -> Iterator[Finding]:
+        has = None if given.is_contract else given.names
+        if lacking := [name for name in contract.fields if has is not None and name not in has]:
+            message = f"fixture {fixture.name!r} lacks {_listed(lacking)} of the contract {contract.name}"
+            hint = f"Provide them, or drop this fixture: the plugin provides a {contract.name}"
+            yield self._at(fixture, fixture, "EM201", message, hint)
+        for key in given.keys:
+            if key.name in contract.fields:
+                yield from self._value(fixture, key, contract)
+            elif contract.is_whole and key.name not in contract.members:
+                message = f"fixture {fixture.name!r} has {key.name!r}, which the contract {contract.name} does not know"
+                close = nearest(key.name, contract.fields)
+                extend = f"Declare it in a subclass of {contract.name}, named in [tool.envmatrix.contracts]"
+                yield self._at(fixture, key, "EM202", message, close if close.startswith("Did") else extend)
+
+    def _value(self, fixture: Fixture, key: Key, contract: ClassFields) -> Iterator[Finding]:
+        value = self._literal(fixture, key.value)
+        types, wanted = _types(value), contract.fields[key.name]
+        if types and wanted and not types & wanted and not (types & {"int", "bool"} and wanted & {"int", "float"}):
+            right = " or ".join(sorted(wanted, key=lambda name: (name == "None", name)))
+            message = f"{key.name!r} of fixture {fixture.name!r} is of type {min(types)}, the contract says {right}"
+            yield self._at(fixture, key, "EM203", message, f"Give what {contract.name} promises: tests rely on it")
+        elif value == Constant(value=True) and (key.name.endswith("_available") or key.name == "is_real"):
+            message = (
+                f"{key.name!r} of fixture {fixture.name!r} is hard-coded: it says True also where nothing is there"
+            )
+            yield self._at(fixture, key, "EM204", message, "Drop this fixture: the plugin's own asks the service")
+        elif key.name.endswith("_url") and (host := _url_host(value)):
+            declared = self._contracts.hosts.get(host)
+            whose = f"{host} is declared in {declared}" if declared else f"{host} is one environment's"
+            message = f"{key.name!r} of fixture {fixture.name!r} is hard-coded: {whose}"
+            hint = "Drop this fixture, or take the URL from the environment that is selected"
+            yield self._at(fixture, key, "EM205", message, hint)
+
+    def _literal(self, fixture: Fixture, value: Expression) -> Expression:
+        return self._index.names.literal(fixture.path, value) if isinstance(value, Name) else value
+
+    def _mocks(self, fixture: Fixture) -> Iterator[Finding]:
+        shape = fixture.function.shape if fixture.function is not None else None
+        if shape is None:
+            return
+        hint = 'Name it for what it is, or declare a service with source = "stub": reports then say so'
+        if shape.kind == "object" and _is_stand_in(shape.type):
+            yield self._at(fixture, shape, "EM206", f"fixture {fixture.name!r} gives a mock: {shape.type}", hint)
+            return
+        for key in shape.keys:
+            match key.value:
+                case Call(function=Name(dotted=written)) if _is_stand_in(written):
+                    message = f"{key.name!r} of fixture {fixture.name!r} is a mock: {written}"
+                    yield self._at(fixture, key, "EM206", message, hint)
+
+    def drifting(self) -> Iterator[Finding]:
+        """Compare the providers of one name that tests of different directories share."""
+        named: dict[str, dict[tuple[str, int], tuple[Fixture, frozenset[str]]]] = defaultdict(dict)
+        for fixture in self._index.fixtures:
+            given = self._what(fixture)
+            is_shared = fixture.path.endswith("conftest.py") or fixture.name in self._contracts.classes
+            if is_shared and given is not None and given.names is not None and given.kind in {"dict", "object"}:
+                named[fixture.name][fixture.path, fixture.line] = (fixture, given.names)
+        for name in sorted(named):
+            given_by = sorted(named[name].values(), key=lambda each: (each[0].path, each[0].line))
+            usual = Counter(names for _, names in given_by).most_common(1)[0][0]
+            table = "; ".join(
+                f"{fixture.path}:{fixture.line} {_differences(names, usual)}" for fixture, names in given_by
+            )
+            for fixture, names in given_by:
+                if names != usual:
+                    message = f"fixture {name!r} differs from its other providers: it {_differences(names, usual)}"
+                    yield self._at(fixture, fixture, "EM207", message, table)
+
+    def reads(self) -> Iterator[Finding]:
+        """Look at each key and attribute that a test or a fixture reads of what it sees."""
+        groups: dict[tuple[str, Read, str, int], tuple[Fixture, list[Test]]] = {}
+        readers = {id(each) for each in self._index.fixtures if each.function is not None and each.function.reads}
+        for test in self._index.tests:
+            for path, read, fixture in self._seen(test, readers):
+                key = (path, read, fixture.path, fixture.line)
+                groups.setdefault(key, (fixture, []))[1].append(test)
+        for (path, read, *_), (fixture, tests) in groups.items():
+            if found := self._read(read, fixture):
+                code, message, hint = found
+                nodeids = tuple(dict.fromkeys(test.nodeid for test in tests))
+                yield Finding(path, read.line, read.column, code, message, hint, nodeids, masked(tests))
+
+    def _seen(self, test: Test, readers: set[int]) -> Iterator[tuple[str, Read, Fixture]]:
+        """Yield what a test, and what the fixtures that it needs, read, with the provider that answers."""
+        for read in test.function.reads:
+            answer = test.scope.answer(read.parameter) if test.scope else None
+            if isinstance(answer, Found) and answer.fixtures and read.parameter not in test.marks.parametrized:
+                yield test.defined_in, read, answer.fixtures[0]
+        if not readers:
+            return
+        for request in self._index.requests(test):
+            asker, answer = request.asker, request.answer
+            if asker is not None and id(asker) in readers and isinstance(answer, Found) and answer.fixtures:
+                for read in asker.function.reads if asker.function else ():
+                    if read.parameter == request.name:
+                        yield asker.path, read, answer.fixtures[0]
+
+    def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:
+        given = self._what(fixture)
+        if given is None:
+            return None
+        where = f"{read.parameter!r}"
+        by = f"{fixture.path}:{fixture.line}" if not given.is_contract else f"the contract {given.type}"
+        if given.kind == "dict" and read.how == "attribute":
+            message = f"{read.key!r} is read as an attribute of {where}, which is a dict"
+            return "EM209", message, f"Write {read.parameter}[{read.key!r}]: {by} gives a dict"
+        if given.kind == "object" and read.how != "attribute":
+            message = f"{read.key!r} is read as a key of {where}, which is no mapping"
+            return "EM209", message, f"Write {read.parameter}.{read.key}: {by} gives a {given.type}"
+        is_pydantic = given.is_contract and read.key.startswith("model_")
+        if given.names is None or read.key in given.names or is_pydantic:
+            return None
+        contract = self._contracts.classes.get(fixture.name)
+        if read.how == "get" and contract is not None and read.key in contract:
+            return None  # EM201 says that it is not there; this test can do without
+        message = f"{read.key!r} is read of {where}, and {by} does not give it"
+        known = sorted(name for name in given.names if not name.startswith("_"))
+        close = nearest(read.key, known)
+        return "EM208", message, close if close.startswith("Did") else f"It gives {_listed(known)}"
+
+    def _what(self, fixture: Fixture) -> Given | None:
+        place = (fixture.path, fixture.line)
+        if place not in self._given:
+            self._given[place] = self._contracts.given(fixture)
+        return self._given[place]
+
+    def _at(self, fixture: Fixture, place: Fixture | Key | Shape, code: str, message: str, hint: str) -> Finding:
+        tests = self._users.of(fixture.path, fixture.line)
+        nodeids = tuple(test.nodeid for test in tests)
+        return Finding(fixture.path, place.line, place.column, code, message, hint, nodeids, masked(tests))
+
+
+def _types(value: Expression) -> frozenset[str]:
+    """Return the types that a literal may be of; none where it is no literal."""
+    match value:
+        case Constant(value=None):
+            return frozenset({"None"})
+        case Constant(value=literal):
+            return frozenset({type(literal).__name__})
+        case MappingOf() | Call(function=Name(dotted="dict")):
+            return frozenset({"dict"})
+        case Call(function=Name(dotted="str")):
+            return frozenset({"str"})
+        case Items():
+            return frozenset({"list", "set", "tuple"})
+        case _:
+            return frozenset()
+
+
+def _url_host(value: Expression) -> str:
+    """Return the host of a literal URL, or of the one that stands in for an unset variable."""
+    match value:
+        case Constant(value=str(text)):
+            return host_of(text)
+        case Call(function=Name(dotted=dotted), arguments=(_, Constant(value=str(text)))) if dotted.endswith(
+            ("getenv", "environ.get")
+        ):
+            return host_of(text)
+        case _:
+            return ""
+
+
+def _is_stand_in(written: str) -> bool:
+    last = written.rpartition(".")[2].lstrip("_")
+    return is_mock(written) or any(last.startswith(word) and last[len(word) :][:1].isupper() for word in _FAKES)
+
+
+def _differences(names: frozenset[str], usual: frozenset[str]) -> str:
+    if names == usual:
+        return f"gives {_listed(sorted(names))}"
+    lacks = f"lacks {_listed(sorted(usual - names))}" if usual - names else ""
+    adds = f"adds {_listed(sorted(names - usual))}" if names - usual else ""
+    return " and ".join(part for part in (lacks, adds) if part)
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more
