@@ -117,9 +117,10 @@ def update_baseline(
     cells, places = sum(map(len, made.environments.values())), len(made.environments)
     if not dry_run:
         write_baseline(path, made)
+    commit = "no known commit" if made.commit == "unknown" else made.commit[:12]
     typer.echo(
         f"{path.name} {'would be' if dry_run else 'is'} what {cells} cell{'s'[: cells != 1]} of {places} "
-        f"environment{'s'[: places != 1]} say at {made.commit[:12]}{' (dirty)' * matrix.dirty}"
+        f"environment{'s'[: places != 1]} say at {commit}{' (dirty)' * matrix.dirty}"
     )
     return 0
 
@@ -127,7 +128,7 @@ def update_baseline(
 def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
     """Say why a matrix is no baseline: a hole in it would be one in every decision; empty where it is one."""
     from test_framework.gate import Answer, Code, judge_all
-    from test_framework.gate.baseline import read_baseline
+    from test_framework.gate.baseline import environments_of
 
     runs = {run.header.environment for run in matrix.runs}
     if not runs:
@@ -137,9 +138,8 @@ def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
         for reason in verdict.reasons:
             if verdict.environment in runs and reason.calls_for is Answer.UNKNOWN and reason.code not in told:
                 return f"{verdict.environment}: {reason.text}"
-    before = read_baseline(path).environments if path.exists() else {}
     declared = _declared(project)
-    lost = [name for name in before if name not in runs and (declared is None or name in declared)]
+    lost = [name for name in environments_of(path) if name not in runs and (declared is None or name in declared)]
     return f"{', '.join(lost)}, of the baseline before, was not run" if lost else ""
 
 

@@ -111,6 +111,14 @@ def read_baseline(path: Path) -> Baseline:
     return _quick(text) or _whole(path, text)
 
 
+def environments_of(path: Path) -> tuple[str, ...]:
+    """Return the environments that a file seems to hold, whatever is wrong with it; none where there is no file."""
+    try:
+        return tuple(told(_text(path))[1])
+    except (BaselineError, ValueError):
+        return ()
+
+
 def _quick(text: str) -> Baseline | None:
     """Return what the lines say; `None` where that is not what was written."""
     try:
@@ -157,8 +165,8 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         name: {test: f'"{known}"' for test, known in tests.items()} for name, tests in baseline.environments.items()
     }
     before = _text(path) if path.exists() else _PREAMBLE
-    _parsed(path, before)
     try:
+        _parsed(path, before)
         text = rewritten(before, {"schema": str(SCHEMA), **{key: quoted(value) for key, value in top.items()}}, cells)
         _whole(path, text)
     except (BaselineError, ValueError):

@@ -12,6 +12,7 @@ from rich.text import Text
 
 from test_framework.cells import Cell, Outcome
 from test_framework.gate import Answer, Code, Reason, Verdict
+from test_framework.gate.baseline import Baseline
 from test_framework.gate.decide import Decision
 from test_framework.matrix import Column
 from test_framework.report.summary import word
@@ -76,8 +77,13 @@ def _lines(decision: Decision) -> Iterator[RenderableType]:
     yield Text()
     state = _STATES[decision.answer]
     before = decision.baseline
-    against = f"  against the baseline of {inert(before.commit[:12])}, {before.made_at[:10]}" if before else ""
+    against = f"  against the baseline of {_made(before)}" if before else ""
     yield Text.assemble("gate  ", (state, f"bold {_STYLES[decision.answer]}"), (against, "dim"))
+
+
+def _made(baseline: Baseline) -> str:
+    at = "" if baseline.commit == "unknown" else f"{inert(baseline.commit[:12])}, "
+    return f"{at}{baseline.made_at[:10]}"
 
 
 def _reasons(reasons: Sequence[Reason], column: Column | None) -> Iterator[RenderableType]:
