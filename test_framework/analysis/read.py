@@ -34,6 +34,7 @@ VERSION = 1
 
 _NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
 _DYNAMIC = (b"globals", b"setattr", b"exec", b"vars", b"locals", b"__getattr__")
+_SURROGATE = re.compile(rb"\\(?:u|U0000)[dD][89a-fA-F]")
 _Def = ast.FunctionDef | ast.AsyncFunctionDef
 _Bound = Function | Class | Import | Assigned | Deleted
 
@@ -49,6 +50,8 @@ def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes, which are not our business
             tree = ast.parse(source)
+        if _SURROGATE.search(source):
+            _escape_surrogates(tree)
         return _Reader(source, contracts).module(tree)
     except SyntaxError as error:
         return Module(unread=f"line {error.lineno or 1}: {error.msg}")
@@ -256,13 +259,20 @@ def _registered(tree: ast.Module) -> Iterator[str]:
                 yield name
 
 
+def _escape_surrogates(tree: ast.Module) -> None:
+    """Let every text of a file have an encoding: facts are kept and handed on as bytes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = node.value.encode(errors="backslashreplace").decode()
+
+
 def _asks(node: _Def) -> Iterator[Ask]:
     for inner in ast.walk(node):
         match inner:
             case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
                 named = arguments or [word.value for word in keywords if word.arg == "argname"]
-                literal = named[0] if named else None
-                name = literal.value if isinstance(literal, ast.Constant) and isinstance(literal.value, str) else ""
+                literal = expression(named[0]) if named else None
+                name = literal.value if isinstance(literal, Constant) and isinstance(literal.value, str) else ""
                 yield Ask(name, inner.lineno, inner.col_offset + 1)
 
 

@@ -300,16 +300,13 @@ def test_an_unknown_request_is_neither_missing_nor_silent(tmp_path: Path) -> Non
 
 @pytest.mark.fault("hostile-test-name")
 def test_any_text_may_be_asked_for(tmp_path: Path) -> None:
-    """A name need not be an identifier; one that has no encoding is unknown."""
-    index = tree(
+    """A name need not be an identifier, nor have an encoding: it is shown as Python would escape it."""
+    (one, two) = found(
         tmp_path,
-        {
-            "conftest.py": 'import pytest\n@pytest.fixture(name="a b(")\ndef left(): ...',
-            "test_a.py": 'def test_a(request):\n  request.getfixturevalue("\\n::error::(")\n'
-            '  request.getfixturevalue("\\udc80")',
-        },
+        "EM101",
+        conftest='import pytest\n@pytest.fixture(name="a b(\\udc80")\ndef left(): ...',
+        test_a='def test_a(request):\n  request.getfixturevalue("\\n::error::(")\n'
+        '  request.getfixturevalue("\\U0000DC80")',
     )
-    assert {each.code: each.message for each in findings(index)} == {
-        "EM101": "getfixturevalue asks for '\\n::error::(', and nobody above provides it",
-        "EM108": "nobody knows whether a fixture is provided: its name is computed",
-    }
+    assert one.message == "getfixturevalue asks for '\\n::error::(', and nobody above provides it"
+    assert two.message == r"getfixturevalue asks for '\\udc80', and nobody above provides it"
