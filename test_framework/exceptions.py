@@ -374,3 +374,16 @@ class ArchiveError(EnvmatrixError):
     @property
     def hint(self) -> str:
         return "Merge only what your own jobs have left"
+
+
+@dataclass(eq=False)
+class CannotFixError(EnvmatrixError):
+    """What the audit found cannot be mended by a safe change."""
+
+    why: str
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        return self.why

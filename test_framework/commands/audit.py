@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,9 +13,8 @@ import typer
 from test_framework.exceptions import UsageError
 
 if TYPE_CHECKING:
+    from test_framework.analysis.audit import Audit
     from test_framework.analysis.index import Index
-    from test_framework.analysis.reading import Progress
-    from test_framework.analysis.source import Module
     from test_framework.commands.audit_settings import Settings
 
 FOUND = 1
@@ -63,6 +61,10 @@ def audit(
         ),
     ] = None,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="Read every file anew.")] = False,
+    diff: Annotated[bool, typer.Option("--diff", help="Show what --fix would change, and change nothing.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what can be mended without a doubt; shows the changes first.")
+    ] = False,
 ) -> int:
     """Find fixtures that are out of sight, of the wrong shape or badly kept: read from the source, nothing is run.
 
@@ -89,9 +91,21 @@ def audit(
     file = baseline or settings.baseline
     must_be = baseline is not None and not update_baseline
     known = Baseline.read(file) if must_be or file.exists() else Baseline.empty()
+    held = Baseline.empty() if update_baseline else known
+
+    def look(index: Index) -> Audit:
+        return audit_tree(index, settings.selection, held, _within(index.root, paths or ()))
+
+    def again() -> Audit:
+        with _index(settings, paths or (), python, no_cache=no_cache) as index:
+            return look(index)
+
     with _index(settings, paths or (), python, no_cache=no_cache) as index:
-        within = tuple(os.path.relpath(path, index.root).replace(os.sep, "/") for path in paths or ())
-        done = audit_tree(index, settings.selection, Baseline.empty() if update_baseline else known, within)
+        within, done = _within(index.root, paths or ()), look(index)
+        if fix or diff:
+            from test_framework.commands.fixing import fix as mend
+
+            done = mend(index, done, again, write=fix)
     if update_baseline:
         made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
         made.write(file)
@@ -108,33 +122,15 @@ def audit(
 def _index(settings: Settings, paths: Sequence[Path], python: Path | None, *, no_cache: bool) -> Iterator[Index]:
     """Index a tree; what it reads later is kept in the cache, too, so that this is open until nothing is asked any more."""
     from test_framework.analysis.build import index_of
-    from test_framework.analysis.cache import DEFAULT, Cache
-    from test_framework.analysis.reading import read_all
+    from test_framework.commands.indexing import reader
 
-    with ExitStack() as open_:
-        contracts = settings.contracts
-        cache = None if no_cache else open_.enter_context(Cache(settings.root / DEFAULT, sorted(contracts)))
-        progress = open_.enter_context(_progress())
-
-        def read(files: Sequence[Path]) -> dict[Path, Module]:
-            found = read_all(map(str, files), contracts=contracts, cache=cache, progress=progress)
-            return {Path(path): module for path, module in found.items()}
-
+    with reader(settings.root, settings.contracts, no_cache=no_cache) as read:
         files = [Path.cwd() / path for path in paths]
-        yield index_of(settings.root, files, python=python, contracts=contracts, read_all=read)
+        yield index_of(settings.root, files, python=python, contracts=settings.contracts, read_all=read)
 
 
-@contextmanager
-def _progress() -> Iterator[Progress | None]:
-    """Show on a terminal how many files are read; standard output holds the report alone."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-
-    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
-    with console.status("Reading the tree") as status:
-        yield lambda done, total: status.update(f"{done} of {total} files read")
+def _within(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
+    return tuple(os.path.relpath(path, root).replace(os.sep, "/") for path in paths)
 
 
 def _write(rendered: str, output: Path | None) -> None:

@@ -16,18 +16,25 @@ ReadAll: TypeAlias = "Callable[[Sequence[Path]], dict[Path, Module]]"
 
 
 @contextmanager
-def reader(root: Path, *, no_cache: bool = False) -> Iterator[ReadAll]:
-    """Give what reads many files at once; it may be used until the end of the context."""
+def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[ReadAll]:
+    """Give what reads many files at once; it may be used until the end of the context.
+
+    Args:
+        root: Where the cache is kept.
+        contracts: The fixtures of which it is recorded what is read of them; by default those of the shipped contracts.
+        no_cache: Whether to read every file anew.
+    """
     from test_framework.analysis.build import CONTRACTS
     from test_framework.analysis.cache import DEFAULT, Cache
     from test_framework.analysis.reading import read_all
 
+    contracts = CONTRACTS if contracts is None else contracts
     with ExitStack() as stack:
-        cache = None if no_cache else stack.enter_context(Cache(root / DEFAULT, sorted(CONTRACTS)))
+        cache = None if no_cache else stack.enter_context(Cache(root / DEFAULT, sorted(contracts)))
         progress = stack.enter_context(_progress())
 
         def read(files: Sequence[Path]) -> dict[Path, Module]:
-            found = read_all(map(str, files), contracts=CONTRACTS, cache=cache, progress=progress)
+            found = read_all(map(str, files), contracts=contracts, cache=cache, progress=progress)
             return {Path(path): module for path, module in found.items()}
 
         yield read

@@ -1,0 +1,279 @@
+"""What can be mended without a doubt: a fixture brought into sight, a comment that suppresses nothing taken out.
+
+Each fixture is moved, or imported, with the fixtures that it asks for and the imports that it uses; where that is not
+possible the finding stays, with the reason.
+"""
+
+from __future__ import annotations
+
+import builtins
+import difflib
+import functools
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import ModuleType
+
+from test_framework.analysis.answers import Found, Missing, Request
+from test_framework.analysis.findings import Finding
+from test_framework.analysis.index import Index
+from test_framework.analysis.rules.nearest import Mend, Nearest
+from test_framework.analysis.rules.survey import Group, Survey
+from test_framework.analysis.source import Import
+from test_framework.exceptions import CannotFixError, MissingExtraError
+
+_NOQA = re.compile(r"\s*#\s*noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
+_UNUSED = re.compile(r"# noqa: (EM[0-9]+) suppresses nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A file's text, before and after; None before for a file that is new."""
+
+    path: str
+    before: str | None
+    after: str
+
+    @property
+    def diff(self) -> str:
+        """The change, as `git diff` shows it."""
+        old = "/dev/null" if self.before is None else f"a/{self.path}"
+        lines = (self.before or "").splitlines(keepends=True), self.after.splitlines(keepends=True)
+        return "".join(difflib.unified_diff(*lines, old, f"b/{self.path}"))
+
+
+@dataclass(slots=True)
+class Fixes:
+    """What will be changed, and what will not."""
+
+    edits: tuple[Edit, ...] = ()
+    fixed: tuple[Finding, ...] = ()
+    refused: tuple[tuple[Finding, str], ...] = ()
+    """What a rule that can be mended found, and why it is not mended."""
+
+
+def fixes(index: Index, findings: Sequence[Finding]) -> Fixes:
+    """Compute the changes that mend findings of an index; nothing is written.
+
+    Raises:
+        MissingExtraError: libcst is not installed.
+    """
+    work = _Work(index)
+    fixed: list[Finding] = []
+    refused: list[tuple[Finding, str]] = []
+    for together, mend in _tasks(index, findings):
+        kept = dict(work.texts)
+        try:
+            mend(work)
+        except CannotFixError as error:
+            work.texts = kept
+            refused += ((finding, str(error)) for finding in together)
+        else:
+            fixed += together
+    return Fixes(tuple(work.edits()), tuple(fixed), tuple(refused))
+
+
+def _tasks(index: Index, findings: Sequence[Finding]) -> Iterator[tuple[list[Finding], Callable[[_Work], None]]]:
+    """Yield what is mended by one change, and the change: a fixture that is missing in many places is moved once."""
+    groups = _groups(index, findings)
+    nearest = Nearest(index, {name for group in groups.values() for name in _names(index, group)})
+    missing: dict[str, tuple[list[Finding], Group]] = {}
+    for finding in findings:
+        if finding.code == "EM199":
+            yield [finding], functools.partial(_Work.drop_noqa, finding=finding)
+        elif (group := groups.get(_place(finding))) is not None:
+            together, all_of_them = missing.setdefault(group.request.name, ([], Group(group.request)))
+            together.append(finding)
+            all_of_them.tests += group.tests
+    for together, group in missing.values():
+        yield together, functools.partial(_Work.bring, group=group, nearest=nearest)
+
+
+def _place(finding: Finding) -> tuple[str, int, int]:
+    return finding.path, finding.line, finding.column
+
+
+def _groups(index: Index, findings: Sequence[Finding]) -> dict[tuple[str, int, int], Group]:
+    if not any(finding.code == "EM101" for finding in findings):
+        return {}
+    missing = Survey.of(index).missing.values()
+    wanted = {_place(finding) for finding in findings if finding.code == "EM101"}
+    by_place = {(group.request.path, group.request.line, group.request.column): group for group in missing}
+    return {place: group for place, group in by_place.items() if place in wanted}
+
+
+def _names(index: Index, group: Group) -> Iterator[str]:
+    """Yield what is missing, and every name that a provider of it may ask for in its turn."""
+    yield group.request.name
+    yield from (need.name for fixture in index.fixtures for need in fixture.needs)
+
+
+@dataclass(slots=True)
+class _Work:
+    """The texts of files as they are to be, each edit upon those before it."""
+
+    index: Index
+    texts: dict[str, str] = field(default_factory=dict)
+
+    def edits(self) -> Iterator[Edit]:
+        for path, after in sorted(self.texts.items()):
+            before = self._on_disk(path)
+            if before != after:
+                yield Edit(path, before, after)
+
+    def _on_disk(self, path: str) -> str | None:
+        file = self.index.root / path
+        return file.read_bytes().decode() if file.exists() else None
+
+    def _text(self, path: str) -> str:
+        return self.texts.get(path) or self._on_disk(path) or ""
+
+    def drop_noqa(self, finding: Finding) -> None:
+        named = _UNUSED.search(finding.message)
+        lines = self._text(finding.path).splitlines(keepends=True)
+        found = _NOQA.search(lines[finding.line - 1]) if named else None
+        if named is None or found is None:
+            raise CannotFixError("the comment names no code")
+        left = [code for code in re.split(r"[,\s]+", found["codes"]) if code.upper() != named[1]]
+        line = lines[finding.line - 1]
+        comment = found[0][: found.start("codes") - found.start()] + ", ".join(left) if left else ""
+        lines[finding.line - 1] = line[: found.start()] + comment + line[found.end() :]
+        self.texts[finding.path] = "".join(lines)
+
+    def bring(self, group: Group, nearest: Nearest, depth: int = 0) -> None:
+        """Bring what a group asks for into its sight, then what that asks for."""
+        mend = nearest.mend(group)
+        if mend is None or depth > len(self.index.fixtures):
+            raise CannotFixError(nearest.hint(group))
+        name = group.request.name
+        if mend.module:
+            self._import(mend, name)
+        else:
+            self._move(mend, name, nearest)
+        for asked in self._dependencies(mend, group):
+            self.bring(asked, nearest, depth + 1)
+
+    def _dependencies(self, mend: Mend, group: Group) -> Iterator[Group]:
+        """Yield what a fixture asks for that the tests of a group cannot see either."""
+        for fixture in self.index.fixtures:
+            if (fixture.path, fixture.line) != (mend.provider.path, mend.provider.line):
+                continue
+            for need in fixture.needs:
+                blind = [
+                    test for test in group.tests if test.scope and isinstance(test.scope.answer(need.name), Missing)
+                ]
+                if blind and need.name != fixture.name:
+                    request = Request(need.name, need.how, fixture.path, need.line, need.column, fixture, Missing())
+                    yield Group(request, blind)
+            return
+
+    def _import(self, mend: Mend, name: str) -> None:
+        moves = _moves()
+        text = self._text(mend.target)
+        if f"from {mend.module} import {name}" not in text:
+            self.texts[mend.target] = moves.with_imports(text, [(name, Import(mend.module, name))], "  # noqa: F401")
+
+    def _move(self, mend: Mend, name: str, nearest: Nearest) -> None:
+        moves, source = _moves(), mend.provider.path
+        self._refuse_if_seen_otherwise(mend, name)
+        original = self._on_disk(source) or ""
+        taken = moves.take(original, mend.provider.line)
+        if taken is None:
+            raise CannotFixError(f"{mend.provider} is no function at the top level of its file: move it by hand")
+        if source in self.texts:  # lines have moved: find it again by its text
+            text = self._text(source)
+            line = _line_of(text, name)
+            again = moves.take(text, line) if line else None
+            if again is None:
+                return  # it was moved already
+            taken = again
+        used = list(self._used(mend.provider.path, taken.names))
+        imports = list(self._needed(mend, used, nearest))
+        self.texts[source] = moves.without_unused(taken.rest, used)
+        self.texts[mend.target] = moves.put(self._text(mend.target), taken.function, imports)
+
+    def _used(self, path: str, names: Iterable[str]) -> Iterator[tuple[str, Import]]:
+        """Yield the imports of a file behind some names."""
+        bound = self.index.names.namespace(path).names
+        for name in sorted(names):
+            if name not in bound or hasattr(builtins, name):
+                continue
+            to = bound[name][0].binding.to
+            if len(bound[name]) > 1 or not isinstance(to, Import):
+                raise CannotFixError(f"it uses {name} of {path}: move both by hand")
+            yield name, to
+
+    def _needed(self, mend: Mend, used: Iterable[tuple[str, Import]], nearest: Nearest) -> Iterator[tuple[str, Import]]:
+        """Yield the imports that a moved function needs where it goes."""
+        target = self.index.names.namespace(mend.target).names if self._on_disk(mend.target) is not None else {}
+        for name, imported in used:
+            to = self._absolute(mend, imported, nearest) if imported.module.startswith(".") else imported
+            if name in target:
+                if target[name][0].binding.to != to:
+                    raise CannotFixError(f"{name} is something else in {mend.target}: move it by hand")
+            elif f"import {name}" not in self.texts.get(mend.target, ""):
+                yield name, to
+
+    def _absolute(self, mend: Mend, to: Import, nearest: Nearest) -> Import:
+        found = self.index.find(mend.provider.path, to.module)
+        module = nearest.module(mend.target, found) if found else ""
+        if not module:
+            raise CannotFixError(f"{mend.target} cannot import {to.module} of {mend.provider.path}: move it by hand")
+        return Import(module, to.attribute)
+
+    def _refuse_if_seen_otherwise(self, mend: Mend, name: str) -> None:
+        """Refuse a move that takes a fixture from behind another one of its name: some tests would get that one then."""
+        here = mend.target.rpartition("/")[0]
+        for test in self.index.tests:
+            answer = test.scope.answer(name) if test.scope else None
+            if not isinstance(answer, Found) or not test.path.startswith(f"{here}/" if here else ""):
+                continue
+            places = [(fixture.path, fixture.line) for fixture in answer.fixtures]
+            if (mend.provider.path, mend.provider.line) in places and len(places) > 1:
+                raise CannotFixError(
+                    f"other fixtures called {name!r} are on the way from {mend.provider}: move it by hand"
+                )
+
+
+def _moves() -> ModuleType:
+    try:
+        from test_framework.analysis import moves
+    except ModuleNotFoundError:
+        raise MissingExtraError("libcst", "fix") from None
+    return moves
+
+
+def _line_of(text: str, name: str) -> int:
+    found = re.search(rf"^(?:async )?def {re.escape(name)}\b", text, re.MULTILINE)
+    return text.count("\n", 0, found.start()) + 1 if found else 0
+
+
+def write(root: Path, edits: Sequence[Edit]) -> None:
+    """Write the files of some edits, new ones too.
+
+    Raises:
+        CannotFixError: a file was changed since it was read, or cannot be written; nothing is changed then.
+    """
+    for edit in edits:
+        file = root / edit.path
+        now = file.read_bytes().decode() if file.exists() else None
+        if now != edit.before:
+            raise CannotFixError(f"{edit.path} was changed meanwhile: run again")
+    done: list[Edit] = []
+    try:
+        for edit in edits:
+            done.append(edit)
+            (root / edit.path).write_text(edit.after, newline="")
+    except OSError as error:
+        restore(root, done)
+        raise CannotFixError(f"{edit.path} cannot be written: {error.strerror}") from None
+
+
+def restore(root: Path, edits: Sequence[Edit]) -> None:
+    """Put every file back as it was before."""
+    for edit in edits:
+        if edit.before is None:
+            (root / edit.path).unlink(missing_ok=True)
+        else:
+            (root / edit.path).write_text(edit.before, newline="")

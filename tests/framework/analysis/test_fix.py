@@ -1,0 +1,197 @@
+"""What the audit mends: fixtures brought into sight, comments that suppress nothing; all else stays as it was."""
+
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from test_framework.analysis.audit import Audit, Selection, audit
+from test_framework.analysis.baseline import Baseline
+from test_framework.analysis.build import index_of
+from test_framework.analysis.fix import Fixes, fixes, restore, write
+from test_framework.exceptions import CannotFixError
+from tests.framework.analysis.test_index import _read_all
+
+
+def written(root: Path, files: dict[str, str]) -> None:
+    """Write the files of a tree, in which only pytest's own plugins are there."""
+    (root / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload\n")
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(dedent(text).lstrip())
+
+
+def audited(root: Path) -> tuple[Audit, Fixes]:
+    """Return what is found, and how it is mended."""
+    index = index_of(root, read_all=_read_all)
+    done = audit(index, Selection(select=("EM101", "EM199")), Baseline.empty())
+    return done, fixes(index, done.findings)
+
+
+OUT_OF_SIGHT = {
+    "tests/staging/conftest.py": '''
+        """The staging deployment."""
+
+        from pathlib import Path
+        import os
+
+        import pytest
+
+        HOME = Path.home()
+
+
+        @pytest.fixture
+        def url() -> str:
+            return os.environ["URL"]
+
+
+        # Everything that the tests talk to.
+        @pytest.fixture(scope="function")
+        def real_services(url, tmp_path):
+            """The services."""
+            return {"url": url, "path": Path(tmp_path)}  # as a dict
+
+
+        @pytest.fixture
+        def home():
+            return HOME
+    ''',
+    "tests/staging/test_s.py": "def test_s(real_services, home): ...\n",
+    "tests/e2e/test_e.py": "def test_e(real_services): ...\n",
+}
+
+
+def test_a_fixture_out_of_sight_is_moved_with_what_it_asks_for_and_imports(tmp_path: Path) -> None:
+    """Comments and formatting go with it; what others use of the file stays there."""
+    written(tmp_path, OUT_OF_SIGHT)
+    done, plan = audited(tmp_path)
+    assert [finding.path for finding in done.findings] == ["tests/e2e/test_e.py"]
+    assert [edit.path for edit in plan.edits] == ["tests/conftest.py", "tests/staging/conftest.py"]
+    made, left = plan.edits
+    assert (
+        made.after
+        == dedent('''
+        """Fixtures that the tests of this directory and below share."""
+
+        from pathlib import Path
+        import pytest
+        import os
+
+
+        # Everything that the tests talk to.
+        @pytest.fixture(scope="function")
+        def real_services(url, tmp_path):
+            """The services."""
+            return {"url": url, "path": Path(tmp_path)}  # as a dict
+
+
+        @pytest.fixture
+        def url() -> str:
+            return os.environ["URL"]
+    ''').lstrip()
+    )
+    assert (
+        left.after
+        == dedent('''
+        """The staging deployment."""
+
+        from pathlib import Path
+
+        import pytest
+
+        HOME = Path.home()
+
+
+        @pytest.fixture
+        def home():
+            return HOME
+    ''').lstrip()
+    )
+    write(tmp_path, plan.edits)
+    assert audited(tmp_path)[0].findings == ()
+    restore(tmp_path, plan.edits)
+    assert not (tmp_path / "tests/conftest.py").exists()
+    assert len(audited(tmp_path)[0].findings) == 1
+
+
+def test_a_fixture_of_a_helper_module_is_imported(tmp_path: Path) -> None:
+    """A module that pytest does not collect is left alone; the nearest conftest imports the fixture from it."""
+    written(
+        tmp_path,
+        {
+            "helpers.py": "import pytest\n@pytest.fixture\ndef db(): ...\n",
+            "tests/conftest.py": '"""Ours."""\n\nimport os\n\nX = os.sep\n',
+            "tests/test_a.py": "def test_a(db): ...\n",
+        },
+    )
+    _, plan = audited(tmp_path)
+    assert [(edit.path, edit.after) for edit in plan.edits] == [
+        ("tests/conftest.py", '"""Ours."""\n\nimport os\nfrom helpers import db  # noqa: F401\n\nX = os.sep\n')
+    ]
+    write(tmp_path, plan.edits)
+    assert audited(tmp_path)[0].findings == ()
+
+
+def test_a_fixture_that_many_places_miss_is_moved_once_to_where_all_see_it(tmp_path: Path) -> None:
+    """Not to the directory of whoever is looked at first."""
+    written(
+        tmp_path,
+        {
+            "a/b/conftest.py": "import pytest\n@pytest.fixture\ndef db(): ...\n",
+            "a/c/test_c.py": "def test_c(db): ...\n",
+            "d/test_d.py": "def test_d(db): ...\ndef test_e(db): ...\n",
+        },
+    )
+    done, plan = audited(tmp_path)
+    assert len(done.findings) == len(plan.fixed) == 3
+    assert [edit.path for edit in plan.edits] == ["a/b/conftest.py", "conftest.py"]
+
+
+@pytest.mark.parametrize(
+    ("conftest", "why"),
+    [
+        ("import pytest\nURL = 'x'\n@pytest.fixture\ndef db():\n    return URL\n", "uses URL"),
+        ("import pytest\ndb = pytest.fixture(lambda: 1)\n", "no function at the top level"),
+        ("import pytest\nif True:\n    @pytest.fixture\n    def db(): ...\n", "no function at the top level"),
+    ],
+)
+def test_what_is_not_safe_is_refused_with_the_reason(tmp_path: Path, conftest: str, why: str) -> None:
+    """A fixture that uses its file's globals, is made by a call, or only under a condition stays where it is."""
+    written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": "def test_b(db): ...\n"})
+    _, plan = audited(tmp_path)
+    assert plan.edits == ()
+    assert why in plan.refused[0][1]
+
+
+def test_a_move_that_would_give_others_another_fixture_is_refused(tmp_path: Path) -> None:
+    """Between the two places stands a fixture of the same name, which would answer from then on."""
+    fixture = "import pytest\n@pytest.fixture\ndef db(): ...\n"
+    written(
+        tmp_path,
+        {
+            "a/conftest.py": fixture,
+            "a/b/conftest.py": fixture,
+            "a/b/test_b.py": "def test_b(db): ...\n",
+            "c/test_c.py": "def test_c(db): ...\n",
+        },
+    )
+    _, plan = audited(tmp_path)
+    assert plan.edits == ()
+    assert "other fixtures called 'db'" in plan.refused[0][1]
+
+
+def test_a_comment_that_suppresses_nothing_is_taken_out(tmp_path: Path) -> None:
+    """Only the code in question; what another tool reads stays."""
+    written(tmp_path, {"test_a.py": "def test_a(): ...  # noqa: EM101, E501\ndef test_b(): ...  # noqa: EM101\n"})
+    _, plan = audited(tmp_path)
+    assert plan.edits[0].after == "def test_a(): ...  # noqa: E501\ndef test_b(): ...\n"
+
+
+def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:
+    """Somebody saved it between the look and the change: nothing is written at all."""
+    written(tmp_path, OUT_OF_SIGHT)
+    _, plan = audited(tmp_path)
+    (tmp_path / "tests/staging/conftest.py").write_text("# new\n")
+    with pytest.raises(CannotFixError, match="changed meanwhile"):
+        write(tmp_path, plan.edits)
+    assert not (tmp_path / "tests/conftest.py").exists()
