@@ -40,5 +40,5 @@ class Noqa:
             for code in codes:
                 is_known = code.startswith(_OURS) and any(rule.startswith(code) for rule in held) and code != UNUSED
                 if is_known and UNUSED not in codes and (path, line, code) not in self._used:
-                    hint = f"take {code} out of the comment"
+                    hint = f"Take {code} out of the comment"
                     yield Finding(path, line, 1, UNUSED, f"# noqa: {code} suppresses nothing", hint)

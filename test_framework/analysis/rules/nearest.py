@@ -86,14 +86,14 @@ class Nearest:
                 return f"{there}{more} {_verb(providers)} it: move it out of class {inside}"
             return f"{there}{more} {_verb(providers)} it: {self._mend(providers[0], home).said_of(name)}"
         if name in PLUGINS:
-            return f"the plugin {PLUGINS[name]} provides it: install it where the tests run"
+            return f"The plugin {PLUGINS[name]} provides it: install it where the tests run"
         if name in {"pytester", "testdir"}:
-            return "the plugin pytester provides it, which pytest brings: add -p pytester to addopts"
+            return "The plugin pytester provides it, which pytest brings: add -p pytester to addopts"
         scope = group.tests[0].scope
         visible = {name for around in scope.around() for name in around.provided.fixtures} if scope else set()
         if close := difflib.get_close_matches(name, sorted(visible), n=1, cutoff=0.75):
-            return f"did you mean {close[0]!r}?"
-        return f"define it in {_conftest(home)}, or give it a value with parametrize"
+            return f"Did you mean {close[0]!r}?"
+        return f"Define it in {_conftest(home)}, or give it a value with parametrize"
 
     def mend(self, group: Group) -> Mend | None:
         """Return the one change that brings a missing fixture into the sight of a group's tests; None for no such."""

@@ -83,7 +83,7 @@ def _mismatched(survey: Survey) -> Iterator[Finding]:
             yield Finding(narrow.path, narrow.line, narrow.column, "EM102", message, hint, group.nodeids, group.masked)
             continue
         where = f" ({narrow.path}:{narrow.line})" if not narrow.plugin else ""
-        narrowed = f"narrow {asker.name!r} to scope {narrow.scope}"
+        narrowed = f"Narrow {asker.name!r} to scope {narrow.scope}"
         widened = f", or widen {narrow.name!r}{where} to {asker.scope}" if not narrow.plugin else ""
         yield _finding("EM102", group, message, narrowed + widened)
 
@@ -100,7 +100,7 @@ def _overriding(survey: Survey) -> Iterator[Finding]:
                 f"fixture {override.name!r} overrides the one of {overridden.path} and changes its scope "
                 f"from {overridden.scope} to {override.scope}"
             )
-            hint = f"give it the scope of {overridden.path}:{overridden.line}, or another name"
+            hint = f"Give it the scope of {overridden.path}:{overridden.line}, or another name"
             yield Finding(override.path, override.line, override.column, "EM103", message, hint)
 
 
@@ -122,7 +122,7 @@ def _circular(index: Index, survey: Survey) -> Iterator[Finding]:
         names = " → ".join(repr(each.name) for each in (*ordered, ordered[0]))
         places = ", ".join(f"{each.path}:{each.line}" for each in ordered)
         message = f"fixtures ask for each other: {names}" if len(ordered) > 1 else f"fixture asks for itself: {names}"
-        hint = f"break the circle in one of {places}" if len(ordered) > 1 else "override another one, or take it out"
+        hint = f"Break the circle in one of {places}" if len(ordered) > 1 else "Override another one, or take it out"
         at = ordered[0]
         yield Finding(at.path, at.line, at.column, "EM104", message, hint, _ids(tests), masked(tests))
 
@@ -130,7 +130,7 @@ def _circular(index: Index, survey: Survey) -> Iterator[Finding]:
 def _unused(index: Index, survey: Survey) -> Iterator[Finding]:
     for each in unused(index, survey):
         message = f"fixture {each.name!r} is asked for by nobody"
-        yield Finding(each.path, each.line, each.column, "EM105", message, "remove it")
+        yield Finding(each.path, each.line, each.column, "EM105", message, "Remove it")
 
 
 def _autouse(index: Index) -> Iterator[Finding]:
@@ -148,7 +148,7 @@ def _autouse(index: Index) -> Iterator[Finding]:
         message = (
             f"autouse fixture {fixture.name!r} asks for {contract!r}: tests that do not ask start the environment, too"
         )
-        hint = "take autouse away and let the tests that need it ask, or move it to their own conftest.py"
+        hint = "Take autouse away and let the tests that need it ask, or move it to their own conftest.py"
         yield Finding(fixture.path, fixture.line, fixture.column, "EM106", message, hint, _ids(tests))
 
 
@@ -172,7 +172,7 @@ def _unread(index: Index) -> Iterator[Finding]:
             found = _LINE.match(module.unread)
             line = int(found[1]) if found else 1
             message = f"this file cannot be read: {_LINE.sub('', module.unread, count=1)}"
-            yield Finding(path, line, 1, "EM107", message, "mend it, or audit with the Python that it is written for")
+            yield Finding(path, line, 1, "EM107", message, "Mend it, or audit with the Python that it is written for")
 
 
 def _unknown(survey: Survey) -> Iterator[Finding]:

@@ -98,9 +98,9 @@ def test_usefixtures_of_a_class_asks_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("asked", "hint"),
     [
-        ("tmp_pth", "did you mean 'tmp_path'?"),
-        ("quite_else", "define it in tests/conftest.py, or give it a value with parametrize"),
-        ("mocker", "the plugin pytest-mock provides it: install it where the tests run"),
+        ("tmp_pth", "Did you mean 'tmp_path'?"),
+        ("quite_else", "Define it in tests/conftest.py, or give it a value with parametrize"),
+        ("mocker", "The plugin pytest-mock provides it: install it where the tests run"),
         ("helper", "helpers.py:5 provides it: add `from helpers import helper` to tests/conftest.py"),
         ("inner", "tests/test_a.py:5 provides it: move it out of class TestOther"),
         ("other", "tests/test_b.py:4 provides it: move it to tests/conftest.py"),
@@ -151,7 +151,7 @@ def test_a_wider_fixture_cannot_ask_a_narrower_one(tmp_path: Path) -> None:
     )
     assert said(one) == "conftest.py:4:12: fixture 'server' of scope session asks for 'port' of scope function"
     assert one.tests == ("a/test_a.py::test_a",)
-    assert one.hint == "narrow 'server' to scope function, or widen 'port' (a/conftest.py:3) to session"
+    assert one.hint == "Narrow 'server' to scope function, or widen 'port' (a/conftest.py:3) to session"
 
 
 def test_an_override_that_changes_the_scope(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ MISSING = Finding(
     tuple(f"tests/test_a.py::test_{number}" for number in range(5)),
     "skip",
 )
-UNUSED = Finding("tests/conftest.py", 9, 1, "EM105", "fixture 'old' is asked for by nobody", "remove it")
+UNUSED = Finding("tests/conftest.py", 9, 1, "EM105", "fixture 'old' is asked for by nobody", "Remove it")
 UNKNOWN = Finding("tests/test_b.py", 7, 2, "EM108", "nobody knows whether a fixture is provided: its name is computed")
 
 

@@ -18,7 +18,7 @@ def test_a_finding_has_its_place_its_tests_and_what_to_do() -> None:
         "    masked: a run of pytest does not show it, because of skip",
         "    help: tests/unit/conftest.py:5 provides it: move it to tests/conftest.py",
         "tests/conftest.py:9:1: EM105 fixture 'old' is asked for by nobody",
-        "    help: remove it",
+        "    help: Remove it",
         "Found 2 findings in 20 tests of 4 files.",
         "2 suppressed by noqa, 3 known from the baseline.",
         "1 entry of the baseline fits nothing any more (--update-baseline takes them out):",
