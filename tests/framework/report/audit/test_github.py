@@ -18,7 +18,7 @@ def test_each_finding_stands_at_its_line() -> None:
     assert lines[0].startswith("::error file=tests/test_a.py,line=3,title=EM101::fixture 'real_services' is asked for")
     assert "5 tests: tests/test_a.py::test_0" in lines[0]
     assert lines[1] == (
-        "::error file=tests/conftest.py,line=9,title=EM105::fixture 'old' is asked for by nobody. remove it"
+        "::error file=tests/conftest.py,line=9,title=EM105::fixture 'old' is asked for by nobody. Remove it"
     )
 
 
