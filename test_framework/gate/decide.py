@@ -63,7 +63,7 @@ def decide(
     `commit` is the one that the change is at, by its full name; empty where nobody knows. `declared` are the environments
     that there are, `None` where nobody knows. `still_there` tells a test that was left out from one that is gone.
     """
-    columns = (*matrix.columns, *_missing(matrix, policy, baseline))
+    columns = (*matrix.columns, *_missing(matrix, policy, baseline, declared))
     places = None if declared is None else {*declared, *(column.environment for column in columns)}
     waived = apply(waivers, matrix.runs, now.date(), places)
     against = _Against(policy, baseline, waived, commit, still_there)
@@ -72,13 +72,21 @@ def decide(
     return Decision(columns, verdicts, found, baseline)
 
 
-def _missing(matrix: Matrix, policy: GatePolicy, baseline: Baseline | None) -> Iterator[Column]:
+def _missing(
+    matrix: Matrix, policy: GatePolicy, baseline: Baseline | None, declared: Collection[str] | None
+) -> Iterator[Column]:
     """Yield a column for each environment that is required and has none."""
     required = policy.required or (tuple(baseline.environments) if baseline else ())
     there = {column.environment for column in matrix.columns}
     for name in dict.fromkeys(required):
-        if name not in there:
-            yield Column(MissingRun(name, name, "required, and there is no run of it"))
+        if name in there:
+            continue
+        why = "required, and there is no run of it"
+        if declared is not None and name not in declared:
+            why = "required by the policy, and not declared"
+            if not policy.required:
+                why = "of the baseline, and declared no more: envmatrix baseline update drops it"
+        yield Column(MissingRun(name, name, why))
 
 
 def _about_commits(matrix: Matrix) -> Iterator[Reason]:

@@ -163,6 +163,24 @@ def test_a_required_environment_that_is_missing_is_unknown(tmp_path: Path, polic
     assert decision.exit_code == 3
 
 
+@pytest.mark.fault("typo-environment")
+@pytest.mark.parametrize(
+    ("policy", "said"),
+    [
+        ({"required": ("stagin",)}, "required by the policy, and not declared"),
+        ({}, "of the baseline, and declared no more: envmatrix baseline update drops it"),
+    ],
+    ids=["by policy", "by baseline"],
+)
+def test_one_that_is_not_declared_is_said_to_be_so(tmp_path: Path, policy: dict[str, object], said: str) -> None:
+    """No run of it can ever come."""
+    matrix = Matrix.from_runs([write_run(tmp_path / "r.jsonl", PASSED)])
+    baseline = Baseline("c", "2026-01-01T00:00:00+00:00", {"local": {}, "stagin": {}})
+    known = {"baseline": baseline, "waivers": (), "now": NOW, "declared": ("local", "staging")}
+    decision = decide(matrix, GatePolicy.model_validate(policy), **known)  # type: ignore[arg-type]  # its own keywords
+    assert (decision.exit_code, decision.verdicts[-1].reasons[0].text) == (3, said)
+
+
 @pytest.mark.fault("flaky-retry")
 def test_the_gate_is_told_what_to_do_with_flaky(tmp_path: Path) -> None:
     """Let through by default; shut where the policy does not allow it."""
