@@ -92,18 +92,24 @@ class _Finder:
 
     def __init__(self, tree: Tree, places: Sequence[_Place]) -> None:
         self._root = f"{str(tree.root).rstrip('/')}/"
-        self._places = places
-        self._of = {tree.relative(file): place for place in places for file in place.files()}
+        self._inner = sorted(places, key=lambda place: len(str(place.project.settings.root)), reverse=True)
+        self._of = {file: place for place in places for file in place.files()}
         self._found: dict[tuple[str, str], str | None] = {}
 
     def find(self, path: str, module: str) -> str | None:
         """Return the file of a module, as seen from a file."""
         key = path, module
         if key not in self._found:
-            place = self._of.get(path) or next(iter(self._places), None)
-            found = place.finder.find(path if path.startswith("/") else self._root + path, module) if place else None
+            file = path if path.startswith("/") else self._root + path
+            place = self._of.get(file) or self._above(file)
+            found = place.finder.find(file, module) if place else None
             self._found[key] = found.removeprefix(self._root) if found else None
         return self._found[key]
+
+    def _above(self, file: str) -> _Place | None:
+        """Return the innermost project around a file that no project collects."""
+        around = (place for place in self._inner if file.startswith(f"{place.project.settings.root}/"))
+        return next(around, next(iter(self._inner), None))
 
 
 def _surroundings(tree: Tree, place: _Place, names: Names) -> Surroundings:

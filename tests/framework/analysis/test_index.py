@@ -317,3 +317,25 @@ def test_files_that_are_no_source_are_unread_with_the_reason(tmp_path: Path) -> 
     assert [test.nodeid for test in found.tests] == ["test_good.py::test_it"]
     unread = {path for path, module in found.modules.items() if module.unread}
     assert unread == {"test_latin.py", "test_binary.py", "test_deep.py"}
+
+
+def test_each_project_of_a_tree_has_its_own_modules_and_root(tmp_path: Path) -> None:
+    """Two services with a configuration each: a helper finds its neighbour, and a conftest above the inner root is unseen."""
+    for service in ("one", "two"):
+        (tmp_path / service).mkdir()
+        (tmp_path / service / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload\n")
+    found = index(
+        tmp_path,
+        conftest="import pytest\n@pytest.fixture\ndef above(): ...\n",
+        one__helpers="from inner import a\n",
+        one__inner="import pytest\n@pytest.fixture\ndef a(): ...\n",
+        one__conftest="from helpers import a\n",
+        one__test_one="def test_one(a, above): ...\n",
+        two__helpers="from inner import a\n",
+        two__inner="import pytest\n\n@pytest.fixture\ndef a(): ...\n",
+        two__conftest="from helpers import a\n",
+        two__test_two="def test_two(a): ...\n",
+    )
+    assert provider(found, "test_one", "a") == "one/inner.py:3"
+    assert provider(found, "test_two", "a") == "two/inner.py:4"
+    assert provider(found, "test_one", "above") == "Missing"
