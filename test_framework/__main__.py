@@ -18,9 +18,10 @@ from test_framework.commands.explain import explain
 from test_framework.commands.fixtures import fixtures
 from test_framework.commands.history import HistoryFile
 from test_framework.commands.impact import impact
+from test_framework.commands.impacted import narrow, seed_of, verified
 from test_framework.commands.plan import plan
 from test_framework.commands.validate import validate
-from test_framework.exceptions import EnvmatrixError
+from test_framework.exceptions import EnvmatrixError, UsageError
 
 if TYPE_CHECKING:
     from test_framework.runs import Loaded, RunDir
@@ -69,6 +70,19 @@ Durations = Annotated[
         "By default the last complete run.",
     ),
 ]
+ImpactedSince = Annotated[
+    str | None,
+    typer.Option(
+        metavar="REV",
+        help="Run only what may have changed since; take the rest over from the last run of that commit, marked as such.",
+    ),
+]
+VerifyImpact = Annotated[
+    bool, typer.Option("--verify-impact", help="Run a random sample of the rest too, and say where impact was wrong.")
+]
+ImpactSeed = Annotated[
+    int | None, typer.Option(metavar="N", help="Choose that sample as a run did that named this seed.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, only the report.")]
 
 
@@ -98,6 +112,9 @@ def matrix(
     shard: ShardOf = None,
     durations: Durations = None,
     history: HistoryFile = None,
+    impacted_since: ImpactedSince = None,
+    verify_impact: VerifyImpact = False,
+    impact_seed: ImpactSeed = None,
 ) -> int:
     """Run the suite in several environments at the same time, all that are declared by default; show the matrix."""
     from test_framework.report import reporter
@@ -118,9 +135,25 @@ def matrix(
         durations=durations,
         pytest_args=ctx.obj or (),
     )
+    narrowed = None
+    if impacted_since is not None:
+        narrowed = narrow(
+            plan,
+            impacted_since,
+            environments=environments,
+            env_file=env_file,
+            history=history,
+            seed=seed_of(impact_seed, wanted=verify_impact),
+        )
+        plan = narrowed.plan
+    elif verify_impact or impact_seed is not None:
+        raise UsageError(
+            "--verify-impact tries what --impacted-since leaves out", "Say since when: --impacted-since REV"
+        )
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(plan, observe)
-    return _finish(run_dir, format_, history)
+    code = _finish(run_dir, format_, history)
+    return verified(narrowed, run_dir, code) if narrowed else code
 
 
 @app.command()

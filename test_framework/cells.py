@@ -117,6 +117,8 @@ class Cell(NamedTuple):
     cause: Cause | None = None
     evidence: Evidence | None = None
     reason: str = ""
+    carried: str = ""
+    """The commit that it is of, where it was not run now: what changed since could not change it. Empty where it was."""
 
     @property
     def duration(self) -> float:
@@ -212,6 +214,44 @@ class Bodies(_Event):
     """Of each planned test, in the header's order; empty where a test has no Python function."""
 
 
+class Carried(_Event):
+    """What became of a planned test at an earlier commit: it was not run now, since nothing that changed leads to it."""
+
+    type: Literal["carried"] = "carried"
+    test: str
+    outcome: Outcome
+    commit: str
+    """Where it was run."""
+    duration: float = 0.0
+    """Seconds that it took there."""
+    reason: str = ""
+    cause: Cause | None = None
+    rule: str = ""
+    summary: str = ""
+
+    @classmethod
+    def of(cls, cell: Cell, commit: str) -> Carried:
+        """Take a cell over from a run of a commit; one that was taken over there stays of the commit that it is of."""
+        evidence = cell.evidence
+        return cls(
+            test=cell.test,
+            outcome=cell.outcome,
+            commit=cell.carried or commit,
+            duration=round(cell.duration, 6),
+            reason=cell.reason,
+            cause=cell.cause,
+            rule=evidence.rule if evidence else "",
+            summary=evidence.summary if evidence else "",
+        )
+
+    @property
+    def cell(self) -> Cell:
+        """Return it as a cell."""
+        attempt = Attempt(self.test, self.outcome, self.duration, reason=self.reason, cause=self.cause)
+        evidence = Evidence(self.rule, self.summary) if self.rule else None
+        return Cell(self.test, self.outcome, (attempt,), self.cause, evidence, self.reason, self.commit)
+
+
 class FindingRecord(_Event):
     """A breach that belongs to the run rather than to one test: a fixture that nobody provides, a service down."""
 
@@ -236,6 +276,15 @@ class Run:
     bodies: Mapping[str, str] = field(default_factory=dict)
     """Planned test → digest of its body, where the run tells."""
     file: Path | None = field(default=None, compare=False)
+
+    @cached_property
+    def carried(self) -> Mapping[str, Sequence[str]]:
+        """Map each commit to the tests that were taken over from it, and not run now."""
+        found: dict[str, list[str]] = {}
+        for cell in self.cells.values():
+            if cell.carried:
+                found.setdefault(cell.carried, []).append(cell.test)
+        return found
 
     @cached_property
     def ended(self) -> Mapping[Outcome, Sequence[Cell]]:

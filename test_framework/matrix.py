@@ -143,8 +143,14 @@ class Matrix:
 
 
 def count(rows: Iterable[Row], column: int) -> Mapping[Outcome, int]:
-    """Count the outcomes in one column, in the order of `Outcome`; tests not planned there are left out."""
-    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None)
+    """Count the outcomes in one column, in the order of `Outcome`; tests not planned or not run now are left out."""
+    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and not cell.carried)
+    return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
+
+
+def count_carried(rows: Iterable[Row], column: int) -> Mapping[Outcome, int]:
+    """Count the outcomes that were taken over from an earlier commit in one column, in the order of `Outcome`."""
+    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and cell.carried)
     return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
 
 

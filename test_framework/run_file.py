@@ -25,6 +25,7 @@ from test_framework.cells import (
     Attempt,
     Attestation,
     Bodies,
+    Carried,
     Cause,
     Cell,
     Evidence,
@@ -40,7 +41,7 @@ from test_framework.collector import paused
 from test_framework.exceptions import RunFileError, SchemaError
 from test_framework.run_lines import parse_line, quote, raw_lines
 
-Event = Header | Footer | Attestation | Bodies | FindingRecord | Suite
+Event = Header | Footer | Attestation | Bodies | Carried | FindingRecord | Suite
 """What a run file holds beside attempts."""
 
 
@@ -154,6 +155,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
                 cells[event.test] = _again((*known.attempts, event))
             if event.test is likely:
                 likely = next(ahead, "")
+        elif isinstance(event, Carried):
+            cells[sys.intern(event.test)] = event.cell
         elif event is not None:
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
@@ -224,7 +227,7 @@ def read_durations(path: Path) -> dict[str, float]:
     durations: dict[str, float] = {}
     for number, _, line in raw_lines(path):
         event = read_event(path, number, line)
-        if isinstance(event, Attempt):
+        if isinstance(event, Attempt | Carried):
             durations[event.test] = durations.get(event.test, 0.0) + event.duration
     return durations
 
@@ -288,6 +291,7 @@ _READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
     "attempt": _attempt,
     "attestation": Attestation.model_validate,
     "bodies": Bodies.model_validate,
+    "carried": Carried.model_validate,
     "finding": FindingRecord.model_validate,
     "footer": Footer.model_validate,
     "suite": Suite.model_validate,

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
+from test_framework.carried import Carry, complete, write_unstarted
 from test_framework.children import Child, Job, run_all, run_one
 from test_framework.environments import Environment, Project, declared_names, load_environment
 from test_framework.exceptions import UsageError
@@ -92,6 +93,11 @@ class Plan:
     """Seconds that each test may take; by default what the project says."""
     retries: int = 0
     """How often a test that failed is tried again."""
+    carry: Mapping[str, Carry] = field(default_factory=dict)
+    """Environment → what it takes over from an earlier run."""
+    commit: str = ""
+    """What is run, where something is taken over."""
+    dirty: bool = False
 
     @property
     def labels(self) -> Mapping[str, str]:
@@ -119,6 +125,10 @@ class Plan:
             options += [f"--matrix-shard={self.shard}"]
             if durations := self._durations(environment.name):
                 options += [f"--matrix-durations={durations}"]
+        if (carry := self.carry.get(environment.name)) is not None:
+            left_out = run_dir.path / f".{environment.name}.carried"
+            carry.write_list(left_out)
+            options += [f"--matrix-carried={left_out}"]
         options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
         return Job(
             environment=environment.name,
@@ -208,10 +218,16 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
-    jobs = [plan.job(environment, run_dir) for environment in plan.environments]
-    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, observe=observe)
+    starting = [each for each in plan.environments if each.name not in plan.carry or plan.carry[each.name].starts]
+    jobs = [plan.job(environment, run_dir) for environment in starting]
+    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, observe=observe) if jobs else ()
     for job in jobs:
         finish_run(job.run_file)
+        if (carry := plan.carry.get(job.environment)) is not None:
+            complete(job.run_file, carry)
+    for name, carry in plan.carry.items():
+        if not carry.starts:
+            write_unstarted(run_dir.run_file(name), carry, commit=plan.commit, dirty=plan.dirty)
     run_dir.write_manifest(plan.labels, {child.job.environment: child.ending for child in children})
     return run_dir
 

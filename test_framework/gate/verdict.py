@@ -84,6 +84,8 @@ class Code(enum.StrEnum):
     """A remark: a service is available, and no test that passed exercised it."""
     DESELECTED = "deselected"
     """Tests of the baseline were left out, and are still defined. A remark: tests were deselected, by `-k`, `-m` or a plugin."""
+    CARRIED = "carried"
+    """A remark: tests were not run, since nothing that changed leads to them; their cells are an earlier commit's."""
     WAIVED = "waived"
     """A remark: tests failed, or were kept from running, as a waiver says."""
     WAIVER = "waiver"
@@ -206,6 +208,14 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
         yield Reason(
             Code.DESELECTED, f"{number_of_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE
         )
+    yield from _remarks(run)
+
+
+def _remarks(run: Run) -> Iterator[Reason]:
+    """Yield what is worth saying and changes no answer."""
+    for commit, tests in run.carried.items():
+        text = f"{len(tests)} of {number_of_tests(len(run.cells))} were not run now: they are of commit {commit[:12]}"
+        yield Reason(Code.CARRIED, text, Answer.COMPATIBLE, tuple(tests))
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in run.ended[outcome]):
             yield Reason(code, f"{number_of_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
@@ -227,8 +237,8 @@ def _of_other_commits(run: Run) -> str:
 
 
 def _unexercised(run: Run) -> str:
-    """Name the services that were up and that no passed test exercised; empty where tests were left out."""
-    if run.footer is None or run.footer.deselected:
+    """Name the services that were up and that no passed test exercised; empty where tests were left out, or not run now."""
+    if run.footer is None or run.footer.deselected or run.carried:
         return ""
     up = {
         name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import platform
 import subprocess
 import time
 import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib.metadata import version
 from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 
+from test_framework.carried import versions
 from test_framework.cells import (
-    CONTRACT_VERSION,
     Attempt,
     Attestation,
     Bodies,
@@ -233,13 +231,7 @@ class Recorder:
                 commit=commit,
                 dirty=dirty,
                 sources={name: spec.source.value for name, spec in environment.services.items()},
-                versions={
-                    "contract": CONTRACT_VERSION,
-                    "envmatrix": version("envmatrix"),
-                    "pytest": version("pytest"),
-                    "python": platform.python_version(),
-                    "platform": platform.platform(terse=True),
-                },
+                versions=versions(),
                 planned=shown,
                 planned_digest=digest(shown),
                 shard=str(sharding.shard) if sharding else "",

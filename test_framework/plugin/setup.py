@@ -14,10 +14,12 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from test_framework.carried import read_list
 from test_framework.environments import Environment, Project, load_environment, read_env_file
 from test_framework.exceptions import EnvmatrixError
 from test_framework.masking import MASKER
 from test_framework.plugin.bodies import bodies
+from test_framework.plugin.carried import LeftOut
 from test_framework.plugin.collection import Collection
 from test_framework.plugin.deadline import TestDeadline
 from test_framework.plugin.evidence import EvidenceCollector
@@ -256,6 +258,9 @@ def register(config: pytest.Config, name: str) -> None:
         durations = _path(config, "--matrix-durations")
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
+    if (carried := _path(config, "--matrix-carried")) is not None:
+        told: dict[str, Any] | None = getattr(config, "workerinput", None)
+        manager.register(LeftOut.told(told) if told else LeftOut(read_list(carried)), "envmatrix-left-out")
     manager.register(Smoke(process), "envmatrix-smoke")
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")

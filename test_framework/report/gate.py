@@ -30,7 +30,7 @@ _SUMMARY = 160
 """Characters of what a failure says: `envmatrix explain` has all of it."""
 _STYLES = {Answer.COMPATIBLE: "green", Answer.INCOMPATIBLE: "red", Answer.UNKNOWN: "magenta"}
 _STATES = {Answer.COMPATIBLE: "open", Answer.INCOMPATIBLE: "shut", Answer.UNKNOWN: "unknown"}
-_COUNTS = frozenset({Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
+_COUNTS = frozenset({Code.CARRIED, Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
 """Reasons whose tests nobody wants listed."""
 
 

@@ -73,12 +73,12 @@ def as_json(impact: Impact, since: str) -> str:
         "schema": SCHEMA,
         "since": since,
         "environments": [
-            {"name": name, "tests": impact.tests[name], "selected": _entries(selected)}
+            {"name": name, "tests": len(impact.tests[name]), "selected": _entries(selected)}
             for name, selected in impact.selected.items()
             if name != NOWHERE
         ],
         "no_environment": {
-            "tests": impact.tests.get(NOWHERE, 0),
+            "tests": len(impact.tests.get(NOWHERE, ())),
             "selected": _entries(impact.selected.get(NOWHERE, {})),
         },
         "everything": list(impact.everything),
@@ -105,7 +105,7 @@ def _entries(selected: Mapping[str, str]) -> list[dict[str, str]]:
 
 def _headline(impact: Impact, since: str) -> Iterator[str]:
     total = sum(map(len, impact.selected.values()))
-    of = sum(impact.tests.values())
+    of = sum(map(len, impact.tests.values()))
     yield f"since {inert(since)}: {total} of {of} tests, counted once an environment, may come out otherwise"
     for why in impact.everything[:_REASONS]:
         yield f"everything, because {inert(why)}"
@@ -128,7 +128,7 @@ def _label(name: str) -> str:
 
 
 def _share(impact: Impact, name: str) -> str:
-    selected, of = len(impact.selected[name]), impact.tests[name]
+    selected, of = len(impact.selected[name]), len(impact.tests[name])
     return f"none of {of}" if not selected else f"all {of}" if selected == of else f"{selected} of {of}"
 
 

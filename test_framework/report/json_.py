@@ -73,6 +73,8 @@ class CellEntry(_Frozen):
     """Services that the test used."""
     evidence: dict[str, Any] | None
     """rule, summary, phase, place, exceptions, pings, detail."""
+    carried_from: str | None = None
+    """The commit that all this is of, where the test was not run now."""
 
 
 class TestEntry(_Frozen):
@@ -147,7 +149,8 @@ def _cell(cell: Cell) -> CellEntry:
         cause=cell.cause,
         reason=cell.reason,
         duration=round(cell.duration, 6),
-        attempts=len(cell.attempts),
+        attempts=0 if cell.carried else len(cell.attempts),
+        carried_from=cell.carried or None,
         services=sorted({service for attempt in cell.attempts for service in attempt.services}),
         evidence=asdict(cell.evidence) if cell.evidence else None,
     )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict, number_of_tests
-from test_framework.matrix import Column, Matrix, MissingRun, Row, count
+from test_framework.matrix import Column, Matrix, MissingRun, Row, count, count_carried
 from test_framework.report.summary import ADVICE, Look, Summary, by_label, sources, stand_ins, word
 from test_framework.report.text import inert, middle
 
@@ -109,7 +109,10 @@ def _sources(column: Column) -> str:
 def _counts(matrix: Matrix, rows: Sequence[Row], index: int) -> str:
     if isinstance(matrix.columns[index].run, MissingRun):
         return "no run"
-    return " ".join(f"{_MARKS[outcome]} {number}" for outcome, number in count(rows, index).items()) or "·"
+    parts = [f"{_MARKS[outcome]} {number}" for outcome, number in count(rows, index).items()]
+    if carried := count_carried(rows, index):
+        parts.append(f"(not run now: {', '.join(f'{number} {word(each)}' for each, number in carried.items())})")
+    return " ".join(parts) or "·"
 
 
 def _names(names: Sequence[str]) -> Iterator[str]:

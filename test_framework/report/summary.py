@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from test_framework.cells import Cause, Cell, Outcome
 from test_framework.gate import Verdict
@@ -139,6 +139,9 @@ def _looks(matrix: Matrix, row: Row) -> Iterator[Look]:
 def _look(cell: Cell | None) -> Look:
     if cell is None:
         return Look((), None)
+    if cell.carried:
+        look = _look(cell._replace(carried=""))
+        return replace(look, summary=f"not run now, but at {cell.carried[:12]}: {look.summary}".rstrip(": "))
     reason = first_line(cell.reason)
     if cell.evidence is None or cell.outcome is Outcome.NOT_RUN:
         expected = f"expected to fail: {reason}" if cell.outcome is Outcome.XPASSED and reason else reason

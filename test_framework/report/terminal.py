@@ -14,7 +14,7 @@ from rich.text import Text
 
 from test_framework.cells import Outcome
 from test_framework.gate import Answer, Verdict, number_of_tests
-from test_framework.matrix import Matrix, MissingRun, Row, count
+from test_framework.matrix import Matrix, MissingRun, Row, count, count_carried
 from test_framework.report.summary import ADVICE, Aside, Look, Summary, by_label, sources, stand_ins, word
 from test_framework.report.text import inert, middle, short_path
 
@@ -180,6 +180,9 @@ class Layout:
         if isinstance(self._matrix.columns[index].run, MissingRun):
             return [Text("no run", "magenta")]
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
+        if carried := count_carried(rows, index):
+            held = ", ".join(f"{number} {_LOOKS[outcome][1]}" for outcome, number in carried.items())
+            parts.append(Text(f"not run now: {held}", "dim"))
         return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:

@@ -29,9 +29,10 @@ class Columns:
         self._needs: dict[str, Needs] = {}
 
     @property
-    def sizes(self) -> Mapping[str, int]:
-        """Return how many tests there are in each environment."""
-        return {name: len(tests) for name, tests in self.tests.items()}
+    def nodeids(self) -> Mapping[str, Sequence[str]]:
+        """Return the tests of each environment by their node ids."""
+        known = {id(tests): tuple(test.nodeid for test in tests) for tests in self.tests.values()}
+        return {name: known[id(tests)] for name, tests in self.tests.items()}
 
     def select(self, test: Test, why: str) -> None:
         """Select a test wherever it is run."""

@@ -46,6 +46,7 @@ _NOTHING = {
     "envmatrix-waivers.toml": "what the gate forgives, which no test reads",
 }
 _NOTHING_BELOW = ("docs/", "doc/")
+_CACHES = frozenset({"__pycache__", ".envmatrix", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache"})
 
 
 def concerns_everything(path: str) -> str:
@@ -59,6 +60,8 @@ def concerns_nothing(path: str) -> str:
     """Return what a file is that no test run reads unless a test names it; empty where it is none of these."""
     if path.startswith(_NOTHING_BELOW) and not path.endswith(".py"):
         return "documentation"
+    if not _CACHES.isdisjoint(path.split("/")):
+        return "a cache"
     return _matching(path, _NOTHING)
 
 

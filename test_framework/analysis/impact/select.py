@@ -23,8 +23,8 @@ class Impact:
 
     selected: Mapping[str, Mapping[str, str]]
     """Environment → node id, without parameters → because of what. `NOWHERE` for tests that are in no suite."""
-    tests: Mapping[str, int]
-    """Environment → how many tests it has."""
+    tests: Mapping[str, Sequence[str]]
+    """Environment → all tests that it has."""
     everything: tuple[str, ...] = ()
     """Why every test is selected; none where they were told apart."""
     nothing: tuple[str, ...] = ()
@@ -56,7 +56,7 @@ def impact(
     fields = tuple(search.fields)
     return Impact(
         search.columns.selected,
-        search.columns.sizes,
+        search.columns.nodeids,
         tuple(search.everything.values()),
         tuple(search.nothing),
         fields,

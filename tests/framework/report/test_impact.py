@@ -18,12 +18,12 @@ FOUND = Impact(
         "staging": {},
         "": {f"unit/test_{file}.py::test_{n}": "x.py is changed" for file in range(10) for n in range(2)},
     },
-    tests={"local": 2, "staging": 2, "": 40},
+    tests={"local": "ab", "staging": "ab", "": "x" * 40},
     nothing=("README.md is changed: documentation",),
 )
 BREAKING = Impact(
     selected={"local": {"t.py::test_a": "Services.url is removed"}},
-    tests={"local": 1},
+    tests={"local": "a"},
     everything=("Services.url is removed",),
     fields=(REMOVED,),
     bump=Bump("1.4.0", "2.0.0", "1.4.0"),
@@ -55,7 +55,7 @@ def test_tests_stand_under_their_because() -> None:
 
 def test_many_becauses_are_counted() -> None:
     """A screen shows the first; the document has all."""
-    many = Impact({"local": {f"t.py::test_{n}": f"{n} is changed" for n in range(20)}}, {"local": 20})
+    many = Impact({"local": {f"t.py::test_{n}": f"{n} is changed" for n in range(20)}}, {"local": "a" * 20})
     assert as_text(many, "main").endswith("  and 14 more tests because of 14 more reasons: --format json has each\n")
     assert len(json.loads(as_json(many, "main"))["environments"][0]["selected"]) == 20
     assert "and 14 more reasons" in as_markdown(many, "main")
@@ -73,7 +73,7 @@ def test_a_breaking_contract_says_which_version_it_needs() -> None:
 
 def test_a_version_that_was_raised_is_no_error() -> None:
     """It is said all the same."""
-    raised = Impact({"local": {}}, {"local": 1}, fields=(REMOVED,), bump=Bump("1.4.0", "2.0.0", "2.0.0"))
+    raised = Impact({"local": {}}, {"local": "a"}, fields=(REMOVED,), bump=Bump("1.4.0", "2.0.0", "2.0.0"))
     assert "::error" not in as_github(raised, "main")
     assert "needs contract version 2.0.0, as it is now" in as_text(raised, "main")
 
@@ -82,7 +82,7 @@ def test_a_version_that_was_raised_is_no_error() -> None:
 def test_names_do_nothing() -> None:
     """A file's name may hold anything: commands, markup, colours."""
     name = "t.py::test_[\x1b[31m::error::<b>|`x`\n]"
-    hostile = Impact({"local": {name: name}}, {"local": 2}, everything=(name,), nothing=(name,))
+    hostile = Impact({"local": {name: name}}, {"local": "ab"}, everything=(name,), nothing=(name,))
     for render in (as_text, as_markdown, as_github):
         out = render(hostile, "\x1b[0m")
         assert "\x1b" not in out

@@ -1,0 +1,149 @@
+"""`envmatrix matrix --impacted-since`, on real runs of environments without services."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from test_framework.cells import Outcome
+from test_framework.run_file import read_run
+from tests.framework.bare import Bare, make_bare
+
+SUITE = """
+    import os, pytest
+
+    @pytest.mark.parametrize("n", [1, 2])
+    def test_numbers(n): assert n
+
+    def test_red(): assert 0
+
+    def test_skipped(): pytest.skip("not here")
+
+    def test_hidden(): assert not os.path.exists("ignored")
+    """
+
+
+def git(root: Path, *words: str) -> str:
+    """Call git."""
+    command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words]
+    return subprocess.run(command, cwd=root, check=True, capture_output=True, text=True, timeout=30).stdout.strip()
+
+
+@pytest.fixture(scope="module")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository whose two environments were run at its only commit."""
+    bare = make_bare(tmp_path_factory.mktemp("template"))
+    bare.write("suite/test_it.py", "def test_it(): ...\n")
+    bare.write("suite/test_more.py", SUITE)
+    bare.write(".gitignore", "ignored\n")
+    git(bare.root, "init", "-q")
+    git(bare.root, "add", "-A")
+    git(bare.root, "commit", "-qm", "all")
+    assert bare.run("matrix", "--quiet").returncode == 1
+    return bare.root
+
+
+@pytest.fixture
+def repository(template: Path, tmp_path: Path) -> Bare:
+    """A copy of it."""
+    root = tmp_path / "copy"
+    shutil.copytree(template, root, symlinks=True)
+    return Bare(root)
+
+
+def last(bare: Bare, name: str) -> Any:
+    """The last run of an environment."""
+    return read_run(bare.root / ".envmatrix/runs/latest" / f"{name}.jsonl")
+
+
+def test_what_cannot_have_changed_is_taken_over(repository: Bare) -> None:
+    """One test is run in each environment; the others are of the earlier commit, and every report says so."""
+    commit = git(repository.root, "rev-parse", "HEAD")
+    repository.write("suite/test_it.py", "def test_it(): assert 1\n\ndef test_new(): ...\n")
+    done = repository.run("matrix", "--impacted-since", "HEAD", "--quiet")
+    assert done.returncode == 1, done.stdout + done.stderr
+    assert f"local: 2 of 7 tests are run, the others taken over from commit {commit[:12]}" in done.stderr
+    run = last(repository, "local")
+    assert run.complete
+    assert {test for test, cell in run.cells.items() if not cell.carried} == {
+        "suite/test_it.py::test_it",
+        "suite/test_it.py::test_new",
+    }
+    assert run.carried == {
+        commit: [
+            "suite/test_a.py::test_a",
+            "suite/test_more.py::test_numbers[1]",
+            "suite/test_more.py::test_numbers[2]",
+            "suite/test_more.py::test_red",
+            "suite/test_more.py::test_skipped",
+            "suite/test_more.py::test_hidden",
+        ]
+    }
+    assert run.cells["suite/test_more.py::test_red"].outcome is Outcome.FAILED
+    assert run.footer.deselected == 0
+    assert f"not run now, but at {commit[:12]}" in done.stdout
+    shown = repository.run("show", "--json")
+    cells = {test["id"]: test["cells"]["local"] for test in json.loads(shown.stdout)["tests"]}
+    assert cells["suite/test_more.py::test_red"]["carried_from"] == commit
+    assert cells["suite/test_it.py::test_it"]["carried_from"] is None
+    gate = repository.run("gate")
+    assert f"6 of 8 tests were not run now: they are of commit {commit[:12]}" in gate.stdout
+
+
+def test_what_changes_nothing_starts_nothing(repository: Bare) -> None:
+    """No pytest is started, and what is shown is all of the earlier commit."""
+    repository.write("README.md", "words\n")
+    done = repository.run("matrix", "--impacted-since", "HEAD", "--quiet")
+    assert done.returncode == 1
+    assert not list((repository.root / ".envmatrix/runs/latest").glob("*.log"))
+    run = last(repository, "local")
+    assert len(run.cells) == 7
+    assert all(cell.carried for cell in run.cells.values())
+
+
+def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
+    """And why is said, environment by environment; the history is as good as the files of the run."""
+    shutil.rmtree(repository.root / ".envmatrix/runs")
+    repository.write("suite/test_it.py", "def test_it(): assert 1\n")
+    done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
+    assert "local: 1 of 6 tests are run" in done.stderr
+    assert len(last(repository, "local").carried) == 1
+    shutil.rmtree(repository.root / ".envmatrix")
+    done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
+    assert "local: all 6 tests are run: no whole run of commit" in done.stderr
+    assert last(repository, "local").carried == {}
+
+
+def test_a_sample_says_where_impact_was_wrong(repository: Bare) -> None:
+    """What git ignores is seen by nobody but the test; the seed is printed, and chooses the same again."""
+    repository.write("ignored", "")
+    done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--verify-impact", "--quiet")
+    assert done.returncode == 1
+    wrong = "impact was wrong: suite/test_more.py::test_hidden in local was passed at HEAD, and is failed now\n"
+    assert wrong in done.stderr
+    assert "--impact-seed " in done.stderr
+    assert last(repository, "local").carried == {}
+    again = repository.run("matrix", "local", "--impacted-since", "HEAD", "--impact-seed", "7", "--quiet")
+    assert "--impact-seed 7 chooses them again" in again.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--impacted-since", "nowhere"], "git knows no revision 'nowhere'"),
+        (["--impacted-since", "HEAD", "--shard", "1/2"], "--impacted-since and --shard exclude each other"),
+        (["--impacted-since", "HEAD", "--", "-k", "it"], "chooses the tests, and so does '-k'"),
+        (["--impacted-since", "HEAD", "--", "suite/test_it.py"], "chooses the tests, and so does"),
+        (["--verify-impact"], "--impacted-since REV"),
+    ],
+)
+def test_two_choices_exclude_each_other(repository: Bare, words: list[str], said: str) -> None:
+    """Exit 2, before anything is run."""
+    done = repository.run("matrix", *words)
+    assert done.returncode == 2
+    assert said in done.stderr
