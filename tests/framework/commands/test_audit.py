@@ -16,14 +16,14 @@ from tests.framework.analysis.trees import write_tree
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
-PROVIDER = "import pytest\n@pytest.fixture\ndef served(): return {}\n"
+PROVIDER = "import pytest\n@pytest.fixture\ndef served():\n    'Serve.'\n    return {}\n"
 FOUND = "tests/e2e/test_there.py:1:14: EM101 fixture 'served' is asked for, and nobody above provides it\n"
 
 
 @pytest.fixture(scope="module")
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What is read of pytest's own plugins, which takes a second."""
-    root = write_tree(tmp_path_factory.mktemp("cache"), {"test_a.py": "def test_a(): ..."})
+    root = write_tree(tmp_path_factory.mktemp("cache"), {"test_a.py": "def test_a(tmp_path): assert tmp_path"})
     with pytest.raises(SystemExit):
         main(["audit", str(root)])
     return root / ".envmatrix"
@@ -38,8 +38,8 @@ def story(tmp_path: Path, cache: Path) -> Path:
         {
             "pyproject.toml": "",
             "tests/unit/conftest.py": PROVIDER,
-            "tests/unit/test_here.py": "def test_one(served): ...",
-            "tests/e2e/test_there.py": "def test_two(served): ...",
+            "tests/unit/test_here.py": "def test_one(served): assert served",
+            "tests/e2e/test_there.py": "def test_two(served): assert served",
         },
     )
 
@@ -109,7 +109,7 @@ def test_a_wrong_key_is_exit_2(call: Call, story: Path, table: str, said: str) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--select", "EM9"), "error: --select: no rule begins with 'EM9'. Did you mean 'EM1'?\n"),
+        (("--select", "EMM1"), "error: --select: no rule begins with 'EMM1'. Did you mean 'EM1'?\n"),
         (("--ignore", "all"), "error: --ignore: no rule begins with 'all'. Did you mean 'ALL'?\n"),
         (("--per-file-ignores", "tests"), "error: --per-file-ignores 'tests' has no pattern and codes. Write 'te"),
         (("--per-file-ignores", "a:E501"), "error: --per-file-ignores a: no rule begins with 'E501'."),
@@ -134,9 +134,9 @@ def test_an_old_tree_starts_green(call: Call, story: Path) -> None:
     made = call("--update-baseline")
     assert (made.returncode, made.stdout) == (0, ".envmatrix-audit.json holds 1 finding; before it was 0\n")
     assert call().stdout == "No findings in 2 tests of 2 files.\n1 known from the baseline.\n"
-    (story / "tests/e2e/test_there.py").write_text("\n\ndef test_two(served): ...\ndef test_new(lost): ...\n")
+    (story / "tests/e2e/test_there.py").write_text("\n\ndef test_two(served): assert served\ndef test_new(lost): assert lost\n")
     assert call().stdout.startswith("tests/e2e/test_there.py:4:14: EM101 fixture 'lost' is asked for")
-    (story / "tests/e2e/test_there.py").write_text("def test_two(): ...\n")
+    (story / "tests/e2e/test_there.py").write_text("def test_two(tmp_path): assert tmp_path\n")
     done = call()
     assert done.returncode == 0
     assert "1 entry of the baseline fits nothing any more (--update-baseline takes them out):" in done.stdout
@@ -163,11 +163,11 @@ def test_a_report_may_go_to_a_file(call: Call, story: Path) -> None:
 def test_statistics_and_unknown_requests(call: Call, story: Path) -> None:
     """On demand: a number for each rule, and what nobody can tell."""
     assert call("--statistics").stdout == "1  EM101  fixture-not-found\nFound 1 finding in 2 tests of 2 files.\n"
-    (story / "tests/unit/test_more.py").write_text("def test_it(request): request.getfixturevalue(str(1))\n")
+    (story / "tests/unit/test_more.py").write_text("def test_it(request): assert request.getfixturevalue(str(1))\n")
     assert "1 request is unknown (--show-unknown lists them)" in call("tests/unit").stdout
     done = call("tests/unit", "--show-unknown")
     assert done.returncode == 0
-    assert done.stdout.startswith("tests/unit/test_more.py:1:23: EM108 nobody knows whether a fixture is provided")
+    assert done.stdout.startswith("tests/unit/test_more.py:1:30: EM108 nobody knows whether a fixture is provided")
 
 
 @pytest.mark.parametrize("code", [rule.code for rule in ALL])
@@ -190,7 +190,7 @@ def test_a_file_of_any_name_is_audited(call: Call, story: Path) -> None:
     """One that is not UTF-8, and one with a line in it, are named without an effect."""
     for name in (b"test_\x80.py", b"test_\n\x1b[31m::error::.py"):
         Path(f"{story}/tests/unit".encode().decode(), name.decode(errors="surrogateescape")).write_text(
-            "def test_a(gone): ...\n"
+            "def test_a(gone): assert gone\n"
         )
     for format_ in ("text", "json", "sarif", "github", "markdown"):
         done = call("tests/unit", "--format", format_)
