@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shlex
 import subprocess
 import sys
 import textwrap
@@ -17,6 +18,12 @@ suites = ["suite"]
 
 [tool.pytest.ini_options]
 addopts = ["-p", "no:valkey", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest"]
+"""
+
+LEFT_OUT = ("-p", "no:valkey", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest")
+"""Plugins of our own development that few of these tests need: each process would take half as long again to start.
+
+Where the suite is run that we ship, `-p anyio` brings the one back that it needs.
 """
 
 COMMAND = (sys.executable, "-m", "test_framework")
@@ -65,9 +72,13 @@ class Bare:
 
 
 def plain_environment() -> dict[str, str]:
-    """Our own environment without what pytest, a terminal or a coverage tool would bring into a child."""
+    """Our own environment without what pytest, a terminal or a coverage tool would bring into a child.
+
+    Every pytest that is started there leaves out what it need not load.
+    """
     drop = re.compile(r"PYTEST_|MATRIX_|COLUMNS|NO_COLOR|FORCE_COLOR|PYTHONDONTWRITEBYTECODE")
-    return {name: value for name, value in os.environ.items() if not drop.match(name)}
+    kept = {name: value for name, value in os.environ.items() if not drop.match(name)}
+    return kept | {"PYTEST_ADDOPTS": shlex.join(LEFT_OUT)}
 
 
 def make_bare(root: Path) -> Bare:

@@ -11,6 +11,7 @@ import pytest
 
 from test_framework.cells import Run
 from test_framework.run_file import read_run
+from tests.framework.bare import LEFT_OUT
 
 TINY_SERVER = Path(__file__).parent / "tiny_server.py"
 
@@ -35,8 +36,6 @@ me = "/me"
 """
 
 
-LEFT_OUT = ("-p", "no:valkey", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:hypothesispytest")
-"""Plugins of our own development that few of these tests need: each process would take half as long again to start."""
 ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
 """The options that bring pytest-asyncio back."""
 

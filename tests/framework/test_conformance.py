@@ -13,6 +13,7 @@ import pytest
 
 from test_framework import tests as suite
 from test_framework.contracts import RealLLM, RealServices
+from tests.framework.bare import LEFT_OUT
 from tests.framework.lies.table import LIES, Lie
 
 HERE = Path(__file__).parent
@@ -36,10 +37,9 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
         "-q",
         "--tb=native",
         "--import-mode=importlib",
+        *LEFT_OUT,
         "-p",
-        "no:valkey",
-        "-p",
-        "no:asyncio",
+        "anyio",
     ]
     command += ["-p", "no:cacheprovider", "-p", "tests.framework.lies.plugin", "--strict-markers"]
     command += ["--rootdir", str(root), "-c", str(root / "pyproject.toml"), "--matrix-environment", "lying"]

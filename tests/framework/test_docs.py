@@ -17,6 +17,7 @@ from test_framework.causes import HARNESS_RULES, RULES
 from test_framework.cells import Cause
 from test_framework.contracts import FINDING_RULES
 from test_framework.truth import TRUTH_RULES
+from tests.framework.bare import plain_environment
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
 
 DOCS = ROOT / "docs"
@@ -34,7 +35,7 @@ def envmatrix(command: str, directory: Path, *paths: Path) -> subprocess.Complet
     """Run a command line of a page in a directory, with our own command on the path."""
     if command.startswith("envmatrix "):
         command = f"{sys.executable} -m test_framework {command.removeprefix('envmatrix ')}"
-    env = {name: value for name, value in os.environ.items() if name != "COLUMNS"}  # a page is as wide as a pipe
+    env = plain_environment()  # a page is as wide as a pipe
     env["PYTHONPATH"] = os.pathsep.join(map(str, [ROOT, *paths]))
     return subprocess.run(
         command, shell=True, cwd=directory, env=env, capture_output=True, text=True, timeout=60, check=False

@@ -13,6 +13,7 @@ from test_framework.environments import load_environment
 from test_framework.exceptions import UnsetVariableError
 from test_framework.run_file import read_run
 from test_framework.services.supervisor import Owner, SupervisorClient
+from tests.framework.bare import LEFT_OUT
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "environments"
@@ -45,7 +46,7 @@ def run(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProces
     """Run a small suite against staging."""
     (tmp_path / "test_staging_suite.py").write_text(SUITE)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STAGING_", "MATRIX_"))}
-    command = [sys.executable, "-m", "pytest", "-p", "no:valkey", "-p", "no:cacheprovider", "-c", os.devnull]
+    command = [sys.executable, "-m", "pytest", *LEFT_OUT, "-p", "no:cacheprovider", "-c", os.devnull]
     options = ["--matrix-environment", "staging", "--matrix-environments", str(DIRECTORY)]
     return subprocess.run(
         [*command, *options, "--rootdir", str(tmp_path), "--matrix-run-file", "run.jsonl", "test_staging_suite.py"],

@@ -10,6 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.framework.bare import plain_environment
+
 ROOT = Path(__file__).parents[2]
 
 KILLS = """
@@ -67,7 +69,13 @@ def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
         command = [sys.executable, "-m", "test_framework", "matrix", "local", "--json"]
         options = [f"--environments={ROOT / 'environments'}", "--", *arguments]
         ended = subprocess.run(
-            [*command, *options], cwd=tmp_path, capture_output=True, text=True, timeout=90, check=False
+            [*command, *options],
+            cwd=tmp_path,
+            capture_output=True,
+            text=True,
+            timeout=90,
+            check=False,
+            env=plain_environment(),
         )
         assert ended.stdout, ended.stderr
         return ended.returncode, json.loads(ended.stdout)

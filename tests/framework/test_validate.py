@@ -61,7 +61,8 @@ class Shop:
         """Run the command, with variables in an env file."""
         lines = "".join(f"{name}={value}\n" for name, value in variables.items())
         self.bare.write("shop.env", lines)
-        return self.bare.run("validate", "shop", "--env-file=shop.env", *arguments)
+        to_pytest = () if "--" in arguments else ("--",)
+        return self.bare.run("validate", "shop", "--env-file=shop.env", *arguments, *to_pytest, "-p", "anyio")
 
 
 @pytest.fixture

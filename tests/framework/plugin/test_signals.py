@@ -11,6 +11,7 @@ import psutil
 import pytest
 
 from test_framework.cells import Outcome
+from tests.framework.bare import LEFT_OUT
 from tests.framework.project import Project
 
 SLOW = """
@@ -38,8 +39,7 @@ def started(project: Project, request: pytest.FixtureRequest) -> subprocess.Pope
             sys.executable,
             "-m",
             "pytest",
-            "-p",
-            "no:valkey",
+            *LEFT_OUT,
             "-p",
             "no:cacheprovider",
             "--matrix-environment",

@@ -9,7 +9,8 @@ import pytest
 
 from test_framework.cells import Cause, Outcome
 from test_framework.gate import Answer, Code, judge
-from tests.framework.project import LEFT_OUT, TINY_TOML, Project
+from tests.framework.bare import LEFT_OUT
+from tests.framework.project import TINY_TOML, Project
 
 THREE = """
     def test_one(real_services): assert real_services.http_client_sync.get("/me").status_code == 200
