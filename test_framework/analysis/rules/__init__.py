@@ -7,14 +7,14 @@ from pathlib import Path
 
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
-from test_framework.analysis.rules import visibility
+from test_framework.analysis.rules import contract, hygiene, visibility
 from test_framework.analysis.rules.rule import Rule
 from test_framework.exceptions import UsageError, nearest
 
 UNKNOWN = "EM108"
 """No finding unless it is selected by its very code: that nobody knows is no breach."""
 
-_FAMILIES = (visibility,)
+_FAMILIES = (visibility, contract, hygiene)
 
 ALL: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
 """Every rule, by code."""

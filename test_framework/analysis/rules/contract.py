@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import difflib
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from test_framework.analysis.answers import Fixture, Found
 from test_framework.analysis.fields import ClassFields
@@ -19,7 +20,6 @@ from test_framework.analysis.shapes import is_mock
 from test_framework.analysis.source import Call, Constant, Expression, Key, Name, Read, Shape
 from test_framework.analysis.source import Mapping as MappingOf
 from test_framework.analysis.source import Sequence as Items
-from test_framework.exceptions import nearest
 
 RULES = (
     Rule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
@@ -82,9 +82,8 @@ class _Checker:
                 yield from self._value(fixture, key, contract)
             elif contract.is_whole and key.name not in contract.members:
                 message = f"fixture {fixture.name!r} has {key.name!r}, which the contract {contract.name} does not know"
-                close = nearest(key.name, contract.fields)
                 extend = f"Declare it in a subclass of {contract.name}, named in [tool.envmatrix.contracts]"
-                yield self._at(fixture, key, "EM202", message, close if close.startswith("Did") else extend)
+                yield self._at(fixture, key, "EM202", message, _spelling(key.name, contract.fields) or extend)
 
     def _value(self, fixture: Fixture, key: Key, contract: ClassFields) -> Iterator[Finding]:
         value = self._literal(fixture, key.value)
@@ -190,8 +189,7 @@ class _Checker:
             return None  # EM201 says that it is not there; this test can do without
         message = f"{read.key!r} is read of {where}, and {by} does not give it"
         known = sorted(name for name in given.names if not name.startswith("_"))
-        close = nearest(read.key, known)
-        return "EM208", message, close if close.startswith("Did") else f"It gives {_listed(known)}"
+        return "EM208", message, _spelling(read.key, known) or f"It gives {_listed(known)}"
 
     def _what(self, fixture: Fixture) -> Given | None:
         place = (fixture.path, fixture.line)
@@ -246,6 +244,12 @@ def _differences(names: frozenset[str], usual: frozenset[str]) -> str:
     lacks = f"lacks {_listed(sorted(usual - names))}" if usual - names else ""
     adds = f"adds {_listed(sorted(names - usual))}" if names - usual else ""
     return " and ".join(part for part in (lacks, adds) if part)
+
+
+def _spelling(word: str, known: Iterable[str]) -> str:
+    """Return the hint that names what was probably meant; empty where nothing is that close."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.8)
+    return f"Did you mean {close[0]!r}?" if close else ""
 
 
 def _listed(names: Sequence[str]) -> str:
