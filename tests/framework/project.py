@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 import sys
 import textwrap
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,7 +13,7 @@ import pytest
 
 from test_framework.cells import Run
 from test_framework.run_file import read_run
-from tests.framework.bare import LEFT_OUT
+from tests.framework.bare import LEFT_OUT, plain_environment
 
 TINY_SERVER = Path(__file__).parent / "tiny_server.py"
 
@@ -44,7 +46,8 @@ ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
 class Project:
     """A project in a directory of its own, with one environment named tiny: one real HTTP service."""
 
-    pytester: pytest.Pytester
+    pytester: pytest.Pytester | None
+    """What runs pytest; `None` where one run is shared."""
     root: Path
 
     def write(self, name: str, text: str) -> Path:
@@ -58,6 +61,7 @@ class Project:
         """Run pytest in a process of its own against an environment, recording to run.jsonl."""
         self.run_file.unlink(missing_ok=True)
         options = ["--matrix-environment", environment, "--matrix-run-file", str(self.run_file)] if environment else []
+        assert self.pytester is not None
         return self.pytester.run(sys.executable, "-m", "pytest", *LEFT_OUT, *options, *args, timeout=timeout)
 
     @property
@@ -71,9 +75,31 @@ class Project:
         return read_run(self.run_file)
 
 
+def run_together(root: Path, files: Mapping[str, str]) -> Run:
+    """Run what several tests look at in one pytest, each in a directory of its own; return the run.
+
+    Args:
+        root: An empty directory.
+        files: The project's files beside the declaration: path → text.
+    """
+    project = write_project(Project(None, root))
+    for name, text in files.items():
+        project.write(name, text)
+    command = [sys.executable, "-m", "pytest", *LEFT_OUT, "-p", "no:cacheprovider", "--import-mode=importlib"]
+    options = ["--matrix-environment=tiny", f"--matrix-run-file={project.run_file}"]
+    subprocess.run(
+        [*command, *options], cwd=root, env=plain_environment(), capture_output=True, timeout=60, check=False
+    )
+    return project.run
+
+
 def make_project(pytester: pytest.Pytester) -> Project:
+    """Write the project's files where pytester works."""
+    return write_project(Project(pytester, pytester.path))
+
+
+def write_project(project: Project) -> Project:
     """Write the project's files."""
-    project = Project(pytester, pytester.path)
     project.write("pyproject.toml", "[tool.pytest.ini_options]\n")
     project.write("environments/tiny.toml", TINY_TOML)
     project.write("server.py", TINY_SERVER.read_text())

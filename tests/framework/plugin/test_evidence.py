@@ -1,10 +1,12 @@
 """The contract held against any fixture of its name, and the evidence attached to failures."""
 
+from collections.abc import Mapping
+
 import pytest
 
 from test_framework.cells import Cause, Cell, Outcome
 from test_framework.gate import Answer, judge
-from tests.framework.project import Project
+from tests.framework.project import Project, run_together
 
 LEGACY = """
     import pytest
@@ -14,27 +16,89 @@ LEGACY = """
         return {"environment": "tiny", "database_available": True}
 """
 
+BROAD = """
+    import pytest
 
-def test_a_conftest_that_breaks_the_contract_is_named_with_file_and_field(project: Project) -> None:
+    @pytest.fixture(scope="session")
+    def real_services(request):
+        session = request.config.pluginmanager.getplugin("envmatrix-process").session
+        from contextlib import ExitStack
+        with ExitStack() as scope:
+            yield dict(session.build("real_services", session.contracts["real_services"], scope).items())
+"""
+
+OTHER_SERVER = """
+    import httpx
+    import pytest
+
+    @pytest.fixture
+    def real_services(real_services):
+        with httpx.Client(base_url="http://127.0.0.1:9") as client:
+            yield {**real_services, "http_client_sync": client}
+"""
+
+DROPPED = """
+    def test_a(real_services):
+        import threading
+        from websockets.sync.client import connect
+        from websockets.sync.server import serve
+
+        real_services.http_client_sync.get("/me")
+        with serve(lambda socket: socket.socket.shutdown(2), "127.0.0.1", 0) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            with connect(f"ws://127.0.0.1:{server.socket.getsockname()[1]}") as socket:
+                socket.recv(timeout=20)
+"""
+
+ASKS = "def test_a(real_services): real_services.http_client_sync.get({path!r}){more}"
+
+SHARED = {
+    "legacy/conftest.py": LEGACY,
+    "legacy/test_a.py": "def test_a(real_services): pass",
+    "broken/conftest.py": LEGACY.replace("@pytest.fixture", "@pytest.fixture(scope='session')"),
+    "broken/test_a.py": "def test_a(real_services): pass\ndef test_b(real_services): pass",
+    "expected/conftest.py": LEGACY,
+    "expected/test_a.py": """
+    import pytest
+
+    @pytest.mark.xfail(reason='known')
+    def test_a(real_services): assert 0
+    """,
+    "skips/conftest.py": "import pytest\n@pytest.fixture\ndef real_services(): pytest.skip('not today')",
+    "skips/test_a.py": "def test_a(real_services): pass",
+    "other/conftest.py": OTHER_SERVER,
+    "other/test_a.py": "def test_a(real_services): pass",
+    "broad/conftest.py": BROAD,
+    "broad/test_a.py": "def test_a(real_services): assert 0\ndef test_b(real_services): assert 0",
+    "logic/test_a.py": "def test_a(real_services):\n    assert real_services.backend_url == 'x'\n",
+    "cut/test_a.py": ASKS.format(path="/cut", more=""),
+    "half/test_a.py": ASKS.format(path="/half", more=".json()"),
+    "dropped/test_a.py": DROPPED,
+}
+"""One directory for each test below that leaves every service as it was: they share one start."""
+
+
+@pytest.fixture(scope="module")
+def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Cell]:
+    """What became of them, by directory and test."""
+    found = run_together(tmp_path_factory.mktemp("shared"), SHARED).cells
+    return {name.replace("/test_a.py::", "/"): cell for name, cell in found.items()}
+
+
+def test_a_conftest_that_breaks_the_contract_is_named_with_file_and_field(cells: Mapping[str, Cell]) -> None:
     """A legacy dict fixture without a field, or with an untrue flag, gives contract cells that name both."""
-    project.write("tests/conftest.py", LEGACY)
-    project.write("tests/test_a.py", "def test_a(real_services): pass")
-    project.pytest("tests").assert_outcomes(errors=1)
-    cell = project.run.cells["tests/test_a.py::test_a"]
+    cell = cells["legacy/test_a"]
     assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
     assert cell.evidence is not None
     assert cell.evidence.rule == "C102"
-    assert "tests/conftest.py:" in cell.evidence.summary
+    assert "legacy/conftest.py:" in cell.evidence.summary
     assert "'auth_url'" in cell.evidence.summary
     assert "'database_available' says True and False is true" in cell.evidence.summary
 
 
-def test_a_broken_fixture_of_broad_scope_fails_everyone_who_gets_it(project: Project) -> None:
+def test_a_broken_fixture_of_broad_scope_fails_everyone_who_gets_it(cells: Mapping[str, Cell]) -> None:
     """A session fixture is set up once, and its breach reaches the second test too."""
-    project.write("conftest.py", LEGACY.replace("@pytest.fixture", "@pytest.fixture(scope='session')"))
-    project.write("test_a.py", "def test_a(real_services): pass\ndef test_b(real_services): pass")
-    project.pytest()
-    assert [cell.cause for cell in project.run.cells.values()] == [Cause.CONTRACT, Cause.CONTRACT]
+    assert [cells[name].cause for name in ("broken/test_a", "broken/test_b")] == [Cause.CONTRACT, Cause.CONTRACT]
 
 
 def test_an_async_fixture_that_nobody_awaits_breaks_the_contract(project: Project) -> None:
@@ -76,14 +140,12 @@ def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Proj
     assert cells["test_kills"].evidence.pings[0]["status"] == "down"  # type: ignore[union-attr]
 
 
-def test_a_failed_assertion_on_healthy_services_is_logic(project: Project) -> None:
+def test_a_failed_assertion_on_healthy_services_is_logic(cells: Mapping[str, Cell]) -> None:
     """With every service up, the product or the test is wrong; the line and the services are recorded."""
-    project.write("test_a.py", "def test_a(real_services):\n    assert real_services.backend_url == 'x'\n")
-    project.pytest()
-    cell = project.run.cells["test_a.py::test_a"]
+    cell = cells["logic/test_a"]
     assert cell.cause is Cause.LOGIC
     assert cell.evidence is not None
-    assert cell.evidence.place == "test_a.py:2"
+    assert cell.evidence.place == "logic/test_a.py:2"
     assert cell.attempts[0].services == ("backend",)
     assert cell.evidence.pings[0]["status"] == "up"
 
@@ -191,35 +253,17 @@ def test_a_dead_service_is_found_however_the_test_used_it(project: Project, body
     assert (cell.cause, cell.evidence.rule) == (Cause.INFRASTRUCTURE, "I201"), cell.evidence
 
 
-BROAD = """
-    import pytest
-
-    @pytest.fixture(scope="session")
-    def real_services(request):
-        session = request.config.pluginmanager.getplugin("envmatrix-process").session
-        from contextlib import ExitStack
-        with ExitStack() as scope:
-            yield dict(session.build("real_services", session.contracts["real_services"], scope).items())
-"""
-
-
-def test_a_fixture_of_broad_scope_gives_evidence_to_every_test(project: Project) -> None:
+def test_a_fixture_of_broad_scope_gives_evidence_to_every_test(cells: Mapping[str, Cell]) -> None:
     """A session-scoped dict fixture: each failure has the pings, each cell the services."""
-    project.write("conftest.py", BROAD)
-    project.write("test_a.py", "def test_a(real_services): assert 0\ndef test_b(real_services): assert 0")
-    project.pytest()
-    for cell in project.run.cells.values():
+    for cell in (cells["broad/test_a"], cells["broad/test_b"]):
         assert cell.evidence is not None
         assert [ping["service"] for ping in cell.evidence.pings] == ["backend"]
         assert cell.attempts[0].services == ("backend",)
 
 
-def test_an_expected_failure_does_not_hide_a_broken_contract(project: Project) -> None:
+def test_an_expected_failure_does_not_hide_a_broken_contract(cells: Mapping[str, Cell]) -> None:
     """`xfail` expects the test to fail, not the fixture to be broken."""
-    project.write("conftest.py", LEGACY)
-    project.write("test_a.py", "import pytest\n@pytest.mark.xfail(reason='known')\ndef test_a(real_services): assert 0")
-    project.pytest()
-    (cell,) = project.run.cells.values()
+    cell = cells["expected/test_a"]
     assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
 
 
@@ -302,17 +346,17 @@ def failed_cell(project: Project, body: str, name: str = "test_it") -> Cell:
 
 
 @pytest.mark.fault("reset-mid-body")
-def test_an_answer_that_broke_off_is_infrastructure(project: Project) -> None:
+def test_an_answer_that_broke_off_is_infrastructure(cells: Mapping[str, Cell]) -> None:
     """The status came and the body did not: whoever sent it broke off, and the product said nothing wrong."""
-    cell = failed_cell(project, 'client.get("/cut")')
+    cell = cells["cut/test_a"]
     assert (cell.cause, cell.evidence.rule) == (Cause.INFRASTRUCTURE, "I205")  # type: ignore[union-attr]
     assert cell.evidence.summary.startswith("GET /cut → 200, then RemoteProtocolError")  # type: ignore[union-attr]
 
 
 @pytest.mark.fault("truncated-json")
-def test_half_a_json_answer_is_a_contract_finding_with_an_excerpt(project: Project) -> None:
+def test_half_a_json_answer_is_a_contract_finding_with_an_excerpt(cells: Mapping[str, Cell]) -> None:
     """What calls itself JSON and is none is told with the place at which it ends."""
-    cell = failed_cell(project, 'client.get("/half").json()')
+    cell = cells["half/test_a"]
     assert (cell.cause, cell.evidence.rule) == (Cause.CONTRACT, "C105")  # type: ignore[union-attr]
     assert """'{"orders": [{"id": 1}, {"id":'""" in cell.evidence.summary  # type: ignore[union-attr]
 
@@ -361,22 +405,9 @@ def test_a_slow_answer_is_recorded_and_changes_nothing(project: Project) -> None
 
 
 @pytest.mark.fault("ws-drop")
-def test_a_dropped_websocket_is_a_typed_error_and_no_hang(project: Project) -> None:
+def test_a_dropped_websocket_is_a_typed_error_and_no_hang(cells: Mapping[str, Cell]) -> None:
     """The peer is gone without a farewell: the wait ends at once, and the cause says what broke and who still answers."""
-    cell = failed_cell(
-        project,
-        """
-            import threading
-            from websockets.sync.client import connect
-            from websockets.sync.server import serve
-
-            client.get("/me")
-            with serve(lambda socket: socket.socket.shutdown(2), "127.0.0.1", 0) as server:
-                threading.Thread(target=server.serve_forever, daemon=True).start()
-                with connect(f"ws://127.0.0.1:{server.socket.getsockname()[1]}") as socket:
-                    socket.recv(timeout=20)
-        """.strip(),
-    )
+    cell = cells["dropped/test_a"]
     assert (cell.cause, cell.evidence.rule) == (Cause.UNDETERMINED, "U501")  # type: ignore[union-attr]
     assert "ConnectionClosedError" in cell.evidence.summary  # type: ignore[union-attr]
     assert "these answer: backend" in cell.evidence.summary  # type: ignore[union-attr]
@@ -397,12 +428,9 @@ def test_a_failure_holds_what_surrounds_it(project: Project) -> None:
     assert evidence.logs == {"backend": "hello from the log"}
 
 
-def test_a_fixture_that_skips_breaks_the_contract(project: Project) -> None:
+def test_a_fixture_that_skips_breaks_the_contract(cells: Mapping[str, Cell]) -> None:
     """Skipping is no way to provide a fixture: it would hide every test of it in every run."""
-    project.write("conftest.py", "import pytest\n@pytest.fixture\ndef real_services(): pytest.skip('not today')")
-    project.write("test_a.py", "def test_a(real_services): pass")
-    assert project.pytest().ret == 1
-    cell = project.run.cells["test_a.py::test_a"]
+    cell = cells["skips/test_a"]
     assert (cell.outcome, cell.cause) == (Outcome.FAILED, Cause.CONTRACT)
     assert "conftest.py:2: C115 the fixture skips instead of telling what is there: not today" in str(cell.evidence)
 
@@ -435,22 +463,8 @@ def test_a_test_that_skips_itself_over_an_outage_is_infrastructure(project: Proj
     assert down.evidence.summary.startswith("skipped itself, and backend is down: ")
 
 
-def test_a_client_of_another_server_breaks_the_contract(project: Project) -> None:
+def test_a_client_of_another_server_breaks_the_contract(cells: Mapping[str, Cell]) -> None:
     """The fixture's client talks to what the declaration names."""
-    project.write(
-        "conftest.py",
-        """
-        import httpx
-        import pytest
-
-        @pytest.fixture
-        def real_services(real_services):
-            with httpx.Client(base_url="http://127.0.0.1:9") as client:
-                yield {**real_services, "http_client_sync": client}
-        """,
-    )
-    project.write("test_a.py", "def test_a(real_services): pass")
-    project.pytest()
-    evidence = project.run.cells["test_a.py::test_a"].evidence
+    evidence = cells["other/test_a"].evidence
     assert evidence is not None
     assert "C114 field 'http_client_sync' talks to 127.0.0.1:9 and 'backend' is at 127.0.0.1:" in evidence.summary
