@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from test_framework.__main__ import main
+from test_framework.analysis import rules
 from test_framework.analysis.rules import ALL
 from tests.framework.docs_pages import ROOT, blocks, headings
 
@@ -53,3 +55,10 @@ def test_the_hooks_call_what_there_is() -> None:
         with pytest.raises(SystemExit) as ended:
             main([*hook["entry"].removeprefix("envmatrix ").split(), "--help"])
         assert ended.value.code == 0
+
+
+def test_the_pages_are_in_the_wheel() -> None:
+    """Where `--explain` looks for them first."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
+    assert build["force-include"]["docs/rules"] == "test_framework/analysis/rules/pages"
+    assert Path(rules.__file__).with_name("pages") == ROOT / build["force-include"]["docs/rules"]

@@ -109,7 +109,7 @@ def test_a_wrong_key_is_exit_2(call: Call, story: Path, table: str, said: str) -
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--select", "EMM1"), "error: --select: no rule begins with 'EMM1'. Did you mean 'EM1'?\n"),
+        (("--select", "EX1"), "error: --select: no rule begins with 'EX1'. Did you mean 'EM1'?\n"),
         (("--ignore", "all"), "error: --ignore: no rule begins with 'all'. Did you mean 'ALL'?\n"),
         (("--per-file-ignores", "tests"), "error: --per-file-ignores 'tests' has no pattern and codes. Write 'te"),
         (("--per-file-ignores", "a:E501"), "error: --per-file-ignores a: no rule begins with 'E501'."),
