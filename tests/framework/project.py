@@ -85,7 +85,7 @@ def run_together(root: Path, files: Mapping[str, str]) -> Run:
     project = write_project(Project(None, root))
     for name, text in files.items():
         project.write(name, text)
-    command = [sys.executable, "-m", "pytest", *LEFT_OUT, "-p", "no:cacheprovider", "--import-mode=importlib"]
+    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib"]
     options = ["--matrix-environment=tiny", f"--matrix-run-file={project.run_file}"]
     subprocess.run(
         [*command, *options], cwd=root, env=plain_environment(), capture_output=True, timeout=60, check=False
