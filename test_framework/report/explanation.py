@@ -233,7 +233,8 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
 
 def _headline(run: Run, cell: Cell) -> str:
     why = first_line(_why(cell.cause, cell.evidence, cell.reason))
-    return f"{word(cell.outcome)} in {run.header.label}" + (f": {why}" if why else "")
+    where = f"{run.header.label} at {cell.carried[:12]}, not run since" if cell.carried else run.header.label
+    return f"{word(cell.outcome)} in {where}" + (f": {why}" if why else "")
 
 
 def _why(cause: Cause | None, evidence: Evidence | None, reason: str) -> str:
