@@ -16,7 +16,7 @@ from test_framework.analysis.rules.rule import Rule
 from test_framework.analysis.rules.survey import masked
 from test_framework.analysis.rules.users import Users
 from test_framework.analysis.scopes import Test
-from test_framework.analysis.shapes import is_mock
+from test_framework.analysis.shapes import BAGS, is_mock
 from test_framework.analysis.source import Call, Constant, Expression, Key, Name, Read, Shape
 from test_framework.analysis.source import Mapping as MappingOf
 from test_framework.analysis.source import Sequence as Items
@@ -65,10 +65,10 @@ class _Checker:
     def providers(self) -> Iterator[Finding]:
         """Hold each provider of a contract fixture against the contract."""
         for fixture in {(each.path, each.line): each for each in self._index.fixtures}.values():
-            contract, given = self._contracts.classes.get(fixture.name), self._what(fixture)
+            contract = self._contracts.classes.get(fixture.name)
             if contract is not None or fixture.name.startswith("real_"):
                 yield from self._mocks(fixture)
-            if contract is not None and given is not None:
+            if contract is not None and (given := self._what(fixture)) is not None:
                 yield from self._fields(fixture, given, contract)
 
     def _fields(self, fixture: Fixture, given: Given, contract: ClassFields) -> Iterator[Finding]:
@@ -123,14 +123,21 @@ class _Checker:
 
     def drifting(self) -> Iterator[Finding]:
         """Compare the providers of one name that tests of different directories share."""
-        named: dict[str, dict[tuple[str, int], tuple[Fixture, frozenset[str]]]] = defaultdict(dict)
+        named: dict[str, dict[tuple[str, int], Fixture]] = defaultdict(dict)
         for fixture in self._index.fixtures:
-            given = self._what(fixture)
+            shape = fixture.function.shape if fixture.function is not None else None
             is_shared = fixture.path.endswith("conftest.py") or fixture.name in self._contracts.classes
-            if is_shared and given is not None and given.names is not None and given.kind in {"dict", "object"}:
-                named[fixture.name][fixture.path, fixture.line] = (fixture, given.names)
-        for name in sorted(named):
-            given_by = sorted(named[name].values(), key=lambda each: (each[0].path, each[0].line))
+            if is_shared and shape is not None and (shape.kind == "dict" or shape.type in BAGS):
+                named[fixture.name][fixture.path, fixture.line] = fixture
+        for name in sorted(name for name, places in named.items() if len(places) > 1):
+            fixtures = [named[name][place] for place in sorted(named[name])]
+            given_by = [
+                (fixture, given.names)
+                for fixture in fixtures
+                if (given := self._what(fixture)) is not None and given.names is not None
+            ]
+            if not given_by:
+                continue
             usual = Counter(names for _, names in given_by).most_common(1)[0][0]
             table = "; ".join(
                 f"{fixture.path}:{fixture.line} {_differences(names, usual)}" for fixture, names in given_by
