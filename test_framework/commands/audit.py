@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
 
 FOUND = 1
 """What it exits with where there are findings."""
+
+_COLOUR = re.compile(r"\x1b\[[\d;]*m")
+"""Put there for a terminal; names have no such characters any more."""
 
 
 def audit(
@@ -138,6 +142,6 @@ def _write(rendered: str, output: Path | None) -> None:
         typer.echo(rendered, nl=False)
         return
     try:
-        output.write_text(rendered, encoding="utf-8", errors="backslashreplace")
+        output.write_text(_COLOUR.sub("", rendered), encoding="utf-8", errors="backslashreplace")
     except OSError as error:
         raise UsageError(f"{output} cannot be written: {error.strerror}") from None

@@ -153,11 +153,14 @@ def test_a_baseline_may_be_elsewhere(call: Call, story: Path) -> None:
     assert call().returncode == 0
 
 
-def test_a_report_may_go_to_a_file(call: Call, story: Path) -> None:
-    """Then standard output stays empty; the exit code is the same."""
+def test_a_report_may_go_to_a_file(call: Call, story: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Then standard output stays empty, and no colour is in the file; the exit code is the same."""
     done = call("--format", "json", "--output", "report.json")
     assert (done.returncode, done.stdout) == (1, "")
     assert json.loads((story / "report.json").read_text())["counts"] == {"EM101": 1}
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    call("--output", "report.txt")
+    assert (story / "report.txt").read_text().startswith(FOUND)
 
 
 def test_statistics_and_unknown_requests(call: Call, story: Path) -> None:
