@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import bisect
 import io
 import re
 import tokenize
@@ -65,8 +66,9 @@ class _Reader:
     def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
         self._source = source
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
-        self._may_ask = b"getfixturevalue" in source
-        self._may_wrap = b"wraps" in source and b"__signature__" not in source
+        self._asking = _Lines(source, b"getfixturevalue")
+        self._wrapping = _Lines(source, b"" if b"__signature__" in source else b"wraps")
+        self._importing = _Lines(source, b"import")
         self._imports: list[Import] = []
 
     def module(self, tree: ast.Module) -> Module:
@@ -121,7 +123,8 @@ class _Reader:
         decorators = tuple(expression(decorator) for decorator in node.decorator_list)
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
         parameters = tuple(_parameters(node.args))
-        self._note_imports(node.body)
+        if self._importing.in_(node):
+            self._note_imports(node.body)
         return Function(
             name=node.name,
             first_line=node.decorator_list[0].lineno if decorators else node.lineno,
@@ -131,13 +134,13 @@ class _Reader:
             parameters=parameters,
             decorators=decorators,
             document=_document(node),
-            asks=tuple(_asks(node)) if self._may_ask else (),
+            asks=tuple(_asks(node)) if self._asking.in_(node) else (),
             notes=function_notes(node, is_fixture=may_be_fixture),
             reads=reads_of(node, self._contracts)
             if any(parameter.name in self._contracts for parameter in parameters)
             else (),
             shape=shape_of(node) if may_be_fixture else None,
-            is_wrapper=self._may_wrap and _is_wrapper(node),
+            is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
         )
 
@@ -239,6 +242,25 @@ def _document(node: _Def | ast.ClassDef) -> str:
             return lines[0].strip().encode(errors="replace").decode() if lines else ""
         case _:
             return ""
+
+
+class _Lines:
+    """The lines that hold a word: a function without any of them is not walked through for it."""
+
+    def __init__(self, source: bytes, word: bytes) -> None:
+        self._numbers = []
+        line, last, at = 1, 0, source.find(word) if word else -1
+        while at >= 0:
+            line += source.count(b"\n", last, at)
+            self._numbers.append(line)
+            last, at = at, source.find(word, at + 1)
+
+    def in_(self, node: _Def) -> bool:
+        """Whether a function has one of the lines."""
+        if not self._numbers:
+            return False
+        index = bisect.bisect_left(self._numbers, node.lineno)
+        return index < len(self._numbers) and self._numbers[index] <= (node.end_lineno or node.lineno)
 
 
 def _is_wrapper(node: _Def) -> bool:
