@@ -136,7 +136,8 @@ def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
     told = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # of single tests: the rest is worth keeping
     for verdict in judge_all(matrix):
         for reason in verdict.reasons:
-            if verdict.environment in runs and reason.calls_for is Answer.UNKNOWN and reason.code not in told:
+            is_hole = reason.calls_for is Answer.UNKNOWN and reason.code not in told
+            if verdict.environment in runs and (is_hole or reason.code is Code.CARRIED):
                 return f"{verdict.environment}: {reason.text}"
     declared = _declared(project)
     lost = [name for name in environments_of(path) if name not in runs and (declared is None or name in declared)]

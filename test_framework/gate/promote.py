@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from test_framework.cells import Run
-from test_framework.gate.verdict import Answer, Code, Reason, Verdict, decided
+from test_framework.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests
 from test_framework.matrix import Column
 
 _HOUR = 3600.0
@@ -47,6 +47,11 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
     if header.dirty:
         text = f"of no commit: {header.label} was run with files that differ from {header.commit[:12]}"
         yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
+    if held := sum(map(len, run.carried.values())):
+        text = (
+            f"in part: {held} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
+        )
+        yield Reason(Code.CARRIED, text, Answer.UNKNOWN)
     age = (now - datetime.fromisoformat(header.started_at)).total_seconds() / _HOUR
     if age > maximum_age:
         text = f"stale: {header.label} was run {age:.0f} hours ago, at most {maximum_age:g} count"

@@ -206,6 +206,9 @@ class History:
             cells[test] = Cell(test, ended, tries, why, evidence, reason or "")
             if body:
                 bodies[test] = body
+        environment = events["header"]["environment"]
+        for commit, carried in events.get("carried", {}).items():
+            cells |= self._carried(environment, commit, frozenset(carried))
         footer = events["footer"]
         return Run(
             header=Header.model_validate({**events["header"], "planned": tuple(cells)}),
@@ -215,6 +218,22 @@ class History:
             attestations=tuple(map(Attestation.model_validate, events["attestations"])),
             bodies=bodies,
         )
+
+    def _carried(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
+        """Return what became of tests at the commit that they were run at."""
+        rows = self._connection.execute(
+            "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"
+            " JOIN tests ON tests.id = cells.test JOIN runs ON runs.id = cells.run"
+            " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id",
+            (encoded(environment), commit),
+        )
+        found = {}
+        for test, outcome, cause, rule, summary, reason, duration in rows:
+            if test in tests:
+                ended, why = Outcome(outcome), Cause(cause) if cause else None
+                evidence = Evidence(rule, summary or "") if rule else None
+                found[test] = Cell(test, ended, (Attempt(test, ended, duration),), why, evidence, reason or "", commit)
+        return found
 
 
 def _entry(row: sqlite3.Row) -> Entry:

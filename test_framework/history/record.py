@@ -124,6 +124,7 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
         (
             (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test))
             for position, (test, cell) in enumerate(run.cells.items())
+            if not cell.carried  # it is remembered where it was run
         ),
     )
 
@@ -143,6 +144,7 @@ def _events(run: Run) -> Mapping[str, Any]:
     return {
         "header": run.header.model_dump(mode="json", by_alias=True, exclude={"planned", "planned_digest"}),
         "footer": run.footer.model_dump(mode="json") if run.footer else None,
+        "carried": {commit: list(tests) for commit, tests in run.carried.items()},
         "findings": [finding.model_dump(mode="json") for finding in run.findings],
         "attestations": [attestation.model_dump(mode="json") for attestation in run.attestations],
     }

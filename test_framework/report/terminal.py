@@ -182,7 +182,7 @@ class Layout:
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
         if carried := count_carried(rows, index):
             held = ", ".join(f"{number} {_LOOKS[outcome][1]}" for outcome, number in carried.items())
-            parts.append(Text(f"not run now: {held}", "dim"))
+            parts.append(Text(f"(not run now: {held})", "dim"))
         return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from test_framework.__main__ import main
 from test_framework.cells import Outcome
 from test_framework.run_file import read_run
 from tests.framework.bare import Bare, make_bare
@@ -45,6 +46,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(bare.root, "add", "-A")
     git(bare.root, "commit", "-qm", "all")
     assert bare.run("matrix", "--quiet").returncode == 1
+    assert bare.run("impact", "--since", "HEAD").returncode == 0  # reads pytest's own source once for all tests
     return bare.root
 
 
@@ -104,6 +106,12 @@ def test_what_changes_nothing_starts_nothing(repository: Bare) -> None:
     run = last(repository, "local")
     assert len(run.cells) == 7
     assert all(cell.carried for cell in run.cells.values())
+    refused = repository.run("baseline", "update")
+    assert refused.returncode == 2
+    assert "no baseline can be made: local: 7 of 7 tests were not run now" in refused.stderr
+    merged = repository.run("merge", ".envmatrix/runs/latest", "--output", "merged")
+    assert merged.returncode == 1
+    assert len(read_run(repository.root / "merged/local.jsonl").carried) == 1
 
 
 def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
@@ -113,7 +121,8 @@ def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
     done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
     assert "local: 1 of 6 tests are run" in done.stderr
     assert len(last(repository, "local").carried) == 1
-    shutil.rmtree(repository.root / ".envmatrix")
+    shutil.rmtree(repository.root / ".envmatrix/runs")
+    (repository.root / ".envmatrix/history.sqlite").unlink()
     done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
     assert "local: all 6 tests are run: no whole run of commit" in done.stderr
     assert last(repository, "local").carried == {}
@@ -142,8 +151,12 @@ def test_a_sample_says_where_impact_was_wrong(repository: Bare) -> None:
         (["--verify-impact"], "--impacted-since REV"),
     ],
 )
-def test_two_choices_exclude_each_other(repository: Bare, words: list[str], said: str) -> None:
+def test_two_choices_exclude_each_other(
+    template: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], words: list[str], said: str
+) -> None:
     """Exit 2, before anything is run."""
-    done = repository.run("matrix", *words)
-    assert done.returncode == 2
-    assert said in done.stderr
+    monkeypatch.chdir(template)
+    with pytest.raises(SystemExit) as ended:
+        main(["matrix", *words])
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err

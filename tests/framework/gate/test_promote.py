@@ -83,3 +83,12 @@ def test_an_incompatible_commit_stays(tmp_path: Path) -> None:
     verdict = judged(run(tmp_path, Outcome.FAILED))
     assert verdict.answer is Answer.INCOMPATIBLE
     assert verdict.reasons[0].text.startswith("local: 1 test failed")
+
+
+def test_what_was_not_run_at_the_commit_is_no_evidence(tmp_path: Path) -> None:
+    """Impact may be wrong; what goes on to the next environment was run."""
+    source = run(tmp_path)
+    held = {name: cell._replace(carried="b" * 40) for name, cell in source.cells.items()}
+    verdict = judged(replace(source, cells=held))
+    assert verdict.answer is Answer.UNKNOWN
+    assert verdict.reasons[0].text == "in part: 1 of 1 test of local not run at it, but taken over: run all"

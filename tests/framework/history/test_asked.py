@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from test_framework.carried import Carry, write_unstarted
 from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
 from test_framework.compare import Kind, Side, compare
 from test_framework.gate import judge_all
@@ -175,3 +176,21 @@ def test_the_flakiest_tests_come_first(record: Recorder, history: History) -> No
     ((test, timeline),) = history.flakiest(5)
     assert (test, timeline.environment, timeline.flake_rate) == (ONE, "local", 0.5)
     assert history.flakiest(5, "staging") == []
+
+
+def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, history: History) -> None:
+    """It is no run of its own, and yet it is there for who asks for the later commit."""
+    earlier = record(
+        Attempt(ONE, Outcome.PASSED, 1.0), Attempt(TWO, Outcome.FAILED, 2.0, cause=Cause.LOGIC, evidence=WRONG)
+    )
+    carry = Carry.of(earlier, selected=(), known={ONE, TWO})
+    path = record.directory / "later.jsonl"
+    write_unstarted(path, carry, commit="b" * 40, dirty=False)
+    later = read_run(path)
+    assert remember(record.path, [later]) == ""
+    assert [entry.commit[0] for entry in history.entries(TWO)] == ["c"]
+    matrix = history.matrix_of("b" * 40)
+    assert matrix is not None
+    (run,) = matrix.runs
+    assert run.carried == {"c" * 40: [ONE, TWO]}
+    assert (run.cells[TWO].outcome, run.cells[TWO].cause) == (Outcome.FAILED, Cause.LOGIC)
