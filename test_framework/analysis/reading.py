@@ -56,7 +56,7 @@ def read_all(
     """
     found: dict[str, Module | None] = dict.fromkeys(paths)
     total, done = len(found), 0
-    with _no_garbage_collection():
+    with no_garbage_collection():
         for path, module in _read(list(found), contracts, cache):
             found[path] = module
             done += 1
@@ -137,7 +137,7 @@ def usable_processors() -> int:
 
 
 @contextmanager
-def _no_garbage_collection() -> Iterator[None]:
+def no_garbage_collection() -> Iterator[None]:
     """Facts and trees of syntax hold no circles: looking for them takes a third of the time."""
     was_enabled = gc.isenabled()
     gc.disable()

@@ -129,12 +129,16 @@ def _index(settings: Settings, paths: Sequence[Path], python: Path | None, *, no
     from test_framework.commands.indexing import reader
 
     with reader(settings.root, settings.contracts, no_cache=no_cache) as read:
-        files = [Path.cwd() / path for path in paths]
-        yield index_of(settings.root, files, python=python, contracts=settings.contracts, read_all=read)
+        files = [path.resolve() for path in paths]  # as the root is, or what a link leads to would not be below it
+        index = index_of(settings.root, files, python=python, contracts=settings.contracts, read_all=read)
+        if not index.projects:
+            where = ", ".join(map(str, paths)) or str(settings.root)
+            raise UsageError(f"nothing to audit: pytest would collect no file of {where}", "Name where the tests are")
+        yield index
 
 
 def _within(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(os.path.relpath(path, root).replace(os.sep, "/") for path in paths)
+    return tuple(os.path.relpath(path.resolve(), root).replace(os.sep, "/") for path in paths)
 
 
 def _write(rendered: str, output: Path | None) -> None:

@@ -129,12 +129,30 @@ def test_a_wrong_option_is_exit_2(call: Call, words: tuple[str, ...], said: str)
     assert done.stderr.count("\n") == 1
 
 
+def test_a_link_to_the_tree_hides_nothing(call: Call, story: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    """What is below it is found, whatever way leads there."""
+    link = tmp_path_factory.mktemp("elsewhere") / "link"
+    link.symlink_to(story)
+    assert FOUND in call(str(link)).stdout
+    assert FOUND in call(str(link / "tests/e2e")).stdout
+
+
+def test_nothing_to_audit_is_not_green(call: Call, story: Path) -> None:
+    """A directory without a test was named by mistake."""
+    (story / "src").mkdir()
+    done = call("src")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "error: nothing to audit: pytest would collect no file of src. Name where the tests are\n"
+
+
 def test_an_old_tree_starts_green(call: Call, story: Path) -> None:
     """The baseline holds what there is; what is new is told, and what was mended is said to be."""
     made = call("--update-baseline")
     assert (made.returncode, made.stdout) == (0, ".envmatrix-audit.json holds 1 finding; before it was 0\n")
     assert call().stdout == "No findings in 2 tests of 2 files.\n1 known from the baseline.\n"
-    (story / "tests/e2e/test_there.py").write_text("\n\ndef test_two(served): assert served\ndef test_new(lost): assert lost\n")
+    (story / "tests/e2e/test_there.py").write_text(
+        "\n\ndef test_two(served): assert served\ndef test_new(lost): assert lost\n"
+    )
     assert call().stdout.startswith("tests/e2e/test_there.py:4:14: EM101 fixture 'lost' is asked for")
     (story / "tests/e2e/test_there.py").write_text("def test_two(tmp_path): assert tmp_path\n")
     done = call()
