@@ -91,12 +91,13 @@ def pythons(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Check style, types, the one-way imports and the workflow."""
+    """Check style, types, the one-way imports, the fixtures and the workflow."""
     _install(session, "test", "lint")
     session.run("ruff", "check")
     session.run("ruff", "format", "--check")
     session.run("mypy")
     session.run("lint-imports", "--no-logo")
+    session.run("envmatrix", "audit", "--no-cache")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)
 

@@ -89,6 +89,7 @@ class Pipeline:
             "inputs.shards || 1": str(self.shards),
             "github.event.pull_request.head.repo.fork && '--untrusted' || ''": self.fork,
             "github.event.pull_request.base.sha || github.event.before": self.base,
+            "github.event.pull_request.base.sha": self.base,
         }
 
     def _action(self, step: Mapping[str, Any], here: Path, known: Mapping[str, str]) -> None:
@@ -201,6 +202,17 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     return pipeline
 
 
+def committed(pipeline: Pipeline) -> tuple[str, ...]:
+    """Commit the project as the base of what follows; return how git is called in it."""
+    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(pipeline.project))
+    (pipeline.project / ".gitignore").write_text(".*/\n__pycache__/\n")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "good")):
+        subprocess.run([*git, *words], timeout=30, check=True)
+    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=30, check=True)
+    pipeline.base = head.stdout.strip()
+    return git
+
+
 def last_job(ran: Pipeline, root: Path, *, lost: str = "") -> Job:
     """Run the last job with the artifacts that the others have left, but for those of this pattern."""
     kept = {name: path for name, path in ran.artifacts.items() if not fnmatch.fnmatch(name, lost)}
@@ -223,6 +235,17 @@ def test_a_change_that_breaks_nothing_gets_through(ran: Pipeline, tmp_path: Path
     assert "gate  open" in last.output
     assert "| **verdict** | ✅ **compatible** | ✅ **compatible** |" in last.summary
     assert "::error" not in last.output
+
+
+def test_a_fixture_that_is_out_of_sight_stands_on_the_diff(pipeline: Pipeline) -> None:
+    """Before anything is run; the summary says what the change can break, and because of what."""
+    committed(pipeline)
+    assert pipeline.run("audit").exit_code == 0
+    (pipeline.project / "test_more.py").write_text("def test_more(nowhere):\n    assert nowhere\n")
+    audit = pipeline.run("audit")
+    assert audit.exit_code == 1, audit.output
+    assert "::error file=test_more.py,line=1,title=EM101::" in audit.output
+    assert "test_more.py" in audit.summary
 
 
 def test_a_regression_is_stopped_and_stands_on_the_diff(pipeline: Pipeline) -> None:
@@ -262,14 +285,8 @@ def test_all_artifacts_lost_are_unknown(pipeline: Pipeline) -> None:
 
 def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
     """The default branch saves it, others only read: since when, how long, and what changed since the base are known."""
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(pipeline.project))
-    (pipeline.project / ".gitignore").write_text(".*/\n__pycache__/\n")
     (pipeline.project / "environments/local.toml").unlink()
-    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "good")):
-        subprocess.run([*git, *words], timeout=30, check=True)
-    pipeline.base = subprocess.run(
-        [*git, "rev-parse", "HEAD"], capture_output=True, text=True, check=True
-    ).stdout.strip()
+    git = committed(pipeline)
     pipeline.is_default_branch, pipeline.shards = True, 1
     run_environments(pipeline)
     first = pipeline.run("matrix")
