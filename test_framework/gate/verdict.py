@@ -197,7 +197,7 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     elif not passed:
         yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(number)} passed", Answer.UNKNOWN)
     else:
-        yield Reason(Code.PASSED, f"{passed} of {number_of_tests(number)} passed", Answer.COMPATIBLE)
+        yield Reason(Code.PASSED, f"{passed} of {number_of_tests(number)} passed{_at_earlier(run)}", Answer.COMPATIBLE)
     if others := _of_other_commits(run):
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
@@ -209,6 +209,11 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
             Code.DESELECTED, f"{number_of_tests(run.footer.deselected)} deselected, and not planned", Answer.COMPATIBLE
         )
     yield from _remarks(run)
+
+
+def _at_earlier(run: Run) -> str:
+    number = sum(1 for outcome in IN_THE_END_PASSED for cell in run.ended[outcome] if cell.carried)
+    return f", {number} of them at an earlier commit" if number else ""
 
 
 def _remarks(run: Run) -> Iterator[Reason]:

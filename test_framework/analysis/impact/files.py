@@ -60,9 +60,12 @@ def concerns_nothing(path: str) -> str:
     """Return what a file is that no test run reads unless a test names it; empty where it is none of these."""
     if path.startswith(_NOTHING_BELOW) and not path.endswith(".py"):
         return "documentation"
-    if not _CACHES.isdisjoint(path.split("/")):
-        return "a cache"
     return _matching(path, _NOTHING)
+
+
+def is_cache(path: str) -> bool:
+    """Return whether a file is what some tool may throw away; git should ignore it, and does not everywhere."""
+    return not _CACHES.isdisjoint(path.split("/"))
 
 
 def _matching(path: str, patterns: Mapping[str, str]) -> str:

@@ -59,7 +59,6 @@ class Finder:
         found = self.find(path, dotted)
         if found is not None and found in self.files:
             yield found
-            yield from packages(found, self.files)
         elif self.gone:
             yield from self._gone(path, dotted)
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from test_framework.analysis.impact.changes import Change, Kind
 from test_framework.analysis.impact.columns import Columns
 from test_framework.analysis.impact.contract import Bump, FieldChange, bump, field_changes
-from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, namings
+from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
 from test_framework.analysis.impact.graph import Finder, Graph, Link, make_graph
 from test_framework.analysis.impact.parts import Part, Version, version
 from test_framework.analysis.impact.places import Place, compare_declarations
@@ -46,7 +46,7 @@ def impact(
         places: Its environments.
         kinds: What is looked at; the rest of the diff is left out.
     """
-    changes = sorted(changes, key=lambda change: change.path)
+    changes = sorted((each for each in changes if not is_cache(each.path)), key=lambda change: change.path)
     search = _Search(tree, places, changes, frozenset(kinds))
     for change in changes:
         search.follow(change)

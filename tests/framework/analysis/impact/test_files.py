@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, namings
+from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,7 @@ def test_what_configures_a_run_concerns_everything(path: str) -> None:
     assert not concerns_nothing(path)
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/a/b.svg", "LICENSE", ".gitignore", "envmatrix-baseline.toml", "a/__pycache__/b.pyc"])
+@pytest.mark.parametrize("path", ["README.md", "docs/a/b.svg", "LICENSE", ".gitignore", "envmatrix-baseline.toml"])
 def test_documentation_concerns_nothing(path: str) -> None:
     """Unless a test names it."""
     assert concerns_nothing(path)
@@ -49,3 +49,9 @@ def test_a_directory_names_what_is_in_it_for_those_beside_it() -> None:
 def test_what_nobody_names_is_found_nowhere() -> None:
     """Then it could be anybody's."""
     assert namings(["a/b.bin"], [("t.py", b'"ab.bin"')]) == []
+
+
+def test_caches_are_no_change() -> None:
+    """Whether git ignores them or not."""
+    assert is_cache("suite/__pycache__/test_a.pyc")
+    assert not is_cache("suite/test_cache.py")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact import Kind
+from test_framework.analysis.impact import Kind, Place
 from tests.framework.analysis.impact.small import LOCAL, SHOP, STAGING, names, of, why
 
 ORDERS = "tests/e2e/test_orders.py"
@@ -261,3 +261,58 @@ def test_nothing_selected_is_an_empty_column() -> None:
     found = of("shop/prices.py", ("...", "return 1"))
     assert found.selected[LOCAL.name] == found.selected[STAGING.name] == {}
     assert {name: len(tests) for name, tests in found.tests.items()} == {"local": 3, "staging": 3, "": 3}
+
+
+def test_a_helper_concerns_who_imports_its_file() -> None:
+    """Other files use what a test's file defines."""
+    files = {**SHOP, "tests/unit/test_asks.py": "from tests.e2e.test_orders import _ask\n\ndef test_ask(): ...\n"}
+    assert names(of(ORDERS, ("return 1", "return 2"), files=files)) == {**everywhere("test_login"), "": {"test_ask"}}
+
+
+def test_a_package_concerns_who_imports_from_it() -> None:
+    """Its `__init__.py` is read first, whatever is imported; also by the tests that lie in it."""
+    files = {**SHOP, "shop/tests/__init__.py": "", "shop/tests/test_in.py": "def test_in(): ...\n"}
+    found = of("shop/__init__.py", added="VERSION = 1", files=files)
+    assert names(found)[""] == {"test_vat", "test_in"}
+
+
+def test_what_a_test_asks_for_at_run_time_may_be_any_fixture() -> None:
+    """A name that is computed is nobody's, and everybody's."""
+    files = {**SHOP, "tests/unit/test_any.py": "def test_any(request):\n    request.getfixturevalue(name())\n"}
+    found = of(CONFTEST, ("return 1", "return 2"), files=files)
+    assert names(found) == {**everywhere("test_limit"), "": {"test_any"}}
+    assert "what this test asks for cannot be read" in why(found, "test_any", "")
+
+
+def test_a_declaration_that_cannot_be_read_concerns_its_environment() -> None:
+    """Nobody knows what it starts."""
+    broken = Place("broken", ("environments/broken.toml",), unread="it is no TOML")
+    found = of("shop/prices.py", ("...", "return 1"), places=[STAGING, broken])
+    assert names(found) == {"broken": WHOLE_SUITE, "": {"test_vat"}}
+
+
+@pytest.mark.parametrize(
+    ("mark", "needs"),
+    [
+        ("@needs_auth", True),  # a variable
+        ("@marks.needs_auth", True),  # another file's
+        ("@marks.of('auth')", True),  # a function that may make one
+        ("@pytest.mark.requires(*NAMES)", True),  # computed
+        ("@pytest.mark.requires('database')", False),
+        ("@pytest.mark.slow", False),
+        ("@plain.decorator", False),  # its file speaks of no mark
+    ],
+)
+def test_a_mark_is_read_wherever_it_is_made(mark: str, needs: bool) -> None:
+    """One that cannot be read may require anything."""
+    source = (
+        f"import pytest, marks, plain\nneeds_auth = pytest.mark.requires('auth')\n\n{mark}\ndef test_marked(): ...\n"
+    )
+    files = {
+        **SHOP,
+        "marks.py": "import pytest\nneeds_auth = pytest.mark.requires('auth')\ndef of(name): return pytest.mark.requires(name)\n",
+        "plain.py": "def decorator(function): return function\n",
+        "tests/e2e/test_marked.py": source,
+    }
+    found = of("login.py", ("import sys", "import os"), files=files)
+    assert ("test_marked" in names(found)["local"]) is needs
