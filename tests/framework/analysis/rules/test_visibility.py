@@ -144,10 +144,12 @@ def test_a_wider_fixture_cannot_ask_a_narrower_one(tmp_path: Path) -> None:
         def server(port): ...
         @pytest.fixture(scope="session")
         def port(): ...
+        @pytest.fixture
+        def client(server): ...
         """,
         a__conftest="import pytest\n@pytest.fixture\ndef port(): ...",
         a__test_a="def test_a(server): ...",
-        b__test_b="def test_b(server): ...",
+        b__test_b="def test_b(client): ...",
     )
     assert said(one) == "conftest.py:4:12: fixture 'server' of scope session asks for 'port' of scope function"
     assert one.tests == ("a/test_a.py::test_a",)
