@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,6 +58,7 @@ class FieldReader:
     def __init__(self, root: Path, find: Find) -> None:
         self._root = root
         self._find = find
+        self._parsed: dict[str, ast.Module | None] = {}
 
     def named(self, dotted: str) -> ClassFields | None:
         """Return a class by `module:Class`, as a project's settings name it; None where it cannot be read."""
@@ -68,7 +68,9 @@ class FieldReader:
 
     def of(self, path: str, name: str, depth: int = 0) -> ClassFields | None:
         """Return a class that a file defines or imports; None where it cannot be read."""
-        tree = _parsed(self._root / path)
+        if path not in self._parsed:
+            self._parsed[path] = _parse(self._root / path)
+        tree = self._parsed[path]
         if tree is None or depth > _DEEPEST:
             return None
         for node in _top(tree.body):
@@ -112,7 +114,8 @@ class FieldReader:
                     members |= set(_assigned_to_self(statement))
                 case ast.Assign(targets=targets):
                     members |= {target.id for target in targets if isinstance(target, ast.Name)}
-        is_whole &= is_ours or members.isdisjoint({"__getattr__", "__getattribute__"})
+        own = {each.name for each in _top(node.body) if isinstance(each, ast.FunctionDef)}
+        is_whole &= is_ours or own.isdisjoint({"__getattr__", "__getattribute__"})
         return ClassFields(node.name, fields, frozenset(members), is_whole)
 
 
@@ -192,8 +195,7 @@ def _assigned_to_self(function: ast.FunctionDef | ast.AsyncFunctionDef) -> Itera
                 yield name
 
 
-@functools.lru_cache(maxsize=64)
-def _parsed(path: Path) -> ast.Module | None:
+def _parse(path: Path) -> ast.Module | None:
     try:
         return ast.parse(path.read_bytes())
     except (OSError, SyntaxError, ValueError, RecursionError, MemoryError):

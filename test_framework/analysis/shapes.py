@@ -96,8 +96,7 @@ def shape_of(node: _Def) -> Shape | None:
     maker.run(node.body, certain=True)
     if not maker.ends:
         return None
-    shapes = [value.shape() for value in maker.ends]
-    return shapes[0] if len(shapes) == 1 else _merged(shapes)
+    return maker.ends[0] if len(maker.ends) == 1 else _merged(maker.ends)
 
 
 def is_mock(written: str) -> bool:
@@ -135,7 +134,7 @@ class _Maker:
     """Follows the local names of one function, statement by statement, and takes down what it gives."""
 
     def __init__(self, *, is_generator: bool) -> None:
-        self.ends: list[_Value] = []
+        self.ends: list[Shape] = []
         self._is_generator = is_generator
         self._locals: dict[str, _Value] = {}
 
@@ -156,7 +155,7 @@ class _Maker:
             case ast.Expr(value=ast.Yield(value=value)) | ast.Assign(value=ast.Yield(value=value)):
                 self._end(node, value)
             case ast.Expr(value=ast.YieldFrom()):
-                self.ends.append(_unknown(node))
+                self.ends.append(_unknown(node).shape())
             case ast.Assign(targets=targets, value=value):
                 self._leak(value, but_name=True)
                 for target in targets:
@@ -219,8 +218,7 @@ class _Maker:
     def _end(self, node: ast.stmt, value: ast.expr | None) -> None:
         self._leak(value, but_name=True)
         given = self._made(value) if value is not None else _Value("value", "None", Constant(None), *_place(node))
-        if given not in self.ends:
-            self.ends.append(given)
+        self.ends.append(given.shape())  # as it is now: what tidies up comes later
 
     def _assign(self, target: ast.expr, value: ast.expr, *, certain: bool) -> None:
         match target:
