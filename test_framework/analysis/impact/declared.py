@@ -6,6 +6,7 @@ import os
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 from test_framework.analysis.impact.places import Place, Start
@@ -28,14 +29,17 @@ class Files:
     """Command → the file that it runs."""
 
     def named(self, words: Iterable[str]) -> Iterator[str]:
-        """Yield the files that words name: a path, a module, a command of the project's own."""
-        for word in words:
+        """Yield the files that words name: a path, a module, a command of the project's own.
+
+        A bare word such as `run` may be anything, unless it stands after `-m`.
+        """
+        for before, word in pairwise(("", *words)):
             path = os.path.normpath(word)
             if path in self.python or (not path.startswith("/") and (self.root / path).is_file()):
                 yield path
             elif word in self.scripts:
                 yield self.scripts[word]
-            elif dotted := _DOTTED.fullmatch(word):
+            elif (dotted := _DOTTED.fullmatch(word)) and (before == "-m" or dotted[0] != dotted[1] or "." in dotted[1]):
                 yield from self._module(dotted[1])
 
     def _module(self, dotted: str) -> Iterator[str]:
@@ -92,7 +96,8 @@ def _starts(environment: Environment, by: str, files: Files) -> Iterator[Start]:
 
 def _words(spec: ServiceSpec) -> Iterator[str]:
     yield from spec.command
-    yield from spec.preload
+    for module in spec.preload:
+        yield from ("-m", module)
     yield from (value.get_secret_value() for value in spec.env.values())
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from test_framework.analysis.source import Import, Module
@@ -30,7 +30,7 @@ class Finder:
 
     find: Callable[[str, str], str | None]
     """The path of a module by its absolute or relative name, as seen from a file."""
-    files: Mapping[str, object]
+    files: Collection[str]
     """Every Python file of the tree."""
     gone: Sequence[str] = ()
     """Paths of modules that are no more: an import of one is still an import of it."""
@@ -72,7 +72,7 @@ class Finder:
                 yield gone
 
 
-def packages(path: str, files: Mapping[str, object]) -> Iterator[str]:
+def packages(path: str, files: Collection[str]) -> Iterator[str]:
     """Yield the `__init__.py` of each package that a file is in: who imports it reads these first."""
     directory = path.rpartition("/")[0]
     if path.endswith("/__init__.py"):
@@ -116,12 +116,13 @@ def make_graph(
         scripts: Command → the file that it runs: `"shop list"` and `["shop", "list"]` run it.
     """
     users: dict[str, dict[str, Link]] = {}
+    held = modules.keys() | set(finder.gone)
     tops = {part for path in (*modules, *finder.gone) for part in path.removesuffix(".py").split("/")}
     commands = {command.encode(): file for command, file in scripts.items()}
     names = b"|".join(map(re.escape, commands))
     called = re.compile(rb"""["'](%s) +\w|[\[(]\s*["'](%s)["']\s*,\s*["']""" % (names, names)) if commands else None
     for path, module in modules.items():
-        for target in packages(path, modules):
+        for target in packages(path, held):
             users.setdefault(target, {}).setdefault(path, Link(path, "the package of"))
         for each in module.imports:
             if each.module.startswith(".") or each.module.partition(".")[0] in tops:

@@ -13,6 +13,7 @@ from test_framework.analysis.impact.places import Place
 from test_framework.analysis.impact.tree import Tree
 from test_framework.analysis.source import Module
 from test_framework.environments import Project, read_toml
+from test_framework.exceptions import UsageError
 
 _FROM_THE_ROOT = "__main__.py"
 """In place of a file that imports: as the project's root sees it."""
@@ -45,6 +46,9 @@ def read_project(
     every = {root / path: path for path in asked.python}
     known = read_all(list(every))
     index = index_of(root, read_all=lambda files: _among(known, files, read_all))
+    if index.root != root:
+        how = "Give the project's pyproject.toml a table [tool.pytest.ini_options]"
+        raise UsageError(f"the root of pytest is {index.root}, that of the project is {root}", how)
     modules = {every[file]: module for file, module in known.items()}
     sources = functools.cache(lambda path: _bytes(root / path))
     scripts = {name: found for name, module in _scripts(root).items() if (found := index.find(_FROM_THE_ROOT, module))}

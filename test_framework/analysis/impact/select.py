@@ -247,9 +247,11 @@ class _Search:
         return sum(self._arrive(file, f"{why}{_way(links)}") for file, links in self._graph.reach(path).items())
 
     def _importers(self, path: str, why: str) -> int:
-        """Select all that a file reaches, itself left out."""
+        """Select all that a file reaches, its own tests left out."""
         ways = self._graph.reach(path).items()
-        return sum(self._arrive(file, f"{why}{_way(links)}") for file, links in ways if links)
+        return self._started(path, why) + sum(
+            self._arrive(file, f"{why}{_way(links)}") for file, links in ways if links
+        )
 
     def _arrive(self, path: str, why: str) -> int:
         """Select what depends on how a file behaves."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
-from test_framework.analysis.impact import Kind, Place
+from test_framework.analysis.impact import Kind, Place, Start
 from tests.framework.analysis.impact.small import LOCAL, SHOP, STAGING, names, of, why
 
 ORDERS = "tests/e2e/test_orders.py"
@@ -289,6 +291,17 @@ def test_a_declaration_that_cannot_be_read_concerns_its_environment() -> None:
     broken = Place("broken", ("environments/broken.toml",), unread="it is no TOML")
     found = of("shop/prices.py", ("...", "return 1"), places=[STAGING, broken])
     assert names(found) == {"broken": WHOLE_SUITE, "": {"test_vat"}}
+
+
+def test_a_deleted_package_concerns_who_imported_from_it() -> None:
+    """What its `__init__.py` did is done no more."""
+    assert names(of("shop/__init__.py", deleted=True))[""] == {"test_vat"}
+
+
+def test_a_service_may_begin_in_a_file_of_fixtures() -> None:
+    """It is started all the same."""
+    place = replace(LOCAL, starts=(Start("backend", (CONFTEST,), "python tests/conftest.py", "local.toml"),))
+    assert "test_total" in names(of(CONFTEST, ("    pass", "    return 3"), places=[place]))["local"]
 
 
 @pytest.mark.parametrize(
