@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from test_framework.analysis.impact import NOWHERE, Impact
-from test_framework.report.github import command
+from test_framework.report.github import MOST, command
 from test_framework.report.markdown import code
 from test_framework.report.text import inert
 
@@ -64,6 +64,9 @@ def as_github(impact: Impact, since: str) -> str:
         because = f", because {groups[0][0]}{more}" if groups else ""
         title = f"impact since {since}: {_label(name)}"
         lines.append(command(title, f"{_share(impact, name)}{because}", level="notice"))
+    if len(lines) > MOST:
+        left = len(lines) - MOST + 1
+        lines[MOST - 1 :] = [command("impact", f"and {left} more: --format markdown has them all", level="notice")]
     return "".join(f"{line}\n" for line in lines)
 
 

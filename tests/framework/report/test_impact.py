@@ -78,6 +78,14 @@ def test_a_version_that_was_raised_is_no_error() -> None:
     assert "needs contract version 2.0.0, as it is now" in as_text(raised, "main")
 
 
+def test_github_shows_no_more_than_ten() -> None:
+    """It drops the rest without a word: the last one says how many there are."""
+    places = [f"env{n}" for n in range(30)]
+    lines = as_github(Impact({name: {} for name in places}, dict.fromkeys(places, "a")), "main").splitlines()
+    assert len(lines) == 10
+    assert "and 21 more" in lines[-1]
+
+
 @pytest.mark.fault("hostile-test-name")
 def test_names_do_nothing() -> None:
     """A file's name may hold anything: commands, markup, colours."""
