@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
@@ -23,6 +23,8 @@ from test_framework.analysis.tree import Project, Tree
 
 CONTRACTS = frozenset({"real_services", "real_llm"})
 """The fixtures of the shipped contracts."""
+
+_WORDS = (b"fixture", b"pytest_plugins", b"pytest_generate_tests", b"register(", b"import_plugin(", b"import *")
 
 Reader: TypeAlias = Callable[[Sequence[Path]], Mapping[Path, Module]]
 """From files, absolute, to the facts of each."""
@@ -84,7 +86,18 @@ class _Place:
 
 def _place(tree: Tree, project: Project, site: Site) -> _Place:
     finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
-    return _Place(project, finder, find_plugins(project.settings, site, finder.find))
+    plugins = find_plugins(project.settings, site, finder.find)
+    kept = tuple(plugin for plugin in plugins.found if plugin.path is None or _may_matter(plugin.path))
+    return _Place(project, finder, replace(plugins, found=kept))
+
+
+def _may_matter(path: str) -> bool:
+    """Whether a plugin's file has a word of what provides fixtures or arguments; half of pytest's own have none."""
+    try:
+        source = Path(path).read_bytes()
+    except OSError:
+        return True  # reading it says why it cannot be read
+    return any(word in source for word in _WORDS)
 
 
 class _Finder:

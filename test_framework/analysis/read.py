@@ -77,7 +77,7 @@ class _Reader:
             imports=tuple(dict.fromkeys(self._imports)),
             notes=module_notes(tree, self._source),
             noqa=tuple(_noqa(self._source)),
-            registers=tuple(_registered(tree)) if b"pluginmanager" in self._source else (),
+            registers=tuple(self._registered(tree.body)),
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
         )
 
@@ -143,6 +143,19 @@ class _Reader:
             is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
         )
+
+    def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
+        if b"pluginmanager" not in self._source:
+            return
+        lines = _Lines(self._source, b"register("), _Lines(self._source, b"import_plugin(")
+        for node in body:
+            for inner in ast.walk(node) if any(each.in_(node) for each in lines) else ():
+                match inner:
+                    case ast.Call(func=ast.Attribute(attr="register"), args=[plugin, *_]):
+                        if name := dotted(expression(plugin)):
+                            yield name
+                    case ast.Call(func=ast.Attribute(attr="import_plugin"), args=[ast.Constant(value=str(name)), *_]):
+                        yield name
 
     def _note_imports(self, body: list[ast.stmt]) -> None:
         """Note the imports below some statements, which bind no name of the module."""
@@ -255,8 +268,8 @@ class _Lines:
             self._numbers.append(line)
             last, at = at, source.find(word, at + 1)
 
-    def in_(self, node: _Def) -> bool:
-        """Whether a function has one of the lines."""
+    def in_(self, node: ast.stmt) -> bool:
+        """Whether a statement has one of the lines."""
         if not self._numbers:
             return False
         index = bisect.bisect_left(self._numbers, node.lineno)
@@ -269,16 +282,6 @@ def _is_wrapper(node: _Def) -> bool:
         if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
             return True
     return False
-
-
-def _registered(tree: ast.Module) -> Iterator[str]:
-    for node in ast.walk(tree):
-        match node:
-            case ast.Call(func=ast.Attribute(attr="register"), args=[plugin, *_]):
-                if name := dotted(expression(plugin)):
-                    yield name
-            case ast.Call(func=ast.Attribute(attr="import_plugin"), args=[ast.Constant(value=str(name)), *_]):
-                yield name
 
 
 def _escape_surrogates(tree: ast.Module) -> None:
