@@ -26,10 +26,10 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
 
 def tree(root: Path, files: Mapping[str, str]) -> Index:
     """Write files and index them."""
-    return index_of(write_tree(root, files), read_all=_read_all)
+    return index_of(write_tree(root, files), read_all=read_once)
 
 
-def _read_all(files: Sequence[Path]) -> dict[Path, Module]:
+def read_once(files: Sequence[Path]) -> dict[Path, Module]:
     """Read pytest's own plugins once for all tests."""
     wanted = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
     _READ.update((Path(path), module) for path, module in read_all(wanted, contracts=CONTRACTS).items())

@@ -1,0 +1,1 @@
+"""The fixture audit against pytest itself, on suites that other people wrote."""
