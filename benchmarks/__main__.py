@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import clients, matrix, merge, recorder, reset, start
+from benchmarks import audit, clients, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -23,6 +23,7 @@ MEASUREMENTS = {
     "recorder": recorder.measure,
     "matrix": matrix.measure,
     "merge": merge.measure,
+    "audit": audit.measure,
 }
 LARGE = {"merge-million": merge.measure_million}
 """Taken only when they are named: each takes minutes."""
