@@ -195,7 +195,9 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     if not number:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
-        yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(number)} passed", Answer.UNKNOWN)
+        # What one shard of a suite skips says nothing of the others: whether anything passed is the whole's to say.
+        answer = Answer.COMPATIBLE if shard and as_part else Answer.UNKNOWN
+        yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(number)} passed", answer)
     else:
         yield Reason(Code.PASSED, f"{passed} of {number_of_tests(number)} passed{_at_earlier(run)}", Answer.COMPATIBLE)
     if others := _of_other_commits(run):

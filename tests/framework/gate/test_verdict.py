@@ -101,6 +101,16 @@ def test_a_run_in_which_nothing_passed_is_unknown(tmp_path: Path, attempt: Attem
     assert judged.reasons[0].text == "not one of 1 test passed"
 
 
+@pytest.mark.fault("all-skipped")
+def test_a_shard_in_which_all_is_skipped_is_no_reason_by_itself(tmp_path: Path) -> None:
+    """Judged as a part it says so, and leaves the answer to the whole; alone it tells nothing."""
+    run = write_run(tmp_path / "run.jsonl", SKIPPED)
+    shard = replace(run, header=run.header.model_copy(update={"shard": "1/2", "suite_size": 2}))
+    assert Code.NONE_PASSED in codes(judge(shard, as_part=True))
+    assert [judge(shard, as_part=as_part).answer for as_part in (True, False)] == [Answer.COMPATIBLE, Answer.UNKNOWN]
+    assert judge(run, as_part=True).answer is Answer.UNKNOWN, "a whole run is no part, whoever asks"
+
+
 @pytest.mark.fault("half-written-jsonl")
 def test_a_run_without_its_footer_is_unknown(tmp_path: Path) -> None:
     """Also where every planned test passed: what else it would have said is lost."""
