@@ -11,7 +11,7 @@ import msgspec
 from test_framework.analysis.answers import Fixture, Need
 from test_framework.analysis.classes import Classes, Lineage
 from test_framework.analysis.decorators import NONE, Decorators, Marks, is_static, requested
-from test_framework.analysis.names import Bound, Definition, Lost, Names
+from test_framework.analysis.names import Bound, Definition, External, Lost, Names
 from test_framework.analysis.source import (
     Assigned,
     Call,
@@ -183,6 +183,8 @@ class Collector:
         match self._names.glance(path, "pytestmark"):
             case Definition(path=where, binding=binding) if isinstance(binding.to, Assigned):
                 return self._pytestmark(where, binding.to.value)
+            case External(dotted=known):
+                return self._decorators.marks(path, (Name(known),))
             case _:
                 return Marks(unknown="pytestmark")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from test_framework.analysis.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
 from test_framework.analysis.collect import CollectedClass, CollectedTest, Collector, Patterns, Provided
 from test_framework.analysis.decorators import Marks
-from test_framework.analysis.names import Lost, Names
+from test_framework.analysis.names import Definition, Lost, Names
 from test_framework.analysis.plugins import PROVIDED_BY
 from test_framework.analysis.scopes import Scope, Test
 from test_framework.analysis.source import Assigned, Binding, Call, Class, Constant, Function, Import, Name, Sequence
@@ -96,13 +96,15 @@ class Index:
             if need.name in ignored:
                 continue
             answer = scope.answer(need.name)
-            if isinstance(answer, Missing) and need.how == "argument":
+            if isinstance(answer, Missing) and need.how != "getfixturevalue":
                 if scope.supplies(need.name):
                     continue
-                answer = Unknown(f"{test.marks.unknown} may supply it") if test.marks.unknown else answer
+                if test.marks.unknown and need.how == "argument":
+                    answer = Unknown(f"{test.marks.unknown} may supply it")
             where = test.path if need.how == "usefixtures" else test.defined_in
             own.append(Request(need.name, need.how, where, need.line, need.column, None, answer))
-        names = tuple(request.name for request in own if request.how != "getfixturevalue")
+        # What a hook supplies is pruned, with all that a fixture of its name would ask for.
+        names = tuple(each.name for each in own if each.how != "getfixturevalue" and not scope.supplies(each.name))
         return (*own, *scope.closure(names, ignored))
 
     def _tests_of(self, path: str) -> Iterator[Test]:
@@ -124,12 +126,14 @@ class Index:
         provided = self._collector.of_class(item.lineage, holder)
         hook = item.lineage.members.get("pytest_generate_tests")
         supplied = _supplied(hook.binding if hook else None)
-        scope = Scope(place.scope, provided, supplied, self._doubt(provided, supplied, holder, item.lineage.lost))
+        doubt = self._doubt(provided, supplied, holder, item.lineage.lost)
+        scope = Scope(place.scope, provided, supplied, doubt, runs_hooks=not item.lineage.is_unittest)
         inside = replace(place, classes=classes, scope=scope)
         for test in item.tests:
             yield _test(inside, test)
+        marks = self._collector.lineage_marks(item.lineage) + place.marks  # they hold for inner classes, too
         for inner in item.classes:
-            yield from self._tests_of_class(inside, inner)
+            yield from self._tests_of_class(replace(inside, marks=marks), inner)
 
     def _module_scope(self, project: Surroundings, path: str) -> Scope:
         around = self._scope_of_directory(project, path.rpartition("/")[0])
@@ -196,11 +200,10 @@ class Index:
 
     def _plugin_scope(self, name: str, path: str, around: Scope) -> Scope:
         provided = self._collector.of_module(path, "", name)
-        for node in (bound[0].binding.to for bound in self.names.namespace(path).names.values()):
-            if isinstance(node, Class):  # which the plugin may make and register
-                inner = self._collector.of_plugin_class(path, node, name)
-                for key, fixtures in inner.fixtures.items():
-                    provided.fixtures.setdefault(key, []).extend(fixtures)
+        for where, node in self._classes_registered_by(path):
+            inner = self._collector.of_plugin_class(where, node, name)
+            for key, fixtures in inner.fixtures.items():
+                provided.fixtures.setdefault(key, []).extend(fixtures)
         hook = self.names.namespace(path).names.get("pytest_generate_tests")
         is_pytest = name == "pytest"
         return Scope(around, provided, () if is_pytest else _supplied(hook[0].binding if hook else None))
@@ -218,6 +221,19 @@ class Index:
                 ]
             case _:
                 return []
+
+    def _classes_registered_by(self, path: str) -> Iterator[tuple[str, Class]]:
+        """Yield the classes whose instances a plugin registers: all of its own where it registers a variable."""
+        names = self.names.namespace(path).names
+        for name in self._sources.module(path).registers:
+            match self.names.glance(path, name):
+                case Definition(path=where, binding=Binding(to=Class() as node)):
+                    yield where, node
+                case Lost():
+                    nodes = (bound[0].binding.to for bound in names.values())
+                    yield from ((path, node) for node in nodes if isinstance(node, Class))
+                case _:
+                    pass
 
     def _registered_by(self, path: str) -> list[tuple[str, str]]:
         """Return the modules that a plugin registers or loads itself, each with the file that says so."""

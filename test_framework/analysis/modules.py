@@ -78,9 +78,11 @@ class ModuleFinder:
         directories = {os.path.dirname(file) for file in files}
         roots = {listings.package_root(directory) for directory in directories}
         self._before = [str(path) for path in settings.pythonpath]
-        self._after = [*sorted(roots), root, os.path.join(root, "src")]
+        # The root is there when pytest is run as a module; where it is itself a package, nobody runs that in it.
+        own = [] if "__init__.py" in listings.of(root) else [root, os.path.join(root, "src")]
+        self._after = [*sorted(roots), *own]
         if settings.import_mode == "importlib":  # nothing is put on sys.path; the file's own root is a guess then
-            self._after = [root, os.path.join(root, "src"), *sorted(roots)]
+            self._after = [*own, *sorted(roots)]
         self._local = list(dict.fromkeys([*self._before, *self._after]))
         self._heads: dict[str, list[str]] = {}
         self._found: dict[tuple[str, str], str | None] = {}

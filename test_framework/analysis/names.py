@@ -189,8 +189,8 @@ class Names:
                 target = self._inside(path, module if whole else binding.name, rest, depth, glance=glance)
             case Import(module=module, attribute=attribute):
                 target = self._inside(path, module, f"{attribute}.{rest}" if rest else attribute, depth, glance=glance)
-            case Assigned(value=Name(dotted=other)) if other != binding.name:
-                target = self._from_top(path, f"{other}.{rest}" if rest else other, depth + 1, glance=glance)
+            case Assigned(value=Name(dotted=other)):
+                target = self._follow_alias(bound, f"{other}.{rest}" if rest else other, depth + 1, glance=glance)
             case Class(body=body) if rest:
                 head, _, inner = rest.partition(".")
                 member = next((member for member in reversed(body) if member.name == head), None)
@@ -201,6 +201,19 @@ class Names:
             case _:
                 pass
         return target
+
+    def _follow_alias(self, bound: Bound, dotted: str, depth: int, *, glance: bool) -> Target:
+        """Return what a name stood for where another one was bound to it; a later binding of it makes no difference."""
+        head, _, rest = dotted.partition(".")
+        last: Binding | None = None
+        for binding in self._module(bound.path).body if bound.path in self._namespaces else ():
+            if binding is bound.binding:
+                break
+            if binding.name == head:
+                last = binding
+        if last is not None and depth <= _DEEPEST:
+            return self.follow(Bound(bound.path, last), rest, depth, glance=glance)
+        return Lost(dotted) if head == bound.binding.name else self._from_top(bound.path, dotted, depth, glance=glance)
 
     def _inside(self, path: str, module: str, rest: str, depth: int, *, glance: bool) -> Target:
         """Return what `rest` is in a module: a name of it, or a module below it."""

@@ -22,9 +22,21 @@ class Scope:
         provided: The fixtures that it holds.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
         doubt: Why a name that nobody provides may still be there, by the name; empty where it cannot.
+        runs_hooks: Whether the hook is run for the tests inside; it is not for those of `unittest`.
     """
 
-    __slots__ = ("_answers", "_asked", "_closures", "_found", "autouse", "doubt", "parent", "provided", "supplied")
+    __slots__ = (
+        "_answers",
+        "_asked",
+        "_closures",
+        "_found",
+        "autouse",
+        "doubt",
+        "parent",
+        "provided",
+        "runs_hooks",
+        "supplied",
+    )
 
     def __init__(
         self,
@@ -32,11 +44,14 @@ class Scope:
         provided: Provided = NOTHING,
         supplied: tuple[str, ...] = (),
         doubt: Callable[[str], str] | None = None,
+        *,
+        runs_hooks: bool = True,
     ) -> None:
         self.parent = parent
         self.provided = provided
         self.supplied = supplied
         self.doubt = doubt
+        self.runs_hooks = runs_hooks
         self.autouse: tuple[str, ...] = (*(parent.autouse if parent else ()), *provided.autouse)
         self._found: dict[str, tuple[Fixture, ...]] = {}
         self._answers: dict[str, Answer] = {}
@@ -76,7 +91,7 @@ class Scope:
 
     def supplies(self, name: str) -> bool:
         """Whether a hook is seen to supply an argument of this name."""
-        return any(name in scope.supplied for scope in self.around())
+        return self.runs_hooks and any(name in scope.supplied for scope in self.around())
 
     def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
         """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
