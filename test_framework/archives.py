@@ -85,11 +85,12 @@ def gather(paths: Iterable[Path], limits: Limits = LIMITS) -> Iterator[tuple[Fou
         found: list[Found] = []
         for path in paths:
             for file in _files(path):
-                found += unpacking.archive(file) if _is_archive(file.name) else [Found(str(file), file)]
+                found += unpacking.archive(file) if is_archive(file.name) else [Found(str(file), file)]
         yield tuple(found)
 
 
-def _is_archive(name: str) -> bool:
+def is_archive(name: str) -> bool:
+    """Return whether a file of that name is taken for an archive."""
     return name.endswith(_ARCHIVES)
 
 
@@ -107,7 +108,7 @@ def _files(path: Path) -> Iterator[Path]:
     for where, directories, names in os.walk(path):  # links to directories are not followed: `latest` is one
         directories.sort()
         for name in sorted(names):
-            if not (_is_ours(name) or _is_archive(name)):
+            if not (_is_ours(name) or is_archive(name)):
                 continue
             file = Path(where, name)
             if not stat.S_ISREG(file.lstat().st_mode):

@@ -104,6 +104,11 @@ class Matrix:
             known = by_environment.get(name)
             if isinstance(known, Run) and known != run:
                 what = f"is another run of {name!r} than {known.file}: one matrix holds one run an environment"
+                if run.header.shard and known.header.shard:
+                    what = (
+                        f"is shard {run.header.shard} of {name!r}, {known.file} is shard {known.header.shard}. "
+                        "Merge them first: envmatrix merge"
+                    )
                 raise RunFileError(run.file or Path(name), what)
             by_environment[name] = run
         if not mixed_commits:

@@ -117,6 +117,7 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
 
     Raises:
         RunFileError: two files say different things about the same, or are of another schema.
+        UsageError: a file is something else altogether.
     """
     orders: dict[str, Order] = {}
     plans: _Plans = {}
@@ -128,6 +129,9 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
         except SchemaError as error:
             raise SchemaError(Path(file.name), error.what) from None
         except RunFileError as error:
+            if not file.name.endswith(".jsonl"):  # what is called so would be a run's, whatever became of it
+                how = "Name run files, directories of them, .zip or .tar.gz"
+                raise UsageError(f"{file.name} is neither a run file nor an archive of them", how) from None
             name, shard = part_of(file.stem)
             reason = str(RunFileError(Path(file.name), error.what, error.line))
             lost.setdefault(name, []).append(_Lost(shard, reason))

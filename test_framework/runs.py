@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import uuid
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from test_framework.archives import is_archive
 from test_framework.cells import Run
 from test_framework.collector import paused
 from test_framework.exceptions import RunFileError, UsageError
@@ -145,7 +147,7 @@ def load_paths(paths: Iterable[Path]) -> Loaded:
     """Read run files and directories of them.
 
     Raises:
-        UsageError: there is no such file.
+        UsageError: there is no such file, or it is an archive.
         RunFileError: a file is damaged.
     """
     runs: list[Run] = []
@@ -157,6 +159,8 @@ def load_paths(paths: Iterable[Path]) -> Loaded:
             runs.extend(loaded.runs)
             missing.extend(loaded.missing)
             notes.update(loaded.notes or {})
+        elif is_archive(path.name) and path.exists():
+            raise UsageError(f"{path} is an archive", f"Merge it first: envmatrix merge {shlex.quote(str(path))}")
         elif path.exists():
             runs.append(read_run(path, runs[-1] if runs else None))
         else:

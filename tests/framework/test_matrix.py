@@ -1,6 +1,7 @@
 """Runs side by side."""
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,20 @@ def test_another_run_of_the_same_environment_is_refused(tmp_path: Path, runs: li
     assert str(caught.value) == (
         f"{tmp_path / 'l2'}: is another run of 'local' than {tmp_path / 'l'}: one matrix holds one run an environment"
     )
+
+
+@pytest.mark.fault("duplicate-shard")
+def test_shards_side_by_side_are_to_be_merged_first(tmp_path: Path) -> None:
+    """They are no two runs of one environment: the error names both parts, and what makes one of them."""
+    written = [write_run(tmp_path / f"{part}.jsonl", *passed("a")) for part in "12"]
+    shards = [
+        replace(run, header=run.header.model_copy(update={"shard": f"{number}/2"}))
+        for number, run in enumerate(written, start=1)
+    ]
+    with pytest.raises(RunFileError) as caught:
+        Matrix.from_runs(shards)
+    what = f"is shard 2/2 of 'local', {tmp_path}/1.jsonl is shard 1/2. Merge them first: envmatrix merge"
+    assert str(caught.value) == f"{tmp_path}/2.jsonl: {what}"
 
 
 @pytest.mark.fault("mixed-commits")

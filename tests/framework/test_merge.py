@@ -302,6 +302,19 @@ def test_a_damaged_shard_is_missing_with_the_damage(
     assert sum(cell.outcome is Outcome.NOT_RUN for cell in result.matrix.runs[0].cells.values()) == 4
 
 
+@pytest.mark.parametrize("name", ["local.rar", "local.tar", "README"])
+def test_what_is_no_run_file_and_no_archive_is_refused(tmp_path: Path, merged: Merge, name: str) -> None:
+    """It is no lost shard of an environment called so; a run file is one under any name."""
+    path = tmp_path / name
+    path.write_bytes(b"Rar!\x1a\x07\x01\x00\n")
+    with pytest.raises(UsageError) as caught:
+        merged(path)
+    what = f"{path} is neither a run file nor an archive of them"
+    assert str(caught.value) == f"{what}. Name run files, directories of them, .zip or .tar.gz"
+    Fake().whole(tmp_path / "local.jsonl").rename(path)
+    assert merged(path).exit_code == 0
+
+
 @pytest.mark.fault("missing-shard")
 def test_an_environment_that_left_nothing_is_a_column(tmp_path: Path, merged: Merge) -> None:
     """Asked for by whoever merges, or by any manifest beside the runs; exit 3, not 2."""

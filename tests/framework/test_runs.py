@@ -1,6 +1,7 @@
 """Where runs are kept."""
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -121,6 +122,16 @@ def test_a_file_that_is_named_and_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError) as caught:
         load_paths([tmp_path / "none.jsonl"])
     assert str(caught.value) == f"no run file {tmp_path / 'none.jsonl'}. Name a .jsonl file or a directory of them"
+
+
+@pytest.mark.parametrize("name", ["runs of today.zip", "x.tar.gz"])
+def test_an_archive_is_to_be_merged_first(tmp_path: Path, name: str) -> None:
+    """It says so, with the command to paste; whatever is in it."""
+    path = tmp_path / name
+    path.write_bytes(b"PK")
+    with pytest.raises(UsageError) as caught:
+        load_paths([path])
+    assert str(caught.value) == f"{path} is an archive. Merge it first: envmatrix merge {shlex.quote(str(path))}"
 
 
 @pytest.mark.fault("canary-secret")
