@@ -23,9 +23,6 @@ TREES = int(os.environ.get("ENVMATRIX_TREES", "30"))
 AGREED = {Verdict.AGREE, Verdict.UNKNOWN, Verdict.UNHEARD}
 
 
-@pytest.mark.xfail(
-    reason="marks of outer classes, hooks that supply what usefixtures asks for, aliases bound again", strict=False
-)
 @given(files=trees())
 @settings(
     max_examples=TREES,
@@ -41,6 +38,48 @@ def test_any_tree_is_seen_as_pytest_sees_it(files: Files) -> None:
     assert not [str(each) for each in found.differences if each.verdict not in AGREED]
     assert not found.only_pytest
     assert not found.only_ours
+
+
+HOOK = """def pytest_generate_tests(metafunc):
+    if "a" in metafunc.fixturenames:
+        metafunc.parametrize("a", [1])
+"""
+ONCE = {
+    "marks of outer classes": {
+        "test_a": "@pytest.mark.usefixtures('gone')\nclass TestA:\n    class TestB:\n        def test_i(self): ...\n"
+    },
+    "parametrized outer classes": {
+        "test_a": "@pytest.mark.parametrize('x', [1])\nclass TestA:\n    class TestB:\n        def test_i(self, x): ...\n"
+    },
+    "a hook for usefixtures": {"test_a": f"{HOOK}@pytest.mark.usefixtures('a')\ndef test_i(): ...\n"},
+    "a hook before a fixture": {"test_a": f"{HOOK}@pytest.fixture\ndef a(gone): ...\ndef test_i(a): ...\n"},
+    "a hook and unittest": {
+        "test_a": f"import unittest\n{HOOK}class TestA(unittest.TestCase):\n"
+        "    @pytest.fixture(autouse=True)\n    def it(self, a): ...\n    def test_i(self): ...\n"
+    },
+    "an alias of what is bound again": {
+        "test_a": "@pytest.fixture(name='d')\ndef c(): ...\nb = c\n@pytest.fixture\ndef c(): ...\ndef test_i(b): ...\n"
+    },
+    "an alias of what is gone": {"test_a": "@pytest.fixture\ndef c(): ...\nb = c\nc = None\ndef test_i(b): ...\n"},
+    "a class in a plugin": {
+        "conftest": "pytest_plugins = 'plug'\n",
+        "plug": "class TestP:\n    @pytest.fixture\n    def gone(self): ...\n",
+        "test_a": "def test_i(gone): ...\n",
+    },
+    "a mark that is not called": {"test_a": "pytestmark = pytest.mark.skip\ndef test_i(gone): ...\n"},
+    "a package hides its base": {"test_a": "def test_i(gone): ...\n", "__init__": "", "gone": "gone = 1\n"},
+}
+"""Trees on which the index and pytest did not agree, once."""
+
+
+@pytest.mark.parametrize("files", ONCE.values(), ids=ONCE)
+def test_what_once_differed_is_seen_as_pytest_sees_it(files: Files, tmp_path: Path) -> None:
+    """The smallest trees that hypothesis, or a large suite, brought up."""
+    ini = "[pytest]\naddopts = --disable-plugin-autoload\npythonpath = .\n"
+    written = {f"{name}.py": f"import pytest\n{text}" for name, text in files.items()}
+    found = compared(tmp_path.resolve(), {"pytest.ini": ini, **written})
+    assert found.tests
+    assert [str(each) for each in found.differences] == []
 
 
 def compared(root: Path, files: Files) -> Comparison:
