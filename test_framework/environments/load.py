@@ -30,7 +30,7 @@ from test_framework.environments.references import (
     texts_in,
     variables_in,
 )
-from test_framework.environments.toml_file import TomlFile, read_toml
+from test_framework.environments.toml_file import TomlFile, no_list, read_toml
 from test_framework.exceptions import (
     DeclarationError,
     ReferenceCycleError,
@@ -179,6 +179,8 @@ def _explain(file: TomlFile, error: ValidationError, prefix: tuple[str, ...] = (
         return UnknownKeyError(file.path, f"unknown key {keys[-1]!r} in {where}", line, hint)
     if first["type"] == "missing":
         return DeclarationError(file.path, f"{where} needs the key {keys[-1]!r}", line)
+    if first["type"] == "tuple_type":
+        return no_list(file, keys)  # what stands there may be a secret
     what = first["msg"].removeprefix("Value error, ")
     hint = ""
     if first["type"] in {"enum", "literal_error"}:

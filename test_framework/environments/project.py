@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from test_framework.environments.toml_file import read_toml
+from test_framework.environments.toml_file import no_list, read_toml
 from test_framework.exceptions import DeclarationError, UnknownKeyError, nearest
 
 Days = Annotated[float, Field(gt=0)]
@@ -128,7 +128,7 @@ class Project(BaseModel):
         try:
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
+            first = error.errors(include_url=False)[0]
             keys = tuple(str(part) for part in first["loc"])
             line = file.line_of(("tool", "envmatrix", *keys))
             if first["type"] == "extra_forbidden":
@@ -136,4 +136,6 @@ class Project(BaseModel):
                 tables: dict[str, type[BaseModel]] = {"gate": GatePolicy, "audit": AuditPolicy}
                 known = set(tables[keys[0]].model_fields) if keys[0] in tables else set(cls.model_fields) - {"root"}
                 raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
+            if first["type"] == "tuple_type":
+                raise no_list(file, ("tool", "envmatrix", *keys), first["input"]) from None
             raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None

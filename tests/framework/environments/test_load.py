@@ -214,6 +214,10 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line
             "description = 'x'",
             "local.toml: declares no services. Add a table for each: [services.NAME]",
         ),
+        (
+            "[services.backend]\nkind = 'http'\nsource = 'process'\ncommand = 'x'",
+            'local.toml:4: services.backend.command is a list. Write ["…"]',
+        ),
         ("services = 3", "local.toml:1: services are tables: [services.NAME]"),
         ("[services]\nbackend = 3", "local.toml:1: services are tables: [services.NAME]"),
         (
