@@ -52,7 +52,7 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path) -> None:
         ),
         (
             "[tool.envmatrix.audit.per_file_ignores]\n'a/*' = 'EM101'\n",
-            ':2: tool.envmatrix.audit.per_file_ignores.a/* is a list, also of one. Write ["EM101"]',
+            ':1: tool.envmatrix.audit.per_file_ignores.a/* is a list, also of one. Write ["EM101"]',
         ),
         ("[tool.envmatrix]\ndeadline = 0\n", ":2: tool.envmatrix.deadline: Input should be greater than 0"),
         ("[tool]\nenvmatrix = 3\n", ":2: tool.envmatrix is a table"),
