@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
@@ -105,7 +106,10 @@ class Collector:
     def _provided(self, names: Mapping[str, list[Bound]], holder: str, plugin: str, *, in_class: bool) -> Provided:
         provided = Provided({}, (), "")
         for attribute in sorted(names):  # as dir() gives them: the later wins where two have one name
-            fixture = self._fixture(attribute, names[attribute], holder, plugin, in_class=in_class)
+            candidates = names[attribute]
+            if len(candidates) == 1 and _is_no_fixture(candidates[0].binding.to):
+                continue
+            fixture = self._fixture(attribute, candidates, holder, plugin, in_class=in_class)
             if fixture is None:
                 continue
             if not fixture.name:
@@ -285,6 +289,11 @@ class Collector:
         return CollectedClass(name, lineage, tuple(tests), tuple(classes))
 
 
+def _is_no_fixture(to: object) -> bool:
+    """Whether a look is enough, as for nearly everything in a file of tests."""
+    return isinstance(to, Class) or (isinstance(to, Function) and not to.decorators)
+
+
 def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, ...]:
     """Return what a test or a fixture asks for."""
     parameters = requested(function, marks, is_method=in_class and not is_static(function))
@@ -295,12 +304,12 @@ def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, .
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    for pattern in patterns:
-        if name.startswith(pattern):
-            return True
-        if any(sign in pattern for sign in "*?[") and fnmatch.fnmatch(name, pattern):
-            return True
-    return False
+    return name.startswith(patterns) or any(fnmatch.fnmatch(name, pattern) for pattern in _globs(patterns))
+
+
+@functools.cache
+def _globs(patterns: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(pattern for pattern in patterns if any(sign in pattern for sign in "*?["))
 
 
 def _name(value: Expression | None, attribute: str) -> str:

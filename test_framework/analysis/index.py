@@ -86,12 +86,7 @@ class Index:
         scope, ignored = test.scope, test.marks.parametrized
         if scope is None:
             return ()
-        own: list[Request] = []
-        for name in dict.fromkeys(scope.autouse):
-            if name not in ignored:
-                fixture = scope.find(name)[0]
-                answer = scope.answer(name)
-                own.append(Request(name, "autouse", fixture.path, fixture.line, fixture.column, None, answer))
+        own = [request for request in scope.autouse_requests() if request.name not in ignored]
         for need in test.needs:
             if need.name in ignored:
                 continue
@@ -104,7 +99,9 @@ class Index:
             where = test.path if need.how == "usefixtures" else test.defined_in
             own.append(Request(need.name, need.how, where, need.line, need.column, None, answer))
         # What a hook supplies is pruned, with all that a fixture of its name would ask for.
-        names = tuple(each.name for each in own if each.how != "getfixturevalue" and not scope.supplies(each.name))
+        names = tuple([each.name for each in own if each.how != "getfixturevalue"])
+        if scope.supplied:
+            names = tuple(name for name in names if not scope.supplies(name))
         return (*own, *scope.closure(names, ignored))
 
     def _tests_of(self, path: str) -> Iterator[Test]:

@@ -28,6 +28,7 @@ class Scope:
     __slots__ = (
         "_answers",
         "_asked",
+        "_autouse",
         "_closures",
         "_found",
         "autouse",
@@ -49,10 +50,12 @@ class Scope:
     ) -> None:
         self.parent = parent
         self.provided = provided
-        self.supplied = supplied
+        around = parent.supplied if parent else frozenset()
+        self.supplied: frozenset[str] = around | set(supplied) if supplied else around
         self.doubt = doubt
         self.runs_hooks = runs_hooks
         self.autouse: tuple[str, ...] = (*(parent.autouse if parent else ()), *provided.autouse)
+        self._autouse: tuple[Request, ...] | None = None
         self._found: dict[str, tuple[Fixture, ...]] = {}
         self._answers: dict[str, Answer] = {}
         self._closures: dict[tuple[str, ...], tuple[Request, ...]] = {}
@@ -82,6 +85,16 @@ class Scope:
         why = next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
         return Unknown(why) if why else Missing()
 
+    def autouse_requests(self) -> tuple[Request, ...]:
+        """Return what is asked for on behalf of every test here; always the same objects."""
+        if self._autouse is None:
+            fixtures = [(name, self.find(name)[0]) for name in dict.fromkeys(self.autouse)]
+            self._autouse = tuple(
+                Request(name, "autouse", each.path, each.line, each.column, None, self.answer(name))
+                for name, each in fixtures
+            )
+        return self._autouse
+
     def around(self) -> Iterable[Scope]:
         """Yield this scope and all around it, nearest first."""
         scope: Scope | None = self
@@ -91,7 +104,7 @@ class Scope:
 
     def supplies(self, name: str) -> bool:
         """Whether a hook is seen to supply an argument of this name."""
-        return self.runs_hooks and any(name in scope.supplied for scope in self.around())
+        return self.runs_hooks and name in self.supplied
 
     def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
         """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
