@@ -162,6 +162,8 @@ class Header(_Event):
     """Tests of the whole suite, where this is a part."""
     suite_digest: str = ""
     """Of their node ids."""
+    narrowed: tuple[str, ...] = ()
+    """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
     cut_digest: str = ""
     """Of which test went to which shard: parts that were cut otherwise do not make a whole."""
 

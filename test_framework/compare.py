@@ -36,6 +36,8 @@ class Kind(enum.StrEnum):
     """Not there before."""
     REMOVED = "removed"
     """Not there any more."""
+    NOT_ASKED_FOR = "not_asked_for"
+    """On one side only, and the other was asked for a part of the suite: whether it is new or gone nobody knows."""
     RENAMED = "renamed"
     """The same body under another name, and otherwise the same."""
     SAME = "same"
@@ -86,6 +88,8 @@ class Place:
     """ISO 8601; empty where the side does not tell."""
     left_out: int = 0
     """Tests that were collected and then left out."""
+    is_part: bool = False
+    """Whether only a part of the suite was asked for."""
 
     @classmethod
     def of(cls, column: Column) -> Place:
@@ -99,12 +103,15 @@ class Place:
             gap=_gap(run, column.note),
             started_at=run.header.started_at,
             left_out=run.footer.deselected if run.footer else 0,
+            is_part=bool(run.header.narrowed),
         )
 
 
 def _gap(run: Run, note: str) -> str:
     if run.header.shard:
         return f"shard {run.header.shard} alone: envmatrix merge makes the whole"
+    if run.header.narrowed:
+        return f"a part of the suite was asked for: {' '.join(run.header.narrowed)}"
     if run.footer is None:
         return f"the run was cut short: {note or 'it has no footer'}"
     if uncollected := [finding for finding in run.findings if finding.rule == "H304"]:
@@ -294,7 +301,8 @@ class _Pair:
         )
         gone = (old.keys() - new.keys()) - set(names.values())
         found = [self._change(test, names.get(test, test), old.get(names.get(test, test)), new[test]) for test in new]
-        found += [Change(test, Kind.REMOVED, seen, None) for test, seen in old.items() if test in gone]
+        removed = Kind.NOT_ASKED_FOR if self.after and self.after.is_part else Kind.REMOVED
+        found += [Change(test, removed, seen, None) for test, seen in old.items() if test in gone]
         order = {kind: number for number, kind in enumerate(Kind)}
         place = self.after or self.before
         label = place.label if place else self.environment
@@ -303,7 +311,8 @@ class _Pair:
 
     def _change(self, test: str, was: str, before: Seen | None, after: Seen) -> Change:
         if before is None:
-            return Change(test, Kind.NEW, None, after)
+            kind = Kind.NOT_ASKED_FOR if self.before and self.before.is_part else Kind.NEW
+            return Change(test, kind, None, after)
         renamed_from = was if was != test else ""
         if (kind := self._kind(before, after)) is not Kind.SAME:
             return Change(test, kind, before, after, renamed_from)

@@ -275,6 +275,7 @@ def _header(parts: Sequence[Part], order: Order) -> Header:
             },
             "planned": order.tests,
             "planned_digest": order.digest,
+            "narrowed": tuple(sorted({word for header in headers for word in header.narrowed})),
             "shard": "",
             "suite_size": 0,
             "suite_digest": "",

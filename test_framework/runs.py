@@ -210,7 +210,10 @@ def last_complete(runs_dir: Path, environment: str) -> Path | None:
     """Return the last run file of an environment that tells of the whole suite; `None` where there is none."""
     for path in sorted(runs_dir.glob(f"*/{environment}.jsonl"), reverse=True):
         try:
-            if path.parent.name != _LATEST and read_run(path).complete:
+            if path.parent.name == _LATEST:
+                continue
+            run = read_run(path)
+            if run.complete and not run.header.narrowed:
                 return path
         except RunFileError:
             continue

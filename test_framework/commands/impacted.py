@@ -154,7 +154,8 @@ def _in_run_files(runs_dir: Path, name: str, commit: str) -> Run | None:
     for path in sorted(runs_dir.glob(f"*/{name}.jsonl"), reverse=True):
         with suppress(RunFileError):
             header = read_header(path)
-            if header.commit == commit and not header.dirty and (run := read_run(path)).footer is not None:
+            is_whole = header.commit == commit and not (header.dirty or header.narrowed)
+            if is_whole and (run := read_run(path)).footer is not None:
                 return run
     return None
 
@@ -172,7 +173,7 @@ def _in_history(path: Path, name: str, commit: str) -> Run | None:
         return None
     runs = {run.header.environment: run for run in matrix.runs} if matrix else {}
     run = runs.get(name)
-    return run if run is not None and run.footer is not None else None
+    return run if run is not None and run.footer is not None and not run.header.narrowed else None
 
 
 def _say(line: str) -> None:

@@ -199,6 +199,10 @@ def _about_changes(run: Run, before: Mapping[str, Known], still_there: StillTher
     fixed = tuple(cell.test for cell in run.ended[Outcome.PASSED] if _has_failed(before.get(cell.test)))
     new = tuple(test for test in run.cells if test not in before)
     gone = dict.fromkeys(test for test in before if test not in run.cells)
+    if run.header.narrowed and gone:
+        text = f"{number_of_tests(len(gone))} of the baseline not asked for"
+        yield Reason(Code.NARROWED, text, Answer.UNKNOWN, tuple(gone))
+        gone = {}
     left_out = _left_out(run, gone, still_there)
     if left_out:
         text = f"{number_of_tests(len(left_out))} of the baseline left out: defined as before, and not planned"

@@ -66,6 +66,8 @@ class Code(enum.StrEnum):
     """Tests were not run since what they stand on had failed: the environment, or a fixture."""
     SHARD = "shard"
     """The run is one part of a suite; what the others say is in none of it."""
+    NARROWED = "narrowed"
+    """Only a part of the suite was asked for: by paths, `-k`, `-m` and their like. What the rest says nobody knows."""
     NOT_RUN = "not-run"
     """Tests were planned and never ended."""
     MIXED = "mixed"
@@ -146,7 +148,7 @@ def judge(
 
     One reason for `incompatible` is enough, whatever else is unknown; one for `unknown` is enough against `compatible`.
     The failures of `excused` tests count for nothing; `more` reasons count like the run's own. A shard alone is unknown,
-    unless it is judged `as_part`: for what it is.
+    and so is what was asked for a part of the suite, unless it is judged `as_part`: for what it is.
     """
     environment = run.environment if isinstance(run, MissingRun) else run.header.environment
     own = (_no_run(run),) if isinstance(run, MissingRun) else _reasons(run, note, frozenset(excused), as_part)
@@ -169,7 +171,7 @@ def _no_run(run: MissingRun) -> Reason:
 
 
 def judge_all(matrix: Matrix, *, as_parts: bool = False) -> tuple[Verdict, ...]:
-    """Judge every column, in the order of the columns; shards for what they are, where that is wanted."""
+    """Judge every column, in the order of the columns; parts for what they are, where that is wanted."""
     return tuple(judge(column.run, column.note, as_part=as_parts) for column in matrix.columns)
 
 
@@ -186,6 +188,9 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     if shard := run.header.shard:
         text = f"shard {shard} alone, with {number} of {number_of_tests(run.header.suite_size)}: envmatrix merge makes the whole"
         yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
+    if words := " ".join(run.header.narrowed):
+        text = f"a part of the suite was asked for: {words}. Run all of it"
+        yield Reason(Code.NARROWED, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
     yield from _about_failures(run, excused)
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)

@@ -181,12 +181,14 @@ class History:
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` where there is none.
 
+        One that was asked for a part of the suite counts only where there is no other.
         Runs of uncommitted changes are of no commit. How each try of a test ended is not kept, nor all of its evidence: of
         that its rule and summary.
         """
         rows = self._connection.execute(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
-            " (PARTITION BY environment ORDER BY finished DESC, started_at DESC, id DESC) AS age"
+            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " finished DESC, started_at DESC, id DESC) AS age"
             " FROM runs WHERE commit_id = ? AND NOT dirty) WHERE age = 1 ORDER BY environment",
             (commit,),
         ).fetchall()

@@ -29,6 +29,7 @@ from test_framework.cells import (
 from test_framework.exceptions import UsageError
 from test_framework.masking import MASKER
 from test_framework.plugin.bodies import bodies
+from test_framework.plugin.narrowed import narrowed
 from test_framework.run_file import RunWriter
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class Recorder:
         self._process = process
         self._selection = process.selection
         self._root = config.rootpath
+        self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._started = time.monotonic()
         self._started_at = _now()
         self._open: dict[str, _Open] = {}
@@ -237,6 +239,7 @@ class Recorder:
                 shard=str(sharding.shard) if sharding else "",
                 suite_size=len(suite),
                 suite_digest=digest(suite) if sharding else "",
+                narrowed=self._narrowed,
                 cut_digest=sharding.cut_digest if sharding else "",
             )
         )

@@ -18,6 +18,7 @@ def header(
     label: str = "",
     commit: str = "c" * 40,
     run_id: str = "",
+    narrowed: tuple[str, ...] = (),
     sources: dict[str, str] | None = None,
 ) -> Header:
     """The header of a run."""
@@ -30,6 +31,7 @@ def header(
         sources={"backend": "process", "redis": "absent"} if sources is None else sources,
         versions={"pytest": "9"},
         planned=tuple(planned),
+        narrowed=narrowed,
     )
 
 

@@ -209,6 +209,17 @@ def test_a_norm_needs_enough_runs() -> None:
     assert Norm.of(STEADY) == Norm(1.0, pytest.approx(0.01))  # type: ignore[arg-type]  # pytest's stands for a float
 
 
+def test_what_was_not_asked_for_is_neither_gone_nor_new(tmp_path: Path) -> None:
+    """A part of the suite on either side: the other tests are called so, and nothing is known of them after."""
+    both, one = ([Attempt(test, Outcome.PASSED) for test in tests] for tests in ("ab", "a"))
+    whole = Side.of("whole", Matrix.from_runs([write_run(tmp_path / "whole.jsonl", *both)]))
+    part = Side.of("part", Matrix.from_runs([write_run(tmp_path / "part.jsonl", *one, narrowed=("-k a",))]))
+    narrower, wider = compare(whole, part), compare(part, whole)
+    assert kinds(narrower) == kinds(wider) == {"a": Kind.SAME, "b": Kind.NOT_ASKED_FOR}
+    assert narrower.environments[0].gaps == ("after: a part of the suite was asked for: -k a",)
+    assert (narrower.exit_code, wider.exit_code) == (3, 0)
+
+
 @pytest.mark.fault("missing-shard")
 def test_a_side_is_made_of_a_matrix(tmp_path: Path) -> None:
     """Cut short, not collected or missing: each environment says why it cannot tell everything."""

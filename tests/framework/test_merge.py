@@ -449,6 +449,16 @@ def test_shards_cut_by_other_durations_are_refused_unless_complete(
         assert "were cut by other durations, and tests are in neither. Give every shard the same --durations" in said
 
 
+def test_shards_of_a_part_of_a_suite_make_that_part(tmp_path: Path, merged: Merge) -> None:
+    """Whichever shard says so, the whole of them is no whole suite."""
+    paths = Fake().shards(tmp_path / "in", 2)
+    first, rest = paths[1].read_text().split("\n", 1)
+    paths[1].write_text(json.dumps({**json.loads(first), "narrowed": ["-k test"]}) + "\n" + rest)
+    result = merged(tmp_path / "in")
+    assert result.matrix.runs[0].header.narrowed == ("-k test",)
+    assert result.exit_code == 3
+
+
 def test_shards_of_a_shuffled_suite_are_one(tmp_path: Path, merged: Merge) -> None:
     """A plugin that shuffles, with another seed on each machine, does not change what the suite is; the first orders it."""
     Fake().shard(tmp_path / "in/z", 1, 2)

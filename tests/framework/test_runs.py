@@ -166,12 +166,13 @@ def test_a_shard_has_a_name_of_its_own(run_dir: RunDir) -> None:
 
 
 def test_the_last_complete_run_is_the_newest_that_ended(tmp_path: Path) -> None:
-    """One that was killed, is damaged, or is of another environment tells nothing of how long tests take."""
+    """One that was killed, is damaged, of a part of the suite or of another environment tells nothing of how long tests take."""
     runs = tmp_path / "runs"
     write_run(runs / "20260101T000000Z-a/local.jsonl", PASSED)
     write_run(runs / "20260102T000000Z-b/local.jsonl", PASSED)
     write_run(runs / "20260103T000000Z-c/local.jsonl", PASSED, end=None)
     write_run(runs / "20260104T000000Z-d/staging.jsonl", PASSED, environment="staging")
+    write_run(runs / "20260106T000000Z-f/local.jsonl", PASSED, narrowed=("-k x",))
     (runs / "20260105T000000Z-e").mkdir()
     (runs / "20260105T000000Z-e/local.jsonl").write_bytes(b"?")
     (runs / "latest").symlink_to("20260102T000000Z-b")

@@ -304,3 +304,18 @@ def test_nothing_is_never_green(tmp_path: Path) -> None:
     remark = Reason(Code.BASELINE, "there is no baseline", Answer.COMPATIBLE)
     nothing = decide(Matrix.from_runs([]), GatePolicy(), baseline=None, waivers=(), now=NOW, overall=[remark])
     assert (nothing.answer, nothing.exit_code) == (Answer.UNKNOWN, 3)
+
+
+@pytest.mark.parametrize("has_baseline", [True, False])
+def test_a_part_of_the_suite_opens_nothing(tmp_path: Path, has_baseline: bool) -> None:
+    """With a baseline, what was not asked for is neither gone nor left out by mistake: it is called so."""
+    run = write_run(tmp_path / "local.jsonl", PASSED, narrowed=("-k passed",))
+    baseline = before(other=Known(Outcome.PASSED)) if has_baseline else None
+    decision = decide(
+        Matrix.from_runs([run]), GatePolicy(), baseline=baseline, waivers=(), now=NOW, still_there=lambda _: True
+    )
+    assert decision.answer is Answer.UNKNOWN
+    told = {(reason.code, reason.tests) for reason in decision.verdicts[0].reasons}
+    assert (Code.NARROWED, ()) in told
+    assert ((Code.NARROWED, ("a.py::other",)) in told) is has_baseline
+    assert not {code for code, _ in told} & {Code.REMOVED, Code.DESELECTED}

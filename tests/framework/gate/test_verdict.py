@@ -111,6 +111,15 @@ def test_a_shard_in_which_all_is_skipped_is_no_reason_by_itself(tmp_path: Path) 
     assert judge(run, as_part=True).answer is Answer.UNKNOWN, "a whole run is no part, whoever asks"
 
 
+def test_a_run_of_a_part_of_the_suite_is_unknown(tmp_path: Path) -> None:
+    """What was given to pytest is named; who has just asked for that part gets its own answer."""
+    run = write_run(tmp_path / "run.jsonl", PASSED, narrowed=("tests/x.py", "-k login"))
+    judged = judge(run)
+    assert (judged.answer, codes(judged)) == (Answer.UNKNOWN, [Code.NARROWED, Code.PASSED])
+    assert judged.reasons[0].text == "a part of the suite was asked for: tests/x.py -k login. Run all of it"
+    assert judge(run, as_part=True).answer is Answer.COMPATIBLE
+
+
 @pytest.mark.fault("half-written-jsonl")
 def test_a_run_without_its_footer_is_unknown(tmp_path: Path) -> None:
     """Also where every planned test passed: what else it would have said is lost."""

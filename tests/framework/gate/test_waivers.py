@@ -103,6 +103,16 @@ def test_what_tells_neither_way_leaves_it_alone(tmp_path: Path) -> None:
     assert apply([waiver()], [run(tmp_path, passed(), environment="local")], TODAY).problems == ()
 
 
+def test_a_test_that_was_not_asked_for_makes_no_waiver_stale(tmp_path: Path) -> None:
+    """A run of a part of the suite tells nothing of the others; a waiver that has expired has all the same."""
+    path = tmp_path / "staging.jsonl"
+    part = write_run(path, Attempt("a.py::x", Outcome.PASSED), environment="staging", narrowed=("a.py",))
+    waived = apply([waiver()], [part], TODAY)
+    assert (waived.problems, waived.stale) == ((), ())
+    (problem,) = apply([waiver(expires="2026-01-01")], [part], TODAY).problems
+    assert problem.text.startswith("expired on 2026-01-01")
+
+
 def test_a_file_is_read(tmp_path: Path) -> None:
     """Tables become waivers; no file is none."""
     path = tmp_path / "w.toml"

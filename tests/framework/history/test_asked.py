@@ -33,12 +33,13 @@ class Recorder:
         commit: str = "c" * 40,
         environment: str = "local",
         dirty: bool = False,
+        narrowed: tuple[str, ...] = (),
         bodies: Sequence[str] = (),
     ) -> Run:
         """Record a run of some attempts."""
         self._number += 1
         path = self.directory / f"{self._number}.jsonl"
-        write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}")
+        write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}", narrowed=narrowed)
         written = path.read_text().replace("2026-01-02T03:04:05", f"2026-01-02T03:{self._number:02}:05")
         if bodies:
             written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
@@ -132,8 +133,10 @@ def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorde
 
 
 def test_of_a_commit_the_last_clean_run_counts(record: Recorder, history: History) -> None:
-    """Of each environment; what was run with uncommitted changes is of no commit."""
+    """Of each environment, a whole one where there is one; what was run with uncommitted changes is of no commit."""
     record(failed(), commit="a" * 40)
+    record(Attempt(ONE, Outcome.PASSED), commit="a" * 40, narrowed=("-k one",))
+    record(Attempt(ONE, Outcome.PASSED), commit="e" * 40, narrowed=("-k one",))
     record(Attempt(TWO, Outcome.PASSED), commit="a" * 40, environment="staging")
     record(Attempt(ONE, Outcome.PASSED), commit="a" * 40, dirty=True)
     record(Attempt(ONE, Outcome.PASSED), commit="d" * 40, dirty=True)
@@ -142,8 +145,11 @@ def test_of_a_commit_the_last_clean_run_counts(record: Recorder, history: Histor
     assert [column.environment for column in matrix.columns] == ["local", "staging"]
     assert matrix.runs[0].cells[ONE].outcome is Outcome.FAILED
     assert history.matrix_of("d" * 40) is None
+    part = history.matrix_of("e" * 40)
+    assert part is not None
+    assert part.runs[0].header.narrowed == ("-k one",)
     assert history.commits_like("a") == ("a" * 40,)
-    assert history.commits_like("") == ("a" * 40, "d" * 40)
+    assert history.commits_like("") == ("a" * 40, "d" * 40, "e" * 40)
 
 
 def test_durations_are_medians_of_the_last_passed_runs(record: Recorder, history: History) -> None:

@@ -53,10 +53,13 @@ def test_what_was_planned_and_not_reached_is_not_run(project: Project) -> None:
 
 
 def test_deselected_tests_are_not_planned(project: Project) -> None:
-    """`-k` narrows the plan itself."""
+    """`-k` narrows the plan itself, and the header says so; with the whole suite it says nothing."""
     project.write("test_a.py", "def test_a(): pass\ndef test_b(): pass")
     project.pytest("-k", "test_b")
     assert list(project.run.cells) == ["test_a.py::test_b"]
+    assert project.run.header.narrowed == ("-k test_b",)
+    project.pytest("--matrix-shard=1/2", "-v")
+    assert project.run.header.narrowed == ()
 
 
 def test_last_failed_works(project: Project) -> None:
