@@ -118,6 +118,7 @@ def test_what_is_not_seen_is_not_proposed(shop: Shop) -> None:
         ended = shop.validate(SHOP_BACKEND_URL=site.url, SHOP_CACHE="redis://127.0.0.1:1")
     assert ended.returncode == 0, ended.stdout + ended.stderr
     assert "T603 search is available, and no test exercised it (environments/shop.toml:6)" in ended.stdout
+    assert "part of the suite" not in ended.stdout
     assert ended.stdout.endswith("shop: true\n")
     assert "test session starts" not in ended.stdout + ended.stderr
     assert "shop: started" in ended.stderr

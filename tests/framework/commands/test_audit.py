@@ -93,7 +93,7 @@ def test_what_was_chosen_holds(call: Call) -> None:
             'per_file_ignores = { "a" = ["E501"] }',
             "pyproject.toml:2: tool.envmatrix.audit.per_file_ignores.a: no rule begins",
         ),
-        ("select = 3", "pyproject.toml:2: tool.envmatrix.audit.select: Input should be"),
+        ("select = 3", "pyproject.toml:2: tool.envmatrix.audit.select is a list"),
         ("select = [", "pyproject.toml:2: is not TOML"),
     ],
 )
