@@ -48,9 +48,7 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
         text = f"of no commit: {header.label} was run with files that differ from {header.commit[:12]}"
         yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
     if held := sum(map(len, run.carried.values())):
-        text = (
-            f"in part: {held} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
-        )
+        text = f"in part: {held} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
         yield Reason(Code.CARRIED, text, Answer.UNKNOWN)
     age = (now - datetime.fromisoformat(header.started_at)).total_seconds() / _HOUR
     if age > maximum_age:

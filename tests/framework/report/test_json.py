@@ -38,7 +38,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
         "attempts": 1,
         "services": ["backend"],
         "evidence": None,
-            "carried_from": None,
+        "carried_from": None,
     }
     assert cells["test_two"]["local"]["evidence"]["detail"] == "long"
     assert (cells["test_three"]["local"]["outcome"], cells["test_three"]["local"]["attempts"]) == (Outcome.FLAKY, 2)
