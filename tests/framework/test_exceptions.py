@@ -10,6 +10,7 @@ from test_framework import exceptions
 from test_framework.exceptions import (
     ArchiveError,
     BaselineError,
+    CannotFixError,
     ContractError,
     DeclarationError,
     DependencyError,
@@ -42,6 +43,7 @@ TOML = Path("environments/local.toml")
 
 EVERY = [
     (UsageError("no run", "Make one"), 2, "no run. Make one"),
+    (CannotFixError("it uses URL: move both by hand"), 1, "it uses URL: move both by hand"),
     (
         MissingExtraError("psycopg", "postgres"),
         2,

@@ -34,7 +34,7 @@ ENDS: dict[str, tuple[str, tuple[str, ...], str, int, Code]] = {
         1,
         Code.HARNESS,
     ),
-    "deselection": ("pass", ("-k", "one or two"), "passed passed", 0, Code.PASSED),
+    "deselection": ("pass", ("-k", "one or two"), "passed passed", 0, Code.NARROWED),
 }
 """What ends a run → what the second test does, pytest's arguments; the outcomes, the exit code, what the verdict is about."""
 

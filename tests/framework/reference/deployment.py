@@ -99,8 +99,9 @@ class Service:
 
     def terminate(self) -> None:
         """Send SIGTERM, unless it has ended."""
-        if self.exit_code is None:
-            psutil.Process(self.pid).terminate()
+        with contextlib.suppress(psutil.NoSuchProcess):  # it may end between the look and the signal
+            if self.exit_code is None:
+                psutil.Process(self.pid).terminate()
 
     def stop(self) -> float:
         """End it with SIGTERM; return how many seconds that took."""
