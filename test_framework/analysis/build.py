@@ -62,7 +62,7 @@ def index_of(
     reader = read_all or (lambda files: _read_all(files, contracts))
     sources = Sources(
         tree.root,
-        {tree.relative(str(file)): module for file, module in reader([Path(file) for file in files]).items()},
+        {_named(tree, str(file)): module for file, module in reader([Path(file) for file in files]).items()},
         lambda file: reader([file])[file],
     )
     finder = _Finder(tree, places)
@@ -100,10 +100,17 @@ def _may_matter(path: str) -> bool:
     return any(word in source for word in _WORDS)
 
 
+def _named(tree: Tree, path: str) -> str:
+    """Return a path as the index knows it: absolute for what is installed, also in an environment inside of the tree."""
+    relative = tree.relative(path)
+    return path if "site-packages/" in relative or "dist-packages/" in relative else relative
+
+
 class _Finder:
     """Finds modules as the project does to which the importing file belongs."""
 
     def __init__(self, tree: Tree, places: Sequence[_Place]) -> None:
+        self._tree = tree
         self._root = f"{str(tree.root).rstrip('/')}/"
         self._inner = sorted(places, key=lambda place: len(str(place.project.settings.root)), reverse=True)
         self._of = {file: place for place in places for file in place.files()}
@@ -116,7 +123,7 @@ class _Finder:
             file = path if path.startswith("/") else self._root + path
             place = self._of.get(file) or self._above(file)
             found = place.finder.find(file, module) if place else None
-            self._found[key] = found.removeprefix(self._root) if found else None
+            self._found[key] = _named(self._tree, found) if found else None
         return self._found[key]
 
     def _above(self, file: str) -> _Place | None:
@@ -142,7 +149,7 @@ def _surroundings(tree: Tree, place: _Place, names: Names) -> Surroundings:
         test_files=tuple(tree.relative(file) for file in project.test_files),
         conftests=tuple(tree.relative(file) for file in project.conftests),
         plugins=tuple(
-            (plugin.distribution or plugin.name, tree.relative(plugin.path))
+            (plugin.distribution or plugin.name, _named(tree, plugin.path))
             for plugin in place.plugins.found
             if plugin.path
         ),

@@ -339,3 +339,15 @@ def test_each_project_of_a_tree_has_its_own_modules_and_root(tmp_path: Path) -> 
     assert provider(found, "test_one", "a") == "one/inner.py:3"
     assert provider(found, "test_two", "a") == "two/inner.py:4"
     assert provider(found, "test_one", "above") == "Missing"
+
+
+def test_what_is_installed_inside_of_the_tree_is_not_of_the_tree(tmp_path: Path) -> None:
+    """A plugin of the `.venv` in the project is a plugin, not a file of ours with fixtures that nobody uses."""
+    site = tmp_path / ".venv/lib/python3.11/site-packages"
+    (site / "_pytest").mkdir(parents=True)
+    (site / "plug.py").write_text("import pytest\n@pytest.fixture\ndef theirs(): ...\n")
+    (tmp_path / "test_a.py").write_text("def test_it(theirs): ...")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload -p plug\n")
+    found = index_of(tmp_path)
+    assert provider(found, "test_it", "theirs") == f"{site}/plug.py:3"
+    assert found.fixtures == ()
