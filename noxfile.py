@@ -24,6 +24,16 @@ TESTS = (
     ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"],
 )
 
+SUITES = (
+    "astropy==8.0.2",
+    "networkx==3.6.1",
+    "pandas==3.1.1",
+    "scikit-learn==1.9.1",
+    "scipy==1.17.1",
+    "xarray==2026.9.0",
+)
+"""Packages whose wheels bring their tests: what docs/oracle.md was measured on."""
+
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -112,6 +122,14 @@ def bench(session: nox.Session) -> None:
 def accuracy(session: nox.Session) -> None:
     """Inject faults with a known right cause, print the confusion matrix; fails at a false green or a wrong cause."""
     _run(session, "python", "-m", "tests.accuracy", *session.posargs)
+
+
+@nox.session
+def oracle(session: nox.Session) -> None:
+    """Have pytest collect large public suites, read them ourselves, and compare who answers each request."""
+    _install(session, "test")
+    session.install(*SUITES)
+    session.run("python", "-m", "tests.oracle", *session.posargs, env=BYTECODE)
 
 
 for _name in ENVIRONMENTS:
