@@ -124,7 +124,10 @@ class _Work:
 
     def _on_disk(self, path: str) -> str | None:
         file = self.index.root / path
-        return file.read_bytes().decode() if file.exists() else None
+        try:
+            return file.read_bytes().decode() if file.exists() else None
+        except UnicodeDecodeError:
+            raise CannotFixError(f"{path} is not UTF-8: mend it by hand") from None
 
     def _text(self, path: str) -> str:
         return self.texts.get(path) or self._on_disk(path) or ""

@@ -180,6 +180,17 @@ def test_a_move_that_would_give_others_another_fixture_is_refused(tmp_path: Path
     assert "other fixtures called 'db'" in plan.refused[0][1]
 
 
+@pytest.mark.fault("not-utf8")
+def test_a_file_of_another_encoding_is_left_alone(tmp_path: Path) -> None:
+    """It is read like any other, but what is written is UTF-8."""
+    written(tmp_path, {"b/test_b.py": "def test_b(db): ...\n", "a/conftest.py": ""})
+    text = "# coding: latin-1\nimport pytest\n@pytest.fixture\ndef db():\n    return 'é'\n"
+    (tmp_path / "a/conftest.py").write_bytes(text.encode("latin-1"))
+    _, plan = audited(tmp_path)
+    assert plan.edits == ()
+    assert plan.refused[0][1] == "a/conftest.py is not UTF-8: mend it by hand"
+
+
 def test_a_comment_that_suppresses_nothing_is_taken_out(tmp_path: Path) -> None:
     """Only the code in question; what another tool reads stays."""
     written(tmp_path, {"test_a.py": "def test_a(): ...  # noqa: EM101, E501\ndef test_b(): ...  # noqa: EM101\n"})
