@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 import msgspec
 
-from test_framework.analysis.source import Function
+from test_framework.analysis.source import Fact, Function
 
 How: TypeAlias = Literal["argument", "usefixtures", "autouse", "getfixturevalue"]
 
 
-class Need(msgspec.Struct, frozen=True):
+class Need(Fact, frozen=True):
     """A place in a function that asks for a fixture; the name is empty where it is computed."""
 
     name: str
@@ -21,8 +20,7 @@ class Need(msgspec.Struct, frozen=True):
     column: int
 
 
-@dataclass(frozen=True, slots=True)
-class Fixture:
+class Fixture(Fact, frozen=True):
     """One definition of a fixture, as one place provides it: imported elsewhere, it is another provider."""
 
     name: str

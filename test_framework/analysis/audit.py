@@ -13,6 +13,8 @@ from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.noqa import UNUSED, Noqa
 from test_framework.analysis.rules import ALL, UNKNOWN, all_findings
+from test_framework.analysis.rules.survey import Survey
+from test_framework.analysis.summaries.summaries import Summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,10 +82,12 @@ def audit(index: Index, selection: Selection, baseline: Baseline, paths: tuple[s
         baseline: What was found before, and is not to be told again.
         paths: The files and directories that were asked for, relative to the root; none means all.
     """
-    noqa = Noqa({path: module.noqa for path, module in index.modules.items() if module.noqa and _is_ours(path)})
+    summaries = Summaries.of(index)
+    survey = Survey.of(index, summaries)
+    noqa = Noqa(summaries.noqa)
     found: list[Finding] = []
     unknown: list[Finding] = []
-    for finding in sorted(set(_found(index, selection, paths))):
+    for finding in sorted(set(_found(index, survey, selection, paths))):
         if finding.code == UNKNOWN and UNKNOWN not in selection.select:
             unknown.append(finding)
         elif finding in selection and not noqa.covers(finding):
@@ -100,13 +104,13 @@ def audit(index: Index, selection: Selection, baseline: Baseline, paths: tuple[s
         suppressed=suppressed,
         known=len(found) - len(rest),
         stale=stale,
-        files=len({test.path for test in index.tests}),
-        tests=len(index.tests),
+        files=len(survey.tested),
+        tests=survey.tests,
     )
 
 
-def _found(index: Index, selection: Selection, paths: tuple[str, ...]) -> Iterator[Finding]:
-    for finding in all_findings(index, selection.holds):
+def _found(index: Index, survey: Survey, selection: Selection, paths: tuple[str, ...]) -> Iterator[Finding]:
+    for finding in all_findings(index, survey, selection.holds):
         if _is_ours(finding.path) and _is_within(finding.path, paths):
             yield finding
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import fnmatch
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
+from msgspec.structs import replace
 
 from test_framework.analysis.answers import Fixture, Need
 from test_framework.analysis.classes import Classes, Lineage

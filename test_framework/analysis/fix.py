@@ -15,12 +15,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from types import ModuleType
 
-from test_framework.analysis.answers import Found, Missing, Request
+from test_framework.analysis.answers import Found, Missing
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.nearest import Mend, Nearest
-from test_framework.analysis.rules.survey import Group, Survey
+from test_framework.analysis.rules.survey import Group, Survey, Tested
 from test_framework.analysis.source import Import
+from test_framework.analysis.summaries.summary import Asked, Cited
 from test_framework.exceptions import CannotFixError, MissingExtraError
 
 _NOQA = re.compile(r"\s*#\s*noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
@@ -163,13 +164,15 @@ class _Work:
             if (fixture.path, fixture.line) != (mend.provider.path, mend.provider.line):
                 continue
             for need in fixture.needs:
-                blind = [
-                    test for test in group.tests if test.scope and isinstance(test.scope.answer(need.name), Missing)
-                ]
+                blind = [test for test in group.tests if self._is_missing(test, need.name)]
                 if blind and need.name != fixture.name:
-                    request = Request(need.name, need.how, fixture.path, need.line, need.column, fixture, Missing())
-                    yield Group(request, blind)
+                    asker = Cited.of(fixture)
+                    yield Group(Asked(need.name, need.how, fixture.path, need.line, need.column, asker), blind)
             return
+
+    def _is_missing(self, test: Tested, name: str) -> bool:
+        scope = self.index.scope_of(test.path, test.nodeid)
+        return scope is not None and isinstance(scope.answer(name), Missing)
 
     def _import(self, mend: Mend, name: str) -> None:
         moves = _moves()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -60,12 +61,13 @@ class Index:
         self._sources = sources
         self._collector = Collector(self.names)
         self._scopes: dict[str, Scope] = {}
+        self._tests: dict[str, tuple[Test, ...]] = {}
         self._projects = {path: project for project in self.projects for path in project.test_files}
 
     @cached_property
     def tests(self) -> tuple[Test, ...]:
         """Every test, file by file."""
-        return tuple(test for path in self._projects for test in self._tests_of(path))
+        return tuple(test for path in self._projects for test in self.tests_of(path))
 
     @cached_property
     def fixtures(self) -> tuple[Fixture, ...]:
@@ -74,7 +76,7 @@ class Index:
         scopes = {id(scope): scope for inner in innermost.values() for scope in inner.around()}
         for project in self.projects:
             for path in project.conftests:
-                scope = self._conftest_scope(project, path)
+                scope = self.conftest_scope(project, path)
                 scopes[id(scope)] = scope
         provided = (
             fixture for scope in scopes.values() for each in scope.provided.fixtures.values() for fixture in each
@@ -103,6 +105,22 @@ class Index:
         if scope.supplied:
             names = tuple(name for name in names if not scope.supplies(name))
         return (*own, *scope.closure(names, ignored))
+
+    def tests_of(self, path: str) -> tuple[Test, ...]:
+        """Return the tests of one file, as pytest would collect them."""
+        if (known := self._tests.get(path)) is None:
+            known = self._tests[path] = tuple(self._tests_of(path))
+        return known
+
+    def scope_of(self, path: str, nodeid: str) -> Scope | None:
+        """Return what a test of a file can see; None where there is no such test."""
+        return next((test.scope for test in self.tests_of(path) if test.nodeid == nodeid), None)
+
+    def own_scopes(self, test: Test) -> Iterator[Scope]:
+        """Yield the scopes around a test that are of its own file: of its classes, then of the file."""
+        if test.scope is not None:
+            around = self._scope_of_directory(self._projects[test.path], test.path.rpartition("/")[0])
+            yield from itertools.takewhile(lambda scope: scope is not around, test.scope.around())
 
     def _tests_of(self, path: str) -> Iterator[Test]:
         project = self._projects[path]
@@ -136,7 +154,8 @@ class Index:
         around = self._scope_of_directory(project, path.rpartition("/")[0])
         return self._file_scope(path, path, around)
 
-    def _conftest_scope(self, project: Surroundings, path: str) -> Scope:
+    def conftest_scope(self, project: Surroundings, path: str) -> Scope:
+        """Return what the tests around a conftest see."""
         return self._scope_of_directory(project, path.rpartition("/")[0])
 
     def _scope_of_directory(self, project: Surroundings, directory: str) -> Scope:
@@ -145,11 +164,11 @@ class Index:
         is_top = directory == project.directory or not directory
         if conftest not in project.conftests:
             above = directory.rpartition("/")[0]
-            return self._outermost(project) if is_top else self._scope_of_directory(project, above)
+            return self.outermost(project) if is_top else self._scope_of_directory(project, above)
         key = f"{project.directory}:{conftest}"
         if (known := self._scopes.get(key)) is None:
             around = (
-                self._outermost(project) if is_top else self._scope_of_directory(project, directory.rpartition("/")[0])
+                self.outermost(project) if is_top else self._scope_of_directory(project, directory.rpartition("/")[0])
             )
             known = self._scopes[key] = self._file_scope(conftest, directory, around)
         return known
@@ -167,7 +186,7 @@ class Index:
             lost = f"{path} cannot be read: {module.unread}. It"
         return Scope(around, provided, supplied, self._doubt(provided, supplied, path, lost, in_file=True))
 
-    def _outermost(self, project: Surroundings) -> Scope:
+    def outermost(self, project: Surroundings) -> Scope:
         """Return what every test of a project sees: the fixtures of its plugins."""
         key = f"{project.directory}:"
         if (known := self._scopes.get(key)) is not None:

@@ -9,6 +9,7 @@ from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules import contract, hygiene, visibility
 from test_framework.analysis.rules.rule import Rule
+from test_framework.analysis.rules.survey import Survey
 from test_framework.exceptions import UsageError, nearest
 
 UNKNOWN = "EM108"
@@ -61,8 +62,8 @@ def spelling(word: str) -> str:
     return nearest(word.upper(), _BY_CODE if len(word) > len("EM1") else {"ALL", *(code[:3] for code in _BY_CODE)})
 
 
-def all_findings(index: Index, is_on: Callable[[str], bool]) -> Iterator[Finding]:
+def all_findings(index: Index, survey: Survey, is_on: Callable[[str], bool]) -> Iterator[Finding]:
     """Yield what each family finds of which a rule is on."""
     for family in _FAMILIES:
         if any(is_on(each.code) for each in family.RULES):
-            yield from family.findings(index)
+            yield from family.findings(index, survey)

@@ -6,16 +6,14 @@ import difflib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from test_framework.analysis.answers import Fixture, Found
+from test_framework.analysis.answers import Fixture
 from test_framework.analysis.fields import ClassFields
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.leaks import host_of
 from test_framework.analysis.rules.given import Contracts, Given
 from test_framework.analysis.rules.rule import Rule
-from test_framework.analysis.rules.survey import masked
-from test_framework.analysis.rules.users import Users
-from test_framework.analysis.scopes import Test
+from test_framework.analysis.rules.survey import Survey, masked, nodeids
 from test_framework.analysis.shapes import BAGS, is_mock
 from test_framework.analysis.source import Call, Constant, Expression, Key, Name, Read, Shape
 from test_framework.analysis.source import Mapping as MappingOf
@@ -47,24 +45,24 @@ _NAMED = 5
 _FAKES = ("Mock", "Fake", "Stub", "Dummy")
 
 
-def findings(index: Index) -> Iterator[Finding]:
+def findings(index: Index, survey: Survey) -> Iterator[Finding]:
     """Yield what fixtures give and should not, what they lack, and what is read of them in vain."""
-    checker = _Checker(index)
+    checker = _Checker(index, survey)
     yield from checker.providers()
     yield from checker.drifting()
     yield from checker.reads()
 
 
 class _Checker:
-    def __init__(self, index: Index) -> None:
+    def __init__(self, index: Index, survey: Survey) -> None:
         self._index = index
+        self._survey = survey
         self._contracts = Contracts(index)
-        self._users = Users(index)
         self._given: dict[tuple[str, int], Given | None] = {}
 
     def providers(self) -> Iterator[Finding]:
         """Hold each provider of a contract fixture against the contract."""
-        for fixture in {(each.path, each.line): each for each in self._index.fixtures}.values():
+        for fixture in {(each.path, each.line): each for each in self._survey.fixtures}.values():
             contract = self._contracts.classes.get(fixture.name)
             if contract is not None or fixture.name.startswith("real_"):
                 yield from self._mocks(fixture)
@@ -124,7 +122,7 @@ class _Checker:
     def drifting(self) -> Iterator[Finding]:
         """Compare the providers of one name that tests of different directories share."""
         named: dict[str, dict[tuple[str, int], Fixture]] = defaultdict(dict)
-        for fixture in self._index.fixtures:
+        for fixture in self._survey.fixtures:
             shape = fixture.function.shape if fixture.function is not None else None
             is_shared = fixture.path.endswith("conftest.py") or fixture.name in self._contracts.classes
             if is_shared and shape is not None and (shape.kind == "dict" or shape.type in BAGS):
@@ -149,32 +147,10 @@ class _Checker:
 
     def reads(self) -> Iterator[Finding]:
         """Look at each key and attribute that a test or a fixture reads of what it sees."""
-        groups: dict[tuple[str, Read, str, int], tuple[Fixture, list[Test]]] = {}
-        readers = {id(each) for each in self._index.fixtures if each.function is not None and each.function.reads}
-        for test in self._index.tests:
-            for path, read, fixture in self._seen(test, readers):
-                key = (path, read, fixture.path, fixture.line)
-                groups.setdefault(key, (fixture, []))[1].append(test)
-        for (path, read, *_), (fixture, tests) in groups.items():
+        for (path, read, *_), (fixture, tests) in self._survey.seen.items():
             if found := self._read(read, fixture):
                 code, message, hint = found
-                nodeids = tuple(dict.fromkeys(test.nodeid for test in tests))
-                yield Finding(path, read.line, read.column, code, message, hint, nodeids, masked(tests))
-
-    def _seen(self, test: Test, readers: set[int]) -> Iterator[tuple[str, Read, Fixture]]:
-        """Yield what a test, and what the fixtures that it needs, read, with the provider that answers."""
-        for read in test.function.reads:
-            answer = test.scope.answer(read.parameter) if test.scope else None
-            if isinstance(answer, Found) and answer.fixtures and read.parameter not in test.marks.parametrized:
-                yield test.defined_in, read, answer.fixtures[0]
-        if not readers:
-            return
-        for request in self._index.requests(test):
-            asker, answer = request.asker, request.answer
-            if asker is not None and id(asker) in readers and isinstance(answer, Found) and answer.fixtures:
-                for read in asker.function.reads if asker.function else ():
-                    if read.parameter == request.name:
-                        yield asker.path, read, answer.fixtures[0]
+                yield Finding(path, read.line, read.column, code, message, hint, nodeids(tests), masked(tests))
 
     def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:
         given = self._what(fixture)
@@ -208,9 +184,8 @@ class _Checker:
         return self._given[place]
 
     def _at(self, fixture: Fixture, place: Fixture | Key | Shape, code: str, message: str, hint: str) -> Finding:
-        tests = self._users.of(fixture.path, fixture.line)
-        nodeids = tuple(test.nodeid for test in tests)
-        return Finding(fixture.path, place.line, place.column, code, message, hint, nodeids, masked(tests))
+        tests = self._survey.users_of(fixture.path, fixture.line)
+        return Finding(fixture.path, place.line, place.column, code, message, hint, nodeids(tests), masked(tests))
 
 
 def _types(value: Expression) -> frozenset[str]:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from test_framework.analysis.answers import Fixture, Found
+from test_framework.analysis.answers import Fixture
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.rule import Rule
-from test_framework.analysis.rules.survey import masked
-from test_framework.analysis.rules.users import Users
-from test_framework.analysis.scopes import Test
+from test_framework.analysis.rules.survey import Survey, Tested, masked, nodeids
 from test_framework.analysis.source import Note
 
 RULES = (
@@ -37,57 +35,30 @@ _HINTS = {
 _OF_FIXTURES = frozenset({"EM304", "EM305"})
 
 
-def findings(index: Index) -> Iterator[Finding]:
+def findings(_index: Index, survey: Survey) -> Iterator[Finding]:
     """Yield what is badly kept in the tests, fixtures and files of a tree."""
-    yield from _files(index)
-    yield from _tests(index)
-    yield from _fixtures(index)
-
-
-def _finding(path: str, note: Note, tests: Sequence[Test] = ()) -> Finding:
-    nodeids = tuple(test.nodeid for test in tests)
-    return Finding(path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids, masked(tests))
-
-
-def _files(index: Index) -> Iterator[Finding]:
-    paths = dict.fromkeys(path for project in index.projects for path in (*project.conftests, *project.test_files))
-    for path in paths:
-        for note in index.modules.module(path).notes:
-            yield _finding(path, note)
-
-
-def _tests(index: Index) -> Iterator[Finding]:
-    found: dict[tuple[str, Note], list[Test]] = {}
-    for test in index.tests:
-        for note in test.function.notes:
-            found.setdefault((test.defined_in, note), []).append(test)
-    for (path, note), tests in found.items():
-        if note.line != tests[0].line or note.code != "EM308" or not any(_is_no_test(index, test) for test in tests):
+    for path, note in survey.notes:
+        yield _finding(path, note)
+    for (path, note), (is_meant, tests) in survey.noted.items():
+        if not is_meant:
             yield _finding(path, note, tests)
+    yield from _fixtures(survey)
 
 
-def _is_no_test(index: Index, test: Test) -> bool:
-    """Whether a test without a body says so, by a mark, or is there for the fixtures that it asks for."""
-    if test.masked or any(need.name not in test.marks.parametrized for need in test.needs):
-        return True
-    own = (request.answer for request in index.requests(test) if request.how == "autouse")
-    return any(answer.fixtures[0].path == test.path for answer in own if isinstance(answer, Found) and answer.fixtures)
+def _finding(path: str, note: Note, tests: Sequence[Tested] = ()) -> Finding:
+    return Finding(
+        path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids(tests), masked(tests)
+    )
 
 
-def _fixtures(index: Index) -> Iterator[Finding]:
-    own = {(fixture.path, fixture.line): fixture for fixture in index.fixtures}
-    noted: dict[tuple[str, int], list[Note]] = {}
-    for place, fixture in own.items():
+def _fixtures(survey: Survey) -> Iterator[Finding]:
+    for (path, line), fixture in {(each.path, each.line): each for each in survey.fixtures}.items():
         if _is_undocumented(fixture):
             message = f"fixture {fixture.name!r} has no docstring"
-            yield _finding(fixture.path, Note("EM301", fixture.line, fixture.column, message))
-        of_function = fixture.function.notes if fixture.function is not None else ()
-        if hiding := [note for note in of_function if note.code in _OF_FIXTURES]:
-            noted[place] = hiding
-    users = Users(index)
-    for place, notes in noted.items():
-        for note in notes:
-            yield _finding(place[0], note, users.of(*place))
+            yield _finding(path, Note("EM301", line, fixture.column, message))
+        for note in fixture.function.notes if fixture.function is not None else ():
+            if note.code in _OF_FIXTURES:
+                yield _finding(path, note, survey.users_of(path, line))
 
 
 def _is_undocumented(fixture: Fixture) -> bool:

@@ -89,7 +89,7 @@ class Nearest:
             return f"The plugin {PLUGINS[name]} provides it: install it where the tests run"
         if name in {"pytester", "testdir"}:
             return "The plugin pytester provides it, which pytest brings: add -p pytester to addopts"
-        scope = group.tests[0].scope
+        scope = self._index.scope_of(group.tests[0].path, group.tests[0].nodeid)
         visible = {name for around in scope.around() for name in around.provided.fixtures} if scope else set()
         if close := difflib.get_close_matches(name, sorted(visible), n=1, cutoff=0.75):
             return f"Did you mean {close[0]!r}?"

@@ -1,28 +1,38 @@
-"""One walk over every request of a tree, which is what the rules of visibility need to know of it."""
+"""The summaries of all files put together, which is what the rules look at."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
-from test_framework.analysis.answers import Fixture, Found, Missing, Request
+from test_framework.analysis.answers import Fixture, Found
 from test_framework.analysis.index import Index
-from test_framework.analysis.scopes import Test
+from test_framework.analysis.source import Note, Read
+from test_framework.analysis.summaries.summaries import Summaries
+from test_framework.analysis.summaries.summarize import place_of
+from test_framework.analysis.summaries.summary import Asked, Cited, Numbers, Place, Summary
 
-SCOPES = ("function", "class", "module", "package", "session")
+
+class Tested(NamedTuple):
+    """A test, as far as a finding speaks of it."""
+
+    path: str
+    nodeid: str
+    masked: str
 
 
 @dataclass(slots=True)
 class Group:
     """One place that asks, and the tests for which it asks the same in the same way."""
 
-    request: Request
-    tests: list[Test] = field(default_factory=list)
+    request: Asked
+    tests: list[Tested] = field(default_factory=list)
 
     @property
     def nodeids(self) -> tuple[str, ...]:
         """The ids of the tests."""
-        return tuple(test.nodeid for test in self.tests)
+        return nodeids(self.tests)
 
     @property
     def masked(self) -> str:
@@ -32,74 +42,112 @@ class Group:
 
 @dataclass(slots=True)
 class Survey:
-    """What was seen on the walk. Fixtures are told apart by `id`: the index holds each of them once."""
+    """What was seen in a tree."""
 
-    missing: dict[tuple[str, ...], Group] = field(default_factory=dict)
-    unknown: dict[tuple[str, ...], Group] = field(default_factory=dict)
-    mismatched: dict[tuple[int, int], Group] = field(default_factory=dict)
+    tests: int = 0
+    tested: list[str] = field(default_factory=list)
+    """The files that have tests."""
+    missing: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    unknown: dict[tuple[object, ...], Group] = field(default_factory=dict)
+    mismatched: dict[tuple[object, ...], Group] = field(default_factory=dict)
     """Where a fixture asks for one of a narrower scope."""
-    found: dict[int, Found] = field(default_factory=dict)
-    """Every answer that names fixtures."""
-    edges: dict[int, set[int]] = field(default_factory=dict)
+    answering: set[tuple[str, int]] = field(default_factory=set)
+    """The definitions that answer a request, or are overridden by one that does."""
+    edges: dict[Place, set[Place]] = field(default_factory=dict)
     """Fixture → those that answer what it asks for as arguments, for any test."""
-    fixtures: dict[int, Fixture] = field(default_factory=dict)
-    """Those that are on an end of an edge."""
+    overriding: dict[tuple[Place, Place], tuple[Fixture, Fixture]] = field(default_factory=dict)
+    surprises: dict[tuple[str, int], tuple[Cited, str, list[Tested]]] = field(default_factory=dict)
+    noted: dict[tuple[str, Note], tuple[bool, list[Tested]]] = field(default_factory=dict)
+    seen: dict[tuple[str, Read, str, int], tuple[Fixture, list[Tested]]] = field(default_factory=dict)
+    fixtures: list[Fixture] = field(default_factory=list)
+    """Every fixture that this tree defines, once for each place that provides it."""
+    alone: set[Place] = field(default_factory=set)
+    """Those that override nothing."""
+    notes: list[tuple[str, Note]] = field(default_factory=list)
+    """About files themselves."""
+    unread: Mapping[str, str] = field(default_factory=dict)
+    """Files that could not be read, and why."""
+    _summaries: Mapping[str, Summary] = field(default_factory=dict)
+    _users: dict[tuple[str, int], list[tuple[str, Numbers]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, index: Index) -> Survey:
-        """Walk over all that the tests of a tree ask for."""
-        survey = cls()
-        everywhere = {name for project in index.projects for name in project.usefixtures}
-        seen: set[tuple[int, int]] = set()
-        for test in index.tests:
-            for request in index.requests(test):
-                answer = request.answer
-                if isinstance(answer, Found):
-                    key = (id(request.asker), id(answer))
-                    if key not in seen:
-                        seen.add(key)
-                        survey._found(key, request, answer)
-                    if key in survey.mismatched:
-                        survey.mismatched[key].tests.append(test)
-                    continue
-                groups = survey.missing if isinstance(answer, Missing) else survey.unknown
-                groups.setdefault(_place(request, everywhere), Group(request)).tests.append(test)
+    def of(cls, index: Index, summaries: Summaries | None = None) -> Survey:
+        """Put the summaries of a tree together; by default they are made of its index."""
+        summaries = summaries or Summaries.of(index)
+        everywhere = frozenset(name for project in index.projects for name in project.usefixtures)
+        survey = cls(unread=summaries.unread, _summaries=summaries.files)
+        for path, summary in summaries.files.items():
+            survey._add_file(path, summary)
+            survey._add_requests(path, summary, everywhere)
         return survey
 
-    def _found(self, key: tuple[int, int], request: Request, answer: Found) -> None:
-        self.found[id(answer)] = answer
-        asker = request.asker
-        if asker is None or not answer.fixtures:
-            return
-        fixture = answer.fixtures[0]
-        if is_narrower(fixture, asker):
-            self.mismatched[key] = Group(request)
-        if request.how == "argument":
-            self.fixtures[id(asker)] = asker
-            self.fixtures[id(fixture)] = fixture
-            self.edges.setdefault(id(asker), set()).add(id(fixture))
+    def users_of(self, path: str, line: int) -> tuple[Tested, ...]:
+        """Return the tests that get a definition of a fixture."""
+        found = (test for file, numbers in self._users.get((path, line), ()) for test in self._tested(file, numbers))
+        return tuple(dict.fromkeys(found))
+
+    def _tested(self, path: str, numbers: Numbers) -> list[Tested]:
+        summary = self._summaries[path]
+        masked = dict(summary.masked)
+        return [Tested(path, path + summary.tests[number], masked.get(number, "")) for number in numbers]
+
+    def _add_file(self, path: str, summary: Summary) -> None:
+        if summary.tests:
+            self.tests += len(summary.tests)
+            self.tested.append(path)
+        self.notes += ((path, note) for note in summary.notes)
+        self.fixtures += summary.fixtures
+        self.alone.update(place_of(summary.fixtures[number]) for number in summary.alone)
+        for noted in summary.noted:
+            is_meant, tests = self.noted.get((noted.path, noted.note), (False, []))
+            tests += self._tested(path, noted.tests)
+            self.noted[noted.path, noted.note] = is_meant or noted.is_meant, tests
+        for seen in summary.seen:
+            key = seen.path, seen.read, seen.fixture.path, seen.fixture.line
+            self.seen.setdefault(key, (seen.fixture, []))[1].extend(self._tested(path, seen.tests))
+
+    def _add_requests(self, path: str, summary: Summary, everywhere: frozenset[str]) -> None:
+        places = summary.places
+        self.answering.update([place[:2] for place in places])
+        for asker, given in summary.edges:
+            self.edges.setdefault(places[asker], set()).add(places[given])
+        for place, numbers in summary.users:
+            self._users.setdefault(places[place][:2], []).append((path, numbers))
+        for override, overridden in summary.overriding:
+            self.overriding[place_of(override), place_of(overridden)] = override, overridden
+        for surprise in summary.surprises:
+            at = surprise.fixture.path, surprise.fixture.line
+            surprised = self.surprises.setdefault(at, (surprise.fixture, surprise.contract, []))[2]
+            surprised += self._tested(path, surprise.tests)
+        for groups, asked in (
+            (self.missing, summary.missing),
+            (self.unknown, summary.unknown),
+            (self.mismatched, summary.mismatched),
+        ):
+            for each in asked:
+                groups.setdefault(_key(each, everywhere), Group(each)).tests += self._tested(path, each.tests)
 
 
-def is_narrower(fixture: Fixture, asker: Fixture) -> bool:
-    """Whether one fixture lives shorter than another; not where either's scope is computed."""
-    if fixture.scope not in SCOPES or asker.scope not in SCOPES:
-        return False
-    return SCOPES.index(fixture.scope) < SCOPES.index(asker.scope)
+def nodeids(tests: Sequence[Tested]) -> tuple[str, ...]:
+    """Return the ids of tests, each once."""
+    return tuple(dict.fromkeys(test.nodeid for test in tests))
 
 
-def masked(tests: Sequence[Test]) -> str:
+def masked(tests: Sequence[Tested]) -> str:
     """Return what hides a fault of all these tests from a run of pytest; empty as soon as one of them would show it."""
     return ", ".join(sorted({test.masked for test in tests})) if all(test.masked for test in tests) else ""
 
 
-def _place(request: Request, everywhere: set[str]) -> tuple[str, ...]:
-    if request.how != "usefixtures":
-        return (request.path, str(request.line), str(request.column), request.name)
+def _key(asked: Asked, everywhere: frozenset[str]) -> tuple[object, ...]:
+    if asked.given is not None:
+        return asked.asker, asked.given
+    if asked.how != "usefixtures":
+        return asked.path, asked.line, asked.column, asked.name
     # A mark of a class or a file, and a setting of pytest, ask once, however many tests they hold for.
-    return ("", request.name) if request.name in everywhere else (request.path, request.name)
+    return ("", asked.name) if asked.name in everywhere else (asked.path, asked.name)
 
 
-def circles(survey: Survey, index: Index) -> Iterator[tuple[tuple[Fixture, ...], list[Test]]]:
+def circles(survey: Survey, index: Index) -> Iterator[tuple[tuple[Fixture, ...], list[Tested]]]:
     """Yield fixtures that wait for each other, each circle once, with the tests that get into it.
 
     An edge holds for the tests that see both of its ends: what looks like a circle over all tests need not be one for any.
@@ -107,20 +155,26 @@ def circles(survey: Survey, index: Index) -> Iterator[tuple[tuple[Fixture, ...],
     suspects = _in_circles(survey.edges)
     if not suspects:
         return
-    circles: dict[frozenset[int], tuple[tuple[Fixture, ...], list[Test]]] = {}
+    circles: dict[frozenset[Place], tuple[tuple[Fixture, ...], list[Tested]]] = {}
     for test in index.tests:
-        edges: dict[int, set[int]] = {}
+        edges: dict[Place, set[Place]] = {}
+        fixtures: dict[Place, Fixture] = {}
         for request in index.requests(test):
-            if id(request.asker) in suspects and isinstance(request.answer, Found) and request.how == "argument":
-                edges.setdefault(id(request.asker), set()).update(id(each) for each in request.answer.fixtures[:1])
+            asker, answer = request.asker, request.answer
+            if asker is not None and isinstance(answer, Found) and answer.fixtures and request.how == "argument":
+                place = place_of(asker)
+                if place in suspects:
+                    fixtures[place] = asker
+                    edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
         while circle := _circle(edges):
-            fixtures = tuple(survey.fixtures[each] for each in circle)
-            circles.setdefault(frozenset(circle), (fixtures, []))[1].append(test)
+            waiting = tuple(fixtures[each] for each in circle)
+            tested = Tested(test.path, test.nodeid, test.masked)
+            circles.setdefault(frozenset(circle), (waiting, []))[1].append(tested)
             edges.pop(circle[0])
     yield from circles.values()
 
 
-def _in_circles(edges: dict[int, set[int]]) -> set[int]:
+def _in_circles(edges: dict[Place, set[Place]]) -> set[Place]:
     """Return what is left when everything that leads nowhere has been taken away, again and again."""
     left = {node: set(targets) for node, targets in edges.items()}
     while dead := [node for node, targets in left.items() if not targets & left.keys()]:
@@ -129,7 +183,7 @@ def _in_circles(edges: dict[int, set[int]]) -> set[int]:
     return set(left)
 
 
-def _circle(edges: dict[int, set[int]]) -> tuple[int, ...]:
+def _circle(edges: dict[Place, set[Place]]) -> tuple[Place, ...]:
     """Return the nodes of one circle, in order; nothing where there is none."""
     for start, targets in edges.items():
         path, waiting = [start], [iter(sorted(targets))]

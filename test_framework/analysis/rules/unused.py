@@ -11,6 +11,7 @@ from test_framework.analysis.answers import Fixture
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.files import content, files_below
 from test_framework.analysis.rules.survey import Survey
+from test_framework.analysis.summaries.summarize import place_of
 
 _COMPUTED = re.compile(
     rb"getfixturevalue(?!\s*\(\s*[\"'])"  # of a name that is computed, or handed on as a function
@@ -30,21 +31,26 @@ class _Candidate:
     fixture: Fixture
     sights: tuple[str, ...]
     name: bytes
-    """Escaped for a pattern."""
     is_asked: bool = False
+    _below: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        self._below = tuple(f"{sight}/" if sight else "" for sight in self.sights)
 
     def is_seen_from(self, path: str) -> bool:
-        return any(not sight or path == sight or path.startswith(f"{sight}/") for sight in self.sights)
+        return path.startswith(self._below) or path in self.sights
 
 
 def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
     """Yield the fixtures whose names stand nowhere in sight of them but where they are defined."""
-    candidates = [each for each in _candidates(index, survey) if _is_seen(index, each)]
+    if any(project.unread_plugins for project in index.projects):
+        return
+    candidates = [each for each in _candidates(survey) if _is_seen(survey, each)]
     if not candidates:
         return
     for plugin in _plugins(index):
         for each in candidates:
-            each.is_asked = each.is_asked or re.search(rb"[\"']" + each.name + rb"[\"']", content(plugin)) is not None
+            each.is_asked = each.is_asked or _is_quoted(each.name, content(plugin))
     for path in _files(index, candidates):
         waiting = [each for each in candidates if not each.is_asked and each.is_seen_from(path)]
         if not waiting:
@@ -52,36 +58,37 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
         text = content(index.root / path)
         is_computed = _COMPUTED.search(text) is not None
         for each in waiting:
-            each.is_asked = is_computed or re.search(rb"(?<!\bdef )\b" + each.name + rb"\b", text) is not None
+            each.is_asked = is_computed or _is_written(each.name, text)
     yield from (each.fixture for each in candidates if not each.is_asked)
 
 
-def _candidates(index: Index, survey: Survey) -> Iterator[_Candidate]:
-    answering = {(each.path, each.line) for found in survey.found.values() for each in found.fixtures}
+def _is_quoted(name: bytes, text: bytes) -> bool:
+    return name in text and re.search(rb"[\"']" + re.escape(name) + rb"[\"']", text) is not None
+
+
+def _is_written(name: bytes, text: bytes) -> bool:
+    """Whether a name stands in a text other than as that of a function."""
+    return name in text and re.search(rb"(?<!\bdef )\b" + re.escape(name) + rb"\b", text) is not None
+
+
+def _candidates(survey: Survey) -> Iterator[_Candidate]:
     definitions: dict[tuple[str, int], list[Fixture]] = {}
-    for fixture in index.fixtures:
+    for fixture in survey.fixtures:
         definitions.setdefault((fixture.path, fixture.line), []).append(fixture)
     for place, provided in definitions.items():
-        if place in answering or not all(_is_plain(each) for each in provided):
-            continue
-        sights = tuple(dict.fromkeys(each.holder.partition("::")[0] for each in provided))
-        yield _Candidate(provided[0], sights, re.escape(provided[0].name.encode()))
+        is_alone = all(place_of(each) in survey.alone for each in provided)  # else a plugin may ask for the name
+        if place not in survey.answering and is_alone and all(_is_plain(each) for each in provided):
+            sights = tuple(dict.fromkeys(each.holder.partition("::")[0] for each in provided))
+            yield _Candidate(provided[0], sights, provided[0].name.encode())
 
 
 def _is_plain(fixture: Fixture) -> bool:
     return bool(fixture.name) and fixture.is_certain and not fixture.is_autouse and not fixture.plugin
 
 
-def _is_seen(index: Index, candidate: _Candidate) -> bool:
-    """Whether tests see it, all files in sight could be read, and it overrides nothing that a plugin asks for by itself."""
-    if any(module.unread for path, module in index.modules.items() if candidate.is_seen_from(path)):
-        return False
-    if any(project.unread_plugins for project in index.projects):
-        return False
-    name = candidate.fixture.name
-    tests = (test for test in index.tests if test.scope is not None and candidate.is_seen_from(test.path))
-    test = next(tests, None)
-    return test is not None and test.scope is not None and len(test.scope.find(name)) <= 1
+def _is_seen(survey: Survey, candidate: _Candidate) -> bool:
+    """Whether tests see it, and all files in sight could be read."""
+    return any(map(candidate.is_seen_from, survey.tested)) and not any(map(candidate.is_seen_from, survey.unread))
 
 
 def _plugins(index: Index) -> Iterable[Path]:

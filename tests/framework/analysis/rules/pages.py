@@ -8,12 +8,13 @@ from pathlib import Path
 
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
+from test_framework.analysis.rules.survey import Survey
 from tests.framework.analysis.trees import tree
 from tests.framework.docs_pages import ROOT, Block, blocks, folded, headings
 
 PARTS = ("**Why it matters.**", "**Example.**", "**What to do.**", "**What it cannot see.**")
 
-_Find = Callable[[Index], Iterator[Finding]]
+_Find = Callable[[Index, Survey], Iterator[Finding]]
 
 
 @dataclass(frozen=True)
@@ -43,14 +44,15 @@ class Page:
             *headings(file),
             tuple(part for part in PARTS if part in text),
             folded(examples[shown].text),
-            folded("\n".join(_lines(code, find(_index(root / "bad", examples[:shown]))))),
-            folded("\n".join(_lines(code, find(_index(root / "good", examples[shown + 1 :]))))),
+            folded("\n".join(_lines(code, _found(find, root / "bad", examples[:shown])))),
+            folded("\n".join(_lines(code, _found(find, root / "good", examples[shown + 1 :])))),
         )
 
 
-def _index(root: Path, files: list[Block]) -> Index:
+def _found(find: _Find, root: Path, files: list[Block]) -> Iterator[Finding]:
     root.mkdir()
-    return tree(root, {file.title: file.text for file in files})
+    index = tree(root, {file.title: file.text for file in files})
+    return find(index, Survey.of(index))
 
 
 def _lines(code: str, findings: Iterator[Finding]) -> Iterator[str]:

@@ -6,6 +6,7 @@ import pytest
 
 from test_framework.analysis.rules.hygiene import RULES, findings
 from test_framework.analysis.rules.rule import Rule
+from test_framework.analysis.rules.survey import Survey
 from tests.framework.analysis.rules.pages import PARTS, Page
 from tests.framework.analysis.trees import tree
 
@@ -25,7 +26,7 @@ def found(root: Path, *codes: str, **files: str) -> list[str]:
     index = tree(root, {f"{name.replace('__', '/')}.py": text for name, text in files.items()})
     return [
         f"{each.path}:{each.line} {each.code} {len(each.tests)}"
-        for each in sorted(findings(index))
+        for each in sorted(findings(index, Survey.of(index)))
         if not codes or each.code in codes
     ]
 

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from test_framework.analysis.findings import Finding
+from test_framework.analysis.rules.survey import Survey
 from test_framework.analysis.rules.visibility import findings
 from tests.framework.analysis.trees import tree
 
@@ -19,7 +20,7 @@ PROVIDER = """
 def found(root: Path, code: str, **files: str) -> list[Finding]:
     """Write files, `a__b` for a/b.py, and return what one rule finds."""
     index = tree(root, {f"{name.replace('__', '/')}.py": text for name, text in files.items()})
-    return sorted(each for each in findings(index) if each.code == code)
+    return sorted(each for each in findings(index, Survey.of(index)) if each.code == code)
 
 
 def said(each: Finding) -> str:

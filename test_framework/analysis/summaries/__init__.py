@@ -1,0 +1,1 @@
+"""What the audit needs to know of each file, kept from one run to the next."""
