@@ -9,12 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from test_framework.analysis.baseline import Baseline, Entry
+from test_framework.analysis.cache import Cache
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.noqa import UNUSED, Noqa
 from test_framework.analysis.rules import ALL, UNKNOWN, all_findings
 from test_framework.analysis.rules.survey import Survey
-from test_framework.analysis.summaries.summaries import Summaries
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,13 @@ class Audit:
         return dict(sorted(Counter(finding.code for finding in self.findings).items()))
 
 
-def audit(index: Index, selection: Selection, baseline: Baseline, paths: tuple[str, ...] = ()) -> Audit:
+def audit(
+    index: Index,
+    selection: Selection,
+    baseline: Baseline,
+    paths: tuple[str, ...] = (),
+    cache: Cache | None = None,
+) -> Audit:
     """Audit a tree.
 
     Args:
@@ -81,10 +87,10 @@ def audit(index: Index, selection: Selection, baseline: Baseline, paths: tuple[s
         selection: The rules that hold.
         baseline: What was found before, and is not to be told again.
         paths: The files and directories that were asked for, relative to the root; none means all.
+        cache: Where it is kept what was seen in each file.
     """
-    summaries = Summaries.of(index)
-    survey = Survey.of(index, summaries)
-    noqa = Noqa(summaries.noqa)
+    survey = Survey.of(index, cache)
+    noqa = Noqa(survey.noqa)
     found: list[Finding] = []
     unknown: list[Finding] = []
     for finding in sorted(set(_found(index, survey, selection, paths))):

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
 from test_framework.analysis import reading
+from test_framework.analysis.cache import digest_of
 from test_framework.analysis.collect import Patterns
-from test_framework.analysis.index import Index, Surroundings
+from test_framework.analysis.index import Ground, Index, Surroundings
 from test_framework.analysis.installed import Site
 from test_framework.analysis.modules import ModuleFinder
 from test_framework.analysis.names import Names
@@ -51,6 +53,7 @@ def index_of(
         UsageError: a path does not exist, or no environment belongs to `python`.
         DeclarationError: pytest's configuration is broken.
     """
+    began = time.time_ns()
     root = Path(os.path.abspath(root))  # noqa: PTH100 -- a link keeps the name that the user gave it
     above = Settings.find(root).root
     if above != root and root.is_relative_to(above):
@@ -67,7 +70,10 @@ def index_of(
     )
     finder = _Finder(tree, places)
     names = Names(sources.module, finder.find, sources.skim)
-    return Index(tree.root, [_surroundings(tree, place, names) for place in places], sources, finder.find)
+    surroundings = [_surroundings(tree, place, names) for place in places]
+    return Index(
+        tree.root, surroundings, sources, finder.find, Ground(tree.listings, finder.found, _view(tree, places), began)
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,22 +120,30 @@ class _Finder:
         self._root = f"{str(tree.root).rstrip('/')}/"
         self._inner = sorted(places, key=lambda place: len(str(place.project.settings.root)), reverse=True)
         self._of = {file: place for place in places for file in place.files()}
-        self._found: dict[tuple[str, str], str | None] = {}
+        self.found: dict[str, dict[str, str | None]] = {}
+        """Path → module → its file: all that was asked for."""
 
     def find(self, path: str, module: str) -> str | None:
         """Return the file of a module, as seen from a file."""
-        key = path, module
-        if key not in self._found:
+        if (known := self.found.get(path)) is None:
+            known = self.found[path] = {}
+        if module not in known:
             file = path if path.startswith("/") else self._root + path
             place = self._of.get(file) or self._above(file)
             found = place.finder.find(file, module) if place else None
-            self._found[key] = _named(self._tree, found) if found else None
-        return self._found[key]
+            known[module] = _named(self._tree, found) if found else None
+        return known[module]
 
     def _above(self, file: str) -> _Place | None:
         """Return the innermost project around a file that no project collects."""
         around = (place for place in self._inner if file.startswith(f"{place.project.settings.root}/"))
         return next(around, next(iter(self._inner), None))
+
+
+def _view(tree: Tree, places: Sequence[_Place]) -> bytes:
+    """Return a digest of all that decides what is seen of a tree beside its files and directories."""
+    seen = [(place.project.settings, place.plugins, place.finder.search_path) for place in places]
+    return digest_of(repr((tree.root, seen)).encode(errors="surrogateescape"))
 
 
 def _surroundings(tree: Tree, place: _Place, names: Names) -> Surroundings:

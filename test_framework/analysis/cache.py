@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import secrets
 import sqlite3
 import stat
 import sys
@@ -14,10 +15,10 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, NamedTuple, Self, TypeVar
 
 DEFAULT = Path(".envmatrix", "audit-cache.sqlite")
 """Below a tree's root."""
@@ -28,6 +29,11 @@ CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, facts BLOB NOT NULL, day
 CREATE TABLE IF NOT EXISTS files (
     path BLOB PRIMARY KEY, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL,
     digest BLOB NOT NULL, day INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS views (view BLOB PRIMARY KEY, state INTEGER NOT NULL, ground BLOB NOT NULL, day INTEGER NOT NULL)
+WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS summaries (
+    view BLOB NOT NULL, path BLOB NOT NULL, basis BLOB NOT NULL, summary BLOB NOT NULL, PRIMARY KEY (view, path)
 ) WITHOUT ROWID;
 """
 _RACY_NS = 2_000_000_000
@@ -41,8 +47,7 @@ _AT_ONCE = 500
 _T = TypeVar("_T")
 
 
-@dataclass(frozen=True, slots=True)
-class Stamp:
+class Stamp(NamedTuple):
     """What a file system says about a file: while none of it changes, neither did the bytes."""
 
     mtime_ns: int
@@ -54,6 +59,31 @@ class Stamp:
     def of(cls, status: os.stat_result) -> Stamp:
         """Take it from `os.stat`, called before the bytes are read."""
         return cls(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
+
+    @classmethod
+    def of_file(cls, path: str | Path) -> Stamp | None:
+        """Take it of a regular file; None of anything else."""
+        try:
+            status = os.stat(path)  # noqa: PTH116 -- may be text, for there are very many
+        except (OSError, ValueError):
+            return None
+        return cls.of(status) if stat.S_ISREG(status.st_mode) else None
+
+    def is_settled(self, now_ns: int) -> bool:
+        """Whether the file cannot have changed at this time, or later, and still have this stamp."""
+        return max(self.mtime_ns, self.ctime_ns) < now_ns - _RACY_NS
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """What is kept of a tree, as seen with some settings."""
+
+    key: bytes
+    state: int = 0
+    """Another number each time that it is kept."""
+    ground: bytes = b""
+    parts: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
+    """Of each file by its path: what it rests on, and what was made of it."""
 
 
 def digest_of(source: bytes) -> bytes:
@@ -121,14 +151,51 @@ class Cache:
 
     def put(self, digest: bytes, facts: bytes) -> None:
         """Keep the facts of a file."""
-        row = (digest + self._variant, zlib.crc32(facts).to_bytes(4, "big") + facts, self._today)
+        row = (digest + self._variant, _with_checksum(facts), self._today)
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", [row])
 
     def remember(self, path: str, stamp: Stamp, digest: bytes) -> None:
         """Remember that a file has this digest while its stamp stays the same; not if it changed a moment ago."""
-        if max(stamp.mtime_ns, stamp.ctime_ns) < time.time_ns() - _RACY_NS:
+        if stamp.is_settled(time.time_ns()):
             row = (os.fsencode(path), stamp.mtime_ns, stamp.ctime_ns, stamp.size, stamp.inode, digest, self._today)
             self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", [row])
+
+    def view(self, view: bytes) -> View:
+        """Return what is kept of a tree as seen with some settings; nothing of it where any part is broken."""
+        view += self._variant
+        rows = self._try(_kept_rows, view)
+        if not rows:
+            return View(view)
+        (state, ground), kept = rows
+        whole = _checked(ground)
+        parts = {os.fsdecode(path): (_checked(basis), _checked(summary)) for path, basis, summary in kept}
+        if whole is None or any(None in pair for pair in parts.values()):
+            return View(view, state)
+        return View(view, state, whole, {path: (basis or b"", made or b"") for path, (basis, made) in parts.items()})
+
+    def keep(self, view: View, changed: Iterable[str], gone: Iterable[str]) -> None:
+        """Keep what is new of a view, unless another run kept something of it since it was read."""
+        parts = [
+            (view.key, os.fsencode(path), _with_checksum(view.parts[path][0]), _with_checksum(view.parts[path][1]))
+            for path in changed
+        ]
+        dropped = [(view.key, os.fsencode(path)) for path in gone]
+        ground = _with_checksum(view.ground)
+
+        def write(db: sqlite3.Connection, _: None) -> None:
+            db.commit()
+            db.execute("BEGIN IMMEDIATE")
+            row = db.execute("SELECT state FROM views WHERE view = ?", (view.key,)).fetchone()
+            if (row[0] if row else 0) == view.state:
+                db.execute(
+                    "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)",
+                    (view.key, secrets.randbits(62) + 1, ground, self._today),
+                )
+                db.executemany("DELETE FROM summaries WHERE view = ? AND path = ?", dropped)
+                db.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", parts)
+            db.commit()
+
+        self._try(write, None)
 
     def close(self) -> None:
         """Save what is new, and forget what nobody asked for in two weeks."""
@@ -136,8 +203,9 @@ class Cache:
             self._write("UPDATE facts SET day = ? WHERE key = ?", [(self._today, key) for key in self._seen])
             self._write("UPDATE files SET day = ? WHERE path = ?", [(self._today, path) for path in self._seen_files])
         if self._is_written:
-            for table in ("facts", "files"):
+            for table in ("facts", "files", "views"):
                 self._write(f"DELETE FROM {table} WHERE day < ?", [(self._today - _DAYS_KEPT,)])  # noqa: S608 -- our names
+            self._write("DELETE FROM summaries WHERE ? AND view NOT IN (SELECT view FROM views)", [(1,)])
             self._try(lambda db, _: db.commit(), None)
         connection, self._connection = self._connection, None
         if connection is not None:
@@ -193,6 +261,15 @@ def _is_ours(file: Path) -> bool:
     return False
 
 
+def _kept_rows(db: sqlite3.Connection, view: bytes) -> tuple[Any, list[Any]] | None:
+    row = db.execute("SELECT state, ground FROM views WHERE view = ?", (view,)).fetchone()
+    return row and (row, db.execute("SELECT path, basis, summary FROM summaries WHERE view = ?", (view,)).fetchall())
+
+
+def _with_checksum(kept: bytes) -> bytes:
+    return zlib.crc32(kept).to_bytes(4, "big") + kept
+
+
 def _checked(facts: bytes) -> bytes | None:
     """Return facts without their checksum; None where it does not match."""
     return facts[4:] if zlib.crc32(facts[4:]).to_bytes(4, "big") == facts[:4] else None
@@ -201,7 +278,8 @@ def _checked(facts: bytes) -> bytes | None:
 def _variant(options: Iterable[str]) -> bytes:
     """Return a digest of all else that decides what is read: our own code, Python and the options."""
     seen = hashlib.blake2b(repr((sys.implementation.name, sys.hexversion, sorted(options))).encode(), digest_size=8)
-    for module in sorted(Path(__file__).parent.glob("*.py")):
+    here = Path(__file__).parent
+    for module in (*sorted(here.glob("*.py")), *sorted(here.glob("summaries/*.py"))):
         seen.update(module.read_bytes())
     return seen.digest()
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -11,6 +11,7 @@ from pathlib import Path
 from test_framework.analysis.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
 from test_framework.analysis.collect import CollectedClass, CollectedTest, Collector, Patterns, Provided
 from test_framework.analysis.decorators import Marks
+from test_framework.analysis.modules import Listings
 from test_framework.analysis.names import Definition, Lost, Names
 from test_framework.analysis.plugins import PROVIDED_BY
 from test_framework.analysis.scopes import Scope, Test
@@ -36,6 +37,20 @@ class Surroundings:
     """Plugins that it declares and that are not installed here: each may provide any name."""
 
 
+@dataclass(frozen=True, slots=True)
+class Ground:
+    """What an index rests on beside the bytes of files: who keeps a part of it has to see that this did not change."""
+
+    listings: Listings
+    """The directories that were looked into."""
+    found: Mapping[str, Mapping[str, str | None]]
+    """File → each module that was looked for from there → its file; more of it while more is asked."""
+    view: bytes
+    """A digest of all settings."""
+    began_ns: int
+    """When the first file was read, or before."""
+
+
 class Index:
     """Everything that the source of a tree says about its fixtures and tests.
 
@@ -44,6 +59,7 @@ class Index:
         projects: Which files there are, and what surrounds them.
         sources: Their facts.
         find: The path of a module by its name, as seen from a file.
+        ground: What else it rests on; None where nothing of it may be kept.
     """
 
     def __init__(
@@ -52,16 +68,20 @@ class Index:
         projects: Iterable[Surroundings],
         sources: Sources,
         find: Callable[[str, str], str | None],
+        ground: Ground | None = None,
     ) -> None:
         self.root = root
         self.modules = sources
         self.find = find
+        self.ground = ground
         self.names = Names(sources.module, find, sources.skim)
         self.projects = tuple(projects)
         self._sources = sources
         self._collector = Collector(self.names)
         self._scopes: dict[str, Scope] = {}
         self._tests: dict[str, tuple[Test, ...]] = {}
+        self._around: dict[tuple[str, str], tuple[str, ...]] = {}
+        self._conftests = {project.directory: frozenset(project.conftests) for project in self.projects}
         self._projects = {path: project for project in self.projects for path in project.test_files}
 
     @cached_property
@@ -116,6 +136,16 @@ class Index:
         """Return what a test of a file can see; None where there is no such test."""
         return next((test.scope for test in self.tests_of(path) if test.nodeid == nodeid), None)
 
+    def conftests_around(self, project: Surroundings, directory: str) -> tuple[str, ...]:
+        """Return the conftests that what is in a directory can see, nearest first."""
+        if (known := self._around.get((project.directory, directory))) is None:
+            conftest = f"{directory}/conftest.py" if directory else "conftest.py"
+            own = (conftest,) if conftest in self._conftests[project.directory] else ()
+            is_top = directory == project.directory or not directory
+            above = () if is_top else self.conftests_around(project, directory.rpartition("/")[0])
+            known = self._around[project.directory, directory] = (*own, *above)
+        return known
+
     def own_scopes(self, test: Test) -> Iterator[Scope]:
         """Yield the scopes around a test that are of its own file: of its classes, then of the file."""
         if test.scope is not None:
@@ -160,17 +190,15 @@ class Index:
 
     def _scope_of_directory(self, project: Surroundings, directory: str) -> Scope:
         """Return what tests of a directory see: its conftest, those above up to the project's root, its plugins."""
-        conftest = f"{directory}/conftest.py" if directory else "conftest.py"
-        is_top = directory == project.directory or not directory
-        if conftest not in project.conftests:
-            above = directory.rpartition("/")[0]
-            return self.outermost(project) if is_top else self._scope_of_directory(project, above)
-        key = f"{project.directory}:{conftest}"
+        return self._scope_of_conftests(project, self.conftests_around(project, directory))
+
+    def _scope_of_conftests(self, project: Surroundings, conftests: tuple[str, ...]) -> Scope:
+        if not conftests:
+            return self.outermost(project)
+        key = f"{project.directory}:{conftests[0]}"
         if (known := self._scopes.get(key)) is None:
-            around = (
-                self.outermost(project) if is_top else self._scope_of_directory(project, directory.rpartition("/")[0])
-            )
-            known = self._scopes[key] = self._file_scope(conftest, directory, around)
+            around = self._scope_of_conftests(project, conftests[1:])
+            known = self._scopes[key] = self._file_scope(conftests[0], conftests[0].rpartition("/")[0], around)
         return known
 
     def _file_scope(self, path: str, holder: str, around: Scope) -> Scope:
@@ -189,30 +217,39 @@ class Index:
     def outermost(self, project: Surroundings) -> Scope:
         """Return what every test of a project sees: the fixtures of its plugins."""
         key = f"{project.directory}:"
-        if (known := self._scopes.get(key)) is not None:
-            return known
-        scope = Scope(None, doubt=_one_of(project.unread_plugins))
-        seen: set[str] = set()
+        if (known := self._scopes.get(key)) is None:
+            plugins, lost = self.plugins_of(project)
+            known = Scope(None, doubt=_one_of(project.unread_plugins))
+            for name in lost:
+                known = Scope(known, doubt=_one_of((name,)))
+            for name, path in plugins:
+                known = self._plugin_scope(name, path, known)
+            self._scopes[key] = known
+        return known
+
+    def plugins_of(self, project: Surroundings) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+        """Return name and file of each plugin of a project, those that its files and other plugins name too, and the
+        names of those that are not found.
+        """
+        waiting = [*project.plugins]
+        lost: list[str] = []
         named = [name for path in (*project.conftests, *project.test_files) for name in self._plugins_named_in(path)]
         named += [name for path in project.conftests for name in self._registered_by(path) if self.find(*name)]
-        waiting = [*project.plugins]
         for path, name in named:
-            found = self.find(path, name)
-            if found is None:
-                scope = Scope(scope, doubt=_one_of((name,)))
+            if (found := self.find(path, name)) is None:
+                lost.append(name)
             else:
                 waiting.append((name, found))
+        seen: dict[str, str] = {}
         while waiting:
             name, path = waiting.pop(0)
             if path in seen:
                 continue
-            seen.add(path)
-            scope = self._plugin_scope(name, path, scope)
+            seen[path] = name
             for where, other in (*self._plugins_named_in(path), *self._registered_by(path)):
                 if found := self.find(where, other):
                     waiting.append((other, found))
-        self._scopes[key] = scope
-        return scope
+        return tuple((name, path) for path, name in seen.items()), tuple(lost)
 
     def _plugin_scope(self, name: str, path: str, around: Scope) -> Scope:
         provided = self._collector.of_module(path, "", name)
@@ -226,6 +263,11 @@ class Index:
 
     def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
         """Return the plugins of a file's `pytest_plugins`, each with the file that names it."""
+        module = self._sources.module(path)
+        if not any(binding.name == "pytest_plugins" for binding in module.body) and not any(
+            each.attribute == "*" for each in module.imports
+        ):
+            return []  # a look is enough, for nearly all
         if "pytest_plugins" not in self.names.namespace(path).names:
             return []
         match self.names.literal(path, Name("pytest_plugins")):

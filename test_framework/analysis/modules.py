@@ -32,6 +32,10 @@ class Listings:
             known = self._known[directory] = _listed(directory)
         return known
 
+    def known(self) -> tuple[str, ...]:
+        """Return the directories that were listed."""
+        return tuple(self._known)
+
     def package_root(self, directory: str) -> str:
         """Return the first directory at or above this one that is no package: what pytest puts on `sys.path`."""
         while "__init__.py" in self.of(directory) and os.path.basename(directory).isidentifier():
@@ -85,6 +89,8 @@ class ModuleFinder:
             self._after = [*own, *sorted(roots)]
         self._local = list(dict.fromkeys([*self._before, *self._after]))
         self._heads: dict[str, list[str]] = {}
+        self.search_path = (*self._local, *site.directories, *site.packages.items())
+        """Where it looks; the order counts."""
         self._found: dict[tuple[str, str], str | None] = {}
 
     def find(self, path: str, dotted: str) -> str | None:

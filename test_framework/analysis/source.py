@@ -199,3 +199,5 @@ class Module(Fact, frozen=True):
     """What it hands to `pluginmanager.register`, and modules that it has loaded by `import_plugin`."""
     unread: str = ""
     """Why the file could not be read, with the line; nothing else is known of it then."""
+    digest: bytes = b""
+    """Of its bytes; empty where these could not be had."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from test_framework.analysis.cache import digest_of
 from test_framework.analysis.skim import definitions, has_our_words, skim
 from test_framework.analysis.source import Module
 
@@ -54,6 +55,14 @@ class Sources(Mapping[str, Module]):
             return self.module(path)
         return None if is_here else glimpse.module
 
+    def digests(self) -> Iterator[tuple[str, bytes]]:
+        """Yield each file that was looked into, with the digest of its bytes, empty where these could not be had."""
+        for path, module in self._modules.items():
+            yield path, module.digest
+        for path, glimpse in self._glimpses.items():
+            if path not in self._modules:
+                yield path, glimpse.digest
+
 
 class _Glimpse:
     """What patterns see in a file."""
@@ -63,6 +72,7 @@ class _Glimpse:
             source = path.read_bytes()
         except OSError:
             source = b""
+        self.digest = digest_of(source)
         self.is_ours = has_our_words(source)
         self.top, self.below = definitions(source)
         self.module = skim(source)

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, Self, TypeAlias
 
 import msgspec
+from msgspec.structs import replace
 
 from test_framework.analysis.cache import digest_of
 from test_framework.analysis.read import read
@@ -53,7 +54,10 @@ class CannotStartError(Exception):
 def read_file(path: str | bytes, contracts: frozenset[str]) -> tuple[bytes, Module]:
     """Return the digest of a file's bytes, empty where these cannot be had, and its facts."""
     source = _bytes_of(path)
-    return (b"", source) if isinstance(source, Module) else (digest_of(source), read(source, contracts))
+    if isinstance(source, Module):
+        return b"", source
+    digest = digest_of(source)
+    return digest, replace(read(source, contracts), digest=digest)
 
 
 def digest_of_file(path: str) -> bytes:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from test_framework.analysis.answers import Fixture, Found
+from test_framework.analysis.answers import Fixture
+from test_framework.analysis.cache import Cache
 from test_framework.analysis.index import Index
+from test_framework.analysis.rules.texts import Texts
 from test_framework.analysis.source import Note, Read
+from test_framework.analysis.summaries.kept import Noqa
 from test_framework.analysis.summaries.summaries import Summaries
 from test_framework.analysis.summaries.summarize import place_of
 from test_framework.analysis.summaries.summary import Asked, Cited, Numbers, Place, Summary
@@ -44,6 +47,11 @@ class Group:
 class Survey:
     """What was seen in a tree."""
 
+    texts: Texts
+    unread: Mapping[str, str]
+    """Files that could not be read, and why."""
+    noqa: Mapping[str, Noqa]
+    """Of each file, lines with a comment `# noqa`, and the codes that each names."""
     tests: int = 0
     tested: list[str] = field(default_factory=list)
     """The files that have tests."""
@@ -53,8 +61,8 @@ class Survey:
     """Where a fixture asks for one of a narrower scope."""
     answering: set[tuple[str, int]] = field(default_factory=set)
     """The definitions that answer a request, or are overridden by one that does."""
-    edges: dict[Place, set[Place]] = field(default_factory=dict)
-    """Fixture → those that answer what it asks for as arguments, for any test."""
+    circles: dict[frozenset[tuple[str, int]], tuple[tuple[Cited, ...], list[Tested]]] = field(default_factory=dict)
+    """Fixtures that wait for each other, and the tests that get into it."""
     overriding: dict[tuple[Place, Place], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[tuple[str, int], tuple[Cited, str, list[Tested]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note], tuple[bool, list[Tested]]] = field(default_factory=dict)
@@ -65,17 +73,15 @@ class Survey:
     """Those that override nothing."""
     notes: list[tuple[str, Note]] = field(default_factory=list)
     """About files themselves."""
-    unread: Mapping[str, str] = field(default_factory=dict)
-    """Files that could not be read, and why."""
     _summaries: Mapping[str, Summary] = field(default_factory=dict)
     _users: dict[tuple[str, int], list[tuple[str, Numbers]]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, index: Index, summaries: Summaries | None = None) -> Survey:
-        """Put the summaries of a tree together; by default they are made of its index."""
-        summaries = summaries or Summaries.of(index)
+    def of(cls, index: Index, cache: Cache | None = None) -> Survey:
+        """Look at a tree; what is in the cache of an earlier look, and still holds, is taken from there."""
+        summaries = Summaries.of(index, cache)
         everywhere = frozenset(name for project in index.projects for name in project.usefixtures)
-        survey = cls(unread=summaries.unread, _summaries=summaries.files)
+        survey = cls(Texts(index.root, cache), summaries.unread, summaries.noqa, _summaries=summaries.files)
         for path, summary in summaries.files.items():
             survey._add_file(path, summary)
             survey._add_requests(path, summary, everywhere)
@@ -109,8 +115,9 @@ class Survey:
     def _add_requests(self, path: str, summary: Summary, everywhere: frozenset[str]) -> None:
         places = summary.places
         self.answering.update([place[:2] for place in places])
-        for asker, given in summary.edges:
-            self.edges.setdefault(places[asker], set()).add(places[given])
+        for fixtures, numbers in summary.circles:
+            circle = frozenset((each.path, each.line) for each in fixtures)
+            self.circles.setdefault(circle, (fixtures, []))[1].extend(self._tested(path, numbers))
         for place, numbers in summary.users:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
         for override, overridden in summary.overriding:
@@ -145,58 +152,3 @@ def _key(asked: Asked, everywhere: frozenset[str]) -> tuple[object, ...]:
         return asked.path, asked.line, asked.column, asked.name
     # A mark of a class or a file, and a setting of pytest, ask once, however many tests they hold for.
     return ("", asked.name) if asked.name in everywhere else (asked.path, asked.name)
-
-
-def circles(survey: Survey, index: Index) -> Iterator[tuple[tuple[Fixture, ...], list[Tested]]]:
-    """Yield fixtures that wait for each other, each circle once, with the tests that get into it.
-
-    An edge holds for the tests that see both of its ends: what looks like a circle over all tests need not be one for any.
-    """
-    suspects = _in_circles(survey.edges)
-    if not suspects:
-        return
-    circles: dict[frozenset[Place], tuple[tuple[Fixture, ...], list[Tested]]] = {}
-    for test in index.tests:
-        edges: dict[Place, set[Place]] = {}
-        fixtures: dict[Place, Fixture] = {}
-        for request in index.requests(test):
-            asker, answer = request.asker, request.answer
-            if asker is not None and isinstance(answer, Found) and answer.fixtures and request.how == "argument":
-                place = place_of(asker)
-                if place in suspects:
-                    fixtures[place] = asker
-                    edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
-        while circle := _circle(edges):
-            waiting = tuple(fixtures[each] for each in circle)
-            tested = Tested(test.path, test.nodeid, test.masked)
-            circles.setdefault(frozenset(circle), (waiting, []))[1].append(tested)
-            edges.pop(circle[0])
-    yield from circles.values()
-
-
-def _in_circles(edges: dict[Place, set[Place]]) -> set[Place]:
-    """Return what is left when everything that leads nowhere has been taken away, again and again."""
-    left = {node: set(targets) for node, targets in edges.items()}
-    while dead := [node for node, targets in left.items() if not targets & left.keys()]:
-        for node in dead:
-            del left[node]
-    return set(left)
-
-
-def _circle(edges: dict[Place, set[Place]]) -> tuple[Place, ...]:
-    """Return the nodes of one circle, in order; nothing where there is none."""
-    for start, targets in edges.items():
-        path, waiting = [start], [iter(sorted(targets))]
-        seen = {start}
-        while waiting:
-            node = next(waiting[-1], None)
-            if node is None:
-                waiting.pop()
-                path.pop()
-            elif node == start:
-                return tuple(path)
-            elif node in edges and node not in seen:
-                seen.add(node)
-                path.append(node)
-                waiting.append(iter(sorted(edges[node])))
-    return ()

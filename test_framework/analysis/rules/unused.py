@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 from test_framework.analysis.answers import Fixture
 from test_framework.analysis.index import Index
-from test_framework.analysis.rules.files import content, files_below
 from test_framework.analysis.rules.survey import Survey
+from test_framework.analysis.rules.texts import Pattern
 from test_framework.analysis.summaries.summarize import place_of
 
-_COMPUTED = re.compile(
-    rb"getfixturevalue(?!\s*\(\s*[\"'])"  # of a name that is computed, or handed on as a function
-    rb"|usefixtures\s*\(\s*(?![\"'\s)])"
-    rb"|fixturenames|_fixtureinfo|lazy_fixture|\blf\s*\("
+_COMPUTED = (
+    Pattern(b"getfixturevalue", rb"getfixturevalue(?!\s*\(\s*[\"'])"),  # of a name that is computed, or handed on
+    Pattern(b"usefixtures", rb"usefixtures\s*\(\s*(?![\"'\s)])"),
+    Pattern(b"fixturenames", rb""),
+    Pattern(b"_fixtureinfo", rb""),
+    Pattern(b"lazy_fixture", rb""),
+    Pattern(b"lf(", rb"\blf\("),
 )
 """Ways to ask for a fixture without writing its name as a whole, each of which may be any that can be seen from there."""
 
@@ -48,27 +50,17 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
     candidates = [each for each in _candidates(survey) if _is_seen(survey, each)]
     if not candidates:
         return
-    for plugin in _plugins(index):
-        for each in candidates:
-            each.is_asked = each.is_asked or _is_quoted(each.name, content(plugin))
-    for path in _files(index, candidates):
-        waiting = [each for each in candidates if not each.is_asked and each.is_seen_from(path)]
-        if not waiting:
-            continue
-        text = content(index.root / path)
-        is_computed = _COMPUTED.search(text) is not None
-        for each in waiting:
-            each.is_asked = is_computed or _is_written(each.name, text)
+    quoted = [Pattern(each.name, rb"[\"']" + re.escape(each.name) + rb"[\"']") for each in candidates]
+    for _, hits in survey.texts.search(_plugins(index), quoted):
+        for hit in hits:
+            candidates[hit].is_asked = True
+    written = [Pattern(each.name, rb"(?<!\bdef )\b" + re.escape(each.name) + rb"\b") for each in candidates]
+    for path, hits in survey.texts.search(_files(survey, candidates), (*_COMPUTED, *written)):
+        is_computed = any(hit < len(_COMPUTED) for hit in hits)
+        for at, each in enumerate(candidates, len(_COMPUTED)):
+            if (is_computed or at in hits) and each.is_seen_from(path):
+                each.is_asked = True
     yield from (each.fixture for each in candidates if not each.is_asked)
-
-
-def _is_quoted(name: bytes, text: bytes) -> bool:
-    return name in text and re.search(rb"[\"']" + re.escape(name) + rb"[\"']", text) is not None
-
-
-def _is_written(name: bytes, text: bytes) -> bool:
-    """Whether a name stands in a text other than as that of a function."""
-    return name in text and re.search(rb"(?<!\bdef )\b" + re.escape(name) + rb"\b", text) is not None
 
 
 def _candidates(survey: Survey) -> Iterator[_Candidate]:
@@ -91,12 +83,12 @@ def _is_seen(survey: Survey, candidate: _Candidate) -> bool:
     return any(map(candidate.is_seen_from, survey.tested)) and not any(map(candidate.is_seen_from, survey.unread))
 
 
-def _plugins(index: Index) -> Iterable[Path]:
+def _plugins(index: Index) -> list[str]:
     """Return the files of plugins, which may ask for what a project is to define; pytest's own do not."""
-    return {index.root / path for project in index.projects for name, path in project.plugins if name != "pytest"}
+    return sorted({path for project in index.projects for name, path in project.plugins if name != "pytest"})
 
 
-def _files(index: Index, candidates: Sequence[_Candidate]) -> Iterator[str]:
+def _files(survey: Survey, candidates: Sequence[_Candidate]) -> Iterator[str]:
     """Yield all files in sight of any of the candidates, relative to the root."""
     sights = {sight for each in candidates for sight in each.sights}
     modules = sorted(sight for sight in sights if sight.endswith(".py"))
@@ -105,6 +97,4 @@ def _files(index: Index, candidates: Sequence[_Candidate]) -> Iterator[str]:
     for sight in sorted(sights.difference(modules)):
         if not any(not each or sight.startswith(f"{each}/") for each in done):
             done.append(sight)
-            for path in files_below(index.root / sight, _SEARCHED):
-                if (relative := path.relative_to(index.root).as_posix()) not in sights:
-                    yield relative
+            yield from (path for path in survey.texts.below(sight, _SEARCHED) if path not in sights)

@@ -10,7 +10,7 @@ from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.nearest import Nearest
 from test_framework.analysis.rules.rule import Rule
-from test_framework.analysis.rules.survey import Group, Survey, circles, masked, nodeids
+from test_framework.analysis.rules.survey import Group, Survey, masked, nodeids
 from test_framework.analysis.rules.unused import unused
 from test_framework.analysis.summaries.summary import Asked
 
@@ -43,7 +43,7 @@ def findings(index: Index, survey: Survey) -> Iterator[Finding]:
     yield from _missing(index, survey)
     yield from _mismatched(survey)
     yield from _overriding(survey)
-    yield from _circular(index, survey)
+    yield from _circular(survey)
     yield from _unused(index, survey)
     yield from _autouse(survey)
     yield from _unread(survey)
@@ -110,8 +110,8 @@ def _changes_scope(override: Fixture, overridden: Fixture) -> bool:
     )
 
 
-def _circular(index: Index, survey: Survey) -> Iterator[Finding]:
-    for fixtures, tests in circles(survey, index):
+def _circular(survey: Survey) -> Iterator[Finding]:
+    for fixtures, tests in survey.circles.values():
         first = min(range(len(fixtures)), key=lambda at: (fixtures[at].path, fixtures[at].line))
         ordered = (*fixtures[first:], *fixtures[:first])
         names = " → ".join(repr(each.name) for each in (*ordered, ordered[0]))

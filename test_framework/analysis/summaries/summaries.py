@@ -4,33 +4,46 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from test_framework.analysis.cache import Cache
 from test_framework.analysis.index import Index
+from test_framework.analysis.summaries.kept import Kept, Noqa
 from test_framework.analysis.summaries.summarize import Summarizer
 from test_framework.analysis.summaries.summary import Summary
 
 
 @dataclass(frozen=True, slots=True)
 class Summaries:
-    """What the rules need to know of a tree. Paths are relative to its root."""
+    """What the rules need to know of a tree. Paths are relative to its root, or absolute where a file is installed."""
 
     files: dict[str, Summary] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     """Files that could not be read, and why."""
-    noqa: dict[str, tuple[tuple[int, tuple[str, ...]], ...]] = field(default_factory=dict)
+    noqa: dict[str, Noqa] = field(default_factory=dict)
     """Lines with a comment `# noqa`, and the codes that each names."""
 
     @classmethod
-    def of(cls, index: Index) -> Summaries:
-        """Summarize every file of an index."""
+    def of(cls, index: Index, cache: Cache | None = None) -> Summaries:
+        """Summarize every file of an index; what an earlier run kept in a cache, and still holds, is taken from there."""
+        kept = Kept(cache, index, index.ground) if cache is not None and index.ground is not None else None
         summarizer = Summarizer(index)
+        known = kept.summaries if kept is not None else {}
         found = cls()
         for project in index.projects:
-            found.files[f"{project.directory}:"] = summarizer.of_plugins(project)
-            found.files.update((path, summarizer.of_conftest(project, path)) for path in project.conftests)
-            found.files.update((path, summarizer.of_tests(path)) for path in project.test_files)
+            plugins = f"{project.directory}:"
+            found.files[plugins] = known.get(plugins) or summarizer.of_plugins(project)
+            for path in project.conftests:
+                found.files[path] = known.get(path) or summarizer.of_conftest(project, path)
+            for path in project.test_files:
+                found.files[path] = known.get(path) or summarizer.of_tests(path)
+        if kept is not None:
+            for path, basis in kept.complete(found.files).items():
+                found._add(path, basis.unread, basis.noqa)
         for path, module in index.modules.items():
-            if module.unread:
-                found.unread[path] = module.unread
-            if module.noqa and not path.startswith("/"):
-                found.noqa[path] = module.noqa
+            found._add(path, module.unread, module.noqa)
         return found
+
+    def _add(self, path: str, unread: str, noqa: Noqa) -> None:
+        if unread:
+            self.unread[path] = unread
+        if noqa and not path.startswith("/"):
+            self.noqa[path] = noqa

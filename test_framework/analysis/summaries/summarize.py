@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -10,6 +10,7 @@ from test_framework.analysis.answers import Fixture, Found, Missing, Request, Un
 from test_framework.analysis.index import Index, Surroundings
 from test_framework.analysis.scopes import Scope, Test
 from test_framework.analysis.source import Note, Read
+from test_framework.analysis.summaries.circles import a_circle, in_circles
 from test_framework.analysis.summaries.summary import (
     Asked,
     Cited,
@@ -56,7 +57,7 @@ class Summarizer:
             unknown=walk.asked(walk.unknown),
             mismatched=walk.asked(walk.mismatched),
             places=tuple(walk.places),
-            edges=tuple(walk.edges),
+            circles=self._circles(walk, tests),
             users=tuple((place, tuple(numbers)) for place, numbers in walk.users.items()),
             overriding=tuple(walk.overriding.values()),
             surprises=tuple(
@@ -73,6 +74,29 @@ class Summarizer:
             alone=alone,
             notes=notes,
         )
+
+    def _circles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[Cited, ...], Numbers], ...]:
+        """Return fixtures that wait for each other, each circle once.
+
+        An edge holds for the tests that see both of its ends: what looks like a circle over all need not be one for any.
+        """
+        suspects = in_circles(walk.edges)
+        found: dict[tuple[Place, ...], tuple[tuple[Cited, ...], list[int]]] = {}
+        for number, test in enumerate(tests if suspects else ()):
+            edges: dict[Place, set[Place]] = {}
+            fixtures: dict[Place, Fixture] = {}
+            for request in self._index.requests(test):
+                asker, answer = request.asker, request.answer
+                if asker is not None and isinstance(answer, Found) and answer.fixtures and request.how == "argument":
+                    place = place_of(asker)
+                    if place in suspects:
+                        fixtures[place] = asker
+                        edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
+            while circle := a_circle(edges):
+                cited = tuple(Cited.of(fixtures[each]) for each in circle)
+                found.setdefault(tuple(sorted(circle)), (cited, []))[1].append(number)
+                edges.pop(circle[0])
+        return tuple((circle, tuple(numbers)) for circle, numbers in found.values())
 
     def of_conftest(self, project: Surroundings, path: str) -> Summary:
         """Summarize a conftest."""
@@ -124,7 +148,8 @@ class _Walk:
     unknown: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     mismatched: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     places: dict[Place, int] = field(default_factory=dict)
-    edges: dict[tuple[int, int], None] = field(default_factory=dict)
+    edges: dict[Place, set[Place]] = field(default_factory=dict)
+    """Fixture → those that answer what it asks for as arguments, for any test."""
     users: dict[int, list[int]] = field(default_factory=dict)
     overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
@@ -170,7 +195,7 @@ class _Walk:
                 self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
         if asker is not None and request.how == "argument":
-            self.edges[self._place(asker), places[0]] = None
+            self.edges.setdefault(place_of(asker), set()).add(place_of(first))
         is_mismatch = asker is not None and is_narrower(first, asker)
         return -1 if first.path.startswith("/") else places[0], is_mismatch
 

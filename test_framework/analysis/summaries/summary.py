@@ -91,8 +91,8 @@ class Summary(Fact, frozen=True):
     """Where a fixture asks for one of a narrower scope."""
     places: tuple[Place, ...] = ()
     """Every fixture that answers a request, or is overridden by one that does."""
-    edges: tuple[tuple[int, int], ...] = ()
-    """A fixture asks for another one as an argument: their numbers in `places`."""
+    circles: tuple[tuple[tuple[Cited, ...], Numbers], ...] = ()
+    """Fixtures that wait for each other, in order, and the tests that get into it."""
     users: tuple[tuple[int, Numbers], ...] = ()
     """The tests that get a fixture of this tree, by its number in `places`."""
     overriding: tuple[tuple[Fixture, Fixture], ...] = ()
