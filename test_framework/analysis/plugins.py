@@ -43,22 +43,51 @@ _KNOWN = frozenset(
 """Plugins whose names don't say that they are."""
 
 
+_METADATA = frozenset({"metadata", "include_metadata_in_junit_xml"})
+
 PROVIDED_BY: Mapping[str, frozenset[str]] = {
+    "anyio": frozenset(
+        {"anyio_backend", "anyio_backend_name", "anyio_backend_options"}
+        | {"free_tcp_port", "free_tcp_port_factory", "free_udp_port", "free_udp_port_factory"}
+    ),
+    "faker": frozenset({"faker"}),
+    "hypothesis": frozenset(),
+    "pytest-asyncio": frozenset(
+        {"event_loop", "event_loop_policy", "event_loop_process_pool"}
+        | {"unused_tcp_port", "unused_tcp_port_factory", "unused_udp_port", "unused_udp_port_factory"}
+    ),
     "pytest-benchmark": frozenset({"benchmark", "benchmark_weave"}),
+    "pytest-clarity": frozenset(),
     "pytest-codspeed": frozenset({"benchmark"}),
     "pytest-cov": frozenset({"cov", "no_cover"}),
+    "pytest-env": frozenset(),
     "pytest-forked": frozenset(),
-    "pytest-mock": frozenset(
-        {"mocker", "class_mocker", "module_mocker", "package_mocker", "session_mocker"},
-    ),
+    "pytest-freezer": frozenset({"freezer"}),
+    "pytest-github-actions-annotate-failures": frozenset(),
+    "pytest-html": frozenset({"extra", "extras"}) | _METADATA,  # it brings pytest-metadata
+    "pytest-httpx": frozenset({"httpx_mock", "assert_all_responses_were_requested", "non_mocked_hosts"}),
+    "pytest-icdiff": frozenset(),
+    "pytest-instafail": frozenset(),
+    "pytest-metadata": _METADATA,
+    "pytest-mock": frozenset({"mocker", "class_mocker", "module_mocker", "package_mocker", "session_mocker"}),
     "pytest-order": frozenset(),
     "pytest-randomly": frozenset(),
+    "pytest-repeat": frozenset(),
     "pytest-rerunfailures": frozenset(),
+    "pytest-socket": frozenset({"socket_disabled", "socket_enabled"}),
+    "pytest-split": frozenset(),
+    "pytest-subtests": frozenset({"subtests"}),
     "pytest-sugar": frozenset(),
     "pytest-timeout": frozenset(),
     "pytest-xdist": frozenset({"worker_id", "testrun_uid"}),
+    "requests-mock": frozenset({"requests_mock"}),
+    "respx": frozenset({"respx_mock"}),
+    "syrupy": frozenset({"snapshot"}),
+    "time-machine": frozenset({"time_machine"}),
 }
-"""What much-used plugins provide, by their documentation: one of them that is not installed leaves no other name in doubt."""
+"""What much-used plugins provide, in any of their versions: one of them that is not installed leaves no other name in doubt."""
+
+_OURS = "envmatrix"
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,9 +144,11 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
             add(name, points[name].module, points[name].distribution, points[name].attribute)
         else:
             add(name, name, "")
+    asked_for = declared(settings.root)
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
-        add(point.name, point.module, point.distribution, point.attribute)
-    absent = {name for name in declared(settings.root) if _is_plugin(name)} - site.distributions
+        if point.distribution != _OURS or _OURS in asked_for or _has_environments(settings.root):
+            add(point.name, point.module, point.distribution, point.attribute)
+    absent = {name for name in asked_for if _is_plugin(name)} - site.distributions
     return Plugins(tuple(found.values()), tuple(sorted(absent)))
 
 
@@ -129,6 +160,19 @@ def declared(root: Path) -> frozenset[str]:
     return frozenset(
         normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
     )
+
+
+def _has_environments(root: Path) -> bool:
+    """Whether a project may select an environment: without one, all that our fixtures give is the error that says so.
+
+    Who installs us for the audit alone means a fixture of its own by `real_services`, which may be out of sight.
+    """
+    for directory in (root, *root.parents):
+        if any((directory / "environments").glob("*.toml")):
+            return True
+        if table(_toml(directory / "pyproject.toml"), "tool", _OURS).keys() - {"audit"}:
+            return True
+    return False
 
 
 def _is_plugin(name: str) -> bool:
@@ -145,7 +189,7 @@ def _requirements(root: Path) -> Iterator[str]:
     for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
         yield from _lines(file)
     for line in _lines(root / "setup.py"):
-        yield from re.findall(r"""["'](pytest-[\w.-]+)""", line)
+        yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
 
 
 def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:

@@ -31,7 +31,6 @@ def test_who_follows_the_how_to_sees_what_it_shows(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
 ) -> None:
     """Each file is written, each command run: exit codes and output are those on the page."""
-    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload\n")
     monkeypatch.chdir(tmp_path)
     shown = ""
     for block in blocks(HOW_TO):

@@ -1,12 +1,14 @@
 """Which plugins a project has, and which it only declares."""
 
+import re
+from importlib import metadata
 from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.installed import Site
+from test_framework.analysis.installed import Site, normalised
 from test_framework.analysis.modules import ModuleFinder
-from test_framework.analysis.plugins import Plugins, declared, find_plugins
+from test_framework.analysis.plugins import PROVIDED_BY, Plugins, declared, find_plugins
 from test_framework.analysis.settings import Settings
 from test_framework.analysis.tree import Tree
 
@@ -29,6 +31,7 @@ def test_plugins_are_those_that_pytest_registers(pytester: pytest.Pytester) -> N
     pytester.makeini("[pytest]\naddopts = -p no:recwarn -p no:asyncio -p no:cacheprovider -p pytester -p mine")
     pytester.makepyfile(mine="")
     pytester.syspathinsert()
+    (pytester.path / "requirements.txt").write_text("envmatrix")
     manager = pytester.parseconfig().pluginmanager
     registered = {module.__name__ for module in manager.get_plugins() if hasattr(module, "__name__")}
     plugins = _plugins(pytester.path)
@@ -141,3 +144,48 @@ def test_of_two_plugins_of_one_name_the_projects_own_is_taken(tmp_path: Path) ->
     )
     (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).found
     assert (plugin.module, plugin.distribution) == ("own_plugin", "me")
+
+
+def test_what_a_plugin_is_said_to_provide_is_what_it_provides(pytester: pytest.Pytester) -> None:
+    """Each of them that is installed here: a name too few would be called missing where the plugin is not installed."""
+    pytester.makeini("[pytest]\nasyncio_default_fixture_loop_scope = function")
+    pytester.makepyfile("def test_a(): ...")
+    shown = pytester.runpytest_inprocess("--fixtures", "-v").stdout.str()
+    provided: dict[str, set[str]] = {}
+    for distribution in metadata.distributions():
+        for point in distribution.entry_points.select(group="pytest11"):
+            names = provided.setdefault(normalised(distribution.name), set())
+            _, _, section = shown.partition(f" fixtures defined from {point.module} ")
+            listed = section.split("\n----")[0]
+            names.update(re.findall(r"^([^\W_]\w*)(?: \[\w+ scope\])? -- ", listed, re.MULTILINE))
+    checked = provided.keys() & PROVIDED_BY.keys()
+    assert {"anyio", "hypothesis", "pytest-asyncio", "pytest-xdist"} <= checked
+    assert [(name, more) for name in checked if (more := provided[name] - PROVIDED_BY[name])] == []
+
+
+@pytest.mark.parametrize(
+    ("files", "is_counted"),
+    [
+        ({"pyproject.toml": "[tool.envmatrix.audit]\nignore = ['EM3']"}, False),
+        ({"environments/notes.txt": ""}, False),
+        ({"environments/local.toml": ""}, True),
+        ({"pyproject.toml": "[tool.envmatrix]\nenvironments = 'places'"}, True),
+        ({"requirements.txt": "envmatrix"}, True),
+        ({"setup.py": "setup(extras_require=dict(test=['envmatrix[embedded]']))"}, True),
+        ({"pytest.ini": "[pytest]\naddopts = -p envmatrix"}, True),
+        ({"../environments/local.toml": ""}, True),
+    ],
+)
+def test_our_own_fixtures_count_where_a_project_has_to_do_with_environments(
+    tmp_path: Path, files: dict[str, str], *, is_counted: bool
+) -> None:
+    """Elsewhere, all that they give is the error that no environment is selected: nobody meant them."""
+    root = tmp_path / "project"
+    root.mkdir()
+    for name, text in files.items():
+        (root / name).parent.mkdir(exist_ok=True)
+        (root / name).write_text(text)
+    (root / "setup.py").touch()  # which makes it the root
+    _installed(root, "envmatrix", "envmatrix = test_framework.plugin")
+    found = _plugins(root, Site.read([root / "site"])).found
+    assert ("envmatrix" in {plugin.name for plugin in found}) is is_counted
