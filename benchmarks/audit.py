@@ -117,7 +117,7 @@ def _audit(root: Path, cache: Path | None) -> None:
         "    def read(files):\n"
         "        found = read_all(map(str, files), contracts=CONTRACTS, cache=open_)\n"
         "        return {Path(path): module for path, module in found.items()}\n"
-        "    audit(index_of(root, read_all=read), Selection(), Baseline.empty())\n"
+        "    audit(index_of(root, read_all=read), Selection(), Baseline.empty(), cache=open_)\n"
     )
     _run([sys.executable, "-c", code, str(root), str(cache or "")], "")
 

@@ -173,7 +173,7 @@ class Cache:
             return View(view, state)
         return View(view, state, whole, {path: (basis or b"", made or b"") for path, (basis, made) in parts.items()})
 
-    def keep(self, view: View, changed: Iterable[str], gone: Iterable[str]) -> None:
+    def keep(self, view: View, changed: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
         """Keep what is new of a view, unless another run kept something of it since it was read."""
         parts = [
             (view.key, os.fsencode(path), _with_checksum(view.parts[path][0]), _with_checksum(view.parts[path][1]))

@@ -77,8 +77,9 @@ def fixes(index: Index, findings: Sequence[Finding]) -> Fixes:
 
 def _tasks(index: Index, findings: Sequence[Finding]) -> Iterator[tuple[list[Finding], Callable[[_Work], None]]]:
     """Yield what is mended by one change, and the change: a fixture that is missing in many places is moved once."""
-    groups = _groups(index, findings)
-    nearest = Nearest(index, {name for group in groups.values() for name in _names(index, group)})
+    survey = Survey.of(index)
+    groups = _groups(survey, findings)
+    nearest = Nearest(index, survey, {name for group in groups.values() for name in _names(survey, group)})
     missing: dict[str, tuple[list[Finding], Group]] = {}
     for finding in findings:
         if finding.code == "EM199":
@@ -95,19 +96,17 @@ def _place(finding: Finding) -> tuple[str, int, int]:
     return finding.path, finding.line, finding.column
 
 
-def _groups(index: Index, findings: Sequence[Finding]) -> dict[tuple[str, int, int], Group]:
-    if not any(finding.code == "EM101" for finding in findings):
-        return {}
-    missing = Survey.of(index).missing.values()
+def _groups(survey: Survey, findings: Sequence[Finding]) -> dict[tuple[str, int, int], Group]:
     wanted = {_place(finding) for finding in findings if finding.code == "EM101"}
+    missing = survey.missing.values()
     by_place = {(group.request.path, group.request.line, group.request.column): group for group in missing}
     return {place: group for place, group in by_place.items() if place in wanted}
 
 
-def _names(index: Index, group: Group) -> Iterator[str]:
+def _names(survey: Survey, group: Group) -> Iterator[str]:
     """Yield what is missing, and every name that a provider of it may ask for in its turn."""
     yield group.request.name
-    yield from (need.name for fixture in index.fixtures for need in fixture.needs)
+    yield from (need.name for fixture in survey.fixtures for need in fixture.needs)
 
 
 @dataclass(slots=True)

@@ -228,8 +228,9 @@ class Index:
         return known
 
     def plugins_of(self, project: Surroundings) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
-        """Return name and file of each plugin of a project, those that its files and other plugins name too, and the
-        names of those that are not found.
+        """Return name and file of each plugin of a project, and the names of those that are not found.
+
+        Those are among them that its files, or other plugins, name.
         """
         waiting = [*project.plugins]
         lost: list[str] = []

@@ -120,7 +120,7 @@ class Names:
         self._find = find
         self._skim = skim
         self._namespaces: dict[str, Namespace] = {}
-        self._skimmed: dict[str, dict[str, list[Bound]]] = {}
+        self._skimmed: dict[str, tuple[Module, dict[str, list[Bound]]]] = {}
         self._resolved: dict[tuple[str, str], Target] = {}
         self._glanced: dict[tuple[str, str], Target] = {}
 
@@ -241,10 +241,12 @@ class Names:
         module = self._skim(path, name)
         if module is None:
             return None
-        if (names := self._skimmed.get(path)) is None:
-            names = self._skimmed[path] = {}
+        skimmed, names = self._skimmed.get(path, (None, {}))
+        if skimmed is not module:  # for another name it may have had to be parsed
+            names = {}
             for binding in module.body:
                 _bind(names, binding.name, Bound(path, binding))
+            self._skimmed[path] = module, names
         if name in names:
             return names[name]
         for star in names.get("*", ()):

@@ -15,6 +15,7 @@ from test_framework.exceptions import UsageError
 
 if TYPE_CHECKING:
     from test_framework.analysis.audit import Audit
+    from test_framework.analysis.cache import Cache
     from test_framework.analysis.index import Index
     from test_framework.commands.audit_settings import Settings
 
@@ -97,15 +98,15 @@ def audit(
     known = Baseline.read(file) if must_be or file.exists() else Baseline.empty()
     held = Baseline.empty() if update_baseline else known
 
-    def look(index: Index) -> Audit:
-        return audit_tree(index, settings.selection, held, _within(index.root, paths or ()))
+    def look(index: Index, cache: Cache | None) -> Audit:
+        return audit_tree(index, settings.selection, held, _within(index.root, paths or ()), cache)
 
     def again() -> Audit:
-        with _index(settings, paths or (), python, no_cache=no_cache) as index:
-            return look(index)
+        with _index(settings, paths or (), python, no_cache=no_cache) as (index, cache):
+            return look(index, cache)
 
-    with _index(settings, paths or (), python, no_cache=no_cache) as index:
-        within, done = _within(index.root, paths or ()), look(index)
+    with _index(settings, paths or (), python, no_cache=no_cache) as (index, cache):
+        within, done = _within(index.root, paths or ()), look(index, cache)
         if fix or diff:
             from test_framework.commands.fixing import fix as mend
 
@@ -123,7 +124,9 @@ def audit(
 
 
 @contextmanager
-def _index(settings: Settings, paths: Sequence[Path], python: Path | None, *, no_cache: bool) -> Iterator[Index]:
+def _index(
+    settings: Settings, paths: Sequence[Path], python: Path | None, *, no_cache: bool
+) -> Iterator[tuple[Index, Cache | None]]:
     """Index a tree; what it reads later is kept in the cache, too, so that this is open until nothing is asked any more."""
     from test_framework.analysis.build import index_of
     from test_framework.commands.indexing import reader
@@ -134,7 +137,7 @@ def _index(settings: Settings, paths: Sequence[Path], python: Path | None, *, no
         if not index.projects:
             where = ", ".join(map(str, paths)) or str(settings.root)
             raise UsageError(f"nothing to audit: pytest would collect no file of {where}", "Name where the tests are")
-        yield index
+        yield index, read.cache
 
 
 def _within(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:

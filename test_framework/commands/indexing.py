@@ -3,20 +3,36 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from test_framework.analysis.cache import Cache
     from test_framework.analysis.reading import Progress
     from test_framework.analysis.source import Module
 
-ReadAll: TypeAlias = "Callable[[Sequence[Path]], dict[Path, Module]]"
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads many files at once."""
+
+    cache: Cache | None
+    _contracts: frozenset[str]
+    _progress: Progress | None
+
+    def __call__(self, files: Sequence[Path]) -> dict[Path, Module]:
+        """Return the facts of files, absolute."""
+        from test_framework.analysis.reading import read_all
+
+        found = read_all(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
+        return {Path(path): module for path, module in found.items()}
 
 
 @contextmanager
-def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[ReadAll]:
+def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[Reader]:
     """Give what reads many files at once; it may be used until the end of the context.
 
     Args:
@@ -26,7 +42,7 @@ def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: boo
     """
     from test_framework.analysis.build import CONTRACTS
     from test_framework.analysis.cache import DEFAULT, Cache
-    from test_framework.analysis.reading import no_garbage_collection, read_all
+    from test_framework.analysis.reading import no_garbage_collection
 
     contracts = CONTRACTS if contracts is None else contracts
     with ExitStack() as stack:
@@ -35,12 +51,7 @@ def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: boo
         stack.enter_context(
             no_garbage_collection()
         )  # an index is kept until the end, and looking through it takes a fifth
-
-        def read(files: Sequence[Path]) -> dict[Path, Module]:
-            found = read_all(map(str, files), contracts=contracts, cache=cache, progress=progress)
-            return {Path(path): module for path, module in found.items()}
-
-        yield read
+        yield Reader(cache, contracts, progress)
 
 
 @contextmanager

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import difflib
 import os
+import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from test_framework.analysis.answers import Fixture
 from test_framework.analysis.index import Index
-from test_framework.analysis.rules.files import content, files_below
-from test_framework.analysis.rules.survey import Group
+from test_framework.analysis.rules.survey import Group, Survey
+from test_framework.analysis.rules.texts import Pattern, Texts
 from test_framework.analysis.rules.well_known import PLUGINS
 from test_framework.analysis.source import Binding, Call, Class, Constant, Expression, Function, Name
 
@@ -52,21 +52,18 @@ class Nearest:
 
     Args:
         index: Of the tree.
+        survey: Of the index.
         names: The missing ones.
     """
 
-    def __init__(self, index: Index, names: Iterable[str]) -> None:
+    def __init__(self, index: Index, survey: Survey, names: Iterable[str]) -> None:
         self._index = index
-        wanted = set(names)
-        self._known: dict[str, set[Provider]] = {name: set() for name in wanted}
-        for fixture in index.fixtures if wanted else ():
-            if fixture.name in wanted:
+        self._known: dict[str, set[Provider]] = {name: set() for name in names if name}
+        for fixture in survey.fixtures if self._known else ():
+            if fixture.name in self._known:
                 self._known[fixture.name].add(Provider(fixture.path, fixture.line, _class(fixture)))
-        for path in [path for path in index.modules if not path.startswith("/")] if wanted else ():
+        for path in _files_that_define(survey.texts, self._known) if self._known else ():
             self._look_into(path)
-        if unseen := [name for name in wanted if name and not self._known[name]]:
-            for path in _files_that_define(index, unseen):
-                self._look_into(path)
 
     def _look_into(self, path: str) -> None:
         for name, provider in _definitions(path, self._index.modules.module(path).body):
@@ -89,10 +86,8 @@ class Nearest:
             return f"The plugin {PLUGINS[name]} provides it: install it where the tests run"
         if name in {"pytester", "testdir"}:
             return "The plugin pytester provides it, which pytest brings: add -p pytester to addopts"
-        scope = self._index.scope_of(group.tests[0].path, group.tests[0].nodeid)
-        visible = {name for around in scope.around() for name in around.provided.fixtures} if scope else set()
-        if close := difflib.get_close_matches(name, sorted(visible), n=1, cutoff=0.75):
-            return f"Did you mean {close[0]!r}?"
+        if group.request.close:
+            return f"Did you mean {group.request.close!r}?"
         return f"Define it in {_conftest(home)}, or give it a value with parametrize"
 
     def mend(self, group: Group) -> Mend | None:
@@ -103,7 +98,7 @@ class Nearest:
     def _around(self, group: Group) -> tuple[str, list[Provider]]:
         """Return the directory that a group's tests share, and the providers of what is missing, the nearest first."""
         home = _common([_directory(test.path) for test in group.tests])
-        known = self._known[group.request.name]
+        known = self._known.get(group.request.name, set())
         return home, sorted(known, key=lambda each: (-_shared(home, each.path), each.path, each.line))
 
     def _mend(self, provider: Provider, home: str) -> Mend:
@@ -168,13 +163,12 @@ def _shared(directory: str, path: str) -> int:
     return count
 
 
-def _files_that_define(index: Index, names: Sequence[str]) -> Iterator[str]:
-    """Yield the files, below the root, of functions with these names that may be fixtures."""
-    definitions = [f"def {name}(".encode() for name in names]
-    for path in files_below(index.root, (".py",)):
-        source = content(path)
-        if b"fixture" in source and any(definition in source for definition in definitions):
-            yield path.relative_to(index.root).as_posix()
+def _files_that_define(texts: Texts, names: Iterable[str]) -> Iterator[str]:
+    """Yield the files of a tree that may define fixtures of these names, as functions or by `name=`."""
+    one_of = b"|".join(re.escape(name.encode()) for name in sorted(names))
+    definition = Pattern(b"fixture", rb"[d\"'](?:ef\s+)?(?:" + one_of + rb")\b")
+    for path, _ in texts.search(texts.below("", (".py",)), [definition]):
+        yield path
 
 
 def _definitions(path: str, body: Iterable[Binding], class_: str = "") -> Iterator[tuple[str, Provider]]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 
@@ -16,9 +17,19 @@ from test_framework.analysis.cache import Cache, Stamp, View, digest_of
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 _MAX_BYTES = 4 << 20
 
-_Marks: TypeAlias = dict[str, tuple[Stamp, tuple[int, ...]]]
-"""File → its stamp, and the numbers of the patterns that fit."""
-_decode = msgspec.msgpack.Decoder(_Marks).decode
+
+class _Mark(NamedTuple):
+    """What was seen in a file."""
+
+    stamp: Stamp
+    searched: frozenset[int]
+    """Numbers of patterns."""
+    hits: frozenset[int]
+    """Those that fit."""
+
+
+_Search: TypeAlias = Callable[[bytes], object]
+_decode = msgspec.msgpack.Decoder(dict[str, _Mark]).decode
 
 
 class Pattern(NamedTuple):
@@ -27,7 +38,7 @@ class Pattern(NamedTuple):
     word: bytes
     """Without which a file need not be looked at any closer."""
     fits: bytes
-    """A regular expression."""
+    """A regular expression; it is fast where it begins with a word, or with a set of characters."""
 
 
 class Texts:
@@ -44,47 +55,60 @@ class Texts:
 
     def below(self, directory: str, endings: tuple[str, ...]) -> Iterator[str]:
         """Yield the files below a directory whose names end so, relative to the root, in the order of their paths."""
-        top = os.path.join(self._root, directory)  # noqa: PTH118 -- paths are text here, for there are very many
         skipped = len(str(self._root).rstrip("/")) + 1
-        for here, inner, names in os.walk(top):
+        for here, inner, names in os.walk(self._root / directory):
             inner[:] = sorted(name for name in inner if not name.startswith(".") and name not in _SKIPPED)
             yield from (f"{here}/{name}"[skipped:] for name in sorted(names) if name.endswith(endings))
 
-    def search(self, paths: Iterable[str], patterns: Sequence[Pattern]) -> Iterator[tuple[str, frozenset[int]]]:
+    def search(
+        self, paths: Iterable[str], patterns: Sequence[Pattern], wanted: Collection[int] | None = None
+    ) -> Iterator[tuple[str, frozenset[int]]]:
         """Yield each file in which some patterns fit, and the numbers of these.
 
         Args:
             paths: Relative to the root, or absolute; what is no regular file, or cannot be read, is passed over.
             patterns: What to search.
+            wanted: Numbers of the patterns that are still of interest: it may shrink while files are taken. By default
+                all are.
         """
         searches = [(pattern.word, re.compile(pattern.fits).search) for pattern in patterns]
+        wanted = range(len(patterns)) if wanted is None else wanted
         began = time.time_ns()
         view = self._view(patterns)
-        known: _Marks = _decode(view.ground) if view and view.ground else {}
-        marks: _Marks = {}
-        for path in paths:
-            if (stamp := Stamp.of_file(os.path.join(self._root, path))) is None:  # noqa: PTH118 -- as above
-                continue
-            earlier = known.get(path)
-            if earlier is not None and earlier[0] == stamp:
-                marks[path] = earlier
-            else:
-                text = _content(self._root / path)
-                marks[path] = stamp, tuple(at for at, (word, fits) in enumerate(searches) if word in text and fits(text))
-        if view is not None and self._cache is not None and marks != known:
-            settled = {path: mark for path, mark in marks.items() if mark[0].is_settled(began)}
-            self._cache.keep(View(view.key, view.state, msgspec.msgpack.encode(settled)))
-        yield from ((path, frozenset(hits)) for path, (_, hits) in marks.items() if hits)
+        known = _decode(view.ground) if view and view.ground else {}
+        marks: dict[str, _Mark] = {}
+        try:
+            for path in paths:
+                stamp = Stamp.of_file(os.path.join(self._root, path))  # noqa: PTH118 -- paths are text here, for there are very many
+                if stamp is None:
+                    continue
+                mark = known.get(path)
+                if mark is None or mark.stamp != stamp or not mark.searched.issuperset(wanted):
+                    mark = _Mark(stamp, frozenset(wanted), frozenset(_hits(self._root / path, searches, wanted)))
+                marks[path] = mark
+                if hits := mark.hits.intersection(wanted):
+                    yield path, hits
+        finally:  # whoever has seen enough takes no more
+            if view is not None and self._cache is not None and marks != known:
+                settled = {path: mark for path, mark in marks.items() if mark.stamp.is_settled(began)}
+                with suppress(UnicodeEncodeError):  # of a name that no encoding has
+                    self._cache.keep(View(view.key, view.state, msgspec.msgpack.encode(settled)))
 
     def _view(self, patterns: Sequence[Pattern]) -> View | None:
         asked = repr((str(self._root), patterns)).encode(errors="surrogateescape")
         return self._cache.view(digest_of(asked)) if self._cache is not None else None
 
 
-def _content(path: Path) -> bytes:
-    """Return the beginning of a regular file, nothing where it cannot be read."""
+def _hits(file: Path, searches: Sequence[tuple[bytes, _Search]], wanted: Iterable[int]) -> Iterator[int]:
     try:
-        with path.open("rb") as stream:
-            return stream.read(_MAX_BYTES)
+        with file.open("rb") as stream:
+            text = stream.read(_MAX_BYTES)
     except OSError:
-        return b""
+        return
+    has: dict[bytes, bool] = {}
+    for number in wanted:
+        word, search = searches[number]
+        if word not in has:
+            has[word] = word in text
+        if has[word] and search(text):
+            yield number

@@ -13,12 +13,10 @@ from test_framework.analysis.rules.texts import Pattern
 from test_framework.analysis.summaries.summarize import place_of
 
 _COMPUTED = (
-    Pattern(b"getfixturevalue", rb"getfixturevalue(?!\s*\(\s*[\"'])"),  # of a name that is computed, or handed on
-    Pattern(b"usefixtures", rb"usefixtures\s*\(\s*(?![\"'\s)])"),
-    Pattern(b"fixturenames", rb""),
-    Pattern(b"_fixtureinfo", rb""),
-    Pattern(b"lazy_fixture", rb""),
-    Pattern(b"lf(", rb"\blf\("),
+    Pattern(b"fixture", rb"getfixturevalue(?!\s*\(\s*[\"'])"),  # of a name that is computed, or handed on
+    Pattern(b"fixture", rb"usefixtures\s*\(\s*(?![\"'\s)])"),
+    Pattern(b"fixture", rb"fixturenames|_fixtureinfo|lazy_fixture"),
+    Pattern(b"lf(", rb"lf\((?<!\wlf\()"),
 )
 """Ways to ask for a fixture without writing its name as a whole, each of which may be any that can be seen from there."""
 
@@ -50,17 +48,29 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
     candidates = [each for each in _candidates(survey) if _is_seen(survey, each)]
     if not candidates:
         return
-    quoted = [Pattern(each.name, rb"[\"']" + re.escape(each.name) + rb"[\"']") for each in candidates]
+    names = [re.escape(each.name) for each in candidates]
+    quoted = [
+        Pattern(each.name, name + rb"(?<=[\"']" + name + rb")[\"']")
+        for each, name in zip(candidates, names, strict=True)
+    ]
     for _, hits in survey.texts.search(_plugins(index), quoted):
         for hit in hits:
             candidates[hit].is_asked = True
-    written = [Pattern(each.name, rb"(?<!\bdef )\b" + re.escape(each.name) + rb"\b") for each in candidates]
-    for path, hits in survey.texts.search(_files(survey, candidates), (*_COMPUTED, *written)):
-        is_computed = any(hit < len(_COMPUTED) for hit in hits)
-        for at, each in enumerate(candidates, len(_COMPUTED)):
-            if (is_computed or at in hits) and each.is_seen_from(path):
-                each.is_asked = True
-    yield from (each.fixture for each in candidates if not each.is_asked)
+    written = [
+        Pattern(each.name, name + rb"(?<!\w" + name + rb")(?<!\bdef " + name + rb")\b")
+        for each, name in zip(candidates, names, strict=True)
+    ]
+    first = len(_COMPUTED)
+    waiting = {at for at, each in enumerate(candidates, first) if not each.is_asked}
+    wanted = {*range(first), *waiting}
+    for path, hits in survey.texts.search(_files(survey, candidates), (*_COMPUTED, *written), wanted):
+        asked = waiting if any(hit < first for hit in hits) else waiting & hits
+        for at in [at for at in asked if candidates[at - first].is_seen_from(path)]:
+            waiting.discard(at)
+            wanted.discard(at)
+        if not waiting:
+            return
+    yield from (candidates[at - first].fixture for at in sorted(waiting))
 
 
 def _candidates(survey: Survey) -> Iterator[_Candidate]:

@@ -51,7 +51,7 @@ def findings(index: Index, survey: Survey) -> Iterator[Finding]:
 
 
 def _missing(index: Index, survey: Survey) -> Iterator[Finding]:
-    nearest = Nearest(index, {group.request.name for group in survey.missing.values()})
+    nearest = Nearest(index, survey, {group.request.name for group in survey.missing.values()})
     for group in survey.missing.values():
         yield _finding("EM101", group, f"{_asks(group.request)}, and nobody above provides it", nearest.hint(group))
 

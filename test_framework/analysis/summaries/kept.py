@@ -7,6 +7,7 @@ in one of these leads, in turn; and on which module is found where. It holds whi
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import TypeAlias
 
 import msgspec
@@ -114,18 +115,21 @@ class Kept:
         bases |= {path: Basis() for path in self._around if path.endswith(":")}
         plugins = (path for found, _ in self._plugins for _, path in found)
         reached = _reached(bases, [*self._around, *plugins])
+        with suppress(UnicodeEncodeError):  # of a name that no encoding has: then nothing is kept
+            self._keep({path: bases[path] for path in reached}, summaries)
+        return {path: bases[path] for path in reached}
+
+    def _keep(self, bases: Mapping[str, Basis], summaries: Mapping[str, Summary]) -> None:
         parts = {
-            path: (msgspec.msgpack.encode(bases[path]), self._encoded(path, summaries.get(path, EMPTY)))
-            for path in reached
+            path: (msgspec.msgpack.encode(basis), self._encoded(path, summaries.get(path, EMPTY)))
+            for path, basis in bases.items()
         }
-        listings = {directory: self._digest_of(directory) for directory in self._ground.listings.known()}
-        whole = _Whole(digest_of(repr(self._plugins).encode()), dict(sorted(listings.items())))
+        listings = {directory: self._digest_of(directory) for directory in sorted(self._ground.listings.known())}
+        ground = msgspec.msgpack.encode(_Whole(digest_of(repr(self._plugins).encode()), listings))
         changed = [path for path, part in parts.items() if self._view.parts.get(path) != part]
-        gone = self._view.parts.keys() - reached
-        ground = msgspec.msgpack.encode(whole)
+        gone = self._view.parts.keys() - parts.keys()
         if changed or gone or ground != self._view.ground:
             self._cache.keep(View(self._view.key, self._view.state, ground, parts), changed, gone)
-        return {path: bases[path] for path in reached}
 
     def _encoded(self, path: str, summary: Summary) -> bytes:
         if summary is self.summaries.get(path):

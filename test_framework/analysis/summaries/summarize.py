@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
+
+from msgspec.structs import replace
 
 from test_framework.analysis.answers import Fixture, Found, Missing, Request, Unknown
 from test_framework.analysis.index import Index, Surroundings
@@ -22,6 +25,8 @@ from test_framework.analysis.summaries.summary import (
     Surprise,
 )
 
+_CLOSE = 0.75
+"""How much alike two names are, from 0 to 1, of which one is probably a slip for the other."""
 SCOPES = ("function", "class", "module", "package", "session")
 _STARTS_ENVIRONMENT = frozenset({"real_services", "real_llm"})
 
@@ -36,6 +41,7 @@ class Summarizer:
     def __init__(self, index: Index) -> None:
         self._index = index
         self._starting: dict[int, list[tuple[Fixture, str]]] = {}
+        self._close: dict[tuple[int, str], tuple[float, str]] = {}
 
     def of_tests(self, path: str) -> Summary:
         """Summarize a test file."""
@@ -53,9 +59,12 @@ class Summarizer:
         return Summary(
             tests=tuple(test.nodeid[len(path) :] for test in tests),
             masked=tuple((number, test.masked) for number, test in enumerate(tests) if test.masked),
-            missing=walk.asked(walk.missing),
-            unknown=walk.asked(walk.unknown),
-            mismatched=walk.asked(walk.mismatched),
+            missing=tuple(
+                replace(asked, close=self._closest(tests[asked.tests[0]].scope, asked.name))
+                for asked in walk.asked(walk.missing)
+            ),
+            unknown=tuple(walk.asked(walk.unknown)),
+            mismatched=tuple(walk.asked(walk.mismatched)),
             places=tuple(walk.places),
             circles=self._circles(walk, tests),
             users=tuple((place, tuple(numbers)) for place, numbers in walk.users.items()),
@@ -131,6 +140,20 @@ class Summarizer:
             if not any(_starts(scope, need.name) for need in test.needs):
                 walk.surprises.setdefault(id(fixture), (fixture, contract, []))[2].append(number)
 
+    def _closest(self, scope: Scope | None, name: str) -> str:
+        """Return the name that can be seen from somewhere and is most like another one; empty where none is."""
+        return self._closeness(scope, name)[1]
+
+    def _closeness(self, scope: Scope | None, name: str) -> tuple[float, str]:
+        if scope is None:
+            return 0.0, ""
+        key = id(scope), name
+        if (known := self._close.get(key)) is None:
+            close = difflib.get_close_matches(name, sorted(scope.provided.fixtures), n=1, cutoff=_CLOSE)
+            own = [(difflib.SequenceMatcher(None, each, name).ratio(), each) for each in close]
+            known = self._close[key] = max([self._closeness(scope.parent, name), *own], key=lambda pair: pair[0])
+        return known
+
     def _is_no_test(self, test: Test) -> bool:
         """Whether a test without a body says so, by a mark, or is there for the fixtures that it asks for."""
         if test.masked or any(need.name not in test.marks.parametrized for need in test.needs):
@@ -202,9 +225,9 @@ class _Walk:
     def _place(self, fixture: Fixture) -> int:
         return self.places.setdefault(place_of(fixture), len(self.places))
 
-    def asked(self, groups: dict[tuple[object, ...], tuple[Request, list[int]]]) -> tuple[Asked, ...]:
-        """Return places that ask, each with its tests."""
-        return tuple(_asked(request, tuple(dict.fromkeys(numbers))) for request, numbers in groups.values())
+    def asked(self, groups: dict[tuple[object, ...], tuple[Request, list[int]]]) -> Iterator[Asked]:
+        """Yield places that ask, each with its tests."""
+        yield from (_asked(request, tuple(dict.fromkeys(numbers))) for request, numbers in groups.values())
 
 
 def _asked(request: Request, tests: Numbers) -> Asked:

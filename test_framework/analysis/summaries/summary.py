@@ -48,6 +48,8 @@ class Asked(Fact, frozen=True):
     """The fixture that answers; None where there is none, or nobody knows."""
     why: str = ""
     """Why nobody knows."""
+    close: str = ""
+    """Of what is missing: the name most like it that can be seen from there."""
     tests: Numbers = ()
 
 

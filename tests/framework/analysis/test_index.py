@@ -351,3 +351,14 @@ def test_what_is_installed_inside_of_the_tree_is_not_of_the_tree(tmp_path: Path)
     found = index_of(tmp_path)
     assert provider(found, "test_it", "theirs") == f"{site}/plug.py:3"
     assert found.fixtures == ()
+
+
+def test_a_name_that_a_helper_imports_does_not_hide_those_that_it_defines(tmp_path: Path) -> None:
+    """The first is seen at a glance; for the second the file is read after all."""
+    found = index(
+        tmp_path,
+        helpers="import pytest\nfrom elsewhere import other\n@pytest.fixture\ndef made(): ...\n",
+        elsewhere="other = 1\n",
+        test_a="from helpers import other, made\ndef test_it(made): ...\n",
+    )
+    assert provider(found, "test_it", "made") == "helpers.py:4"

@@ -1,0 +1,178 @@
+"""What is kept of a tree from one look to the next: always what a fresh look would say."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from test_framework.analysis.audit import Audit, Selection, audit
+from test_framework.analysis.baseline import Baseline
+from test_framework.analysis.build import index_of
+from test_framework.analysis.cache import Cache
+from test_framework.analysis.summaries.kept import Kept
+from tests.framework.analysis.generated import Files, trees
+from tests.framework.analysis.trees import read_once, write_tree
+
+EXAMPLES = 12
+EVERYTHING = Selection(select=("ALL", "EM108"))
+FIXTURE = "import pytest\n@pytest.fixture\ndef {}(): ...\n"
+
+
+def look(root: Path, cache: Cache | None = None) -> Audit:
+    """Audit a tree by all rules."""
+    return audit(index_of(root, read_all=read_once), EVERYTHING, Baseline.empty(), cache=cache)
+
+
+@pytest.fixture
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
+    """A cache, empty."""
+    with Cache(tmp_path_factory.mktemp("cache") / "cache.sqlite") as made:
+        yield made
+
+
+@given(before=trees(), after=trees(), changed=st.sets(st.integers(0, 20)))
+@settings(
+    max_examples=EXAMPLES,
+    deadline=None,
+    derandomize=True,
+    phases=[Phase.generate],
+    suppress_health_check=list(HealthCheck),
+)
+def test_any_change_is_seen_as_by_a_fresh_look(before: Files, after: Files, changed: set[int]) -> None:
+    """Files that were written anew, added or removed in between, and all that rests on them."""
+    with TemporaryDirectory(prefix="tree-") as directory, Cache(Path(directory, "cache.sqlite")) as cache:
+        root = Path(directory, "root").resolve()
+        _write(root, before)
+        assert look(root, cache) == look(root)
+        for number, name in enumerate(sorted({*before, *after})):
+            if number in changed and name in after:
+                _write(root, {name: after[name]})
+            elif number in changed:
+                (root / name).unlink()
+        assert look(root, cache) == look(root)
+        assert look(root, cache) == look(root)
+
+
+TREE = {
+    "conftest.py": f"pytest_plugins = 'plug'\n{FIXTURE.format('shared')}",
+    "plug.py": FIXTURE.format("theirs"),
+    "helpers.py": "from deeper import made\n",
+    "deeper.py": FIXTURE.format("made"),
+    "one/conftest.py": FIXTURE.format("near"),
+    "one/test_a.py": "def test_a(near, shared): ...\n",
+    "two/test_b.py": "from helpers import made\ndef test_b(made, shared): ...\n",
+    "two/test_c.py": "def test_c(shared, gone): ...\n",
+}
+NEXT = {
+    "a test": ({"two/test_c.py": "def test_c(made): ...\n"}, {"two/test_c.py"}),
+    "its conftest": ({"one/conftest.py": FIXTURE.format("far")}, {"one/conftest.py", "one/test_a.py"}),
+    "everybody's conftest": (
+        {"conftest.py": f"pytest_plugins = 'plug'\n{FIXTURE.format('gone')}"},
+        {"conftest.py", "one/conftest.py", "one/test_a.py", "two/test_b.py", "two/test_c.py"},
+    ),
+    "a helper's helper": ({"deeper.py": "made = 1\n"}, {"two/test_b.py"}),
+    "a module that is nearer": ({"two/helpers.py": "made = 1\n"}, {"two/test_b.py"}),
+    "a helper that is gone": ({"helpers.py": None}, {"two/test_b.py"}),
+    "a new conftest": ({"two/conftest.py": FIXTURE.format("gone")}, {"two/test_b.py", "two/test_c.py"}),
+    "a new test": ({"two/test_d.py": "def test_d(): ...\n"}, set()),
+    "a plugin": (
+        {"plug.py": FIXTURE.format("gone")},
+        {":", "conftest.py", "one/conftest.py", "one/test_a.py", "two/test_b.py", "two/test_c.py"},
+    ),
+    "a plugin that a test names": (
+        {"one/test_a.py": "pytest_plugins = 'deeper'\ndef test_a(made): ...\n"},
+        {":", "conftest.py", "one/conftest.py", "one/test_a.py", "two/test_b.py", "two/test_c.py"},
+    ),
+    "a setting": (
+        {"pytest.ini": "[pytest]\naddopts = --disable-plugin-autoload\npython_functions = test check\n"},
+        {":", "conftest.py", "one/conftest.py", "one/test_a.py", "two/test_b.py", "two/test_c.py"},
+    ),
+}
+
+
+@pytest.mark.parametrize(("files", "forgotten"), NEXT.values(), ids=NEXT)
+def test_what_rests_on_a_change_is_forgotten_and_nothing_else(
+    files: Mapping[str, str | None], forgotten: set[str], tmp_path: Path, cache: Cache
+) -> None:
+    """A file, the conftests around it, what its names lead to, and where modules are found."""
+    root = write_tree(tmp_path, TREE)
+    look(root, cache)
+    known = set(_kept(root, cache))
+    assert known == {":", *(name for name in TREE if "conftest" in name or "test_" in name)}
+    for name, text in files.items():
+        if text is None:
+            (root / name).unlink()
+        else:
+            (root / name).write_text(text)
+    assert known - set(_kept(root, cache)) == forgotten
+    assert look(root, cache) == look(root)
+    assert look(root, cache) == look(root)
+
+
+def test_what_helpers_say_of_themselves_is_kept(tmp_path: Path, cache: Cache) -> None:
+    """A file that cannot be read, and a comment that suppresses a finding, although nobody reads these files again."""
+    root = write_tree(
+        tmp_path,
+        {
+            "helpers.py": "import pytest\nfrom broken import gone\n@pytest.fixture\ndef made(absent): ...  # noqa: EM101\n",
+            "broken.py": "import pytest\ndef gone(:\n",
+            "test_a.py": "from helpers import gone, made\ndef test_a(made, gone): ...\n",
+        },
+    )
+    first = look(root, cache)
+    assert {each.code for each in first.findings} >= {"EM107"}
+    assert first.suppressed == 1
+    assert look(root, cache) == first == look(root)
+
+
+def test_a_tree_of_names_without_an_encoding_is_looked_at_each_time(tmp_path: Path, cache: Cache) -> None:
+    """Nothing of it is kept, and nothing of it is lost."""
+    root = write_tree(tmp_path, {})
+    Path(os.fsdecode(os.fsencode(root) + b"/test_\xff.py")).write_text("def test_a(gone): ...\n")
+    first = look(root, cache)
+    assert [each.code for each in first.findings if each.code == "EM101"] == ["EM101"]
+    assert look(root, cache) == first
+
+
+def test_of_two_runs_at_once_the_later_keeps_nothing(tmp_path: Path, cache: Cache) -> None:
+    """What it saw may be older than what the other one kept."""
+    root = write_tree(tmp_path, TREE)
+    look(root, cache)
+    index = index_of(root, read_all=read_once)
+    assert index.ground is not None
+    late = Kept(cache, index, index.ground)
+    (root / "two/test_c.py").write_text("def test_c(shared): ...\n")
+    look(root, cache)
+    late.complete({})
+    assert look(root, cache) == look(root)
+
+
+def test_a_cache_that_was_scrambled_is_as_good_as_none(tmp_path: Path) -> None:
+    """Every part has a checksum."""
+    root = write_tree(tmp_path, TREE)
+    file = tmp_path / "cache.sqlite"
+    with Cache(file) as cache:
+        look(root, cache)
+    whole = file.read_bytes()
+    assert whole.count(b"two/test_c.py") > 1
+    file.write_bytes(whole.replace(b"gone", b"none"))
+    with Cache(file) as cache:
+        assert look(root, cache) == look(root)
+
+
+def _write(root: Path, files: Files) -> None:
+    for name, text in files.items():
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(text)
+
+
+def _kept(root: Path, cache: Cache) -> list[str]:
+    index = index_of(root, read_all=read_once)
+    assert index.ground is not None
+    return list(Kept(cache, index, index.ground).summaries)
