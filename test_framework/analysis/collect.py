@@ -292,7 +292,9 @@ class Collector:
 
 def _is_no_fixture(to: object) -> bool:
     """Whether a look is enough, as for nearly everything in a file of tests."""
-    return isinstance(to, Class) or (isinstance(to, Function) and not to.decorators)
+    if isinstance(to, Function):
+        return not to.decorators
+    return isinstance(to, Class) or (isinstance(to, Import) and not to.attribute)
 
 
 def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, ...]:
@@ -305,7 +307,10 @@ def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, .
 
 
 def _matches(name: str, patterns: tuple[str, ...]) -> bool:
-    return name.startswith(patterns) or any(fnmatch.fnmatch(name, pattern) for pattern in _globs(patterns))
+    if name.startswith(patterns):
+        return True
+    globs = _globs(patterns)
+    return bool(globs) and any(fnmatch.fnmatch(name, pattern) for pattern in globs)
 
 
 @functools.cache

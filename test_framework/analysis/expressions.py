@@ -12,22 +12,35 @@ _LONGEST = 1000
 _DEEPEST = 6
 
 
-def expression(node: ast.expr, depth: int = 0) -> Expression:  # noqa: PLR0911 -- one answer for each kind of node
+def expression(node: ast.expr, depth: int = 0) -> Expression:
     """Return the part of an expression that we follow: names, calls, literals."""
-    if depth > _DEEPEST:
+    if isinstance(node, ast.Constant):
+        return _constant(node.value)
+    if isinstance(node, ast.Name):
+        return Name(node.id)
+    if isinstance(node, ast.Attribute):
+        return _attribute(node)
+    return OTHER if depth > _DEEPEST else _compound(node, depth)
+
+
+def _attribute(node: ast.Attribute) -> Expression:
+    words = [node.attr]
+    base = node.value
+    while isinstance(base, ast.Attribute):
+        words.append(base.attr)
+        base = base.value
+    if not isinstance(base, ast.Name):
         return OTHER
+    words.append(base.id)
+    return Name(".".join(words[::-1]))
+
+
+def _compound(node: ast.expr, depth: int) -> Expression:
     match node:
-        case ast.Name(id=name):
-            return Name(name)
-        case ast.Attribute():
-            base = expression(node.value, depth)
-            return Name(f"{base.dotted}.{node.attr}") if isinstance(base, Name) else OTHER
-        case ast.Constant(value=value):
-            return _constant(value)
         case ast.Call():
             return _call(node, depth)
         case ast.List(elts=items) | ast.Tuple(elts=items) | ast.Set(elts=items):
-            return Sequence(tuple(expression(item, depth + 1) for item in items)) if len(items) <= _LONGEST else OTHER
+            return Sequence(tuple([expression(item, depth + 1) for item in items])) if len(items) <= _LONGEST else OTHER
         case ast.Starred(value=value):
             return Call(Name("*"), (expression(value, depth + 1),), ())
         case ast.BinOp(op=ast.Add()):
@@ -41,26 +54,24 @@ def expression(node: ast.expr, depth: int = 0) -> Expression:  # noqa: PLR0911 -
 
 def _call(node: ast.Call, depth: int) -> Expression:
     function = expression(node.func, depth + 1)
-    is_data = {1} if dotted(function).endswith("parametrize") else ()  # its values are the most of many files
+    data = 1 if dotted(function).endswith("parametrize") else -1  # its values are the most of many files
     return Call(
         function,
+        tuple([OTHER if at == data else expression(argument, depth + 1) for at, argument in enumerate(node.args)]),
         tuple(
-            OTHER if index in is_data else expression(argument, depth + 1) for index, argument in enumerate(node.args)
+            [(word.arg or "", expression(word.value, depth + 1)) for word in node.keywords if word.arg != "argvalues"]
         ),
-        tuple((word.arg or "", expression(word.value, depth + 1)) for word in node.keywords if word.arg != "argvalues"),
     )
 
 
 def _constant(value: object) -> Expression:
-    match value:
-        case bool() | None | float():
-            return Constant(value)
-        case int():
-            return Constant(value) if -(1 << 63) <= value < 1 << 63 else OTHER
-        case str():
-            return Constant(value) if value.isascii() or _is_text(value) else OTHER
-        case _:
-            return Name("...") if value is ... else OTHER
+    if isinstance(value, str):
+        return Constant(value) if value.isascii() or _is_text(value) else OTHER
+    if value is None or isinstance(value, bool | float):
+        return Constant(value)
+    if isinstance(value, int):
+        return Constant(value) if -(1 << 63) <= value < 1 << 63 else OTHER
+    return Name("...") if value is ... else OTHER
 
 
 def _is_text(value: str) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Literal, TypeAlias
 
 from test_framework.analysis.leaks import hosts, secrets
@@ -16,10 +16,12 @@ from test_framework.analysis.source import Note
 _Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _Flow: TypeAlias = Literal["checked", "left", "through"]
 
-_SIMPLE = frozenset(
-    {ast.Assign, ast.Expr, ast.Assert, ast.Return, ast.AugAssign, ast.AnnAssign, ast.Import, ast.ImportFrom}
-)
-"""Statements without statements inside of them."""
+_INSIDE: Mapping[type, tuple[str, ...]] = {
+    kind: tuple(field for field in ("body", "orelse", "finalbody", "handlers", "cases") if field in kind._fields)
+    for kind in vars(ast).values()
+    if isinstance(kind, type) and issubclass(kind, ast.stmt) and {"body", "cases"} & set(kind._fields)
+}
+"""Statements with statements inside of them, and where these are."""
 _CHECKS = re.compile(
     r"assert|check|verif|expect|raises|warns|fail|ensure|valid|compar|equal|match|skip|xfail|deprecated|should|must|test"
 )
@@ -44,24 +46,30 @@ _UNREACHABLE = re.compile(
 )
 
 
-def function_notes(node: _Def, *, is_fixture: bool) -> tuple[Note, ...]:
-    """Return what hides a failure in a function, should it be a test or a fixture."""
+def function_notes(node: _Def, *, is_fixture: bool, skips: bool = True, suppresses: bool = True) -> tuple[Note, ...]:
+    """Return what hides a failure in a function, should it be a test or a fixture.
+
+    Args:
+        node: The function.
+        is_fixture: Whether it may be a fixture.
+        skips: Whether the word is in it, or nobody looked.
+        suppresses: Likewise.
+    """
     if node.name.startswith("_") and not is_fixture:
         return ()
-    statements = _below(node.body)
-    kinds = set(map(type, statements))
+    kinds = _kinds(node.body)
     notes: list[Note] = []
     if not is_fixture:
         notes += _cannot_fail(node)
         if ast.Assert in kinds:
-            notes += _tuple_asserts(statements)
+            notes += _tuple_asserts(node.body)
             if ast.If in kinds:
-                notes += _conditional(node, statements)
-            if kinds & {ast.Try, ast.TryStar, ast.With}:
+                notes += _conditional(node, _below(node.body))
+            if ast.Try in kinds or ast.TryStar in kinds or (suppresses and ast.With in kinds):
                 notes += _swallowed(node.body, in_loop=False)
-    if is_fixture and ast.Try in kinds:
-        notes += _hidden(node, statements)
-    if ast.Try in kinds or ast.If in kinds:
+    elif ast.Try in kinds:
+        notes += _hidden(node, _below(node.body))
+    if skips and (ast.Try in kinds or ast.If in kinds):
         notes += _skips(node, node.body)
     return tuple(notes)
 
@@ -75,14 +83,25 @@ def _note(code: str, node: ast.stmt | ast.excepthandler, message: str) -> Note:
     return Note(code, node.lineno, node.col_offset + 1, message)
 
 
+def _kinds(body: list[ast.stmt]) -> set[type]:
+    """Return the kinds of statements, and of all below them."""
+    kinds: set[type] = set()
+    for statement in body:
+        kind = type(statement)
+        kinds.add(kind)
+        if kind in _INSIDE:
+            for below in _blocks(statement):
+                kinds |= _kinds(below)
+    return kinds
+
+
 def _below(body: Iterable[ast.stmt]) -> list[ast.stmt]:
     """Return statements and all below them, those of inner functions too."""
     found: list[ast.stmt] = []
     for statement in body:
         found.append(statement)
-        if type(statement) not in _SIMPLE:
-            for below in _blocks(statement):
-                found += _below(below)
+        for below in _blocks(statement):
+            found += _below(below)
     return found
 
 
@@ -112,7 +131,7 @@ def _names(nodes: Iterable[ast.AST]) -> set[str]:
 
 
 def _cannot_fail(node: _Def) -> Iterator[Note]:
-    if all(_is_idle(statement) for statement in node.body) and all(_is_mark(each) for each in node.decorator_list):
+    if _is_idle(node.body[-1]) and all(map(_is_idle, node.body)) and all(map(_is_mark, node.decorator_list)):
         yield _note("EM308", node, f"{node.name} cannot fail: it calls nothing and asserts nothing")
 
 
@@ -143,10 +162,12 @@ def _is_mark(decorator: ast.expr) -> bool:
     return ".mark." in f".{_dotted(decorator.func if isinstance(decorator, ast.Call) else decorator)}"
 
 
-def _tuple_asserts(statements: Iterable[ast.stmt]) -> Iterator[Note]:
-    for statement in statements:
+def _tuple_asserts(body: Iterable[ast.stmt]) -> Iterator[Note]:
+    for statement in body:
         if isinstance(statement, ast.Assert) and isinstance(statement.test, ast.Tuple) and statement.test.elts:
             yield _note("EM308", statement, "this assertion cannot fail: a tuple is always true")
+        for below in _blocks(statement):
+            yield from _tuple_asserts(below)
 
 
 # Assertions that may not run.
@@ -294,10 +315,13 @@ def _swallowed(body: Iterable[ast.stmt], *, in_loop: bool) -> Iterator[Note]:
             yield from _swallowed(below, in_loop=loops)
 
 
-def _blocks(statement: ast.stmt) -> Iterator[list[ast.stmt]]:
-    inside = statement.__dict__
-    yield from (inside[field] for field in ("body", "orelse", "finalbody") if type(inside.get(field)) is list)
-    yield from (part.body for field in ("handlers", "cases") for part in inside.get(field, ()))
+def _blocks(statement: ast.stmt) -> list[list[ast.stmt]]:
+    """Return the blocks inside of a statement, those of handlers and cases last."""
+    found = []
+    for field in _INSIDE.get(type(statement), ()):
+        inside = getattr(statement, field)
+        found += [part.body for part in inside] if field in {"handlers", "cases"} else [inside]
+    return found
 
 
 def _first_assert(body: Iterable[ast.stmt]) -> ast.Assert | None:

@@ -33,6 +33,7 @@ _TOKENS: tuple[tuple[str, tuple[bytes, ...], re.Pattern[bytes]], ...] = (
     ),
 )
 """What it is, the bytes without which the pattern need not be tried, and the pattern."""
+_HINTS = tuple((hint, kind, pattern) for kind, hints, pattern in _TOKENS for hint in hints)
 _NAMES = (
     b"password",
     b"passwd",
@@ -61,8 +62,8 @@ _LEAST_BITS, _LEAST_HEX_BITS = 3.6, 3.2
 def secrets(source: bytes) -> tuple[Note, ...]:
     """Return what looks like a real secret; the message says of which kind it is, never the secret itself."""
     found: dict[int, str] = {}
-    for kind, hints, pattern in _TOKENS:
-        if any(hint in source for hint in hints):
+    for hint, kind, pattern in _HINTS:
+        if hint in source:
             for match in pattern.finditer(source):
                 if not _is_fake(match[match.lastindex or 0]):
                     found.setdefault(match.start(), f"{kind} in the source")

@@ -8,7 +8,7 @@ import io
 import re
 import tokenize
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from test_framework.analysis.expressions import OTHER, dotted, expression, joined
@@ -69,6 +69,9 @@ class _Reader:
         self._asking = _Lines(source, b"getfixturevalue")
         self._wrapping = _Lines(source, b"" if b"__signature__" in source else b"wraps")
         self._importing = _Lines(source, b"import")
+        self._skipping = _Lines(source, b"skip")
+        self._suppressing = _Lines(source, b"suppress")
+        self._yielding = _Lines(source, b"yield")
         self._imports: list[Import] = []
 
     def module(self, tree: ast.Module) -> Module:
@@ -81,30 +84,34 @@ class _Reader:
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
         )
 
-    def _bindings(self, body: list[ast.stmt], *, certain: bool) -> Iterator[Binding]:
-        """Yield what statements bind, those inside of them too; what may not happen is not certain."""
+    def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:
+        """Return what statements bind, those inside of them too; what may not happen is not certain."""
+        found: list[Binding] = []
         for node in body:
-            for name, to in self._bound_by(node):
-                yield Binding(name, node.lineno, node.col_offset + 1, to, certain)
+            bound: Iterable[tuple[str, _Bound]] = ()
+            line, column = node.lineno, node.col_offset + 1
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.append(Binding(node.name, line, column, self._function(node), certain))
+                    continue
+                case ast.ClassDef():
+                    found.append(Binding(node.name, line, column, self._class(node), certain))
+                    continue
+                case ast.Expr(value=ast.Constant()):
+                    continue
+                case ast.Import() | ast.ImportFrom():
+                    bound = imported = list(_imports(node))
+                    self._imports += [each for _, each in imported]
+                case ast.Delete(targets=targets):
+                    bound = [(target.id, Deleted()) for target in targets if isinstance(target, ast.Name)]
+                case _:
+                    bound = _assigned(node)
+            found += [Binding(name, line, column, to, certain) for name, to in bound]
             if isinstance(node, ast.If) and _never(node.test):
                 self._note_imports(node.body)
             for inner, always in _blocks(node):
-                yield from self._bindings(inner, certain=certain and always)
-
-    def _bound_by(self, node: ast.stmt) -> Iterator[tuple[str, _Bound]]:
-        match node:
-            case ast.FunctionDef() | ast.AsyncFunctionDef():
-                yield node.name, self._function(node)
-            case ast.ClassDef():
-                yield node.name, self._class(node)
-            case ast.Import() | ast.ImportFrom():
-                imported = list(_imports(node))
-                self._imports.extend(found for _, found in imported)
-                yield from imported
-            case ast.Delete(targets=targets):
-                yield from ((target.id, Deleted()) for target in targets if isinstance(target, ast.Name))
-            case _:
-                yield from _assigned(node)
+                found += self._bindings(inner, certain=certain and always)
+        return found
 
     def _class(self, node: ast.ClassDef) -> Class:
         return Class(
@@ -122,7 +129,7 @@ class _Reader:
     def _function(self, node: _Def) -> Function:
         decorators = tuple(expression(decorator) for decorator in node.decorator_list)
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
-        parameters = tuple(_parameters(node.args))
+        parameters = _parameters(node.args)
         if self._importing.in_(node):
             self._note_imports(node.body)
         return Function(
@@ -135,11 +142,16 @@ class _Reader:
             decorators=decorators,
             document=_document(node),
             asks=tuple(_asks(node)) if self._asking.in_(node) else (),
-            notes=function_notes(node, is_fixture=may_be_fixture),
+            notes=function_notes(
+                node,
+                is_fixture=may_be_fixture,
+                skips=self._skipping.in_(node),
+                suppresses=self._suppressing.in_(node),
+            ),
             reads=reads_of(node, self._contracts)
             if any(parameter.name in self._contracts for parameter in parameters)
             else (),
-            shape=shape_of(node) if may_be_fixture else None,
+            shape=shape_of(node, yields=self._yielding.in_(node)) if may_be_fixture else None,
             is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
         )
@@ -238,14 +250,17 @@ def _pairs(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, Assi
             yield from _pairs(inner, None)
 
 
-def _parameters(arguments: ast.arguments) -> Iterator[Parameter]:
-    positional = [*arguments.posonlyargs, *arguments.args]
+def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
+    only = len(arguments.posonlyargs)
+    positional = [*arguments.posonlyargs, *arguments.args] if only else arguments.args
     without = len(positional) - len(arguments.defaults)
-    for index, node in enumerate(positional):
-        only = index < len(arguments.posonlyargs)
-        yield Parameter(node.arg, node.lineno, node.col_offset + 1, index >= without, only)
+    found = [
+        Parameter(node.arg, node.lineno, node.col_offset + 1, index >= without, index < only)
+        for index, node in enumerate(positional)
+    ]
     for node, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        yield Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False)
+        found.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
+    return tuple(found)
 
 
 def _document(node: _Def | ast.ClassDef) -> str:

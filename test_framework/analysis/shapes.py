@@ -84,14 +84,25 @@ class _Value:
         return Shape(self.kind, self.type, tuple(self.keys.values()), self.is_complete, self.line, self.column)
 
 
-def shape_of(node: _Def) -> Shape | None:
+def shape_of(node: _Def, *, yields: bool = True) -> Shape | None:
     """Return what a fixture yields or returns; None where it gives nothing.
 
     What has several ends of one kind has the keys of all of them.
+
+    Args:
+        node: The function.
+        yields: Whether the word is in it, or nobody looked.
     """
-    maker = _Maker(is_generator=any(_own_yields(node.body)))
-    for parameter in ast.walk(node.args):
-        if isinstance(parameter, ast.arg):
+    maker = _Maker(is_generator=yields and any(_own_yields(node.body)))
+    arguments = node.args
+    for parameter in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    ):
+        if parameter is not None:
             maker.lose(parameter.arg, parameter)
     maker.run(node.body, certain=True)
     if not maker.ends:

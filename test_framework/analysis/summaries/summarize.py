@@ -50,11 +50,13 @@ class Summarizer:
         if not tests:
             return Summary(notes=notes)
         walk = _Walk()
+        for numbers, requests in self._alike(tests):
+            for request in requests:
+                walk.request(numbers, request)
         for number, test in enumerate(tests):
-            for request in self._index.requests(test):
-                walk.request(number, request)
             self._look_at(walk, number, test)
-        scopes = {id(scope): scope for test in tests for scope in self._index.own_scopes(test)}
+        innermost = {id(test.scope): test for test in tests}.values()
+        scopes = {id(scope): scope for test in innermost for scope in self._index.own_scopes(test)}
         fixtures, alone = _provided(scopes.values())
         return Summary(
             tests=tuple(test.nodeid[len(path) :] for test in tests),
@@ -67,7 +69,7 @@ class Summarizer:
             mismatched=tuple(walk.asked(walk.mismatched)),
             places=tuple(walk.places),
             circles=self._circles(walk, tests),
-            users=tuple((place, tuple(numbers)) for place, numbers in walk.users.items()),
+            users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
             overriding=tuple(walk.overriding.values()),
             surprises=tuple(
                 Surprise(Cited.of(fixture), contract, tuple(numbers))
@@ -83,6 +85,22 @@ class Summarizer:
             alone=alone,
             notes=notes,
         )
+
+    def _alike(self, tests: Sequence[Test]) -> Iterator[tuple[list[int], Sequence[Request]]]:
+        """Yield the numbers of tests that ask for the same, and what that is: their own lines do not count if it is there."""
+        known: dict[tuple[object, ...], tuple[list[int], Sequence[Request]]] = {}
+        for number, test in enumerate(tests):
+            asked = tuple([need.name if need.how == "argument" else (need.how, need.name) for need in test.needs])
+            key = id(test.scope), asked, test.marks.parametrized
+            if (alike := known.get(key)) is not None:
+                alike[0].append(number)
+                continue
+            requests = self._index.requests(test)
+            if all(type(request.answer) is Found or request.asker is not None for request in requests):
+                known[key] = [number], requests
+            else:
+                yield [number], requests
+        yield from known.values()
 
     def _circles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[Cited, ...], Numbers], ...]:
         """Return fixtures that wait for each other, each circle once.
@@ -131,7 +149,7 @@ class Summarizer:
         for read in test.function.reads:
             answer = scope.answer(read.parameter)
             if isinstance(answer, Found) and answer.fixtures and read.parameter not in test.marks.parametrized:
-                walk.read(number, test.defined_in, read, answer.fixtures[0])
+                walk.read([number], test.defined_in, read, answer.fixtures[0])
         if not scope.autouse:
             return
         if (starting := self._starting.get(id(scope))) is None:
@@ -182,32 +200,30 @@ class _Walk:
     """Of an asker and an answer: the number of the fixture, -1 for one that is installed, and whether its scope is too
     narrow."""
 
-    def request(self, number: int, request: Request) -> None:
-        """Take down one request of a test."""
+    def request(self, numbers: Sequence[int], request: Request) -> None:
+        """Take down one request, of one test or several."""
         answer, asker = request.answer, request.asker
         if type(answer) is not Found:
             groups = self.missing if type(answer) is Missing else self.unknown
             at = (request.path, request.line, request.column, request.name, request.how, id(asker))
-            groups.setdefault(at, (request, []))[1].append(number)
+            groups.setdefault(at, (request, []))[1].extend(numbers)
             return
         key = id(asker), id(answer)
         if (known := self.known.get(key)) is None:
             known = self.known[key] = self._found(request, answer)
         place, is_mismatch = known
-        if place >= 0 and (users := self.users.setdefault(place, []))[-1:] != [number]:
-            users.append(number)
+        if place >= 0:
+            self.users.setdefault(place, []).extend(numbers)
         if is_mismatch:
-            self.mismatched.setdefault(key, (request, []))[1].append(number)
+            self.mismatched.setdefault(key, (request, []))[1].extend(numbers)
         if asker is not None and asker.function is not None and asker.function.reads and answer.fixtures:
             for read in asker.function.reads:
                 if read.parameter == request.name:
-                    self.read(number, asker.path, read, answer.fixtures[0])
+                    self.read(numbers, asker.path, read, answer.fixtures[0])
 
-    def read(self, number: int, path: str, read: Read, fixture: Fixture) -> None:
-        """Take down what a test, or a fixture on its behalf, reads of a fixture."""
-        numbers = self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3]
-        if numbers[-1:] != [number]:
-            numbers.append(number)
+    def read(self, numbers: Sequence[int], path: str, read: Read, fixture: Fixture) -> None:
+        """Take down what tests, or a fixture on their behalf, read of a fixture."""
+        self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
 
     def _found(self, request: Request, answer: Found) -> tuple[int, bool]:
         if not answer.fixtures:
@@ -227,7 +243,11 @@ class _Walk:
 
     def asked(self, groups: dict[tuple[object, ...], tuple[Request, list[int]]]) -> Iterator[Asked]:
         """Yield places that ask, each with its tests."""
-        yield from (_asked(request, tuple(dict.fromkeys(numbers))) for request, numbers in groups.values())
+        yield from (_asked(request, _once(numbers)) for request, numbers in groups.values())
+
+
+def _once(numbers: Iterable[int]) -> Numbers:
+    return tuple(sorted(set(numbers)))
 
 
 def _asked(request: Request, tests: Numbers) -> Asked:
