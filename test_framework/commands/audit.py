@@ -109,7 +109,7 @@ def audit(
         if fix or diff:
             from test_framework.commands.fixing import fix as mend
 
-            done = mend(index, done, again, write=fix)
+            done = mend(index, done, again, write=fix, err=format_ != "text" and output is None)
     if update_baseline:
         made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
         made.write(file)
