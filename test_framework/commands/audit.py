@@ -90,6 +90,7 @@ def audit(
     from test_framework.analysis.baseline import Baseline
     from test_framework.commands.audit_settings import Settings
     from test_framework.report.audit import text
+    from test_framework.report.text import plural
 
     settings = Settings.find(paths or (), select, ignore, per_file_ignores)
     file = baseline or settings.baseline
@@ -113,7 +114,7 @@ def audit(
     if update_baseline:
         made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
         made.write(file)
-        typer.echo(f"{file.name} holds {text.plural(made.total, 'finding')}; before it was {known.total}")
+        typer.echo(f"{file.name} holds {plural(made.total, 'finding')}; before it was {known.total}")
         return 0
     rendered = text.statistics(done) if statistics else make(done)
     if show_unknown:

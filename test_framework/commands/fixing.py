@@ -30,13 +30,14 @@ def fix(index: Index, done: Audit, again: Callable[[], Audit], *, write: bool, e
     """
     from test_framework.analysis import edits
     from test_framework.analysis.fix import fixes
-    from test_framework.report.audit.text import plural
-    from test_framework.report.text import inert, inert_lines
+    from test_framework.report.text import inert, inert_lines, plural
 
     plan = fixes(index, done.findings)
     for edit in plan.edits:
         typer.echo(inert_lines(edit.diff), nl=False, err=err)
     for finding, why in plan.refused:
+        if why == finding.hint:
+            continue  # the report says it
         place = f"{finding.path}:{finding.line}:{finding.column}"
         typer.echo(inert(f"{place}: {finding.code} is not mended: {why}"), err=True)
     if not plan.edits:

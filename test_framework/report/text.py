@@ -23,6 +23,11 @@ def inert_lines(text: str) -> str:
     return re.sub(r"[^\t\r\n]+|\r(?!\n)", lambda match: inert(match[0]), text)
 
 
+def plural(number: int, what: str) -> str:
+    """Return `1 finding`, `2 findings`."""
+    return f"{number} {what}{'s'[: number != 1]}"
+
+
 def middle(text: str, width: int) -> str:
     """Return text cut in its middle to at most `width` characters: both ends of a node id tell something."""
     if len(text) <= width:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from test_framework.analysis.audit import Audit
 from test_framework.analysis.findings import Finding
-from test_framework.report.audit.text import affected, checkout, plural, prefix
+from test_framework.report.audit.text import affected, checkout, prefix
 from test_framework.report.github import MOST, command
+from test_framework.report.text import plural
 
 
 def render(audit: Audit) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from test_framework.analysis.audit import Audit
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.rules import rule
-from test_framework.report.text import inert, middle
+from test_framework.report.text import inert, middle, plural
 
 _NAMED = 3
 """Tests named of one finding; `--format json` has all."""
@@ -45,11 +45,6 @@ def prefix(root: Path, base: Path) -> str:
 def checkout() -> Path:
     """Return the directory from which a platform looks for files: the checkout, which is mostly where we are."""
     return Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
-
-
-def plural(number: int, what: str) -> str:
-    """Return `1 finding`, `2 findings`."""
-    return f"{number} {what}{'s'[: number != 1]}"
 
 
 def affected(tests: Sequence[str]) -> str:

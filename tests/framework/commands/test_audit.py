@@ -252,3 +252,13 @@ def test_a_shown_change_is_inert(call: Call, story: Path) -> None:
     shown = call("--diff").stdout
     assert '-    return "\\x1b]0;x\\x07\t:\\x3aerror::y"' in shown
     assert "\x1b" not in shown
+
+
+def test_why_nothing_is_mended_is_said_where_the_finding_does_not(call: Call, story: Path) -> None:
+    """A finding that nobody could mend has its help, once."""
+    (story / "tests/e2e/test_other.py").write_text("def test_other(nowhere): assert nowhere")
+    (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("{}", "__file__"))
+    assert call("--diff").stderr == (
+        "tests/e2e/test_there.py:1:14: EM101 is not mended: it uses __file__, which may be something else outside of "
+        "tests/unit/conftest.py: move it by hand\nNothing that was found can be mended by itself.\n"
+    )
