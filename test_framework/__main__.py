@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 
 KILLED = 130
 """After a second Ctrl-C, which leaves no time for a report."""
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EIO}
+"""What a disk or a device says that takes no more."""
 
 _BROKEN_PIPE = 141
 """As the shell says of a program whose reader went away."""
@@ -331,6 +335,11 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
         return _BROKEN_PIPE
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        typer.echo(f"error: nothing more can be written: {os.strerror(error.errno)}", err=True)
+        return EnvmatrixError.exit_code
     if code == KILLED:  # what typer makes of KeyboardInterrupt
         typer.echo("error: killed by Ctrl-C", err=True)
     return code

@@ -62,7 +62,7 @@ class Baseline:
         Raises:
             DeclarationError: it cannot be read, or is no baseline.
         """
-        how = "Make it anew: envmatrix audit --update-baseline"
+        how = "Delete it, then make it anew: envmatrix audit --update-baseline"
         try:
             with path.open("rb") as stream:
                 raw = stream.read(_MAX_BYTES + 1)

@@ -7,41 +7,33 @@ possible the finding stays, with the reason.
 from __future__ import annotations
 
 import builtins
-import difflib
 import functools
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 from types import ModuleType
+from typing import TYPE_CHECKING
 
 from test_framework.analysis.answers import Found, Missing
+from test_framework.analysis.edits import Edit, read
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.nearest import Mend, Nearest
 from test_framework.analysis.rules.survey import Group, Survey, Tested
+from test_framework.analysis.settings import Settings
 from test_framework.analysis.source import Import
 from test_framework.analysis.summaries.summary import Asked, Cited
 from test_framework.exceptions import CannotFixError, MissingExtraError
 
+if TYPE_CHECKING:
+    from test_framework.analysis.moves import Taken
+
 _NOQA = re.compile(r"\s*#\s*noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
+_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
+"""A line as Python counts them: a form feed does not end one."""
+_BOM = "\ufeff"
+_QUOTED = re.compile(r"""["'](\w+)["']""")
 _UNUSED = re.compile(r"# noqa: (EM[0-9]+) suppresses nothing")
-
-
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A file's text, before and after; None before for a file that is new."""
-
-    path: str
-    before: str | None
-    after: str
-
-    @property
-    def diff(self) -> str:
-        """The change, as `git diff` shows it."""
-        old = "/dev/null" if self.before is None else f"a/{self.path}"
-        lines = (self.before or "").splitlines(keepends=True), self.after.splitlines(keepends=True)
-        return "".join(difflib.unified_diff(*lines, old, f"b/{self.path}"))
 
 
 @dataclass(slots=True)
@@ -115,26 +107,27 @@ class _Work:
 
     index: Index
     texts: dict[str, str] = field(default_factory=dict)
+    _originals: dict[str, str | None] = field(default_factory=dict)
+    """As they were when they were first looked at: a change since then is not overwritten."""
 
     def edits(self) -> Iterator[Edit]:
-        for path, after in sorted(self.texts.items()):
-            before = self._on_disk(path)
-            if before != after:
+        for path, text in sorted(self.texts.items()):
+            before = self._original(path)
+            mark = _BOM if before is not None and before.startswith(_BOM) else ""  # libcst drops it
+            if before != (after := mark + text.removeprefix(_BOM)):
                 yield Edit(path, before, after)
 
-    def _on_disk(self, path: str) -> str | None:
-        file = self.index.root / path
-        try:
-            return file.read_bytes().decode() if file.exists() else None
-        except UnicodeDecodeError:
-            raise CannotFixError(f"{path} is not UTF-8: mend it by hand") from None
+    def _original(self, path: str) -> str | None:
+        if path not in self._originals:
+            self._originals[path] = read(self.index.root, path)
+        return self._originals[path]
 
     def _text(self, path: str) -> str:
-        return self.texts.get(path) or self._on_disk(path) or ""
+        return self.texts[path] if path in self.texts else self._original(path) or ""
 
     def drop_noqa(self, finding: Finding) -> None:
         named = _UNUSED.search(finding.message)
-        lines = self._text(finding.path).splitlines(keepends=True)
+        lines = _LINE.findall(self._text(finding.path))
         found = _NOQA.search(lines[finding.line - 1]) if named else None
         if named is None or found is None:
             raise CannotFixError("the comment names no code")
@@ -175,43 +168,84 @@ class _Work:
 
     def _import(self, mend: Mend, name: str) -> None:
         moves = _moves()
+        self._refuse_if_others_get_it(mend, moves.take(self._text(mend.provider.path), mend.provider.line))
+        if not self._is_surely_found(mend):
+            raise CannotFixError(
+                f"pytest may not find {mend.module} from {mend.target}: put it on pythonpath, then {mend.said_of(name)}"
+            )
         text = self._text(mend.target)
         if f"from {mend.module} import {name}" not in text:
             self.texts[mend.target] = moves.with_imports(text, [(name, Import(mend.module, name))], "  # noqa: F401")
 
+    def _is_surely_found(self, mend: Mend) -> bool:
+        """Whether a run finds the module however pytest is started: `python -m pytest` alone adds the working directory."""
+        root = self.index.root
+        target = root / mend.target
+        place = (root / mend.provider.path.removesuffix("/__init__.py")).parents[mend.module.count(".")]
+        settings = Settings.find(target)
+        own = target.parent
+        while (own / "__init__.py").exists():
+            own = own.parent
+        if place in settings.pythonpath or (settings.import_mode != "importlib" and place == own):
+            return True
+        head = mend.module.partition(".")[0]
+        files = (path for project in self.index.projects for path in (*project.test_files, *project.conftests))
+        return any(  # what others import is there
+            to.module.partition(".")[0] == head and self.index.find(path, head) == self.index.find(mend.target, head)
+            for path in files
+            for to in self.index.modules.module(path).imports
+        )
+
     def _move(self, mend: Mend, name: str, nearest: Nearest) -> None:
         moves, source = _moves(), mend.provider.path
         self._refuse_if_seen_otherwise(mend, name)
-        original = self._on_disk(source) or ""
-        taken = moves.take(original, mend.provider.line)
-        if taken is None:
+        taken = moves.take(self._original(source) or "", mend.provider.line)
+        if taken is None or name not in {taken.name, *_QUOTED.findall(taken.decorators)}:
             raise CannotFixError(f"{mend.provider} is no function at the top level of its file: move it by hand")
+        self._refuse_if_others_get_it(mend, taken)
         if source in self.texts:  # lines have moved: find it again by its text
             text = self._text(source)
-            line = _line_of(text, name)
+            line = _line_of(text, taken.name)
             again = moves.take(text, line) if line else None
             if again is None:
                 return  # it was moved already
             taken = again
+        if taken.is_used_by_rest or self._is_imported(source, taken.name):
+            raise CannotFixError(f"{mend.provider} is used by its name, or defined again: move it by hand")
         used = list(self._used(mend.provider.path, taken.names))
         imports = list(self._needed(mend, used, nearest))
         self.texts[source] = moves.without_unused(taken.rest, used)
-        self.texts[mend.target] = moves.put(self._text(mend.target), taken.function, imports)
+        self.texts[mend.target] = moves.put(self._text(mend.target), taken, imports)
+
+    def _is_imported(self, source: str, name: str) -> bool:
+        """Whether another file of the tree imports a name from this one."""
+        return any(
+            to.attribute in {name, "*"} and self.index.find(path, to.module) == source
+            for path in self.index.modules
+            if path != source and not path.startswith("/")
+            for to in self.index.modules.module(path).imports
+        )
 
     def _used(self, path: str, names: Iterable[str]) -> Iterator[tuple[str, Import]]:
         """Yield the imports of a file behind some names."""
         bound = self.index.names.namespace(path).names
         for name in sorted(names):
-            if name not in bound or hasattr(builtins, name):
-                continue
-            to = bound[name][0].binding.to
-            if len(bound[name]) > 1 or not isinstance(to, Import):
-                raise CannotFixError(f"it uses {name} of {path}: move both by hand")
-            yield name, to
+            if name in bound:
+                first, *others = bound[name]
+                to = first.binding.to
+                if others or first.path != path or not first.binding.is_certain or not isinstance(to, Import):
+                    raise CannotFixError(f"it uses {name} of {path}: move both by hand")
+                yield name, to
+            elif name.startswith("__") or not hasattr(builtins, name):
+                raise CannotFixError(f"it uses {name}, which may be something else outside of {path}: move it by hand")
+
+    def _refuse_if_others_get_it(self, mend: Mend, taken: Taken | None) -> None:
+        if taken is not None and "autouse" in taken.decorators:
+            raise CannotFixError(f"{mend.provider} is autouse, and would be used by all tests there: move it by hand")
 
     def _needed(self, mend: Mend, used: Iterable[tuple[str, Import]], nearest: Nearest) -> Iterator[tuple[str, Import]]:
         """Yield the imports that a moved function needs where it goes."""
-        target = self.index.names.namespace(mend.target).names if self._on_disk(mend.target) is not None else {}
+        target = self.index.names.namespace(mend.target).names if self._original(mend.target) is not None else {}
         for name, imported in used:
             to = self._absolute(mend, imported, nearest) if imported.module.startswith(".") else imported
             if name in target:
@@ -252,33 +286,3 @@ def _moves() -> ModuleType:
 def _line_of(text: str, name: str) -> int:
     found = re.search(rf"^(?:async )?def {re.escape(name)}\b", text, re.MULTILINE)
     return text.count("\n", 0, found.start()) + 1 if found else 0
-
-
-def write(root: Path, edits: Sequence[Edit]) -> None:
-    """Write the files of some edits, new ones too.
-
-    Raises:
-        CannotFixError: a file was changed since it was read, or cannot be written; nothing is changed then.
-    """
-    for edit in edits:
-        file = root / edit.path
-        now = file.read_bytes().decode() if file.exists() else None
-        if now != edit.before:
-            raise CannotFixError(f"{edit.path} was changed meanwhile: run again")
-    done: list[Edit] = []
-    try:
-        for edit in edits:
-            done.append(edit)
-            (root / edit.path).write_text(edit.after, newline="")
-    except OSError as error:
-        restore(root, done)
-        raise CannotFixError(f"{edit.path} cannot be written: {error.strerror}") from None
-
-
-def restore(root: Path, edits: Sequence[Edit]) -> None:
-    """Put every file back as it was before."""
-    for edit in edits:
-        if edit.before is None:
-            (root / edit.path).unlink(missing_ok=True)
-        else:
-            (root / edit.path).write_text(edit.before, newline="")

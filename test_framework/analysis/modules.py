@@ -25,11 +25,20 @@ class Listings:
 
     def __init__(self) -> None:
         self._known: dict[str, Mapping[str, int]] = {}
+        self.denied: set[str] = set()
+        """Directories that are there, and may not be listed."""
 
     def of(self, directory: str) -> Mapping[str, int]:
         """Return the names in a directory, sorted, each `FILE`, `DIRECTORY` or `LINK`; nothing where it can't be listed."""
         if (known := self._known.get(directory)) is None:
-            known = self._known[directory] = _listed(directory)
+            try:
+                known = _listed(directory)
+            except PermissionError:
+                known = {}
+                self.denied.add(directory)
+            except OSError:  # no directory
+                known = {}
+            self._known[directory] = known
         return known
 
     def known(self) -> tuple[str, ...]:
@@ -44,21 +53,28 @@ class Listings:
 
 
 def _listed(directory: str) -> dict[str, int]:
+    """List a directory.
+
+    Raises:
+        OSError: it cannot be listed, or is none.
+    """
     found: dict[str, int] = {}
-    try:
-        with os.scandir(directory) as entries:
-            for entry in entries:
-                name = entry.name
-                if name.endswith(_KEPT):
-                    if entry.is_file():
-                        found[name] = FILE
-                    elif entry.is_dir():
-                        found[name] = LINK if entry.is_symlink() else DIRECTORY
-                elif entry.is_dir():
-                    found[name] = LINK if entry.is_symlink() else DIRECTORY
-    except OSError:  # unreadable, or no directory
-        return {}
+    with os.scandir(directory) as entries:
+        for entry in entries:
+            if (kind := _kind(entry)) is not None:
+                found[entry.name] = kind
     return dict(sorted(found.items()))
+
+
+def _kind(entry: os.DirEntry[str]) -> int | None:
+    try:
+        if entry.name.endswith(_KEPT) and entry.is_file():
+            return FILE
+        if entry.is_dir():
+            return LINK if entry.is_symlink() else DIRECTORY
+    except OSError:  # a link that leads to itself, as like as not
+        pass
+    return None
 
 
 class ModuleFinder:

@@ -166,7 +166,10 @@ class _Walk:
         mode = _Mode.COLLECT if first in project.initial else _Mode.TOWARDS if self._wanted else _Mode.SEARCH
         pending = [_Visit(first, project, mode)]
         while pending:
-            pending += self._visit(pending.pop())
+            visit = pending.pop()
+            pending += self._visit(visit)
+            if visit.directory in self.listings.denied and visit.mode is _Mode.COLLECT:
+                visit.project.test_files.append(visit.directory)  # as a file that cannot be read: it may hold tests
 
     def projects(self) -> tuple[Project, ...]:
         return tuple(

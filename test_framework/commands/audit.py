@@ -91,6 +91,7 @@ def audit(
     from test_framework.analysis.baseline import Baseline
     from test_framework.commands.audit_settings import Settings
     from test_framework.report.audit import text
+    from test_framework.report.text import plural
 
     settings = Settings.find(paths or (), select, ignore, per_file_ignores)
     file = baseline or settings.baseline
@@ -110,11 +111,11 @@ def audit(
         if fix or diff:
             from test_framework.commands.fixing import fix as mend
 
-            done = mend(index, done, again, write=fix)
+            done = mend(index, done, again, write=fix, err=format_ != "text" and output is None)
     if update_baseline:
         made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
         made.write(file)
-        typer.echo(f"{file.name} holds {text.plural(made.total, 'finding')}; before it was {known.total}")
+        typer.echo(f"{file.name} holds {plural(made.total, 'finding')}; before it was {known.total}")
         return 0
     rendered = text.statistics(done) if statistics else make(done)
     if show_unknown:

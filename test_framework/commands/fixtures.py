@@ -37,7 +37,10 @@ def fixtures(
         raise UsageError(f"--format knows no {format_!r}", nearest(format_, formats))
     root = Settings.find(Path.cwd()).root
     with reader(root) as read:
-        registry = Registry.of(index_of(root, read_all=read))
+        index = index_of(root, read_all=read)
+        if not index.projects:
+            raise UsageError(f"nothing to list: pytest would collect no file of {root}", "Go to where the tests are")
+        registry = Registry.of(index)
     if name is not None and name not in registry.by_name:
         raise UsageError(f"no fixture is called {name!r} in {root}", nearest(name, registry.by_name))
     typer.echo(formats[format_](registry, name or ""), nl=False)

@@ -9,7 +9,7 @@ from typing import Any
 from test_framework.analysis.impact import NOWHERE, Impact
 from test_framework.report.github import MOST, command
 from test_framework.report.markdown import code
-from test_framework.report.text import inert
+from test_framework.report.text import inert, plural
 
 SCHEMA = 1
 _FEW = 5
@@ -31,7 +31,9 @@ def as_text(impact: Impact, since: str) -> str:
             lines += [f"    {line}" for line in _named(tests)]
         if left := groups[_REASONS:]:
             number = sum(len(tests) for _, tests in left)
-            lines.append(f"  and {number} more tests because of {len(left)} more reasons: --format json has each")
+            lines.append(
+                f"  and {plural(number, 'more test')} because of {plural(len(left), 'more reason')}: --format json has each"
+            )
     if impact.nothing:
         lines += ["", "changes no test:"]
         lines += [f"  {inert(each)}" for each in impact.nothing]
@@ -46,7 +48,7 @@ def as_markdown(impact: Impact, since: str) -> str:
         groups = _groups(selected)
         becauses = "<br>".join(f"{code(because, in_table=True)} ({len(tests)})" for because, tests in groups[:_REASONS])
         left = len(groups) - _REASONS
-        more = f"<br>and {left} more reasons" if left > 0 else ""
+        more = f"<br>and {plural(left, 'more reason')}" if left > 0 else ""
         lines.append(f"| {_label(name)} | {_share(impact, name)} | {becauses}{more} |")
     lines += ["", *(f"- {code(each)}" for each in impact.nothing)] if impact.nothing else []
     return "".join(f"{line}\n" for line in lines)
@@ -153,6 +155,6 @@ def _named(tests: Sequence[str]) -> Iterator[str]:
         file = test.partition("::")[0]
         files[file] = files.get(file, 0) + 1
     for file, number in list(files.items())[:_FILES]:
-        yield f"{inert(file)}: {number} test{'s'[: number != 1]}"
+        yield f"{inert(file)}: {plural(number, 'test')}"
     if len(files) > _FILES:
-        yield f"and {len(files) - _FILES} more files"
+        yield f"and {plural(len(files) - _FILES, 'more file')}"

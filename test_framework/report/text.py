@@ -18,6 +18,16 @@ def inert(text: str) -> str:
     return _COMMANDS.sub(lambda match: rf"{match[0][0]}\x{ord(match[0][1]):02x}", text)
 
 
+def inert_lines(text: str) -> str:
+    """Return text whose lines and tabs are kept, and each line of which is inert."""
+    return re.sub(r"[^\t\r\n]+|\r(?!\n)", lambda match: inert(match[0]), text)
+
+
+def plural(number: int, what: str) -> str:
+    """Return `1 finding`, `2 findings`."""
+    return f"{number} {what}{'s'[: number != 1]}"
+
+
 def middle(text: str, width: int) -> str:
     """Return text cut in its middle to at most `width` characters: both ends of a node id tell something."""
     if len(text) <= width:

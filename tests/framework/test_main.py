@@ -287,6 +287,16 @@ def test_a_reader_that_goes_away_is_no_traceback(bare: Bare, files: list[str]) -
     assert process.wait(DEADLINE) in {1, 141}
 
 
+@pytest.mark.fault("disk-full")
+def test_a_full_disk_is_no_finding(files: list[str]) -> None:
+    """A report that could not be written is unknown, exit 3, and one line says why."""
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*COMMAND, "show", *files[:2]], stdout=full, stderr=subprocess.PIPE, text=True, check=False
+        )
+    assert (ended.returncode, ended.stderr) == (3, "error: nothing more can be written: No space left on device\n")
+
+
 @pytest.mark.fault("hostile-test-name")
 def test_a_hostile_name_cannot_end_the_report(call: Call, tmp_path: Path) -> None:
     """Also on a terminal whose encoding is ASCII."""

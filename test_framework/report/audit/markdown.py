@@ -8,8 +8,8 @@ from itertools import groupby
 from test_framework.analysis.audit import Audit
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.rules import rule
-from test_framework.report.audit.text import plural
 from test_framework.report.markdown import MOST, code
+from test_framework.report.text import plural
 
 _NAMED = 5
 

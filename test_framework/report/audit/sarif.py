@@ -14,6 +14,7 @@ from test_framework.analysis.baseline import Entry
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.rules import ALL, page
 from test_framework.analysis.rules.rule import Rule
+from test_framework.report.audit.text import checkout, prefix
 from test_framework.report.text import inert, middle
 
 _DIALECT = "https://docs.oasis-open.org/sarif/sarif/v2.1.0/errata01/os/schemas/sarif-schema-2.1.0.json"
@@ -26,6 +27,7 @@ _ROOT = "%SRCROOT%"
 def render(audit: Audit) -> str:
     """Return the log, ASCII only."""
     seen: Counter[Entry] = Counter()
+    before = prefix(audit.root, checkout())
     rules = {rule.code: number for number, rule in enumerate(ALL)}
     run = {
         "tool": {
@@ -36,8 +38,8 @@ def render(audit: Audit) -> str:
             }
         },
         "columnKind": "utf16CodeUnits",
-        "originalUriBaseIds": {_ROOT: {"description": {"text": "The root of the tree that was audited."}}},
-        "results": [_result(each, rules[each.code], seen) for each in audit.findings],
+        "originalUriBaseIds": {_ROOT: {"description": {"text": "The checkout."}}},
+        "results": [_result(each, before, rules[each.code], seen) for each in audit.findings],
     }
     return json.dumps({"$schema": _DIALECT, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
@@ -53,7 +55,7 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(each: Finding, number: int, seen: Counter[Entry]) -> dict[str, Any]:
+def _result(each: Finding, before: str, number: int, seen: Counter[Entry]) -> dict[str, Any]:
     entry = Entry.of(each)
     seen[entry] += 1  # a finding that is there twice is two
     print_ = "\0".join((entry.path, entry.code, entry.message, str(seen[entry])))
@@ -66,7 +68,7 @@ def _result(each: Finding, number: int, seen: Counter[Entry]) -> dict[str, Any]:
             {
                 "physicalLocation": {
                     "artifactLocation": {
-                        "uri": quote(each.path.encode(errors="backslashreplace")),
+                        "uri": quote((before + each.path).encode(errors="backslashreplace")),
                         "uriBaseId": _ROOT,
                     },
                     "region": {"startLine": max(each.line, 1), "startColumn": max(each.column, 1)},

@@ -10,7 +10,7 @@ from pathlib import Path
 from test_framework.analysis.audit import Audit
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.rules import rule
-from test_framework.report.text import inert, middle
+from test_framework.report.text import inert, middle, plural
 
 _NAMED = 3
 """Tests named of one finding; `--format json` has all."""
@@ -37,9 +37,14 @@ def unknown(audit: Audit) -> str:
     return "".join(f"{line}\n" for line in _findings(audit.root, audit.unknown))
 
 
-def plural(number: int, what: str) -> str:
-    """Return `1 finding`, `2 findings`."""
-    return f"{number} {what}{'s'[: number != 1]}"
+def prefix(root: Path, base: Path) -> str:
+    """Return what stands before a finding's path so that it leads there from a directory; empty where that is the root."""
+    return "" if root == base else f"{Path(os.path.relpath(root, base)).as_posix()}/"
+
+
+def checkout() -> Path:
+    """Return the directory from which a platform looks for files: the checkout, which is mostly where we are."""
+    return Path(os.environ.get("GITHUB_WORKSPACE") or Path.cwd())
 
 
 def affected(tests: Sequence[str]) -> str:
@@ -51,10 +56,10 @@ def affected(tests: Sequence[str]) -> str:
 
 def _findings(root: Path, findings: Sequence[Finding]) -> Iterator[str]:
     # As seen from here, so that a click on the path opens it.
-    prefix = "" if root == Path.cwd() else f"{os.path.relpath(root)}/"
+    before = prefix(root, Path.cwd())
     for each in findings:
         colon = _styled(":", _CYAN)
-        place = f"{_styled(_bounded(prefix + each.path), _BOLD)}{colon}{each.line}{colon}{each.column}{colon}"
+        place = f"{_styled(_bounded(before + each.path), _BOLD)}{colon}{each.line}{colon}{each.column}{colon}"
         yield f"{place} {_styled(each.code, _RED)} {_bounded(each.message)}"
         if each.tests:
             yield f"    {affected(each.tests)}"
@@ -93,5 +98,6 @@ def _bounded(text: str) -> str:
 
 
 def _styled(text: str, style: str) -> str:
-    is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    is_terminal = sys.stdout is not None and sys.stdout.isatty()  # None where it was closed
+    is_coloured = is_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
     return f"\x1b[{style}m{text}\x1b[0m" if is_coloured else text

@@ -8,7 +8,8 @@ import pytest
 from test_framework.analysis.audit import Audit, Selection, audit
 from test_framework.analysis.baseline import Baseline
 from test_framework.analysis.build import index_of
-from test_framework.analysis.fix import Fixes, fixes, restore, write
+from test_framework.analysis.edits import restore, write
+from test_framework.analysis.fix import Fixes, fixes
 from test_framework.exceptions import CannotFixError
 from tests.framework.analysis.test_index import _read_all
 
@@ -73,9 +74,10 @@ def test_a_fixture_out_of_sight_is_moved_with_what_it_asks_for_and_imports(tmp_p
         == dedent('''
         """Fixtures that the tests of this directory and below share."""
 
-        from pathlib import Path
-        import pytest
         import os
+        from pathlib import Path
+
+        import pytest
 
 
         # Everything that the tests talk to.
@@ -124,9 +126,11 @@ def test_a_fixture_of_a_helper_module_is_imported(tmp_path: Path) -> None:
             "tests/test_a.py": "def test_a(db): ...\n",
         },
     )
+    assert "put it on pythonpath" in audited(tmp_path)[1].refused[0][1]  # `python -m pytest` alone would find it
+    (tmp_path / "pytest.ini").write_text("[pytest]\npythonpath = .\naddopts = --disable-plugin-autoload\n")
     _, plan = audited(tmp_path)
     assert [(edit.path, edit.after) for edit in plan.edits] == [
-        ("tests/conftest.py", '"""Ours."""\n\nimport os\nfrom helpers import db  # noqa: F401\n\nX = os.sep\n')
+        ("tests/conftest.py", '"""Ours."""\n\nimport os\n\nfrom helpers import db  # noqa: F401\n\nX = os.sep\n')
     ]
     write(tmp_path, plan.edits)
     assert audited(tmp_path)[0].findings == ()
@@ -147,20 +151,76 @@ def test_a_fixture_that_many_places_miss_is_moved_once_to_where_all_see_it(tmp_p
     assert [edit.path for edit in plan.edits] == ["a/b/conftest.py", "conftest.py"]
 
 
+_FIXTURE = "import pytest\n@pytest.fixture\ndef db():\n    "
+
+
 @pytest.mark.parametrize(
     ("conftest", "why"),
     [
-        ("import pytest\nURL = 'x'\n@pytest.fixture\ndef db():\n    return URL\n", "uses URL"),
+        ("URL = 'x'\n" + _FIXTURE + "return URL\n", "uses URL"),
+        ("if 1:\n    import os\n" + _FIXTURE + "return os\n", "uses os"),
+        ("from os.path import *\n" + _FIXTURE + "return join('a', 'b')\n", "uses join"),
+        ("from codecs import open\nopen = open\n" + _FIXTURE + "return open('a')\n", "uses open"),
+        (_FIXTURE + "return __file__\n", "uses __file__"),
+        (_FIXTURE + "global N\n    N = 1\n", "uses N"),
+        (
+            "from __future__ import annotations\nfrom typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from a import T\n"
+            + _FIXTURE.replace("()", "() -> T")
+            + "...",
+            "uses T",
+        ),
         ("import pytest\ndb = pytest.fixture(lambda: 1)\n", "no function at the top level"),
         ("import pytest\nif True:\n    @pytest.fixture\n    def db(): ...\n", "no function at the top level"),
+        (_FIXTURE.replace("fixture", "fixture(autouse=True)") + "...\n", "is autouse"),
+        (_FIXTURE + "...\nother = db\n", "used by its name"),
+        (_FIXTURE + "...\n" + _FIXTURE + "return 1\n", "defined again"),
+        ('__all__ = ["db"]\n' + _FIXTURE + "...\n", "used by its name"),
     ],
 )
 def test_what_is_not_safe_is_refused_with_the_reason(tmp_path: Path, conftest: str, why: str) -> None:
-    """A fixture that uses its file's globals, is made by a call, or only under a condition stays where it is."""
+    """What means something else elsewhere, what others use by its name, and what is no plain function stays where it is."""
     written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": "def test_b(db): ...\n"})
     _, plan = audited(tmp_path)
     assert plan.edits == ()
     assert why in plan.refused[0][1]
+
+
+def test_a_name_of_its_own_is_no_reason_to_refuse(tmp_path: Path) -> None:
+    """It is the function's, though the module has one that is called the same."""
+    conftest = "data = 1\n" + _FIXTURE + "data = 2\n    return [data for data in (data,)]\n"
+    written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": "def test_b(db): ...\n"})
+    assert [edit.path for edit in audited(tmp_path)[1].edits] == ["a/conftest.py", "conftest.py"]
+
+
+def test_annotations_that_are_not_evaluated_stay_so(tmp_path: Path) -> None:
+    """A new file gets what the old one begins with; to one that has other rules, nothing is moved."""
+    lazy = "from __future__ import annotations\nfrom os import PathLike\n"
+    conftest = lazy + _FIXTURE.replace("()", "() -> PathLike[str]") + "...\n"
+    written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": "def test_b(db): ...\n"})
+    made = audited(tmp_path)[1].edits[-1]
+    assert made.after.splitlines()[2:7] == [
+        "from __future__ import annotations",
+        "",
+        "from os import PathLike",
+        "",
+        "import pytest",
+    ]
+    (tmp_path / "conftest.py").write_text("import os\n")
+    assert "from __future__" in audited(tmp_path)[1].refused[0][1]
+
+
+def test_what_surrounds_a_change_stays_as_it_is(tmp_path: Path) -> None:
+    """Line ends, a byte order mark, the line behind the docstring; a function is indented as its file is."""
+    written(tmp_path, {"b/test_b.py": "def test_b(db): ...\n", "a/b.py": ""})
+    conftest = '"""Ours."""\n\nimport os\n\nimport pytest\n\n\n@pytest.fixture\ndef db():\n\treturn os'
+    (tmp_path / "a/conftest.py").write_bytes(("\ufeff" + conftest.replace("\n", "\r\n")).encode())
+    (tmp_path / "conftest.py").write_bytes("\ufeffimport sys\nimport b.c\n\nX = sys".encode())
+    made, target = audited(tmp_path)[1].edits
+    assert made.after == '\ufeff"""Ours."""\r\n'
+    assert target.after == (
+        "\ufeffimport os\nimport sys\nimport b.c\nimport pytest\n\nX = sys\n"
+        "\n\n@pytest.fixture\ndef db():\n    return os\n"
+    )
 
 
 def test_a_move_that_would_give_others_another_fixture_is_refused(tmp_path: Path) -> None:
@@ -196,6 +256,12 @@ def test_a_comment_that_suppresses_nothing_is_taken_out(tmp_path: Path) -> None:
     written(tmp_path, {"test_a.py": "def test_a(): ...  # noqa: EM101, E501\ndef test_b(): ...  # noqa: EM101\n"})
     _, plan = audited(tmp_path)
     assert plan.edits[0].after == "def test_a(): ...  # noqa: E501\ndef test_b(): ...\n"
+
+
+def test_a_form_feed_ends_no_line(tmp_path: Path) -> None:
+    """Python counts none there, and neither does who takes a comment out."""
+    written(tmp_path, {"test_a.py": "A = 1\n\f\nB = '\x85'\ndef test_a(): ...  # noqa: EM101\n"})
+    assert audited(tmp_path)[1].edits[0].after == "A = 1\n\f\nB = '\x85'\ndef test_a(): ...\n"
 
 
 def test_a_file_that_changed_meanwhile_is_not_overwritten(tmp_path: Path) -> None:

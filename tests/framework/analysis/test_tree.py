@@ -1,5 +1,6 @@
 """Which files are collected, held against pytest itself."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -145,8 +146,23 @@ def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
     (tmp_path / "a/to_b").symlink_to(tmp_path / "b")
     (tmp_path / "b/to_a").symlink_to(tmp_path / "a")
     (tmp_path / "b/test_gone.py").symlink_to(tmp_path / "nowhere.py")
+    (tmp_path / "b/itself").symlink_to("itself")
     files = _relative(tmp_path, _only(Tree.read(tmp_path)).test_files)
     assert files == ["a/test_a.py", "a/to_b/test_b.py", "b/test_b.py", "b/to_a/test_a.py"]
+
+
+def test_a_directory_that_may_not_be_listed_is_not_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It may hold tests, so that it stands among the files that are to be read, and cannot be."""
+    _grow(tmp_path, ["a/test_a.py", "b/test_b.py", "docs/x.md"])
+    scan = os.scandir
+
+    def denied(path: str) -> object:
+        if path.endswith("/b"):
+            raise PermissionError
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", denied)  # root may list anything
+    assert _relative(tmp_path, _only(Tree.read(tmp_path)).test_files) == ["a/test_a.py", "b"]
 
 
 def test_what_conftests_ignore_goes_by_the_nearest_that_says_anything(tmp_path: Path) -> None:

@@ -218,3 +218,47 @@ def test_a_file_of_any_name_is_audited(call: Call, story: Path) -> None:
         assert done.returncode == 1
         assert done.stdout.replace("\n", "").isprintable()
         assert "\n::error::" not in done.stdout
+
+
+def test_a_diff_changes_nothing_and_a_fix_does(call: Call, story: Path) -> None:
+    """Both show the change; what is only found because the fixture stands in a conftest now does not hold it back."""
+    (story / "tests/unit/conftest.py").unlink()
+    (story / "tests/unit/test_here.py").write_text(
+        PROVIDER.replace("'Serve.'", "...") + "def test_one(served): assert served\n"
+    )
+    shown = call("--diff")
+    assert (shown.returncode, shown.stderr) == (1, "1 of 1 can be mended: --fix makes these changes.\n")
+    assert shown.stdout.startswith("--- /dev/null\n+++ b/tests/conftest.py\n")
+    assert not (story / "tests/conftest.py").exists()
+    done = call("--fix")
+    assert done.stderr == "1 of 1 mended in 2 files.\n"
+    assert "tests/conftest.py:7:1: EM301 fixture 'served' has no docstring" in done.stdout
+    assert call("--select", "EM1").returncode == 0
+
+
+def test_a_programs_report_is_alone_on_standard_output(call: Call) -> None:
+    """The change is on standard error then, and stays there unless the report goes to a file."""
+    done = call("--diff", "--format", "json")
+    assert json.loads(done.stdout)["counts"] == {"EM101": 1}
+    assert "+++ b/tests/conftest.py" in done.stderr
+    assert "+++ b/tests/conftest.py" in call("--diff", "--format", "json", "--output", "report.json").stdout
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_a_shown_change_is_inert(call: Call, story: Path) -> None:
+    """A line of source may hold what a terminal or a CI log would obey; tabs and line ends are left."""
+    hostile = PROVIDER.replace("return {}", 'return "\x1b]0;x\x07\t::error::y"').replace("\n", "\r\n")
+    (story / "tests/unit/conftest.py").write_bytes(hostile.encode())
+    shown = call("--diff").stdout
+    assert '-    return "\\x1b]0;x\\x07\t:\\x3aerror::y"' in shown
+    assert "\x1b" not in shown
+
+
+def test_why_nothing_is_mended_is_said_where_the_finding_does_not(call: Call, story: Path) -> None:
+    """A finding that nobody could mend has its help, once."""
+    (story / "tests/e2e/test_other.py").write_text("def test_other(nowhere): assert nowhere")
+    (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("{}", "__file__"))
+    assert call("--diff").stderr == (
+        "tests/e2e/test_there.py:1:14: EM101 is not mended: it uses __file__, which may be something else outside of "
+        "tests/unit/conftest.py: move it by hand\nNothing that was found can be mended by itself.\n"
+    )

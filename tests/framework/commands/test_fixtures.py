@@ -58,3 +58,12 @@ def test_what_is_not_known_is_exit_2(capsys: pytest.CaptureFixture[str], words: 
     """With the nearest right spelling."""
     assert call(*words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_nothing_to_list_is_exit_2(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty list would look as if there were tests without a fixture."""
+    monkeypatch.chdir(tmp_path)
+    assert call() == 2
+    assert f"nothing to list: pytest would collect no file of {tmp_path}" in capsys.readouterr().err

@@ -1,5 +1,6 @@
 """The audit as annotations: at their lines, no more than GitHub shows, and nothing that a tree says is a command."""
 
+import json
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -7,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from test_framework.analysis.audit import Audit
+from test_framework.report.audit import sarif
 from test_framework.report.audit.github import render
 from test_framework.report.github import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
@@ -40,3 +42,24 @@ def test_nothing_that_a_tree_says_is_a_command() -> None:
         head, _, message = line.removeprefix("::error ").partition("::")
         assert re.fullmatch(r"file=[^,:]*,line=1,title=EM101", head), head
         assert not re.search(r"::(?:error|set-output)[^:]*::|##\[", message)
+
+
+def test_those_that_matter_most_are_among_the_ten(tmp_path: Path) -> None:
+    """A fixture that is missing is not left out for those that are not documented."""
+    lesser = tuple(replace(MISSING, code="EM301", line=line) for line in range(1, 31))
+    assert "title=EM101" in render(Audit(tmp_path, (*lesser, MISSING))).splitlines()[0]
+
+
+@pytest.mark.parametrize("is_here", [True, False])
+def test_files_are_named_as_the_checkout_has_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, is_here: bool
+) -> None:
+    """Also where only a part of it was audited, or the step runs elsewhere."""
+    project = tmp_path / "services/shop"
+    project.mkdir(parents=True)
+    monkeypatch.chdir(tmp_path if is_here else project)
+    monkeypatch.setenv("GITHUB_WORKSPACE", "" if is_here else str(tmp_path))
+    assert "file=services/shop/tests/test_a.py," in render(Audit(project, (MISSING,)))
+    (result,) = json.loads(sarif.render(Audit(project, (MISSING,))))["runs"][0]["results"]
+    where = result["locations"][0]["physicalLocation"]["artifactLocation"]["uri"]
+    assert where == "services/shop/tests/test_a.py"
