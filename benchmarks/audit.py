@@ -111,13 +111,15 @@ def _audit(root: Path, cache: Path | None) -> None:
         "from test_framework.analysis.baseline import Baseline\n"
         "from test_framework.analysis.build import CONTRACTS, index_of\n"
         "from test_framework.analysis.cache import Cache\n"
-        "from test_framework.analysis.reading import read_all\n"
+        "from test_framework.analysis.reading import look, read_all\n"
         "root, cache = Path(sys.argv[1]), sys.argv[2]\n"
         "with Cache(Path(cache), sorted(CONTRACTS)) if cache else nullcontext() as open_:\n"
         "    def read(files):\n"
         "        found = read_all(map(str, files), contracts=CONTRACTS, cache=open_)\n"
         "        return {Path(path): module for path, module in found.items()}\n"
-        "    audit(index_of(root, read_all=read), Selection(), Baseline.empty(), cache=open_)\n"
+        "    def glance(files):\n"
+        "        return look(files, contracts=CONTRACTS, cache=open_)\n"
+        "    audit(index_of(root, read_all=read, look=glance), Selection(), Baseline.empty(), cache=open_)\n"
     )
     _run([sys.executable, "-c", code, str(root), str(cache or "")], "")
 

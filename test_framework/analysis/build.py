@@ -18,7 +18,7 @@ from test_framework.analysis.modules import ModuleFinder
 from test_framework.analysis.names import Names
 from test_framework.analysis.plugins import Plugins, find_plugins
 from test_framework.analysis.settings import Settings
-from test_framework.analysis.source import Constant, Module, Name
+from test_framework.analysis.source import Constant, Head, Module, Name
 from test_framework.analysis.source import Sequence as Items
 from test_framework.analysis.sources import Sources
 from test_framework.analysis.tree import Project, Tree
@@ -30,6 +30,8 @@ _WORDS = (b"fixture", b"pytest_plugins", b"pytest_generate_tests", b"register(",
 
 Reader: TypeAlias = Callable[[Sequence[Path]], Mapping[Path, Module]]
 """From files, absolute, to the facts of each."""
+Look: TypeAlias = Callable[[Sequence[str]], Mapping[str, Module | Head]]
+"""The same, as text for there are very many; of a file that did not change, the head is enough."""
 
 
 def index_of(
@@ -39,6 +41,7 @@ def index_of(
     python: Path | None = None,
     contracts: frozenset[str] = CONTRACTS,
     read_all: Reader | None = None,
+    look: Look | None = None,
 ) -> Index:
     """Return the index of a directory.
 
@@ -48,6 +51,7 @@ def index_of(
         python: The interpreter whose plugins count; by default that of a `.venv` in the root, or the running one.
         contracts: Names of the fixtures of which it is recorded what is read of them.
         read_all: Reads files, those that a name leads to later, too; by default without a cache.
+        look: Reads what changed since an earlier run of the files that are known at once; by default all of it is read.
 
     Raises:
         UsageError: a path does not exist, or no environment belongs to `python`.
@@ -61,12 +65,11 @@ def index_of(
     tree = Tree.read(root, paths)
     site = Site.of(tree.root, python)
     places = [_place(tree, project, site) for project in tree.projects]
-    files = dict.fromkeys(file for place in places for file in place.files())
+    files = list(dict.fromkeys(file for place in places for file in place.files()))
     reader = read_all or (lambda files: _read_all(files, contracts))
+    known = look(files) if look else {str(file): module for file, module in reader(list(map(Path, files))).items()}
     sources = Sources(
-        tree.root,
-        {_named(tree, str(file)): module for file, module in reader([Path(file) for file in files]).items()},
-        lambda file: reader([file])[file],
+        tree.root, {_named(tree, file): each for file, each in known.items()}, lambda file: reader([file])[file]
     )
     finder = _Finder(tree, places)
     names = Names(sources.module, finder.find, sources.skim)

@@ -26,9 +26,10 @@ DEFAULT = Path(".envmatrix", "audit-cache.sqlite")
 _APPLICATION = 0x656D6163  # "emac", in the header of SQLite's file: whose it is
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, facts BLOB NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS files (
+DROP TABLE IF EXISTS files;
+CREATE TABLE IF NOT EXISTS heads (
     path BLOB PRIMARY KEY, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL,
-    digest BLOB NOT NULL, day INTEGER NOT NULL
+    key BLOB NOT NULL, head BLOB NOT NULL, day INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS views (view BLOB PRIMARY KEY, state INTEGER NOT NULL, ground BLOB NOT NULL, day INTEGER NOT NULL)
 WITHOUT ROWID;
@@ -121,12 +122,13 @@ class Cache:
         self.close()
 
     def unchanged(self, stamps: Mapping[str, Stamp]) -> Iterator[tuple[str, bytes]]:
-        """Yield the facts of those files, by their paths, that are as they were when last read."""
+        """Yield the head of those files, by their paths, that are as they were when last read."""
         for paths in _chunks(list(stamps)):
             rows = self._try(self._rows, [os.fsencode(path) for path in paths]) or ()
-            for name, mtime, ctime, size, inode, key, facts, day in rows:
+            for name, mtime, ctime, size, inode, key, head, day in rows:
                 path = os.fsdecode(name)
-                if stamps[path] == Stamp(mtime, ctime, size, inode) and (whole := _checked(facts)) is not None:
+                is_same = stamps[path] == (mtime, ctime, size, inode) and key.endswith(self._variant)
+                if is_same and (whole := _checked(head)) is not None:
                     if day < self._today:
                         self._seen.append(key)
                         self._seen_files.append(name)
@@ -135,9 +137,8 @@ class Cache:
     def _rows(self, db: sqlite3.Connection, names: list[bytes]) -> list[Any]:
         marks = ",".join("?" * len(names))
         return db.execute(
-            "SELECT path, mtime, ctime, size, inode, key, facts, facts.day FROM files "  # noqa: S608 -- marks only
-            f"JOIN facts ON facts.key = CAST(files.digest || ? AS BLOB) WHERE path IN ({marks})",
-            [self._variant, *names],
+            f"SELECT path, mtime, ctime, size, inode, key, head, day FROM heads WHERE path IN ({marks})",  # noqa: S608 -- marks only
+            names,
         ).fetchall()
 
     def get(self, digest: bytes) -> bytes | None:
@@ -154,11 +155,11 @@ class Cache:
         row = (digest + self._variant, _with_checksum(facts), self._today)
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", [row])
 
-    def remember(self, path: str, stamp: Stamp, digest: bytes) -> None:
-        """Remember that a file has this digest while its stamp stays the same; not if it changed a moment ago."""
+    def remember(self, path: str, stamp: Stamp, digest: bytes, head: bytes) -> None:
+        """Remember the head of a file while its stamp stays the same; not if it changed a moment ago."""
         if stamp.is_settled(time.time_ns()):
-            row = (os.fsencode(path), stamp.mtime_ns, stamp.ctime_ns, stamp.size, stamp.inode, digest, self._today)
-            self._write("INSERT OR REPLACE INTO files VALUES (?, ?, ?, ?, ?, ?, ?)", [row])
+            row = (os.fsencode(path), *stamp, digest + self._variant, _with_checksum(head), self._today)
+            self._write("INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
     def view(self, view: bytes) -> View:
         """Return what is kept of a tree as seen with some settings; nothing of it where any part is broken."""
@@ -201,9 +202,9 @@ class Cache:
         """Save what is new, and forget what nobody asked for in two weeks."""
         if self._seen or self._seen_files:
             self._write("UPDATE facts SET day = ? WHERE key = ?", [(self._today, key) for key in self._seen])
-            self._write("UPDATE files SET day = ? WHERE path = ?", [(self._today, path) for path in self._seen_files])
+            self._write("UPDATE heads SET day = ? WHERE path = ?", [(self._today, path) for path in self._seen_files])
         if self._is_written:
-            for table in ("facts", "files", "views"):
+            for table in ("facts", "heads", "views"):
                 self._write(f"DELETE FROM {table} WHERE day < ?", [(self._today - _DAYS_KEPT,)])  # noqa: S608 -- our names
             self._write("DELETE FROM summaries WHERE ? AND view NOT IN (SELECT view FROM views)", [(1,)])
             self._try(lambda db, _: db.commit(), None)

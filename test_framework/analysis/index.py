@@ -127,9 +127,9 @@ class Index:
         return (*own, *scope.closure(names, ignored))
 
     def tests_of(self, path: str) -> tuple[Test, ...]:
-        """Return the tests of one file, as pytest would collect them."""
+        """Return the tests of one file, as pytest would collect them, and remember them."""
         if (known := self._tests.get(path)) is None:
-            known = self._tests[path] = tuple(self._tests_of(path))
+            known = self._tests[path] = tuple(self.collected(path))
         return known
 
     def scope_of(self, path: str, nodeid: str) -> Scope | None:
@@ -152,7 +152,8 @@ class Index:
             around = self._scope_of_directory(self._projects[test.path], test.path.rpartition("/")[0])
             yield from itertools.takewhile(lambda scope: scope is not around, test.scope.around())
 
-    def _tests_of(self, path: str) -> Iterator[Test]:
+    def collected(self, path: str) -> Iterator[Test]:
+        """Yield the tests of one file, as pytest would collect them."""
         project = self._projects[path]
         collected = list(self._collector.tests(path, project.patterns))
         if not collected:
@@ -264,11 +265,8 @@ class Index:
 
     def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
         """Return the plugins of a file's `pytest_plugins`, each with the file that names it."""
-        module = self._sources.module(path)
-        if not any(binding.name == "pytest_plugins" for binding in module.body) and not any(
-            each.attribute == "*" for each in module.imports
-        ):
-            return []  # a look is enough, for nearly all
+        if not self._sources.head(path).names_plugins:
+            return []
         if "pytest_plugins" not in self.names.namespace(path).names:
             return []
         match self.names.literal(path, Name("pytest_plugins")):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import gc
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
 
 from test_framework.analysis.cache import Cache, Stamp
-from test_framework.analysis.source import Module
+from test_framework.analysis.source import Head, Module
 from test_framework.analysis.workers import (
     LARGEST,
     TOO_LARGE,
@@ -32,6 +32,7 @@ _MOST_PROCESSES = 8
 """Beyond these, one process could not keep up with decoding what they find."""
 
 _decode = msgspec.msgpack.Decoder(Module).decode
+_decode_head = msgspec.msgpack.Decoder(Head).decode
 
 
 def read_one(path: str, *, contracts: frozenset[str] = frozenset(), cache: Cache | None = None) -> Module:
@@ -54,18 +55,48 @@ def read_all(
         cache: Facts of earlier runs, opened with the same contracts among its options.
         progress: Is told of every step.
     """
-    found: dict[str, Module | None] = dict.fromkeys(paths)
+    found = look(paths, contracts=contracts, cache=cache, progress=progress)
+    known: dict[str, Module] = {}
+    lost: dict[str, Stamp] = {}
+    for path, each in found.items():
+        module = each if isinstance(each, Module) else _cached(each.digest, cache)
+        if module is not None:
+            known[path] = module
+        elif isinstance(status := _status(path), Stamp):
+            lost[path] = status
+        else:
+            known[path] = status
+    known |= _parsed(lost, contracts, cache)
+    return {path: known[path] for path in found}
+
+
+def look(
+    paths: Iterable[str],
+    *,
+    contracts: frozenset[str] = frozenset(),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Module | Head]:
+    """Return the facts of files by their paths, in the order given; of those that did not change, the head is enough.
+
+    Args:
+        paths: Files, absolute.
+        contracts: Names of contract fixtures, handed on to `read`.
+        cache: Facts of earlier runs, opened with the same contracts among its options.
+        progress: Is told of every step.
+    """
+    found: dict[str, Module | Head | None] = dict.fromkeys(paths)
     total, done = len(found), 0
     with no_garbage_collection():
-        for path, module in _read(list(found), contracts, cache):
-            found[path] = module
+        for path, each in _look(list(found), contracts, cache):
+            found[path] = each
             done += 1
             if progress is not None:
                 progress(done, total)
-    return {path: module for path, module in found.items() if module is not None}
+    return {path: each for path, each in found.items() if each is not None}
 
 
-def _read(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) -> Iterator[tuple[str, Module]]:
+def _look(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) -> Iterator[tuple[str, Module | Head]]:
     stamps: dict[str, Stamp] = {}
     for path in paths:
         status = _status(path)
@@ -74,39 +105,39 @@ def _read(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) 
         else:
             stamps[path] = status
     if cache is not None:
-        for path, module in _cached(stamps, cache):
-            del stamps[path]
-            yield path, module
-    for path, digest, facts in _parsed({path: stamp.size for path, stamp in stamps.items()}, contracts):
+        for path, head in cache.unchanged(stamps):
+            with suppress(msgspec.DecodeError):
+                yield path, _decode_head(head)
+                del stamps[path]
+        for path in list(stamps):
+            digest = digest_of_file(path)
+            if (module := _cached(digest, cache)) is not None:
+                cache.remember(path, stamps.pop(path), digest, encode(Head.of(module)))
+                yield path, module
+    yield from _parsed(stamps, contracts, cache)
+
+
+def _cached(digest: bytes, cache: Cache | None) -> Module | None:
+    """Return the facts of some bytes; None where they are not known."""
+    facts = cache.get(digest) if cache is not None and digest else None
+    with suppress(msgspec.DecodeError):
+        return _decode(facts) if facts is not None else None
+    return None
+
+
+def _parsed(
+    stamps: Mapping[str, Stamp], contracts: frozenset[str], cache: Cache | None
+) -> Iterator[tuple[str, Module]]:
+    """Yield the facts of files that are parsed for that, and keep them."""
+    for path, digest, facts in _parse({path: stamp.size for path, stamp in stamps.items()}, contracts):
+        module = _decode(facts) if isinstance(facts, bytes) else facts
         if cache is not None and digest:
             cache.put(digest, facts if isinstance(facts, bytes) else encode(facts))
-            cache.remember(path, stamps[path], digest)
-        yield path, _decode(facts) if isinstance(facts, bytes) else facts
+            cache.remember(path, stamps[path], digest, encode(Head.of(module)))
+        yield path, module
 
 
-def _cached(stamps: dict[str, Stamp], cache: Cache) -> Iterator[tuple[str, Module]]:
-    """Yield what the cache knows: of files that did not change, then of those whose bytes are known."""
-    changed = dict(stamps)
-    for path, facts in cache.unchanged(stamps):
-        if (module := _decoded(facts)) is not None:
-            del changed[path]
-            yield path, module
-    for path, stamp in changed.items():
-        digest = digest_of_file(path)
-        facts_of_bytes = cache.get(digest) if digest else None
-        if facts_of_bytes is not None and (module := _decoded(facts_of_bytes)) is not None:
-            cache.remember(path, stamp, digest)
-            yield path, module
-
-
-def _decoded(facts: bytes) -> Module | None:
-    try:
-        return _decode(facts)
-    except msgspec.DecodeError:
-        return None
-
-
-def _parsed(sizes: dict[str, int], contracts: frozenset[str]) -> Iterator[tuple[str, bytes, Module | bytes]]:
+def _parse(sizes: dict[str, int], contracts: frozenset[str]) -> Iterator[tuple[str, bytes, Module | bytes]]:
     """Yield path, digest and facts of files, these as bytes where another process read them."""
     left = dict(sizes)
     processes = min(usable_processors(), _MOST_PROCESSES)

@@ -201,3 +201,20 @@ class Module(Fact, frozen=True):
     """Why the file could not be read, with the line; nothing else is known of it then."""
     digest: bytes = b""
     """Of its bytes; empty where these could not be had."""
+
+
+class Head(Fact, frozen=True):
+    """What of a file is asked for although nothing changed."""
+
+    digest: bytes
+    unread: str
+    noqa: tuple[tuple[int, tuple[str, ...]], ...]
+    names_plugins: bool
+    """Whether it may bind `pytest_plugins`: itself, or by a `*` from elsewhere."""
+
+    @classmethod
+    def of(cls, module: Module) -> Head:
+        """Take it from a module."""
+        binds = any(binding.name == "pytest_plugins" for binding in module.body)
+        names_plugins = binds or any(each.attribute == "*" for each in module.imports)
+        return cls(module.digest, module.unread, module.noqa, names_plugins)

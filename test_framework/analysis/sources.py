@@ -7,7 +7,7 @@ from pathlib import Path
 
 from test_framework.analysis.cache import digest_of
 from test_framework.analysis.skim import definitions, has_our_words, skim
-from test_framework.analysis.source import Module
+from test_framework.analysis.source import Head, Module
 
 _EMPTY = Module()
 
@@ -17,24 +17,41 @@ class Sources(Mapping[str, Module]):
 
     Args:
         root: The tree's root.
-        modules: What has been read already.
+        known: What has been read already; of a file that did not change since an earlier run, the head is enough.
         read: Reads one more, by its path.
     """
 
-    def __init__(self, root: Path, modules: dict[str, Module], read: Callable[[Path], Module]) -> None:
+    def __init__(self, root: Path, known: Mapping[str, Module | Head], read: Callable[[Path], Module]) -> None:
         self._root = root
-        self._modules = modules
+        self._modules = {path: each for path, each in known.items() if isinstance(each, Module)}
+        self._heads = {path: each for path, each in known.items() if isinstance(each, Head)}
         self._read = read
         self._glimpses: dict[str, _Glimpse] = {}
 
+    def __contains__(self, path: object) -> bool:
+        return path in self._modules or path in self._heads
+
     def __getitem__(self, path: str) -> Module:
-        return self._modules[path]
+        if path not in self:
+            raise KeyError(path)
+        return self.module(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
+        return iter({**self._heads, **self._modules})
 
     def __len__(self) -> int:
-        return len(self._modules)
+        return len(self._heads.keys() | self._modules.keys())
+
+    def head(self, path: str) -> Head:
+        """Return the head of a file, which is read where it has not been yet."""
+        if (known := self._heads.get(path)) is None:
+            known = self._heads[path] = Head.of(self.module(path))
+        return known
+
+    def heads(self) -> Iterator[tuple[str, Head]]:
+        """Yield every file that was read, and its head."""
+        for path in self:
+            yield path, self.head(path)
 
     def module(self, path: str) -> Module:
         """Return the facts of a file, which is read where it has not been yet; a namespace, a directory, has none."""
@@ -46,7 +63,7 @@ class Sources(Mapping[str, Module]):
 
     def skim(self, path: str, name: str) -> Module | None:
         """Return where the names of a file come from, at the least cost; None if this one is plainly nothing of ours."""
-        if path in self._modules or not path.endswith(".py"):
+        if path in self or not path.endswith(".py"):
             return self.module(path)
         if (glimpse := self._glimpses.get(path)) is None:
             glimpse = self._glimpses[path] = _Glimpse(self._root / path)
@@ -57,8 +74,8 @@ class Sources(Mapping[str, Module]):
 
     def digests(self) -> Iterator[tuple[str, bytes]]:
         """Yield each file that was looked into, with the digest of its bytes, empty where these could not be had."""
-        for path, module in self._modules.items():
-            yield path, module.digest
+        for path, head in self.heads():
+            yield path, head.digest
         for path, glimpse in self._glimpses.items():
             if path not in self._modules:
                 yield path, glimpse.digest

@@ -134,7 +134,9 @@ def _index(
 
     with reader(settings.root, settings.contracts, no_cache=no_cache) as read:
         files = [path.resolve() for path in paths]  # as the root is, or what a link leads to would not be below it
-        index = index_of(settings.root, files, python=python, contracts=settings.contracts, read_all=read)
+        index = index_of(
+            settings.root, files, python=python, contracts=settings.contracts, read_all=read, look=read.look
+        )
         if not index.projects:
             where = ", ".join(map(str, paths)) or str(settings.root)
             raise UsageError(f"nothing to audit: pytest would collect no file of {where}", "Name where the tests are")

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from test_framework.analysis.cache import Cache
     from test_framework.analysis.reading import Progress
-    from test_framework.analysis.source import Module
+    from test_framework.analysis.source import Head, Module
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +29,12 @@ class Reader:
 
         found = read_all(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
         return {Path(path): module for path, module in found.items()}
+
+    def look(self, files: Sequence[str]) -> dict[str, Module | Head]:
+        """Return the same; of files that did not change, the head."""
+        from test_framework.analysis.reading import look
+
+        return look(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
 
 
 @contextmanager

@@ -98,8 +98,8 @@ class Kept:
             return True
         if path.endswith(":"):  # what stands for the plugins of a project
             return False
-        if (module := self._index.modules.get(path)) is not None:
-            return module.digest != basis.digest or not basis.digest
+        if path in self._index.modules:
+            return self._index.modules.head(path).digest != basis.digest or not basis.digest
         file = self._index.root / path
         return Stamp.of_file(file) != basis.stamp and digest_of_file(str(file)) != basis.digest
 
@@ -111,7 +111,10 @@ class Kept:
 
     def complete(self, summaries: Mapping[str, Summary]) -> dict[str, Basis]:
         """Keep the summaries of all files; return what each file rests on, those too to which names in others lead."""
-        bases = self._bases | {path: self._basis(path, digest) for path, digest in self._index.modules.digests()}
+        bases = dict(self._bases)
+        for path, digest in self._index.modules.digests():
+            if path not in bases or self._ground.found.get(path):
+                bases[path] = self._basis(path, digest)
         bases |= {path: Basis() for path in self._around if path.endswith(":")}
         plugins = (path for found, _ in self._plugins for _, path in found)
         reached = _reached(bases, [*self._around, *plugins])
@@ -120,14 +123,17 @@ class Kept:
         return {path: bases[path] for path in reached}
 
     def _keep(self, bases: Mapping[str, Basis], summaries: Mapping[str, Summary]) -> None:
+        earlier = self._view.parts
         parts = {
-            path: (msgspec.msgpack.encode(basis), self._encoded(path, summaries.get(path, EMPTY)))
+            path: earlier[path]
+            if basis is self._bases.get(path) and summaries.get(path) is self.summaries.get(path)
+            else (msgspec.msgpack.encode(basis), self._encoded(path, summaries.get(path, EMPTY)))
             for path, basis in bases.items()
         }
         listings = {directory: self._digest_of(directory) for directory in sorted(self._ground.listings.known())}
         ground = msgspec.msgpack.encode(_Whole(digest_of(repr(self._plugins).encode()), listings))
-        changed = [path for path, part in parts.items() if self._view.parts.get(path) != part]
-        gone = self._view.parts.keys() - parts.keys()
+        changed = [path for path, part in parts.items() if earlier.get(path) != part]
+        gone = earlier.keys() - parts.keys()
         if changed or gone or ground != self._view.ground:
             self._cache.keep(View(self._view.key, self._view.state, ground, parts), changed, gone)
 
@@ -137,7 +143,7 @@ class Kept:
         return encode(summary) if path in self._around else b""
 
     def _basis(self, path: str, digest: bytes) -> Basis:
-        module = self._index.modules.get(path)
+        head = self._index.modules.head(path) if path in self._index.modules else None
         earlier = self._bases.get(path)
         found = {**dict(earlier.found if earlier else ()), **self._ground.found.get(path, {})}
         stamp = Stamp.of_file(self._index.root / path) if path not in self._around else None
@@ -146,8 +152,8 @@ class Kept:
             stamp if stamp is not None and stamp.is_settled(self._ground.began_ns) else None,
             self._around.get(path, ()),
             tuple(found.items()),
-            module.unread if module else "",
-            module.noqa if module else (),
+            head.unread if head else "",
+            head.noqa if head else (),
         )
 
 

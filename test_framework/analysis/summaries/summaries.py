@@ -38,8 +38,8 @@ class Summaries:
         if kept is not None:
             for path, basis in kept.complete(found.files).items():
                 found._add(path, basis.unread, basis.noqa)
-        for path, module in index.modules.items():
-            found._add(path, module.unread, module.noqa)
+        for path, head in index.modules.heads():
+            found._add(path, head.unread, head.noqa)
         return found
 
     def _add(self, path: str, unread: str, noqa: Noqa) -> None:

@@ -40,12 +40,11 @@ class Summarizer:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._starting: dict[int, list[tuple[Fixture, str]]] = {}
-        self._close: dict[tuple[int, str], tuple[float, str]] = {}
+        self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
 
     def of_tests(self, path: str) -> Summary:
         """Summarize a test file."""
-        tests = self._index.tests_of(path)
+        tests = tuple(self._index.collected(path))
         notes = self._index.modules.module(path).notes
         if not tests:
             return Summary(notes=notes)
@@ -152,8 +151,8 @@ class Summarizer:
                 walk.read([number], test.defined_in, read, answer.fixtures[0])
         if not scope.autouse:
             return
-        if (starting := self._starting.get(id(scope))) is None:
-            starting = self._starting[id(scope)] = list(_starting(scope))
+        if (starting := walk.starting.get(id(scope))) is None:
+            starting = walk.starting[id(scope)] = list(_starting(scope))
         for fixture, contract in starting:
             if not any(_starts(scope, need.name) for need in test.needs):
                 walk.surprises.setdefault(id(fixture), (fixture, contract, []))[2].append(number)
@@ -165,7 +164,7 @@ class Summarizer:
     def _closeness(self, scope: Scope | None, name: str) -> tuple[float, str]:
         if scope is None:
             return 0.0, ""
-        key = id(scope), name
+        key = scope, name
         if (known := self._close.get(key)) is None:
             close = difflib.get_close_matches(name, sorted(scope.provided.fixtures), n=1, cutoff=_CLOSE)
             own = [(difflib.SequenceMatcher(None, each, name).ratio(), each) for each in close]
@@ -196,6 +195,8 @@ class _Walk:
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note, bool], list[int]] = field(default_factory=dict)
     seen: dict[tuple[str, Read, int], tuple[str, Read, Fixture, list[int]]] = field(default_factory=dict)
+    starting: dict[int, list[tuple[Fixture, str]]] = field(default_factory=dict)
+    """Of each scope, by its `id`, the autouse fixtures that start the environment, and by what."""
     known: dict[tuple[int, int], tuple[int, bool]] = field(default_factory=dict)
     """Of an asker and an answer: the number of the fixture, -1 for one that is installed, and whether its scope is too
     narrow."""

@@ -28,7 +28,7 @@ def _kept(file: Path, path: str, stamp: Stamp) -> bytes | None:
 def _fill(file: Path, path: str, stamp: Stamp) -> None:
     with Cache(file) as cache:
         cache.put(_DIGEST, b"facts")
-        cache.remember(path, stamp, _DIGEST)
+        cache.remember(path, stamp, _DIGEST, b"head")
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def test_facts_are_found_by_stamp_and_by_digest(file: Path, tmp_path: Path) -> N
     name = os.fsdecode(os.fsencode(tmp_path) + b"/not-utf8-\xff.py")
     stamp = _old_file(Path(name))
     _fill(file, name, stamp)
-    assert _kept(file, name, stamp) == b"facts"
+    assert _kept(file, name, stamp) == b"head"
     assert _kept(file, "another.py", stamp) is None
     with Cache(file) as cache:
         assert cache.get(_DIGEST) == b"facts"
@@ -96,7 +96,7 @@ def test_a_broken_cache_is_no_cache_and_mends(damage: Callable[[Path], None], fi
     assert _kept(file, "a.py", stamp) is None
     _fill(file, "a.py", stamp)
     _fill(file, "a.py", stamp)
-    assert _kept(file, "a.py", stamp) == b"facts"
+    assert _kept(file, "a.py", stamp) == b"head"
 
 
 def test_damaged_facts_are_not_handed_out(file: Path, tmp_path: Path) -> None:
@@ -104,7 +104,9 @@ def test_damaged_facts_are_not_handed_out(file: Path, tmp_path: Path) -> None:
     stamp = _old_file(tmp_path / "a.py")
     _fill(file, "a.py", stamp)
     with sqlite3.connect(file) as connection:
-        connection.execute("UPDATE facts SET facts = CAST(substr(facts, 1, length(facts) - 1) || 'X' AS BLOB)")
+        for table, column in (("facts", "facts"), ("heads", "head")):
+            damaged = f"CAST(substr({column}, 1, length({column}) - 1) || 'X' AS BLOB)"
+            connection.execute(f"UPDATE {table} SET {column} = {damaged}")
     connection.close()
     assert _kept(file, "a.py", stamp) is None
     with Cache(file) as cache:
@@ -135,7 +137,7 @@ def test_a_locked_cache_is_not_waited_for(file: Path, tmp_path: Path, monkeypatc
     assert _kept(file, "a.py", stamp) is None
     _fill(file, "b.py", stamp)
     other.close()
-    assert _kept(file, "a.py", stamp) == b"facts"
+    assert _kept(file, "a.py", stamp) == b"head"
 
 
 def test_what_nobody_asked_for_in_two_weeks_is_forgotten(file: Path, tmp_path: Path) -> None:
@@ -144,10 +146,10 @@ def test_what_nobody_asked_for_in_two_weeks_is_forgotten(file: Path, tmp_path: P
     with Cache(file) as cache:
         for name in ("used.py", "old.py"):
             cache.put(digest_of(name.encode()), name.encode())
-            cache.remember(name, stamp, digest_of(name.encode()))
+            cache.remember(name, stamp, digest_of(name.encode()), name.encode())
     with sqlite3.connect(file) as connection:
         connection.execute("UPDATE facts SET day = day - 15")
-        connection.execute("UPDATE files SET day = day - 15")
+        connection.execute("UPDATE heads SET day = day - 15")
     connection.close()
     assert _kept(file, "used.py", stamp) == b"used.py"
     assert _kept(file, "used.py", stamp) == b"used.py"

@@ -1,6 +1,7 @@
 """Reading many files: the same facts whether they come from the cache, from here or from other processes."""
 
 import os
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -9,8 +10,8 @@ import pytest
 
 from test_framework.analysis import reading, workers
 from test_framework.analysis.cache import Cache, digest_of
-from test_framework.analysis.reading import read_all, read_one
-from test_framework.analysis.source import Module
+from test_framework.analysis.reading import look, read_all, read_one
+from test_framework.analysis.source import Head, Module
 
 
 @pytest.fixture
@@ -109,6 +110,23 @@ def test_facts_that_cannot_be_decoded_are_read_again(tmp_path: Path) -> None:
     with Cache(tmp_path / "cache.sqlite") as cache:
         cache.put(digest_of(Path(file).read_bytes()), b"\xc1")
         assert read_one(file, cache=cache) == read_one(file)
+
+
+def test_of_a_file_that_did_not_change_the_head_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its facts are there when they are asked for, also where the cache has lost them."""
+    monkeypatch.setattr("test_framework.analysis.cache._RACY_NS", 0)
+    (file,) = _files(tmp_path, 1)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        (module,) = look([file], cache=cache).values()
+        assert isinstance(module, Module)
+        assert look([file], cache=cache) == {file: Head.of(module)}
+        assert read_one(file, cache=cache) == module
+    with sqlite3.connect(tmp_path / "cache.sqlite") as connection:
+        connection.execute("DELETE FROM facts")
+    connection.close()
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        assert read_one(file, cache=cache) == module
+        assert cache.get(module.digest) is not None
 
 
 @pytest.mark.usefixtures("in_processes")

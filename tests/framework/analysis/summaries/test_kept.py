@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -11,10 +12,14 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from test_framework.analysis import reading
 from test_framework.analysis.audit import Audit, Selection, audit
 from test_framework.analysis.baseline import Baseline
-from test_framework.analysis.build import index_of
+from test_framework.analysis.build import CONTRACTS, index_of
 from test_framework.analysis.cache import Cache
+from test_framework.analysis.index import Index
+from test_framework.analysis.reading import read_all
+from test_framework.analysis.source import Module
 from test_framework.analysis.summaries.kept import Kept
 from tests.framework.analysis.generated import Files, trees
 from tests.framework.analysis.trees import read_once, write_tree
@@ -24,16 +29,36 @@ EVERYTHING = Selection(select=("ALL", "EM108"))
 FIXTURE = "import pytest\n@pytest.fixture\ndef {}(): ...\n"
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _settled() -> Iterator[None]:
+    """Trust a file as soon as it is written: what changes here takes longer than the file system's clock."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("test_framework.analysis.cache._RACY_NS", 0)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
+    """A cache that knows pytest's own plugins after the first look; trees in it are told apart by their roots."""
+    with Cache(tmp_path_factory.mktemp("cache") / "cache.sqlite", CONTRACTS) as made:
+        yield made
+
+
 def look(root: Path, cache: Cache | None = None) -> Audit:
     """Audit a tree by all rules."""
-    return audit(index_of(root, read_all=read_once), EVERYTHING, Baseline.empty(), cache=cache)
+    return audit(index(root, cache), EVERYTHING, Baseline.empty(), cache=cache)
 
 
-@pytest.fixture
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
-    """A cache, empty."""
-    with Cache(tmp_path_factory.mktemp("cache") / "cache.sqlite") as made:
-        yield made
+def index(root: Path, cache: Cache | None = None) -> Index:
+    """Index a tree as the command does."""
+    if cache is None:
+        return index_of(root, read_all=read_once)
+
+    def read(files: Sequence[Path]) -> dict[Path, Module]:
+        found = read_all(map(str, files), contracts=CONTRACTS, cache=cache)
+        return {Path(path): module for path, module in found.items()}
+
+    return index_of(root, read_all=read, look=partial(reading.look, contracts=CONTRACTS, cache=cache))
 
 
 @given(before=trees(), after=trees(), changed=st.sets(st.integers(0, 20)))
@@ -44,10 +69,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cache]:
     phases=[Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
-def test_any_change_is_seen_as_by_a_fresh_look(before: Files, after: Files, changed: set[int]) -> None:
+def test_any_change_is_seen_as_by_a_fresh_look(cache: Cache, before: Files, after: Files, changed: set[int]) -> None:
     """Files that were written anew, added or removed in between, and all that rests on them."""
-    with TemporaryDirectory(prefix="tree-") as directory, Cache(Path(directory, "cache.sqlite")) as cache:
-        root = Path(directory, "root").resolve()
+    with TemporaryDirectory(prefix="tree-") as directory:
+        root = Path(directory).resolve()
         _write(root, before)
         assert look(root, cache) == look(root)
         for number, name in enumerate(sorted({*before, *after})):
@@ -103,15 +128,39 @@ def test_what_rests_on_a_change_is_forgotten_and_nothing_else(
     """A file, the conftests around it, what its names lead to, and where modules are found."""
     root = write_tree(tmp_path, TREE)
     look(root, cache)
-    known = set(_kept(root, cache))
+    known = set(_kept(root, cache).summaries)
     assert known == {":", *(name for name in TREE if "conftest" in name or "test_" in name)}
     for name, text in files.items():
         if text is None:
             (root / name).unlink()
         else:
             (root / name).write_text(text)
-    assert known - set(_kept(root, cache)) == forgotten
+    assert known - set(_kept(root, cache).summaries) == forgotten
     assert look(root, cache) == look(root)
+    assert look(root, cache) == look(root)
+
+
+@pytest.mark.parametrize(("changed", "forgotten"), [("left.py", "test_a.py"), ("right.py", "test_b.py")])
+def test_a_helper_leads_wherever_any_test_went_through_it(
+    changed: str, forgotten: str, tmp_path: Path, cache: Cache
+) -> None:
+    """A test that goes another way through it, later, adds to what is known of it."""
+    root = write_tree(
+        tmp_path,
+        {
+            "helpers.py": "from left import a\nfrom right import b\n",
+            "left.py": FIXTURE.format("a"),
+            "right.py": FIXTURE.format("b"),
+            "test_a.py": "from helpers import a\ndef test_a(a): ...\n",
+            "test_b.py": "def test_b(): ...\n",
+        },
+    )
+    look(root, cache)
+    (root / "test_b.py").write_text("from helpers import b\ndef test_b(b): ...\n")
+    look(root, cache)
+    assert {"test_a.py", "test_b.py"} <= _kept(root, cache).summaries.keys()
+    (root / changed).write_text("a = b = 1\n")
+    assert forgotten not in _kept(root, cache).summaries
     assert look(root, cache) == look(root)
 
 
@@ -144,9 +193,7 @@ def test_of_two_runs_at_once_the_later_keeps_nothing(tmp_path: Path, cache: Cach
     """What it saw may be older than what the other one kept."""
     root = write_tree(tmp_path, TREE)
     look(root, cache)
-    index = index_of(root, read_all=read_once)
-    assert index.ground is not None
-    late = Kept(cache, index, index.ground)
+    late = _kept(root, cache)
     (root / "two/test_c.py").write_text("def test_c(shared): ...\n")
     look(root, cache)
     late.complete({})
@@ -172,7 +219,7 @@ def _write(root: Path, files: Files) -> None:
         (root / name).write_text(text)
 
 
-def _kept(root: Path, cache: Cache) -> list[str]:
-    index = index_of(root, read_all=read_once)
-    assert index.ground is not None
-    return list(Kept(cache, index, index.ground).summaries)
+def _kept(root: Path, cache: Cache) -> Kept:
+    found = index(root, cache)
+    assert found.ground is not None
+    return Kept(cache, found, found.ground)
