@@ -26,8 +26,8 @@ from test_framework.analysis.workers import (
 Progress: TypeAlias = Callable[[int, int], None]
 """Is told how many files are done, and of how many."""
 
-_WORTH_PROCESSES = 2 << 20
-"""Bytes of source, a second's work, from which on several processes gain more than their start takes."""
+_WORTH_PROCESSES = 1 << 19
+"""Bytes of source, a quarter of a second's work, from which on several processes gain more than their start takes."""
 _MOST_PROCESSES = 8
 """Beyond these, one process could not keep up with decoding what they find."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 
 from test_framework.analysis.cache import digest_of
@@ -67,8 +68,8 @@ class Sources(Mapping[str, Module]):
             return self.module(path)
         if (glimpse := self._glimpses.get(path)) is None:
             glimpse = self._glimpses[path] = _Glimpse(self._root / path)
-        is_here = name.encode() in glimpse.top
-        if glimpse.is_ours and (is_here or name.encode() in glimpse.below):
+        is_here, is_below = glimpse.defines(name.encode())
+        if glimpse.is_ours and (is_here or is_below):
             return self.module(path)
         return None if is_here else glimpse.module
 
@@ -91,5 +92,20 @@ class _Glimpse:
             source = b""
         self.digest = digest_of(source)
         self.is_ours = has_our_words(source)
-        self.top, self.below = definitions(source)
-        self.module = skim(source)
+        self._source = source
+
+    def defines(self, name: bytes) -> tuple[bool, bool]:
+        """Whether a function or class of this name is at the top level, and whether one is below: under `if`, a method."""
+        if b"def " + name not in self._source and b"class " + name not in self._source:
+            return False, False  # nearly always
+        top, below = self._definitions
+        return name in top, name in below
+
+    @cached_property
+    def _definitions(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        return definitions(self._source)
+
+    @cached_property
+    def module(self) -> Module:
+        """What it imports and assigns."""
+        return skim(self._source)
