@@ -21,6 +21,10 @@ from test_framework.analysis.sources import Sources
 __all__ = ["Answer", "Fixture", "Found", "Index", "Missing", "Need", "Request", "Scope", "Test", "Unknown"]
 
 
+NOT_INSTALLED = "is not installed here"
+"""How an unknown answer ends that reading in another environment would make known."""
+
+
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What one project brings to its tests, its paths relative to the tree's root."""
@@ -368,6 +372,6 @@ def _supplied(hook: Binding | None) -> tuple[str, ...]:
 def _one_of(plugins: tuple[str, ...]) -> Callable[[str], str]:
     def why(name: str) -> str:
         candidates = [plugin for plugin in plugins if name in PROVIDED_BY.get(plugin, {name})]
-        return f"{', '.join(candidates)} may provide it, and is not installed here" if candidates else ""
+        return f"{', '.join(candidates)} may provide it, and {NOT_INSTALLED}" if candidates else ""
 
     return why

@@ -74,8 +74,11 @@ def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
 
 
 def _candidates(survey: Survey) -> Iterator[_Candidate]:
+    missing = {group.request.name for group in survey.missing.values()}  # somebody asks: EM101 says what to do with it
     definitions: dict[tuple[str, int], list[Fixture]] = {}
     for fixture in survey.fixtures:
+        if fixture.name in missing:
+            continue
         definitions.setdefault((fixture.path, fixture.line), []).append(fixture)
     for place, provided in definitions.items():
         is_alone = all(place_of(each) in survey.alone for each in provided)  # else a plugin may ask for the name

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from test_framework.analysis.audit import Audit
 from test_framework.analysis.findings import Finding
+from test_framework.analysis.index import NOT_INSTALLED
 from test_framework.analysis.rules import rule
 from test_framework.report.text import inert, middle, plural
 
@@ -91,6 +92,8 @@ def _summary(audit: Audit) -> Iterator[str]:
     if audit.unknown:
         are = "request is" if len(audit.unknown) == 1 else "requests are"
         yield f"{len(audit.unknown)} {are} unknown (--show-unknown lists them)."
+        if absent := sum(each.message.endswith(NOT_INSTALLED) for each in audit.unknown):
+            yield f"{absent} of them a plugin may answer that is not installed here: --python names where tests run."
 
 
 def _bounded(text: str) -> str:

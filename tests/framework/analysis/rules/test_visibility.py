@@ -258,6 +258,15 @@ def test_what_may_still_ask_keeps_a_fixture(tmp_path: Path, asks: str) -> None:
     )
 
 
+def test_what_is_missing_elsewhere_is_not_unused(tmp_path: Path) -> None:
+    """Somebody asks for it, out of its sight: it is to be moved, not removed."""
+    files = {"one__conftest": "import pytest\n@pytest.fixture\ndef lost(): ...", "one__test_a": "def test_a(): ..."}
+    assert found(tmp_path, "EM105", **files)
+    files["two__test_b"] = "def test_b(lost): ..."
+    assert not found(tmp_path, "EM105", **files)
+    assert found(tmp_path, "EM101", **files)
+
+
 def test_an_override_of_what_a_plugin_asks_for_is_used(tmp_path: Path) -> None:
     """A plugin provides it to be overridden, whoever asks for it then."""
     assert not found(

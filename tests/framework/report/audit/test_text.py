@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 
 from test_framework.analysis.audit import Audit
+from test_framework.analysis.findings import Finding
+from test_framework.analysis.index import NOT_INSTALLED
 from test_framework.report.audit import text
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
@@ -25,6 +27,13 @@ def test_a_finding_has_its_place_its_tests_and_what_to_do() -> None:
         "    tests/gone.py: EM104 fixtures ask for each other",
         "1 request is unknown (--show-unknown lists them).",
     ]
+
+
+def test_what_another_environment_would_tell_is_said() -> None:
+    """A plugin that is not installed leaves requests open; nothing found is not to be read as nothing wrong."""
+    absent = Finding("test_a.py", 1, 1, "EM108", f"nobody knows whether 'x' is provided: plug may, and {NOT_INSTALLED}")
+    last = text.render(Audit(Path.cwd(), (), unknown=(absent, absent))).splitlines()[-1]
+    assert last == "2 of them a plugin may answer that is not installed here: --python names where tests run."
 
 
 def test_nothing_found_is_one_line() -> None:
