@@ -6,7 +6,8 @@ import enum
 from dataclasses import dataclass
 from functools import cached_property
 
-from test_framework.analysis.impact.parts import Parts, compare
+from test_framework.analysis.impact.dissect import dissect
+from test_framework.analysis.impact.parts import TOP, Version
 
 
 class Kind(enum.StrEnum):
@@ -61,3 +62,38 @@ class Change:
     def parts(self) -> Parts:
         """Return which parts of a Python file differ."""
         return compare(self.old or b"", self.new or b"")
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What differs between two versions."""
+
+    old: Version
+    new: Version
+    changed: frozenset[str]
+    """Parts that are new or otherwise than before."""
+    removed: frozenset[str]
+    """Parts that are gone."""
+    rest: bool
+    """Whether anything else differs: imports, calls, a class's bases and fields."""
+
+    @property
+    def nothing(self) -> bool:
+        """Return whether only layout and comments differ."""
+        return not (self.changed or self.removed or self.rest)
+
+
+def compare(old: bytes, new: bytes) -> Parts:
+    """Return what differs between two versions of a file; all of it, where one of them cannot be read."""
+    before, after = dissect(old), dissect(new)
+    was, now = (
+        {name: part.text for name, part in each.parts.items() if part.kind != "class"} for each in (before, after)
+    )
+    top = was.pop(TOP, "") != now.pop(TOP, "")
+    return Parts(
+        before,
+        after,
+        changed=frozenset(name for name, text in now.items() if was.get(name) != text),
+        removed=frozenset(was.keys() - now.keys()),
+        rest=before.unread or after.unread or top,
+    )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import PurePosixPath
@@ -14,9 +14,6 @@ _EVERYTHING = {
     ".pytest.ini": "it configures pytest",
     "tox.ini": "it configures pytest and how it is run",
     "setup.cfg": "it configures pytest and names what is installed",
-    "setup.py": "it says what is installed",
-    "noxfile.py": "it says how everything is run",
-    "sitecustomize.py": "Python runs it before anything else",
     "*.lock": "it says what is installed",
     "pylock*.toml": "it says what is installed",
     "requirements*.txt": "it says what is installed",
@@ -29,6 +26,12 @@ _EVERYTHING = {
     "Dockerfile*": "it says what everything is run in",
 }
 """Patterns of a file's name, with the reason."""
+_PROGRAMS = {
+    "setup.py": "it says what is installed",
+    "noxfile.py": "it says how everything is run",
+    "sitecustomize.py": "Python runs it before anything else",
+}
+"""Modules that are none where they stand beside an `__init__.py`."""
 _EVERYTHING_BELOW = (".github/", ".gitlab/", ".circleci/", ".ci/")
 _NOTHING = {
     "*.md": "documentation",
@@ -49,10 +52,15 @@ _NOTHING_BELOW = ("docs/", "doc/")
 _CACHES = frozenset({"__pycache__", ".envmatrix", ".hypothesis", ".mypy_cache", ".nox", ".pytest_cache", ".ruff_cache"})
 
 
-def concerns_everything(path: str) -> str:
-    """Return why a file may change what any test does; empty where that is not so."""
+def concerns_everything(path: str, files: Collection[str] = ()) -> str:
+    """Return why a file may change what any test does; empty where that is not so.
+
+    `files` are those of the tree: a `setup.py` inside of a package is a module like others.
+    """
     if path.startswith(_EVERYTHING_BELOW):
         return "it says how everything is run"
+    if path.rpartition("/")[2] in _PROGRAMS and f"{path.rpartition('/')[0]}/__init__.py" not in files:
+        return _PROGRAMS[path.rpartition("/")[2]]
     return _matching(path, _EVERYTHING)
 
 

@@ -11,10 +11,11 @@ from test_framework.analysis.impact.changes import Change, Kind
 from test_framework.analysis.impact.columns import Columns
 from test_framework.analysis.impact.contract import Bump, FieldChange, bump, field_changes
 from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
-from test_framework.analysis.impact.graph import Finder, Graph, Link, make_graph
-from test_framework.analysis.impact.parts import Part, Version, version
+from test_framework.analysis.impact.flow import Flow, Node
+from test_framework.analysis.impact.parts import TOP, Part
 from test_framework.analysis.impact.places import Place, compare_declarations
 from test_framework.analysis.impact.tree import Tree, is_conftest
+from test_framework.analysis.index import Test
 
 
 @dataclass(frozen=True)
@@ -134,12 +135,11 @@ class _Search:
             self._everything(f"{change}, and could not be mapped: nothing names it")
 
     def _lines(self, path: str, lines: Sequence[int], why: str) -> int:
-        read = version(self._tree.source(path))
-        around = [read.at(line) for line in lines]
-        if None in around or not self._tree.holds_tests_or_fixtures(path):
-            return self._spread(path, why)
-        names = {part.name for part in around if part is not None}
-        return self._within(path, read, names, why) + self._importers(path, why)
+        """Follow the parts of a file that some lines of it are in."""
+        read = self._flow.read(path)
+        return self._spread([Node(path, read.at(line).name) for line in lines], why) or self._spread(
+            [Node(path, TOP)], why
+        )
 
     # Python files
 
@@ -147,8 +147,8 @@ class _Search:
         parts, is_same_file = change.parts, change.old is not None and change.new is not None and not change.is_renamed
         if is_same_file and parts.nothing:
             self.nothing.append(f"{change}: only in its layout and comments")
-        elif is_same_file and not parts.rest and self._tree.holds_tests_or_fixtures(change.path):
-            self._functions(change)
+        elif is_same_file and not parts.rest:
+            self._parts(change)
         else:
             self._file(change)
 
@@ -157,10 +157,10 @@ class _Search:
         is_shared = is_conftest(change.path) or change.path in self._tree.plugins
         if (Kind.FIXTURES if is_shared else Kind.CODE) not in self._kinds:
             return
-        why = concerns_everything(change.path)
+        why = concerns_everything(change.path, self._tree.modules)
         if why:
             self._everything(f"{change}: {why}")
-        hits = sum(self._spread(path, str(change)) for path in change.paths)
+        hits = self._spread([Node(path, TOP) for path in change.paths], str(change))
         if not self._tree.holds_tests_or_fixtures(change.path):
             self._hidden(change)
         if hits or is_shared or why:
@@ -172,48 +172,29 @@ class _Search:
         else:
             self._everything(f"{change}, and could not be mapped: no test and no environment reaches it")
 
-    def _functions(self, change: Change) -> None:
-        """Follow the functions that differ, each by itself."""
+    def _parts(self, change: Change) -> None:
+        """Follow the functions and values that differ, each by itself."""
         path, parts = change.path, change.parts
-        hits = 0
         for name in sorted(parts.changed | parts.removed):
             is_gone, is_new = name in parts.removed, name not in parts.old.parts
             part = (parts.old if is_gone else parts.new).parts[name]
+            if (Kind.FIXTURES if part.fixture else Kind.CODE) not in self._kinds:
+                continue
             what = f"fixture {part.fixture}" if part.fixture else name
             why = f"{what} of {path} {'is deleted' if is_gone else 'is new' if is_new else 'is changed'}"
-            if (Kind.FIXTURES if part.fixture else Kind.CODE) not in self._kinds:
-                hits += 1
-                continue
             if part.fixture and (is_gone or is_new or parts.old.parts[name].provides != part.provides):
                 self._askers_by_name(path, {part, parts.old.parts.get(name, part)}, why)
-            hits += self._within(path, parts.new, {name}, why)
-            if part.fixture or part.is_test or (path, part.line) in self._tree.tests_by_place:
-                hits += 1
-            elif part.is_registered:
-                hits += self._spread(path, why)
-            else:
-                hits += self._importers(path, why)
-        if not hits:
-            self._everything(f"{change}, and could not be mapped: nothing uses what differs in it")
-
-    def _within(self, path: str, read: Version, names: Collection[str], why: str) -> int:
-        """Select what uses some functions of a file, as far as that file goes."""
-        users = read.users_of(names)
-        hits = self._spread(path, why) if users.rest else 0
-        for name in sorted(users.names):
-            way = "" if name in names else f", used by {name}"
-            place = (path, read.parts[name].line)
-            for test in self._tree.tests_by_place.get(place, ()):
-                self.columns.select(test, f"{why}{way}")
-                hits += 1
-            for test, through in self._tree.askers.get(place, ()):
-                self.columns.select(test, f"{why}{way}{through}")
-                hits += 1
-            if place in self._tree.fixture_places:
-                hits += 1
-                for test, unread in self._tree.unknown_askers:
-                    self.columns.select(test, f"{why}{way}, and what this test asks for cannot be read: {unread}")
-        return hits
+            seeds = [Node(path, name)]
+            if is_new:
+                seeds += self._flow.importing(seeds[0])
+            hits = self._spread(seeds, why)
+            if not (hits or part.fixture or part.is_test or (path, part.line) in self._tree.tests_by_place):
+                # Nothing names it: it is used in a way that cannot be seen, by whoever uses the file.
+                hits = self._spread([Node(path, TOP)], f"{why}, and named by nobody who is tested")
+                if not hits:
+                    self._everything(f"{why}, and could not be mapped: no test and no environment reaches it")
+        if Kind.CODE in self._kinds and not self._tree.holds_tests_or_fixtures(path):
+            self._hidden(change)
 
     def _askers_by_name(self, path: str, parts: Collection[Part], why: str) -> None:
         """Select who asks for a fixture that came or went: another one may answer now, or none."""
@@ -242,19 +223,43 @@ class _Search:
 
     # From file to file
 
-    def _spread(self, path: str, why: str) -> int:
-        """Select all that a file reaches, itself included."""
-        return sum(self._arrive(file, f"{why}{_way(links)}") for file, links in self._graph.reach(path).items())
+    def _spread(self, seeds: Iterable[Node], why: str) -> int:
+        """Select all that some parts of files reach, themselves included."""
+        hits = 0
+        for node, way in self._flow.reach(seeds):
+            hits += self._arrive(node, f"{why}{way}")
+            if self._change in self.everything:
+                break
+        return hits
 
-    def _importers(self, path: str, why: str) -> int:
-        """Select all that a file reaches, its own tests left out."""
-        ways = self._graph.reach(path).items()
-        return self._started(path, why) + sum(
-            self._arrive(file, f"{why}{_way(links)}") for file, links in ways if links
-        )
+    def _arrive(self, node: Node, why: str) -> int:
+        """Select what depends on how a part behaves."""
+        path, name = node
+        hits = self._started(path, why)
+        if name == TOP:
+            return hits + self._arrive_at_file(path, why)
+        part = self._flow.part(node)
+        if part is None:
+            return hits
+        if part.kind == "class":
+            tests = [test for test in self._tree.tests_by_file.get(path, ()) if name in _holders(test)]
+            for test in tests:
+                self.columns.select(test, why)
+            return hits + len(tests)
+        place = path, part.line
+        for test in self._tree.tests_by_place.get(place, ()):
+            self.columns.select(test, why)
+            hits += 1
+        for test, through in self._tree.askers.get(place, ()):
+            self.columns.select(test, f"{why}{through}")
+            hits += 1
+        if place in self._tree.fixture_places:
+            hits += 1
+            for test, unread in self._tree.unknown_askers:
+                self.columns.select(test, f"{why}, and what this test asks for cannot be read: {unread}")
+        return hits
 
-    def _arrive(self, path: str, why: str) -> int:
-        """Select what depends on how a file behaves."""
+    def _arrive_at_file(self, path: str, why: str) -> int:
         hits = 0
         if path in self._tree.plugins:
             self._everything(f"{why}, which pytest loads for every test")
@@ -265,7 +270,7 @@ class _Search:
         for test in self._tree.tests_below(path):
             self.columns.select(test, why)
             hits += 1
-        return hits + self._started(path, why)
+        return hits
 
     def _started(self, path: str, why: str) -> int:
         """Select who needs a service that begins with a file."""
@@ -287,9 +292,8 @@ class _Search:
                     self.columns.select_users(place, frozenset({start.service}), which)
 
     @cached_property
-    def _graph(self) -> Graph:
-        tree = self._tree
-        return make_graph(tree.modules, Finder(tree.find, tree.modules, self._gone), tree.source, tree.scripts)
+    def _flow(self) -> Flow:
+        return Flow(self._tree, self._gone)
 
     def _everything(self, why: str) -> None:
         if self._change not in self.everything:
@@ -297,8 +301,9 @@ class _Search:
             self.columns.select_all(why)
 
 
-def _way(links: Iterable[Link]) -> str:
-    return "".join(f", {link.how} {link.path}" for link in links)
+def _holders(test: Test) -> Collection[str]:
+    """Return the classes that a test is in, each with those around it."""
+    return {".".join(test.classes[: depth + 1]) for depth in range(len(test.classes))}
 
 
 def _is_test_file(path: str) -> bool:

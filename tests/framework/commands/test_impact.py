@@ -56,7 +56,7 @@ FILES = {
     "environments/twins/staging.toml": '[services.backend]\nkind = "http"\nsource = "process"\ncommand = ["{python}", "-m", "shop"]\n',
     "environments/mail.toml": '[services.mail]\nkind = "http"\nsource = "absent"\n',
     "shop/__init__.py": "",
-    "shop/__main__.py": "from shop import store\n",
+    "shop/__main__.py": "from shop import store\nstore.save()\n",
     "shop/store.py": "def save(): ...\n",
     "login.py": "x = 1\n",
     "suite/test_orders.py": """
@@ -70,7 +70,7 @@ def test_login(): ...
 @pytest.mark.requires("mail")
 def test_mail(): ...
 """,
-    "unit/test_store.py": "from shop.store import save\n\ndef test_save(): ...\n",
+    "unit/test_store.py": "from shop.store import save\n\ndef test_save(): save()\n",
     "unit/test_words.py": "def test_words(): ...\n",
 }
 
@@ -146,7 +146,7 @@ def test_a_services_code_names_tests_and_environments(shop: Path, capsys: pytest
         "": {"test_save"},
     }
     assert found["staging"]["test_order"] == (
-        "shop/store.py is changed, imported by shop/__main__.py, which the twin of staging starts as backend, "
+        "save of shop/store.py is changed, used by shop/__main__.py, which the twin of staging starts as backend, "
         "and real_services needs every service"
     )
     assert found["local"]["test_mail"] == (
@@ -168,7 +168,7 @@ def test_a_command_may_be_a_file(shop: Path, capsys: pytest.CaptureFixture[str])
     """`python login.py` begins with that file."""
     (shop / "login.py").write_text("x = 2\n")
     assert selected(capsys)["local"]["test_login"] == (
-        'login.py is changed, which local.toml starts as auth, and requires("auth") needs it'
+        'x of login.py is changed, which local.toml starts as auth, and requires("auth") needs it'
     )
 
 
@@ -239,7 +239,7 @@ def test_a_change_outside_of_the_project_may_change_everything(
     commit(tmp_path)
     (tmp_path / "lib.py").write_text("x = 2\n")
     found = selected(capsys)
-    assert found["mail"]["test_order"].startswith("../lib.py is changed, and could not be mapped")
+    assert found["mail"]["test_order"].startswith("x of ../lib.py is changed, and could not be mapped")
 
 
 def test_every_kind_of_difference_is_told(shop: Path) -> None:
@@ -284,7 +284,7 @@ def test_a_reference_services_file_names_tests_and_environments(
     for variable in [name for name in os.environ if name.startswith("STAGING_")]:
         monkeypatch.delenv(variable)
     with (tmp_path / "environments/reference/backend/agents.py").open("a") as stream:
-        stream.write("MORE = 1\n")
+        stream.write("print()\n")
     found = find_impact(Project.find(tmp_path), "HEAD", None, None).impact
     assert found.everything == ()
     assert {name for name, tests in found.selected.items() if tests} == {"backend", "local", "staging", ""}

@@ -28,7 +28,7 @@ STAGING = Place("staging", ("environments/staging.toml",), (), LOCAL.references,
 SHOP = {
     "shop/__init__.py": "",
     "shop/__main__.py": "from shop.app import run\nrun()",
-    "shop/app.py": "from . import store\ndef run(): ...",
+    "shop/app.py": "from . import store\ndef run(): store.save()",
     "shop/store.py": "def save(): ...",
     "shop/prices.py": "def vat(): ...",
     "login.py": "import sys",

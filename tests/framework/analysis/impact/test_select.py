@@ -25,8 +25,8 @@ def test_a_services_code_concerns_the_environments_that_start_it() -> None:
     found = of("shop/store.py", ("...", "pass"))
     assert names(found) == {"local": {"test_total"}}
     assert why(found, "test_total") == (
-        "shop/store.py is changed, imported by shop/app.py, imported by shop/__main__.py, which local.toml starts as "
-        "backend, and real_services needs every service"
+        "save of shop/store.py is changed, used by run of shop/app.py, used by shop/__main__.py, which local.toml "
+        "starts as backend, and real_services needs every service"
     )
 
 
@@ -55,7 +55,12 @@ def test_a_helper_concerns_who_uses_it() -> None:
 
 def test_the_top_of_a_file_concerns_all_its_tests() -> None:
     """Nobody can say who does not use it."""
-    assert names(of(ORDERS, ("LIMIT = 3", "LIMIT = 4"))) == everywhere(*WHOLE_SUITE)
+    assert names(of(ORDERS, ("LIMIT = 3", "LIMIT = made()"))) == everywhere(*WHOLE_SUITE)
+
+
+def test_a_value_concerns_who_uses_it() -> None:
+    """One that runs nothing when it is made."""
+    assert names(of(ORDERS, ("LIMIT = 3", "LIMIT = 4"))) == everywhere("test_limit")
 
 
 def test_a_new_test_is_run() -> None:
@@ -110,7 +115,9 @@ def test_code_concerns_the_tests_that_import_it() -> None:
     """Which run in no environment here."""
     found = of("shop/prices.py", ("...", "return 1"))
     assert names(found) == {"": {"test_vat"}}
-    assert why(found, "test_vat", "") == "shop/prices.py is changed, imported by tests/unit/test_prices.py"
+    assert why(found, "test_vat", "") == (
+        "vat of shop/prices.py is changed, used by test_vat of tests/unit/test_prices.py"
+    )
 
 
 def test_data_concerns_who_names_it() -> None:
@@ -145,10 +152,12 @@ def test_what_cannot_be_told_apart_concerns_everything(path: str, why_all: str) 
     assert found.everything == (why_all,)
 
 
-def test_a_function_that_nobody_uses_concerns_everything() -> None:
+def test_a_function_that_nobody_names_concerns_who_uses_its_file() -> None:
     """It may be used in a way that cannot be seen."""
-    assert of(CONFTEST, ("    pass", "    return 3")).everything == (
-        f"{CONFTEST} is changed, and could not be mapped: nothing uses what differs in it",
+    found = of(CONFTEST, ("    pass", "    return 3"))
+    assert names(found) == EVERYTHING
+    assert why(found, "test_vat", "") == (
+        f"unused of {CONFTEST} is changed, and named by nobody who is tested, which pytest loads for all tests below it"
     )
 
 
@@ -267,7 +276,7 @@ def test_nothing_selected_is_an_empty_column() -> None:
 
 def test_a_helper_concerns_who_imports_its_file() -> None:
     """Other files use what a test's file defines."""
-    files = {**SHOP, "tests/unit/test_asks.py": "from tests.e2e.test_orders import _ask\n\ndef test_ask(): ...\n"}
+    files = {**SHOP, "tests/unit/test_asks.py": "from tests.e2e.test_orders import _ask\n\ndef test_ask(): _ask()\n"}
     assert names(of(ORDERS, ("return 1", "return 2"), files=files)) == {**everywhere("test_login"), "": {"test_ask"}}
 
 
