@@ -11,7 +11,7 @@ from test_framework.analysis.cache import Cache
 from test_framework.analysis.index import Index
 from test_framework.analysis.rules.texts import Texts
 from test_framework.analysis.source import Note, Read
-from test_framework.analysis.summaries.kept import Noqa
+from test_framework.analysis.summaries.kept import NoqaLines
 from test_framework.analysis.summaries.summaries import Summaries
 from test_framework.analysis.summaries.summarize import place_of
 from test_framework.analysis.summaries.summary import Asked, Cited, Numbers, Place, Summary
@@ -50,7 +50,7 @@ class Survey:
     texts: Texts
     unread: Mapping[str, str]
     """Files that could not be read, and why."""
-    noqa: Mapping[str, Noqa]
+    noqa: Mapping[str, NoqaLines]
     """Of each file, lines with a comment `# noqa`, and the codes that each names."""
     tests: int = 0
     tested: list[str] = field(default_factory=list)

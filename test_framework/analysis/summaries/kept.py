@@ -18,7 +18,7 @@ from test_framework.analysis.source import Fact
 from test_framework.analysis.summaries.summary import EMPTY, Summary, decode, encode
 from test_framework.analysis.workers import digest_of_file
 
-Noqa: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
+NoqaLines: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
 
 class Basis(Fact, frozen=True):
@@ -33,7 +33,7 @@ class Basis(Fact, frozen=True):
     found: tuple[tuple[str, str | None], ...] = ()
     """Modules that names in it lead to, and their files."""
     unread: str = ""
-    noqa: Noqa = ()
+    noqa: NoqaLines = ()
 
     def leads_to(self) -> frozenset[str]:
         """Return the files on which it rests directly."""

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from test_framework.analysis.cache import Cache
 from test_framework.analysis.index import Index
-from test_framework.analysis.summaries.kept import Kept, Noqa
+from test_framework.analysis.summaries.kept import Kept, NoqaLines
 from test_framework.analysis.summaries.summarize import Summarizer
 from test_framework.analysis.summaries.summary import Summary
 
@@ -18,7 +18,7 @@ class Summaries:
     files: dict[str, Summary] = field(default_factory=dict)
     unread: dict[str, str] = field(default_factory=dict)
     """Files that could not be read, and why."""
-    noqa: dict[str, Noqa] = field(default_factory=dict)
+    noqa: dict[str, NoqaLines] = field(default_factory=dict)
     """Lines with a comment `# noqa`, and the codes that each names."""
 
     @classmethod
@@ -42,7 +42,7 @@ class Summaries:
             found._add(path, head.unread, head.noqa)
         return found
 
-    def _add(self, path: str, unread: str, noqa: Noqa) -> None:
+    def _add(self, path: str, unread: str, noqa: NoqaLines) -> None:
         if unread:
             self.unread[path] = unread
         if noqa and not path.startswith("/"):
