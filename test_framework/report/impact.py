@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -18,16 +19,19 @@ _FILES = 8
 """Files named under a because."""
 _REASONS = 6
 """Becauses of one environment."""
+_STEPS = 5
+"""Steps of a because that are shown; of more, the first and the last ones."""
+_STEP = re.compile(r", (?=(?:imported|used|named in|run|asked for|loaded) |the package of |which |and )")
 
 
 def as_text(impact: Impact, since: str) -> str:
     """Return the answer for people."""
     lines = [*_headline(impact, since)]
-    for name, selected in impact.selected.items():
-        lines += ["", f"{_label(name)}: {_share(impact, name)}"]
-        groups = _groups(selected)
+    for names, name in _alike(impact):
+        lines += ["", f"{names}: {_share(impact, name)}"]
+        groups = _groups(impact, name)
         for because, tests in groups[:_REASONS]:
-            lines.append(f"  because {inert(because)}")
+            lines.append(f"  because {inert(_short(because))}")
             lines += [f"    {line}" for line in _named(tests)]
         if left := groups[_REASONS:]:
             number = sum(len(tests) for _, tests in left)
@@ -44,12 +48,14 @@ def as_markdown(impact: Impact, since: str) -> str:
     """Return the answer for a pull request or a job's summary."""
     lines = [f"### {line}" if number == 0 else f"- {line}" for number, line in enumerate(_headline(impact, since))]
     lines += ["", "| environment | tests | because |", "| --- | ---: | --- |"]
-    for name, selected in impact.selected.items():
-        groups = _groups(selected)
-        becauses = "<br>".join(f"{code(because, in_table=True)} ({len(tests)})" for because, tests in groups[:_REASONS])
+    for names, name in _alike(impact):
+        groups = _groups(impact, name)
+        becauses = "<br>".join(
+            f"{code(_short(because), in_table=True)} ({len(tests)})" for because, tests in groups[:_REASONS]
+        )
         left = len(groups) - _REASONS
         more = f"<br>and {plural(left, 'more reason')}" if left > 0 else ""
-        lines.append(f"| {_label(name)} | {_share(impact, name)} | {becauses}{more} |")
+        lines.append(f"| {names} | {_share(impact, name)} | {becauses}{more} |")
     lines += ["", *(f"- {code(each)}" for each in impact.nothing)] if impact.nothing else []
     return "".join(f"{line}\n" for line in lines)
 
@@ -60,10 +66,10 @@ def as_github(impact: Impact, since: str) -> str:
     if impact.bump is not None and not impact.bump.is_done:
         field = impact.fields[0]
         lines.append(command("contract", "; ".join(_contract(impact)), field.path))
-    for name, selected in impact.selected.items():
-        groups = _groups(selected)
+    for name in impact.selected:
+        groups = _groups(impact, name)
         more = f" and {len(groups) - 1} more reasons" if len(groups) > 1 else ""
-        because = f", because {groups[0][0]}{more}" if groups else ""
+        because = f", because {_short(groups[0][0])}{more}" if groups else ""
         title = f"impact since {since}: {_label(name)}"
         lines.append(command(title, f"{_share(impact, name)}{because}", level="notice"))
     if len(lines) > MOST:
@@ -113,7 +119,7 @@ def _headline(impact: Impact, since: str) -> Iterator[str]:
     of = sum(map(len, impact.tests.values()))
     yield f"since {inert(since)}: {total} of {of} tests, counted once an environment, may come out otherwise"
     for why in impact.everything[:_REASONS]:
-        yield f"everything, because {inert(why)}"
+        yield f"everything, because {inert(_short(why))}"
     if (left := len(impact.everything) - _REASONS) > 0:
         yield f"everything, because of {left} more reasons"
     yield from _contract(impact)
@@ -137,12 +143,34 @@ def _share(impact: Impact, name: str) -> str:
     return f"none of {of}" if not selected else f"all {of}" if selected == of else f"{selected} of {of}"
 
 
-def _groups(selected: Mapping[str, str]) -> list[tuple[str, Sequence[str]]]:
-    """Return each because with its tests, the one with most tests first, then as they were found."""
+def _alike(impact: Impact) -> Iterator[tuple[str, str]]:
+    """Yield environments of which the same is to be said, by their names, with one of them."""
+    found: dict[str, list[str]] = {}
+    for name, selected in impact.selected.items():
+        same = (each for each in found if name and each and impact.selected[each] == selected)
+        first = next((each for each in same if len(impact.tests[each]) == len(impact.tests[name])), name)
+        found.setdefault(first, []).append(name)
+    for first, names in found.items():
+        yield ", ".join(map(_label, names)), first
+
+
+def _groups(impact: Impact, name: str) -> list[tuple[str, Sequence[str]]]:
+    """Return each because with its tests, the one with most tests first, then as they were found.
+
+    What selects everything is said once, at the top.
+    """
     groups: dict[str, list[str]] = {}
-    for test, because in selected.items():
-        groups.setdefault(because, []).append(test)
+    for test, because in impact.selected[name].items():
+        if because not in impact.everything:
+            groups.setdefault(because, []).append(test)
     return sorted(groups.items(), key=lambda group: -len(group[1]))
+
+
+def _short(because: str) -> str:
+    """Leave out the middle of a long way."""
+    steps = _STEP.split(because)
+    left = len(steps) - _STEPS
+    return because if left < 2 else ", ".join((*steps[:2], f"… {left} more steps …", *steps[2 - _STEPS :]))  # noqa: PLR2004
 
 
 def _named(tests: Sequence[str]) -> Iterator[str]:

@@ -56,16 +56,16 @@ class Flow:
         """Return the part that a node is; None for a name of another file's."""
         return self.read(node.path).parts.get(node.name)
 
-    def reach(self, seeds: Iterable[Node]) -> Iterator[tuple[Node, str]]:
-        """Yield all that may behave otherwise if some parts do, nearest first, each with the way there: `, used by run`."""
-        ways = dict.fromkeys(seeds, "")
+    def reach(self, seeds: Iterable[Node]) -> Iterator[tuple[Node, tuple[str, ...]]]:
+        """Yield all that may behave otherwise if some parts do, nearest first, each with the way there: `used by run`."""
+        ways: dict[Node, tuple[str, ...]] = dict.fromkeys(seeds, ())
         waiting = deque(ways)
         while waiting:
             here = waiting.popleft()
             yield here, ways[here]
             for node, how in self._users(here):
                 if node not in ways:
-                    ways[node] = ways[here] + how
+                    ways[node] = (*ways[here], how) if how else ways[here]
                     waiting.append(node)
 
     def _users(self, node: Node) -> Iterator[tuple[Node, str]]:
@@ -80,10 +80,8 @@ class Flow:
 
     def _of_top(self, path: str) -> Iterator[tuple[Node, str]]:
         """Who imports a file has to do with all that this does."""
-        for name in self.read(path).parts:
-            yield Node(path, name), ""
         for inside in self._graph.members.get(path, ()):
-            yield Node(inside, TOP), f", the package of {inside}"
+            yield Node(inside, TOP), f"the package of {inside}"
         for importer in self._graph.importers.get(path, ()):
             read = self.read(importer)
             found = [
@@ -97,7 +95,7 @@ class Flow:
             elif lent and read.lends:
                 found += lent
             for each_name in found:
-                yield Node(importer, each_name), f", imported {_by(importer, each_name)}"
+                yield Node(importer, each_name), f"imported {_by(importer, each_name)}"
 
     def _imports(self, importer: str, each: Imported, path: str) -> bool:
         return path in self._targets(importer, each.what)
@@ -124,13 +122,13 @@ class Flow:
         seen = self._graph.sees(path)
         for file in seen:
             for user in self._users_in(file, last, path, seen):
-                yield Node(file, user), f", used {_by(file, user, path)}"
+                yield Node(file, user), f"used {_by(file, user, path)}"
             for bound in self._aliases(file).get(last, ()) if file != path else ():
                 if bound.name != last and self._leads_to(file, bound, seen):
                     yield Node(file, bound.name), ""
         if part is None:  # it is lent, or gone: importing it imports another file, or fails
             for importer in self.importing(node):
-                yield importer, f", imported {_by(*importer)}"
+                yield importer, f"imported {_by(*importer)}"
 
     def _is_handed_on(self, path: str, part: Part) -> bool:
         """Whether importing the file is enough for somebody to call it who does not name it."""
@@ -245,10 +243,10 @@ class Flow:
             }
             for part in read.parts.values() if names else ():
                 if not names.isdisjoint(part.values):
-                    yield Node(importer, part.name), f", used {_by(importer, part.name)}"
+                    yield Node(importer, part.name), f"used {_by(importer, part.name)}"
         for prefix, node in self._computed:
             if path.startswith(prefix) and path != node.path:
-                yield node, f", imported {_by(*node)}"
+                yield node, f"imported {_by(*node)}"
 
     def _is_module(self, importer: str, each: Imported, path: str) -> bool:
         """Whether the name that an import binds is a module, or has it inside."""
@@ -263,7 +261,7 @@ class Flow:
         for line in link.lines:
             if line not in read.import_lines:
                 name = read.at(line).name
-                yield Node(link.path, name), f", {_how(link.how, link.path, name)}"
+                yield Node(link.path, name), f"{_how(link.how, link.path, name)}"
 
     @cached_property
     def _computed(self) -> Sequence[tuple[str, Node]]:

@@ -193,12 +193,7 @@ class _Texts:
 
     def read(self, path: str, text: bytes) -> None:
         """Look through the texts of a file."""
-        for pattern in (_DOTTED, _IMPORT, _LOADED):  # an import in the text of another file, which a test writes
-            for match in pattern.finditer(text):
-                self._module(path, text, match)
-        for listed in _PLUGINS.finditer(text):
-            for match in _WORD.finditer(text, *listed.span(1)):
-                self._module(path, text, match)
+        self._read_modules(path, text)
         for match in _RUN.finditer(text):
             dotted = match[1].decode()
             if dotted.partition(".")[0] in self.tops:
@@ -208,9 +203,18 @@ class _Texts:
             files = [file for file in self._files.get(named.rpartition("/")[2], ()) if f"/{file}".endswith(f"/{named}")]
             self._add(path, text, match, "named in", files)
         for match in self._called.finditer(text) if self._commands else ():
-            self._add(path, text, match, "run by", [self._commands[match[1] or match[2]]])
+            if not _is_argument_in_text(text, match.start()):
+                self._add(path, text, match, "run by", [self._commands[match[1] or match[2]]])
         for match in _PYTEST.finditer(text) if self._plugins else ():
             self._add(path, text, match, "loaded by the pytest of", self._plugins)
+
+    def _read_modules(self, path: str, text: bytes) -> None:
+        for pattern in (_DOTTED, _IMPORT, _LOADED):  # an import in the text of another file, which a test writes
+            for match in pattern.finditer(text):
+                self._module(path, text, match)
+        for listed in _PLUGINS.finditer(text):
+            for match in _WORD.finditer(text, *listed.span(1)):
+                self._module(path, text, match)
 
     def _module(self, path: str, text: bytes, match: re.Match[bytes]) -> None:
         dotted = match[1].decode()
@@ -223,3 +227,10 @@ class _Texts:
             if target != path:
                 line = line or text.count(b"\n", 0, match.start()) + 1
                 self._found.setdefault(target, {}).setdefault((path, how), []).append(line)
+
+
+def _is_argument_in_text(text: bytes, at: int) -> bool:
+    """Whether a quote opens an argument of another language's function: `"SELECT lock('shop orders')"`."""
+    before = text[text.rfind(b"\n", 0, at) + 1 : at]
+    other = b'"' if text[at : at + 1] == b"'" else b"'"
+    return before.endswith(b"(") and before.count(other) % 2 == 1 and b"{" not in before.rpartition(other)[2]

@@ -120,13 +120,14 @@ class _Search:
         if why := concerns_everything(change.path):
             self._everything(f"{change}: {why}")
             return
-        sources = ((path, self._tree.source(path)) for path in self._tree.modules)
+        documentation = concerns_nothing(change.path)
+        files = [path for path in self._tree.modules if not documentation or self._tree.is_beside_tests(path)]
+        sources = ((path, self._tree.source(path)) for path in files)
         lines: dict[str, list[int]] = defaultdict(list)
         for naming in namings(change.paths, sources):
             lines[naming.path].append(naming.line)
         hits = sum(self._lines(path, at, f"{change}, named in {path}") for path, at in lines.items())
         hits += sum(self._started(path, str(change)) for path in change.paths)
-        documentation = concerns_nothing(change.path)
         if not documentation:
             self._hidden(change)
         elif not hits:
@@ -227,13 +228,13 @@ class _Search:
         """Select all that some parts of files reach, themselves included."""
         hits = 0
         for node, way in self._flow.reach(seeds):
-            hits += self._arrive(node, f"{why}{way}")
+            hits += self._arrive(node, ", ".join((why, *way)), ", ".join((why, *_as_its_own(way))))
             if self._change in self.everything:
                 break
         return hits
 
-    def _arrive(self, node: Node, why: str) -> int:
-        """Select what depends on how a part behaves."""
+    def _arrive(self, node: Node, why: str, why_a_test: str) -> int:
+        """Select what depends on how a part behaves; of a test itself, its name need not be told."""
         path, name = node
         hits = self._started(path, why)
         if name == TOP:
@@ -248,7 +249,7 @@ class _Search:
             return hits + len(tests)
         place = path, part.line
         for test in self._tree.tests_by_place.get(place, ()):
-            self.columns.select(test, why)
+            self.columns.select(test, why_a_test)
             hits += 1
         for test, through in self._tree.askers.get(place, ()):
             self.columns.select(test, f"{why}{through}")
@@ -299,6 +300,14 @@ class _Search:
         if self._change not in self.everything:
             self.everything[self._change] = why
             self.columns.select_all(why)
+
+
+def _as_its_own(way: tuple[str, ...]) -> tuple[str, ...]:
+    """Say the last step as that of the test under which it is read: many have all but that in common."""
+    for how, said in (("used by ", "which it uses"), ("imported by ", "which it imports")):
+        if way and way[-1].startswith(how):
+            return (*way[:-1], said)
+    return way
 
 
 def _holders(test: Test) -> Collection[str]:

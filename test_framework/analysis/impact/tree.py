@@ -49,6 +49,14 @@ class Tree:
         """Return whether what a file holds is reached through pytest, each function by itself."""
         return is_conftest(path) or path in self._files_of_fixtures or path in self.tests_by_file
 
+    def is_beside_tests(self, path: str) -> bool:
+        """Return whether a file lies in a directory of tests: what it names as a text may be a file that they read."""
+        return path.rpartition("/")[0] in self._directories_of_tests
+
+    @cached_property
+    def _directories_of_tests(self) -> frozenset[str]:
+        return frozenset(test.path.rpartition("/")[0] for test in self.index.tests)
+
     @cached_property
     def _files_of_fixtures(self) -> frozenset[str]:
         return frozenset(fixture.path for fixture in self.index.fixtures)

@@ -53,6 +53,32 @@ def test_tests_stand_under_their_because() -> None:
     )
 
 
+def test_environments_of_which_the_same_is_to_be_said_are_one() -> None:
+    """Tests outside of environments stay by themselves."""
+    same = {"t.py::test_a": "x is changed"}
+    found = Impact({"a": same, "b": {}, "c": dict(same), "": same}, dict.fromkeys(["a", "b", "c", ""], "xy"))
+    assert [line for line in as_text(found, "main").splitlines() if line.endswith("of 2")] == [
+        "a, c: 1 of 2",
+        "b: none of 2",
+        "no environment: 1 of 2",
+    ]
+    assert "| a, c | 1 of 2 |" in as_markdown(found, "main")
+
+
+def test_what_selects_everything_is_said_once() -> None:
+    """Not again for each environment."""
+    assert as_text(BREAKING, "main").count("because Services.url is removed") == 1
+
+
+def test_a_long_way_is_shown_by_its_ends() -> None:
+    """The document has all of it."""
+    because = "f of a.py is changed" + "".join(f", used by f{n} of b{n}.py" for n in range(7)) + ", which it uses"
+    long = Impact({"local": {"t.py::test_a": because}}, {"local": "a"})
+    said = "f of a.py is changed, used by f0 of b0.py, … 4 more steps …, used by f5 of b5.py, used by f6 of b6.py, which it uses"
+    assert f"because {said}\n" in as_text(long, "main")
+    assert because in as_json(long, "main")
+
+
 def test_many_becauses_are_counted() -> None:
     """A screen shows the first; the document has all."""
     many = Impact({"local": {f"t.py::test_{n}": f"{n} is changed" for n in range(20)}}, {"local": "a" * 20})

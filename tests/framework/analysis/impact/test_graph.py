@@ -54,6 +54,8 @@ def test_a_file_imports(source: bytes, target: str) -> None:
         (b"run('python -m pkg list', shell=True)", "pkg/__main__.py", "run by"),
         (b"run('shop list')", "cli.py", "run by"),
         (b"run(['shop', 'list'])", "cli.py", "run by"),
+        (b"""run("sh -c 'shop list'")""", "cli.py", "run by"),
+        (b"""say(f"{run('shop list')}")""", "cli.py", "run by"),
         (b"run([exe, '-m', 'pytest'])", "plug.py", "loaded by the pytest of"),
         (b"pytester.runpytest()", "plug.py", "loaded by the pytest of"),
     ],
@@ -71,6 +73,7 @@ def test_a_file_names_and_runs(source: bytes, target: str, how: str) -> None:
         b"x = 'a b'",
         b"parser.getgroup('shop', 'all about it')",
         b"'pkgs.b'",
+        b"""execute("SELECT lock('shop orders')")""",
         b"write('pkg/__init__.py')",
     ],
 )

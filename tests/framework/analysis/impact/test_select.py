@@ -12,6 +12,7 @@ from tests.framework.analysis.impact.small import LOCAL, SHOP, STAGING, names, o
 ORDERS = "tests/e2e/test_orders.py"
 CONFTEST = "tests/conftest.py"
 WHOLE_SUITE = {"test_total", "test_login", "test_limit"}
+TEST_OF_SETUP = "from shop import setup\n\ndef test_make(): assert setup.make()\n"
 EVERYTHING = {"local": WHOLE_SUITE, "staging": WHOLE_SUITE, "": {"test_vat", "test_words", "test_other"}}
 
 
@@ -50,7 +51,7 @@ def test_a_helper_concerns_who_uses_it() -> None:
     """Of the tests in its file."""
     found = of(ORDERS, ("return 1", "return 2"))
     assert names(found) == everywhere("test_login")
-    assert why(found, "test_login") == f"_ask of {ORDERS} is changed, used by test_login"
+    assert why(found, "test_login") == f"_ask of {ORDERS} is changed, which it uses"
 
 
 def test_the_top_of_a_file_concerns_all_its_tests() -> None:
@@ -115,9 +116,7 @@ def test_code_concerns_the_tests_that_import_it() -> None:
     """Which run in no environment here."""
     found = of("shop/prices.py", ("...", "return 1"))
     assert names(found) == {"": {"test_vat"}}
-    assert why(found, "test_vat", "") == (
-        "vat of shop/prices.py is changed, used by test_vat of tests/unit/test_prices.py"
-    )
+    assert why(found, "test_vat", "") == "vat of shop/prices.py is changed, which it uses"
 
 
 def test_data_concerns_who_names_it() -> None:
@@ -135,6 +134,19 @@ def test_documentation_concerns_nothing_unless_a_test_names_it() -> None:
     assert found.nothing == ("README.md is new: documentation",)
     files = {**SHOP, "tests/unit/test_docs.py": "def test_docs():\n    assert open('README.md')\n"}
     assert names(of("README.md", added="# Shop", files=files)) == {"": {"test_docs"}}
+
+
+def test_a_word_of_the_code_is_no_documentation() -> None:
+    """What lies among no tests says `docs` of something else."""
+    files = {**SHOP, "shop/store.py": "PAGES = 'docs/'\n\ndef save(): ...\n"}
+    assert names(of("docs/index.md", added="# Shop", files=files)) == {}
+
+
+def test_a_module_of_a_package_installs_nothing() -> None:
+    """`setup.py` beside an `__init__.py` is a module like others; at the root it says what is installed."""
+    files = {**SHOP, "shop/setup.py": "def make(): ...\n", "tests/unit/test_setup.py": TEST_OF_SETUP}
+    assert names(of("shop/setup.py", ("...", "return 1"), files=files)) == {"": {"test_make"}}
+    assert "it says what is installed" in of("setup.py", added="setup()").everything[0]
 
 
 @pytest.mark.parametrize(
