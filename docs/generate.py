@@ -242,7 +242,8 @@ def _codes() -> Iterator[str]:
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in TRUTH_RULES.items()])
     yield "What `envmatrix audit` finds in the source:"
-    yield _table(("code", "name", "meaning"), [(_page(each.code), each.name, each.summary) for each in AUDIT_RULES])
+    audited = [(_page(each.code), each.name, each.summary, "yes" if each.is_fixable else "") for each in AUDIT_RULES]
+    yield _table(("code", "name", "meaning", "`--fix`"), audited)
 
 
 def _page(code: str) -> str:

@@ -70,13 +70,16 @@ class Flow:
 
     def _users(self, node: Node) -> Iterator[tuple[Node, str]]:
         path, name = node
-        read = self.read(path)
-        part = read.parts.get(name)
+        part = self.read(path).parts.get(name)
+        if part is not None and self._is_asked_by_pytest(node, part):
+            yield from self._of_any(path)
+            return
         if name == TOP:
             yield from self._of_top(path)
-        elif part is None or not self._is_asked_by_pytest(node, part):
+        else:
             yield from self._of_name(node, part)
         yield from self._of_any(path)
+        yield from self._of_computed(path)
 
     def _of_top(self, path: str) -> Iterator[tuple[Node, str]]:
         """Who imports a file has to do with all that this does."""
@@ -244,6 +247,8 @@ class Flow:
             for part in read.parts.values() if names else ():
                 if not names.isdisjoint(part.values):
                     yield Node(importer, part.name), f"used {_by(importer, part.name)}"
+
+    def _of_computed(self, path: str) -> Iterator[tuple[Node, str]]:
         for prefix, node in self._computed:
             if path.startswith(prefix) and path != node.path:
                 yield node, f"imported {_by(*node)}"

@@ -32,7 +32,7 @@ RULES = (
     ),
     Rule("EM107", "unread-file", "A file could not be read, so that silence about it proves nothing."),
     Rule("EM108", "unknown-request", "The source does not tell whether a request is answered; off unless it is named."),
-    Rule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing."),
+    Rule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
 
 _LINE = re.compile(r"line (\d+): ")

@@ -29,8 +29,13 @@ def statistics(audit: Audit) -> str:
     """Return how many findings each rule has, most first."""
     width = len(str(max(audit.counts.values(), default=0)))
     ranked = sorted(audit.counts.items(), key=lambda pair: (-pair[1], pair[0]))
-    lines = [f"{count:>{width}}  {_styled(code, _RED)}  {rule(code).name}" for code, count in ranked]
-    return "".join(f"{line}\n" for line in (*lines, *_summary(audit)))
+    rules = [(count, rule(code)) for code, count in ranked]
+    lines = [
+        f"{count:>{width}}  {_styled(each.code, _RED)}  {'[*]' if each.is_fixable else '[ ]'} {each.name}"
+        for count, each in rules
+    ]
+    fixable = ["[*] --fix mends what it can mend without a doubt."] if any(each.is_fixable for _, each in rules) else []
+    return "".join(f"{line}\n" for line in (*lines, *_summary(audit), *fixable))
 
 
 def unknown(audit: Audit) -> str:

@@ -183,7 +183,11 @@ def test_a_report_may_go_to_a_file(call: Call, story: Path, monkeypatch: pytest.
 
 def test_statistics_and_unknown_requests(call: Call, story: Path) -> None:
     """On demand: a number for each rule, and what nobody can tell."""
-    assert call("--statistics").stdout == "1  EM101  fixture-not-found\nFound 1 finding in 2 tests of 2 files.\n"
+    assert call("--statistics").stdout.splitlines() == [
+        "1  EM101  [*] fixture-not-found",
+        "Found 1 finding in 2 tests of 2 files.",
+        "[*] --fix mends what it can mend without a doubt.",
+    ]
     (story / "tests/unit/test_more.py").write_text("def test_it(request): assert request.getfixturevalue(str(1))\n")
     assert "1 request is unknown (--show-unknown lists them)" in call("tests/unit").stdout
     done = call("tests/unit", "--show-unknown")

@@ -49,9 +49,9 @@ def test_a_path_leads_there_from_here(tmp_path: Path, monkeypatch: pytest.Monkey
 
 
 def test_statistics_count_by_rule() -> None:
-    """The most first, with the rule's name."""
+    """The most first, with the rule's name, and whether `--fix` mends it."""
     lines = text.statistics(Audit(Path.cwd(), (*everything().findings, MISSING))).splitlines()
-    assert lines[:2] == ["2  EM101  fixture-not-found", "1  EM105  unused-fixture"]
+    assert lines[:2] == ["2  EM101  [*] fixture-not-found", "1  EM105  [ ] unused-fixture"]
 
 
 def test_unknown_requests_are_listed_on_demand() -> None:
