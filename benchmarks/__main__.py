@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, matrix, merge, recorder, reset, start
+from benchmarks import audit, clients, impact, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -24,6 +24,7 @@ MEASUREMENTS = {
     "matrix": matrix.measure,
     "merge": merge.measure,
     "audit": audit.measure,
+    "impact": impact.measure,
 }
 LARGE = {"merge-million": merge.measure_million}
 """Taken only when they are named: each takes minutes."""

@@ -85,7 +85,7 @@ class Parts:
 
 def compare(old: bytes, new: bytes) -> Parts:
     """Return what differs between two versions of a file; all of it, where one of them cannot be read."""
-    before, after = dissect(old), dissect(new)
+    before, after = dissect(old, to_compare=True), dissect(new, to_compare=True)
     was, now = (
         {name: part.text for name, part in each.parts.items() if part.kind != "class"} for each in (before, after)
     )

@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import ast
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 
 from test_framework.analysis.impact.inert import is_inert, is_inert_statement, registers
 from test_framework.analysis.impact.parts import SCRIPT, TOP, Imported, Part, Version
-from test_framework.analysis.impact.uses import Def, Uses, header, own_variables
+from test_framework.analysis.impact.uses import Def, Uses, header
 
 
-def dissect(source: bytes) -> Version:
-    """Read one version of a file."""
+def dissect(source: bytes, *, to_compare: bool = False) -> Version:
+    """Read one version of a file; the syntax trees of its parts are written out only to be compared."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        return _Reader().version(tree)
+        return _Reader(ast.dump if to_compare else _nothing).version(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return Version({TOP: Part(TOP, "top", 1)}, unread=True)
 
@@ -26,7 +26,8 @@ def dissect(source: bytes) -> Version:
 class _Reader:
     """Takes a file apart."""
 
-    def __init__(self) -> None:
+    def __init__(self, write: Callable[[ast.AST], str]) -> None:
+        self._write = write
         self._parts: dict[str, Part] = {}
         self._top = Uses()
         self._typing: list[Imported] = []
@@ -37,23 +38,23 @@ class _Reader:
         rest = ast.Module(list(self._rest([node for node in tree.body if node not in script], "")), [])
         if script:
             first, last = script[0].lineno, script[-1].end_lineno or script[-1].lineno
-            text = "".join(map(ast.dump, script))
+            text = "".join(map(self._write, script))
             self._keep(Part(SCRIPT, "function", first, ((first, last),), text), script)
         self._typing += self._top.typing
         self._lines |= self._top.lines
-        self._parts[TOP] = self._top.part(Part(TOP, "top", 1, text=ast.dump(rest)))
+        self._parts[TOP] = self._top.part(Part(TOP, "top", 1, text=self._write(rest)))
         if self._typing and "__getattr__" in self._parts:  # its texts are the names that it lends
             for name, part in self._parts.items():
                 if part.kind == "value":
                     self._parts[name] = replace(part, names=frozenset(), attributes=frozenset())
         return Version(self._parts, tuple(self._typing), frozenset(self._lines))
 
-    def _keep(self, part: Part, nodes: Iterable[ast.AST], local: frozenset[str] = frozenset()) -> None:
+    def _keep(self, part: Part, nodes: Iterable[ast.AST], function: Def | None = None) -> None:
         facts = Uses()
         facts.add(nodes)
         self._typing += facts.typing
         self._lines |= facts.lines
-        part = facts.part(part, local)
+        part = facts.part(part, function)
         if (other := self._parts.get(part.name)) is not None:  # overloads, a property's setter: any of them may count
             part = replace(
                 part,
@@ -89,7 +90,7 @@ class _Reader:
 
     def _value(self, name: str, node: ast.Assign | ast.AnnAssign, value: ast.expr) -> None:
         span = node.lineno, node.end_lineno or node.lineno
-        self._keep(Part(name, "value", node.lineno, (span,), ast.dump(node)), [] if name == "__all__" else [value])
+        self._keep(Part(name, "value", node.lineno, (span,), self._write(node)), [] if name == "__all__" else [value])
 
     def _class(self, prefix: str, node: ast.ClassDef) -> ast.stmt:
         name = prefix + node.name
@@ -131,13 +132,13 @@ class _Reader:
                 "function",
                 node.lineno,
                 ((first, node.end_lineno or node.lineno),),
-                ast.dump(node),
+                self._write(node),
                 fixture=fixture,
                 is_autouse=autouse,
                 is_registered=registered,
             ),
-            [node],
-            own_variables(node),
+            [*node.decorator_list, node.args, *([node.returns] if node.returns else []), *node.body],
+            node,
         )
 
 
@@ -147,3 +148,7 @@ def _is_script(test: ast.expr) -> bool:
             return True
         case _:
             return False
+
+
+def _nothing(_: ast.AST) -> str:
+    return ""

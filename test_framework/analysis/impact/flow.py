@@ -126,7 +126,7 @@ class Flow:
         for file in seen:
             for user in self._users_in(file, last, path, seen):
                 yield Node(file, user), f"used {_by(file, user, path)}"
-            for bound in self._aliases(file).get(last, ()) if file != path else ():
+            for bound in self._aliases(file).get(last, ()) if file != path and file in self._versions else ():
                 if bound.name != last and self._leads_to(file, bound, seen):
                     yield Node(file, bound.name), ""
         if part is None:  # it is lent, or gone: importing it imports another file, or fails
@@ -149,6 +149,8 @@ class Flow:
 
     def _users_in(self, file: str, name: str, path: str, seen: Mapping[str, None]) -> Iterator[str]:
         """Yield the parts of a file that use a name that another file, or the same, defines."""
+        if file not in self._versions and name.encode() not in self._tree.source(file):
+            return  # a look at the bytes costs far less than reading them
         by_name, by_attribute = self._uses(file)
         yield from by_attribute.get(name, ())
         if users := by_name.get(name):
