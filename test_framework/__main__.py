@@ -320,6 +320,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     sys.exit(_call(words[:cut], tuple(words[cut + 1 :])))
 
 
+def _drop_output() -> None:
+    """Let what is still to be written go nowhere, or Python complains, and has an exit code of its own, when it ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+
+
 def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     try:
         code: int = app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
@@ -333,11 +338,12 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     except typer.Abort:
         code = KILLED
     except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains when it flushes at exit
+        _drop_output()
         return _BROKEN_PIPE
     except OSError as error:
         if error.errno not in _FULL:
             raise
+        _drop_output()
         typer.echo(f"error: nothing more can be written: {os.strerror(error.errno)}", err=True)
         return EnvmatrixError.exit_code
     if code == KILLED:  # what typer makes of KeyboardInterrupt
