@@ -17,6 +17,12 @@ if TYPE_CHECKING:
     from test_framework.analysis.impact import Impact
     from test_framework.environments import Project
 
+CONTRACTS = {
+    "real_services": "test_framework.contracts.fields:RealServices",
+    "real_llm": "test_framework.contracts.fields:RealLLM",
+}
+"""Where the shipped contracts are; importing them would take as long as reading a thousand files."""
+
 
 def impact(
     *,
@@ -83,17 +89,15 @@ def find_impact(
     from test_framework.analysis.impact import impact as impact_of
     from test_framework.analysis.impact.project import Asked, read_project
     from test_framework.cells import CONTRACT_VERSION
-    from test_framework.contracts import RealLLM, RealServices
     from test_framework.environments import read_env_file
 
     changes = changes_since(project.root, since)
-    ours = {"real_services": RealServices, "real_llm": RealLLM}
     asked = Asked(
         project,
         environments.resolve() if environments else project.environments_dir,
         {**read_env_file(env_file), **os.environ},
         tracked(project.root, "*.py"),
-        {fixture: f"{each.__module__}:{each.__qualname__}" for fixture, each in ours.items()} | project.contracts,
+        CONTRACTS | project.contracts,
         CONTRACT_VERSION,
     )
     wanted = frozenset(Kind) if kinds is None else frozenset(map(Kind, kinds))

@@ -118,7 +118,9 @@ def narrow(
 def _refuse_parts(plan: Plan) -> None:
     """Refuse what would make two choices of one."""
     if plan.shard is not None:
-        raise UsageError("--impacted-since and --shard exclude each other", "Run the whole, or every shard of it")
+        # A shard's file says of the whole suite what its shards are to bring: tests that were taken over are nobody's.
+        how = "Leave --shard out: what may have changed is run in one piece, and shards are for runs of everything"
+        raise UsageError("--impacted-since and --shard exclude each other", how)
     chosen = [word for word in plan.pytest_args if word in _SELECTING or word.startswith(_SELECTING_WITH)] or (
         list(plan.pytest_args) if plan.suites != plan.project.suites else []
     )

@@ -15,7 +15,8 @@ import pytest
 from test_framework.__main__ import main
 from test_framework.analysis.impact import Change
 from test_framework.commands.git import changes_since, tracked
-from test_framework.commands.impact import find_impact
+from test_framework.commands.impact import CONTRACTS, find_impact
+from test_framework.contracts import RealLLM, RealServices
 from test_framework.environments import Project
 from test_framework.exceptions import UsageError
 from tests.framework.docs_pages import ROOT
@@ -299,3 +300,9 @@ def test_a_reference_services_file_names_tests_and_environments(
     assert {test.partition("::")[0] for test in found.selected[""]} <= {
         path.relative_to(tmp_path).as_posix() for path in (tmp_path / "tests/framework/reference").glob("test_*.py")
     }
+
+
+def test_the_shipped_contracts_are_where_impact_looks_for_them() -> None:
+    """It reads them, and imports nothing of them."""
+    ours = {"real_services": RealServices, "real_llm": RealLLM}
+    assert {fixture: f"{each.__module__}:{each.__qualname__}" for fixture, each in ours.items()} == CONTRACTS
