@@ -27,9 +27,11 @@ TESTS = (
 SUITES = (
     "astropy==8.0.2",
     "networkx==3.6.1",
+    "numpy==2.4.6",
     "pandas==3.1.1",
     "scikit-learn==1.9.1",
     "scipy==1.17.1",
+    "sympy==1.14.0",
     "xarray==2026.9.0",
 )
 """Packages whose wheels bring their tests: what docs/oracle.md was measured on."""

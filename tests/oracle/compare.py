@@ -122,6 +122,11 @@ class Comparison:
         """Return how many were compared."""
         return self.counts.total()
 
+    @property
+    def is_right(self) -> bool:
+        """Whether no answer of ours is another one than pytest's; not to know is no answer."""
+        return not any(self.counts[each] for each in (Verdict.FALSE, Verdict.MISSED, Verdict.WRONG))
+
 
 def compare(account: Account, index: Index) -> Comparison:
     """Compare pytest's account of a suite with our index of the same files."""
