@@ -1,4 +1,7 @@
-"""One deployment of the reference system for all tests here: real stores, real services, two backend workers."""
+"""One deployment of the reference system for each module of tests here: real stores, real services, two backend workers.
+
+Not one for the session: xdist may come back to these tests after minutes of others, that have stopped whatever ran.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ LLM_KEY = "sk-test"
 LIFETIME = 600
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def run_dir() -> Iterator[RunDir]:
     """Make a directory in memory, gone after the tests."""
     run = RunDir.create()
@@ -26,14 +29,14 @@ def run_dir() -> Iterator[RunDir]:
     shutil.rmtree(run.path)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def launcher(run_dir: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Return what starts services."""
     with contextlib.closing(WarmParent(deployment.MODULES, run_dir)) as warm:
         yield Services(warm, tmp_path_factory.mktemp("logs"))
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def services(launcher: Services, run_dir: RunDir) -> Iterator[dict[str, Service]]:
     """Return auth, llm and backend, ready; all began at once."""
     with contextlib.ExitStack() as stack:
@@ -60,14 +63,14 @@ def services(launcher: Services, run_dir: RunDir) -> Iterator[dict[str, Service]
             service.terminate()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def auth(services: dict[str, Service]) -> Iterator[httpx.Client]:
     """Return a client of the auth service."""
     with httpx.Client(base_url=services["auth"].url, trust_env=False) as client:
         yield client
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def backend(services: dict[str, Service]) -> Iterator[httpx.Client]:
     """Return a client of the backend, without credentials."""
     with httpx.Client(base_url=services["backend"].url, trust_env=False) as client:
