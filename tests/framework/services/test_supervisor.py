@@ -203,7 +203,7 @@ def test_a_terminated_supervisor_stops_its_services(place: Place, owner: Owner) 
     assert supervisor
     os.kill(supervisor.pid, signal.SIGTERM)
     assert eventually(lambda: not supervisor.process() and not marked(str(place.runs)))
-    with pytest.raises(SupervisorError, match="does not answer|ended before it answered"):
+    with pytest.raises(SupervisorError, match=r"does not answer|ended before it answered"):
         client.start(["shop"])
 
 
