@@ -82,8 +82,12 @@ class Scope:
             return Found(())
         if found := self.find(name):
             return Found(found)
-        why = next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
+        why = self._why_unknown(name)
         return Unknown(why) if why else Missing()
+
+    def _why_unknown(self, name: str) -> str:
+        """Return why a name may be provided beside what is found; empty where it is not."""
+        return next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
 
     def autouse_requests(self) -> tuple[Request, ...]:
         """Return what is asked for on behalf of every test here; always the same objects."""
@@ -151,7 +155,8 @@ class Scope:
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
             if need.name == fixture.name:  # without one to override it asks for itself, a circle of one
-                answer = Found(overridden or (fixture,))
+                why = "" if overridden else self._why_unknown(need.name)
+                answer = Unknown(why) if why else Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")
             yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)

@@ -113,7 +113,9 @@ class Summarizer:
             fixtures: dict[Place, Fixture] = {}
             for request in self._index.requests(test):
                 asker, answer = request.asker, request.answer
-                if asker is not None and isinstance(answer, Found) and answer.fixtures and request.how == "argument":
+                if asker is None or asker.doubt or request.how != "argument":
+                    continue
+                if isinstance(answer, Found) and answer.fixtures:
                     place = place_of(asker)
                     if place in suspects:
                         fixtures[place] = asker
@@ -234,6 +236,8 @@ class _Walk:
             if not overridden.plugin:
                 self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
+        if asker is not None and asker.doubt:
+            asker = None  # its decorator may supply the argument itself
         if asker is not None and request.how == "argument":
             self.edges.setdefault(place_of(asker), set()).add(place_of(first))
         is_mismatch = asker is not None and is_narrower(first, asker)

@@ -157,6 +157,23 @@ def test_a_wider_fixture_cannot_ask_a_narrower_one(tmp_path: Path) -> None:
     assert one.hint == "Narrow 'server' to scope function, or widen 'port' (a/conftest.py:3) to session"
 
 
+@pytest.mark.parametrize("code", ["EM102", "EM104"])
+def test_what_a_decorator_may_supply_is_held_against_nobody(tmp_path: Path, code: str) -> None:
+    """A fixture of its argument's name may be there, and never be asked for."""
+    conftest = """
+        import pytest
+        from elsewhere import cluster
+        @pytest.fixture
+        def port(server): ...
+        @pytest.fixture(scope="session")
+        {}
+        def server(port): ...
+        """
+    for decorator, count in (("@cluster()", 0), ("", 1)):
+        files = {"conftest": conftest.format(decorator), "test_a": "def test_a(server): ..."}
+        assert len(found(tmp_path, code, **files)) == count
+
+
 def test_an_override_that_changes_the_scope(tmp_path: Path) -> None:
     """Between fixtures of the tree; one of a plugin is there to be overridden."""
     (one,) = found(
@@ -203,6 +220,12 @@ def test_a_fixture_that_asks_for_itself_with_nothing_to_override(tmp_path: Path)
     """It is a circle of one, which pytest calls recursive."""
     (one,) = found(tmp_path, "EM104", test_a="import pytest\n@pytest.fixture\ndef me(me): ...\ndef test_a(me): ...")
     assert one.message == "fixture asks for itself: 'me' → 'me'"
+
+
+def test_a_fixture_that_may_override_an_unread_one_is_no_circle(tmp_path: Path) -> None:
+    """A library that is not installed here may provide the one that it asks for."""
+    conftest = "import pytest\nfrom elsewhere import *\n@pytest.fixture\ndef me(me): ..."
+    assert found(tmp_path, "EM104", a__conftest=conftest, a__test_a="def test_a(me): ...") == []
 
 
 def test_a_fixture_that_nobody_asks_for(tmp_path: Path) -> None:
