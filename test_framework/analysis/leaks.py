@@ -55,6 +55,10 @@ _FAKE = re.compile(
 )
 _REPEATED = re.compile(rb"(.)\1{4}|(..)\2{3}|(...)\3{2}")
 _HEX = re.compile(rb"[0-9a-fA-F-]+")
+_UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
+"""It names something; secrets are hardly made of it."""
+_DIGEST = re.compile(rb"(?:[0-9a-f]{64}){1,2}")
+"""Of a password, as databases hold it."""
 _LEAST_BITS, _LEAST_HEX_BITS = 3.6, 3.2
 """Entropy of a character, in bits, from which on a literal looks random; 32 random hexadecimal digits have 3.4 to 3.9."""
 
@@ -83,7 +87,8 @@ def _assigned(source: bytes) -> Iterator[re.Match[bytes]]:
     for name in _NAMES:
         start = lower.find(name)
         while start >= 0:
-            if match := _ASSIGNED.match(source, start + len(name)):
+            no_secret = _DIGEST if name in {b"password", b"passwd"} else _UUID
+            if (match := _ASSIGNED.match(source, start + len(name))) and not no_secret.fullmatch(match[1]):
                 yield match
             start = lower.find(name, start + len(name))
 
@@ -111,12 +116,14 @@ def _place(source: bytes, offset: int) -> tuple[int, int]:
 _HOST = re.compile(rb"://(?:[^\s\"'/@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
 _WHOLE = re.compile(
     r"(?:https?|wss?|ftp|grpcs?|tcp|postgres(?:ql)?|mysql|mariadb|rediss?|valkey|amqps?|mongodb|clickhouse|kafka|nats)(?:\+\w+)?"
-    r"://(?:[^\s/@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d+)?(?:[/?#]\S*)?",
+    r"://(?:[^\s/@]*@)?(\[[0-9a-f:.]+\]|[\w.-]+)(?::\d+)?([/?#]\S*)?",
     re.IGNORECASE,
 )
 _MOCKED = re.compile(
     rb"requests_mock|httpx_mock|respx|aioresponses|httpretty|\bresponses\b|\bvcr|MockTransport|pook|wiremock"
+    rb"|unittest\.mock|import mock\b|\bmock\.|\bmock_|Mock\(|\bmocker\b|(?<![.\w])patch(?:\.\w+)?\(|\.setattr\("
 )
+"""A file that says so answers in place of the network, or may: its hosts are mostly made up."""
 _RESERVED = (
     ".test",
     ".example",
@@ -141,6 +148,8 @@ _ADDRESS = re.compile(
     re.IGNORECASE,
 )
 """What is called so is a deployment's address; a `url` alone may be any data."""
+_DEEPEST_ADDRESS = 2
+"""Parts of its path: what leads deeper names one thing there."""
 _SPEAKS = frozenset(
     [
         "get",
@@ -218,7 +227,7 @@ def _in_statement(statement: ast.stmt) -> Iterator[Note]:
             return  # a docstring
         case ast.Assign(targets=[target], value=value) | ast.AnnAssign(target=target, value=ast.expr() as value):
             if _is_address(_last_name(target)):
-                yield from _host(value)
+                yield from _host(value, _DEEPEST_ADDRESS)
     for field, value in ast.iter_fields(statement):
         if field not in {"body", "orelse", "finalbody", "handlers", "cases", "decorator_list"}:
             for each in value if isinstance(value, list) else [value]:
@@ -232,14 +241,14 @@ def _in_expression(node: ast.AST) -> Iterator[Note]:
             case ast.Call(func=function, args=arguments, keywords=keywords):
                 for word in keywords:
                     if _is_address(word.arg or ""):
-                        yield from _host(word.value)
+                        yield from _host(word.value, _DEEPEST_ADDRESS)
                 if _last_name(function) in _SPEAKS:
                     for argument in arguments[:2]:
                         yield from _host(argument)
             case ast.Dict(keys=keys, values=values):
                 for key, value in zip(keys, values, strict=True):
                     if isinstance(key, ast.Constant) and isinstance(key.value, str) and _is_address(key.value):
-                        yield from _host(value)
+                        yield from _host(value, _DEEPEST_ADDRESS)
 
 
 def _is_address(name: str) -> bool:
@@ -260,17 +269,23 @@ def host_of(url: str) -> str:
     return whole[1] if whole else ""
 
 
-def _host(node: ast.expr) -> Iterator[Note]:
-    """Find the host of a literal, of an f-string that begins with one, or of what stands in for an unset variable."""
+def _host(node: ast.expr, deepest: int | None = None) -> Iterator[Note]:
+    """Find the host of a literal, of an f-string that begins with one, or of what stands in for an unset variable.
+
+    Args:
+        node: The expression.
+        deepest: How many parts the URL's path may have; None for any number.
+    """
     match node:
         case ast.Constant(value=str(text)):
             whole = _WHOLE.fullmatch(text)
         case ast.JoinedStr(values=[ast.Constant(value=str(text)), *_]):
             whole = _WHOLE.match(text) if "/" in text.partition("://")[2] else None
         case ast.BoolOp(values=[*_, last]) | ast.Call(args=[_, last]):
-            yield from _host(last)
+            yield from _host(last, deepest)
             return
         case _:
             return
-    if whole and not _is_reserved(whole[1]):
+    parts = [part for part in (whole[2] or "").split("/") if part] if whole else []
+    if whole and not _is_reserved(whole[1]) and (deepest is None or len(parts) <= deepest):
         yield Note("EM303", node.lineno, node.col_offset + 1, f"the host {whole[1]} stands in the source")

@@ -46,6 +46,14 @@ def test_only_what_pytest_collects_is_judged(tmp_path: Path) -> None:
     )
 
 
+def test_a_unit_test_speaks_to_no_host(tmp_path: Path) -> None:
+    """Its URLs are made up, whoever they belong to."""
+    source = "API_URL = 'https://shop.io'\ndef test(): run(API_URL)"
+    assert found(tmp_path, "EM303", tests__unit__test_a=source, tests__units_of__test_b=source) == [
+        "tests/units_of/test_b.py:1 EM303 0"
+    ]
+
+
 def test_an_empty_test_may_be_there_for_its_fixtures(tmp_path: Path) -> None:
     """Those it asks for, those of its marks, and those that its own file runs of themselves; or a mark says that it is not."""
     auto = "import pytest\n@pytest.fixture(autouse=True)\ndef check(): run()\n"
