@@ -1,4 +1,4 @@
-"""What can be mended without a doubt: a fixture brought into sight, a comment that suppresses nothing taken out.
+"""What can be mended without a doubt: a fixture brought into sight, a read respelt, a comment that suppresses nothing taken out.
 
 Each fixture is moved, or imported, with the fixtures that it asks for and the imports that it uses; where that is not
 possible the finding stays, with the reason.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import builtins
 import functools
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
@@ -18,10 +19,13 @@ from test_framework.analysis.answers import Found, Missing
 from test_framework.analysis.edits import Edit, read
 from test_framework.analysis.findings import Finding
 from test_framework.analysis.index import Index
+from test_framework.analysis.respell import LINE, respelt
+from test_framework.analysis.rules.given import Contracts
 from test_framework.analysis.rules.nearest import Mend, Nearest
 from test_framework.analysis.rules.survey import Group, Survey, Tested
+from test_framework.analysis.scopes import Test
 from test_framework.analysis.settings import Settings
-from test_framework.analysis.source import Import
+from test_framework.analysis.source import Import, Read
 from test_framework.analysis.summaries.summary import Asked, Cited
 from test_framework.exceptions import CannotFixError, MissingExtraError
 
@@ -29,8 +33,6 @@ if TYPE_CHECKING:
     from test_framework.analysis.moves import Taken
 
 _NOQA = re.compile(r"\s*#\s*noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
-_LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
-"""A line as Python counts them: a form feed does not end one."""
 _BOM = "\ufeff"
 _QUOTED = re.compile(r"""["'](\w+)["']""")
 _UNUSED = re.compile(r"# noqa: (EM[0-9]+) suppresses nothing")
@@ -69,6 +71,7 @@ def fixes(index: Index, findings: Sequence[Finding]) -> Fixes:
 
 def _tasks(index: Index, findings: Sequence[Finding]) -> Iterator[tuple[list[Finding], Callable[[_Work], None]]]:
     """Yield what is mended by one change, and the change: a fixture that is missing in many places is moved once."""
+    yield from _misread(index, findings)  # while places are what they were
     survey = Survey.of(index)
     groups = _groups(survey, findings)
     nearest = Nearest(index, survey, {name for group in groups.values() for name in _names(survey, group)})
@@ -82,6 +85,23 @@ def _tasks(index: Index, findings: Sequence[Finding]) -> Iterator[tuple[list[Fin
             all_of_them.tests += group.tests
     for together, group in missing.values():
         yield together, functools.partial(_Work.bring, group=group, nearest=nearest)
+
+
+def _misread(index: Index, findings: Sequence[Finding]) -> Iterator[tuple[list[Finding], Callable[[_Work], None]]]:
+    """Yield the reads of a dict as an object, or of an object as a dict: the last in a file first."""
+    places: dict[tuple[str, int, int], list[Finding]] = defaultdict(list)
+    for finding in findings:
+        if finding.code == "EM209":
+            places[_place(finding)].append(finding)
+    if not places:
+        return
+    contracts = Contracts(index)
+    readers: dict[tuple[str, int, int], list[tuple[Test, Read]]] = defaultdict(list)
+    for test in index.tests:
+        for each in test.function.reads:
+            readers[test.defined_in, each.line, each.column].append((test, each))
+    for place, together in sorted(places.items(), reverse=True):
+        yield together, functools.partial(_Work.respell, path=place[0], readers=readers[place], contracts=contracts)
 
 
 def _place(finding: Finding) -> tuple[str, int, int]:
@@ -127,7 +147,7 @@ class _Work:
 
     def drop_noqa(self, finding: Finding) -> None:
         named = _UNUSED.search(finding.message)
-        lines = _LINE.findall(self._text(finding.path))
+        lines = LINE.findall(self._text(finding.path))
         found = _NOQA.search(lines[finding.line - 1]) if named else None
         if named is None or found is None:
             raise CannotFixError("the comment names no code")
@@ -136,6 +156,26 @@ class _Work:
         comment = found[0][: found.start("codes") - found.start()] + ", ".join(left) if left else ""
         lines[finding.line - 1] = line[: found.start()] + comment + line[found.end() :]
         self.texts[finding.path] = "".join(lines)
+
+    def respell(self, path: str, readers: Sequence[tuple[Test, Read]], contracts: Contracts) -> None:
+        """Write one read of a parameter the other way, where every test that it runs for is given the same kind."""
+        if not readers:
+            raise CannotFixError(
+                "it is not read by a test itself, and others may be given something else: mend it by hand"
+            )
+        _, read = readers[0]
+        to, wrong = ("dict", "attribute") if read.how == "attribute" else ("object", "item")
+        if read.how != wrong:
+            raise CannotFixError("get may fall back on something: mend it by hand")
+        for test, _ in readers:
+            answer = test.scope.answer(read.parameter) if test.scope else None
+            is_given = read.parameter not in test.marks.parametrized and not test.marks.unknown
+            if not isinstance(answer, Found) or not is_given or (test.scope and test.scope.supplies(read.parameter)):
+                raise CannotFixError(f"{test.nodeid} may be given {read.parameter!r} otherwise: mend it by hand")
+            given = contracts.given(answer.fixtures[0]) if answer.fixtures[0].is_certain else None
+            if given is None or given.kind != to or read.key not in (given.names or {key.name for key in given.keys}):
+                raise CannotFixError(f"{test.nodeid} is not surely given {read.key!r} by a {to}: mend it by hand")
+        self.texts[path] = respelt(self._text(path).removeprefix(_BOM), read)
 
     def bring(self, group: Group, nearest: Nearest, depth: int = 0) -> None:
         """Bring what a group asks for into its sight, then what that asks for."""

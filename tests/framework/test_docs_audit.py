@@ -25,6 +25,7 @@ def test_a_rules_page_says_what_and_why_and_what_to_do(rule) -> None:
     for part in ("**Why it matters.**", "**Example.**", "**What to do.**", "**What it cannot see.**"):
         assert part in text
     assert any(f": {rule.code} " in block.text for block in blocks(page) if block.language == "text")
+    assert ("`envmatrix audit --fix`" in text) is rule.is_fixable
 
 
 def test_who_follows_the_how_to_sees_what_it_shows(

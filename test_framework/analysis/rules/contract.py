@@ -38,7 +38,7 @@ RULES = (
     Rule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
     Rule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
     Rule("EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."),
-    Rule("EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict."),
+    Rule("EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict.", is_fixable=True),
 )
 
 _NAMED = 5

@@ -14,7 +14,7 @@ from test_framework.analysis.fields import OURS, ClassFields, FieldReader
 from test_framework.analysis.index import Index
 from test_framework.analysis.names import Definition
 from test_framework.analysis.shapes import BAGS, is_mock
-from test_framework.analysis.source import Binding, Class, Key
+from test_framework.analysis.source import Binding, Call, Class, Function, Key, Name
 
 _OUR_FIXTURES = "test_framework/plugin/"
 _OUR_CONTRACTS = {"real_services": "RealServices", "real_llm": "RealLLM"}
@@ -64,7 +64,7 @@ class Contracts:
         if _OUR_FIXTURES in fixture.path:
             contract = self.classes.get(fixture.name)
             return Given("both", contract.name, (), _names(contract), is_contract=True) if contract else None
-        shape = fixture.function.shape if fixture.function is not None else None
+        shape = fixture.function.shape if fixture.function is not None and _is_as_made(fixture.function) else None
         if shape is None or shape.kind not in {"dict", "object"} or is_mock(shape.type):
             return None
         own = frozenset(key.name for key in shape.keys)
@@ -92,6 +92,12 @@ def declared_contracts(root: Path) -> dict[str, str]:
     """Return fixture → `module:Class`, as the nearest `pyproject.toml` says; nothing where it cannot be read."""
     declared = _settings(root).get("contracts")
     return {key: str(value) for key, value in declared.items()} if isinstance(declared, dict) else {}
+
+
+def _is_as_made(function: Function) -> bool:
+    """Whether nothing stands between a function and pytest that may make something else of what it gives."""
+    words = [each.function if isinstance(each, Call) else each for each in function.decorators]
+    return sum(not (isinstance(word, Name) and ".mark." in f".{word.dotted}.") for word in words) <= 1
 
 
 def _names(read: ClassFields) -> frozenset[str] | None:

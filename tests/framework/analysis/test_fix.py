@@ -25,7 +25,7 @@ def written(root: Path, files: dict[str, str]) -> None:
 def audited(root: Path) -> tuple[Audit, Fixes]:
     """Return what is found, and how it is mended."""
     index = index_of(root, read_all=_read_all)
-    done = audit(index, Selection(select=("EM101", "EM199")), Baseline.empty())
+    done = audit(index, Selection(select=("EM101", "EM199", "EM209")), Baseline.empty())
     return done, fixes(index, done.findings)
 
 
@@ -249,6 +249,77 @@ def test_a_file_of_another_encoding_is_left_alone(tmp_path: Path) -> None:
     _, plan = audited(tmp_path)
     assert plan.edits == ()
     assert plan.refused[0][1] == "a/conftest.py is not UTF-8: mend it by hand"
+
+
+GIVES_DICT = "import pytest\n@pytest.fixture\ndef real_llm():\n    return {'model': 'm', 'provider': 'p'}\n"
+GIVES_OBJECT = "import pytest, types\n@pytest.fixture\ndef real_llm():\n    return types.SimpleNamespace(model='m')\n"
+
+
+@pytest.mark.parametrize(
+    ("conftest", "before", "after"),
+    [
+        (GIVES_DICT, "real_llm.model, real_llm.provider", 'real_llm["model"], real_llm["provider"]'),
+        (GIVES_OBJECT, "real_llm['model']", "real_llm.model"),
+    ],
+)
+def test_a_read_is_written_as_what_is_given_takes_it(tmp_path: Path, conftest: str, before: str, after: str) -> None:
+    """A dict by its keys, an object by its attributes: several in one line, too."""
+    written(tmp_path, {"conftest.py": conftest, "test_a.py": f"def test_a(real_llm):\n    assert {before}\n"})
+    done, plan = audited(tmp_path)
+    assert {finding.code for finding in done.findings} == {"EM209"}
+    assert (plan.refused, len(plan.fixed)) == ((), len(done.findings))
+    assert [edit.after for edit in plan.edits] == [f"def test_a(real_llm):\n    assert {after}\n"]
+    write(tmp_path, plan.edits)
+    assert audited(tmp_path)[0].findings == ()
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        (
+            {"a/conftest.py": GIVES_OBJECT, "a/test_b.py": "from test_a import TestA"},
+            "not surely given 'model' by a dict",
+        ),
+        (
+            {
+                "a/test_b.py": "import pytest, test_a\n@pytest.mark.parametrize('real_llm', [1])\nclass TestB(test_a.TestA): ..."
+            },
+            "may be given 'real_llm' otherwise",
+        ),
+        (
+            {"a/test_b.py": "import lib, test_a\n@lib.given\nclass TestB(test_a.TestA): ..."},
+            "may be given 'real_llm' otherwise",
+        ),
+        (
+            {"conftest.py": "import pytest\nif X:\n    @pytest.fixture\n    def real_llm(): return {'model': 1}"},
+            "not surely",
+        ),
+        ({"conftest.py": GIVES_DICT.replace("'model'", "'modle'")}, "not surely given 'model' by a dict"),
+    ],
+)
+def test_a_read_that_may_be_right_for_some_is_left(tmp_path: Path, files: dict[str, str], why: str) -> None:
+    """A test that is collected again elsewhere may be given another kind there, or a value; and a key may not be there."""
+    test = "class TestA:\n    def test_a(self, real_llm):\n        assert real_llm.model\n"
+    ini = "[pytest]\npythonpath = .\naddopts = --disable-plugin-autoload\n"
+    written(tmp_path, {"conftest.py": GIVES_DICT, "test_a.py": test, **files})
+    (tmp_path / "pytest.ini").write_text(ini)
+    done, plan = audited(tmp_path)
+    assert [finding.code for finding in done.findings] == ["EM209"]
+    assert plan.edits == ()
+    assert why in plan.refused[0][1]
+
+
+def test_a_read_of_a_fixture_or_with_a_default_is_left(tmp_path: Path) -> None:
+    """Whoever asks for the fixture may bring another provider; and what `get` falls back on would be gone."""
+    reads = "@pytest.fixture\ndef model(real_llm): return real_llm['model']\n"
+    test = "def test_a(real_llm, model): assert real_llm.get('model', 1)\n"
+    written(tmp_path, {"conftest.py": GIVES_OBJECT + reads, "test_a.py": test})
+    _, plan = audited(tmp_path)
+    assert plan.edits == ()
+    assert {why.partition(":")[0] for _, why in plan.refused} == {
+        "it is not read by a test itself, and others may be given something else",
+        "get may fall back on something",
+    }
 
 
 def test_a_comment_that_suppresses_nothing_is_taken_out(tmp_path: Path) -> None:

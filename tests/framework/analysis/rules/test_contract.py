@@ -106,6 +106,14 @@ def test_a_read_is_judged_by_the_provider_that_the_test_sees(tmp_path: Path) -> 
     ]
 
 
+@pytest.mark.parametrize(("decorator", "count"), [("as_object", 0), ("pytest.mark.slow", 1)])
+def test_what_a_decorator_makes_of_a_fixture_is_unknown(tmp_path: Path, decorator: str, count: int) -> None:
+    """It may give something else than the function returns; a mark does not."""
+    conftest = f"{FIXTURE}@{decorator}\ndef real_llm(): return {{}}"
+    test = "def test(real_llm): assert real_llm.model"
+    assert len(found(tmp_path, "EM201", "EM209", conftest=conftest, test_a=test)) == 2 * count
+
+
 def test_a_fixture_reads_the_one_that_it_overrides(tmp_path: Path) -> None:
     """Not itself."""
     assert found(
