@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import httpx
 
 from benchmarks.rows import Row, in_turns, seconds
-from test_framework.services.http import new_async_client
+from envmatrix.services.kinds.http import new_async_client
 
 _ROUNDS, _TIMES = 5, 20
 

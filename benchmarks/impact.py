@@ -85,7 +85,7 @@ def measure() -> Iterator[Row]:
             before = file.read_text()
             file.write_text(before.replace(*edit))
             try:
-                return seconds(lambda: _run(root, "-m", "test_framework", "impact", "--since", "HEAD"))
+                return seconds(lambda: _run(root, "-m", "envmatrix", "impact", "--since", "HEAD"))
             finally:
                 file.write_text(before)
 

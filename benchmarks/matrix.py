@@ -11,7 +11,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.rows import Row, in_turns
-from test_framework.environments import Project, declared_names
+from envmatrix.environments import Project, declared_names
 
 _ROUNDS = 3
 
@@ -26,7 +26,7 @@ def measure() -> Iterable[Row]:
 
 
 def _matrix() -> float:
-    return _wall_seconds([[sys.executable, "-m", "test_framework", "matrix", "--quiet"]])
+    return _wall_seconds([[sys.executable, "-m", "envmatrix", "matrix", "--quiet"]])
 
 
 def _by_hand(project: Project, names: Iterable[str]) -> float:

@@ -18,14 +18,15 @@ from statistics import median
 from tempfile import TemporaryDirectory
 
 from benchmarks.rows import Row
-from test_framework.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
-from test_framework.environments import GatePolicy
-from test_framework.gate.baseline import now
-from test_framework.gate.decide import decide
-from test_framework.merge import merge
-from test_framework.run_file import RunWriter
-from test_framework.runs import RunDir
-from test_framework.shards import Shard, cut, cut_digest
+from envmatrix.environments import GatePolicy
+from envmatrix.gate.baseline import now
+from envmatrix.gate.decide import decide
+from envmatrix.matrix.table import matrix_of
+from envmatrix.runs.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
+from envmatrix.runs.directory import RunDir
+from envmatrix.runs.file import RunWriter
+from envmatrix.runs.merge import merge
+from envmatrix.runs.shards import Shard, cut, cut_digest
 
 _ENVIRONMENTS, _SHARDS = 6, 4
 _ROUNDS = 5
@@ -92,7 +93,7 @@ def _in_a_process(what: str, where: Path) -> _Taken:
 
 def _merge(where: Path) -> object:
     with TemporaryDirectory(dir=where.parent) as target:
-        matrix = merge([where], lambda labels: RunDir.at(Path(target), labels)).load().matrix()
+        matrix = matrix_of(merge([where], lambda labels: RunDir.at(Path(target), labels)).load())
         return decide(matrix, GatePolicy(), baseline=None, waivers=(), now=now())
 
 

@@ -14,7 +14,7 @@ from benchmarks.rows import Row, in_turns
 _FILES, _TESTS_PER_FILE = 20, 500
 _ROUNDS = 5
 _RUN_FILE = "run.jsonl"
-_PLUGIN = ("-p", "test_framework.plugin")
+_PLUGIN = ("-p", "envmatrix.plugin")
 
 
 def measure() -> Iterable[Row]:

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.rows import Row, in_turns, seconds
-from test_framework.environments import load_environment
-from test_framework.services import Endpoint, get_kind
-from test_framework.services.base import Isolated
-from test_framework.services.supervisor import Owner, SupervisorClient
+from envmatrix.environments import load_environment
+from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.kinds.base import Isolated
+from envmatrix.services.supervisor import Owner, SupervisorClient
 
 _DIRECTORY = Path("environments")
 _ROUNDS = 50

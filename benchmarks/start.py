@@ -8,8 +8,8 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.rows import Row, in_turns
-from test_framework.environments import load_environment
-from test_framework.services.supervisor import Owner, SupervisorClient
+from envmatrix.environments import load_environment
+from envmatrix.services.supervisor import Owner, SupervisorClient
 
 _DIRECTORY = Path("environments")
 _ROUNDS = 5

@@ -17,15 +17,14 @@ import typer
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
-from test_framework import exceptions, gate, plugin
-from test_framework.__main__ import app
-from test_framework.analysis.build import index_of
-from test_framework.analysis.registry import Registry
-from test_framework.analysis.rules import ALL as AUDIT_RULES
-from test_framework.causes import HARNESS_RULES, RULES
-from test_framework.cells import Cause, Outcome
-from test_framework.contracts import FINDING_RULES, RealLLM, RealServices
-from test_framework.environments import (
+from envmatrix import exceptions, gate, plugin
+from envmatrix.__main__ import app
+from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
+from envmatrix.analysis.index.build import index_of
+from envmatrix.analysis.index.registry import Registry
+from envmatrix.causes import HARNESS_RULES, RULES
+from envmatrix.contracts import FINDING_RULES, RealLLM, RealServices
+from envmatrix.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
     AuditPolicy,
@@ -39,10 +38,11 @@ from test_framework.environments import (
     Twin,
     UserRoutes,
 )
-from test_framework.gate.waivers import Waiver
-from test_framework.plugin import fixtures, hookspecs
-from test_framework.report.registry import as_markdown, as_svg
-from test_framework.truth import TRUTH_RULES
+from envmatrix.gate.waivers import Waiver
+from envmatrix.plugin import fixtures, hookspecs
+from envmatrix.report.registry import as_markdown, as_svg
+from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.validation import TRUTH_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from test_framework.services import Endpoint
+from envmatrix.services import Endpoint
 
 if TYPE_CHECKING:
     import psycopg

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from test_framework.contracts import Reality
-from test_framework.masking import Secret
-from test_framework.services import Endpoint
-from test_framework.services.http import new_client
+from envmatrix.contracts import Reality
+from envmatrix.masking import Secret
+from envmatrix.services import Endpoint
+from envmatrix.services.kinds.http import new_client
 
 
 @dataclass(frozen=True)

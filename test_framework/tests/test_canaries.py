@@ -18,10 +18,10 @@ from urllib.parse import quote
 import pytest
 from websockets.asyncio.client import ClientConnection
 
-from test_framework.contracts import Reality, RealLLM
-from test_framework.environments import CanaryRoute, CanarySocket
-from test_framework.environments.references import map_text
-from test_framework.users import User, Users
+from envmatrix.contracts import Reality, RealLLM
+from envmatrix.environments import CanaryRoute, CanarySocket
+from envmatrix.environments.references import map_text
+from envmatrix.services.users import User, Users
 
 SECONDS = 30.0
 """How long all may talk; a small language model needs its time."""

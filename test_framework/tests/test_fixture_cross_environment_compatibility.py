@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from test_framework.contracts import CONTRACT_VERSION, Reality, RealServices, check, service_of
-from test_framework.services.http import new_client
-from test_framework.tests.looks import answers
-from test_framework.tests.targets import api
+from envmatrix.conformance.looks import answers
+from envmatrix.conformance.targets import api
+from envmatrix.contracts import CONTRACT_VERSION, Reality, RealServices, check, service_of
+from envmatrix.services.kinds.http import new_client
 
 STORES = ("database", "redis", "clickhouse", "llm")
 URLS = [

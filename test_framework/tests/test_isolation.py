@@ -8,10 +8,10 @@ from contextlib import contextmanager
 
 import pytest
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.services import Endpoint, get_kind
-from test_framework.tests.looks import clickhouse, postgres, redis_client
-from test_framework.users import Users
+from envmatrix.conformance.looks import clickhouse, postgres, redis_client
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.users import Users
 
 WORKERS = pytest.mark.parametrize("worker", ["neighbour", "main"], ids=["another worker", "another run"])
 """Who else might look: a worker of another name, and one of the same name, which only another run can have."""

@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from test_framework.contracts import Reality, RealLLM, check
-from test_framework.environments import Source
-from test_framework.services.http import new_client
-from test_framework.tests.looks import answers
+from envmatrix.conformance.looks import answers
+from envmatrix.contracts import Reality, RealLLM, check
+from envmatrix.environments import Source
+from envmatrix.services.kinds.http import new_client
 
 if TYPE_CHECKING:
     from openai.types.chat import ChatCompletionMessageParam

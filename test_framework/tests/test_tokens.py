@@ -7,12 +7,12 @@ import time
 
 import pytest
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.environments import UserRoutes
-from test_framework.services.http import new_client
-from test_framework.tests.forgery import FORGERIES, decode, hs256
-from test_framework.tests.targets import Protected, api, bearer, everywhere, statuses
-from test_framework.users import Users
+from envmatrix.conformance.forgery import FORGERIES, decode, hs256
+from envmatrix.conformance.targets import Protected, api, bearer, everywhere, statuses
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.environments import UserRoutes
+from envmatrix.services.kinds.http import new_client
+from envmatrix.services.users import Users
 
 pytestmark = pytest.mark.requires("multi_user")
 

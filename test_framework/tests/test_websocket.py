@@ -11,10 +11,10 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.services.http import client_context
-from test_framework.tests.forgery import FORGERIES
-from test_framework.tests.targets import bearer
+from envmatrix.conformance.forgery import FORGERIES
+from envmatrix.conformance.targets import bearer
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services.kinds.http import client_context
 
 pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]
 

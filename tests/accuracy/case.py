@@ -6,8 +6,8 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from test_framework.cells import Outcome
-from test_framework.gate import Answer
+from envmatrix.gate import Answer
+from envmatrix.runs.cells import Outcome
 from tests.accuracy.declare import TINY
 
 

@@ -22,13 +22,12 @@ from pathlib import Path
 import psutil
 import trustme
 
-from test_framework.cells import Run
-from test_framework.exceptions import RunFileError
-from test_framework.gate import Verdict, judge
-from test_framework.matrix import MissingRun
-from test_framework.run_file import read_run
-from test_framework.services.process import kill_all
-from test_framework.services.rundir import Identity, bases
+from envmatrix.exceptions import RunFileError
+from envmatrix.gate import Verdict, judge
+from envmatrix.runs.cells import MissingRun, Run
+from envmatrix.runs.file import read_run
+from envmatrix.services.processes.process import kill_all
+from envmatrix.services.processes.run_directory import Identity, bases
 from tests.accuracy.case import Case, Remote
 
 AT_ONCE = 3

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from test_framework.cells import Cause, Cell, Outcome
-from test_framework.gate import Answer
+from envmatrix.gate import Answer
+from envmatrix.runs.cells import Cause, Cell, Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.run import Seen
 

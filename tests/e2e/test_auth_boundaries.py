@@ -5,9 +5,9 @@ import secrets
 import httpx
 import pytest
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.services.http import new_client
-from test_framework.users import User, Users
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services.kinds.http import new_client
+from envmatrix.services.users import User, Users
 
 pytestmark = pytest.mark.requires("auth", "multi_user")
 

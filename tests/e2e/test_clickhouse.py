@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.tests import looks
-from test_framework.users import User, Users
+from envmatrix.conformance import looks
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services.users import User, Users
 from tests.e2e.conversation import EVENTS, agent_request, run_agents, within
 
 pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm"), pytest.mark.anyio]

@@ -5,10 +5,10 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.services import Endpoint, get_kind
-from test_framework.tests.looks import postgres
-from test_framework.users import Users
+from envmatrix.conformance.looks import postgres
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.users import Users
 
 pytestmark = pytest.mark.requires("database")
 

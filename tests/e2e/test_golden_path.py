@@ -2,8 +2,8 @@
 
 import pytest
 
-from test_framework.contracts import RealServices
-from test_framework.users import Users
+from envmatrix.contracts import RealServices
+from envmatrix.services.users import Users
 from tests.e2e.conversation import EVENTS, agent_request, run_agents, within
 
 pytestmark = [pytest.mark.requires("auth", "websocket", "multi_user", "database", "llm"), pytest.mark.anyio]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from test_framework.contracts import RealLLM
-from test_framework.users import Users
+from envmatrix.contracts import RealLLM
+from envmatrix.services.users import Users
 from tests.e2e.conversation import agent_request, run_agents, within
 
 pytestmark = [pytest.mark.requires("llm"), pytest.mark.anyio]

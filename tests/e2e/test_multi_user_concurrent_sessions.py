@@ -5,8 +5,8 @@ from contextlib import AsyncExitStack
 
 import pytest
 
-from test_framework.contracts import RealServices
-from test_framework.users import User, Users
+from envmatrix.contracts import RealServices
+from envmatrix.services.users import User, Users
 from tests.e2e.conversation import (
     AGENTS,
     EVENTS,

@@ -5,9 +5,9 @@ import asyncio
 import pytest
 import redis
 
-from test_framework.contracts import Reality, RealServices
-from test_framework.services import Endpoint, get_kind
-from test_framework.users import User, Users
+from envmatrix.contracts import Reality, RealServices
+from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.users import User, Users
 from tests.e2e.conversation import within
 
 pytestmark = [pytest.mark.requires("redis"), pytest.mark.anyio]

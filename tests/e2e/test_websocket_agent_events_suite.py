@@ -10,8 +10,8 @@ from uuid import UUID
 import pytest
 from websockets.exceptions import ConnectionClosed
 
-from test_framework.contracts import RealServices
-from test_framework.users import User, Users
+from envmatrix.contracts import RealServices
+from envmatrix.services.users import User, Users
 from tests.e2e.conversation import (
     AGENTS,
     EVENTS,

@@ -26,7 +26,7 @@ LEFT_OUT = ("-p", "no:valkey", "-p", "no:asyncio", "-p", "no:anyio", "-p", "no:h
 Where the suite is run that we ship, `-p anyio` brings the one back that it needs.
 """
 
-COMMAND = (sys.executable, "-m", "test_framework")
+COMMAND = (sys.executable, "-m", "envmatrix")
 
 
 class Bare:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Run
-from test_framework.run_file import read_run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.file import read_run
 from tests.framework.bare import LEFT_OUT, plain_environment
 
 TINY_SERVER = Path(__file__).parent / "tiny_server.py"

@@ -10,13 +10,13 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome
-from test_framework.gate import Answer, Code, Reason, Verdict, judge
+from envmatrix.gate import Answer, Code, Reason, Verdict, judge
+from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.cases import CASES
 from tests.accuracy.run import Seen
 from tests.accuracy.score import Grade, Result, Score, grade, score
-from tests.framework.runs import footer, write_run
+from tests.framework.run_files import footer, write_run
 
 OUTAGE = Case("outage", "a service is killed", Truth.INFRASTRUCTURE, "", rule="I201", also={"test_alone": Truth.PASSED})
 HEALTHY = Case("healthy", "nothing", Truth.PASSED, "")

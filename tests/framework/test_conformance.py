@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework import tests as suite
-from test_framework.contracts import RealLLM, RealServices
+from envmatrix import conformance as suite
+from envmatrix.contracts import RealLLM, RealServices
 from tests.framework.bare import LEFT_OUT
 from tests.framework.lies.table import LIES, Lie
 

@@ -96,7 +96,7 @@ class Cluster:
         self.root, self.project, self.volume = root, project, root / "volume"
         shim = root / "bin/envmatrix"
         shim.parent.mkdir()
-        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m test_framework "$@"\n')
+        shim.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m envmatrix "$@"\n')
         shim.chmod(0o755)
 
     def shards(self) -> list[int]:

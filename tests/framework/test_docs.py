@@ -12,11 +12,11 @@ from pathlib import Path
 import pytest
 
 from docs.generate import FILE, _members, fixture_pages, render
-from test_framework.analysis.rules import ALL as AUDIT_RULES
-from test_framework.causes import HARNESS_RULES, RULES
-from test_framework.cells import Cause
-from test_framework.contracts import FINDING_RULES
-from test_framework.truth import TRUTH_RULES
+from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
+from envmatrix.causes import HARNESS_RULES, RULES
+from envmatrix.contracts import FINDING_RULES
+from envmatrix.runs.cells import Cause
+from envmatrix.validation import TRUTH_RULES
 from tests.framework.bare import plain_environment
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
 
@@ -34,7 +34,7 @@ CAUSES = {rule.code: rule.cause for rule in (*RULES, *HARNESS_RULES)} | dict.fro
 def envmatrix(command: str, directory: Path, *paths: Path) -> subprocess.CompletedProcess[str]:
     """Run a command line of a page in a directory, with our own command on the path."""
     if command.startswith("envmatrix "):
-        command = f"{sys.executable} -m test_framework {command.removeprefix('envmatrix ')}"
+        command = f"{sys.executable} -m envmatrix {command.removeprefix('envmatrix ')}"
     env = plain_environment()  # a page is as wide as a pipe
     env["PYTHONPATH"] = os.pathsep.join(map(str, [ROOT, *paths]))
     return subprocess.run(

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from test_framework.__main__ import main
-from test_framework.analysis import rules
-from test_framework.analysis.rules import ALL
+from envmatrix.__main__ import main
+from envmatrix.analysis.audit import rules
+from envmatrix.analysis.audit.rules import ALL
 from tests.framework.docs_pages import ROOT, blocks, headings
 
 HOW_TO = ROOT / "docs/how-to/audit.md"
@@ -60,5 +60,5 @@ def test_the_hooks_call_what_there_is() -> None:
 def test_the_pages_are_in_the_wheel() -> None:
     """Where `--explain` looks for them first."""
     build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert build["force-include"]["docs/rules"] == "test_framework/analysis/rules/pages"
+    assert build["force-include"]["docs/rules"] == "test_framework/envmatrix/analysis/rules/pages"
     assert Path(rules.__file__).with_name("pages") == ROOT / build["force-include"]["docs/rules"]

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework import exceptions
-from test_framework.exceptions import (
+from envmatrix import exceptions
+from envmatrix.exceptions import (
     ArchiveError,
     BaselineError,
     CannotFixError,

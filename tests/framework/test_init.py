@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-import test_framework
+import envmatrix
 
 PUBLIC = [
     "Cause",
@@ -28,20 +28,20 @@ PUBLIC = [
 
 def test_the_public_names_are_these() -> None:
     """A name that comes or goes is a decision, made here."""
-    assert test_framework.__all__ == PUBLIC
+    assert envmatrix.__all__ == PUBLIC
 
 
 @pytest.mark.parametrize("name", PUBLIC)
 def test_every_public_name_is_there(name: str) -> None:
     """Each is imported when it is first used, and listed before."""
-    assert getattr(test_framework, name).__name__ == name
-    assert name in dir(test_framework)
+    assert getattr(envmatrix, name).__name__ == name
+    assert name in dir(envmatrix)
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
     """As of any module."""
-    with pytest.raises(AttributeError, match="module 'test_framework' has no attribute 'Matrx'"):
-        _ = test_framework.Matrx
+    with pytest.raises(AttributeError, match="module 'envmatrix' has no attribute 'Matrx'"):
+        _ = envmatrix.Matrx
 
 
 def loaded_after(statement: str) -> set[str]:
@@ -53,17 +53,17 @@ def loaded_after(statement: str) -> set[str]:
 
 def test_importing_the_package_imports_nothing_else() -> None:
     """Pytest imports it in every project that has it installed."""
-    found = loaded_after("import test_framework")
-    assert {name for name in found if name.startswith("test_framework")} == {"test_framework"}
+    found = loaded_after("import envmatrix")
+    assert {name for name in found if name.startswith("envmatrix")} == {"envmatrix"}
     assert not found & {"pydantic", "rich", "typer", "httpx", "asyncio", "pytest"}
 
 
 def test_the_command_line_imports_what_a_command_needs() -> None:
     """`--version` needs neither pydantic nor rich."""
-    found = loaded_after("import test_framework.__main__")
-    ours = {name for name in found if name.startswith("test_framework.")}
-    assert {name for name in ours if not name.startswith("test_framework.commands")} == {
-        "test_framework.__main__",
-        "test_framework.exceptions",
+    found = loaded_after("import envmatrix.__main__")
+    ours = {name for name in found if name.startswith("envmatrix.")}
+    assert {name for name in ours if not name.startswith("envmatrix.commands")} == {
+        "envmatrix.__main__",
+        "envmatrix.exceptions",
     }
     assert not found & {"pydantic", "rich", "httpx", "asyncio", "pytest"}

@@ -13,10 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.__main__ import main
+from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
 from tests.framework.bare import COMMAND, Bare, plain_environment
-from tests.framework.runs import write_run
+from tests.framework.run_files import write_run
 
 DEADLINE = 30.0
 

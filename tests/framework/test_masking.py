@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from test_framework.masking import MASK, Masker, Secret
+from envmatrix.masking import MASK, Masker, Secret
 
 CANARY = 'k4nary-S3cret/with+odd="chärs'
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-x"

@@ -21,9 +21,9 @@ from tests.framework.bare import plain_environment
 WORKFLOW = Path(__file__).parents[2] / ".github/workflows/matrix.yml"
 
 SHIMS = {
-    "envmatrix": f'exec "{sys.executable}" -m test_framework "$@"\n',
+    "envmatrix": f'exec "{sys.executable}" -m envmatrix "$@"\n',
     # nox -s "environment(NAME)" -- WORDS, without the minutes that an installation takes
-    "nox": f'name=${{2#environment(}}; shift 3; exec "{sys.executable}" -m test_framework run "${{name%)}}" "$@"\n',
+    "nox": f'name=${{2#environment(}}; shift 3; exec "{sys.executable}" -m envmatrix run "${{name%)}}" "$@"\n',
 }
 """What stands in for the virtual environment's own commands."""
 

@@ -12,9 +12,9 @@ import pytest
 
 from environments.reference.backend import main
 from environments.reference.backend.planted import ENVIRONMENT
-from test_framework.cells import Cause, Cell, Outcome
-from test_framework.run_file import read_run
-from test_framework.tests import test_canaries as canaries
+from envmatrix.conformance import test_canaries as canaries
+from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.file import read_run
 
 ROOT = Path(__file__).parents[2]
 HTTP, SOCKET, CONTEXT = CANARIES = (

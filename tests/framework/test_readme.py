@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from test_framework.environments import Project, declared_names, load_environment
+from envmatrix.environments import Project, declared_names, load_environment
 from tests.framework.docs_pages import ROOT, blocks
 from tests.framework.test_docs import envmatrix
 

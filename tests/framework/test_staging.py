@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Outcome
-from test_framework.environments import load_environment
-from test_framework.exceptions import UnsetVariableError
-from test_framework.run_file import read_run
-from test_framework.services.supervisor import Owner, SupervisorClient
+from envmatrix.environments import load_environment
+from envmatrix.exceptions import UnsetVariableError
+from envmatrix.runs.cells import Outcome
+from envmatrix.runs.file import read_run
+from envmatrix.services.supervisor import Owner, SupervisorClient
 from tests.framework.bare import LEFT_OUT
 
 ROOT = Path(__file__).parents[2]

@@ -66,7 +66,7 @@ def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     (tmp_path / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-p no:valkey'\n")
 
     def run(*arguments: str) -> tuple[int, dict[str, Any]]:
-        command = [sys.executable, "-m", "test_framework", "matrix", "local", "--json"]
+        command = [sys.executable, "-m", "envmatrix", "matrix", "local", "--json"]
         options = [f"--environments={ROOT / 'environments'}", "--", *arguments]
         ended = subprocess.run(
             [*command, *options],

@@ -16,7 +16,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from test_framework.analysis.build import index_of
+from envmatrix.analysis.index.build import index_of
 from tests.oracle.collect import account_of
 from tests.oracle.compare import Comparison, Verdict, compare
 from tests.oracle.plant import copy, plant

@@ -11,7 +11,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from test_framework.analysis.index import Fixture, Found, Index, Missing, Request, Test, Unknown
+from envmatrix.analysis.index.index import Fixture, Found, Index, Missing, Request, Test, Unknown
 
 Key: TypeAlias = tuple[str, ...]
 """A test: its file, absolute, its classes, its name."""

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from test_framework.analysis.index import Fixture, Index
-from test_framework.analysis.source import Function
+from envmatrix.analysis.index.index import Fixture, Index
+from envmatrix.analysis.source.facts import Function
 
 
 class How(StrEnum):

@@ -1,6 +1,6 @@
 """What a fixture hands out is not what its contract says, or the environment refuses what it needs."""
 
-from test_framework.cells import Outcome
+from envmatrix.runs.cells import Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import TINY
 
@@ -203,7 +203,7 @@ CASES = (
         outcome=Outcome.FAILED,
         arguments=(
             "--pyargs",
-            "test_framework.tests.test_fixture_cross_environment_compatibility",
+            "envmatrix.conformance.test_fixture_cross_environment_compatibility",
             "-k",
             "http_client_sync_carries",
         ),

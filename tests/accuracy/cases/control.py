@@ -1,6 +1,6 @@
 """Nothing is the matter, however odd it looks: a tool that says red to all of it would be as useless as one that never does."""
 
-from test_framework.cells import Outcome
+from envmatrix.runs.cells import Outcome
 from tests.accuracy.case import Case, Remote, Truth
 from tests.accuracy.declare import absent, environment, remote, service
 

@@ -1,7 +1,7 @@
 """What runs the tests breaks, or there is nothing to judge."""
 
-from test_framework.cells import Outcome
-from test_framework.gate import Answer
+from envmatrix.gate import Answer
+from envmatrix.runs.cells import Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import environment, service
 

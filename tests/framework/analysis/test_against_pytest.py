@@ -13,7 +13,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 
-from test_framework.analysis.build import index_of
+from envmatrix.analysis.index.build import index_of
 from tests.framework.analysis.generated import Files, trees
 from tests.framework.analysis.trees import read_once
 from tests.oracle.compare import Account, Comparison, Verdict, compare

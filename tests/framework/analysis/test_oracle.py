@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.index import Fixture, Index
+from envmatrix.analysis.index.index import Fixture, Index
 from tests.framework.analysis.test_against_pytest import compared
 from tests.framework.analysis.trees import tree
 from tests.oracle.compare import Account, Chain, Verdict, compare

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from textwrap import dedent
 
-from test_framework.analysis.build import CONTRACTS, index_of
-from test_framework.analysis.index import Index
-from test_framework.analysis.reading import read_all
-from test_framework.analysis.source import Module
+from envmatrix.analysis.index.build import CONTRACTS, index_of
+from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.reading import read_all
 
 _READ: dict[Path, Module] = {}
 

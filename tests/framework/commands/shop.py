@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.cells import Attempt, Bodies, Cause, Evidence, Outcome, Run
-from test_framework.history import DEFAULT, remember
-from test_framework.run_file import RunWriter, read_run
+from envmatrix.__main__ import main
+from envmatrix.history import DEFAULT, remember
+from envmatrix.runs.cells import Attempt, Bodies, Cause, Evidence, Outcome, Run
+from envmatrix.runs.file import RunWriter, read_run
 from tests.framework.bare import Bare
-from tests.framework.runs import footer, header
+from tests.framework.run_files import footer, header
 
 WRONG = Evidence("L401", "AssertionError: assert 4 == 3", "call", "test_shop.py:5")
 

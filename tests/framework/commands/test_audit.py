@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.analysis.rules import ALL
+from envmatrix.__main__ import main
+from envmatrix.analysis.audit.rules import ALL
 from tests.framework.analysis.trees import write_tree
 
 Call = Callable[..., subprocess.CompletedProcess[str]]

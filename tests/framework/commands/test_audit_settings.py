@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.audit import Selection
-from test_framework.commands.audit_settings import Settings
+from envmatrix.analysis.audit.audit import Selection
+from envmatrix.commands.audit_settings import Settings
 
 TABLE = """
 [tool.envmatrix.audit]

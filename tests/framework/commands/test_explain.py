@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.cells import Attempt, Outcome
+from envmatrix.__main__ import main
+from envmatrix.runs.cells import Attempt, Outcome
 from tests.framework.bare import Bare, plain_environment
 from tests.framework.project import Project
-from tests.framework.runs import write_run
+from tests.framework.run_files import write_run
 
 SUITE = """
 import pytest
@@ -30,7 +30,7 @@ def shell(line: str, directory: Path, tools: Path) -> subprocess.CompletedProces
     """Run a line as a person does who pasted it, with `envmatrix` on the path."""
     tools.mkdir(exist_ok=True)
     command = tools / "envmatrix"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m test_framework "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m envmatrix "$@"\n')
     command.chmod(0o755)
     environment = plain_environment()
     environment |= {"PATH": os.pathsep.join((str(tools), environment["PATH"]))}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.__main__ import main
+from envmatrix.__main__ import main
 from tests.framework.analysis.trees import write_tree
 
 

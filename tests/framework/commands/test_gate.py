@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from test_framework.__main__ import main
+from envmatrix.__main__ import main
 from tests.framework.bare import BARE_TOML, COMMAND, plain_environment
 from tests.framework.commands.shop import Shop, shop
 

@@ -12,13 +12,13 @@ from typing import Any
 
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.analysis.impact import Change
-from test_framework.commands.git import changes_since, tracked
-from test_framework.commands.impact import CONTRACTS, find_impact
-from test_framework.contracts import RealLLM, RealServices
-from test_framework.environments import Project
-from test_framework.exceptions import UsageError
+from envmatrix.__main__ import main
+from envmatrix.analysis.impact import Change
+from envmatrix.commands.git import changes_since, tracked
+from envmatrix.commands.impact import CONTRACTS, find_impact
+from envmatrix.contracts import RealLLM, RealServices
+from envmatrix.environments import Project
+from envmatrix.exceptions import UsageError
 from tests.framework.docs_pages import ROOT
 
 LOCAL = """

@@ -10,9 +10,9 @@ from typing import Any
 
 import pytest
 
-from test_framework.__main__ import main
-from test_framework.cells import Outcome
-from test_framework.run_file import read_run
+from envmatrix.__main__ import main
+from envmatrix.runs.cells import Outcome
+from envmatrix.runs.file import read_run
 from tests.framework.bare import Bare, make_bare
 
 SUITE = """

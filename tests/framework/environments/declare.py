@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.environments import Environment, load_environment
-from test_framework.exceptions import EnvmatrixError
+from envmatrix.environments import Environment, load_environment
+from envmatrix.exceptions import EnvmatrixError
 
 
 def declare(directory: Path, text: str | bytes, name: str = "local") -> Path:

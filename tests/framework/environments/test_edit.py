@@ -12,10 +12,10 @@ import tomlkit
 from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
-from test_framework.environments import load_file
-from test_framework.environments.edit import Change, diff, edited, rewrite
-from test_framework.environments.toml_file import TomlFile, read_toml
-from test_framework.exceptions import DeclarationError
+from envmatrix.environments import load_file
+from envmatrix.environments.edit import Change, diff, edited, rewrite
+from envmatrix.environments.toml_file import TomlFile, read_toml
+from envmatrix.exceptions import DeclarationError
 
 REMOTE = Change("redis", {"source": "remote"})
 WHOLE = Change("redis", {"source": "remote", "url": "${LOCAL_REDIS_URL:-}", "required": False})

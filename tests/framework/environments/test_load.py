@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.environments import declared_names, load_environment
-from test_framework.exceptions import (
+from envmatrix.environments import declared_names, load_environment
+from envmatrix.exceptions import (
     DeclarationError,
     EnvmatrixError,
     ReferenceCycleError,

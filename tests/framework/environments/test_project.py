@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.environments import Project
-from test_framework.exceptions import DeclarationError, UnknownKeyError
+from envmatrix.environments import Project
+from envmatrix.exceptions import DeclarationError, UnknownKeyError
 
 
 def write(directory: Path, text: str) -> Path:

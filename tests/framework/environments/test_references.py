@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.environments.references import (
+from envmatrix.environments.references import (
     fill,
     map_text,
     references_in,

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.environments.toml_file import read_toml
-from test_framework.exceptions import DeclarationError
+from envmatrix.environments.toml_file import read_toml
+from envmatrix.exceptions import DeclarationError
 
 TEXT = """\
 title = "x"

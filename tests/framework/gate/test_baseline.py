@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.cells import Attempt, Cause, Evidence, Outcome
-from test_framework.exceptions import BaselineError
-from test_framework.gate.baseline import Baseline, Known, read_baseline, write_baseline
-from test_framework.matrix import Matrix
-from tests.framework.runs import write_run
+from envmatrix.exceptions import BaselineError
+from envmatrix.gate.baseline import Baseline, Known, read_baseline, write_baseline
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from tests.framework.run_files import write_run
 
 PASSED, WRONG = Known(Outcome.PASSED), Known(Outcome.FAILED, Cause.LOGIC)
 

@@ -5,15 +5,15 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Evidence, Outcome
-from test_framework.environments import GatePolicy
-from test_framework.gate import Answer, Code, Reason
-from test_framework.gate.baseline import Baseline, Known
-from test_framework.gate.decide import Decision, decide
-from test_framework.gate.source import StillThere, nowhere
-from test_framework.gate.waivers import Waiver
-from test_framework.matrix import Matrix
-from tests.framework.runs import footer, write_run
+from envmatrix.environments import GatePolicy
+from envmatrix.gate import Answer, Code, Reason
+from envmatrix.gate.baseline import Baseline, Known
+from envmatrix.gate.decide import Decision, decide
+from envmatrix.gate.source import StillThere, nowhere
+from envmatrix.gate.waivers import Waiver
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from tests.framework.run_files import footer, write_run
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PASSED = Attempt("a.py::passed", Outcome.PASSED)

@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Outcome, Run
-from test_framework.gate import Answer, Verdict, judge
-from test_framework.gate.promote import promote
-from test_framework.matrix import Column
-from tests.framework.runs import write_run
+from envmatrix.gate import Answer, Verdict, judge
+from envmatrix.gate.promote import promote
+from envmatrix.matrix.table import Column
+from envmatrix.runs.cells import Attempt, Cause, Outcome, Run
+from tests.framework.run_files import write_run
 
 COMMIT = "c" * 40
 NOW = datetime(2026, 1, 2, 4, 4, 5, tzinfo=UTC)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.gate.source import defined_below
+from envmatrix.gate.source import defined_below
 
 TESTS = """
 raise SystemExit("nobody imports me")

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, Outcome
-from test_framework.gate import Answer, Code, Reason, Verdict, exit_code, judge, judge_all
-from test_framework.matrix import Matrix, MissingRun
-from tests.framework.runs import footer, write_run
+from envmatrix.gate import Answer, Code, Reason, Verdict, exit_code, judge, judge_all
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, MissingRun, Outcome
+from tests.framework.run_files import footer, write_run
 
 PASSED = Attempt("a.py::passed", Outcome.PASSED)
 SKIPPED = Attempt("a.py::skipped", Outcome.SKIPPED, reason="not here")

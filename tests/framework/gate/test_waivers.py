@@ -5,11 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Outcome, Run
-from test_framework.exceptions import DeclarationError, UnknownKeyError
-from test_framework.gate import Answer, Code
-from test_framework.gate.waivers import Waiver, apply, read_waivers, update_waivers
-from tests.framework.runs import write_run
+from envmatrix.exceptions import DeclarationError, UnknownKeyError
+from envmatrix.gate import Answer, Code
+from envmatrix.gate.waivers import Waiver, apply, read_waivers, update_waivers
+from envmatrix.runs.cells import Attempt, Cause, Outcome, Run
+from tests.framework.run_files import write_run
 
 TODAY = date(2026, 1, 2)
 WAIVER = """

@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.carried import Carry, write_unstarted
-from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
-from test_framework.compare import Kind, Side, compare
-from test_framework.gate import judge_all
-from test_framework.history import History, Timeline, remember
-from test_framework.matrix import Matrix
-from test_framework.run_file import read_run
-from tests.framework.runs import write_run
+from envmatrix.gate import judge_all
+from envmatrix.history import History, Timeline, remember
+from envmatrix.matrix.compare import Kind, Side, compare
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
+from envmatrix.runs.file import read_run
+from envmatrix.runs.reused import Carry, write_unstarted
+from tests.framework.run_files import write_run
 
 ONE, TWO = "test_a.py::test_one", "test_a.py::test_two"
 WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "test_a.py:3")

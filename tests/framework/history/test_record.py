@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Attempt, Cause, Evidence, Outcome, Run
-from test_framework.exceptions import HistoryError
-from test_framework.history import History, file, forget, remember
-from tests.framework.runs import write_run
+from envmatrix.exceptions import HistoryError
+from envmatrix.history import History, file, forget, remember
+from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome, Run
+from tests.framework.run_files import write_run
 
 TEST = "test_a.py::test_one"
 
@@ -259,7 +259,7 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, path: Path) -> None:
     run = write_run(tmp_path / "big.jsonl", *big, run_id="big")
     program = (
         "import resource, sys; from pathlib import Path\n"
-        "from test_framework.history import remember; from test_framework.run_file import read_run\n"
+        "from envmatrix.history import remember; from envmatrix.runs.file import read_run\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, {resource.RLIM_INFINITY}))\n"
         "print(remember(Path(sys.argv[1]), [read_run(Path(sys.argv[2]))]))"
     )

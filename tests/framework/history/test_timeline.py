@@ -2,8 +2,8 @@
 
 import pytest
 
-from test_framework.cells import Cause, Outcome
-from test_framework.history import Entry, Timeline
+from envmatrix.history import Entry, Timeline
+from envmatrix.runs.cells import Cause, Outcome
 
 _RUNS = iter(range(1_000_000))
 

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from test_framework.contracts import Contract
-from test_framework.services.http import new_client
+from envmatrix.contracts import Contract
+from envmatrix.services.kinds.http import new_client
 from tests.framework.lies.table import LIES, Lie
 
 HONEST = "honest"
@@ -79,7 +79,7 @@ def _tell(told: Lie, session: Any, monkeypatch: pytest.MonkeyPatch, stack: ExitS
         told.patch(monkeypatch, session)
     if told.falsify is not None:
         # The plugin's own check catches most of these at set-up, before the suite can; it is the suite that is tried.
-        monkeypatch.setattr("test_framework.contracts.check", lambda *_: ())
+        monkeypatch.setattr("envmatrix.contracts.check", lambda *_: ())
         monkeypatch.setattr(session, "build", _falsified(told, session, session.build))
 
 

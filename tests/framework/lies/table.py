@@ -14,9 +14,9 @@ from typing import Any
 
 import pytest
 
-from test_framework.contracts import Contract, RealServices
-from test_framework.services import get_kind
-from test_framework.services.look import Whole
+from envmatrix.contracts import Contract, RealServices
+from envmatrix.services import get_kind
+from envmatrix.services.probes.look import Whole
 
 Falsify = Callable[[Contract, Any], Contract]
 """Gets a fixture's value and the session that built it."""

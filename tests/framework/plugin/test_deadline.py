@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Cause, Outcome, Run
-from test_framework.gate import Answer, judge
-from test_framework.run_file import read_run
-from test_framework.stuck import Stuck, finish_run
+from envmatrix.gate import Answer, judge
+from envmatrix.runs.cells import Cause, Outcome, Run
+from envmatrix.runs.file import read_run
+from envmatrix.runs.killed import Stuck, finish_run
 from tests.framework.bare import Bare, plain_environment
-from tests.framework.runs import write_run
+from tests.framework.run_files import write_run
 
 DEADLINE = 60.0
 """Seconds after which a run counts as hung."""

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 
 import pytest
 
-from test_framework.cells import Cause, Cell, Outcome
-from test_framework.gate import Answer, judge
+from envmatrix.gate import Answer, judge
+from envmatrix.runs.cells import Cause, Cell, Outcome
 from tests.framework.project import Project, run_together
 
 LEGACY = """
@@ -276,7 +276,7 @@ def test_a_projects_own_contract_is_checked_also_where_the_fixture_is_ours(proje
     )
     project.write(
         "shop.py",
-        "from test_framework.contracts import RealServices\nclass ShopServices(RealServices):\n    shelf_count: int\n",
+        "from envmatrix.contracts import RealServices\nclass ShopServices(RealServices):\n    shelf_count: int\n",
     )
     project.write("test_a.py", "def test_a(real_services): pass")
     project.pytest()

@@ -104,7 +104,7 @@ def test_a_project_may_extend_the_contract(project: Project) -> None:
     project.write(
         "shop.py",
         """
-        from test_framework.contracts import RealServices
+        from envmatrix.contracts import RealServices
 
         class ShopServices(RealServices):
             queue_url: str | None

@@ -4,8 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from test_framework.cells import Outcome, digest
-from test_framework.gate import Answer, Code, judge
+from envmatrix.gate import Answer, Code, judge
+from envmatrix.runs.cells import Outcome, digest
 from tests.framework.project import Project
 
 SUITE = """

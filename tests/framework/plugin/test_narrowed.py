@@ -4,7 +4,7 @@ import shlex
 
 import pytest
 
-from test_framework.plugin.narrowed import narrowed
+from envmatrix.plugin.narrowed import narrowed
 from tests.framework.bare import LEFT_OUT
 
 

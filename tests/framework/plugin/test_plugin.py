@@ -13,7 +13,7 @@ def test_without_the_option_nothing_heavy_is_imported(project: Project) -> None:
         import sys
 
         def test_a():
-            heavy = {"pydantic", "httpx", "psutil", "rich", "typer", "websockets", "psycopg", "test_framework.contracts"}
+            heavy = {"pydantic", "httpx", "psutil", "rich", "typer", "websockets", "psycopg", "envmatrix.contracts"}
             assert heavy & sys.modules.keys() == set()
         """,
     )

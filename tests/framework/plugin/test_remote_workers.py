@@ -18,9 +18,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from test_framework.cells import Outcome
-from test_framework.run_file import read_run
-from test_framework.services.ports import free_ports
+from envmatrix.runs.cells import Outcome
+from envmatrix.runs.file import read_run
+from envmatrix.services.processes.ports import free_ports
 from tests.framework.bare import Bare
 from tests.framework.project import Project
 

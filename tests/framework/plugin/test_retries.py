@@ -5,8 +5,8 @@ import sys
 
 import pytest
 
-from test_framework.cells import Cause, Cell, Outcome, Run
-from test_framework.run_file import read_run
+from envmatrix.runs.cells import Cause, Cell, Outcome, Run
+from envmatrix.runs.file import read_run
 from tests.framework.bare import Bare, plain_environment
 
 DEADLINE = 60.0

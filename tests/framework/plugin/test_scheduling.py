@@ -5,9 +5,9 @@ import sys
 
 import pytest
 
-from test_framework.cells import Cause, Outcome, Run
-from test_framework.gate import Answer, judge
-from test_framework.run_file import read_run
+from envmatrix.gate import Answer, judge
+from envmatrix.runs.cells import Cause, Outcome, Run
+from envmatrix.runs.file import read_run
 from tests.framework.bare import Bare, plain_environment
 
 DEADLINE = 60.0

@@ -7,8 +7,8 @@ import time
 
 import pytest
 
-from test_framework.cells import Cause, Outcome
-from test_framework.gate import Answer, Code, judge
+from envmatrix.gate import Answer, Code, judge
+from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.bare import LEFT_OUT
 from tests.framework.project import TINY_TOML, Project
 

@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from test_framework.services.rundir import RunDir
-from test_framework.services.warm_parent import WarmParent
+from envmatrix.services.processes.run_directory import RunDir
+from envmatrix.services.processes.warm_parent import WarmParent
 from tests.framework.reference import deployment
 from tests.framework.reference.deployment import Service, Services, Socket, User
 

@@ -15,10 +15,10 @@ import httpx
 import psutil
 from websockets.sync.client import ClientConnection, connect
 
-from test_framework.environments import ServiceSpec, Source
-from test_framework.services import get_kind
-from test_framework.services.rundir import RunDir, cache_dir
-from test_framework.services.warm_parent import WarmParent
+from envmatrix.environments import ServiceSpec, Source
+from envmatrix.services import get_kind
+from envmatrix.services.processes.run_directory import RunDir, cache_dir
+from envmatrix.services.processes.warm_parent import WarmParent
 from tests.framework.services import servers
 from tests.framework.services.servers import free_port
 

@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from environments.reference import server
 from environments.reference.backend.settings import BackendSettings
 from environments.reference.settings import ServiceSettings, load
-from test_framework.services.rundir import RunDir
+from envmatrix.services.processes.run_directory import RunDir
 from tests.framework.reference import deployment
 from tests.framework.reference.deployment import REPOSITORY, Service, Services, Socket, User, sign_up, until
 from tests.framework.reference.test_websocket import FIVE

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_framework.cells import Attempt, Cause, Evidence, FindingRecord, Outcome
-from test_framework.gate import Verdict, judge_all
-from test_framework.matrix import Matrix, MissingRun
-from tests.framework.runs import footer, write_run
+from envmatrix.gate import Verdict, judge_all
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, MissingRun, Outcome
+from tests.framework.run_files import footer, write_run
 
 HOSTILE = (
     "<script>alert(1)</script>",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from test_framework.exceptions import UsageError
-from test_framework.report import FORMATS, reporter
+from envmatrix.exceptions import UsageError
+from envmatrix.report import FORMATS, reporter
 
 
 @pytest.mark.parametrize("name", FORMATS)

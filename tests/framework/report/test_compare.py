@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.cells import Cause, Outcome
-from test_framework.compare import Comparison, Kind, Place, Seen, Side, compare
-from test_framework.report.compare import as_json, as_text
+from envmatrix.matrix.compare import Comparison, Kind, Place, Seen, Side, compare
+from envmatrix.report.compare import as_json, as_text
+from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, hostile
 
 PASSED = Seen(Outcome.PASSED, duration=1.0)

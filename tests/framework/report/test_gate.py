@@ -4,13 +4,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
-from test_framework.cells import Attempt, Cause, Evidence, Outcome
-from test_framework.environments import GatePolicy
-from test_framework.gate.baseline import Baseline, Known
-from test_framework.gate.decide import decide
-from test_framework.matrix import Matrix
-from test_framework.report.gate import as_text
-from tests.framework.runs import footer, write_run
+from envmatrix.environments import GatePolicy
+from envmatrix.gate.baseline import Baseline, Known
+from envmatrix.gate.decide import decide
+from envmatrix.matrix.table import Matrix
+from envmatrix.report.gate import as_text
+from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from tests.framework.run_files import footer, write_run
 
 WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "a.py:7")
 FAILED = Known(Outcome.FAILED, Cause.LOGIC)

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from test_framework.cells import Cause, Outcome
-from test_framework.history import Entry, Timeline
-from test_framework.report.history import Overview, as_json, as_text, overview_as_json, overview_as_text
+from envmatrix.history import Entry, Timeline
+from envmatrix.report.history import Overview, as_json, as_text, overview_as_json, overview_as_text
+from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.report.samples import HOSTILE
 
 

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from test_framework.analysis.impact import Impact
-from test_framework.analysis.impact.contract import Bump, FieldChange
-from test_framework.report.impact import as_github, as_json, as_markdown, as_text
+from envmatrix.analysis.impact import Impact
+from envmatrix.analysis.impact.contract import Bump, FieldChange
+from envmatrix.report.impact import as_github, as_json, as_markdown, as_text
 
 BACKEND = "backend.py is changed, which local.toml starts as backend, and real_services needs every service"
 REMOVED = FieldChange("contract.py", "Services", "url", "removed")

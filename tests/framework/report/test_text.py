@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from test_framework.gate import number_of_tests
-from test_framework.report.text import first_line, inert, middle, short_path
+from envmatrix.gate import number_of_tests
+from envmatrix.report.text import first_line, inert, middle, short_path
 from tests.framework.report.samples import HOSTILE
 
 anything = st.text(st.characters(exclude_categories=()))

@@ -12,8 +12,8 @@ from pathlib import Path
 from types import SimpleNamespace
 from urllib.parse import urlsplit
 
-from test_framework.environments import ServiceSpec
-from test_framework.services import Endpoint, Launch, Ping, PingStatus, StartContext
+from envmatrix.environments import ServiceSpec
+from envmatrix.services import Endpoint, Launch, Ping, PingStatus, StartContext
 
 SERVER = Path(__file__).with_name("banner_server.py")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.services.supervisor import Owner
+from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import HERE, Place, eventually, marked
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import psutil
 
-from test_framework.services.rundir import Identity
-from test_framework.services.supervisor import SupervisorClient
+from envmatrix.services.processes.run_directory import Identity
+from envmatrix.services.supervisor import SupervisorClient
 
 HERE = Path(__file__).parent
 

@@ -7,8 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from test_framework.services.rundir import Identity, RunDir
-from test_framework.services.supervisor import Owner, SupervisorClient
+from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.supervisor import Owner, SupervisorClient
 
 
 def main() -> None:

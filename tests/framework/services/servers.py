@@ -20,8 +20,8 @@ from typing import Any, NamedTuple
 
 from pydantic import SecretStr
 
-from test_framework.environments import ServiceSpec
-from test_framework.services import Endpoint, Kind, Launch, StartContext
+from envmatrix.environments import ServiceSpec
+from envmatrix.services import Endpoint, Kind, Launch, StartContext
 
 
 def free_port() -> int:

@@ -6,12 +6,12 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from test_framework.analysis.collect import Patterns
-from test_framework.analysis.impact import Change, Impact, Kind, Place, Start, Tree, impact
-from test_framework.analysis.index import Index, Surroundings
-from test_framework.analysis.read import read
-from test_framework.analysis.source import Module
-from test_framework.analysis.sources import Sources
+from envmatrix.analysis.impact import Change, Impact, Kind, Place, Start, Tree, impact
+from envmatrix.analysis.index.collect import Patterns
+from envmatrix.analysis.index.index import Index, Surroundings
+from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.parse import read
+from envmatrix.analysis.source.sources import Sources
 
 LOCAL = Place(
     "local",

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact import Change
-from test_framework.analysis.impact.contract import bump, field_changes
+from envmatrix.analysis.impact import Change
+from envmatrix.analysis.impact.contract import bump, field_changes
 
 OLD = (
     b"class Base:\n    environment: str\nclass Mine(Base):\n    url: str | None\n    _used: int\n    def f(self): ...\n"

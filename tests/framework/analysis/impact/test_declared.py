@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.impact.declared import Files, read_places
+from envmatrix.analysis.impact.declared import Files, read_places
 
 PYTHON = ("shop/__init__.py", "shop/__main__.py", "src/app.py", "run.py", "cli.py")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
+from envmatrix.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact.graph import Finder, Graph, make_graph
-from test_framework.analysis.read import read
+from envmatrix.analysis.impact.graph import Finder, Graph, make_graph
+from envmatrix.analysis.source.parse import read
 
 FILES = {
     "a.py": b"",

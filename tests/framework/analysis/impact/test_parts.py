@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact.changes import compare
-from test_framework.analysis.impact.dissect import dissect
-from test_framework.analysis.impact.parts import SCRIPT, TOP
-from test_framework.analysis.source import Import
+from envmatrix.analysis.impact.changes import compare
+from envmatrix.analysis.impact.dissect import dissect
+from envmatrix.analysis.impact.parts import SCRIPT, TOP
+from envmatrix.analysis.source.facts import Import
 
 BASE = b"""
 import pytest

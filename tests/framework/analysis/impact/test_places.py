@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from test_framework.analysis.impact.places import Place, compare_declarations
+from envmatrix.analysis.impact.places import Place, compare_declarations
 
 OLD = b"""
 description = "here"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_framework.analysis.impact import Change, impact
+from envmatrix.analysis.impact import Change, impact
 from tests.framework.analysis.impact.packages import PARTS, WAYS, Package, Use, outcomes, packages
 from tests.framework.analysis.impact.small import make_tree, text
 

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from test_framework.analysis.impact import Kind, Place, Start
+from envmatrix.analysis.impact import Kind, Place, Start
 from tests.framework.analysis.impact.small import LOCAL, SHOP, STAGING, names, of, why
 
 ORDERS = "tests/e2e/test_orders.py"

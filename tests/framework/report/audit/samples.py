@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from test_framework.analysis.audit import Audit
-from test_framework.analysis.baseline import Entry
-from test_framework.analysis.findings import Finding
+from envmatrix.analysis.audit.audit import Audit
+from envmatrix.analysis.audit.baseline import Entry
+from envmatrix.analysis.audit.findings import Finding
 from tests.framework.report.samples import HOSTILE
 
 MISSING = Finding(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from test_framework.exceptions import UsageError
-from test_framework.report.audit import FORMATS, reporter
+from envmatrix.exceptions import UsageError
+from envmatrix.report.audit import FORMATS, reporter
 from tests.framework.report.audit.samples import everything
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.audit import Audit
-from test_framework.report.audit import sarif
-from test_framework.report.audit.github import render
-from test_framework.report.github import MOST
+from envmatrix.analysis.audit.audit import Audit
+from envmatrix.report.audit import sarif
+from envmatrix.report.audit.github import render
+from envmatrix.report.matrix.github import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from test_framework.report.audit.json_ import render
+from envmatrix.report.audit.json_ import render
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

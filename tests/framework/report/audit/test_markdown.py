@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.audit import Audit
-from test_framework.report.audit.markdown import render
-from test_framework.report.markdown import MOST
+from envmatrix.analysis.audit.audit import Audit
+from envmatrix.report.audit.markdown import render
+from envmatrix.report.matrix.markdown import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

@@ -12,9 +12,9 @@ from urllib.parse import unquote
 
 import pytest
 
-from test_framework.analysis.audit import Audit
-from test_framework.analysis.rules import ALL
-from test_framework.report.audit.sarif import render
+from envmatrix.analysis.audit.audit import Audit
+from envmatrix.analysis.audit.rules import ALL
+from envmatrix.report.audit.sarif import render
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 ALLOWED: Mapping[str, set[str]] = {

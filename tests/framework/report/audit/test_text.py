@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from test_framework.analysis.audit import Audit
-from test_framework.analysis.findings import Finding
-from test_framework.analysis.index import NOT_INSTALLED
-from test_framework.report.audit import text
+from envmatrix.analysis.audit.audit import Audit
+from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.index.index import NOT_INSTALLED
+from envmatrix.report.audit import text
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

@@ -7,9 +7,9 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from test_framework.analysis.registry import Provider, Registry
-from test_framework.analysis.source import Key, Other, Shape
-from test_framework.report.registry import as_json, as_markdown, as_svg, as_text
+from envmatrix.analysis.index.registry import Provider, Registry
+from envmatrix.analysis.source.facts import Key, Other, Shape
+from envmatrix.report.registry import as_json, as_markdown, as_svg, as_text
 
 SHAPE = Shape("dict", "dict", (Key("url", Other(), 1, 1), Key("token", Other(), 1, 1)), False, 1, 1)
 

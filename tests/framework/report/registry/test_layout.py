@@ -7,7 +7,7 @@ from itertools import combinations
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from test_framework.report.registry.layout import Box, Layout, lay_out
+from envmatrix.report.registry.layout import Box, Layout, lay_out
 
 SIZES = st.dictionaries(st.integers(0, 25), st.tuples(st.floats(20, 300), st.floats(20, 60)), min_size=1, max_size=26)
 EDGES = st.lists(st.tuples(st.integers(0, 25), st.integers(0, 25)), max_size=60)

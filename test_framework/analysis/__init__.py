@@ -1,5 +1,0 @@
-"""What the source of a test suite says, without importing or running any of it."""
-
-from test_framework.analysis.providers import Provider, find_providers
-
-__all__ = ["Provider", "find_providers"]

@@ -1,0 +1,54 @@
+"""One test suite, every environment, one compatibility matrix."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envmatrix.contracts import Contract as Contract
+    from envmatrix.contracts import RealLLM as RealLLM
+    from envmatrix.contracts import RealServices as RealServices
+    from envmatrix.environments import Environment as Environment
+    from envmatrix.environments import load_environment as load_environment
+    from envmatrix.exceptions import EnvmatrixError as EnvmatrixError
+    from envmatrix.gate import Verdict as Verdict
+    from envmatrix.gate import judge as judge
+    from envmatrix.matrix.table import Matrix as Matrix
+    from envmatrix.runs.cells import Cause as Cause
+    from envmatrix.runs.cells import Cell as Cell
+    from envmatrix.runs.cells import Evidence as Evidence
+    from envmatrix.runs.cells import Outcome as Outcome
+    from envmatrix.runs.cells import Run as Run
+    from envmatrix.runs.file import read_run as read_run
+
+# pytest imports this package in every project that has it installed: each name is imported when it is first used.
+_HOMES = {
+    "Cause": "runs.cells",
+    "Cell": "runs.cells",
+    "Contract": "contracts",
+    "Environment": "environments",
+    "EnvmatrixError": "exceptions",
+    "Evidence": "runs.cells",
+    "Matrix": "matrix.table",
+    "Outcome": "runs.cells",
+    "RealLLM": "contracts",
+    "RealServices": "contracts",
+    "Run": "runs.cells",
+    "Verdict": "gate",
+    "judge": "gate",
+    "load_environment": "environments",
+    "read_run": "runs.file",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_HOMES})

@@ -1,0 +1,69 @@
+"""The rules of the audit, all families together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.rules import contract, hygiene, visibility
+from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.rules.survey import Survey
+from envmatrix.analysis.index.index import Index
+from envmatrix.exceptions import UsageError, nearest
+
+UNKNOWN = "EM108"
+"""No finding unless it is selected by its very code: that nobody knows is no breach."""
+
+_FAMILIES = (visibility, contract, hygiene)
+
+ALL: tuple[Rule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
+"""Every rule, by code."""
+
+_BY_CODE = {rule.code: rule for rule in ALL}
+_WORDS = {"ALL", *(code[:length] for code in _BY_CODE for length in range(2, len(code) + 1))}
+"""What may be selected."""
+
+
+def rule(code: str) -> Rule:
+    """Return a rule by its code, or by its name.
+
+    Raises:
+        UsageError: there is none.
+    """
+    word = code.strip()
+    if (found := _BY_CODE.get(word.upper())) is not None:
+        return found
+    for each in ALL:
+        if each.name == word:
+            return each
+    raise UsageError(f"no rule {code!r:.80}", nearest(word.upper(), _BY_CODE))
+
+
+def page(code: str) -> str:
+    """Return the page of a rule, as Markdown; its summary where the pages are not installed."""
+    here = Path(__file__)
+    for directory in (here.with_name("pages"), here.parents[5] / "docs" / "rules"):
+        try:
+            return (directory / f"{code}.md").read_text(encoding="utf-8")
+        except OSError:
+            continue
+    found = rule(code)
+    return f"# {found.code}: {found.name}\n\n{found.summary}\n"
+
+
+def misspelt(words: Iterable[str]) -> str:
+    """Return the first word that selects nothing: no code, no beginning of one, not `ALL`; empty where all do."""
+    return next((word for word in words if word not in _WORDS), "")
+
+
+def spelling(word: str) -> str:
+    """Return the hint that names the nearest word which selects something."""
+    return nearest(word.upper(), _BY_CODE if len(word) > len("EM1") else {"ALL", *(code[:3] for code in _BY_CODE)})
+
+
+def all_findings(index: Index, survey: Survey, is_on: Callable[[str], bool]) -> Iterator[Finding]:
+    """Yield what each family finds of which a rule is on."""
+    for family in _FAMILIES:
+        if any(is_on(each.code) for each in family.RULES):
+            yield from family.findings(index, survey)

@@ -1,0 +1,242 @@
+"""EM2xx: what fixtures give, held against the contract of their name and against what tests read of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+
+from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.rules.given import Contracts, Given
+from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.rules.survey import Survey, masked, nodeids
+from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Read, Shape
+from envmatrix.analysis.source.facts import Mapping as MappingOf
+from envmatrix.analysis.source.facts import Sequence as Items
+from envmatrix.analysis.source.fields import ClassFields
+from envmatrix.analysis.source.secrets import host_of
+from envmatrix.analysis.source.shapes import BAGS, is_mock
+
+RULES = (
+    Rule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
+    Rule(
+        "EM202",
+        "unknown-contract-field",
+        "A provider of a contract fixture has a field that the contract does not know.",
+    ),
+    Rule(
+        "EM203",
+        "contract-field-type",
+        "A provider of a contract fixture gives a field of another type than the contract says.",
+    ),
+    Rule(
+        "EM204", "hard-coded-capability", "A provider of a contract fixture says by a literal that a service is there."
+    ),
+    Rule("EM205", "hard-coded-url", "A provider of a contract fixture holds the URL of one environment."),
+    Rule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
+    Rule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
+    Rule("EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."),
+    Rule("EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict.", is_fixable=True),
+)
+
+_NAMED = 5
+_FAKES = ("Mock", "Fake", "Stub", "Dummy")
+
+
+def findings(index: Index, survey: Survey) -> Iterator[Finding]:
+    """Yield what fixtures give and should not, what they lack, and what is read of them in vain."""
+    checker = _Checker(index, survey)
+    yield from checker.providers()
+    yield from checker.drifting()
+    yield from checker.reads()
+
+
+class _Checker:
+    def __init__(self, index: Index, survey: Survey) -> None:
+        self._index = index
+        self._survey = survey
+        self._contracts = Contracts(index)
+        self._given: dict[tuple[str, int], Given | None] = {}
+
+    def providers(self) -> Iterator[Finding]:
+        """Hold each provider of a contract fixture against the contract."""
+        for fixture in {(each.path, each.line): each for each in self._survey.fixtures}.values():
+            contract = self._contracts.classes.get(fixture.name)
+            if contract is not None or fixture.name.startswith("real_"):
+                yield from self._mocks(fixture)
+            if contract is not None and (given := self._what(fixture)) is not None:
+                yield from self._fields(fixture, given, contract)
+
+    def _fields(self, fixture: Fixture, given: Given, contract: ClassFields) -> Iterator[Finding]:
+        has = None if given.is_contract else given.names
+        if lacking := [name for name in contract.fields if has is not None and name not in has]:
+            message = f"fixture {fixture.name!r} lacks {_listed(lacking)} of the contract {contract.name}"
+            hint = f"Provide them, or drop this fixture: the plugin provides a {contract.name}"
+            yield self._at(fixture, fixture, "EM201", message, hint)
+        for key in given.keys:
+            if key.name in contract.fields:
+                yield from self._value(fixture, key, contract)
+            elif contract.is_whole and key.name not in contract.members:
+                message = f"fixture {fixture.name!r} has {key.name!r}, which the contract {contract.name} does not know"
+                extend = f"Declare it in a subclass of {contract.name}, named in [tool.envmatrix.contracts]"
+                yield self._at(fixture, key, "EM202", message, _spelling(key.name, contract.fields) or extend)
+
+    def _value(self, fixture: Fixture, key: Key, contract: ClassFields) -> Iterator[Finding]:
+        value = self._literal(fixture, key.value)
+        types, wanted = _types(value), contract.fields[key.name]
+        if types and wanted and not types & wanted and not (types & {"int", "bool"} and wanted & {"int", "float"}):
+            right = " or ".join(sorted(wanted, key=lambda name: (name == "None", name)))
+            message = f"{key.name!r} of fixture {fixture.name!r} is of type {min(types)}, the contract says {right}"
+            yield self._at(fixture, key, "EM203", message, f"Give what {contract.name} promises: tests rely on it")
+        elif value == Constant(value=True) and (key.name.endswith("_available") or key.name == "is_real"):
+            message = (
+                f"{key.name!r} of fixture {fixture.name!r} is hard-coded: it says True also where nothing is there"
+            )
+            yield self._at(fixture, key, "EM204", message, "Drop this fixture: the plugin's own asks the service")
+        elif key.name.endswith("_url") and (host := _url_host(value)):
+            declared = self._contracts.hosts.get(host)
+            whose = f"{host} is declared in {declared}" if declared else f"{host} is one environment's"
+            message = f"{key.name!r} of fixture {fixture.name!r} is hard-coded: {whose}"
+            hint = "Drop this fixture, or take the URL from the environment that is selected"
+            yield self._at(fixture, key, "EM205", message, hint)
+
+    def _literal(self, fixture: Fixture, value: Expression) -> Expression:
+        return self._index.names.literal(fixture.path, value) if isinstance(value, Name) else value
+
+    def _mocks(self, fixture: Fixture) -> Iterator[Finding]:
+        shape = fixture.function.shape if fixture.function is not None else None
+        if shape is None:
+            return
+        hint = 'Name it for what it is, or declare a service with source = "stub": reports then say so'
+        if shape.kind == "object" and _is_stand_in(shape.type):
+            yield self._at(fixture, shape, "EM206", f"fixture {fixture.name!r} gives a mock: {shape.type}", hint)
+            return
+        for key in shape.keys:
+            match key.value:
+                case Call(function=Name(dotted=written)) if _is_stand_in(written):
+                    message = f"{key.name!r} of fixture {fixture.name!r} is a mock: {written}"
+                    yield self._at(fixture, key, "EM206", message, hint)
+
+    def drifting(self) -> Iterator[Finding]:
+        """Compare the providers of one name that tests of different directories share."""
+        named: dict[str, dict[tuple[str, int], Fixture]] = defaultdict(dict)
+        for fixture in self._survey.fixtures:
+            shape = fixture.function.shape if fixture.function is not None else None
+            is_shared = fixture.path.endswith("conftest.py") or fixture.name in self._contracts.classes
+            if is_shared and shape is not None and (shape.kind == "dict" or shape.type in BAGS):
+                named[fixture.name][fixture.path, fixture.line] = fixture
+        for name in sorted(name for name, places in named.items() if len(places) > 1):
+            fixtures = [named[name][place] for place in sorted(named[name])]
+            given_by = [
+                (fixture, given.names)
+                for fixture in fixtures
+                if (given := self._what(fixture)) is not None and given.names is not None
+            ]
+            if not given_by:
+                continue
+            usual = Counter(names for _, names in given_by).most_common(1)[0][0]
+            table = "; ".join(
+                f"{fixture.path}:{fixture.line} {_differences(names, usual)}" for fixture, names in given_by
+            )
+            for fixture, names in given_by:
+                if names != usual:
+                    message = f"fixture {name!r} differs from its other providers: it {_differences(names, usual)}"
+                    yield self._at(fixture, fixture, "EM207", message, table)
+
+    def reads(self) -> Iterator[Finding]:
+        """Look at each key and attribute that a test or a fixture reads of what it sees."""
+        for (path, read, *_), (fixture, tests) in self._survey.seen.items():
+            if found := self._read(read, fixture):
+                code, message, hint = found
+                yield Finding(path, read.line, read.column, code, message, hint, nodeids(tests), masked(tests))
+
+    def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:
+        given = self._what(fixture)
+        if given is None:
+            return None
+        where = f"{read.parameter!r}"
+        by = f"{fixture.path}:{fixture.line}" if not given.is_contract else f"the contract {given.type}"
+        if given.kind == "dict" and read.how == "attribute":
+            message = f"{read.key!r} is read as an attribute of {where}, which is a dict"
+            return "EM209", message, f"Write {read.parameter}[{read.key!r}]: {by} gives a dict"
+        if given.kind == "object" and read.how != "attribute":
+            message = f"{read.key!r} is read as a key of {where}, which is no mapping"
+            return "EM209", message, f"Write {read.parameter}.{read.key}: {by} gives a {given.type}"
+        if given.is_contract:
+            is_open = read.key.startswith("model_")  # pydantic's own
+        else:
+            is_open = given.kind == "both" and read.how != "attribute"  # its `__getitem__` may know any key
+        if given.names is None or read.key in given.names or is_open:
+            return None
+        contract = self._contracts.classes.get(fixture.name)
+        if read.how == "get" and contract is not None and read.key in contract:
+            return None  # EM201 says that it is not there; this test can do without
+        message = f"{read.key!r} is read of {where}, and {by} does not give it"
+        known = sorted(name for name in given.names if not name.startswith("_"))
+        return "EM208", message, _spelling(read.key, known) or f"It gives {_listed(known)}"
+
+    def _what(self, fixture: Fixture) -> Given | None:
+        place = (fixture.path, fixture.line)
+        if place not in self._given:
+            self._given[place] = self._contracts.given(fixture)
+        return self._given[place]
+
+    def _at(self, fixture: Fixture, place: Fixture | Key | Shape, code: str, message: str, hint: str) -> Finding:
+        tests = self._survey.users_of(fixture.path, fixture.line)
+        return Finding(fixture.path, place.line, place.column, code, message, hint, nodeids(tests), masked(tests))
+
+
+def _types(value: Expression) -> frozenset[str]:
+    """Return the types that a literal may be of; none where it is no literal."""
+    match value:
+        case Constant(value=None):
+            return frozenset({"None"})
+        case Constant(value=literal):
+            return frozenset({type(literal).__name__})
+        case MappingOf() | Call(function=Name(dotted="dict")):
+            return frozenset({"dict"})
+        case Call(function=Name(dotted="str")):
+            return frozenset({"str"})
+        case Items():
+            return frozenset({"list", "set", "tuple"})
+        case _:
+            return frozenset()
+
+
+def _url_host(value: Expression) -> str:
+    """Return the host of a literal URL, or of the one that stands in for an unset variable."""
+    match value:
+        case Constant(value=str(text)):
+            return host_of(text)
+        case Call(function=Name(dotted=dotted), arguments=(_, Constant(value=str(text)))) if dotted.endswith(
+            ("getenv", "environ.get")
+        ):
+            return host_of(text)
+        case _:
+            return ""
+
+
+def _is_stand_in(written: str) -> bool:
+    last = written.rpartition(".")[2].lstrip("_")
+    return is_mock(written) or any(last.startswith(word) and last[len(word) :][:1].isupper() for word in _FAKES)
+
+
+def _differences(names: frozenset[str], usual: frozenset[str]) -> str:
+    if names == usual:
+        return f"gives {_listed(sorted(names))}"
+    lacks = f"lacks {_listed(sorted(usual - names))}" if usual - names else ""
+    adds = f"adds {_listed(sorted(names - usual))}" if names - usual else ""
+    return " and ".join(part for part in (lacks, adds) if part)
+
+
+def _spelling(word: str, known: Iterable[str]) -> str:
+    """Return the hint that names what was probably meant; empty where nothing is that close."""
+    close = difflib.get_close_matches(word, sorted(known), n=1, cutoff=0.8)
+    return f"Did you mean {close[0]!r}?" if close else ""
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(map(repr, names[:_NAMED])) + more

@@ -1,0 +1,69 @@
+"""EM3xx: tests and fixtures that hide a failure, and files that hold what must not stand in source."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.rules.survey import Survey, Tested, masked, nodeids
+from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.source.facts import Note
+
+RULES = (
+    Rule("EM301", "undocumented-fixture", "A fixture of a conftest has no docstring."),
+    Rule("EM302", "secret-in-source", "What looks like a real secret stands in a test's source."),
+    Rule("EM303", "host-in-source", "A test names the host that it speaks to."),
+    Rule("EM304", "swallowed-provider-failure", "A fixture goes on where what it provides could not be made."),
+    Rule("EM305", "skip-hides-outage", "A test or a fixture skips where a service does not answer."),
+    Rule("EM306", "conditional-assertions", "All assertions of a test are under a condition of what it saw."),
+    Rule("EM307", "swallowed-assertion", "The failure of an assertion is caught and dropped."),
+    Rule("EM308", "test-cannot-fail", "A test, or an assertion of it, cannot fail."),
+)
+
+_HINTS = {
+    "EM301": "Say in one line what the fixture gives, for whoever reads `pytest --fixtures`",
+    "EM302": "Revoke it, then read it from the environment: git keeps what was once committed",
+    "EM303": "Ask real_services for the URL, or declare the host in environments/NAME.toml",
+    "EM304": "Let the exception through: pytest then reports an error where the fault is, not a failure of each test",
+    "EM305": "Let it fail, or mark what not every environment has: @pytest.mark.requires(…)",
+    "EM306": "Assert the condition first, or make a test of each case",
+    "EM307": "Take the assertion out of the block, or catch only what the call under test raises",
+    "EM308": "Assert what it is for, or mark it skip with the reason",
+}
+_OF_FIXTURES = frozenset({"EM304", "EM305"})
+_UNIT_TESTS = frozenset({"unit", "units", "unit_tests", "unittests"})
+"""Directories whose tests speak to no host, whatever URL they hold."""
+
+
+def findings(_index: Index, survey: Survey) -> Iterator[Finding]:
+    """Yield what is badly kept in the tests, fixtures and files of a tree."""
+    for path, note in survey.notes:
+        if note.code != "EM303" or _UNIT_TESTS.isdisjoint(path.split("/")[:-1]):
+            yield _finding(path, note)
+    for (path, note), (is_meant, tests) in survey.noted.items():
+        if not is_meant:
+            yield _finding(path, note, tests)
+    yield from _fixtures(survey)
+
+
+def _finding(path: str, note: Note, tests: Sequence[Tested] = ()) -> Finding:
+    return Finding(
+        path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids(tests), masked(tests)
+    )
+
+
+def _fixtures(survey: Survey) -> Iterator[Finding]:
+    for (path, line), fixture in {(each.path, each.line): each for each in survey.fixtures}.items():
+        if _is_undocumented(fixture):
+            message = f"fixture {fixture.name!r} has no docstring"
+            yield _finding(path, Note("EM301", line, fixture.column, message))
+        for note in fixture.function.notes if fixture.function is not None else ():
+            if note.code in _OF_FIXTURES:
+                yield _finding(path, note, survey.users_of(path, line))
+
+
+def _is_undocumented(fixture: Fixture) -> bool:
+    is_shared = fixture.path.rpartition("/")[2] == "conftest.py" and not fixture.name.startswith("_")
+    return is_shared and fixture.function is not None and not fixture.function.document

@@ -1,0 +1,168 @@
+"""Summaries of an earlier run that still hold.
+
+A summary rests on the bytes of its file, of the conftests around it, of the plugins, and of every file to which a name
+in one of these leads, in turn; and on which module is found where. It holds while all of this is as it was.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TypeAlias
+
+import msgspec
+
+from envmatrix.analysis.audit.summaries.summary import EMPTY, Summary, decode, encode
+from envmatrix.analysis.index.index import Ground, Index
+from envmatrix.analysis.source.cache import Cache, Stamp, View, digest_of
+from envmatrix.analysis.source.facts import Fact
+from envmatrix.analysis.source.workers import digest_of_file
+
+NoqaLines: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
+
+
+class Basis(Fact, frozen=True):
+    """What the summary of a file rests on, and what the file itself says of suppressions."""
+
+    digest: bytes = b""
+    """Of its bytes."""
+    stamp: Stamp | None = None
+    """Of the file while it had these bytes; None where it may have changed meanwhile."""
+    around: tuple[str, ...] = ()
+    """The conftests that it sees."""
+    found: tuple[tuple[str, str | None], ...] = ()
+    """Modules that names in it lead to, and their files."""
+    unread: str = ""
+    noqa: NoqaLines = ()
+
+    def leads_to(self) -> frozenset[str]:
+        """Return the files on which it rests directly."""
+        return frozenset((*self.around, *(file for _, file in self.found if file)))
+
+
+class _Whole(Fact, frozen=True):
+    """What all summaries of a tree rest on."""
+
+    plugins: bytes
+    """Digest of their names and files."""
+    listings: dict[str, bytes]
+    """Directory → digest of what is in it."""
+
+
+_decode_basis = msgspec.msgpack.Decoder(Basis).decode
+_decode_whole = msgspec.msgpack.Decoder(_Whole).decode
+
+
+class Kept:
+    """What is kept of a tree from one run to the next.
+
+    Args:
+        cache: Where.
+        index: Of the tree, as it is now.
+        ground: The index's own.
+    """
+
+    def __init__(self, cache: Cache, index: Index, ground: Ground) -> None:
+        self._cache = cache
+        self._index = index
+        self._ground = ground
+        self._around = {
+            path: index.conftests_around(project, path.rpartition("/")[0])
+            for project in index.projects
+            for path in (*project.conftests, *project.test_files)
+        } | {f"{project.directory}:": () for project in index.projects}
+        self._plugins = [index.plugins_of(project) for project in index.projects]
+        self._view = cache.view(ground.view)
+        self._bases = self._still_true() if self._view.ground else {}
+        self.summaries: dict[str, Summary] = {
+            path: decode(self._view.parts[path][1]) for path in self._bases if path in self._around
+        }
+        """Those that hold, by path."""
+
+    def _still_true(self) -> dict[str, Basis]:
+        whole = _decode_whole(self._view.ground)
+        bases = {path: _decode_basis(basis) for path, (basis, _) in self._view.parts.items()}
+        changed = {path for path, basis in bases.items() if self._is_changed(path, basis)}
+        if any(digest != self._digest_of(directory) for directory, digest in whole.listings.items()):
+            changed |= {path for path, basis in bases.items() if self._finds_otherwise(path, basis)}
+        leads_to = {path: basis.leads_to() for path, basis in bases.items()}
+        while more := {path for path, to in leads_to.items() if path not in changed and not changed.isdisjoint(to)}:
+            changed |= more
+        plugins = {path for found, _ in self._plugins for _, path in found}
+        if whole.plugins != digest_of(repr(self._plugins).encode()) or not changed.isdisjoint(plugins):
+            return {}
+        return {path: basis for path, basis in bases.items() if path not in changed}
+
+    def _is_changed(self, path: str, basis: Basis) -> bool:
+        if path in self._around and self._around[path] != basis.around:
+            return True
+        if path.endswith(":"):  # what stands for the plugins of a project
+            return False
+        if path in self._index.modules:
+            return self._index.modules.head(path).digest != basis.digest or not basis.digest
+        file = self._index.root / path
+        return Stamp.of_file(file) != basis.stamp and digest_of_file(str(file)) != basis.digest
+
+    def _finds_otherwise(self, path: str, basis: Basis) -> bool:
+        return any(self._index.find(path, module) != file for module, file in basis.found)
+
+    def _digest_of(self, directory: str) -> bytes:
+        return digest_of(repr(self._ground.listings.of(directory)).encode(errors="surrogateescape"))
+
+    def complete(self, summaries: Mapping[str, Summary]) -> dict[str, Basis]:
+        """Keep the summaries of all files; return what each file rests on, those too to which names in others lead."""
+        bases = dict(self._bases)
+        for path, digest in self._index.modules.digests():
+            if path not in bases or self._ground.found.get(path):
+                bases[path] = self._basis(path, digest)
+        bases |= {path: Basis() for path in self._around if path.endswith(":")}
+        plugins = (path for found, _ in self._plugins for _, path in found)
+        reached = _reached(bases, [*self._around, *plugins])
+        with suppress(UnicodeEncodeError):  # of a name that no encoding has: then nothing is kept
+            self._keep({path: bases[path] for path in reached}, summaries)
+        return {path: bases[path] for path in reached}
+
+    def _keep(self, bases: Mapping[str, Basis], summaries: Mapping[str, Summary]) -> None:
+        earlier = self._view.parts
+        parts = {
+            path: earlier[path]
+            if basis is self._bases.get(path) and summaries.get(path) is self.summaries.get(path)
+            else (msgspec.msgpack.encode(basis), self._encoded(path, summaries.get(path, EMPTY)))
+            for path, basis in bases.items()
+        }
+        listings = {directory: self._digest_of(directory) for directory in sorted(self._ground.listings.known())}
+        ground = msgspec.msgpack.encode(_Whole(digest_of(repr(self._plugins).encode()), listings))
+        changed = [path for path, part in parts.items() if earlier.get(path) != part]
+        gone = earlier.keys() - parts.keys()
+        if changed or gone or ground != self._view.ground:
+            self._cache.keep(View(self._view.key, self._view.state, ground, parts), changed, gone)
+
+    def _encoded(self, path: str, summary: Summary) -> bytes:
+        if summary is self.summaries.get(path):
+            return self._view.parts[path][1]
+        return encode(summary) if path in self._around else b""
+
+    def _basis(self, path: str, digest: bytes) -> Basis:
+        head = self._index.modules.head(path) if path in self._index.modules else None
+        earlier = self._bases.get(path)
+        found = {**dict(earlier.found if earlier else ()), **self._ground.found.get(path, {})}
+        stamp = Stamp.of_file(self._index.root / path) if path not in self._around else None
+        return Basis(
+            digest,
+            stamp if stamp is not None and stamp.is_settled(self._ground.began_ns) else None,
+            self._around.get(path, ()),
+            tuple(found.items()),
+            head.unread if head else "",
+            head.noqa if head else (),
+        )
+
+
+def _reached(bases: Mapping[str, Basis], roots: list[str]) -> set[str]:
+    reached: set[str] = set()
+    waiting = roots
+    while waiting:
+        path = waiting.pop()
+        if path in bases and path not in reached:
+            reached.add(path)
+            waiting += bases[path].leads_to()
+    return reached

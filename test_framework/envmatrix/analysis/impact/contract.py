@@ -1,0 +1,104 @@
+"""What became of a contract's fields, and the version that calls for."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from envmatrix.analysis.impact.changes import Change
+
+_VERSION = re.compile(rb"""^CONTRACT_VERSION\s*=\s*["'](\d+)\.(\d+)\.(\d+)["']""", re.MULTILINE)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class FieldChange:
+    """One field that differs."""
+
+    path: str
+    contract: str
+    """The class."""
+    field: str
+    what: Literal["added", "removed", "retyped"]
+    detail: str = ""
+    """Both types, of one that is retyped."""
+
+    @property
+    def is_breaking(self) -> bool:
+        """Return whether tests written for the contract as it was may fail."""
+        return self.what != "added"
+
+    def __str__(self) -> str:
+        return f"{self.contract}.{self.field} is {self.what}{f', {self.detail}' if self.detail else ''}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bump:
+    """The version that changed fields call for."""
+
+    before: str
+    needed: str
+    now: str
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether the version is that already, or beyond."""
+        return _numbers(self.now) >= _numbers(self.needed)
+
+
+def field_changes(change: Change, contracts: Iterable[str]) -> Iterator[FieldChange]:
+    """Yield what became of the fields of these classes in a file that differs."""
+    before, after = _classes(change.old), _classes(change.new)
+    for name in sorted(contracts):
+        old, new = before.get(name, {}), after.get(name, {})
+        for field in sorted(old.keys() | new.keys()):
+            if field not in new:
+                yield FieldChange(change.path, name, field, "removed")
+            elif field not in old:
+                yield FieldChange(change.path, name, field, "added")
+            elif old[field] != new[field]:
+                yield FieldChange(change.path, name, field, "retyped", f"{old[field]} → {new[field]}")
+
+
+def bump(found: Iterable[FieldChange], changes: Iterable[Change], version: str) -> Bump | None:
+    """Return the version that the contract must have after these changes; None where no field differs.
+
+    `version` is the present one, where no change says what it was before.
+    """
+    fields = list(found)
+    if not fields:
+        return None
+    before = now = version
+    for change in changes:
+        if was := _VERSION.search(change.old or b""):
+            before = b".".join(was.groups()).decode()
+        if is_ := _VERSION.search(change.new or b""):
+            now = b".".join(is_.groups()).decode()
+    major, minor, _ = _numbers(before)
+    needed = f"{major + 1}.0.0" if any(field.is_breaking for field in fields) else f"{major}.{minor + 1}.0"
+    return Bump(before, needed, now)
+
+
+def _numbers(version: str) -> tuple[int, int, int]:
+    major, minor, patch = (int(part) for part in version.split("."))
+    return major, minor, patch
+
+
+def _classes(source: bytes | None) -> Mapping[str, Mapping[str, str]]:
+    """Map each class at the top of a file to its fields with their types, those of its bases in that file too."""
+    try:
+        tree = ast.parse(source or b"")
+    except (SyntaxError, ValueError, RecursionError):
+        return {}
+    found: dict[str, dict[str, str]] = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            fields = found.setdefault(node.name, {})
+            for base in node.bases:
+                fields |= found.get(ast.unparse(base), {})
+            for inner in node.body:
+                if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
+                    fields[inner.target.id] = ast.unparse(inner.annotation)
+    return {name: {field: kind for field, kind in fields.items() if field[0] != "_"} for name, fields in found.items()}

@@ -1,0 +1,105 @@
+"""From the declarations of environments to places: which files of the tree the commands of their services begin with."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from pathlib import Path
+
+from envmatrix.analysis.impact.places import Place, Start
+from envmatrix.environments import Environment, ServiceSpec, declared_names, load_file
+from envmatrix.exceptions import EnvmatrixError
+
+_DOTTED = re.compile(r"([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)*)(?::[\w.]+)?")
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """The files of the tree, as the words of a command name them."""
+
+    root: Path
+    python: Collection[str]
+    """Relative to the root."""
+    find: Callable[[str, str], str | None]
+    """The path of a module by its name, as seen from a file."""
+    scripts: Mapping[str, str]
+    """Command → the file that it runs."""
+
+    def named(self, words: Iterable[str]) -> Iterator[str]:
+        """Yield the files that words name: a path, a module, a command of the project's own.
+
+        A bare word such as `run` may be anything, unless it stands after `-m`.
+        """
+        for before, word in pairwise(("", *words)):
+            path = os.path.normpath(word)
+            if path in self.python or (not path.startswith("/") and (self.root / path).is_file()):
+                yield path
+            elif word in self.scripts:
+                yield self.scripts[word]
+            elif (dotted := _DOTTED.fullmatch(word)) and (before == "-m" or dotted[0] != dotted[1] or "." in dotted[1]):
+                yield from self._module(dotted[1])
+
+    def _module(self, dotted: str) -> Iterator[str]:
+        below = dotted.replace(".", "/")
+        found = self.find("__main__.py", dotted) or ""
+        for path in (found, f"{below}.py", f"{below}/__init__.py"):
+            if path in self.python:
+                yield path
+                if path.endswith("/__init__.py") and (run := f"{path.rpartition('/')[0]}/__main__.py") in self.python:
+                    yield run
+                return
+
+
+class _Blanks(dict[str, str]):
+    """Variables, of which those that are unset leave their blanks as they are: a host does not matter here."""
+
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+def read_places(directory: Path, files: Files, variables: Mapping[str, str]) -> tuple[Place, ...]:
+    """Read what is declared in a directory; an environment that cannot be read says why.
+
+    A twin counts where it would stand in: while none of its variables is set.
+    """
+    return tuple(_place(directory / f"{name}.toml", files, _Blanks(variables)) for name in declared_names(directory))
+
+
+def _place(path: Path, files: Files, variables: Mapping[str, str]) -> Place:
+    name = path.stem
+    declared: tuple[str, ...] = (_relative(path, files.root),)
+    try:
+        environment = load_file(path, variables)
+        starts = list(_starts(environment, path.name, files))
+        references = {service: spec.references for service, spec in environment.services.items()}
+        if environment.twin is not None:
+            file = path.parent / environment.twin.environment
+            declared += (_relative(file, files.root),)
+            twin = load_file(file, variables)
+            starts += _starts(twin, f"the twin of {name}", files)
+            for service, spec in twin.services.items():
+                references[service] = references.get(service, frozenset()) | spec.references
+    except EnvmatrixError as error:
+        return Place(name, declared, unread=error.message)
+    return Place(name, declared, tuple(starts), references, environment.providers)
+
+
+def _starts(environment: Environment, by: str, files: Files) -> Iterator[Start]:
+    for spec in environment.services.values():
+        if spec.command:
+            written = environment.written[spec.name]["command"]  # as filled in, it may hold a secret
+            yield Start(spec.name, tuple(dict.fromkeys(files.named(_words(spec)))), " ".join(written), by)
+
+
+def _words(spec: ServiceSpec) -> Iterator[str]:
+    yield from spec.command
+    for module in spec.preload:
+        yield from ("-m", module)
+    yield from (value.get_secret_value() for value in spec.env.values())
+
+
+def _relative(path: Path, root: Path) -> str:
+    return Path(os.path.relpath(path, root)).as_posix()

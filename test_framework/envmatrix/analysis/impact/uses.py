@@ -1,0 +1,186 @@
+"""What some nodes of a syntax tree use: names, attributes, imports, and modules that they put the names of together."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import pairwise
+
+from envmatrix.analysis.impact.parts import Imported, Part
+from envmatrix.analysis.source.facts import Import
+
+Def = ast.FunctionDef | ast.AsyncFunctionDef
+
+
+_SCOPES = frozenset(
+    {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda}
+    | {ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp}
+)
+"""What has variables of its own."""
+
+
+class Uses:
+    """What some nodes use."""
+
+    def __init__(self) -> None:
+        self.names: set[str] = set()
+        self.attributes: set[tuple[str, str]] = set()
+        self.values: set[str] = set()
+        self.own: set[str] = set()
+        """Names that these nodes themselves bind."""
+        self.shared: set[str] = set()
+        """Names that they say are those of what is around."""
+        self.imports: list[Imported] = []
+        self.computed: list[str | None] = []
+        self.typing: list[Imported] = []
+        self.lines: set[int] = set()
+
+    def add(self, nodes: Iterable[ast.AST]) -> None:
+        """Take in all that stands in these nodes. Most of the time goes here: types are looked at once each."""
+        here, inside = list(nodes), list[ast.AST]()
+        for waiting, is_own in ((here, True), (inside, False)):
+            while waiting:
+                node = waiting.pop()
+                kind = type(node)
+                if kind is ast.Name:
+                    self._name(node, is_own=is_own)  # type: ignore[arg-type]
+                    continue
+                if kind in _LOOKED_AT and self._is_done(node, waiting, is_own=is_own):
+                    continue
+                more = inside if kind in _SCOPES else waiting
+                for value in node.__dict__.values():
+                    if type(value) is list:
+                        more.extend(each for each in value if isinstance(each, ast.AST))
+                    elif isinstance(value, ast.AST) and not isinstance(value, ast.expr_context):
+                        more.append(value)
+
+    def _name(self, node: ast.Name, *, is_own: bool) -> None:
+        self.names.add(node.id)
+        if not isinstance(node.ctx, ast.Store):
+            self.values.add(node.id)
+        elif is_own:
+            self.own.add(node.id)
+
+    def _is_done(self, node: ast.AST, waiting: list[ast.AST], *, is_own: bool) -> bool:  # noqa: C901, PLR0911, PLR0912
+        """Look at a node of which there is something to say; return whether nothing below it is to be looked at."""
+        match node:
+            case ast.Attribute(value=ast.Name(id=base), attr=attr):
+                self.attributes.add((base, attr))
+                self.names.add(base)
+                return True
+            case ast.Attribute(attr=attr):
+                self.attributes.add(("", attr))
+            case ast.Constant(value=text):
+                if isinstance(text, str) and text.isidentifier():
+                    self.attributes.add(("", text))
+                return True
+            case ast.Call(func=ast.Attribute(attr="register", value=value), args=[ast.Name(id=name), *_]) if (
+                ast.unparse(value).endswith("pluginmanager")
+            ):  # hooks and fixtures of it are asked by pytest, each by itself
+                self.names.add(name)
+                return True
+            case ast.Call(args=words):
+                self._call(node)
+                self._run(words)
+            case ast.List(elts=words) | ast.Tuple(elts=words):
+                self._run(words)
+            case ast.arg(arg=name):
+                if is_own:
+                    self.own.add(name)
+            case ast.Expr(value=ast.Constant()):  # a docstring
+                return True
+            case ast.Import() | ast.ImportFrom():
+                self._import(node)
+                return True
+            case ast.Global(names=names) | ast.Nonlocal(names=names):
+                self.shared.update(names)
+            case ast.If(test=test) if _is_typing(test):
+                inner = Uses()
+                inner.add(node.body)
+                self.typing += inner.imports
+                self.lines |= inner.lines
+                waiting += node.orelse
+                return True
+        return False
+
+    def _import(self, node: ast.Import | ast.ImportFrom) -> None:
+        self.lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                bound = alias.asname or alias.name.partition(".")[0]
+                self.imports.append(Imported(Import(alias.name, ""), bound))
+            return
+        module = "." * node.level + (node.module or "")
+        for alias in node.names:
+            bound = "" if alias.name == "*" else alias.asname or alias.name
+            self.imports.append(Imported(Import(module, alias.name), bound))
+
+    def _call(self, node: ast.Call) -> None:
+        function = node.func
+        name = function.id if isinstance(function, ast.Name) else getattr(function, "attr", "")
+        if name in {"iter_modules", "walk_packages"}:
+            self.computed.append(None)
+        elif name in {"import_module", "__import__"} and node.args:
+            self._compute(node.args[0])
+
+    def _run(self, words: list[ast.expr]) -> None:
+        """Note the module of `python -m`, where it is no literal."""
+        for before, word in pairwise(words):
+            if isinstance(before, ast.Constant) and before.value == "-m":
+                self._compute(word)
+
+    def _compute(self, name: ast.expr) -> None:
+        match name:
+            case ast.Constant() | ast.IfExp(body=ast.Constant(), orelse=ast.Constant()):
+                pass
+            case ast.JoinedStr(values=[ast.Constant(value=str(prefix)), *_]):
+                self.computed.append(prefix)
+            case ast.BinOp(left=ast.Constant(value=str(prefix))):
+                self.computed.append(prefix)
+            case _ if any(own in ast.unparse(name) for own in ("__package__", "__name__", "__spec__")):
+                self.computed.append(".")
+            case _:
+                self.computed.append(None)
+
+    def part(self, part: Part, function: Def | None = None) -> Part:
+        """Return a part that uses all this; a function's own variables are left out."""
+        own = self._own_of(function) if function is not None else frozenset()
+        names = self.names - own
+        if part.kind != "top":  # a name that the whole file imports is used where it stands again
+            names |= {each.what.attribute or each.name for each in self.imports}
+        attributes = frozenset(("" if before in own else before, name) for before, name in self.attributes)
+        return replace(
+            part,
+            names=frozenset(names),
+            attributes=attributes,
+            values=frozenset(self.values - own | {each.name for each in self.imports if each.name in self.values}),
+            imports=tuple(self.imports),
+            computed=tuple(self.computed),
+        )
+
+    def _own_of(self, function: Def) -> frozenset[str]:
+        """Return the names that mean a function's own variables in all of it: not those of its decorators and defaults."""
+        arguments = function.args
+        every = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs, arguments.vararg, arguments.kwarg]
+        around = [*header(function), function.returns, *(each.annotation for each in every if each is not None)]
+        outside = {
+            name.id for each in around if each is not None for name in ast.walk(each) if isinstance(name, ast.Name)
+        }
+        return frozenset(self.own - self.shared - outside)
+
+
+def header(node: Def) -> Iterator[ast.expr]:
+    """Yield what of a function is evaluated on import."""
+    yield from node.decorator_list
+    yield from (each for each in (*node.args.defaults, *node.args.kw_defaults) if each is not None)
+
+
+def _is_typing(test: ast.expr) -> bool:
+    return isinstance(test, ast.Name | ast.Attribute) and ast.unparse(test).endswith("TYPE_CHECKING")
+
+
+_LOOKED_AT = frozenset(
+    {ast.Attribute, ast.Constant, ast.Call, ast.List, ast.Tuple, ast.arg, ast.Expr, ast.Import, ast.ImportFrom}
+    | {ast.Global, ast.Nonlocal, ast.If}
+)

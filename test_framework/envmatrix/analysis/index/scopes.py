@@ -1,0 +1,188 @@
+"""What can be seen from where: each class, file, directory and the whole project provide fixtures to what is inside."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.collect import Provided
+from envmatrix.analysis.index.decorators import NONE, Marks
+from envmatrix.analysis.source.facts import Function
+
+NOTHING = Provided({}, (), "")
+
+
+class Scope:
+    """One holder of fixtures, and the one around it.
+
+    Args:
+        parent: What is around it; None for what is outermost.
+        provided: The fixtures that it holds.
+        supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
+        doubt: Why a name that nobody provides may still be there, by the name; empty where it cannot.
+        runs_hooks: Whether the hook is run for the tests inside; it is not for those of `unittest`.
+    """
+
+    __slots__ = (
+        "_answers",
+        "_asked",
+        "_autouse",
+        "_closures",
+        "_found",
+        "autouse",
+        "doubt",
+        "parent",
+        "provided",
+        "runs_hooks",
+        "supplied",
+    )
+
+    def __init__(
+        self,
+        parent: Scope | None,
+        provided: Provided = NOTHING,
+        supplied: tuple[str, ...] = (),
+        doubt: Callable[[str], str] | None = None,
+        *,
+        runs_hooks: bool = True,
+    ) -> None:
+        self.parent = parent
+        self.provided = provided
+        around = parent.supplied if parent else frozenset()
+        self.supplied: frozenset[str] = around | set(supplied) if supplied else around
+        self.doubt = doubt
+        self.runs_hooks = runs_hooks
+        self.autouse: tuple[str, ...] = (*(parent.autouse if parent else ()), *provided.autouse)
+        self._autouse: tuple[Request, ...] | None = None
+        self._found: dict[str, tuple[Fixture, ...]] = {}
+        self._answers: dict[str, Answer] = {}
+        self._closures: dict[tuple[str, ...], tuple[Request, ...]] = {}
+        self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
+
+    def find(self, name: str) -> tuple[Fixture, ...]:
+        """Return the fixtures of a name that can be seen from here, nearest first."""
+        if (known := self._found.get(name)) is None:
+            around = self.parent.find(name) if self.parent else ()
+            own = self.provided.fixtures.get(name)
+            known = self._found[name] = (*own, *around) if own else around
+        return known
+
+    def answer(self, name: str) -> Answer:
+        """Return what answers a request from here."""
+        if (known := self._answers.get(name)) is None:
+            known = self._answers[name] = self._answer(name)
+        return known
+
+    def _answer(self, name: str) -> Answer:
+        if not name:
+            return Unknown("its name is computed")
+        if name == "request":
+            return Found(())
+        if found := self.find(name):
+            return Found(found)
+        why = self._why_unknown(name)
+        return Unknown(why) if why else Missing()
+
+    def _why_unknown(self, name: str) -> str:
+        """Return why a name may be provided beside what is found; empty where it is not."""
+        return next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
+
+    def autouse_requests(self) -> tuple[Request, ...]:
+        """Return what is asked for on behalf of every test here; always the same objects."""
+        if self._autouse is None:
+            fixtures = [(name, self.find(name)[0]) for name in dict.fromkeys(self.autouse)]
+            self._autouse = tuple(
+                Request(name, "autouse", each.path, each.line, each.column, None, self.answer(name))
+                for name, each in fixtures
+            )
+        return self._autouse
+
+    def around(self) -> Iterable[Scope]:
+        """Yield this scope and all around it, nearest first."""
+        scope: Scope | None = self
+        while scope is not None:
+            yield scope
+            scope = scope.parent
+
+    def supplies(self, name: str) -> bool:
+        """Whether a hook is seen to supply an argument of this name."""
+        return self.runs_hooks and name in self.supplied
+
+    def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
+        """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
+
+        What is `ignored` is asked of no fixture, for the test is parametrized with it.
+        """
+        if (known := self._closures.get(names)) is None:
+            known = self._closures[names] = self._walk(names, frozenset())
+        if ignored and any(request.name in ignored for request in known):
+            return self._walk(names, ignored)
+        return known
+
+    def _walk(self, names: tuple[str, ...], ignored: frozenset[str]) -> tuple[Request, ...]:
+        requests: dict[tuple[str, int], tuple[Request, ...]] = {}
+        for name in names:
+            self._visit(name, {}, requests, ignored)
+        return tuple(request for each in requests.values() for request in each)
+
+    def _visit(
+        self,
+        name: str,
+        levels: dict[str, int],
+        requests: dict[tuple[str, int], tuple[Request, ...]],
+        ignored: frozenset[str],
+    ) -> None:
+        """Walk as pytest's `traverse_fixture_closure` does: who asks for its own name gets the one that it overrides."""
+        level = levels.get(name, 0)
+        fixtures = self.find(name)
+        if name in ignored or level >= len(fixtures) or (name, level) in requests:
+            return
+        fixture = fixtures[level]
+        if (asked := self._asked.get((name, level))) is None:
+            asked = self._asked[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
+        requests[name, level] = tuple(each for each in asked if each.name not in ignored) if ignored else asked
+        levels[name] = level + 1
+        for need in fixture.needs:
+            if need.how == "argument":
+                self._visit(need.name, levels, requests, ignored)
+        levels[name] = level
+
+    def _requests_of(self, fixture: Fixture, overridden: tuple[Fixture, ...]) -> Iterable[Request]:
+        for need in fixture.needs:
+            answer = self.answer(need.name)
+            if isinstance(answer, Missing) and self.supplies(need.name):
+                continue
+            if need.name == fixture.name:  # without one to override it asks for itself, a circle of one
+                why = "" if overridden else self._why_unknown(need.name)
+                answer = Unknown(why) if why else Found(overridden or (fixture,))
+            elif isinstance(answer, Missing) and fixture.doubt:
+                answer = Unknown(f"{fixture.doubt} may supply it")
+            yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)
+
+
+class Test(msgspec.Struct, frozen=True):
+    """One test function that pytest would collect; parametrized ones are one."""
+
+    path: str
+    """The file that collects it."""
+    classes: tuple[str, ...]
+    name: str
+    line: int
+    column: int
+    function: Function
+    defined_in: str
+    """The file of its source: another one than `path` where a class or a function is imported and collected again."""
+    masked: str
+    """`skip`, `skipif` or `xfail`: what would hide a missing fixture from a run; empty for none."""
+    needs: tuple[Need, ...] = ()
+    marks: Marks = NONE
+    """Of the function, its classes and its file."""
+    scope: Scope | None = None
+    """Where it stands: what it can see."""
+
+    @property
+    def nodeid(self) -> str:
+        """The id as pytest writes it, relative to the tree's root."""
+        return "::".join((self.path, *self.classes, self.name))

@@ -1,0 +1,77 @@
+"""Read a project's configuration files, TOML and INI, with errors that name file and line."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import iniconfig
+
+from envmatrix.exceptions import DeclarationError
+
+_MAX_BYTES = 1 << 20
+"""Configuration is a page or two; a megabyte is some other file."""
+
+
+def read_text(path: Path) -> str:
+    """Read a configuration file.
+
+    Raises:
+        DeclarationError: it cannot be read, is larger than 1 MiB or is not UTF-8.
+    """
+    try:
+        with path.open("rb") as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+    except OSError as error:
+        raise DeclarationError(path, f"cannot be read: {error.strerror}") from None
+    if len(raw) > _MAX_BYTES:
+        raise DeclarationError(path, "is larger than 1 MiB, too large for configuration")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise DeclarationError(path, "is not UTF-8", line, "Save it as UTF-8 text") from None
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        DeclarationError: it cannot be read, is too large, is not UTF-8 or is not TOML.
+    """
+    text = read_text(path)
+    try:
+        return tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
+        what = re.sub(r"\s*\(at .*\)$", "", str(error))
+        line = int(where[1]) if where else len(text.splitlines())  # "at end of document"
+        raise DeclarationError(path, f"is not TOML: {what}", line) from None
+
+
+def read_ini(path: Path) -> dict[str, dict[str, str]]:
+    """Read an INI file as pytest does: its sections, each with its values as text.
+
+    Raises:
+        DeclarationError: it cannot be read, is too large, is not UTF-8 or is not INI.
+    """
+    try:
+        parsed = iniconfig.IniConfig(str(path), read_text(path))
+    except iniconfig.ParseError as error:
+        raise DeclarationError(path, f"is not INI: {error.msg}", error.lineno + 1) from None
+    return {section.name: dict(section.items()) for section in parsed}
+
+
+def table(data: Any, *keys: str) -> dict[str, Any]:
+    """Return the table that keys lead to; an empty one where there is none."""
+    for key in keys:
+        data = data.get(key) if isinstance(data, dict) else None
+    return data if isinstance(data, dict) else {}
+
+
+def line_of(path: Path, key: str) -> int:
+    """Return the first line that sets a key, 0 where none does."""
+    lines = enumerate(read_text(path).splitlines(), start=1)
+    return next((number for number, line in lines if re.match(rf"\s*[\"']?{re.escape(key)}[\"']?\s*[=:]", line)), 0)

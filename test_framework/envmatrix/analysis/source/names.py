@@ -1,0 +1,336 @@
+"""What a dotted name in a file stands for: followed through imports, `*`, `__all__` and packages, reading source only."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from envmatrix.analysis.source.facts import (
+    Assigned,
+    Binding,
+    Call,
+    Class,
+    Constant,
+    Expression,
+    Function,
+    Import,
+    Module,
+    Name,
+    Other,
+    Sequence,
+)
+
+WELL_KNOWN = frozenset(
+    [
+        "_pytest",
+        "abc",
+        "anyio",
+        "contextlib",
+        "functools",
+        "hypothesis",
+        "mock",
+        "os",
+        "pytest",
+        "pytest_asyncio",
+        "sys",
+        "typing",
+        "unittest",
+    ]
+)
+"""Packages whose names mean what their documentation says: they are not read, and a name in them keeps its own."""
+
+_PUBLIC = {"_pytest.fixtures.": "pytest.", "_pytest.mark.": "pytest.", "mock.": "unittest.mock."}
+_WHERE_FIXTURE_IS = "_pytest/fixtures.py"
+_DEEPEST = 40
+"""Steps from a name to what it stands for: more of them go round in a circle."""
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """A function or a class of a file that was read, or an assignment that is no plain name."""
+
+    path: str
+    binding: Binding
+
+
+@dataclass(frozen=True, slots=True)
+class External:
+    """A name that means what its documentation says, such as `pytest.fixture`, whatever it was imported as."""
+
+    dotted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """A module itself."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """It leads nowhere that can be read."""
+
+    dotted: str
+
+
+@dataclass(frozen=True, slots=True)
+class Plain:
+    """A function or class that can be no fixture and no test: nothing in its file says so. The file was not parsed."""
+
+
+Target: TypeAlias = Definition | External | Package | Lost | Plain
+
+
+@dataclass(frozen=True, slots=True)
+class Bound:
+    """What a name of a file may be bound to, where the binding was written."""
+
+    path: str
+    binding: Binding
+
+
+@dataclass(slots=True)
+class Namespace:
+    """The names of a file, each with all that it may be: the last binding first, up to one that is certain."""
+
+    names: dict[str, list[Bound]]
+    lost: tuple[str, ...] = ()
+    """Modules of which `*` is imported and which cannot be read: any name may come from there."""
+
+
+class Names:
+    """Follows names from file to file; remembers what it found.
+
+    Args:
+        module: The facts of a file, by its path.
+        find: The path of a module by its absolute or relative name, as seen from a file; None where there is none.
+        skim: The file's facts as far as they say where a name of it comes from; None where it can be no fixture, test
+            or mark, by a look at the bytes.
+    """
+
+    def __init__(
+        self,
+        module: Callable[[str], Module],
+        find: Callable[[str, str], str | None],
+        skim: Callable[[str, str], Module | None],
+    ) -> None:
+        self._module = module
+        self._find = find
+        self._skim = skim
+        self._namespaces: dict[str, Namespace] = {}
+        self._skimmed: dict[str, tuple[Module, dict[str, list[Bound]]]] = {}
+        self._resolved: dict[tuple[str, str], Target] = {}
+        self._glanced: dict[tuple[str, str], Target] = {}
+
+    def namespace(self, path: str) -> Namespace:
+        """Return all names that a file's top level binds, those that `*` brings in too."""
+        if (known := self._namespaces.get(path)) is not None:
+            return known
+        space = self._namespaces[path] = Namespace({})  # what a circle of imports sees: what is there so far
+        for binding in self._module(path).body:
+            if isinstance(binding.to, Import) and binding.to.attribute == "*":
+                self._add_star(space, path, binding, binding.to.module)
+            else:
+                _bind(space.names, binding.name, Bound(path, binding))
+        return space
+
+    def _add_star(self, space: Namespace, path: str, binding: Binding, module: str) -> None:
+        source = self._find(path, module)
+        if source is None:
+            if module.partition(".")[0] not in WELL_KNOWN:
+                space.lost += (module,)
+            return
+        inner = self.namespace(source)
+        space.lost += inner.lost
+        for name in self._public(source, inner):
+            imported = Binding(name, binding.line, binding.column, Import(module, name), binding.is_certain)
+            _bind(space.names, name, Bound(path, imported))
+
+    def _public(self, path: str, space: Namespace) -> list[str]:
+        """Return the names that `*` imports: those of `__all__` where that can be read."""
+        if "__all__" in space.names:
+            listed = self.literal(path, Name("__all__"))
+            if isinstance(listed, Sequence):
+                names = [item.value for item in listed.items if isinstance(item, Constant)]
+                if len(names) == len(listed.items):
+                    return [name for name in names if isinstance(name, str)]
+        return [name for name in space.names if not name.startswith("_")]
+
+    def resolve(self, path: str, dotted: str) -> Target:
+        """Return what a name stands for, as seen from a file's top level."""
+        if (known := self._resolved.get((path, dotted))) is None:
+            known = self._resolved[path, dotted] = self._from_top(path, dotted, 0, glance=False)
+        return known
+
+    def glance(self, path: str, dotted: str) -> Target:
+        """Return the same, or `Plain` where no file needs to be parsed to know that it is nothing of ours."""
+        if (known := self._glanced.get((path, dotted))) is None:
+            known = self._glanced[path, dotted] = self._from_top(path, dotted, 0, glance=True)
+        return known
+
+    def _from_top(self, path: str, dotted: str, depth: int, *, glance: bool) -> Target:
+        head, _, rest = dotted.partition(".")
+        if path.endswith(_WHERE_FIXTURE_IS) and dotted == "fixture":
+            return External("pytest.fixture")
+        bound = self.namespace(path).names.get(head)
+        if bound is None or depth > _DEEPEST:
+            return Lost(dotted)
+        return self.follow(bound[0], rest, depth, glance=glance)
+
+    def follow(self, bound: Bound, rest: str = "", depth: int = 0, *, glance: bool) -> Target:
+        """Return what one binding stands for, and what `rest` is inside of that."""
+        path, binding = bound.path, bound.binding
+        target: Target = Lost(rest or binding.name)
+        match binding.to:
+            case Import(module=module, attribute=""):
+                whole = binding.name != module.partition(".")[0]  # `import a.b` binds a, and a.b is found through it
+                target = self._inside(path, module if whole else binding.name, rest, depth, glance=glance)
+            case Import(module=module, attribute=attribute):
+                target = self._inside(path, module, f"{attribute}.{rest}" if rest else attribute, depth, glance=glance)
+            case Assigned(value=Name(dotted=other)):
+                target = self._follow_alias(bound, f"{other}.{rest}" if rest else other, depth + 1, glance=glance)
+            case Class(body=body) if rest:
+                head, _, inner = rest.partition(".")
+                member = next((member for member in reversed(body) if member.name == head), None)
+                if member is not None:
+                    target = self.follow(Bound(path, member), inner, depth + 1, glance=glance)
+            case Function() | Class() | Assigned() if not rest:
+                target = Definition(path, binding)
+            case _:
+                pass
+        return target
+
+    def _follow_alias(self, bound: Bound, dotted: str, depth: int, *, glance: bool) -> Target:
+        """Return what a name stood for where another one was bound to it; a later binding of it makes no difference."""
+        head, _, rest = dotted.partition(".")
+        last: Binding | None = None
+        for binding in self._module(bound.path).body if bound.path in self._namespaces else ():
+            if binding is bound.binding:
+                break
+            if binding.name == head:
+                last = binding
+        if last is not None and depth <= _DEEPEST:
+            return self.follow(Bound(bound.path, last), rest, depth, glance=glance)
+        return Lost(dotted) if head == bound.binding.name else self._from_top(bound.path, dotted, depth, glance=glance)
+
+    def _inside(self, path: str, module: str, rest: str, depth: int, *, glance: bool) -> Target:
+        """Return what `rest` is in a module: a name of it, or a module below it."""
+        full = f"{module}.{rest}" if rest else module
+        if module.partition(".")[0] in WELL_KNOWN:
+            return External(_public_name(full))
+        source = self._find(path, module)
+        if source is None or depth > _DEEPEST:
+            return Lost(full)
+        if not rest:
+            return Package(source)
+        head, _, inner = rest.partition(".")
+        bound = self._glance_into(source, head) if glance else self.namespace(source).names.get(head, [])
+        if bound is None:
+            return Plain()
+        if bound:
+            return self.follow(bound[0], inner, depth + 1, glance=glance)
+        below = f"{module}{head}" if module.endswith(".") else f"{module}.{head}"
+        return self._inside(path, below, inner, depth + 1, glance=glance) if self._find(path, below) else Lost(full)
+
+    def _glance_into(self, path: str, name: str, depth: int = 0) -> list[Bound] | None:
+        """Return what a name of a file that was not parsed is bound to; None if it is plainly nothing of ours."""
+        if path in self._namespaces:
+            return self._namespaces[path].names.get(name, [])
+        module = self._skim(path, name)
+        if module is None:
+            return None
+        skimmed, names = self._skimmed.get(path, (None, {}))
+        if skimmed is not module:  # for another name it may have had to be parsed
+            names = {}
+            for binding in module.body:
+                _bind(names, binding.name, Bound(path, binding))
+            self._skimmed[path] = module, names
+        if name in names:
+            return names[name]
+        for star in names.get("*", ()):
+            source = self._find(path, star.binding.to.module) if isinstance(star.binding.to, Import) else None
+            if source is None or depth > _DEEPEST:
+                continue
+            inner = self._glance_into(source, name, depth + 1)
+            if inner is None or inner:
+                return inner
+        return []
+
+    def literal(self, path: str, value: Expression, depth: int = 0) -> Expression:
+        """Return an expression with each name replaced by what it stands for.
+
+        A name becomes what was assigned to it, in whatever file, or keeps to its documented name (`pytest.mark.skip`);
+        one that is a function or class of ours, or that is lost, stays a name with its file before it.
+        """
+        if depth > _DEEPEST:
+            return Other()
+        match value:
+            case Name(dotted="*" | "..."):
+                return value
+            case Name(dotted=dotted):
+                return self._literal_name(path, dotted, depth)
+            case Call(function=function, arguments=arguments, keywords=keywords):
+                return Call(
+                    self.literal(path, function, depth + 1),
+                    tuple(self.literal(path, argument, depth + 1) for argument in arguments),
+                    tuple((name, self.literal(path, word, depth + 1)) for name, word in keywords),
+                )
+            case Sequence(items=items):
+                return Sequence(tuple(_spread(self.literal(path, item, depth + 1) for item in items)))
+            case _:
+                return value
+
+    def _literal_name(self, path: str, dotted: str, depth: int) -> Expression:
+        match self.glance(path, dotted):
+            case External(dotted=known):
+                return Name(known)
+            case Definition(path=where, binding=Binding(name=name, to=Assigned(value=value))):
+                if isinstance(value, Sequence):  # `pytestmark += [...]` names itself
+                    value = self._without_itself(where, name, value)
+                return self.literal(where, value, depth + 1)
+            case Definition(path=where, binding=Binding(name=name)):
+                return Name(f"{where}:{name}")
+            case _:
+                return Name(f"{path}:{dotted}")
+
+    def _without_itself(self, path: str, name: str, value: Sequence) -> Sequence:
+        """Put what a name held before in the place of `*name` in its own new value."""
+        mine = Call(Name("*"), (Name(name),), ())
+        if mine not in value.items:
+            return value
+        bindings = [binding for binding in self._module(path).body if binding.name == name]
+        items: list[Expression] = []
+        for binding in bindings:
+            if isinstance(binding.to, Assigned):
+                whole = binding.to.value
+                parts = whole.items if isinstance(whole, Sequence) else (Call(Name("*"), (whole,), ()),)
+                items = [*(items if mine in parts else ()), *(part for part in parts if part != mine)]
+        return Sequence(tuple(items))
+
+
+def _public_name(full: str) -> str:
+    """Return the documented name of what is also known by another one."""
+    for other, public in _PUBLIC.items():
+        if full.startswith(other):
+            return public + full.removeprefix(other)
+    return full
+
+
+def _spread(items: Iterable[Expression]) -> list[Expression]:
+    """Put what `*` spreads in its place, where that is known."""
+    spread: list[Expression] = []
+    for item in items:
+        match item:
+            case Call(function=Name(dotted="*"), arguments=(Sequence(items=inner),)):
+                spread += inner
+            case _:
+                spread.append(item)
+    return spread
+
+
+def _bind(names: dict[str, list[Bound]], name: str, bound: Bound) -> None:
+    """Put a binding before those that it may replace; where it is certain, it replaces them."""
+    earlier = names.pop(name, [])  # the order of a module's names is that of their last binding, or near enough
+    names[name] = [bound] if bound.binding.is_certain else [bound, *earlier]

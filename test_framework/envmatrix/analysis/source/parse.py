@@ -1,0 +1,380 @@
+"""From the bytes of one Python file to its facts. Nothing is imported, and no source can make it raise."""
+
+from __future__ import annotations
+
+import ast
+import bisect
+import io
+import re
+import tokenize
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+
+from envmatrix.analysis.source.expressions import OTHER, dotted, expression, joined
+from envmatrix.analysis.source.facts import (
+    Ask,
+    Assigned,
+    Binding,
+    Class,
+    Constant,
+    Deleted,
+    Expression,
+    Function,
+    Import,
+    Module,
+    Name,
+    Parameter,
+    Sequence,
+)
+from envmatrix.analysis.source.hygiene import function_notes, module_notes
+from envmatrix.analysis.source.shapes import reads_of, shape_of
+
+VERSION = 1
+"""Of what is read out of a file: a cache forgets what another version read."""
+
+_NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
+_DYNAMIC = (b"globals", b"setattr", b"exec", b"vars", b"locals", b"__getattr__")
+_SURROGATE = re.compile(rb"\\(?:u|U0000)[dD][89a-fA-F]")
+_Def = ast.FunctionDef | ast.AsyncFunctionDef
+_Bound = Function | Class | Import | Assigned | Deleted
+
+
+def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
+    """Return what a file says; what cannot be read says why instead.
+
+    Args:
+        source: The file's bytes.
+        contracts: Names of the fixtures of which it is recorded which keys and attributes are read.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of invalid escapes, which are not our business
+            tree = ast.parse(source)
+        if _SURROGATE.search(source):
+            _escape_surrogates(tree)
+        return _Reader(source, contracts).module(tree)
+    except SyntaxError as error:
+        return Module(unread=f"line {error.lineno or 1}: {error.msg}")
+    except RecursionError:
+        return Module(unread="its expressions are nested too deeply")
+    except (ValueError, MemoryError) as error:
+        return Module(unread=str(error) or type(error).__name__)
+
+
+class _Reader:
+    def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
+        self._source = source
+        self._contracts = frozenset(name for name in contracts if name.encode() in source)
+        self._asking = _Lines(source, b"getfixturevalue")
+        self._wrapping = _Lines(source, b"" if b"__signature__" in source else b"wraps")
+        self._importing = _Lines(source, b"import")
+        self._skipping = _Lines(source, b"skip")
+        self._suppressing = _Lines(source, b"suppress")
+        self._yielding = _Lines(source, b"yield")
+        self._imports: list[Import] = []
+
+    def module(self, tree: ast.Module) -> Module:
+        return Module(
+            body=tuple(self._bindings(tree.body, certain=True)),
+            imports=tuple(dict.fromkeys(self._imports)),
+            notes=module_notes(tree, self._source),
+            noqa=tuple(_noqa(self._source)),
+            registers=tuple(self._registered(tree.body)),
+            is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
+        )
+
+    def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:
+        """Return what statements bind, those inside of them too; what may not happen is not certain."""
+        found: list[Binding] = []
+        for node in body:
+            bound: Iterable[tuple[str, _Bound]] = ()
+            line, column = node.lineno, node.col_offset + 1
+            match node:
+                case ast.FunctionDef() | ast.AsyncFunctionDef():
+                    found.append(Binding(node.name, line, column, self._function(node), certain))
+                    continue
+                case ast.ClassDef():
+                    found.append(Binding(node.name, line, column, self._class(node), certain))
+                    continue
+                case ast.Expr(value=ast.Constant()):
+                    continue
+                case ast.Import() | ast.ImportFrom():
+                    bound = imported = list(_imports(node))
+                    self._imports += [each for _, each in imported]
+                case ast.Delete(targets=targets):
+                    bound = [(target.id, Deleted()) for target in targets if isinstance(target, ast.Name)]
+                case _:
+                    bound = _assigned(node)
+            found += [Binding(name, line, column, to, certain) for name, to in bound]
+            if isinstance(node, ast.If) and _never(node.test):
+                self._note_imports(node.body)
+            for inner, always in _blocks(node):
+                found += self._bindings(inner, certain=certain and always)
+        return found
+
+    def _class(self, node: ast.ClassDef) -> Class:
+        return Class(
+            name=node.name,
+            first_line=node.decorator_list[0].lineno if node.decorator_list else node.lineno,
+            line=node.lineno,
+            column=node.col_offset + 1,
+            end_line=node.end_lineno or node.lineno,
+            bases=tuple(expression(base) for base in (*node.bases, *(word.value for word in node.keywords))),
+            decorators=tuple(expression(decorator) for decorator in node.decorator_list),
+            document=_document(node),
+            body=tuple(self._bindings(node.body, certain=True)),
+        )
+
+    def _function(self, node: _Def) -> Function:
+        decorators = tuple(expression(decorator) for decorator in node.decorator_list)
+        may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
+        parameters = _parameters(node.args)
+        if self._importing.in_(node):
+            self._note_imports(node.body)
+        return Function(
+            name=node.name,
+            first_line=node.decorator_list[0].lineno if decorators else node.lineno,
+            line=node.lineno,
+            column=node.col_offset + 1,
+            end_line=node.end_lineno or node.lineno,
+            parameters=parameters,
+            decorators=decorators,
+            document=_document(node),
+            asks=tuple(_asks(node)) if self._asking.in_(node) else (),
+            notes=function_notes(
+                node,
+                is_fixture=may_be_fixture,
+                skips=self._skipping.in_(node),
+                suppresses=self._suppressing.in_(node),
+            ),
+            reads=reads_of(node, self._contracts)
+            if any(parameter.name in self._contracts for parameter in parameters)
+            else (),
+            shape=shape_of(node, yields=self._yielding.in_(node)) if may_be_fixture else None,
+            is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
+            parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
+        )
+
+    def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
+        if b"pluginmanager" not in self._source:
+            return
+        lines = _Lines(self._source, b"register("), _Lines(self._source, b"import_plugin(")
+        for node in body:
+            for inner in ast.walk(node) if any(each.in_(node) for each in lines) else ():
+                match inner:
+                    case ast.Call(func=ast.Attribute(attr="register"), args=[plugin, *_]):
+                        if name := dotted(expression(plugin)):
+                            yield name
+                    case ast.Call(func=ast.Attribute(attr="import_plugin"), args=[ast.Constant(value=str(name)), *_]):
+                        yield name
+
+    def _note_imports(self, body: list[ast.stmt]) -> None:
+        """Note the imports below some statements, which bind no name of the module."""
+        for node in body:
+            if isinstance(node, ast.Import | ast.ImportFrom):
+                self._imports.extend(found for _, found in _imports(node))
+                continue
+            inside = node.__dict__
+            for field in ("body", "orelse", "finalbody"):
+                if type(below := inside.get(field)) is list:
+                    self._note_imports(below)
+            for field in ("handlers", "cases"):
+                for part in inside.get(field, ()):
+                    self._note_imports(part.body)
+
+
+def _assigned(node: ast.stmt) -> Iterator[tuple[str, Assigned]]:
+    match node:
+        case ast.Assign(targets=targets, value=value):
+            for target in targets:
+                if isinstance(target, ast.Attribute) and target.attr == "__test__":
+                    yield dotted(expression(target)), Assigned(expression(value))
+                yield from _pairs(target, value)
+        case ast.AnnAssign(target=ast.Name(id=name), value=ast.expr() as value):
+            yield name, Assigned(expression(value))
+        case ast.AugAssign(target=ast.Name(id=name), value=value):
+            yield name, Assigned(joined(Name(name), expression(value)))
+        case ast.Expr(
+            value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="extend" | "append" as method), args=[item])
+        ):  # of __all__ and pytestmark
+            more = expression(item)
+            yield name, Assigned(joined(Name(name), more if method == "extend" else Sequence((more,))))
+        case ast.For(target=target) | ast.AsyncFor(target=target):
+            yield from _pairs(target, None)
+
+
+def _blocks(node: ast.stmt) -> Iterator[tuple[list[ast.stmt], bool]]:
+    """Yield the statements inside of one that stay at the level of the module, and whether they are always reached."""
+    match node:
+        case ast.If():
+            never = _never(node.test)
+            yield [] if never else node.body, False
+            yield node.orelse, never
+        case ast.Try() | ast.TryStar():
+            for block in (node.body, *(handler.body for handler in node.handlers), node.orelse):
+                yield block, False
+            yield node.finalbody, True
+        case ast.With() | ast.AsyncWith():
+            yield node.body, True
+        case ast.For() | ast.AsyncFor() | ast.While():
+            yield [*node.body, *node.orelse], False
+        case ast.Match():
+            for choice in node.cases:
+                yield choice.body, False
+
+
+def _imports(node: ast.Import | ast.ImportFrom) -> Iterator[tuple[str, Import]]:
+    """Yield each name that an import binds: of `import a.b`, which binds `a`, the module is still `a.b`."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            yield alias.asname or alias.name.partition(".")[0], Import(alias.name, "")
+    else:
+        module = "." * node.level + (node.module or "")
+        for alias in node.names:
+            yield alias.asname or alias.name, Import(module, alias.name)
+
+
+def _pairs(target: ast.expr, value: ast.expr | None) -> Iterator[tuple[str, Assigned]]:
+    match target, value:
+        case ast.Name(id=name), _:
+            yield name, Assigned(OTHER if value is None else expression(value))
+        case ((ast.Tuple(elts=names) | ast.List(elts=names)), (ast.Tuple(elts=values) | ast.List(elts=values))):
+            same = len(names) == len(values)
+            for index, inner in enumerate(names):
+                yield from _pairs(inner, values[index] if same else None)
+        case ((ast.Tuple(elts=names) | ast.List(elts=names)), _):
+            for inner in names:
+                yield from _pairs(inner, None)
+        case ast.Starred(value=inner), _:
+            yield from _pairs(inner, None)
+
+
+def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
+    only = len(arguments.posonlyargs)
+    positional = [*arguments.posonlyargs, *arguments.args] if only else arguments.args
+    without = len(positional) - len(arguments.defaults)
+    found = [
+        Parameter(node.arg, node.lineno, node.col_offset + 1, index >= without, index < only)
+        for index, node in enumerate(positional)
+    ]
+    for node, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
+        found.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
+    return tuple(found)
+
+
+def _document(node: _Def | ast.ClassDef) -> str:
+    match node.body:
+        case [ast.Expr(value=ast.Constant(value=str(text))), *_]:
+            lines = text.strip().splitlines()
+            return lines[0].strip().encode(errors="replace").decode() if lines else ""
+        case _:
+            return ""
+
+
+class _Lines:
+    """The lines that hold a word: a function without any of them is not walked through for it."""
+
+    def __init__(self, source: bytes, word: bytes) -> None:
+        self._numbers = []
+        line, last, at = 1, 0, source.find(word) if word else -1
+        while at >= 0:
+            line += source.count(b"\n", last, at)
+            self._numbers.append(line)
+            last, at = at, source.find(word, at + 1)
+
+    def in_(self, node: ast.stmt) -> bool:
+        """Whether a statement has one of the lines."""
+        if not self._numbers:
+            return False
+        index = bisect.bisect_left(self._numbers, node.lineno)
+        return index < len(self._numbers) and self._numbers[index] <= (node.end_lineno or node.lineno)
+
+
+def _is_wrapper(node: _Def) -> bool:
+    for inner in ast.walk(node):
+        decorators = inner.decorator_list if isinstance(inner, _Def) and inner is not node else ()
+        if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
+            return True
+    return False
+
+
+def _escape_surrogates(tree: ast.Module) -> None:
+    """Let every text of a file have an encoding: facts are kept and handed on as bytes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str):
+            node.value = node.value.encode(errors="backslashreplace").decode()
+
+
+def _asks(node: _Def) -> Iterator[Ask]:
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
+                named = arguments or [word.value for word in keywords if word.arg == "argname"]
+                literal = expression(named[0]) if named else None
+                name = literal.value if isinstance(literal, Constant) and isinstance(literal.value, str) else ""
+                yield Ask(name, inner.lineno, inner.col_offset + 1)
+
+
+def _parametrized(node: _Def) -> Iterator[str]:
+    for inner in ast.walk(node):
+        match inner:
+            case ast.Call(func=ast.Attribute(attr="parametrize"), args=arguments, keywords=keywords):
+                named = arguments[:1] or [word.value for word in keywords if word.arg == "argnames"]
+                yield from argument_names(expression(named[0])) if named else ("",)
+
+
+def argument_names(names: Expression) -> tuple[str, ...]:
+    """Return what `parametrize` calls its arguments: "a, b" or a sequence; an empty one is computed."""
+    match names:
+        case Constant(value=str(text)):
+            return tuple(word for part in text.split(",") if (word := part.strip()))
+        case Sequence(items=items):
+            return tuple(
+                item.value if isinstance(item, Constant) and isinstance(item.value, str) else "" for item in items
+            )
+        case _:
+            return ("",)
+
+
+def _never(test: ast.expr) -> bool:
+    """Whether a condition does not hold when pytest imports the file."""
+    match test:
+        case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING") | ast.Constant(value=False | 0):
+            return True
+        case ast.Compare(left=ast.Name(id="__name__"), ops=[ast.Eq()], comparators=[ast.Constant(value="__main__")]):
+            return True
+        case _:
+            return False
+
+
+def _is_dynamic(body: list[ast.stmt]) -> bool:
+    for node in body:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            if node.name == "__getattr__":
+                return True
+            continue
+        for inner in ast.walk(node):
+            match inner:
+                case ast.Call(func=ast.Name(id="globals" | "locals" | "vars" | "exec" | "setattr")):
+                    return True
+    return False
+
+
+def _noqa(source: bytes) -> Iterator[tuple[int, tuple[str, ...]]]:
+    """Yield the lines whose comment suppresses all rules or some of ours; other tools' codes are not looked at."""
+    if b"noqa" not in source and b"NOQA" not in source:
+        return
+    found: dict[int, tuple[str, ...]] = {}
+    for match in _NOQA.finditer(source):
+        codes = (match[1] or b"").decode().upper().replace(",", " ").split()
+        if not codes or any(code.startswith("EM") for code in codes):
+            found[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
+    if found:
+        comments = {token.start[0] for token in _tokens(source) if token.type == tokenize.COMMENT}
+        yield from ((line, codes) for line, codes in found.items() if line in comments)
+
+
+def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:
+    with suppress(tokenize.TokenError, SyntaxError):  # the parser had no objection: what came before is enough
+        yield from tokenize.tokenize(io.BytesIO(source).readline)

@@ -1,0 +1,454 @@
+"""What a fixture yields, as far as the source of its function shows: dicts, objects and constants, also filled later.
+
+A key that only may come to be is among a shape's keys, with a value that is not known; whatever could add a key that we
+do not see makes the shape incomplete.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Literal, TypeAlias
+
+from envmatrix.analysis.source.expressions import OTHER, dotted, expression
+from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Shape
+from envmatrix.analysis.source.reads import reads_of
+
+__all__ = ["is_mock", "reads_of", "shape_of"]
+
+_Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
+_Kind: TypeAlias = Literal["dict", "object", "value", "unknown"]
+
+BAGS = frozenset({"SimpleNamespace", "types.SimpleNamespace", "Namespace", "argparse.Namespace"})
+"""Classes whose objects have the attributes that they are made with, and no others."""
+_MOCKS = frozenset(
+    [
+        "Mock",
+        "MagicMock",
+        "AsyncMock",
+        "NonCallableMock",
+        "NonCallableMagicMock",
+        "PropertyMock",
+        "ThreadingMock",
+        "create_autospec",
+    ]
+)
+_READING = frozenset(["items", "keys", "values", "get", "copy"])
+_PURE = frozenset(
+    [
+        "len",
+        "print",
+        "repr",
+        "str",
+        "sorted",
+        "list",
+        "tuple",
+        "set",
+        "dict",
+        "bool",
+        "isinstance",
+        "id",
+        "type",
+        "json.dumps",
+        "pprint.pprint",
+    ]
+)
+"""What changes nothing of what it is given."""
+
+
+@dataclass(eq=False)
+class _Value:
+    """A value while it is made; two names may hold the same one."""
+
+    kind: _Kind
+    type: str
+    expression: Expression
+    line: int
+    column: int
+    keys: dict[str, Key] = field(default_factory=dict)
+    is_complete: bool = True
+
+    def put(self, key: str, value: Expression, node: ast.expr, *, certain: bool) -> None:
+        """Add or replace a key."""
+        self.keys[key] = Key(key, value if certain else OTHER, node.lineno, node.col_offset + 1)
+
+    def add(self, other: _Value, *, certain: bool) -> None:
+        """Add all keys of another value."""
+        for key in other.keys.values():
+            self.keys[key.name] = key if certain else Key(key.name, OTHER, key.line, key.column)
+        self.is_complete &= other.is_complete and other.kind == "dict"
+
+    def shape(self) -> Shape:
+        """Return it as it is now."""
+        return Shape(self.kind, self.type, tuple(self.keys.values()), self.is_complete, self.line, self.column)
+
+
+def shape_of(node: _Def, *, yields: bool = True) -> Shape | None:
+    """Return what a fixture yields or returns; None where it gives nothing.
+
+    What has several ends of one kind has the keys of all of them.
+
+    Args:
+        node: The function.
+        yields: Whether the word is in it, or nobody looked.
+    """
+    maker = _Maker(is_generator=yields and any(_own_yields(node.body)))
+    arguments = node.args
+    for parameter in (
+        *arguments.posonlyargs,
+        *arguments.args,
+        *arguments.kwonlyargs,
+        arguments.vararg,
+        arguments.kwarg,
+    ):
+        if parameter is not None:
+            maker.lose(parameter.arg, parameter)
+    maker.run(node.body, certain=True)
+    if not maker.ends:
+        return None
+    return maker.ends[0] if len(maker.ends) == 1 else _merged(maker.ends)
+
+
+def is_mock(written: str) -> bool:
+    """Whether a name, as it is written where it is called, makes a mock: `mock.patch.object`, `mocker.MagicMock`."""
+    first, _, rest = written.partition(".")
+    return written.rpartition(".")[2] in _MOCKS or first in {"mock", "patch"} or (first == "mocker" and rest != "spy")
+
+
+def _merged(shapes: list[Shape]) -> Shape:
+    first = shapes[0]
+    if any((other.kind, other.type) != (first.kind, first.type) for other in shapes):
+        return Shape("unknown", "", (), is_complete=False, line=first.line, column=first.column)
+    keys: dict[str, Key] = {}
+    for key in (key for shape in shapes for key in shape.keys):
+        values = {other.value for shape in shapes for other in shape.keys if other.name == key.name}
+        count = sum(other.name == key.name for shape in shapes for other in shape.keys)
+        is_same = len(values) == 1 and count == len(shapes)
+        keys.setdefault(key.name, Key(key.name, key.value if is_same else OTHER, key.line, key.column))
+    is_complete = all(shape.is_complete for shape in shapes)
+    return Shape(first.kind, first.type, tuple(keys.values()), is_complete, first.line, first.column)
+
+
+def _own_yields(body: Iterable[ast.stmt]) -> Iterator[bool]:
+    """Say for each `yield` of a function, and for none of those inside of it, that it is there."""
+    waiting: list[ast.AST] = list(body)
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Yield | ast.YieldFrom):
+            yield True
+        elif not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting += ast.iter_child_nodes(node)
+
+
+class _Maker:
+    """Follows the local names of one function, statement by statement, and takes down what it gives."""
+
+    def __init__(self, *, is_generator: bool) -> None:
+        self.ends: list[Shape] = []
+        self._is_generator = is_generator
+        self._locals: dict[str, _Value] = {}
+
+    def lose(self, name: str, node: ast.AST) -> None:
+        """Forget what a name holds: it is bound to what we cannot follow."""
+        self._locals[name] = _unknown(node)
+
+    def run(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
+        """Follow statements; what is not certain may not be run."""
+        for statement in body:
+            self._step(statement, certain=certain)
+
+    def _step(self, node: ast.stmt, *, certain: bool) -> None:  # noqa: C901, PLR0912 -- one case for each statement
+        match node:
+            case ast.Return(value=value):
+                if not self._is_generator:
+                    self._end(node, value)
+            case ast.Expr(value=ast.Yield(value=value)) | ast.Assign(value=ast.Yield(value=value)):
+                self._end(node, value)
+            case ast.Expr(value=ast.YieldFrom()):
+                self.ends.append(_unknown(node).shape())
+            case ast.Assign(targets=targets, value=value):
+                self._leak(value, but_name=True)
+                for target in targets:
+                    self._assign(target, value, certain=certain)
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                self._leak(value, but_name=True)
+                self._assign(target, value, certain=certain)
+            case ast.AugAssign(target=ast.Name(id=name), op=ast.BitOr(), value=value) if name in self._locals:
+                self._locals[name].add(self._made(value), certain=certain)
+            case ast.AugAssign(target=target, value=value):
+                self._leak(value)
+                self._lose(target)
+            case ast.Expr(value=ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr=method)) as call) if (
+                name in self._locals
+            ):
+                self._leak_arguments(call)
+                self._called(self._locals[name], method, call, certain=certain)
+            case ast.Delete(targets=targets):
+                for target in targets:
+                    self._delete(target, certain=certain)
+            case ast.If(test=test, body=body, orelse=orelse):
+                self._leak(test)
+                self._branch(body, orelse)
+            case ast.With(items=items, body=body) | ast.AsyncWith(items=items, body=body):
+                for item in items:
+                    self._enter(item)
+                self.run(body, certain=certain)
+            case ast.Try(body=body, handlers=handlers, orelse=orelse, finalbody=final):
+                self._branch(body, [])
+                for handler in handlers:
+                    self._branch(handler.body, [])
+                self.run([*orelse, *final], certain=certain and not handlers)
+            case ast.For(target=target, iter=values, body=body) | ast.AsyncFor(target=target, iter=values, body=body):
+                self._leak(values)
+                self._lose(target)
+                self._branch(body, node.orelse)
+            case ast.While(test=test, body=body, orelse=orelse):
+                self._leak(test)
+                self._branch(body, orelse)
+            case ast.Match(subject=subject, cases=cases):
+                self._leak(subject)
+                for case in cases:
+                    self._branch(case.body, [])
+            case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                self._leak(node)
+                self.lose(name, node)
+            case _:
+                self._leak(node)
+
+    def _branch(self, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
+        """Follow two ways of which one is taken, and put together what each made of every name."""
+        before = self._locals
+        self._locals = before.copy()
+        self.run(body, certain=False)
+        first, self._locals = self._locals, before.copy()
+        self.run(orelse, certain=False)
+        second = self._locals
+        self._locals = {name: _joined(first.get(name), second.get(name)) for name in {**first, **second}}
+
+    def _end(self, node: ast.stmt, value: ast.expr | None) -> None:
+        self._leak(value, but_name=True)
+        given = self._made(value) if value is not None else _Value("value", "None", Constant(None), *_place(node))
+        self.ends.append(given.shape())  # as it is now: what tidies up comes later
+
+    def _assign(self, target: ast.expr, value: ast.expr, *, certain: bool) -> None:
+        match target:
+            case ast.Name(id=name):
+                self._locals[name] = self._made(value)
+            case (
+                ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))
+                | ast.Attribute(value=ast.Name(id=name), attr=key)
+            ) if name in self._locals:
+                self._locals[name].put(key, self._followed(value), target, certain=certain)
+            case _:
+                if isinstance(value, ast.Name):
+                    self._leak(value)  # somebody else holds it now
+                self._lose(target)
+
+    def _lose(self, target: ast.expr | None) -> None:
+        match target:
+            case ast.Name(id=name):
+                self.lose(name, target)
+            case ast.Tuple(elts=items) | ast.List(elts=items):
+                for item in items:
+                    self._lose(item)
+            case ast.Starred(value=inner):
+                self._lose(inner)
+            case ast.Subscript(value=ast.Name(id=name)) if name in self._locals:
+                self._locals[name].is_complete = False
+
+    def _delete(self, target: ast.expr, *, certain: bool) -> None:
+        match target:
+            case (
+                ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)))
+                | ast.Attribute(value=ast.Name(id=name), attr=key)
+            ) if name in self._locals and certain:
+                self._locals[name].keys.pop(key, None)
+            case _:
+                self._lose(target)
+
+    def _enter(self, item: ast.withitem) -> None:
+        self._leak(item.context_expr)
+        made = self._made(item.context_expr)
+        if isinstance(item.optional_vars, ast.Name) and is_mock(made.type):
+            self._locals[item.optional_vars.id] = made  # `with patch(…) as stand_in`
+        else:
+            self._lose(item.optional_vars)
+
+    def _called(self, value: _Value, method: str, call: ast.Call, *, certain: bool) -> None:
+        """Follow a method that fills a dict; of any other method of a dict, say that it may do anything."""
+        match method, call.args:
+            case "update", arguments:
+                for argument in arguments:
+                    value.add(self._made(argument), certain=certain)
+                self._keywords(value, call, certain=certain)
+            case "setdefault" | "pop", [ast.Constant(value=str(key)), *rest]:
+                if method == "pop" and certain:
+                    value.keys.pop(key, None)
+                elif method == "setdefault" and key not in value.keys:
+                    value.put(key, self._followed(rest[0]) if rest else Constant(None), call, certain=certain)
+            case _:
+                value.is_complete &= value.kind != "dict" or method in _READING
+
+    def _keywords(self, value: _Value, call: ast.Call, *, certain: bool) -> None:
+        for word in call.keywords:
+            if word.arg is None:
+                value.add(self._made(word.value), certain=certain)
+            else:
+                value.put(word.arg, self._followed(word.value), word.value, certain=certain)
+
+    def _followed(self, node: ast.expr) -> Expression:
+        """Return an expression with a local name in it replaced by what that holds."""
+        if isinstance(node, ast.Name) and node.id in self._locals:
+            return self._locals[node.id].expression
+        if isinstance(node, ast.JoinedStr):
+            return Call(Name("str"), (), ())
+        found = expression(node)
+        head = found.dotted.partition(".")[0] if isinstance(found, Name) else ""
+        return OTHER if head in self._locals else found
+
+    def _made(self, node: ast.expr) -> _Value:  # noqa: C901, PLR0911, PLR0912 -- one answer for each kind of node
+        line, column = _place(node)
+        match node:
+            case ast.Name(id=name) if name in self._locals:
+                return self._locals[name]
+            case ast.Dict(keys=keys, values=values):
+                made = _Value("dict", "dict", expression(node), line, column)
+                for key, value in zip(keys, values, strict=True):
+                    match key:
+                        case None:
+                            made.add(self._made(value), certain=True)
+                        case ast.Constant(value=str(name)):
+                            made.put(name, self._followed(value), key, certain=True)
+                        case ast.Constant():
+                            pass
+                        case _:
+                            made.is_complete = False
+                return made
+            case ast.DictComp():
+                return _Value("dict", "dict", OTHER, line, column, is_complete=False)
+            case ast.BinOp(left=left, op=ast.BitOr(), right=right):
+                return self._together(node, self._made(left), self._made(right))
+            case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="copy"), args=[]) if name in self._locals:
+                return self._together(node, self._locals[name])
+            case ast.Call(func=ast.Name(id="dict"), args=arguments):
+                made = self._together(node, *(self._made(argument) for argument in arguments))
+                self._keywords(made, node, certain=True)
+                return made
+            case ast.Call():
+                return self._object(node)
+            case _:
+                kind = _type_of(node)
+                return _Value(
+                    "value" if kind else "unknown", kind, self._followed(node), line, column, is_complete=bool(kind)
+                )
+
+    def _together(self, node: ast.expr, *parts: _Value) -> _Value:
+        if any(part.kind != "dict" for part in parts):
+            is_dict = any(part.kind == "dict" for part in parts) or isinstance(node, ast.Call)
+            made = _Value("dict", "dict", OTHER, *_place(node), is_complete=False) if is_dict else _unknown(node)
+        else:
+            made = _Value("dict", "dict", Call(Name("dict"), (), ()), *_place(node))
+        for part in parts:
+            made.add(part, certain=True)
+        return made
+
+    def _object(self, node: ast.Call) -> _Value:
+        """Return what a call of a class makes; of any other call nothing is known."""
+        written = dotted(expression(node.func))
+        if not written or written.partition(".")[0] in self._locals:
+            return _unknown(node)
+        last = written.rpartition(".")[2]
+        if not (last.lstrip("_")[:1].isupper() or is_mock(written)):
+            return _unknown(node, expression(node))
+        made = _Value("object", written, expression(node), *_place(node), is_complete=not is_mock(written))
+        self._keywords(made, node, certain=True)
+        if written in BAGS and node.args:
+            made.is_complete = False
+        return made
+
+    def _leak(self, node: ast.AST | None, *, but_name: bool = False) -> None:  # noqa: C901, PLR0912
+        """Mark what is handed to somebody who may change it.
+
+        Args:
+            node: Where it may be handed on.
+            but_name: Whether the node itself, where it is a name, does no harm.
+        """
+        if node is None or (but_name and isinstance(node, ast.Name)):
+            return
+        match node:
+            case ast.Name(id=name):
+                if (known := self._locals.get(name)) is not None:
+                    known.is_complete = False
+            case ast.Attribute(value=ast.Name()) | ast.Constant():
+                pass
+            case ast.Subscript(value=ast.Name(), slice=inner):
+                self._leak(inner)
+            case ast.Compare(left=left, comparators=others):
+                for each in (left, *others):
+                    self._leak(each, but_name=True)
+            case ast.Dict(keys=keys, values=values):
+                for key, value in zip(keys, values, strict=True):
+                    self._leak(value, but_name=key is None)
+            case ast.BinOp(left=left, right=right):
+                self._leak(left, but_name=True)
+                self._leak(right, but_name=True)
+            case ast.Call():
+                self._leak(node.func)
+                self._leak_arguments(node)
+            case _:
+                for child in ast.iter_child_nodes(node):
+                    self._leak(child)
+
+    def _leak_arguments(self, call: ast.Call) -> None:
+        is_pure = dotted(expression(call.func)) in _PURE or (
+            isinstance(call.func, ast.Attribute) and call.func.attr == "update"
+        )
+        for argument in call.args:
+            self._leak(argument, but_name=is_pure)
+        for word in call.keywords:
+            self._leak(word.value, but_name=is_pure or word.arg is None)
+
+
+def _place(node: ast.AST) -> tuple[int, int]:
+    return getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
+
+
+def _unknown(node: ast.AST, written: Expression = OTHER) -> _Value:
+    return _Value("unknown", "", written, *_place(node), is_complete=False)
+
+
+def _joined(first: _Value | None, second: _Value | None) -> _Value:
+    """Return what a name holds after one of two ways was taken."""
+    if first is second and first is not None:
+        return first
+    one = first or second
+    if one is None or first is None or second is None:
+        return one or _unknown(ast.Pass())
+    if (first.kind, first.type) != (second.kind, second.type):
+        return _Value("unknown", "", OTHER, first.line, first.column, is_complete=False)
+    merged = _merged([first.shape(), second.shape()])
+    same = first.expression if first.expression == second.expression else OTHER
+    keys = {key.name: key for key in merged.keys}
+    return _Value(first.kind, first.type, same, first.line, first.column, keys, merged.is_complete)
+
+
+def _type_of(node: ast.expr) -> str:  # noqa: PLR0911 -- one answer for each kind of node
+    """Return the type of what is no call and no dict, as far as anybody sees it; empty where not."""
+    match node:
+        case ast.Constant(value=None):
+            return "None"
+        case ast.Constant(value=value):
+            return type(value).__name__
+        case ast.JoinedStr():
+            return "str"
+        case ast.List() | ast.ListComp():
+            return "list"
+        case ast.Tuple():
+            return "tuple"
+        case ast.Set() | ast.SetComp():
+            return "set"
+        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
+            return "bool"
+        case _:
+            return ""

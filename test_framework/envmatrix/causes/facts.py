@@ -1,0 +1,49 @@
+"""What is known about one failure, before any rule has spoken."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from envmatrix.services import Ping
+from envmatrix.services.probes.access import Access
+from envmatrix.services.probes.exchanges import Exchange
+
+_MAX_CHAIN = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What is known about one failure."""
+
+    phase: str
+    """`smoke`, `setup`, `call` or `teardown`."""
+    exceptions: tuple[BaseException, ...]
+    """The chain, outermost first."""
+    pings: Mapping[str, Ping] = field(default_factory=dict)
+    """Each service that the test used, and all behind it, looked at right after the failure."""
+    required: frozenset[str] = frozenset()
+    """Which of them the environment demands."""
+    access: tuple[Access, ...] = ()
+    """What the protected path of each of them answered right after the failure."""
+    exchanges: tuple[Exchange, ...] = ()
+    """The test's last requests, oldest first."""
+    conformance: bool = False
+    """Whether the test is one of the shipped conformance suite, which tests nothing but the contract."""
+
+    @property
+    def last_status(self) -> int:
+        """Return the status of the last answer that the test got; 0 where it got none."""
+        return self.exchanges[-1].status if self.exchanges else 0
+
+
+def chain_of(error: BaseException | None) -> Iterator[BaseException]:
+    """Yield an error and what it came of, outermost first; a chain that is longer than eight repeats itself."""
+    seen = 0
+    while error is not None and seen < _MAX_CHAIN:
+        yield error
+        seen += 1
+        if isinstance(error, BaseExceptionGroup):
+            error = error.exceptions[0]
+        else:
+            error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

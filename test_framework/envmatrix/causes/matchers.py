@@ -1,0 +1,261 @@
+"""What each rule looks for: a function from the facts to one line of what was seen, or to `None`."""
+
+from __future__ import annotations
+
+import json
+import re
+import traceback
+from collections.abc import Callable, Iterator
+
+from envmatrix.causes.facts import Facts
+from envmatrix.exceptions import (
+    ContractError,
+    DeclarationError,
+    DependencyError,
+    EnvmatrixError,
+    IdentityError,
+    LeakError,
+    MissingFixtureError,
+    NotReadyError,
+    StartError,
+    SupervisorError,
+    UnknownCapabilityError,
+    UnreachableError,
+    UsageError,
+    UserError,
+)
+from envmatrix.services import Ping
+from envmatrix.services.probes.access import GATEWAY_ERRORS
+
+_EXCERPT = 80
+"""Characters of an answer that is not what it says."""
+
+
+def fixture_not_found(facts: Facts) -> str | None:
+    """Match a fixture that nobody provides, found at collection or at run time."""
+    for error in facts.exceptions:
+        if isinstance(error, MissingFixtureError):
+            return _line(error)
+        if (name := getattr(error, "argname", None)) is not None and type(error).__name__ == "FixtureLookupError":
+            return f"fixture {name!r} is asked for at run time, and nobody above provides it"
+    return None
+
+
+def contract_broken(facts: Facts) -> str | None:
+    """Match a fixture that is not what its contract says."""
+    for error in facts.exceptions:
+        if isinstance(error, ContractError):
+            return f"{error.place}: {'; '.join(error.findings)}"
+    return None
+
+
+def unknown_capability(facts: Facts) -> str | None:
+    """Match a requirement that no environment could ever meet."""
+    return next((_line(error) for error in facts.exceptions if isinstance(error, UnknownCapabilityError)), None)
+
+
+def wrong_server(facts: Facts) -> str | None:
+    """Match an identity that is not the declared one."""
+    if (line := _first(facts, IdentityError)) is not None:
+        return line
+    wrong = [f"{name} {ping.detail}" for name, ping in sorted(facts.pings.items()) if ping.identity and not ping.is_up]
+    return next((line for line in wrong if "answers as" in line), None)
+
+
+def service_down(facts: Facts) -> str | None:
+    """Match a required service that failed every look."""
+    down = "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping))
+    return down or (None if service_flapping(facts) else _first(facts, UnreachableError))
+
+
+def service_flapping(facts: Facts) -> str | None:
+    """Match a required service that answered some looks and failed others."""
+    return "; ".join(_seen(facts, lambda ping: ping.is_flapping)) or None
+
+
+def _seen(facts: Facts, matches: Callable[[Ping], bool]) -> Iterator[str]:
+    for name, ping in sorted(facts.pings.items()):
+        if name in facts.required and matches(ping):
+            yield f"{name} is {ping.status}: {ping.detail}"
+
+
+def service_failed(facts: Facts) -> str | None:
+    """Match a service that we start and that did not come up."""
+    return next(filter(None, (_first(facts, kind) for kind in (StartError, NotReadyError, DependencyError))), None)
+
+
+def work_undone(facts: Facts) -> str | None:
+    """Match a service that says it is well and does not do its work."""
+    broken = [f"{access}, while its health path says that it is up" for access in facts.access if access.is_broken]
+    refused = [
+        _line(error) for error in facts.exceptions if isinstance(error, UserError) and error.status >= _SERVER_ERROR
+    ]
+    return "; ".join(broken or refused) or None
+
+
+_SERVER_ERROR = 500
+"""RFC 9110, 15.6: from here on the server says itself that it failed."""
+
+
+def users_not_made(facts: Facts) -> str | None:
+    """Match a refused sign-up or login."""
+    return _first(facts, UserError)
+
+
+def token_refused(facts: Facts) -> str | None:
+    """Match the fixture's token being refused, where the test met that."""
+    refused = [str(access) for access in facts.access if access.is_refused]
+    asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
+    asked = asked or any(_REFUSED.search(_line(error)) for error in facts.exceptions)  # by a client of the test's own
+    return f"the fixture's token is refused: {'; '.join(refused)}" if refused and asked else None
+
+
+_REFUSED = re.compile(r"\b40[13]\b")
+"""RFC 9110, 15.5.2 and 15.5.4."""
+
+
+def not_json(facts: Facts) -> str | None:
+    """Match an answer that its client could not read as the JSON that it claims to be."""
+    if not (facts.exchanges and facts.exchanges[-1].is_json):
+        return None
+    for error in facts.exceptions:
+        if isinstance(error, json.JSONDecodeError) and _read_an_answer(error):
+            return f"{facts.exchanges[-1]} says that it is JSON, and is not: {error.msg} in {_excerpt(error)}"
+    return None
+
+
+def _read_an_answer(error: BaseException) -> bool:
+    """Return whether an error came out of a client's reading of an answer, rather than of a text of the test's own."""
+    frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
+    return any(frame.f_globals.get("__name__") == "httpx._models" for frame in frames)
+
+
+def _excerpt(error: json.JSONDecodeError) -> str:
+    start = max(error.pos - _EXCERPT // 2, 0)
+    return repr(error.doc[start : start + _EXCERPT])
+
+
+def cut_short(facts: Facts) -> str | None:
+    """Match an answer that broke off after it had begun."""
+    for error in facts.exceptions:
+        # The status came before the body: what broke off after it broke off an answer that had begun.
+        begun = facts.last_status and _is_of(error, "httpx", "ReadError", "RemoteProtocolError")
+        told = _CUT.search(str(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
+        if begun or told or _is_of(error, "http", "IncompleteRead"):
+            return f"{facts.exchanges[-1]}, then {_line(error)}" if begun else _line(error)
+    return None
+
+
+_CUT = re.compile("without sending complete message body|incomplete chunked read", re.IGNORECASE)
+"""What httpx says of it, also where another library's client wraps it."""
+
+_CLIENTS = frozenset({"httpx", "httpcore", "openai", "requests", "urllib3", "aiohttp"})
+
+
+def rate_limited(facts: Facts) -> str | None:
+    """Match a refusal for load."""
+    for error in facts.exceptions:
+        answer = error if _is_of(error, "openai", "APIStatusError") else getattr(error, "response", None)
+        asserted = isinstance(error, AssertionError) and facts.last_status == _TOO_MANY and _429.search(_line(error))
+        if getattr(answer, "status_code", None) == _TOO_MANY or asserted:
+            return f"{facts.exchanges[-1]}, then {_line(error)}" if asserted else _line(error)
+    return None
+
+
+_TOO_MANY = 429
+"""RFC 6585, 4."""
+
+_429 = re.compile(r"\b429\b")
+"""In an assertion's first line: it is the status that the test did not expect, rather than something beside it."""
+
+
+def own_bug(facts: Facts) -> str | None:
+    """Match errors of our own supervisor and configuration."""
+    return next(filter(None, (_first(facts, kind) for kind in (SupervisorError, UsageError, DeclarationError))), None)
+
+
+def deadline_passed(facts: Facts) -> str | None:
+    """Match what pytest-timeout raises."""
+    for error in facts.exceptions:
+        if type(error).__name__ == "Failed" and _TIMEOUT.match(str(error)):
+            return f"the test's deadline passed ({error}); {_who_answers(facts)}"
+    return None
+
+
+_TIMEOUT = re.compile(r"Timeout \(>[\d.]+s\) from pytest-timeout")
+
+
+def gateway_spoke(facts: Facts) -> str | None:
+    """Match a gateway's error in the test's last answer."""
+    if facts.last_status not in GATEWAY_ERRORS:
+        return None
+    return f"{facts.exchanges[-1]}; and yet {_who_answers(facts)} now"
+
+
+def connection_lost(facts: Facts) -> str | None:
+    """Match what clients raise when a connection is refused or lost."""
+    for error in facts.exceptions:
+        if any(_is_of(error, library, *names) for library, names in _LOST.items()) and not _was_answered(error):
+            return f"{_line(error)}; and yet {_who_answers(facts)}"
+    return None
+
+
+def _was_answered(error: BaseException) -> bool:
+    """Return whether a database itself refused, over a connection that is fine: a lock, say, by its SQLSTATE."""
+    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
+    return isinstance(state, str) and not state.startswith(("08", "57P"))  # connection lost, server shutting down
+
+
+_LOST = {
+    "builtins": ("ConnectionError",),
+    "httpx": ("TransportError",),
+    "httpcore": ("NetworkError", "ProtocolError"),
+    "websockets": ("ConnectionClosedError",),
+    "openai": ("APIConnectionError",),
+    "psycopg": ("OperationalError", "InterfaceError"),
+    "psycopg2": ("OperationalError", "InterfaceError"),
+    "sqlalchemy": ("OperationalError", "InterfaceError"),
+    "asyncpg": ("PostgresConnectionError", "InterfaceError"),
+    "redis": ("ConnectionError", "TimeoutError"),
+    "clickhouse_connect": ("OperationalError",),
+    "requests": ("ConnectionError",),
+    "aiohttp": ("ClientConnectionError",),
+}
+"""Library → what it raises where a connection was refused or lost. A class of the project's own is none of these."""
+
+
+def left_behind(facts: Facts) -> str | None:
+    """Match a test that passed and left something behind."""
+    return _first(facts, LeakError)
+
+
+def conformance_failed(facts: Facts) -> str | None:
+    """Match any failure of the shipped suite."""
+    return otherwise(facts) if facts.conformance else None
+
+
+def otherwise(facts: Facts) -> str | None:
+    """Match anything."""
+    first = facts.exceptions[0] if facts.exceptions else None
+    return _line(first) if first is not None else "failed without an exception"
+
+
+def _who_answers(facts: Facts) -> str:
+    up = ", ".join(sorted(name for name, ping in facts.pings.items() if ping.is_up))
+    return f"these answer: {up}" if up else "no service was used"
+
+
+def _is_of(error: BaseException, library: str, *names: str) -> bool:
+    """Return whether an error is of one of a library's classes, without importing the library."""
+    return any(base.__module__.partition(".")[0] == library and base.__name__ in names for base in type(error).__mro__)
+
+
+def _first(facts: Facts, kind: type[EnvmatrixError]) -> str | None:
+    return next((_line(error) for error in facts.exceptions if isinstance(error, kind)), None)
+
+
+def _line(error: BaseException) -> str:
+    if isinstance(error, EnvmatrixError):
+        return error.message.splitlines()[0]  # made for people already
+    text = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -1,0 +1,241 @@
+"""The rules, as data in one ordered table, and who asks them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from envmatrix.causes import matchers
+from envmatrix.causes.facts import Facts
+from envmatrix.runs.cells import Cause
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule: what it is called, what it decides, and when."""
+
+    code: str
+    cause: Cause
+    title: str
+    meaning: str
+    """What to think of it, and what to do next."""
+    matches: Callable[[Facts], str | None]
+    """Returns one line of what was seen, or `None` where the rule does not apply."""
+
+
+RULES = (
+    Rule(
+        "C101",
+        Cause.CONTRACT,
+        "fixture not found",
+        "The test asks for a fixture that nobody above it provides. Move the named provider to a conftest.py "
+        "above the test, or drop the request.",
+        matchers.fixture_not_found,
+    ),
+    Rule(
+        "C102",
+        Cause.CONTRACT,
+        "contract broken",
+        "The fixture is there and is not what its contract says: the line names the file that defines it and "
+        "each field. Mend that fixture, or delete it: the plugin provides one that keeps the contract.",
+        matchers.contract_broken,
+    ),
+    Rule(
+        "C104",
+        Cause.CONTRACT,
+        "unknown capability",
+        "The test requires a capability that no environment declares, so it would be skipped everywhere, for "
+        "ever. Mend the spelling in the marker, or declare the service.",
+        matchers.unknown_capability,
+    ),
+    Rule(
+        "I203",
+        Cause.INFRASTRUCTURE,
+        "wrong server",
+        "What answers is healthy, and is not the service, the environment or the commit that the declaration "
+        "demands. Mend the URL or the deployment; no test has been run against the stranger.",
+        matchers.wrong_server,
+    ),
+    Rule(
+        "I202",
+        Cause.INFRASTRUCTURE,
+        "service did not start",
+        "A service that we start ended, or was not ready in time. The end of its log is among the evidence.",
+        matchers.service_failed,
+    ),
+    Rule(
+        "I201",
+        Cause.INFRASTRUCTURE,
+        "required service down",
+        "A service that the test used, or one behind it, did not answer a ping right after the failure. Look "
+        "at that service first; the test has said nothing about the product.",
+        matchers.service_down,
+    ),
+    Rule(
+        "I207",
+        Cause.INFRASTRUCTURE,
+        "service flapping",
+        "A service that the test used answered some of several looks right after the failure and failed the "
+        "others. Look at that service first: it is restarting, overloaded, or one of its instances is broken.",
+        matchers.service_flapping,
+    ),
+    Rule(
+        "I204",
+        Cause.INFRASTRUCTURE,
+        "healthy by its own word only",
+        "The health path says that the service is up, and its protected path is not answered, or a gateway "
+        "says that nobody is there. Look at what stands behind the service, and mend the health path: it "
+        "should have told.",
+        matchers.work_undone,
+    ),
+    Rule(
+        "L402",
+        Cause.LOGIC,
+        "left resources behind",
+        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line lists "
+        "them. Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
+        '@pytest.mark.leaves("rows").',
+        matchers.left_behind,
+    ),
+    Rule(
+        "C106",
+        Cause.CONTRACT,
+        "token refused",
+        "The fixture's token was valid when the test began and is refused now: it expired, was revoked, or "
+        "was signed with a key that was changed. The next test gets a new one; if that is refused too, mend "
+        "the login or the keys.",
+        matchers.token_refused,
+    ),
+    Rule(
+        "C107",
+        Cause.CONTRACT,
+        "users cannot be made",
+        "The environment refused to sign up or log in a test user, or answered with something else. Mend the "
+        "routes in [users], or the service's rights and limits for test users.",
+        matchers.users_not_made,
+    ),
+    Rule(
+        "I205",
+        Cause.INFRASTRUCTURE,
+        "answer cut short",
+        "A connection ended in the middle of an answer that had begun. The server's process, or a proxy "
+        "before it, broke off: look at its log and at limits of size and time.",
+        matchers.cut_short,
+    ),
+    Rule(
+        "I206",
+        Cause.INFRASTRUCTURE,
+        "too many requests",
+        "The service refused for load (429). Raise the limit for test users, or run fewer workers.",
+        matchers.rate_limited,
+    ),
+    Rule(
+        "C105",
+        Cause.CONTRACT,
+        "not the JSON it claims",
+        "An answer says that it is JSON and cannot be read as such; the line shows where. What sends it "
+        "breaks what its content type promises.",
+        matchers.not_json,
+    ),
+    Rule(
+        "H302",
+        Cause.HARNESS,
+        "harness failed",
+        "The supervisor or our own configuration failed, not the product and not its services. Run again; if "
+        "it stays, report it with the detail.",
+        matchers.own_bug,
+    ),
+    Rule(
+        "H305",
+        Cause.HARNESS,
+        "test's deadline passed",
+        "The test took longer than it may, and every service that it used answers. The detail shows where it "
+        "stood. Give it more time with @pytest.mark.timeout, or mend what it waits for.",
+        matchers.deadline_passed,
+    ),
+    Rule(
+        "U502",
+        Cause.UNDETERMINED,
+        "a gateway's error, and everything answers now",
+        "The test's last answer was a gateway's (502, 503, 504), and the health and protected paths are fine "
+        "now: the evidence conflicts. Run the test again; if it stays, look at what stands between, or at how"
+        " the product uses these codes.",
+        matchers.gateway_spoke,
+    ),
+    Rule(
+        "U501",
+        Cause.UNDETERMINED,
+        "connection lost while every service answers",
+        "A connection broke and every service that the test used answers now: the evidence conflicts. Run the"
+        " test again; if it stays, look at what stands between, such as a proxy.",
+        matchers.connection_lost,
+    ),
+    Rule(
+        "C103",
+        Cause.CONTRACT,
+        "conformance check failed",
+        "A test of the shipped conformance suite failed while every service answers: the contract's field "
+        "that the test is named after is untrue in this environment. Mend the environment, or the "
+        "declaration.",
+        matchers.conformance_failed,
+    ),
+    Rule(
+        "L401",
+        Cause.LOGIC,
+        "failed on healthy services",
+        "Every service that the test used answers, and the test failed: the product or the test is wrong.",
+        matchers.otherwise,
+    ),
+)
+"""In order: what is certain first, what remains last."""
+
+
+def _decided_elsewhere(_: Facts) -> None:
+    """Match nothing: no exception in a test tells this."""
+
+
+HARNESS_RULES = (
+    Rule(
+        "H301",
+        Cause.HARNESS,
+        "worker crashed",
+        "The process that ran the test ended under it: a signal, the kernel's memory killer, or os._exit. Run"
+        " the test alone, without xdist, to see what ends it.",
+        _decided_elsewhere,
+    ),
+    Rule(
+        "H303",
+        Cause.HARNESS,
+        "planned and never ended",
+        "The run was killed, stopped early or passed its deadline before the test's end. The reason says "
+        "which; run it again.",
+        _decided_elsewhere,
+    ),
+    Rule(
+        "H304",
+        Cause.HARNESS,
+        "collection failed",
+        "A test module could not be imported, so what it would have planned is unknown. Mend the import: "
+        "pytest's log shows it.",
+        _decided_elsewhere,
+    ),
+)
+"""What no exception in a test tells: decided by the recorder and by whoever reads the run file."""
+
+
+def is_about_connections(facts: Facts) -> bool:
+    """Return whether a failure calls for more than one look at the services: a single one may have been luck."""
+    return any(matches(facts) for matches in (matchers.connection_lost, matchers.cut_short, matchers.gateway_spoke))
+
+
+def decide(facts: Facts) -> tuple[Rule, str]:
+    """Return the rule that decides, and what it saw, in one line."""
+    for rule in RULES:
+        if (seen := rule.matches(facts)) is not None:
+            return rule, seen
+    raise AssertionError("the last rule matches everything")
+
+
+def rule_named(code: str) -> Rule | None:
+    """Return the rule of a code; `None` where no rule of this version has it."""
+    return next((rule for rule in (*RULES, *HARNESS_RULES) if rule.code == code), None)

@@ -1,0 +1,106 @@
+"""`envmatrix impact`: which tests a diff may change, and in which environments."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envmatrix.commands.git import changes_since, full_commit, tracked
+from envmatrix.commands.indexing import reader
+from envmatrix.exceptions import UsageError, nearest
+
+if TYPE_CHECKING:
+    from envmatrix.analysis.impact import Impact
+    from envmatrix.environments import Project
+
+CONTRACTS = {
+    "real_services": "envmatrix.contracts.fields:RealServices",
+    "real_llm": "envmatrix.contracts.fields:RealLLM",
+}
+"""Where the shipped contracts are; importing them would take as long as reading a thousand files."""
+
+
+def impact(
+    *,
+    since: Annotated[str, typer.Option(metavar="REV", help="A commit, branch or tag; what differs from it counts.")],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="KIND",
+            help="Look at one kind of change alone: fixtures, environments, contract or code. May be given again.",
+        ),
+    ] = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, github or markdown.")
+    ] = "text",
+    environments: Annotated[Path | None, typer.Option(metavar="DIR", help="Directory of the declarations.")] = None,
+    env_file: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="NAME=value lines that fill in ${NAME}.")
+    ] = None,
+) -> int:
+    """Say which tests a diff may change, in which environments, and because of what. Nothing of the project is run.
+
+    The diff is what differs between REV and the files that are there now, committed or not. What leads nowhere that
+    can be seen may change everything.
+    """
+    from envmatrix.analysis.impact import Kind
+    from envmatrix.environments import Project
+    from envmatrix.report import impact as report
+
+    formats = {
+        "text": report.as_text,
+        "json": report.as_json,
+        "github": report.as_github,
+        "markdown": report.as_markdown,
+    }
+    for word in changes or ():
+        if word not in list(Kind):
+            raise UsageError(f"--changes knows no {word!r}", nearest(word, [kind.value for kind in Kind]))
+    if format_ not in formats:
+        raise UsageError(f"--format knows no {format_!r}", nearest(format_, formats))
+    kinds = frozenset(map(Kind, changes or Kind))
+    found = find_impact(Project.find(Path.cwd()), since, environments, env_file, kinds)
+    typer.echo(formats[format_](found.impact, since), nl=False)
+    return 0
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """What may have changed since a commit."""
+
+    commit: str
+    impact: Impact
+
+
+def find_impact(
+    project: Project, since: str, environments: Path | None, env_file: Path | None, kinds: frozenset[str] | None = None
+) -> Since:
+    """Return what may have changed since a revision.
+
+    Raises:
+        UsageError: git knows no such revision.
+        EnvmatrixError: pytest's configuration is broken, or a declaration is missing.
+    """
+    from envmatrix.analysis.impact import Kind
+    from envmatrix.analysis.impact import impact as impact_of
+    from envmatrix.analysis.impact.project import Asked, read_project
+    from envmatrix.environments import read_env_file
+    from envmatrix.runs.cells import CONTRACT_VERSION
+
+    changes = changes_since(project.root, since)
+    asked = Asked(
+        project,
+        environments.resolve() if environments else project.environments_dir,
+        {**read_env_file(env_file), **os.environ},
+        tracked(project.root, "*.py"),
+        CONTRACTS | project.contracts,
+        CONTRACT_VERSION,
+    )
+    wanted = frozenset(Kind) if kinds is None else frozenset(map(Kind, kinds))
+    with reader(project.root) as read:
+        tree, places = read_project(asked, read)
+        return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))

@@ -1,0 +1,182 @@
+"""`envmatrix matrix --impacted-since`: run what may have changed, take the rest over from a run of that commit."""
+
+from __future__ import annotations
+
+import random
+import secrets
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from envmatrix.commands.git import changes_since, full_commit
+from envmatrix.commands.history import history_file
+from envmatrix.commands.impact import find_impact
+from envmatrix.exceptions import HistoryError, RunFileError, UsageError
+
+if TYPE_CHECKING:
+    from envmatrix.environments import Environment
+    from envmatrix.runner.run import Plan
+    from envmatrix.runs.cells import Run
+    from envmatrix.runs.directory import RunDir
+
+_WRONG = 1
+"""The exit code where impact left out what had changed."""
+_SAMPLE = 10
+"""Tests of an environment that are run to see whether impact was right."""
+_SELECTING = frozenset(
+    {"-k", "-m", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--pyargs"}
+)
+_SELECTING_WITH = ("-k", "-m", "--deselect", "--ignore", "--lfnf", "--collect-only", "--co")
+
+
+@dataclass(frozen=True, slots=True)
+class Narrowed:
+    """A plan in which what cannot have changed is taken over."""
+
+    plan: Plan
+    since: str
+    sample: Mapping[str, frozenset[str]]
+    """Environment → functions that are run although nothing leads to them."""
+
+    def mistakes(self, run_dir: RunDir) -> Iterator[str]:
+        """Yield what impact got wrong, a test a line."""
+        from envmatrix.runs.reused import disagreements
+
+        runs = {run.header.environment: run for run in run_dir.load().runs}
+        for name, tests in self.sample.items():
+            if (run := runs.get(name)) is None:
+                continue
+            for test, (before, now) in disagreements(run, self.plan.carry[name], tests).items():
+                yield f"{test} in {name} was {before.outcome} at {self.since}, and is {now.outcome} now"
+
+
+def seed_of(named: int | None, *, wanted: bool) -> int | None:
+    """Return what chooses the sample; none where none is wanted."""
+    return secrets.randbelow(1 << 32) if wanted and named is None else named
+
+
+def verified(narrowed: Narrowed, run_dir: RunDir, code: int) -> int:
+    """Say where impact was wrong; return the exit code, which is then not 0."""
+    mistakes = list(narrowed.mistakes(run_dir))
+    for line in mistakes:
+        _say(f"impact was wrong: {line}")
+    return code or _WRONG if mistakes else code
+
+
+def narrow(
+    plan: Plan,
+    since: str,
+    *,
+    environments: Path | None,
+    env_file: Path | None,
+    history: Path | None,
+    seed: int | None,
+) -> Narrowed:
+    """Take over what nothing leads to that changed since a revision; with a seed, run a sample of that all the same.
+
+    Raises:
+        UsageError: git knows no such revision, or the plan is of a part of the suite.
+        EnvmatrixError: pytest's configuration is broken.
+    """
+    from envmatrix.runs.reused import Carry, function_of
+
+    _refuse_parts(plan)
+    found = find_impact(plan.project, since, environments, env_file)
+    carry: dict[str, Carry] = {}
+    sample: dict[str, frozenset[str]] = {}
+    for environment in plan.environments:
+        name = environment.name
+        known = frozenset(found.impact.tests.get(name, ()))
+        selected = found.impact.selected.get(name, {})
+        if selected.keys() >= known:
+            _say(f"{name}: all {len(known)} tests are run: what changed may lead to each")
+            continue
+        run, why = _run_at(plan, environment, found.commit, history)
+        if run is None:
+            _say(f"{name}: all {len(known)} tests are run: {why}")
+            continue
+        held = Carry.of(run, selected, known)
+        functions = sorted({function_of(test) for test in held.tests})
+        if seed is not None:
+            chosen = random.Random(f"{seed}:{name}").sample(functions, min(_SAMPLE, len(functions)))  # noqa: S311
+            sample[name] = frozenset(chosen)
+            held = Carry.of(run, selected, known, chosen)
+        carry[name] = held
+        left = len(known) - len({function_of(test) for test in held.tests})
+        _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
+    if seed is not None:
+        _say(f"impact is tried on {sum(map(len, sample.values()))} tests more: --impact-seed {seed} chooses them again")
+    commit = full_commit(plan.project.root, "HEAD") or "unknown"
+    dirty = bool(changes_since(plan.project.root, "HEAD"))
+    return Narrowed(replace(plan, carry=carry, commit=commit, dirty=dirty), since, sample)
+
+
+def _refuse_parts(plan: Plan) -> None:
+    """Refuse what would make two choices of one."""
+    if plan.shard is not None:
+        # A shard's file says of the whole suite what its shards are to bring: tests that were taken over are nobody's.
+        how = "Leave --shard out: what may have changed is run in one piece, and shards are for runs of everything"
+        raise UsageError("--impacted-since and --shard exclude each other", how)
+    chosen = [word for word in plan.pytest_args if word in _SELECTING or word.startswith(_SELECTING_WITH)] or (
+        list(plan.pytest_args) if plan.suites != plan.project.suites else []
+    )
+    if chosen:
+        what = f"--impacted-since chooses the tests, and so does {' '.join(chosen)!r}"
+        raise UsageError(what, "Give pytest no paths, -k or -m beside it")
+
+
+def _run_at(plan: Plan, environment: Environment, commit: str, history: Path | None) -> tuple[Run | None, str]:
+    """Return a run of an environment at a commit that the present one can stand beside, or why there is none."""
+    from envmatrix.runs.reused import versions
+
+    run = _in_run_files(plan.project.runs_dir, environment.name, commit) or _in_history(
+        history_file(plan.project, history), environment.name, commit
+    )
+    if run is None:
+        return None, f"no whole run of commit {commit[:12]} is known"
+    header = run.header
+    if header.label != environment.label:
+        return None, f"commit {commit[:12]} was run in {header.label}, which is another target"
+    if header.sources != {name: spec.source.value for name, spec in environment.services.items()}:
+        return None, f"the services of commit {commit[:12]} came from elsewhere"
+    held = {name: header.versions.get(name, "unknown") for name in versions()}
+    different = [f"{name} {held[name]}" for name, now in versions().items() if held[name] != now]
+    if different:
+        return None, f"commit {commit[:12]} was run with {', '.join(different)}"
+    return run, ""
+
+
+def _in_run_files(runs_dir: Path, name: str, commit: str) -> Run | None:
+    from envmatrix.runs.file import read_header, read_run
+
+    for path in sorted(runs_dir.glob(f"*/{name}.jsonl"), reverse=True):
+        with suppress(RunFileError):
+            header = read_header(path)
+            is_whole = header.commit == commit and not (header.dirty or header.narrowed)
+            if is_whole and (run := read_run(path)).footer is not None:
+                return run
+    return None
+
+
+def _in_history(path: Path, name: str, commit: str) -> Run | None:
+    from envmatrix.history import History
+
+    if not path.exists():
+        return None
+    try:
+        with History(path) as asked:
+            matrix = asked.matrix_of(commit)
+    except HistoryError as error:
+        _say(f"warning: {error.message}")
+        return None
+    runs = {run.header.environment: run for run in matrix.runs} if matrix else {}
+    run = runs.get(name)
+    return run if run is not None and run.footer is not None and not run.header.narrowed else None
+
+
+def _say(line: str) -> None:
+    typer.echo(line, err=True)

@@ -1,0 +1,73 @@
+"""How every command that looks at source reads it: from the cache where it did not change, with progress on a terminal."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envmatrix.analysis.source.cache import Cache
+    from envmatrix.analysis.source.facts import Head, Module
+    from envmatrix.analysis.source.reading import Progress
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Reads many files at once."""
+
+    cache: Cache | None
+    _contracts: frozenset[str]
+    _progress: Progress | None
+
+    def __call__(self, files: Sequence[Path]) -> dict[Path, Module]:
+        """Return the facts of files, absolute."""
+        from envmatrix.analysis.source.reading import read_all
+
+        found = read_all(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
+        return {Path(path): module for path, module in found.items()}
+
+    def look(self, files: Sequence[str]) -> dict[str, Module | Head]:
+        """Return the same; of files that did not change, the head."""
+        from envmatrix.analysis.source.reading import look
+
+        return look(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
+
+
+@contextmanager
+def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[Reader]:
+    """Give what reads many files at once; it may be used until the end of the context.
+
+    Args:
+        root: Where the cache is kept.
+        contracts: The fixtures of which it is recorded what is read of them; by default those of the shipped contracts.
+        no_cache: Whether to read every file anew.
+    """
+    from envmatrix.analysis.index.build import CONTRACTS
+    from envmatrix.analysis.source.cache import DEFAULT, Cache
+    from envmatrix.analysis.source.reading import no_garbage_collection
+
+    contracts = CONTRACTS if contracts is None else contracts
+    with ExitStack() as stack:
+        cache = None if no_cache else stack.enter_context(Cache(root / DEFAULT, sorted(contracts)))
+        progress = stack.enter_context(_progress())
+        stack.enter_context(
+            no_garbage_collection()
+        )  # an index is kept until the end, and looking through it takes a fifth
+        yield Reader(cache, contracts, progress)
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Show on a terminal how many files are read; standard output holds the report alone."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+
+    console = Console(stderr=True, highlight=False, markup=False, emoji=False)
+    with console.status("Reading the tree") as status:
+        yield lambda done, total: status.update(f"{done} of {total} files read")

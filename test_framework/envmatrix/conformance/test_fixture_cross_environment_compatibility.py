@@ -1,0 +1,1 @@
+../../tests/test_fixture_cross_environment_compatibility.py

@@ -1,0 +1,1 @@
+../../tests/test_real_llm.py

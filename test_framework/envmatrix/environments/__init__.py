@@ -1,0 +1,39 @@
+"""Environments as data: what a TOML file declares, validated into frozen models."""
+
+from envmatrix.environments.load import declared_names, load_environment, load_file, read_env_file
+from envmatrix.environments.models import (
+    Canary,
+    CanaryRoute,
+    CanarySocket,
+    Environment,
+    ServiceSpec,
+    Source,
+    Twin,
+    UserRoutes,
+)
+from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
+from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
+from envmatrix.environments.toml_file import read_toml
+
+__all__ = [
+    "GLOBAL_FIELDS",
+    "REFERENCE_FIELDS",
+    "AuditPolicy",
+    "Canary",
+    "CanaryRoute",
+    "CanarySocket",
+    "Environment",
+    "GatePolicy",
+    "Project",
+    "ServiceSpec",
+    "Source",
+    "Twin",
+    "UserRoutes",
+    "declared_names",
+    "fill",
+    "load_environment",
+    "load_file",
+    "read_env_file",
+    "read_toml",
+    "references_in",
+]

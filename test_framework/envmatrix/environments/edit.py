@@ -1,0 +1,150 @@
+"""Change a declaration's file, and nothing else in it: comments, order, newlines and formatting stay as they are."""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import json
+import os
+import re
+import secrets
+import stat
+import tomllib
+from collections.abc import Callable, Iterable, Mapping
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envmatrix.environments.toml_file import TomlFile
+from envmatrix.exceptions import DeclarationError
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Keys of one `[services.NAME]` table, and what they should say; the table is added where there is none."""
+
+    service: str
+    values: Mapping[str, str | bool]
+
+    @property
+    def header(self) -> str:
+        """Return the line that begins the table."""
+        name = self.service if re.fullmatch(r"[A-Za-z0-9_-]+", self.service) else json.dumps(self.service)
+        return f"[services.{name}]"
+
+    @property
+    def lines(self) -> tuple[str, ...]:
+        """Return the lines that the table should have, as TOML."""
+        return tuple(f"{key} = {json.dumps(value)}" for key, value in self.values.items())
+
+
+def edited(file: TomlFile, changes: Iterable[Change]) -> str:
+    """Return the file's text with the changes made.
+
+    Raises:
+        DeclarationError: a variable fills in what would be changed, or the file is written so that we cannot change these
+            keys alone.
+    """
+    text = file.text
+    expected = deepcopy(file.data)
+    for change in changes:
+        table = expected.setdefault("services", {}).setdefault(change.service, {})
+        for key, value in change.values.items():
+            if "${" in str(table.get(key)) and table[key] != value:
+                what = f"services.{change.service}.{key} is filled in from a variable: {table[key]}"
+                line = file.line_of(("services", change.service, key))
+                raise DeclarationError(file.path, what, line, "Set the variable instead")
+        text = _with_keys(text, change) if table else _with_table(text, change)
+        table.update(change.values)
+    if "\r\n" in file.text and not re.search(r"(?<!\r)\n", file.text):
+        text = re.sub(r"(?<!\r)\n", "\r\n", text)
+    if not _says(text, expected):
+        raise DeclarationError(file.path, "is written so that we cannot change it", how="Write the lines by hand")
+    return text
+
+
+def _says(text: str, expected: Mapping[str, Any]) -> bool:
+    try:
+        return tomllib.loads(text) == expected
+    except tomllib.TOMLDecodeError:
+        return False
+
+
+def _with_keys(text: str, change: Change) -> str:
+    import tomlkit
+    from tomlkit.exceptions import TOMLKitError
+    from tomlkit.items import Table
+
+    try:
+        document = tomlkit.parse(text)
+        table: Any = document["services"][change.service]
+        # What stands between this table's last key and the next header is about what follows: new keys go before it.
+        after = []
+        while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
+            after.append(table.value.body.pop()[1])
+        for key, value in change.values.items():
+            table[key] = value
+        for item in reversed(after):
+            table.raw_append(None, item)
+        return tomlkit.dumps(document)
+    except (TOMLKitError, LookupError):  # it reads a few odd files otherwise than tomllib
+        return text
+
+
+def _with_table(text: str, change: Change) -> str:
+    start = text if text.endswith("\n") or not text else f"{text}\n"
+    return "\n".join([start, change.header, *change.lines, ""])
+
+
+def diff(file: TomlFile, text: str) -> str:
+    """Return the change as a unified diff, empty where there is none."""
+    name = os.path.relpath(file.path)
+    before, after = (each.splitlines(keepends=True) for each in (file.text, text))
+    lines = difflib.unified_diff(before, after, name, name)
+    return "".join(line if line.endswith("\n") else f"{line}\n" for line in lines).replace("\r\n", "\n")
+
+
+def rewrite(file: TomlFile, text: str, check: Callable[[Path], object]) -> None:
+    """Put a text in the place of a file that still says what it said when it was read.
+
+    `check` is given a file beside it with the new text, and raises where that is wrong. Mode and owner are kept, and who
+    reads the file meanwhile sees all of the old or all of the new text.
+
+    Raises:
+        DeclarationError: the new text is wrong, the file was changed meanwhile, or it must not or cannot be written.
+    """
+    path = file.path.resolve()  # a link stays one
+    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
+    try:
+        now = path.stat()
+        if not now.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
+            raise DeclarationError(file.path, "is read-only", how="Make it writable, or write the lines by hand")
+        try:
+            _write(fresh, text, now)
+            _checked(file, fresh, check)
+            if path.read_bytes() != file.text.encode():
+                raise DeclarationError(file.path, "was changed meanwhile", how="Run again")
+            fresh.replace(path)
+        finally:
+            fresh.unlink(missing_ok=True)
+    except OSError as error:
+        raise DeclarationError(file.path, f"cannot be written: {error.strerror}") from None
+
+
+def _write(path: Path, text: str, like: os.stat_result) -> None:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+    with os.fdopen(descriptor, "wb") as stream:
+        with contextlib.suppress(PermissionError):  # another's file that we may write stays so, and becomes ours
+            os.fchown(descriptor, like.st_uid, like.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(like.st_mode))
+        stream.write(text.encode())
+        stream.flush()
+        os.fsync(descriptor)
+
+
+def _checked(file: TomlFile, fresh: Path, check: Callable[[Path], object]) -> None:
+    try:
+        check(fresh)
+    except DeclarationError as error:
+        raise DeclarationError(file.path, f"would be wrong: {error.what}", error.line, error.how) from None

@@ -1,0 +1,244 @@
+"""From a TOML file to an `Environment`: read, fill in the variables, validate, check the references."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+from typing import Any
+
+from dotenv import dotenv_values
+from pydantic import BaseModel, ValidationError
+
+from envmatrix.environments.models import (
+    Canary,
+    CanaryRoute,
+    CanarySocket,
+    Environment,
+    ServiceSpec,
+    Twin,
+    UserRoutes,
+)
+from envmatrix.environments.references import (
+    GLOBAL_FIELDS,
+    REFERENCE_FIELDS,
+    map_text,
+    references_in,
+    substitute,
+    texts_in,
+    variables_in,
+)
+from envmatrix.environments.toml_file import TomlFile, no_list, read_toml
+from envmatrix.exceptions import (
+    DeclarationError,
+    ReferenceCycleError,
+    UnknownEnvironmentError,
+    UnknownKeyError,
+    UnknownReferenceError,
+    UnsetVariableError,
+    UsageError,
+    nearest,
+)
+
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
+"""Kinds whose URL holds a password."""
+_MODELS: dict[str, type[BaseModel]] = {
+    "services.*": ServiceSpec,
+    "users": UserRoutes,
+    "canary": Canary,
+    "canary.http.*": CanaryRoute,
+    "canary.websocket": CanarySocket,
+    "twin": Twin,
+}
+"""Which model a table is read into."""
+
+
+def declared_names(directory: Path) -> tuple[str, ...]:
+    """Return the names of the environments that a directory declares, sorted.
+
+    Raises:
+        UsageError: there is no such directory.
+    """
+    if not directory.is_dir():
+        raise UsageError(f"no directory {directory}", "Name the directory of TOML files with --environments DIR")
+    return tuple(sorted(path.stem for path in directory.glob("*.toml")))
+
+
+def load_environment(
+    name: str,
+    directory: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    env_file: Path | None = None,
+) -> Environment:
+    """Load `NAME.toml` of a directory.
+
+    `variables` fill in each `${NAME}`; the process's environment, topped up from `env_file`, by default.
+
+    Raises:
+        UnknownEnvironmentError: the directory declares no such environment.
+        DeclarationError: the file is wrong; the error names the line.
+    """
+    names = declared_names(directory)
+    if name not in names:
+        raise UnknownEnvironmentError(name, directory, names)
+    if variables is None:
+        variables = {**read_env_file(env_file), **os.environ}
+    return load_file(directory / f"{name}.toml", variables)
+
+
+def read_env_file(path: Path | None) -> dict[str, str]:
+    """Read `NAME=value` lines; nothing where no file is named.
+
+    Raises:
+        DeclarationError: the file cannot be read.
+    """
+    if path is None:
+        return {}
+    try:
+        with path.open(encoding="utf-8") as stream:
+            return {key: value or "" for key, value in dotenv_values(stream=stream, interpolate=False).items()}
+    except (OSError, UnicodeDecodeError) as error:
+        raise DeclarationError(path, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+
+
+def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
+    """Load the environment that one file declares.
+
+    Raises:
+        DeclarationError: the file is wrong.
+    """
+    file = read_toml(path)
+    data = dict(file.data)
+    twin = _twin(file, data.pop("twin", None), variables)
+    if twin is None:
+        _refuse_unset(file, data, variables)
+    data = map_text(raw := data, lambda text: substitute(text, variables))
+    services = data.get("services", {})
+    if not isinstance(services, dict) or not all(isinstance(table, dict) for table in services.values()):
+        raise DeclarationError(path, "services are tables: [services.NAME]", file.line_of(("services",)))
+    for service_name, table in services.items():
+        if "name" in table:
+            line = file.line_of(("services", service_name, "name"))
+            raise UnknownKeyError(path, "unknown key 'name' in a service", line, "The table's own name is the name")
+    named = {service: {**table, "name": service} for service, table in services.items()}
+    written = {
+        service: {key: table[key] for key in ("command", "options") if key in table}
+        for service, table in raw.get("services", {}).items()
+    }
+    ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}
+    try:
+        environment = Environment.model_validate({**data, **ours})
+    except ValidationError as error:
+        raise _explain(file, error) from None
+    if "services" not in data:
+        raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
+    _check_references(file, environment)
+    return environment
+
+
+def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | None:
+    """Return the twin if it must stand in: it is declared and none of the variables it would set is set."""
+    if table is None:
+        return None
+    try:
+        twin = Twin.model_validate(table)
+    except ValidationError as error:
+        raise _explain(file, error, ("twin",)) from None
+    return None if any(variables.get(name) for name in twin.variables) else twin
+
+
+def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+    for keys, text in texts_in(data):
+        for name in variables_in(text):
+            if name not in variables:
+                raise UnsetVariableError(
+                    file.path,
+                    f"variable {name} is not set",
+                    file.line_of(keys),
+                    nearest(name, _similar(name, variables)) or f"Set {name}, or put it in a file given by --env-file",
+                )
+
+
+def _similar(name: str, variables: Iterable[str]) -> list[str]:
+    """Only variables of the same family are worth suggesting: a process has dozens of others."""
+    family = name.split("_", maxsplit=1)[0]
+    return [variable for variable in variables if variable.startswith(family)]
+
+
+def _explain(file: TomlFile, error: ValidationError, prefix: tuple[str, ...] = ()) -> DeclarationError:
+    """Turn pydantic's first finding into one line with file, line and the nearest right spelling."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    keys = (*prefix, *(str(part) for part in first["loc"]))
+    line = file.line_of(keys)
+    where = ".".join(keys[:-1]) or "the file"
+    if first["type"] == "extra_forbidden":
+        hint = nearest(keys[-1], _known_keys(keys))
+        return UnknownKeyError(file.path, f"unknown key {keys[-1]!r} in {where}", line, hint)
+    if first["type"] == "missing":
+        return DeclarationError(file.path, f"{where} needs the key {keys[-1]!r}", line)
+    if first["type"] == "tuple_type":
+        return no_list(file, keys)  # what stands there may be a secret
+    what = first["msg"].removeprefix("Value error, ")
+    hint = ""
+    if first["type"] in {"enum", "literal_error"}:
+        hint = "The spelling and the case count"
+    return DeclarationError(file.path, f"{'.'.join(keys) or 'the file'}: {what}", line, hint)
+
+
+def _known_keys(keys: tuple[str, ...]) -> Iterator[str]:
+    """Yield the keys that were possible where an unknown one stands."""
+    table = ".".join(keys[:-1])
+    model = next((model for pattern, model in _MODELS.items() if fnmatchcase(table, pattern)), Environment)
+    return (key for key in model.model_fields if key not in {"name", "file", "written"})
+
+
+def _check_references(file: TomlFile, environment: Environment) -> None:
+    for service in environment.services.values():
+        for key, text in [
+            *(("command", word) for word in service.command),
+            *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
+        ]:
+            line = file.line_of(("services", service.name, *key.split(".")))
+            for name, field in references_in(text):
+                _check_reference(file.path, line, environment, name, field)
+                if key == "command" and _tells_password(environment, name, field):
+                    what = f"{{{name}.{field}}} in command would show a password"
+                    how = "Put it in env: a command's words are readable by everybody (ps)"
+                    raise DeclarationError(file.path, what, line, how)
+    if environment.users is not None and environment.users.service not in environment.services:
+        raise UnknownReferenceError(
+            file.path,
+            f"users.service names {environment.users.service!r}, which is no service here",
+            file.line_of(("users", "service")),
+            nearest(environment.users.service, environment.services),
+        )
+    try:
+        TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
+    except CycleError as error:
+        cycle = error.args[1]
+        line = file.line_of(("services", cycle[0]))
+        raise ReferenceCycleError(
+            file.path,
+            f"services wait for each other: {' → '.join(reversed(cycle))}",
+            line,
+            "Drop one of the references",
+        ) from None
+
+
+def _tells_password(environment: Environment, name: str, field: str) -> bool:
+    return field == "password" or (field == "url" and environment.services[name].kind in _LOGIN_KINDS)
+
+
+def _check_reference(path: Path, line: int, environment: Environment, name: str, field: str) -> None:
+    if not field:
+        if name not in GLOBAL_FIELDS:
+            raise UnknownReferenceError(path, f"unknown reference {{{name}}}", line, nearest(name, GLOBAL_FIELDS))
+    elif name not in environment.services:
+        what = f"{{{name}.{field}}} names no service"
+        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
+    elif field not in REFERENCE_FIELDS:
+        what = f"{{{name}.{field}}}: a service has no {field!r}"
+        raise UnknownReferenceError(path, what, line, nearest(field, REFERENCE_FIELDS))

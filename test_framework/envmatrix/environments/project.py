@@ -1,0 +1,141 @@
+"""The `[tool.envmatrix]` table of a project's `pyproject.toml`: where the environments and the suites are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from envmatrix.environments.toml_file import no_list, read_toml
+from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
+
+Days = Annotated[float, Field(gt=0)]
+Share = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=0)]
+Excusable = Literal["skipped", "xfailed", "xpassed", "flaky"]
+
+
+class GatePolicy(BaseModel):
+    """The `[tool.envmatrix.gate]` table: what `envmatrix gate` demands before it opens."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    required: tuple[str, ...] = ()
+    """Environments without whose run the gate stays shut; by default those of the baseline."""
+    baseline: str = "envmatrix-baseline.toml"
+    """What was so before: only what got worse is held against a change."""
+    waivers: str = "envmatrix-waivers.toml"
+    """Failures that are known, owned and due."""
+    maximum_baseline_age: Days | None = None
+    """Days after which the baseline tells no more; no limit by default."""
+    allowed: tuple[Excusable, ...] = ("skipped", "xfailed", "xpassed", "flaky")
+    """Outcomes beside `passed` that are let through."""
+    minimum_tests: Count = 1
+    """Tests that must have passed in each environment."""
+    maximum_skipped: Share = 1.0
+    """Share of an environment's tests that may be skipped: 0.25 is a quarter."""
+    infrastructure_budget: Count = 0
+    """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
+
+
+class AuditPolicy(BaseModel):
+    """The `[tool.envmatrix.audit]` table: what `envmatrix audit` looks for, and where."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    select: tuple[str, ...] = ("ALL",)
+    """Rules that hold: `EM101`, `EM1` for all that begin so, `ALL`."""
+    ignore: tuple[str, ...] = ()
+    """Rules that do not hold. Where `select` names more of a code than `ignore` does, it holds."""
+    per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    """Pattern of a path or of a file's name → rules that do not hold there."""
+    baseline: str = ".envmatrix-audit.json"
+    """Findings that are known: only others are told."""
+
+
+class Project(BaseModel):
+    """What one project tells us about itself. Paths are as written, relative to `root`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    root: Path
+    environments: str = "environments"
+    """The directory of TOML files."""
+    suites: tuple[str, ...] = ()
+    """What pytest is given in every environment; pytest's own `testpaths` by default."""
+    runs: str = ".envmatrix/runs"
+    """Where run files are written, one directory a matrix."""
+    contracts: dict[str, str] = Field(default_factory=dict)
+    """Fixture name → `module:Class` of the contract it must keep, beside `real_services` and `real_llm`."""
+    deadline: Annotated[float, Field(gt=0)] = 1800.0
+    """Seconds that one environment's run may take."""
+    test_deadline: Annotated[float, Field(gt=0)] = 60.0
+    """Seconds that one test may take, setup and teardown included, unless pytest-timeout is told otherwise."""
+    leaks: Literal["fail", "list", "ignore"] = "fail"
+    """What becomes of a test that passes and leaves rows, keys, sockets, tasks or threads behind: it fails; it is listed
+    at the end; nobody looks."""
+
+    gate: GatePolicy = GatePolicy()
+    """What `envmatrix gate` demands."""
+    audit: AuditPolicy = AuditPolicy()
+    """What `envmatrix audit` looks for."""
+
+    @property
+    def environments_dir(self) -> Path:
+        """Return the directory of TOML files, absolute."""
+        return self.root / self.environments
+
+    @property
+    def baseline_file(self) -> Path:
+        """Return the file of the baseline, absolute."""
+        return self.root / self.gate.baseline
+
+    @property
+    def waivers_file(self) -> Path:
+        """Return the file of waivers, absolute."""
+        return self.root / self.gate.waivers
+
+    @property
+    def runs_dir(self) -> Path:
+        """Return the directory below which runs are written, absolute."""
+        return self.root / self.runs
+
+    @classmethod
+    def find(cls, start: Path) -> Project:
+        """Load the table from the nearest `pyproject.toml` at or above a directory; defaults where there is none.
+
+        Raises:
+            DeclarationError: the table is wrong.
+        """
+        start = start.resolve()
+        for directory in (start, *start.parents):
+            path = directory / "pyproject.toml"
+            if path.is_file():
+                return cls._read(path)
+        return cls(root=start)
+
+    @classmethod
+    def _read(cls, path: Path) -> Project:
+        file = read_toml(path)
+        tool = file.data.get("tool", {})
+        table = tool.get("envmatrix", {}) if isinstance(tool, dict) else {}
+        if not isinstance(table, dict):
+            raise DeclarationError(path, "tool.envmatrix is a table", file.line_of(("tool", "envmatrix")))
+        if "root" in table:  # it is where the file stands
+            line = file.line_of(("tool", "envmatrix", "root"))
+            raise UnknownKeyError(path, "unknown key 'root' in tool.envmatrix", line)
+        try:
+            return cls.model_validate({**table, "root": path.parent})
+        except ValidationError as error:
+            first = error.errors(include_url=False)[0]
+            keys = tuple(str(part) for part in first["loc"])
+            line = file.line_of(("tool", "envmatrix", *keys))
+            if first["type"] == "extra_forbidden":
+                what = f"unknown key {keys[-1]!r} in {'.'.join(('tool.envmatrix', *keys[:-1]))}"
+                tables: dict[str, type[BaseModel]] = {"gate": GatePolicy, "audit": AuditPolicy}
+                known = set(tables[keys[0]].model_fields) if keys[0] in tables else set(cls.model_fields) - {"root"}
+                raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
+            if first["type"] == "tuple_type":
+                raise no_list(file, ("tool", "envmatrix", *keys), first["input"]) from None
+            raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None

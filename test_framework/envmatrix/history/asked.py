@@ -1,0 +1,256 @@
+"""What is asked about all runs that were recorded."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain, groupby
+from pathlib import Path
+from statistics import median
+from types import TracebackType
+from typing import Any, Self
+
+from envmatrix.exceptions import HistoryError
+from envmatrix.history.file import encoded, normal_time, open_for_reading
+from envmatrix.history.timeline import Entry, Timeline
+from envmatrix.matrix.compare import renames
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.cells import (
+    Attempt,
+    Attestation,
+    Cause,
+    Cell,
+    Evidence,
+    FindingRecord,
+    Footer,
+    Header,
+    Outcome,
+    Run,
+)
+
+_RECENT_RUNS = 100
+"""Of each environment, by which the flakiest tests are found: what was flaky before has been mended since."""
+
+_RECENT_DURATIONS = 10
+"""Runs of each environment from which a test's duration is taken: its present form, and no single slow machine."""
+
+_NOISE_RUNS = 30
+"""Earlier runs by which a test's noise is known: more would remember a form that it no longer has."""
+
+
+_END_OF_TIME = "9999"
+"""After every moment, as texts are compared."""
+
+
+class History:
+    """All runs that were recorded; a context manager, since every question may find the file damaged.
+
+    Raises:
+        HistoryError: it is missing, damaged, or none of ours; also by what is asked in its context.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._connection = open_for_reading(path)
+        self._connection.row_factory = sqlite3.Row
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._connection.close()
+        if isinstance(error, sqlite3.Error):
+            raise HistoryError(self._path, f"cannot be read: {error}") from None
+
+    def tests_like(self, word: str) -> tuple[str, ...]:
+        """Return the test of that very name, or else every one whose name contains the word."""
+        exact = self._connection.execute("SELECT name FROM tests WHERE name = CAST(? AS TEXT)", (encoded(word),))
+        names = tuple(name for (name,) in exact)
+        if names:
+            return names
+        near = self._connection.execute(
+            "SELECT name FROM tests WHERE instr(name, CAST(? AS TEXT)) ORDER BY name", (encoded(word),)
+        )
+        return tuple(name for (name,) in near)
+
+    @property
+    def environments(self) -> tuple[str, ...]:
+        """Return the environments of which a run is recorded, sorted."""
+        rows = self._connection.execute("SELECT DISTINCT environment FROM runs ORDER BY 1")
+        return tuple(name for (name,) in rows)
+
+    def commits_like(self, prefix: str) -> tuple[str, ...]:
+        """Return the recorded commits that begin so."""
+        rows = self._connection.execute(
+            "SELECT DISTINCT commit_id FROM runs WHERE substr(commit_id, 1, ?) = ? ORDER BY 1", (len(prefix), prefix)
+        )
+        return tuple(commit for (commit,) in rows)
+
+    def entries(self, test: str, environment: str = "") -> tuple[Entry, ...]:
+        """Return what a test did in each run, by environment, the oldest first; in one environment if that is named.
+
+        What it did under other names comes before: a rename does not hide since when it fails.
+        """
+        rows = self._connection.execute(
+            "SELECT DISTINCT environment FROM entries WHERE test = CAST(? AS TEXT) AND (? = '' OR environment = ?)"
+            " ORDER BY environment",
+            (encoded(test), environment, environment),
+        )
+        return tuple(chain.from_iterable(self._followed(test, name) for (name,) in rows.fetchall()))
+
+    def _followed(self, test: str, environment: str) -> tuple[Entry, ...]:
+        found: list[Entry] = []
+        name, oldest = test, _END_OF_TIME
+        while name:
+            rows = self._connection.execute(
+                "SELECT * FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND started_at < ?"
+                " ORDER BY started_at, run",
+                (encoded(name), environment, oldest),
+            ).fetchall()
+            if not rows:
+                break
+            found[:0] = map(_entry, rows)
+            oldest = rows[0]["started_at"]
+            name = self._former_name(name, environment, rows[0]["run"], oldest)
+        return tuple(found)
+
+    def _former_name(self, test: str, environment: str, run: int, moment: str) -> str:
+        """Return what a test was called in the run before the first one of its present name; empty where nobody knows."""
+        before = self._connection.execute(
+            "SELECT id FROM runs WHERE environment = ? AND started_at < ? ORDER BY started_at DESC, id DESC LIMIT 1",
+            (environment, moment),
+        ).fetchone()
+        if before is None:
+            return ""
+        old, new = self._bodies(before["id"]), self._bodies(run)
+        gone = {name: body for name, body in old.items() if name not in new}
+        return renames(gone, {name: body for name, body in new.items() if name not in old}).get(test, "")
+
+    def _bodies(self, run: int) -> Mapping[str, str]:
+        rows = self._connection.execute(
+            "SELECT name, coalesce(body, '') FROM cells JOIN tests ON tests.id = cells.test WHERE run = ?", (run,)
+        )
+        return {name: body for name, body in rows}  # noqa: C416  rows are pairs for us, not for a type checker
+
+    def flakiest(self, limit: int, environment: str = "") -> Sequence[tuple[str, Timeline]]:
+        """Return the tests that flake most of late, each with its timeline in that environment, the worst first."""
+        rows = self._connection.execute(
+            "SELECT * FROM entries JOIN ages USING (run) WHERE age <= ? AND (? = '' OR environment = ?) AND test_id IN"
+            " (SELECT test FROM cells JOIN ages USING (run) WHERE age <= ? AND outcome IN ('flaky', 'failed'))"
+            " ORDER BY environment, test, started_at, run",
+            (_RECENT_RUNS, environment, environment, _RECENT_RUNS),
+        )
+        groups = groupby(rows, key=lambda row: (row["environment"], row["test"]))
+        found = [(test, Timeline.of(name, [_entry(row) for row in held])) for (name, test), held in groups]
+        flaky = [(test, timeline) for test, timeline in found if timeline.flake_rate]
+        return sorted(flaky, key=lambda each: (-(each[1].flake_rate or 0), each[1].environment, each[0]))[:limit]
+
+    def slowest(self, limit: int, environment: str = "") -> Sequence[tuple[str, str, float]]:
+        """Return environment, name and seconds of the tests that take longest, the longest first."""
+        found = [(name, test, median(held)) for (name, test), held in self._passed(environment)]
+        return sorted(found, key=lambda each: (-each[2], each[0], each[1]))[:limit]
+
+    def durations(self, environment: str = "") -> Mapping[str, float]:
+        """Map each test to the seconds that it takes: the median of its last passed runs, in all environments or one."""
+        held: dict[str, list[float]] = {}
+        for (_, test), seconds in self._passed(environment):
+            held.setdefault(test, []).extend(seconds)
+        return {test: median(seconds) for test, seconds in held.items()}
+
+    def _passed(self, environment: str) -> Iterator[tuple[tuple[str, str], list[float]]]:
+        rows = self._connection.execute(
+            "SELECT environment, test, duration FROM entries JOIN ages USING (run)"
+            " WHERE age <= ? AND outcome = 'passed' AND (? = '' OR environment = ?) ORDER BY 1, 2",
+            (_RECENT_DURATIONS, environment, environment),
+        )
+        for key, held in groupby(rows, key=lambda row: (row["environment"], row["test"])):
+            yield key, [seconds for _, _, seconds in held]
+
+    def earlier_durations(self, environment: str, test: str, moment: str = "") -> Sequence[float]:
+        """Return the seconds of a test's last passed runs before a moment (ISO 8601); of all where none is named."""
+        rows = self._connection.execute(
+            "SELECT duration FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND outcome = 'passed'"
+            " AND (? = '' OR started_at < ?) ORDER BY started_at DESC, run DESC LIMIT ?",
+            (encoded(test), environment, moment, normal_time(moment), _NOISE_RUNS),
+        )
+        return [seconds for (seconds,) in rows]
+
+    def matrix_of(self, commit: str) -> Matrix | None:
+        """Return the last run of each environment at a commit, by its full name; `None` where there is none.
+
+        One that was asked for a part of the suite counts only where there is no other.
+        Runs of uncommitted changes are of no commit. How each try of a test ended is not kept, nor all of its evidence: of
+        that its rule and summary.
+        """
+        rows = self._connection.execute(
+            "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
+            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " finished DESC, started_at DESC, id DESC) AS age"
+            " FROM runs WHERE commit_id = ? AND NOT dirty) WHERE age = 1 ORDER BY environment",
+            (commit,),
+        ).fetchall()
+        return Matrix.from_runs([self._run(number, json.loads(events)) for number, events in rows]) if rows else None
+
+    def _run(self, number: int, events: Mapping[str, Any]) -> Run:
+        cells: dict[str, Cell] = {}
+        bodies: dict[str, str] = {}
+        for test, outcome, cause, rule, summary, reason, duration, attempts, body in self._connection.execute(
+            "SELECT tests.name, outcome, cause, rule, summary, reason, duration, attempts, body"
+            " FROM cells JOIN tests ON tests.id = cells.test WHERE run = ? ORDER BY position",
+            (number,),
+        ):
+            ended, why = Outcome(outcome), Cause(cause) if cause else None
+            tries = (Attempt(test, ended, duration),) if attempts else ()
+            evidence = Evidence(rule, summary or "") if rule else None
+            cells[test] = Cell(test, ended, tries, why, evidence, reason or "")
+            if body:
+                bodies[test] = body
+        environment = events["header"]["environment"]
+        for commit, carried in events.get("carried", {}).items():
+            cells |= self._carried(environment, commit, frozenset(carried))
+        footer = events["footer"]
+        return Run(
+            header=Header.model_validate({**events["header"], "planned": tuple(cells)}),
+            cells=cells,
+            footer=Footer.model_validate(footer) if footer else None,
+            findings=tuple(map(FindingRecord.model_validate, events["findings"])),
+            attestations=tuple(map(Attestation.model_validate, events["attestations"])),
+            bodies=bodies,
+        )
+
+    def _carried(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
+        """Return what became of tests at the commit that they were run at."""
+        rows = self._connection.execute(
+            "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"
+            " JOIN tests ON tests.id = cells.test JOIN runs ON runs.id = cells.run"
+            " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id",
+            (encoded(environment), commit),
+        )
+        found = {}
+        for test, outcome, cause, rule, summary, reason, duration in rows:
+            if test in tests:
+                ended, why = Outcome(outcome), Cause(cause) if cause else None
+                evidence = Evidence(rule, summary or "") if rule else None
+                found[test] = Cell(test, ended, (Attempt(test, ended, duration),), why, evidence, reason or "", commit)
+        return found
+
+
+def _entry(row: sqlite3.Row) -> Entry:
+    return Entry(
+        test=row["test"],
+        environment=row["environment"],
+        label=row["label"],
+        commit=row["commit_id"],
+        dirty=bool(row["dirty"]),
+        started_at=row["started_at"],
+        run_id=row["run_id"],
+        outcome=Outcome(row["outcome"]),
+        cause=Cause(row["cause"]) if row["cause"] else None,
+        rule=row["rule"] or "",
+        summary=row["summary"] or "",
+        duration=row["duration"],
+        attempts=row["attempts"],
+    )

@@ -1,0 +1,163 @@
+"""Writes runs into the history, each once, and never in the way of a verdict."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from envmatrix.exceptions import HistoryError
+from envmatrix.history.file import (
+    UnusableError,
+    encoded,
+    is_damage,
+    normal_time,
+    open_for_reading,
+    open_for_writing,
+    set_aside,
+)
+from envmatrix.runs.cells import Cell, Run
+
+
+def remember(path: Path, runs: Iterable[Run]) -> str:
+    """Record runs, each once; return what to warn of in one line, or nothing.
+
+    Whatever is wrong with the history, the runs themselves and their verdict are not touched by it. A file that is damaged,
+    foreign or newer is set aside, never deleted, and a fresh one started. A shard is recorded in the run that it is merged into.
+    """
+    whole = [run for run in runs if not run.header.shard]
+    try:
+        return _remember(path, whole) if whole else ""
+    except (sqlite3.Error, OSError, UnusableError) as error:
+        return f"history {path}: not recorded: {error}"
+
+
+def _remember(path: Path, runs: Sequence[Run]) -> str:
+    try:
+        with closing(open_for_writing(path)) as connection:
+            _record_all(connection, runs)
+    except UnusableError as error:
+        why = str(error)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        why = f"is damaged: {error}"
+    else:
+        return ""
+    aside = set_aside(path)
+    with closing(open_for_writing(path)) as connection:
+        _record_all(connection, runs)
+    return f"history {path} {why}. It is set aside as {aside.name}, and a fresh one begun" if aside else ""
+
+
+def forget(path: Path, days: float, now: datetime) -> int:
+    """Drop the runs that started more than some days ago, give their room back, and return how many they were.
+
+    Raises:
+        HistoryError: the history is missing, no history, or locked.
+    """
+    oldest = normal_time((now - timedelta(days=days)).isoformat())
+    with closing(open_for_reading(path)) as connection:
+        try:
+            connection.execute("PRAGMA foreign_keys = ON")
+            with _transaction(connection):
+                gone = connection.execute("DELETE FROM runs WHERE started_at < ?", (oldest,)).rowcount
+                connection.execute("DELETE FROM tests WHERE id NOT IN (SELECT test FROM cells)")
+            if gone:
+                connection.execute("VACUUM")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        except sqlite3.Error as error:
+            raise HistoryError(path, f"cannot be written: {error}") from None
+    return gone
+
+
+def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
+    """Record runs, all or none. One that was cut short when it was recorded, and is whole now, is replaced."""
+    with _transaction(connection):
+        for run in runs:
+            _record(connection, run)
+
+
+@contextmanager
+def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _record(connection: sqlite3.Connection, run: Run) -> None:
+    header = run.header
+    if run.footer is not None:
+        # A merge that parts were missing from has another id than the whole, and the same beginning.
+        connection.execute(
+            "DELETE FROM runs WHERE NOT finished AND"
+            " (run_id = ? OR (environment = CAST(? AS TEXT) AND commit_id = ? AND started_at = ?))",
+            (header.run_id, encoded(header.environment), header.commit, normal_time(header.started_at)),
+        )
+    inserted = connection.execute(
+        "INSERT OR IGNORE INTO runs (run_id, environment, label, commit_id, dirty, started_at, finished, events)"
+        " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?)",
+        (
+            header.run_id,
+            encoded(header.environment),
+            encoded(header.label),
+            header.commit,
+            header.dirty,
+            normal_time(header.started_at),
+            run.footer is not None,
+            json.dumps(_events(run), separators=(",", ":")),
+        ),
+    )
+    if not inserted.rowcount:
+        return
+    tests = _tests(connection, run.cells)
+    connection.executemany(
+        "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)",
+        (
+            (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test))
+            for position, (test, cell) in enumerate(run.cells.items())
+            if not cell.carried  # it is remembered where it was run
+        ),
+    )
+
+
+def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[str, int]:
+    """Return the numbers of tests, those included that are new."""
+    known: dict[str, int] = dict(connection.execute("SELECT name, id FROM tests").fetchall())
+    new = [name for name in names if name not in known]
+    for name in new:
+        inserted = connection.execute("INSERT INTO tests (name) VALUES (CAST(? AS TEXT))", (encoded(name),))
+        known[name] = inserted.lastrowid or 0
+    return known
+
+
+def _events(run: Run) -> Mapping[str, Any]:
+    """Return what a run says beside its cells."""
+    return {
+        "header": run.header.model_dump(mode="json", by_alias=True, exclude={"planned", "planned_digest"}),
+        "footer": run.footer.model_dump(mode="json") if run.footer else None,
+        "carried": {commit: list(tests) for commit, tests in run.carried.items()},
+        "findings": [finding.model_dump(mode="json") for finding in run.findings],
+        "attestations": [attestation.model_dump(mode="json") for attestation in run.attestations],
+    }
+
+
+def _row(cell: Cell) -> tuple[object, ...]:
+    evidence = cell.evidence
+    return (
+        cell.outcome,
+        cell.cause,
+        evidence.rule if evidence else None,
+        encoded(evidence.summary) if evidence else None,
+        encoded(cell.reason) if cell.reason else None,
+        cell.duration,
+        len(cell.attempts),
+    )

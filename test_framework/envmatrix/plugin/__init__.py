@@ -1,0 +1,115 @@
+"""The pytest plugin: `--matrix-environment NAME` runs a suite against a declared environment.
+
+Loaded in every project that has the package installed, so it imports nothing heavy and, without that option, registers
+four fixtures that say what to do and does nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from envmatrix.plugin import hookspecs
+
+MARKERS = {
+    "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
+    "leaves(what, ...)": "leaves rows, keys, sockets, tasks or threads behind on purpose: no leak",
+    "destructive": "changes what it cannot undo: runs only where declared, asked for, and never in production",
+    "real_services": "uses the environment's services",
+    "real_llm": "uses the environment's language model",
+    "staging": "meant for a deployed environment; select with -m",
+    "e2e": "end to end: crosses service borders; select with -m",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add our options, all by names that no other conftest uses."""
+    group = parser.getgroup("envmatrix", "cross-environment compatibility matrix")
+    group.addoption(
+        "--matrix-environment", metavar="NAME", help="run against this declared environment (or MATRIX_ENVIRONMENT)"
+    )
+    group.addoption(
+        "--matrix-environments",
+        metavar="DIR",
+        help="directory of the declarations (default: [tool.envmatrix] environments, else environments/)",
+    )
+    group.addoption("--matrix-env-file", metavar="FILE", help="NAME=value lines that fill in ${NAME} in declarations")
+    group.addoption("--matrix-run-file", metavar="PATH", help="write what became of each test here, as JSON Lines")
+    group.addoption(
+        "--matrix-destructive", action="store_true", help="run tests marked destructive where the environment allows it"
+    )
+    group.addoption("--matrix-shard", metavar="I/N", help="run only this part of the suite: 2/4 is the second of four")
+    group.addoption(
+        "--matrix-durations", metavar="PATH", help="a run file: shards take equally long by what tests took in it"
+    )
+    group.addoption(
+        "--matrix-carried",
+        metavar="PATH",
+        help="a JSON list of tests that are taken over from an earlier run, and left out",
+    )
+    group.addoption(
+        "--matrix-test-deadline",
+        type=_seconds,
+        metavar="SECONDS",
+        help="end a test that takes longer (default: [tool.envmatrix] test_deadline, else 60; --timeout wins)",
+    )
+    group.addoption("--matrix-deadline", type=_seconds, metavar="SECONDS", help="end the run, in order, after so long")
+    parser.addini("matrix_environment", "run against this declared environment", default="")
+
+
+def _seconds(text: str) -> float:
+    """Return a deadline.
+
+    Raises:
+        ValueError: it is no number of seconds above zero.
+    """
+    seconds = float(text)
+    if not 0 < seconds < float("inf"):
+        raise ValueError(text)
+    return seconds
+
+
+def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
+    """Register the hooks that a project's conftest may implement."""
+    pluginmanager.add_hookspecs(hookspecs)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register the markers and fixtures; the rest only where an environment is selected."""
+    for marker, meaning in MARKERS.items():
+        config.addinivalue_line("markers", f"{marker}: {meaning}")
+    from envmatrix.plugin import fixtures
+
+    config.pluginmanager.register(fixtures, "envmatrix-fixtures")
+    name = selected_environment(config)
+    if not name:
+        return
+    from envmatrix.plugin.far import refusing
+    from envmatrix.plugin.register import register
+
+    with refusing(config):
+        register(config, name)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Make a worker on another machine able to begin at all."""
+    if hasattr(config, "workerinput"):
+        from envmatrix.plugin.far import keep_reruns_here
+
+        keep_reruns_here(config)
+
+
+def selected_environment(config: pytest.Config) -> str:
+    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is.
+
+    A worker on another machine has none of the controller's variables, and is told.
+    """
+    if hasattr(config, "workerinput"):
+        from envmatrix.plugin.far import handed
+
+        if (far := handed(config)) is not None:
+            return far.environment
+    option: str | None = config.getoption("--matrix-environment")
+    return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))

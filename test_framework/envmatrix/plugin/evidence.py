@@ -1,0 +1,314 @@
+"""Gathers the evidence where a test fails: in the process that ran it, right after the failure."""
+
+from __future__ import annotations
+
+import inspect
+import os
+from collections.abc import Generator, Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
+from envmatrix.exceptions import ContractError, ServiceError
+from envmatrix.masking import MASKER
+from envmatrix.plugin.smoke import BLOCKED, LOOKS
+from envmatrix.runs.cells import Cause, Evidence
+from envmatrix.services.kinds.base import Ping
+from envmatrix.services.probes.exchanges import EXCHANGES
+
+if TYPE_CHECKING:
+    from envmatrix.plugin.process import Process
+
+_VALUES = pytest.StashKey[list[object]]()
+"""The contract fixtures' values that an item got."""
+
+OURS = "envmatrix.plugin.fixtures"
+"""The module of the fixtures that we bring."""
+
+_MAX_DETAIL = 8_000
+"""Characters. The end of a traceback says what broke; the run file must stay readable."""
+
+_MAX_EXCEPTION = 500
+"""Characters of one exception in the chain."""
+
+_CONFORMANCE = (Path(__file__).parents[1] / "conformance" / "conftest.py").resolve().parent
+"""The shipped suite."""
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """What is evidence and decides nothing."""
+
+    before: Mapping[str, Ping] = field(default_factory=dict)
+    """What each service had said when it was last looked at."""
+    logs: Mapping[str, str] = field(default_factory=dict)
+
+
+def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence:
+    """Return the evidence as it is recorded: masked, bounded, plain."""
+    return Evidence(
+        rule=rule.code,
+        summary=MASKER.mask(seen),
+        phase=facts.phase,
+        exceptions=tuple(
+            MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in facts.exceptions
+        ),
+        pings_before=_dumped(around.before),
+        pings=_dumped(facts.pings),
+        exchanges=tuple(MASKER.mask(str(exchange)) for exchange in facts.exchanges),
+        logs=around.logs,
+    )
+
+
+def _dumped(pings: Mapping[str, Ping]) -> tuple[dict[str, Any], ...]:
+    return tuple(ping.model_dump(mode="json") for _, ping in sorted(pings.items()))
+
+
+class EvidenceCollector:
+    """Checks the contract fixtures as they are set up, and attaches evidence to the reports of failures."""
+
+    def __init__(self, process: Process, root: Path) -> None:
+        self._process = process
+        self._fixtures = process.selection.contract_fixtures
+        self._root = root
+        self._provided = False
+        self._broken: dict[tuple[str, str, tuple[str, ...]], str] = {}
+        """A fixture's breach, and the first test that met it."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Hold any fixture of a contract's name, wherever it is defined, against that contract."""
+        __tracebackhide__ = True
+        try:
+            value = yield
+        except pytest.skip.Exception as skipped:
+            if fixturedef.argname in self._fixtures and fixturedef.func.__module__ != OURS:
+                self._refuse_to_skip(fixturedef, request, skipped)
+            raise
+        if fixturedef.argname in self._fixtures:
+            self._provided = True
+            # What `getfixturevalue` brings is not among an item's arguments, and what has a broader scope only there.
+            request.node.stash.setdefault(_VALUES, []).append(value)
+            self._check(fixturedef, value, request)
+        return value
+
+    def _refuse_to_skip(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, skipped: BaseException
+    ) -> None:
+        """Fail who would be skipped by the fixture itself: nothing is as easily overlooked as a suite that skips.
+
+        Raises:
+            ServiceError: a required service is down, which the fixture may well have met.
+            ContractError: all are up, and the fixture hides them.
+        """
+        __tracebackhide__ = True
+        from envmatrix.contracts import Finding
+
+        session = self._process.session
+        session.demand_required(frozenset(session.environment.services))
+        what = f"the fixture skips instead of telling what is there: {skipped}"
+        finding = Finding("C115", fixturedef.argname, what, "Yield it, and let tests say what they require")
+        raise ContractError(fixturedef.argname, _place(fixturedef, request, self._root), (str(finding),)) from skipped
+
+    def _check(self, fixturedef: pytest.FixtureDef[Any], value: object, request: pytest.FixtureRequest) -> None:
+        __tracebackhide__ = True  # the error says where; our own lines would only stand before it
+        from envmatrix.contracts import check
+
+        session = self._process.session
+        findings = check(session.contracts[fixturedef.argname], value, session.reality())
+        if findings:
+            place = _place(fixturedef, request, self._root)
+            error = ContractError(fixturedef.argname, place, tuple(map(str, findings)))
+            # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
+            key = fixturedef.cached_result[1] if fixturedef.cached_result else None
+            fixturedef.cached_result = (None, key, (error, None))
+            raise error
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_makereport(
+        self, item: pytest.Item, call: pytest.CallInfo[None]
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+        """Attach the cause to a failure, and to the last report the services that the test used. Mask both."""
+        report = yield
+        if call.excinfo is not None and not report.passed:
+            _mask(report)
+            if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
+                # Expecting a failure of the test is not expecting a broken fixture.
+                report.outcome = "failed"
+                del report.wasxfail
+        if report.failed:
+            self._attach(report, *self._explain(item, call, report))
+            self._demote(item, call, report)
+        elif (block := item.stash.get(BLOCKED, None)) is not None and report.skipped:
+            self._attach(
+                report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around(logs=block.logs))
+            )
+            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
+        elif self._provided and report.skipped and not hasattr(report, "wasxfail"):
+            self._unmask(item, call, report)
+        if self._provided and report.when == "teardown" and (values := self._values(item)):
+            report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
+            report.envmatrix_capabilities = sorted(self._exercised(item, values))  # type: ignore[attr-defined]  # as above
+            EXCHANGES.clear()
+        if (said := self._process.attestation) is not None:
+            self._process.attestation = None
+            report.envmatrix_attestation = said  # type: ignore[attr-defined]  # as above
+        if report.sections:
+            report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
+        return report
+
+    @staticmethod
+    def _attach(report: pytest.TestReport, cause: Cause, evidence: Evidence) -> None:
+        # pytest carries added attributes from worker to controller.
+        report.envmatrix_cause = cause.value  # type: ignore[attr-defined]
+        report.envmatrix_evidence = asdict(evidence)  # type: ignore[attr-defined]
+
+    def _demote(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Make a test that meets a fixture's breach again `not_run`: the first failed for it, and once is enough."""
+        error = call.excinfo.value if call.excinfo else None
+        if not isinstance(error, ContractError):
+            return
+        first = self._broken.setdefault((error.fixture, error.place, error.findings), item.nodeid)
+        if first != item.nodeid:
+            why = f"blocked by {first}: C102 {error.place}: fixture {error.fixture!r} breaks its contract"
+            path, line, _ = item.location
+            report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, MASKER.mask(why))
+            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
+            report.envmatrix_evidence["summary"] = MASKER.mask(why)
+
+    def _unmask(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
+        """Fail a test that skipped itself while a service that it used is down: an outage is no reason to be green."""
+        if call.excinfo is None or not self._values(item):
+            return
+        facts, around = self._look(item, Facts(report.when, tuple(chain_of(call.excinfo.value))))
+        rule, seen = decide(facts)
+        if rule.cause is Cause.INFRASTRUCTURE:
+            why = f"skipped itself, and {seen}"
+            report.outcome, report.longrepr = "failed", MASKER.mask(why)
+            self._attach(report, rule.cause, evidence_of(rule, why, facts, around))
+
+    def _explain(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
+    ) -> tuple[Cause, Evidence]:
+        if call.excinfo is None:  # passed, and was strictly expected not to
+            return Cause.LOGIC, Evidence("L401", report.longreprtext.strip() or "failed", phase=report.when)
+        facts = Facts(
+            report.when,
+            tuple(chain_of(call.excinfo.value)),
+            exchanges=tuple(EXCHANGES),
+            conformance=item.path.resolve().is_relative_to(_CONFORMANCE),
+        )
+        facts, around = self._look(item, facts)
+        rule, seen = decide(facts)
+        evidence = evidence_of(rule, seen, facts, around)
+        return rule.cause, replace(evidence, place=_failed_at(item, call), detail=report.longreprtext[-_MAX_DETAIL:])
+
+    def _look(self, item: pytest.Item, facts: Facts) -> tuple[Facts, Around]:
+        """Look at each service that a test used, and at all behind it: at its health, its work, and its log."""
+        values = self._values(item)
+        never_got_it = any(isinstance(error, ServiceError) for error in facts.exceptions)
+        asked = self._fixtures.intersection(getattr(item, "fixturenames", ()))
+        if not values and not never_got_it and not (asked and facts.phase == "setup"):
+            return facts, Around()
+        session = self._process.session
+        # Who asked for the environment and read nothing of it still stands on it: by usefixtures, say.
+        read = self._read(values) or frozenset(session.environment.services)
+        used = session.environment.closure(read)
+        before = session.last_pings(used)
+        # When the fixture itself found a service down, that look is a moment old.
+        looks = LOOKS if is_about_connections(facts) else 1
+        pings = session.ping(used, fresh=not never_got_it, looks=looks)
+        facts = replace(
+            facts,
+            pings=pings,
+            required=frozenset(name for name in used if session.environment.services[name].is_required),
+            access=session.access(read, _token(values)) if values else (),
+        )
+        silent = {name for name, ping in pings.items() if not ping.is_up}
+        return facts, Around(before, session.log_tails(read | silent))
+
+    def _values(self, item: pytest.Item) -> list[object]:
+        """Return the values of contract fixtures that an item got, each once."""
+        arguments = getattr(item, "funcargs", None) or {}
+        values = [*item.stash.get(_VALUES, []), *(arguments[name] for name in self._fixtures & arguments.keys())]
+        return list({id(value): value for value in values}.values())
+
+    def _read(self, values: list[object]) -> frozenset[str]:
+        """Return the services behind what a test read; all of them where it got something that cannot tell."""
+        from envmatrix.contracts import services_behind
+
+        environment = self._process.selection.environment
+        fields = [getattr(value, "used_fields", None) for value in values]
+        if None in fields:
+            return environment.closure(frozenset(environment.services))
+        return services_behind(set().union(*(field or () for field in fields)), environment)
+
+    def _exercised(self, item: pytest.Item, values: list[object]) -> set[str]:
+        """Return the capabilities that a test exercised: what it requires or used, services too.
+
+        Who asks for `matrix_reality` has touched everything: only the marker tells what such a test is about.
+        """
+        found = {str(name) for marker in item.iter_markers("requires") for name in marker.args}
+        if "matrix_reality" not in getattr(item, "fixturenames", ()):
+            fields = set().union(*(getattr(value, "used_fields", ()) for value in values))
+            found |= self._read(values) | {name for field_, name in _CAPABILITIES.items() if field_ in fields}
+        return found & self._process.selection.environment.providers.keys()
+
+
+_CAPABILITIES = {"websocket_url": "websocket", "users": "multi_user"}
+"""Fields by which a test exercises what is no service of its own."""
+
+
+def _token(values: list[object]) -> str | None:
+    """Return the token that a fixture holds, whoever made it; reading it is no use of a service."""
+    held = [
+        dict(value) if isinstance(value, dict) else vars(value) if hasattr(value, "__dict__") else {}
+        for value in values
+    ]
+    # What overrides a fixture may ask for what it overrides: the last one is what the test got.
+    return next(
+        (token for each in reversed(held) if isinstance(token := each.get("test_jwt_token"), str) and token), None
+    )
+
+
+def _mask(report: pytest.TestReport) -> None:
+    """Mask a report where the secrets are known: the controller, and whatever else writes it, knows none of them."""
+    if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
+        file, line, reason = report.longrepr
+        report.longrepr = (file, line, MASKER.mask(reason))
+    elif (text := MASKER.mask(report.longreprtext)) != report.longreprtext:
+        report.longrepr = text  # plain and masked beats coloured and told
+    if hasattr(report, "wasxfail"):
+        report.wasxfail = MASKER.mask(report.wasxfail)
+
+
+def _place(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, root: Path) -> str:
+    """Return `file:line` of a fixture's definition, as seen from the root; of the test that parametrizes it directly."""
+    code = getattr(inspect.unwrap(fixturedef.func), "__code__", None)
+    file, line = (code.co_filename, code.co_firstlineno) if code else ("", 0)
+    if not file or Path(file).is_relative_to(Path(pytest.__file__).parents[1] / "_pytest"):
+        path, index, _ = request.node.location if isinstance(request.node, pytest.Item) else (fixturedef.baseid, 0, "")
+        return f"{path}:{(index or 0) + 1}"
+    return f"{os.path.relpath(file, root)}:{line}"
+
+
+def _is_installed(path: Path) -> bool:
+    """Return whether a file belongs to a package rather than to the project: ours too, in a checkout of it."""
+    return "site-packages" in path.parts or path.is_relative_to(Path(__file__).parent)
+
+
+def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
+    """Return `file:line` of the deepest frame that belongs to the project rather than to an installed package."""
+    if call.excinfo is None:
+        return ""
+    root = item.config.rootpath
+    for entry in reversed(call.excinfo.traceback):
+        path = Path(entry.path)
+        if path.is_relative_to(root) and not _is_installed(path):
+            return f"{path.relative_to(root)}:{entry.lineno + 1}"
+    return item.nodeid.partition("::")[0]

@@ -1,0 +1,70 @@
+"""The fixtures: `real_services`, `real_llm`, `users` and `matrix_reality`, the same in every environment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from envmatrix.contracts import Contract, Reality, RealLLM, RealServices
+    from envmatrix.plugin.process import Process
+    from envmatrix.plugin.session import EnvironmentSession
+    from envmatrix.services.users import Users
+
+
+def _session(request: pytest.FixtureRequest) -> EnvironmentSession:
+    process: Process | None = request.config.pluginmanager.getplugin("envmatrix-process")
+    if process is None:
+        pytest.fail(
+            f"fixture {request.fixturename!r} needs an environment and none is selected: "
+            "pass --matrix-environment NAME, or set MATRIX_ENVIRONMENT",
+            pytrace=False,
+        )
+    return process.session
+
+
+def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]:
+    session = _session(request)
+    from envmatrix.plugin.left_over import LEFT
+
+    with ExitStack() as scope:
+        value = session.build(fixture, session.contracts[fixture], scope)
+        yield value
+        request.node.stash.setdefault(LEFT, []).extend(session.reset(value.used_fields))
+
+
+@pytest.fixture
+def real_services(request: pytest.FixtureRequest) -> Iterator[RealServices]:
+    """The services of the selected environment: URLs, clients, tokens, and whether each is really there.
+
+    Synchronous on purpose, and a client belongs to the loop that uses it: plain tests, pytest-asyncio and anyio all work.
+    """
+    yield from _provide(request, "real_services")  # type: ignore[misc]  # the contract of that name
+
+
+@pytest.fixture
+def real_llm(request: pytest.FixtureRequest) -> Iterator[RealLLM]:
+    """The language model of the selected environment, with the official client."""
+    yield from _provide(request, "real_llm")  # type: ignore[misc]  # the contract of that name
+
+
+@pytest.fixture
+def users(real_services: RealServices) -> Users:
+    """Fresh users: each call signs one up; no two tests share one."""
+    made: Users | None = real_services["users"]
+    if made is None:
+        pytest.skip(f"environment {real_services['environment']!r} makes no users: it declares no [users]")
+    return made
+
+
+@pytest.fixture
+def matrix_reality(request: pytest.FixtureRequest, real_services: RealServices) -> Reality:
+    """What `real_services` is held against: the declaration, the endpoints, and what a ping of each service saw.
+
+    For tests of an environment rather than of the product in it. Whoever asks for it uses every service.
+    """
+    getattr(real_services, "values", list)()  # reading is what notes the use; a legacy object has no such register
+    return _session(request).reality()

@@ -1,0 +1,183 @@
+"""What a test that passed has left behind fails it, or is listed: the next test would meet it."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections import deque
+from collections.abc import Generator, Iterator
+from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakSet
+
+import pytest
+
+from envmatrix.exceptions import LeakError
+from envmatrix.plugin.collection import NEEDS
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+
+    from envmatrix.plugin.process import Process
+    from envmatrix.plugin.remains import Sight
+
+LEFT = pytest.StashKey[list[str]]()
+"""What the reset after an item found in the services."""
+
+
+class Leaks:
+    """Has tests watched where any needs the environment, and lists at the end what was left without failing."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Begin to watch; where nothing that was collected needs the environment, tests pay nothing."""
+        mode = self._process.selection.project.leaks
+        if mode != "ignore" and any(NEEDS in item.stash for item in session.items):
+            watch = Watch(session.config, self._process.selection.contract_fixtures, fails=mode == "fail")
+            session.config.pluginmanager.register(watch, "envmatrix-watch")
+
+    def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
+        """List what was left where that does not fail; a worker of xdist has told by its reports."""
+        if self._process.selection.project.leaks != "list":
+            return
+        for reports in terminalreporter.stats.values():
+            for report in reports:
+                if (left := getattr(report, "envmatrix_left", None)) is not None:
+                    terminalreporter.line(f"warning: {left}")
+
+
+class Watch:
+    """Looks at this process before and after each test that needs the environment.
+
+    A test that failed keeps its own failure: what it left is no news.
+    """
+
+    def __init__(self, config: pytest.Config, fixtures: frozenset[str], *, fails: bool) -> None:
+        self._config = config
+        self._fixtures = fixtures
+        self._fails = fails
+        self._loops: WeakSet[AbstractEventLoop] = WeakSet()
+        """Those that fixtures of pytest-asyncio gave."""
+        self._before: Sight | None = None
+        self._lists: dict[int, int] = {}
+        """The lists of the test's own module, and how long they were."""
+        self._tasks: list[Task[Any]] = []
+        """Those that ran at the test's end and that no fixture has ended yet."""
+        self._passed = False
+        self._said = ""
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Look before anything of the test is there."""
+        self._passed, self._before, self._tasks, self._said = False, None, [], ""
+        item.stash[LEFT] = []  # a test that is tried again has one already
+        if NEEDS in item.stash:
+            self._begin(item)
+        yield
+
+    def _begin(self, item: pytest.Item) -> None:
+        from envmatrix.plugin.remains import Sight
+
+        self._lists = {id(each): len(each) for each in _lists_of(item)}
+        self._before = Sight.now(self._loops)
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_fixture_setup(
+        self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
+    ) -> Generator[None, object, object]:
+        """Take what a fixture of a broader scope makes as there before; note the loops."""
+        broad = fixturedef.scope != "function"
+        before = self._look() if broad else None
+        value = yield
+        if "asyncio" in sys.modules:
+            self._note_loop(value)
+        if before is not None and self._before is not None and (after := self._look()) is not None:
+            self._before = self._before.plus(after.without(before))
+        if self._before is None and fixturedef.argname in self._fixtures and isinstance(request.node, pytest.Item):
+            self._begin(request.node)  # asked for while the test runs
+        return value
+
+    def _look(self) -> Sight | None:
+        return type(self._before).now(self._loops) if self._before is not None else None
+
+    def _note_loop(self, value: object) -> None:
+        from asyncio import AbstractEventLoop, Runner
+
+        # By its type: a proxy's __class__ may be what it has not got yet.
+        if issubclass(type(value), Runner):
+            value = cast("Runner", value).get_loop()
+        if issubclass(type(value), AbstractEventLoop):
+            self._loops.add(cast("AbstractEventLoop", value))
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
+        """Look once everything of the test is gone; an error of its own fixtures is not covered."""
+        __tracebackhide__ = True
+        if self._passed and self._before is not None:
+            self._note_tasks()
+        yield
+        left = tuple(self._unexpected(item)) if self._passed else ()
+        self._before, self._tasks = None, []
+        if left:
+            error = LeakError(item.nodeid, left)
+            if self._fails:
+                raise error
+            self._said = error.message
+
+    def _note_tasks(self) -> None:
+        """Note the tasks that still run: a loop that ends with its test ends them, too, and nobody could tell later."""
+        from envmatrix.plugin.remains import pending, settle
+
+        if self._before is not None and set(pending(self._loops)) - self._before.tasks:
+            settle(self._loops)
+            self._tasks = [task for task in pending(self._loops) if task not in self._before.tasks]
+
+    def pytest_fixture_post_finalizer(self) -> None:
+        """Strike out the tasks that a fixture's end has ended, while their loop is there."""
+        self._tasks = [
+            task for task in self._tasks if task.get_loop().is_closed() or not (task.done() or task.cancelling())
+        ]
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, Any]:
+        """Note whether the test has passed; show what was left in one line, or have the report carry it."""
+        report = yield
+        if call.when == "call":
+            self._passed = report.passed
+        if call.excinfo is not None and isinstance(call.excinfo.value, LeakError):
+            report.longrepr = str(call.excinfo.value)  # raised here, it has no traceback that anybody needs
+        if self._said and call.when == "teardown":
+            report.envmatrix_left = self._said  # type: ignore[attr-defined]  # pytest carries it to the controller
+        return report
+
+    def _unexpected(self, item: pytest.Item) -> Iterator[str]:
+        """Yield what was left, without what the test's markers name."""
+        meant = {str(word).removesuffix("s") for marker in item.iter_markers("leaves") for word in marker.args}
+        for text in (*item.stash.get(LEFT, ()), *self._in_this_process(item)):
+            named = re.match(r"(?:at least )?\d+ (\w+?)s?\b", text)
+            if named is None or named[1] not in meant:
+                yield text
+
+    def _in_this_process(self, item: pytest.Item) -> list[str]:
+        if self._before is None:
+            return []
+        from envmatrix.plugin.remains import Sight, describe, settle
+
+        left = self._tasks
+        if not left and not Sight.now(self._loops).without(self._before):
+            return []
+        settle(self._loops)
+        new = Sight.now(self._loops).without(self._before)
+        new = Sight(new.sockets, new.threads, frozenset(left))
+        barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
+        owners = [self._config, *sys.modules.values()]
+        return describe(new, self._before.threads, owners, barred) if new else []
+
+
+def _lists_of(item: pytest.Item) -> Iterator[Any]:
+    """Yield the lists of a test's own module: what a test puts there nobody else looks after."""
+    module = getattr(item, "module", None)
+    for value in vars(module).values() if module is not None else ():
+        if type(value) in {list, set, deque}:
+            yield value

@@ -1,0 +1,338 @@
+"""Writes the run file: a header once the tests are known, a line per test, a footer at the end."""
+
+from __future__ import annotations
+
+import subprocess
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+import pytest
+
+from envmatrix.exceptions import UsageError
+from envmatrix.masking import MASKER
+from envmatrix.plugin.bodies import bodies
+from envmatrix.plugin.narrowed import narrowed
+from envmatrix.runs.cells import (
+    Attempt,
+    Attestation,
+    Bodies,
+    Cause,
+    Evidence,
+    FindingRecord,
+    Footer,
+    Header,
+    Outcome,
+    Suite,
+    digest,
+)
+from envmatrix.runs.file import RunWriter
+from envmatrix.runs.reused import versions
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from envmatrix.plugin.process import Process
+
+_GIT_DEADLINE = 5.0
+"""Seconds for one question to git."""
+
+
+LAST_WORD = "envmatrix_last_word"
+DESELECTED = "envmatrix_deselected"
+BODIES = "envmatrix_bodies"
+"""The keys under which a worker of xdist tells the controller at its end."""
+
+
+@dataclass(slots=True)
+class _Open:
+    """A test between its first report and its last."""
+
+    duration: float = 0.0
+    worst: pytest.TestReport | None = None
+
+
+class Recorder:
+    """Records one run; only in the process that owns it, so there is one writer whatever the number of workers."""
+
+    def __init__(self, config: pytest.Config, process: Process) -> None:
+        """Create the file.
+
+        Raises:
+            UsageError: it exists already, or cannot be written.
+        """
+        self._process = process
+        self._selection = process.selection
+        self._root = config.rootpath
+        self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
+        self._started = time.monotonic()
+        self._started_at = _now()
+        self._open: dict[str, _Open] = {}
+        self._shown: dict[str, str] = {}
+        """Node ids that hold a secret, as a parameter may, and what is written instead."""
+        self._header_written = self._bodies_written = False
+        self._findings: list[FindingRecord] = []
+        self._closed = False
+        self._attested: dict[str, dict[str, Any]] = {}
+        """What services said they are, by moment, as it was recorded last."""
+        self._deselected = 0
+        self._crashed_workers = 0
+        self._left: set[str] = set()
+        """Planned tests without an end so far."""
+        self.early_end = ""
+        """Why the run ends before its end, if it does."""
+        run_file = process.selection.run_file
+        if run_file is None:
+            raise AssertionError("a recorder without a run file")
+        try:
+            self._writer = RunWriter(run_file)
+        except OSError as error:
+            raise UsageError(f"run file {run_file} cannot be written: {error.strerror}", "Name another one") from None
+
+    def pytest_collection_finish(self, session: pytest.Session) -> None:
+        """Write the header; with xdist the controller collects nothing, and its workers tell."""
+        if session.items or not session.config.pluginmanager.hasplugin("dsession"):
+            self._header([item.nodeid for item in session.items])
+            self._bodies(bodies(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
+        """Write the header from what the first worker collected; xdist itself refuses workers that differ."""
+        if not self._header_written:
+            self._header(ids)
+
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
+        """Note a module that could not be collected: what it would have planned is unknown."""
+        if report.failed:
+            text = MASKER.mask(report.longreprtext).strip().splitlines()
+            reason = text[-1].removeprefix("E ").strip() if text else "no reason given"
+            message = f"{report.nodeid} could not be collected: {reason}"
+            self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
+
+    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
+        """Count what was collected and left out; with xdist the workers tell."""
+        self._deselected += len(items)
+
+    def pytest_runtest_logstart(self, nodeid: str) -> None:
+        """Note a test in flight: if the run ends under it, it is told apart from those that never began."""
+        self._open[nodeid] = _Open()
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Follow one test through its phases; write its line after the last."""
+        if (said := getattr(report, "envmatrix_attestation", None)) is not None:
+            self._attest("before", said, getattr(report, "worker_id", ""))
+        test = report.nodeid
+        current = self._open.get(test)
+        if current is None:
+            current = self._open[test] = _Open()
+        current.duration += report.duration
+        if report.outcome != "passed" or hasattr(report, "wasxfail"):
+            self._note(current, report)
+        if report.when not in {"setup", "call"}:
+            self._left.discard(test)
+        if report.when == "teardown":
+            del self._open[test]
+            test = self._shown.get(test, test)
+            if current.worst is None:
+                self._writer.passed(test, current.duration, *_about(report))
+            else:
+                self._writer.attempt(_attempt(report, current.worst, current.duration)._replace(test=test))
+        elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
+            del self._open[test]
+            self._writer.attempt(_crashed(report, current.duration)._replace(test=self._shown.get(test, test)))
+
+    @staticmethod
+    def _note(current: _Open, report: pytest.TestReport) -> None:
+        if current.worst is None or (_has_failed(report) and not _has_failed(current.worst)):
+            current.worst = report
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_testnodedown(self, node: object, error: object) -> None:
+        """Take what a worker of xdist says at its end; one that crashed says nothing."""
+        self._crashed_workers += error is not None
+        told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
+        self._deselected = max(self._deselected, told.get(DESELECTED, 0))
+        self._bodies(told.get(BODIES, ()))
+        self._attest("after", told.get(LAST_WORD, {}), getattr(getattr(node, "gateway", None), "id", ""))
+
+    def _bodies(self, digests: Sequence[str]) -> None:
+        """Record what the tests' bodies are; workers of xdist have collected the same tests in the same order."""
+        if digests and self._header_written and not self._bodies_written:
+            self._bodies_written = True
+            self._writer.event(Bodies(digests=tuple(digests)))
+
+    def _attest(self, moment: Literal["before", "after"], said: dict[str, dict[str, Any]], worker: str) -> None:
+        """Record what services said they are; a second process that heard the same adds nothing."""
+        claims = {name: {**ping, "latency": 0.0} for name, ping in said.items()}
+        if said and self._header_written and claims != self._attested.get(moment):
+            self._attested[moment] = claims
+            self._writer.event(Attestation(moment=moment, worker=worker, services=said))
+
+    def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
+        """Note that somebody stopped the run; xdist ends so, too, and says why."""
+        self.early_end = self.early_end or MASKER.mask(str(excinfo.value)) or "interrupted"
+
+    def pytest_internalerror(self, excrepr: object) -> None:
+        """Note that pytest or a plugin failed."""
+        lines = MASKER.mask(str(excrepr)).strip().splitlines()
+        self.early_end = self.early_end or f"internal error: {lines[-1] if lines else 'unknown'}"
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
+        """Write the footer."""
+        if not self.early_end and session.shouldstop:
+            self.early_end = str(session.shouldstop)
+        if not self.early_end and session.shouldfail:
+            self.early_end = str(session.shouldfail)
+        if not self.early_end and self._crashed_workers and (self._left or not self._header_written):
+            self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
+        if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
+            self._attest("after", self._process.last_word(), "")
+        self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
+
+    def finish(self, exit_code: int) -> None:
+        """Write the footer and close the file; the second call does nothing."""
+        if self._closed:
+            return
+        self._closed = True
+        if not self._header_written:
+            self._header([])
+        for test in self._open:
+            self._writer.attempt(_cut_off(self._shown.get(test, test), self.early_end))
+        self._writer.event(
+            Footer(
+                ended_at=_now(),
+                duration=time.monotonic() - self._started,
+                exit_code=exit_code,
+                reason=self.early_end,
+                deselected=self._deselected,
+            )
+        )
+        self._writer.close()
+
+    def _header(self, planned: Sequence[str]) -> None:
+        environment = self._selection.environment
+        commit, dirty = _commit(self._root)
+        sharding = self._process.sharding
+        suite = sharding.suite if sharding else ()
+        if MASKER.knows_secrets:
+            self._shown = {test: masked for test in (*suite, *planned) if (masked := MASKER.mask(test)) != test}
+        shown = tuple(self._shown.get(test, test) for test in planned)
+        suite = tuple(self._shown.get(test, test) for test in suite)
+        self._header_written = True
+        self._left = set(planned)
+        self._writer.event(
+            Header(
+                run_id=uuid.uuid4().hex,
+                environment=environment.name,
+                label=environment.label,
+                started_at=self._started_at,
+                commit=commit,
+                dirty=dirty,
+                sources={name: spec.source.value for name, spec in environment.services.items()},
+                versions=versions(),
+                planned=shown,
+                planned_digest=digest(shown),
+                shard=str(sharding.shard) if sharding else "",
+                suite_size=len(suite),
+                suite_digest=digest(suite) if sharding else "",
+                narrowed=self._narrowed,
+                cut_digest=sharding.cut_digest if sharding else "",
+            )
+        )
+        if sharding:
+            self._writer.event(Suite(tests=suite))
+        for finding in self._findings:
+            self._writer.event(finding)
+
+    def _finding(self, finding: FindingRecord) -> None:
+        if finding in self._findings:
+            return  # every xdist worker collects the same modules
+        self._findings.append(finding)
+        if self._header_written:
+            self._writer.event(finding)
+
+
+def _about(last: pytest.TestReport) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
+    """Return xdist's name for the process that ran a test, and the services and capabilities that the test used."""
+    services = tuple(getattr(last, "envmatrix_services", ()))
+    return getattr(last, "worker_id", ""), services, tuple(getattr(last, "envmatrix_capabilities", ()))
+
+
+def _has_failed(report: pytest.TestReport) -> bool:
+    """Return whether a try failed; `rerun` is what pytest-rerunfailures calls one that is tried again."""
+    return report.outcome in {"failed", "rerun"}
+
+
+def _cut_off(test: str, why: str) -> Attempt:
+    reason = f"was running when the run ended: {why or 'no reason given'}"
+    return Attempt(test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence("H303", reason))
+
+
+def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float) -> Attempt:
+    worker, services, capabilities = _about(last)
+    cause = evidence = None
+    reason = ""
+    is_blocked = hasattr(report, "envmatrix_blocked")
+    if _has_failed(report) or is_blocked:
+        outcome = Outcome.NOT_RUN if is_blocked else Outcome.FAILED
+        cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
+        held = getattr(report, "envmatrix_evidence", None)
+        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext)[-500:])
+        reason = evidence.summary if is_blocked else ""
+    elif hasattr(report, "wasxfail"):
+        outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
+        reason = str(report.wasxfail)
+    else:
+        outcome = Outcome.SKIPPED
+        reason = _skip_reason(report)
+    return Attempt(
+        test=last.nodeid,
+        outcome=outcome,
+        duration=duration,
+        worker=worker,
+        reason=MASKER.mask(reason),
+        cause=cause,
+        evidence=evidence,
+        services=services,
+        capabilities=capabilities,
+    )
+
+
+def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
+    said = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+    summary, _, stack = said.partition("\n")
+    evidence = Evidence("H301", summary, phase="call", detail=stack)
+    worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
+    return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
+
+
+def _skip_reason(report: pytest.TestReport) -> str:
+    held = report.longrepr
+    text = held[2] if isinstance(held, tuple) else report.longreprtext
+    return str(text).removeprefix("Skipped: ")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
+
+
+def _commit(root: Path) -> tuple[str, bool]:
+    """Return the commit under test, and whether files differ from it; `unknown` outside a git checkout."""
+
+    def git(*words: str) -> str:
+        return subprocess.run(  # noqa: S603  fixed words
+            ("git", "-C", str(root), *words),  # noqa: S607  git is wherever PATH says
+            capture_output=True,
+            text=True,
+            timeout=_GIT_DEADLINE,
+            check=True,
+        ).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
+    except (OSError, subprocess.SubprocessError):
+        return "unknown", False

@@ -1,0 +1,99 @@
+"""The selected environment, and what the options and the project's table say about the run."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
+
+import pytest
+
+from envmatrix.environments import Environment, Project, load_environment, read_env_file
+from envmatrix.plugin.far import handed
+
+if TYPE_CHECKING:
+    pass
+
+OUR_CONTRACTS = ("real_services", "real_llm")
+"""Fixtures whose contract we bring; a project's table may add to them."""
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What the options and the project's table amount to."""
+
+    environment: Environment
+    directory: Path
+    env_file: Path | None
+    run_file: Path | None
+    project: Project
+    destructive: bool
+    variables: Mapping[str, str] = field(repr=False)
+    """Those that the declaration asks for, in the clear."""
+
+    @property
+    def contract_fixtures(self) -> frozenset[str]:
+        """Return the names of the fixtures that have a contract."""
+        return frozenset(OUR_CONTRACTS) | self.project.contracts.keys()
+
+
+def select(config: pytest.Config, name: str) -> Selection:
+    """Load the selected environment.
+
+    Raises:
+        EnvmatrixError: it is not declared, or declared wrongly.
+    """
+    project = Project.find(config.rootpath)
+    directory = path_option(config, "--matrix-environments") or project.environments_dir
+    env_file = path_option(config, "--matrix-env-file")
+    if (far := handed(config)) is not None:
+        directory, env_file = project.root / far.directory, None
+        far.demand_same(directory / f"{name}.toml")
+    variables = _Noted(far.variables if far else {**read_env_file(env_file), **os.environ})
+    return Selection(
+        environment=load_environment(name, directory, variables=variables),
+        directory=directory,
+        env_file=env_file,
+        run_file=path_option(config, "--matrix-run-file"),
+        project=project,
+        destructive=bool(config.getoption("--matrix-destructive")),
+        variables=variables.asked,
+    )
+
+
+def declared_secrets(environment: Environment) -> Iterator[str | None]:
+    """Yield the secrets that a declaration holds: keys, passwords in URLs, variables whose name says so."""
+    for service in environment.services.values():
+        yield service.api_key.get_secret_value() if service.api_key else None
+        yield urlsplit(service.url.get_secret_value()).password if service.url else None
+        for name, value in service.env.items():
+            if re.search(r"(PASSWORD|SECRET|TOKEN|KEY)$", name, re.IGNORECASE):
+                yield value.get_secret_value()
+
+
+class _Noted(Mapping[str, str]):
+    """Variables, of which those that were asked for are noted."""
+
+    def __init__(self, values: Mapping[str, str]) -> None:
+        self._values = values
+        self.asked: dict[str, str] = {}
+
+    def __getitem__(self, name: str) -> str:
+        self.asked[name] = self._values[name]
+        return self.asked[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+
+def path_option(config: pytest.Config, option: str) -> Path | None:
+    """Return the path that an option names, seen from where pytest was started."""
+    value = config.getoption(option)
+    return config.invocation_params.dir / value if value else None

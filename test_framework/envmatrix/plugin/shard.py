@@ -1,0 +1,71 @@
+"""Cuts what was collected into shards; every process of a run cuts alike, and so does every machine."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from envmatrix.runs.file import read_durations
+from envmatrix.runs.shards import Shard, cut, cut_digest
+
+_DURATIONS = "envmatrix_durations"
+_CHANNEL = "envmatrix_suite"
+"""The keys under which the controller gives a worker of xdist, maybe on another machine, what tests took, and a channel:
+only workers collect, and by hooks they tell no more than the tests that are left."""
+
+_DEADLINE = 30.0
+"""Seconds for what a worker says before it says that its collection is finished."""
+
+
+class Sharding:
+    """Keeps only one shard's tests; knows the whole suite, as the recorder must."""
+
+    def __init__(self, shard: Shard, durations: Path | None, workerinput: dict[str, Any] | None) -> None:
+        """Read what each test took last time; a worker of xdist is told.
+
+        Raises:
+            RunFileError: the file is no run file.
+        """
+        self.shard = shard
+        self.suite: tuple[str, ...] = ()
+        """All that was collected, before the cut."""
+        self.cut_digest = ""
+        self._channel: Any = None
+        if workerinput is None:
+            self._durations = read_durations(durations) if durations else {}
+        else:
+            self._durations, self._channel = workerinput.pop(_DURATIONS), workerinput.pop(_CHANNEL)
+
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
+        """Cut after everybody else has selected and ordered."""
+        yield
+        self.suite = tuple(item.nodeid for item in items)
+        numbers = cut(self.suite, self._durations, self.shard.total)
+        self.cut_digest = cut_digest(self.suite, numbers)
+        items[:] = [item for item, number in zip(items, numbers, strict=True) if number == self.shard.number]
+        if self._channel is not None:
+            self._channel.send((self.suite, self.cut_digest))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_configure_node(self, node: Any) -> None:
+        """Give a new worker of xdist what it needs to cut as we would, and a channel."""
+        node.workerinput[_DURATIONS] = self._durations
+        node.workerinput[_CHANNEL] = node.envmatrix_suite = node.gateway.newchannel()
+
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_xdist_node_collection_finished(self, node: Any) -> None:
+        """Learn what the whole suite is from the first worker, before the recorder writes its header."""
+        if not self.cut_digest:
+            self.suite, self.cut_digest = node.envmatrix_suite.receive(_DEADLINE)
+
+    def pytest_report_header(self) -> str:
+        """Say that this is a part."""
+        return f"envmatrix: shard {self.shard}"
+
+    def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str:
+        """Say how large a part it is."""
+        return f"shard {self.shard}: {len(items)} of {len(self.suite)} tests"

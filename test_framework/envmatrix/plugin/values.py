@@ -1,0 +1,97 @@
+"""The values of the contract fixtures' fields: from the declaration, the endpoints, and what a ping of each service saw."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+from envmatrix.contracts import CONTRACT_VERSION, Contract, Reality, service_of
+from envmatrix.environments import Source
+from envmatrix.services.kinds.http import new_async_client, new_client
+from envmatrix.services.kinds.openai_client import new_openai_clients
+
+if TYPE_CHECKING:
+    from envmatrix.plugin.session import EnvironmentSession
+
+
+def services_values(session: EnvironmentSession, contract: type[Contract], scope: ExitStack) -> dict[str, Any]:
+    """Return a value for every field of `real_services`, or of the contract that a project puts in its place."""
+    reality = session.reality()
+    values = _own_values(session, scope)
+    for added in session.config.hook.pytest_envmatrix_contract_fields(
+        environment=session.environment, endpoints=session.endpoints
+    ):
+        values.update(added)
+    for field in contract.model_fields.keys() - values.keys():
+        values[field] = _value_by_name(session, field, reality)
+    return values
+
+
+def _own_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:
+    target = session.target()
+    headers = {}
+    if (user := session.default_user()) is not None:
+        headers = user.headers
+    base = target.api if target else session.endpoints.get("backend")
+    return {
+        "environment": session.environment.name,
+        "config": session.environment.masked(),
+        "http_client": new_async_client(base, headers=headers),
+        "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
+        "test_jwt_token": user.token if user else None,
+        "test_api_key": session.default_api_key(),
+        "health_endpoints": _health_endpoints(session),
+        "users": session.users(),
+        "contract_version": CONTRACT_VERSION,
+    }
+
+
+def _value_by_name(session: EnvironmentSession, field: str, reality: Reality) -> Any:
+    service = service_of(field) or field
+    if field.endswith("_available"):
+        return reality.available(service)
+    if field.endswith("_required"):
+        return reality.required(service)
+    if field.endswith("_url"):
+        return reality.url(field)
+    isolated = session.isolated(service)
+    return isolated.endpoint if isolated else None
+
+
+def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
+    """Return where each service says who it is: a language model only if it does, for most have no such path."""
+    speaking = {
+        name: spec
+        for name, spec in session.environment.services.items()
+        if name in session.endpoints
+        and (spec.kind == "http" or (spec.kind == "openai" and session.ping([name])[name].identity))
+    }
+    bases = {name: session.endpoints[name].field("url").rstrip("/") for name in speaking}
+    return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
+
+
+def llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:
+    """Return a value for every field of `real_llm`."""
+    spec = session.environment.services.get("llm")
+    endpoint = session.endpoints.get("llm")
+    ping = session.ping(["llm"])["llm"] if spec else None
+    available = ping is not None and ping.is_up
+    client = async_client = None
+    if spec is not None and endpoint is not None:
+        client, async_client = new_openai_clients(spec, endpoint)
+        scope.callback(client.close)
+    identity = ping.identity if ping else {}
+    return {
+        "environment": session.environment.name,
+        "llm_available": available,
+        "provider": identity.get("provider", spec.kind if spec else ""),
+        "model": (spec.model if spec else None) or identity.get("model", ""),
+        "base_url": endpoint.field("url") if endpoint else None,
+        "api_key_configured": spec is not None and spec.api_key is not None,
+        "client": client,
+        "async_client": async_client,
+        "is_real": available
+        and spec is not None
+        and spec.source is not Source.STUB
+        and identity.get("scripted", "false").lower() != "true",
+    }

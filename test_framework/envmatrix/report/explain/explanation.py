@@ -1,0 +1,332 @@
+"""The whole chain of one cell: what happened, what the services said, which rule decided, what to do next.
+
+The models below are the words, for a person and for a program alike; `explain.py` only lays them out.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from envmatrix.causes import rule_named
+from envmatrix.contracts import FINDING_RULES
+from envmatrix.environments import Project
+from envmatrix.matrix.table import Column, Matrix
+from envmatrix.report.explain.advice import steps, thought_and_deed
+from envmatrix.report.explain.find import is_of_module
+from envmatrix.report.explain.rerun import Rerun, rerun
+from envmatrix.report.matrix.summary import word
+from envmatrix.report.text import first_line
+from envmatrix.runs.cells import Cause, Cell, Evidence, MissingRun, Outcome, Run
+
+SCHEMA = 1
+
+AROUND_THE_TEST = ("before", "right after")
+AROUND_THE_SMOKE_CHECK = ("before", "in the smoke check")
+AROUND_THE_SUITE = ("before the suite", "after it")
+"""When services were looked at: a test that failed has looks of its own."""
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class AttemptEntry(_Frozen):
+    """One try."""
+
+    outcome: Outcome
+    duration: float
+    """Seconds."""
+    worker: str
+    why: str
+    """Cause, rule and one line, or the reason; empty where it passed."""
+
+
+class ServiceEntry(_Frozen):
+    """What one service said, twice."""
+
+    service: str
+    source: str
+    """embedded, process, remote, stub or absent."""
+    before: str
+    after: str
+    latency: float | None
+    """Seconds of the later look; `null` where there was none."""
+    claims: str
+    """What it says it is."""
+
+
+class RuleEntry(_Frozen):
+    """The rule that decided."""
+
+    code: str
+    title: str
+    cause: Cause | None
+    meaning: str
+    """What to think of it; what to do is in `next`."""
+    page: str
+    """Where the documentation has more."""
+    also: dict[str, str]
+    """Code → meaning of each finding that its line names: `C112`."""
+
+
+class RunEntry(_Frozen):
+    """The run that the cell is of."""
+
+    run_id: str
+    file: str
+    commit: str
+    dirty: bool
+    started_at: str
+    """ISO 8601, UTC. A run file has no time for each test."""
+    ended: str
+    """Why it did not end in order; empty where it did."""
+
+
+class Explanation(_Frozen):
+    """Everything that is known about one test in one environment."""
+
+    model_config = ConfigDict(frozen=True, title="envmatrix explanation", serialize_by_alias=True)
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    environment: str
+    label: str
+    test: str
+    outcome: Outcome | None
+    """`null` where the test was not planned, or there is no run."""
+    headline: str
+    """All of it in one line."""
+    cause: Cause | None = None
+    summary: str = ""
+    """What the rule saw, or the reason."""
+    phase: str = ""
+    place: str = ""
+    worker: str = ""
+    duration: float = 0.0
+    """Seconds, all attempts together."""
+    attempts: list[AttemptEntry] = []
+    alike: list[str] = []
+    """Other tests of the run that became the same, for the same reason."""
+    exceptions: list[str] = []
+    """Outermost first."""
+    moments: tuple[str, str] = AROUND_THE_TEST
+    """When services were looked at."""
+    services: list[ServiceEntry] = []
+    exchanges: list[str] = []
+    """The test's last requests, oldest first."""
+    logs: dict[str, str] = {}
+    """Service → the end of its log."""
+    detail: str = ""
+    """The failure as pytest shows it, or the end of pytest's log where there is no run."""
+    rule: RuleEntry | None = None
+    next: list[str] = []
+    """What to do, in order."""
+    rerun: str = ""
+    """The command that runs exactly this test there again."""
+    run: RunEntry | None = None
+    """`null` where there is no run."""
+
+
+def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Explanation:
+    """Explain one test in one environment of a matrix, to someone who stands in a project."""
+    run = column.run
+    if isinstance(run, MissingRun):
+        told = _of_no_run(run, test)
+    elif (cell := run.cells.get(test)) is not None:
+        told = _of_cell(run, cell)
+    else:
+        told = _not_planned(matrix, run, test)
+    is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
+    again = rerun(column.environment, test, project) if is_known else Rerun("")
+    return told.model_copy(
+        update={
+            "rerun": again.command,
+            "next": [*told.next, *again.remarks],
+            "run": None if isinstance(run, MissingRun) else _run(run, column.note),
+        }
+    )
+
+
+def _of_no_run(missing: MissingRun, test: str) -> Explanation:
+    return Explanation(
+        environment=missing.environment,
+        label=missing.label,
+        test=test,
+        outcome=None,
+        headline=f"no run in {missing.label}: {missing.reason}",
+        summary=missing.reason,
+        detail=missing.log_tail,
+        next=["Mend what pytest's log says, then run it." if missing.log_tail else "Run it."],
+    )
+
+
+def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
+    """Say what is known of a test that the run does not have."""
+    uncollected = next((each for each in run.findings if is_of_module(each, test)), None)
+    where = [column.label for column in matrix.columns if test in column.cells]
+    elsewhere = f"; it is planned in {', '.join(where)}" if where else ""
+    left_out = run.footer.deselected if run.footer else 0
+    if uncollected is not None:
+        summary, steps = uncollected.message, ["Mend the import: pytest's log beside the run file has it whole."]
+    elif left_out:
+        tests = "1 test was" if left_out == 1 else f"{left_out} tests were"
+        summary = f"not among the tests of that run, of which {tests} left out by -k, -m or a plugin{elsewhere}"
+        steps = ["Run it by its name, without what left it out."]
+    else:
+        summary = f"not among the tests that were collected{elsewhere}"
+        steps = ["Run it by its name; where it is not found, look at the suite's path and at the commit."]
+    return Explanation(
+        environment=run.header.environment,
+        label=run.header.label,
+        test=test,
+        outcome=None,
+        headline=f"not planned in {run.header.label}: {first_line(summary)}",
+        cause=Cause.HARNESS if uncollected else None,
+        summary=summary,
+        place=uncollected.place if uncollected else "",
+        rule=_rule("H304", "") if uncollected else None,
+        next=steps,
+    )
+
+
+def _of_cell(run: Run, cell: Cell) -> Explanation:
+    evidence = cell.evidence or Evidence("", cell.reason)
+    used = {service for attempt in cell.attempts for service in attempt.services}
+    moments = AROUND_THE_SMOKE_CHECK if evidence.phase == "smoke" else AROUND_THE_TEST
+    if not (evidence.pings or evidence.pings_before):
+        moments = AROUND_THE_SUITE
+    return Explanation(
+        environment=run.header.environment,
+        label=run.header.label,
+        test=cell.test,
+        outcome=cell.outcome,
+        headline=_headline(run, cell),
+        cause=cell.cause,
+        summary=evidence.summary,
+        phase=evidence.phase,
+        place=evidence.place,
+        worker=next((attempt.worker for attempt in reversed(cell.attempts) if attempt.worker), ""),
+        duration=round(cell.duration, 6),
+        attempts=[
+            AttemptEntry(
+                outcome=attempt.outcome,
+                duration=round(attempt.duration, 6),
+                worker=attempt.worker,
+                why=_why(attempt.cause, attempt.evidence, attempt.reason),
+            )
+            for attempt in cell.attempts
+        ],
+        alike=_alike(run, cell),
+        exceptions=list(evidence.exceptions),
+        moments=moments,
+        services=list(_services(run, evidence, used)),
+        exchanges=list(evidence.exchanges),
+        logs=dict(evidence.logs),
+        detail=evidence.detail,
+        rule=_rule(evidence.rule, evidence.summary) if evidence.rule else None,
+        next=list(steps(run, cell, evidence)),
+    )
+
+
+def _headline(run: Run, cell: Cell) -> str:
+    why = first_line(_why(cell.cause, cell.evidence, cell.reason))
+    where = f"{run.header.label} at {cell.carried[:12]}, not run since" if cell.carried else run.header.label
+    return f"{word(cell.outcome)} in {where}" + (f": {why}" if why else "")
+
+
+def _why(cause: Cause | None, evidence: Evidence | None, reason: str) -> str:
+    if evidence is None:
+        return reason
+    return f"{cause or ''} {evidence.rule}: {evidence.summary}".lstrip()
+
+
+def _alike(run: Run, cell: Cell) -> list[str]:
+    if cell.evidence is None:
+        return []
+    key = (cell.outcome, cell.evidence.rule, cell.evidence.summary)
+    return [
+        other.test
+        for other in run.cells.values()
+        if other.evidence is not None
+        and (other.outcome, other.evidence.rule, other.evidence.summary) == key
+        and other.test != cell.test
+    ]
+
+
+def _services(run: Run, evidence: Evidence, used: Iterable[str]) -> Iterator[ServiceEntry]:
+    """Yield what each service said around the test, or, where nobody looked then, around the suite."""
+    before, after = _by_name(evidence.pings_before), _by_name(evidence.pings)
+    names: Iterable[str] = sorted(before.keys() | after.keys())
+    if not names:
+        names = sorted(used)
+        for attestation in run.attestations:
+            (before if attestation.moment == "before" else after).update(attestation.services)
+    for name in names:
+        first, last = before.get(name), after.get(name)
+        latency = last.get("latency") if last else None
+        yield ServiceEntry(
+            service=name,
+            source=run.header.sources.get(name, ""),
+            before=_said(first),
+            after=_said(last),
+            latency=float(latency) if isinstance(latency, int | float) else None,
+            claims=_claims(last) or _claims(first),
+        )
+
+
+def _by_name(pings: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    return {str(ping.get("service", "")): ping for ping in pings}
+
+
+def _said(ping: Mapping[str, Any] | None) -> str:
+    """Return a look in a few words: `down: connection refused`."""
+    if ping is None:
+        return "not looked at"
+    parts = [str(ping.get("status", "unknown"))]
+    looks, failed = ping.get("looks", 1), ping.get("failed_looks", 0)
+    if looks != 1 and failed in {0, looks}:  # where only some failed, the detail counts them
+        parts.append(f" ({looks} looks)")
+    if ping.get("detail"):
+        parts.append(f": {ping['detail']}")
+    leaning = ping.get("dependencies") or {}
+    unwell = [f"{name} {state}" for name, state in sorted(leaning.items()) if state not in {"up", "absent"}]
+    if unwell:
+        parts.append(f"; says: {', '.join(unwell)}")
+    return "".join(parts)
+
+
+def _claims(ping: Mapping[str, Any] | None) -> str:
+    if not ping:
+        return ""
+    identity = {str(name): str(value) for name, value in (ping.get("identity") or {}).items() if value}
+    claims = ", ".join(f"{name} {value}" for name, value in sorted(identity.items()))
+    return claims or str(ping.get("version") or "")
+
+
+def _rule(code: str, summary: str) -> RuleEntry:
+    """Return what is known of a rule's code; one of another version has no words here."""
+    also = {found: FINDING_RULES[found] for found in re.findall(r"\bC\d{3}\b", summary) if found in FINDING_RULES}
+    rule = rule_named(code)
+    if rule is None:
+        meaning = "No rule of this version: read it with the version that wrote the run file."
+        return RuleEntry(code=code, title="", cause=None, meaning=meaning, page="", also=also)
+    meaning, _ = thought_and_deed(rule.meaning)
+    return RuleEntry(
+        code=code, title=rule.title, cause=rule.cause, meaning=meaning, page=f"docs/rules/{code}.md", also=also
+    )
+
+
+def _run(run: Run, note: str) -> RunEntry:
+    header, footer = run.header, run.footer
+    ended = "" if run.complete else note or (footer.reason if footer else "killed: it has no footer")
+    return RunEntry(
+        run_id=header.run_id,
+        file=str(run.file or ""),
+        commit=header.commit,
+        dirty=header.dirty,
+        started_at=header.started_at,
+        ended=ended,
+    )

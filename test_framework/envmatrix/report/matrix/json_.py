@@ -1,0 +1,160 @@
+"""The matrix as one JSON document, for programs. Nothing is shortened, and every text is as it was recorded.
+
+The models below are the schema; `schema` is raised with each change that an older reader would misread, and keys may be
+added without. `python -m envmatrix.report.matrix.json_` prints it as JSON Schema.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from envmatrix.gate import Answer, Code, Verdict, exit_code
+from envmatrix.matrix.table import Column, Matrix, Row
+from envmatrix.runs.cells import Cause, Cell, FindingRecord, MissingRun, Outcome
+
+SCHEMA = 1
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True)
+
+
+class ReasonEntry(_Frozen):
+    """Why a verdict is what it is."""
+
+    code: Code
+    text: str
+    calls_for: Answer
+    """The answer that this reason alone would give."""
+    tests: list[str]
+
+
+class EnvironmentEntry(_Frozen):
+    """One column."""
+
+    name: str
+    label: str
+    """What to show: `staging (twin)`."""
+    answer: Answer
+    reasons: list[ReasonEntry]
+    run_id: str | None
+    """`null` where there is no run; `reasons` says why."""
+    complete: bool
+    """Whether the run ended in order, every planned test with an end."""
+    commit: str | None
+    dirty: bool | None
+    started_at: str | None
+    """ISO 8601, UTC."""
+    duration: float | None
+    """Seconds, as the run's footer says; `null` without one."""
+    sources: dict[str, str]
+    """Service → embedded, process, remote, stub or absent."""
+    versions: dict[str, str]
+    findings: list[FindingRecord]
+    log_tail: str
+    """The end of pytest's own output where there is no run."""
+
+
+class CellEntry(_Frozen):
+    """One test in one environment."""
+
+    outcome: Outcome
+    cause: Cause | None
+    reason: str
+    duration: float
+    """Seconds, all attempts together."""
+    attempts: int
+    services: list[str]
+    """Services that the test used."""
+    evidence: dict[str, Any] | None
+    """rule, summary, phase, place, exceptions, pings, detail."""
+    carried_from: str | None = None
+    """The commit that all this is of, where the test was not run now."""
+
+
+class TestEntry(_Frozen):
+    """One row."""
+
+    __test__ = False  # no test, though its name begins so
+
+    id: str
+    cells: dict[str, CellEntry | None]
+    """By environment name; `null` where the test was not planned."""
+
+
+class MatrixDocument(_Frozen):
+    """The whole document."""
+
+    model_config = ConfigDict(frozen=True, title="envmatrix matrix", serialize_by_alias=True)
+
+    schema_version: int = Field(default=SCHEMA, alias="schema")
+    exit_code: int
+    """0 compatible, 1 incompatible, 3 unknown."""
+    environments: list[EnvironmentEntry]
+    tests: list[TestEntry]
+
+
+def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
+    """Return the document, ASCII only: a lone surrogate in a test's name stays a JSON escape."""
+    return json.dumps(document(matrix, verdicts).model_dump(mode="json"), indent=2) + "\n"
+
+
+def document(matrix: Matrix, verdicts: Sequence[Verdict]) -> MatrixDocument:
+    """Return the document's model."""
+    names = [column.environment for column in matrix.columns]
+    return MatrixDocument(
+        exit_code=exit_code(verdicts),
+        environments=[_environment(*pair) for pair in zip(matrix.columns, verdicts, strict=True)],
+        tests=[_test(names, row) for row in matrix.rows],
+    )
+
+
+def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
+    run = None if isinstance(column.run, MissingRun) else column.run
+    header = run.header if run else None
+    return EnvironmentEntry(
+        name=column.environment,
+        label=column.label,
+        answer=verdict.answer,
+        reasons=[
+            ReasonEntry(code=reason.code, text=reason.text, calls_for=reason.calls_for, tests=list(reason.tests))
+            for reason in verdict.reasons
+        ],
+        run_id=header.run_id if header else None,
+        complete=run.complete if run else False,
+        commit=header.commit if header else None,
+        dirty=header.dirty if header else None,
+        started_at=header.started_at if header else None,
+        duration=run.footer.duration if run and run.footer else None,
+        sources=dict(column.sources),
+        versions=header.versions if header else {},
+        findings=list(run.findings) if run else [],
+        log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
+    )
+
+
+def _test(names: list[str], row: Row) -> TestEntry:
+    cells = {name: _cell(cell) if cell else None for name, cell in zip(names, row.cells, strict=True)}
+    return TestEntry(id=row.test, cells=cells)
+
+
+def _cell(cell: Cell) -> CellEntry:
+    return CellEntry(
+        outcome=cell.outcome,
+        cause=cell.cause,
+        reason=cell.reason,
+        duration=round(cell.duration, 6),
+        attempts=0 if cell.carried else len(cell.attempts),
+        carried_from=cell.carried or None,
+        services=sorted({service for attempt in cell.attempts for service in attempt.services}),
+        evidence=asdict(cell.evidence) if cell.evidence else None,
+    )
+
+
+if __name__ == "__main__":
+    print(json.dumps(MatrixDocument.model_json_schema(by_alias=True), indent=2))  # noqa: T201  a command's output

@@ -1,0 +1,178 @@
+"""What a CI system is to run: one job an environment and shard, and what each needs. Reads declarations, starts nothing."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from envmatrix.environments import declared_names, read_toml
+from envmatrix.exceptions import UnknownEnvironmentError, UsageError
+
+GITHUB_JOBS = 256
+"""https://docs.github.com/en/actions/reference/limits: jobs of one matrix."""
+GITLAB_JOBS = 200
+"""https://docs.gitlab.com/ci/yaml/#parallelmatrix: jobs of one `parallel:matrix`."""
+
+_UNTRUSTED = "untrusted: secrets are not given to forks"
+_VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)\}")
+"""A variable without a default: unset, the declaration cannot be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """One environment, as its declaration stands there."""
+
+    environment: str
+    variables: tuple[str, ...]
+    """What must be set to run it: hosts and credentials."""
+    has_twin: bool
+    """Whether a deployment of our own stands in while they are unset."""
+
+    @property
+    def needs_trust(self) -> bool:
+        """Return whether it cannot be run without its variables."""
+        return bool(self.variables) and not self.has_twin
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run, and what not."""
+
+    environments: tuple[Planned, ...]
+    shards: int
+    is_trusted: bool
+
+    @property
+    def skipped(self) -> Mapping[str, str]:
+        """Map each environment that is not run to the reason."""
+        return {each.environment: _UNTRUSTED for each in self.environments if each.needs_trust and not self.is_trusted}
+
+    @property
+    def jobs(self) -> tuple[Mapping[str, Any], ...]:
+        """Return the jobs, environment by environment."""
+        run = [each for each in self.environments if each.environment not in self.skipped]
+        return tuple(
+            {"environment": each.environment, "shard": f"{number}/{self.shards}", "index": number}
+            for each in run
+            for number in range(1, self.shards + 1)
+        )
+
+    @property
+    def document(self) -> Mapping[str, Any]:
+        """Return what tells the merge which environments were asked for, so that a lost artifact is a column."""
+        skipped = self.skipped
+        entries = {
+            each.environment: {"label": each.environment, "note": skipped.get(each.environment, "")}
+            for each in self.environments
+        }
+        return {"schema": 1, "environments": entries}
+
+    def manifest(self) -> str:
+        """Return the same as a file's text."""
+        return json.dumps(self.document, indent=2) + "\n"
+
+
+def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trusted: bool) -> Plan:
+    """Read what is declared, all of it where nothing is named.
+
+    Raises:
+        UnknownEnvironmentError: an environment is not declared.
+        DeclarationError: a file is no TOML.
+        UsageError: nothing is declared.
+    """
+    declared = declared_names(directory)
+    chosen = tuple(dict.fromkeys(names)) or declared
+    for name in chosen:
+        if name not in declared:
+            raise UnknownEnvironmentError(name, directory, declared)
+    if not chosen:
+        raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
+    return Plan(tuple(_planned(directory / f"{name}.toml") for name in chosen), shards, is_trusted)
+
+
+def _planned(path: Path) -> Planned:
+    data = read_toml(path).data
+    found = {name for text in _texts(data) for name in _VARIABLE.findall(text)}
+    return Planned(path.stem, tuple(sorted(found)), "twin" in data)
+
+
+def _texts(value: object) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for each in value.values():
+            yield from _texts(each)
+    elif isinstance(value, Sequence):
+        for each in value:
+            yield from _texts(each)
+
+
+def for_github(plan: Plan) -> str:
+    """Return the value of `strategy.matrix`, on one line.
+
+    Raises:
+        UsageError: GitHub would refuse so many jobs.
+    """
+    _check(plan, GITHUB_JOBS, "GitHub")
+    return json.dumps({"include": list(plan.jobs)}, separators=(",", ":")) + "\n"
+
+
+def for_gitlab(plan: Plan, command: str) -> str:
+    """Return a child pipeline as JSON, which is YAML too: the jobs, then one that merges what they left.
+
+    Raises:
+        UsageError: GitLab would refuse so many jobs.
+    """
+    _check(plan, GITLAB_JOBS, "GitLab")
+    names = list(dict.fromkeys(job["environment"] for job in plan.jobs))
+    shards = [f"{number}/{plan.shards}" for number in range(1, plan.shards + 1)]
+    environment = {
+        "stage": "environments",
+        "parallel": {"matrix": [{"ENVIRONMENT": names, "SHARD": shards}]},
+        "allow_failure": True,  # the last job decides: a failure that is known or waived is no red pipeline
+        "resource_group": "$ENVIRONMENT $SHARD",
+        "script": [f'{command} run "$ENVIRONMENT" --shard "$SHARD"'],
+        # The logs stay behind: a product may print what it should not. So does `latest`, a link to what is there.
+        "artifacts": {"when": "always", "paths": [f".envmatrix/runs/2*/*.{ending}" for ending in ("json", "jsonl")]},
+    }
+    matrix = {
+        "stage": "matrix",
+        "when": "always",
+        "script": [
+            "mkdir -p plan .envmatrix/runs",
+            f"printf '%s' {shlex.quote(json.dumps(plan.document))} > plan/matrix.json",
+            f"{command} merge plan .envmatrix/runs --output merged || true",
+            f"{command} gate merged",
+        ],
+        "artifacts": {"when": "always", "paths": ["merged/"]},
+    }
+    # Where everything is skipped there is no job: an empty matrix is refused.
+    jobs = {"environment": environment, "matrix": matrix} if names else {"matrix": matrix}
+    return json.dumps({"stages": ["environments", "matrix"], **jobs}, indent=2) + "\n"
+
+
+def as_text(plan: Plan) -> str:
+    """Return the plan for people."""
+    skipped = plan.skipped
+    width = max(len(each.environment) for each in plan.environments)
+    lines = []
+    for each in plan.environments:
+        if each.environment in skipped:
+            what = f"skipped, {skipped[each.environment]}"
+        else:
+            what = f"{plan.shards} job{'s'[: plan.shards != 1]}"
+            what += f", needs {', '.join(each.variables)}" if each.variables else ""
+            what += " or its twin stands in" if each.variables and each.has_twin else ""
+        lines.append(f"{each.environment:{width}}  {what}\n")
+    return "".join(lines)
+
+
+def _check(plan: Plan, most: int, where: str) -> None:
+    if len(plan.jobs) > most:
+        what = f"{len(plan.jobs)} jobs are planned, {where} runs at most {most} of one matrix"
+        raise UsageError(what, "Plan fewer shards, or fewer environments")

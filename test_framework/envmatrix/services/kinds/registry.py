@@ -1,0 +1,48 @@
+"""Find the driver of a kind: ours, or one that an installed package adds by the entry point group `envmatrix.kinds`."""
+
+from __future__ import annotations
+
+from functools import cache
+from importlib import import_module
+from importlib.metadata import entry_points
+
+from envmatrix.exceptions import UnknownKindError, UsageError
+from envmatrix.services.kinds.base import Kind
+
+GROUP = "envmatrix.kinds"
+
+_OURS = {
+    "http": "envmatrix.services.kinds.http",
+    "postgres": "envmatrix.services.kinds.postgres",
+    "redis": "envmatrix.services.kinds.redis",
+    "clickhouse": "envmatrix.services.kinds.clickhouse",
+    "openai": "envmatrix.services.kinds.openai",
+}
+"""Each module has one `KIND`; it is imported when a declaration first names the kind."""
+
+
+def known_kinds() -> tuple[str, ...]:
+    """Return the names of all kinds, ours and plugged-in ones, sorted."""
+    return tuple(sorted({*_OURS, *entry_points(group=GROUP).names}))
+
+
+@cache
+def get_kind(name: str, service: str = "") -> Kind:
+    """Return the driver of a kind.
+
+    Raises:
+        UnknownKindError: nobody provides it.
+        UsageError: the package that should provide it does not.
+    """
+    if module := _OURS.get(name):
+        kind: Kind = import_module(module).KIND
+        return kind
+    for entry in entry_points(group=GROUP, name=name):
+        try:
+            plugged = entry.load()
+        except (ImportError, AttributeError) as error:
+            raise UsageError(f"kind {name!r} cannot be loaded from {entry.value}: {error}") from error
+        if not isinstance(plugged, Kind):
+            raise UsageError(f"kind {name!r}: {entry.value} does not implement envmatrix.services.Kind")
+        return plugged
+    raise UnknownKindError(service, name, known_kinds())

@@ -1,0 +1,55 @@
+"""A look at a service's work: its protected path, asked with a user's token. A health path is only its own word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from envmatrix.environments import ServiceSpec
+from envmatrix.services.kinds.base import Endpoint
+from envmatrix.services.probes.look import Sight, look
+from envmatrix.services.probes.visit import Visit
+
+GATEWAY_ERRORS = frozenset({502, 503, 504})
+"""What whoever stands before a service says when that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """What a service's protected path answered."""
+
+    service: str
+    path: str
+    status: int
+    """0 where there was no answer; `detail` says why."""
+    detail: str = ""
+    with_token: bool = True
+
+    @property
+    def is_refused(self) -> bool:
+        """Return whether the token was refused."""
+        return self.with_token and self.status in {401, 403}
+
+    @property
+    def is_broken(self) -> bool:
+        """Return whether the service cannot do its work."""
+        return self.status == 0 or self.status in GATEWAY_ERRORS
+
+    def __str__(self) -> str:
+        got = f"answers {self.status}" if self.status else f"gets no answer: {self.detail}"
+        return f"GET {self.path} of {self.service} {got}"
+
+
+def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
+    """Ask a service's protected path once, within its ping's deadline; never raises."""
+    path = spec.protected or ""
+    status = 0
+
+    def see() -> Sight:
+        nonlocal status
+        with Visit(endpoint, spec.ping_deadline) as visit:
+            status = visit.ask(endpoint.url.get_secret_value() + path, headers=headers).status
+        return Sight()
+
+    ping = look(spec, spec.ping_deadline, see)
+    return Access(spec.name, path, status if ping.is_up else 0, ping.detail, with_token=bool(headers))

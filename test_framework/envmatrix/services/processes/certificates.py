@@ -1,0 +1,53 @@
+"""TLS for services that we start: a throw-away authority per run, whose certificates are verified for real."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from pathlib import Path
+
+from envmatrix.exceptions import MissingExtraError
+from envmatrix.services.processes.ports import HOST
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """PEM files: the server's certificate and key, and the authority to verify it with."""
+
+    cert_file: str
+    key_file: str
+    ca_file: str
+
+
+class Authority:
+    """Signs certificates for this machine. Made when the first one is asked for; gone with its directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._lock = threading.Lock()
+        self._authority: object | None = None
+
+    def issue(self, name: str) -> Certificate:
+        """Write a certificate for a service on loopback.
+
+        Raises:
+            MissingExtraError: trustme is not installed.
+        """
+        try:
+            import trustme
+        except ImportError:
+            raise MissingExtraError("trustme", "tls") from None
+        ca_file = self._directory / "ca.pem"
+        with self._lock:
+            if not isinstance(self._authority, trustme.CA):
+                self._authority = trustme.CA(organization_name="envmatrix", organization_unit_name="throw-away")
+                self._authority.cert_pem.write_to_path(ca_file)
+                ca_file.chmod(0o600)
+            issued = self._authority.issue_cert(HOST, "localhost")
+        cert_file, key_file = self._directory / f"{name}.pem", self._directory / f"{name}.key"
+        for path in (cert_file, key_file):
+            path.touch(mode=0o600)
+        issued.private_key_pem.write_to_path(key_file)
+        for number, blob in enumerate(issued.cert_chain_pems):
+            blob.write_to_path(cert_file, append=number > 0)
+        return Certificate(str(cert_file), str(key_file), str(ca_file))

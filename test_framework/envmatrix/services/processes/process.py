@@ -1,0 +1,232 @@
+"""Processes: start one fresh or forked from a warm parent, notice its end, and stop it with all that it started."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import json
+import os
+import pwd
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+
+import psutil
+
+from envmatrix.exceptions import StartError
+from envmatrix.masking import MASKER
+from envmatrix.services.kinds.base import Launch
+from envmatrix.services.processes.run_directory import MARK, Identity, RunDir
+from envmatrix.services.processes.warm_parent import WarmParent
+
+_PR_SET_CHILD_SUBREAPER = 36
+_TAIL_LINES = 20
+_TAIL_BYTES = 4096
+_KILLED = 1.0
+"""Seconds until a process that was sent SIGKILL must be gone; longer only in a hung system call."""
+
+
+@dataclass(frozen=True)
+class ServiceProcess:
+    """A process that gives a service. It leads a session, and so a process group, of its own."""
+
+    name: str
+    identity: Identity
+    stop_signal: int
+    log: Path
+    _poll: Callable[[], int | None]
+
+    def exit_code(self) -> int | None:
+        """Return how it ended (negative: the signal that ended it); None while it runs."""
+        return self._poll()
+
+    def send(self, number: int) -> None:
+        """Send a signal to its process group, unless its id belongs to another process by now."""
+        if self.identity.process() is None:
+            return
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            try:
+                os.killpg(self.identity.pid, number)
+            except ProcessLookupError:  # forked this moment, not yet a leader
+                os.kill(self.identity.pid, number)
+
+    def log_tail(self) -> str:
+        """Return the end of what it wrote, masked."""
+        return log_tail(self.log)
+
+
+class Launcher:
+    """Starts processes, keeps the list of them on disk, and stops them all. Safe to use from several threads."""
+
+    def __init__(self, run: RunDir) -> None:
+        self._run = run
+        self._lock = threading.Lock()
+        self._warm: WarmParent | None = None
+        self._processes: list[ServiceProcess] = []
+        self._closed = False
+
+    def preload(self, modules: Iterable[str]) -> None:
+        """Start the warm parent, which imports these modules while other services start. The first call counts."""
+        with self._lock:
+            if self._warm is None and not self._closed:
+                self._warm = WarmParent(modules, self._run)
+
+    def start(self, name: str, launch: Launch) -> ServiceProcess:
+        """Start the process of a service.
+
+        Raises:
+            StartError: there is no such command or account, or everything is being stopped.
+        """
+        log = self._run.log(name)
+        log.unlink(missing_ok=True)
+        log.touch(mode=0o600)
+        launch = launch.model_copy(update={"env": {**launch.env, MARK: str(self._run.path)}})
+        process = self._fork(name, launch, log)
+        with self._lock:  # from here on nothing starts once stop_all has begun
+            if self._closed:
+                raise StartError(name, "was not started: everything is being stopped")
+            process = process or _execute(name, launch, log)
+            self._processes.append(process)
+            with self._run.ledger.open("a", encoding="utf-8") as ledger:
+                ledger.write(json.dumps({**asdict(process.identity), "name": name}) + "\n")
+        return process
+
+    def _fork(self, name: str, launch: Launch, log: Path) -> ServiceProcess | None:
+        """Return the process forked from the warm parent; None where only a fresh one will do."""
+        is_module = launch.command[:2] == (sys.executable, "-m") and launch.user is None
+        if not (self._warm and launch.preload and is_module):
+            return None
+        pid = self._warm.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
+        if pid is None:
+            return None
+        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._warm.exit_code, pid))
+
+    def stop_all(self, grace: float) -> frozenset[str]:
+        """Stop everything at once, for good: each by its own signal, SIGKILL after `grace` seconds.
+
+        Returns the names of those that had to be killed.
+        """
+        with self._lock:
+            self._closed = True
+        stubborn = stop(self._processes, grace)
+        if self._warm:
+            self._warm.close()
+        _kill_descendants()
+        return stubborn
+
+
+def stop(processes: Sequence[ServiceProcess], grace: float) -> frozenset[str]:
+    """Stop processes together; return the names of those that ignored their stop signal for `grace` seconds."""
+    below = [child for each in processes for child in descendants(each.identity)] if len(processes) == 1 else []
+    for each in processes:
+        each.send(each.stop_signal)
+    _await(lambda: all(each.exit_code() is not None for each in processes), grace)
+    stubborn = [each for each in processes if each.exit_code() is None]
+    for each in stubborn:
+        each.send(signal.SIGKILL)
+    _await(lambda: all(each.exit_code() is not None for each in stubborn), _KILLED)
+    kill_all(below)
+    return frozenset(each.name for each in stubborn)
+
+
+def kill_all(processes: Iterable[psutil.Process]) -> None:
+    """Send SIGKILL to each that is still the process it was, and wait until they are gone."""
+    waiting = list(processes)
+    for process in waiting:
+        with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            process.kill()  # psutil looks at the start time first
+    _await(lambda: all(_has_ended(process) for process in waiting), _KILLED)
+
+
+def adopt_orphans() -> None:
+    """Become the parent of every process below us whose own parent ends, so that none gets away (Linux)."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+
+
+def log_tail(path: Path) -> str:
+    """Return the last lines of a file, masked: at most 20 and 4 kB."""
+    try:
+        with path.open("rb") as stream:
+            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
+            lines = stream.read().decode(errors="replace").splitlines()
+    except OSError:
+        return ""
+    return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))
+
+
+def explain_exit(code: int) -> str:
+    """Say how a process ended, in words."""
+    if code >= 0:
+        return f"ended with exit code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = "no name"
+    cause = ": out of memory, or somebody killed it" if -code == signal.SIGKILL else ""
+    return f"was ended by signal {-code} ({name}){cause}"
+
+
+def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
+    account = launch.user if os.geteuid() == 0 else None
+    try:
+        with log.open("ab") as output:
+            popen = subprocess.Popen(  # noqa: S603  running declared commands is what we are for
+                launch.command,
+                env=launch.env,
+                cwd=launch.cwd,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                start_new_session=True,
+                user=account,
+                group=pwd.getpwnam(account).pw_gid if account else None,
+                extra_groups=[] if account else None,
+            )
+    except (OSError, KeyError) as error:
+        raise StartError(name, f"could not be started: {error}") from None
+    return ServiceProcess(name, _identity(popen.pid), launch.stop_signal, log, popen.poll)
+
+
+def _identity(pid: int) -> Identity:
+    """Return the identity of a process just started; one that has ended already gets a start time nobody has."""
+    return Identity.of(pid) or Identity(pid, 0.0)
+
+
+def _await(condition: Callable[[], bool], deadline: float) -> None:
+    end = time.monotonic() + deadline
+    pause = 0.001
+    while not condition() and time.monotonic() < end:
+        time.sleep(pause)
+        pause = min(pause * 1.5, 0.02)
+
+
+def _has_ended(process: psutil.Process) -> bool:
+    """Return whether a process is gone, or waits for nothing but its parent's notice; ours is noticed here."""
+    with contextlib.suppress(psutil.NoSuchProcess):
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
+            return False
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process.pid, os.WNOHANG)
+    return True
+
+
+def descendants(identity: Identity) -> list[psutil.Process]:
+    """Return the processes below one that still runs."""
+    process = identity.process()
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.children(recursive=True) if process else []
+    return []
+
+
+def _kill_descendants() -> None:
+    """Kill whatever is left below us; as the parent of all orphans (Linux) we see it all."""
+    end = time.monotonic() + 2 * _KILLED
+    while (below := psutil.Process().children(recursive=True)) and time.monotonic() < end:
+        kill_all(below)

@@ -1,0 +1,85 @@
+"""Clean up after runs whose supervisor was killed: their processes are listed on disk, and carry a mark."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shutil
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import psutil
+
+from envmatrix.services.processes.process import descendants, kill_all
+from envmatrix.services.processes.run_directory import MARK, Identity, RunDir, bases
+
+
+def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
+    """Remove every run below these directories that nobody owns any more; return what was removed.
+
+    A run is left alone while its owner lives, and while its supervisor does: that one cleans up itself.
+    """
+    removed = []
+    for base in bases() if directories is None else directories:
+        for run in _abandoned(base):
+            remove(run)
+            removed.append(run.path)
+    return removed
+
+
+def remove(run: RunDir) -> None:
+    """Kill what a run left and remove its directory. Only for a run without a living supervisor."""
+    kill_all(_left_by(run))
+    shutil.rmtree(run.path, ignore_errors=True)
+
+
+def _abandoned(base: Path) -> Iterator[RunDir]:
+    try:
+        found = sorted(base.iterdir())
+    except OSError:
+        return
+    for path in found:
+        run = RunDir(path)
+        owner, supervisor = Identity.read(run.owner), Identity.read(run.supervisor)
+        if owner and not owner.process() and not (supervisor and supervisor.process()) and not _is_held(run):
+            yield run
+
+
+def _is_held(run: RunDir) -> bool:
+    """Return whether a process that we may not even see, as in another container, holds the run."""
+    try:
+        with run.owner.open("rb") as record:
+            fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    return False
+
+
+def _left_by(run: RunDir) -> list[psutil.Process]:
+    """Return what the run started: as listed, what stands below those, and what carries its mark."""
+    try:
+        lines = run.ledger.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    identities = [identity for line in lines if (identity := _identity(line))]
+    listed = [process for identity in identities if (process := identity.process())]
+    below = [child for identity in identities for child in descendants(identity)]
+    marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, run)]
+    return list({process.pid: process for process in (*listed, *below, *marked)}.values())
+
+
+def _identity(line: str) -> Identity | None:
+    """Read a line of the list; None for one that was cut off."""
+    try:
+        data = json.loads(line)
+        return Identity(int(data["pid"]), float(data["created"]))
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _is_marked(process: psutil.Process, run: RunDir) -> bool:
+    try:
+        return bool(process.environ().get(MARK) == str(run.path))
+    except (psutil.Error, OSError):
+        return False

@@ -1,0 +1,81 @@
+"""The supervisor's end of the warm parent (`warm.py`)."""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+
+from envmatrix.services.processes.run_directory import MARK, RunDir
+
+_IMPORTED = 30.0
+"""Seconds for the modules to be imported; after that a fresh process does as well."""
+_KILLED = 1.0
+"""Seconds until a process that was sent SIGKILL must be gone."""
+
+
+class WarmParent:
+    """Starts it at once, in the background. Safe to use from several threads."""
+
+    def __init__(self, modules: Iterable[str], run: RunDir) -> None:
+        self._socket, theirs = socket.socketpair()
+        command = [sys.executable, "-m", "envmatrix.services.processes.warm", *sorted(set(modules))]
+        with theirs:
+            self._process = subprocess.Popen(  # noqa: S603  our own module
+                command, stdin=theirs.fileno(), env={**os.environ, MARK: str(run.path)}, start_new_session=True
+            )
+        self._lock = threading.Lock()
+        self._forked: queue.Queue[int | None] = queue.Queue()
+        self._codes: dict[int, int] = {}
+        self._lost = False
+        self._listener = threading.Thread(target=self._listen, name="warm parent", daemon=True)
+        self._listener.start()
+
+    def fork(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> int | None:
+        """Fork `python -m ARGUMENTS`; return its process id, or None where the warm parent is of no use."""
+        request = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd), "log": str(log)}
+        with self._lock:
+            if self._lost:
+                return None
+            try:
+                self._socket.sendall(json.dumps(request).encode() + b"\n")
+                pid = self._forked.get(timeout=_IMPORTED)
+            except (OSError, queue.Empty):
+                pid = None
+            self._lost = pid is None
+        if self._lost:
+            self._process.kill()
+        return pid
+
+    def exit_code(self, pid: int) -> int | None:
+        """Return how a forked process ended; None while it runs."""
+        code = self._codes.get(pid)
+        # Without their parent nobody knows how its children end, but they are killed with it.
+        return -signal.SIGKILL if code is None and self._process.poll() is not None else code
+
+    def close(self) -> None:
+        """End it, and with it whatever was forked from it and still runs."""
+        self._process.kill()
+        self._process.wait(_KILLED)
+        self._listener.join(_KILLED)
+        self._socket.close()
+
+    def _listen(self) -> None:
+        with self._socket.makefile("r", encoding="utf-8") as stream:
+            try:
+                for line in stream:
+                    told = json.loads(line)
+                    if "code" in told:
+                        self._codes[told["pid"]] = told["code"]
+                    else:
+                        self._forked.put(told["pid"])
+            except OSError:
+                pass
+        self._forked.put(None)

@@ -1,0 +1,37 @@
+"""Find the servers that wheels ship, without importing those wheels: an import may warn, or cost half a second."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from pathlib import Path
+
+from envmatrix.exceptions import MissingExtraError
+
+
+def package_dir(module: str, extra: str) -> Path:
+    """Return the directory of an installed package.
+
+    Raises:
+        MissingExtraError: it is not installed.
+    """
+    found = importlib.util.find_spec(module)
+    if found is None or not found.submodule_search_locations:
+        raise MissingExtraError(module, extra)
+    return Path(found.submodule_search_locations[0])
+
+
+def need(module: str, extra: str) -> None:
+    """Check that a client library is installed.
+
+    Raises:
+        MissingExtraError: it is not.
+    """
+    if importlib.util.find_spec(module) is None:
+        raise MissingExtraError(module, extra)
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that nobody else can read, not even for a moment."""
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
+        stream.write(text)

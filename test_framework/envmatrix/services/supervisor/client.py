@@ -1,0 +1,229 @@
+"""The runner's side of the supervisor: own the run, ask for services, read what became of them."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from envmatrix.exceptions import SupervisorError
+from envmatrix.masking import MASKER
+from envmatrix.services.processes.process import kill_all, log_tail
+from envmatrix.services.processes.run_directory import MARK, Identity, RunDir
+from envmatrix.services.processes.sweep import remove, sweep
+from envmatrix.services.supervisor.states import ServiceState, Started
+
+LISTENER = 3
+"""The file descriptor on which the supervisor finds its listening socket."""
+SILENCE = 15.0
+"""Seconds. The supervisor says every second that it is still at work; this long without a word, and it is not."""
+_GRACE = 5.0
+"""Seconds that services are given to stop, at most half of the whole deadline."""
+
+
+class Owner:
+    """The run itself, held by the runner's first process: when that process ends, everything that was started does.
+
+    Starts nothing. What earlier runs left is swept first.
+    """
+
+    def __init__(self, run_dir: Path | None = None) -> None:
+        if run_dir is None:
+            sweep()
+            self._run = RunDir.create()
+        else:
+            run_dir.mkdir(mode=0o711, exist_ok=True)
+            self._run = RunDir(run_dir)
+        Identity.mine().write(self._run.owner)
+        self._record = self._run.owner.open("rb")
+        fcntl.flock(self._record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
+        self._socket: socket.socket | None = socket.socket(socket.AF_UNIX)
+        self._socket.bind(str(self._run.owner_socket))
+        self._socket.listen(1)  # the supervisor connects and waits; nobody ever accepts
+
+    @property
+    def run_dir(self) -> Path:
+        """Return the private directory of the run."""
+        return self._run.path
+
+    def close(self, deadline: float = 10.0) -> dict[str, ServiceState]:
+        """Stop everything, within `deadline` seconds, and remove the run's directory; return how each service ended.
+
+        Does nothing the second time.
+        """
+        if self._socket is None:
+            return {}
+        end = time.monotonic() + deadline
+        states: dict[str, ServiceState] = {}
+        try:
+            with _locked(self._run):  # so that no supervisor is half started
+                started = self._run.supervisor_socket.exists()
+            if started:
+                grace = min(_GRACE, deadline / 2)
+                with contextlib.suppress(SupervisorError):
+                    states = _states(_ask(self._run, {"do": "stop", "grace": grace}, deadline))
+        finally:
+            self._socket.close()
+            self._record.close()
+            self._socket = None
+        self._await_supervisor(end)
+        remove(self._run)
+        return states
+
+    def _await_supervisor(self, end: float) -> None:
+        supervisor = Identity.read(self._run.supervisor)
+        while supervisor and (process := supervisor.process()):
+            if time.monotonic() > end:
+                kill_all([process])
+                break
+            time.sleep(0.002)
+        with contextlib.suppress(ChildProcessError):
+            if supervisor:
+                os.waitpid(supervisor.pid, os.WNOHANG)  # it may be our own child, and then a zombie
+
+
+class SupervisorClient:
+    """Asks the run's supervisor for services, and starts it when it is first needed. One per worker, or more."""
+
+    def __init__(self, run_dir: Path, environment: str, directory: Path, env_file: Path | None = None) -> None:
+        self._run = RunDir(run_dir)
+        self._arguments = [environment, str(directory.resolve())]
+        if env_file is not None:
+            self._arguments += ["--env-file", str(env_file.resolve())]
+
+    def start(self, names: Iterable[str], heard: Callable[[], object] = lambda: None) -> Started:
+        """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
+
+        `heard` is called at each sign of life while the supervisor is at work on it.
+
+        Raises:
+            SupervisorError: the supervisor could not be started, refused, or ended.
+        """
+        wanted = sorted(set(names))
+        if not wanted:
+            return Started()
+        self._ensure_supervisor()
+        answer = _ask(self._run, {"do": "start", "names": wanted}, heard=heard)
+        return Started(states=_states(answer), variables=answer["variables"])
+
+    def want(self, names: Iterable[str]) -> None:
+        """Let the services begin to start, and return at once.
+
+        Raises:
+            SupervisorError: the supervisor could not be started.
+        """
+        wanted = sorted(set(names))
+        if wanted:
+            self._ensure_supervisor()
+            _send(self._run, {"do": "want", "names": wanted}, SILENCE).close()
+
+    def states(self) -> dict[str, ServiceState]:
+        """Return how everything stands that was started so far. Starts nothing.
+
+        Raises:
+            SupervisorError: the supervisor has ended.
+        """
+        if not self._run.supervisor_socket.exists():
+            return {}
+        return _states(_ask(self._run, {"do": "states"}))
+
+    def log_tails(self, names: Iterable[str]) -> dict[str, str]:
+        """Return the end of the log of each service, masked: empty where it wrote none."""
+        return {name: log_tail(self._run.log(name)) for name in names}
+
+    def _ensure_supervisor(self) -> None:
+        """Start the supervisor unless some worker did; a run that lost its supervisor does not get another."""
+        if self._run.supervisor_socket.exists():
+            return
+        with _locked(self._run):
+            if not self._run.supervisor_socket.exists():
+                self._spawn()
+
+    def _spawn(self) -> None:
+        """Start the supervisor in a session of its own, with its socket listening already: requests may come now."""
+        fresh = self._run.path / "socket.new"
+        fresh.unlink(missing_ok=True)
+        with socket.socket(socket.AF_UNIX) as listener:
+            listener.bind(str(fresh))
+            listener.listen(128)
+            command = [sys.executable, "-m", __package__, str(self._run.path), *self._arguments]
+            # Some machines forbid bytecode, and then every start compiles again what it imports.
+            kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
+            pid = os.posix_spawn(
+                sys.executable,
+                command,
+                {**kept, MARK: str(self._run.path)},
+                setsid=True,
+                file_actions=[
+                    (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER),
+                    (os.POSIX_SPAWN_OPEN, 0, os.devnull, os.O_RDONLY, 0),
+                    (os.POSIX_SPAWN_OPEN, 1, str(self._run.supervisor_log), log_flags, 0o600),
+                    (os.POSIX_SPAWN_DUP2, 1, 2),
+                ],
+            )
+        (Identity.of(pid) or Identity(pid, 0.0)).write(self._run.supervisor)
+        fresh.rename(self._run.supervisor_socket)
+
+
+@contextlib.contextmanager
+def _locked(run: RunDir) -> Iterator[None]:
+    """Hold the file lock under which the supervisor is started."""
+    try:
+        lock = run.supervisor_lock.open("ab")
+    except OSError:
+        raise SupervisorError("has no run directory any more: the run is over") from None
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _ask(
+    run: RunDir, request: Mapping[str, Any], silence: float = SILENCE, heard: Callable[[], object] = lambda: None
+) -> dict[str, Any]:
+    """Send one request and return the answer; at most `silence` seconds pass without a word from the supervisor."""
+    with _send(run, request, silence) as connection, connection.makefile("r", encoding="utf-8") as stream:
+        try:
+            while (line := stream.readline()) == "\n":
+                heard()
+        except TimeoutError:
+            raise _lost(run, f"said nothing for {silence:g} s") from None
+        except OSError as error:
+            raise _lost(run, f"ended before it answered ({error.strerror})") from None
+    if not line.endswith("\n"):
+        raise _lost(run, "ended before it answered")
+    answer: dict[str, Any] = json.loads(line)
+    if "error" in answer:
+        raise SupervisorError(f"refused: {answer['error']}")
+    return answer
+
+
+def _send(run: RunDir, request: Mapping[str, Any], deadline: float) -> socket.socket:
+    connection = socket.socket(socket.AF_UNIX)
+    connection.settimeout(deadline)
+    try:
+        connection.connect(str(run.supervisor_socket))
+        connection.sendall(json.dumps(request).encode() + b"\n")
+    except OSError as error:
+        connection.close()
+        raise _lost(run, f"does not answer ({error.strerror or 'timeout'})") from None
+    return connection
+
+
+def _lost(run: RunDir, what: str) -> SupervisorError:
+    return SupervisorError(what, log_tail(run.supervisor_log))
+
+
+def _states(answer: Mapping[str, Any]) -> dict[str, ServiceState]:
+    states = {name: ServiceState.model_validate(values) for name, values in answer["states"].items()}
+    for state in states.values():
+        if state.endpoint is not None:
+            MASKER.add(state.endpoint.password.get_secret_value())
+    return states

@@ -1,0 +1,96 @@
+"""What the stacks of one run share: its directories, its certificates, and what a declared command is given."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+
+from envmatrix.environments import Project, ServiceSpec, fill
+from envmatrix.masking import MASKER
+from envmatrix.services.kinds.base import Endpoint, Launch
+from envmatrix.services.processes.certificates import Authority
+from envmatrix.services.processes.process import Launcher
+from envmatrix.services.processes.run_directory import RunDir, cache_dir
+
+_INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
+"""All that a command gets of the runner's environment, beside the locale: the rest may be secret."""
+_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
+
+
+@dataclass
+class Places:
+    """The run that services are started in."""
+
+    run: RunDir
+    root: Path
+    """The project's: where commands run, and what they can import."""
+    launcher: Launcher
+    stopping: threading.Event = field(default_factory=threading.Event)
+
+    authority: Authority = field(init=False)
+    """Signs the run's certificates."""
+
+    def __post_init__(self) -> None:
+        self.authority = Authority(self.run.tls())
+
+    @cached_property
+    def cache_dir(self) -> Path:
+        """Return the directory that is kept between runs."""
+        return cache_dir(self.run)
+
+    @cached_property
+    def commit(self) -> str:
+        """Return the commit under test; `unknown` outside a Git repository."""
+        command = ["git", "rev-parse", "HEAD"]
+        try:
+            done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+        except (OSError, subprocess.TimeoutExpired):
+            return "unknown"
+        return done.stdout.strip() or "unknown"
+
+    def launch(
+        self, spec: ServiceSpec, endpoint: Endpoint, environment: str, lookup: Callable[[str, str], str]
+    ) -> Launch:
+        """Return the process of a declared command, every blank in it filled in."""
+
+        def value_of(name: str, field_name: str) -> str:
+            if field_name:
+                return lookup(name, field_name)
+            return {"python": sys.executable, "environment": environment}.get(name) or self.commit
+
+        env = {name: fill(value.get_secret_value(), value_of) for name, value in spec.env.items()}
+        MASKER.add_all(value for name, value in env.items() if any(word in name.upper() for word in _SECRET_WORDS))
+        return Launch(
+            endpoint=endpoint,
+            command=tuple(fill(word, value_of) for word in spec.command),
+            env={**self._base_env(), **env},
+            cwd=self.root,
+            preload=spec.preload,
+        )
+
+    def _base_env(self) -> dict[str, str]:
+        kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+        # Unbuffered, or the end of the log is lost with the process whose end it would explain.
+        return {**kept, "PYTHONPATH": import_path(self.root), "PYTHONUNBUFFERED": "1"}
+
+
+def project_root(directory: Path) -> Path:
+    """Return where a directory of declarations belongs: the nearest project's root, else the directory above it.
+
+    Raises:
+        DeclarationError: the project's own table is wrong.
+    """
+    root = Project.find(directory).root
+    return root if (root / "pyproject.toml").is_file() else directory.resolve().parent
+
+
+def import_path(root: Path) -> str:
+    """Return PYTHONPATH with a project's root first."""
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return os.pathsep.join(dict.fromkeys([str(root), *inherited]))

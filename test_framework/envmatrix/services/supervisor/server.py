@@ -1,0 +1,164 @@
+"""The supervisor's own side: answer requests, watch the owner, and stop everything in the end."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+from envmatrix.exceptions import EnvmatrixError
+from envmatrix.masking import MASKER
+from envmatrix.services.processes.process import Launcher, adopt_orphans
+from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.sweep import remove
+from envmatrix.services.supervisor.places import Places, import_path, project_root
+from envmatrix.services.supervisor.stacks import Stacks
+
+HEARTBEAT = 1.0
+"""Seconds between the empty lines that say: still at work on your answer."""
+_GRACE = 5.0
+"""Seconds from a service's stop signal to SIGKILL."""
+_OWNER_CHECK = 2.0
+"""Seconds between looks at the owner: a child that it forked may keep the socket open after its end."""
+_LAST_RESORT = 9.0
+"""Seconds from the beginning of the end to the end, whatever hangs."""
+_log = logging.getLogger(__name__)
+
+
+def serve(run: RunDir, listener: int, environment: str, directory: Path, env_file: Path | None) -> None:
+    """Serve one run; never returns."""
+    supervisor = _Supervisor(run, socket.socket(fileno=listener))
+    status = 0
+    owner_ended = False
+    try:
+        owner_ended = supervisor.serve(environment, directory, env_file)
+    except Exception as error:  # noqa: BLE001  whatever it is, the services must be stopped
+        _log.critical("%s: %s", type(error).__name__, MASKER.mask(str(error)))
+        status = 1
+    finally:
+        supervisor.stop(_GRACE)
+        # A killed process closes its sockets a moment before it is gone: do not ask whether it still lives.
+        if owner_ended or not supervisor.owner_lives():
+            remove(run)
+        # Threads may still wait for an answer that will never come.
+        os._exit(status)
+
+
+class _Supervisor:
+    """The requests, the signals and the owner, in one loop; each connection has a thread."""
+
+    def __init__(self, run: RunDir, listener: socket.socket) -> None:
+        self._run = run
+        self._listener = listener
+        self._launcher = Launcher(run)
+        self._stacks: Stacks | None = None
+        self._refusal = ""
+        self._stopping = threading.Event()
+        self._stop_lock = threading.Lock()
+        self._stubborn: frozenset[str] = frozenset()
+        self._wake_receiver, self._wake_sender = socket.socketpair()
+        self._work = ThreadPoolExecutor(max_workers=64)
+
+    def serve(self, environment: str, directory: Path, env_file: Path | None) -> bool:
+        """Answer requests until the owner ends, a signal comes, or a request says stop; return whether the owner ended."""
+        adopt_orphans()
+        self._wake_sender.setblocking(False)
+        signal.set_wakeup_fd(self._wake_sender.fileno())
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, lambda *_: None)
+        with socket.socket(socket.AF_UNIX) as owner, selectors.DefaultSelector() as selector:
+            owner.connect(str(self._run.owner_socket))
+            for source in (owner, self._wake_receiver, self._listener):
+                selector.register(source, selectors.EVENT_READ)
+            self._load(environment, directory, env_file)
+            while True:
+                ready = {key.fileobj for key, _ in selector.select(_OWNER_CHECK)}
+                if owner in ready or not self.owner_lives():
+                    return True
+                if self._wake_receiver in ready:
+                    return False
+                if self._listener in ready:
+                    connection, _ = self._listener.accept()
+                    threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+
+    def _load(self, environment: str, directory: Path, env_file: Path | None) -> None:
+        try:
+            root = project_root(directory)
+            os.chdir(root)
+            # For the warm parent, which reads the variable, and for what is forked from it, which gets our path.
+            os.environ["PYTHONPATH"] = import_path(root)
+            sys.path.insert(0, str(root))
+            places = Places(self._run, root, self._launcher, self._stopping)
+            self._stacks = Stacks(environment, directory, env_file, places)
+        except (EnvmatrixError, OSError) as error:
+            self._refusal = MASKER.mask(str(error))
+
+    def owner_lives(self) -> bool:
+        """Return whether the process that the run belongs to still runs."""
+        owner = Identity.read(self._run.owner)
+        return owner is not None and owner.process() is not None
+
+    def stop(self, grace: float) -> None:
+        """Stop every service; the second caller waits for the first."""
+        threading.Thread(target=self._give_up, daemon=True).start()
+        self._stopping.set()
+        with self._stop_lock:
+            self._stubborn |= self._launcher.stop_all(grace)
+
+    def _give_up(self) -> None:
+        threading.Event().wait(_LAST_RESORT)
+        _log.critical("not everything could be stopped within %g s", _LAST_RESORT)
+        os._exit(1)
+
+    def _converse(self, connection: socket.socket) -> None:
+        """Answer one client, request by request; a client that goes away is no concern of the services."""
+        with connection, connection.makefile("rw", encoding="utf-8", newline="\n") as stream:
+            try:
+                for line in stream:
+                    request = json.loads(line)
+                    answer = self._work.submit(self._answer, request)
+                    while not wait([answer], HEARTBEAT).done:
+                        stream.write("\n")
+                        stream.flush()
+                    stream.write(json.dumps(answer.result()) + "\n")
+                    stream.flush()
+                    if request["do"] == "stop":
+                        self._wake_sender.send(b"\0")
+            except OSError as error:
+                _log.info("a client went away: %s", error)
+            except Exception:  # noqa: BLE001  one bad request is no reason to stop answering
+                _log.exception("while answering")
+
+    def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        if self._stacks is None:
+            return {"error": self._refusal}
+        try:
+            match request["do"]:
+                case "start":
+                    return self._stacks.start(request["names"]).dump()
+                case "want":
+                    self._work.submit(self._stacks.start, request["names"])
+                    return {}
+                case "stop":
+                    self.stop(request["grace"])
+                    return {"states": self._final_states(self._stacks)}
+                case _:
+                    return {"states": {name: state.dump() for name, state in self._stacks.states().items()}}
+        except EnvmatrixError as error:
+            return {"error": MASKER.mask(str(error))}
+
+    def _final_states(self, stacks: Stacks) -> dict[str, Any]:
+        states = stacks.states()
+        for name in self._stubborn & {*states}:
+            reason = f"ignored its stop signal and was killed: {states[name].reason}"
+            states[name] = states[name].model_copy(update={"reason": reason})
+        return {name: state.dump() for name, state in states.items()}

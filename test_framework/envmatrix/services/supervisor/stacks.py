@@ -1,0 +1,108 @@
+"""The stack of a run's environment and, where a twin stands in for a remote deployment, the twin's stack before it."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from envmatrix.environments import Environment, Twin, fill, load_environment, load_file
+from envmatrix.environments.load import read_env_file
+from envmatrix.exceptions import DependencyError, UnknownReferenceError, nearest
+from envmatrix.masking import MASKER
+from envmatrix.services.supervisor.places import Places
+from envmatrix.services.supervisor.stack import Stack
+from envmatrix.services.supervisor.states import ServiceState, ServiceStatus, Started
+
+_TWIN = "twin:"
+"""What the names of a twin's own services begin with."""
+
+
+class Stacks:
+    """Everything that one supervisor starts. Safe to use from several threads."""
+
+    def __init__(self, environment: str, directory: Path, env_file: Path | None, places: Places) -> None:
+        self._places = places
+        self._lock = threading.Lock()
+        self._process_variables = {**read_env_file(env_file), **os.environ}
+        self._declared = load_environment(environment, directory, variables=self._process_variables)
+        self._variables: dict[str, str] = {}
+        self._stack: Stack | None = None
+        self._twin: Stack | None = None
+        if self._declared.twin is None:
+            self._stack = Stack(self._declared, places)
+
+    def start(self, names: Iterable[str]) -> Started:
+        """Bring up the named services with all that they reference, and wait until each is up or has failed."""
+        wanted = frozenset(names)
+        unknown = wanted - {*self._declared.services}
+        if unknown:
+            name = min(unknown)
+            what = f"no service {name!r} in environment {self._declared.name!r}"
+            raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, self._declared.services))
+        twin_states = self._deploy_twin(self._declared.twin) if self._declared.twin and wanted else {}
+        if self._stack is None:
+            return Started(states={**twin_states, **_unreached(wanted, twin_states)})
+        begun = self._stack.begin(wanted)
+        self._stack.wait(begun)
+        return Started(states={**twin_states, **self._stack.states(wanted | begun)}, variables=self._variables)
+
+    def states(self) -> dict[str, ServiceState]:
+        """Return how everything stands that was begun."""
+        stacks = [stack for stack in (self._twin, self._stack) if stack]
+        return {name: state for stack in stacks for name, state in stack.states().items()}
+
+    def _deploy_twin(self, twin: Twin) -> dict[str, ServiceState]:
+        """Start the twin's services, and read the declaration again with the variables that they give it."""
+        with self._lock:
+            if self._twin is None:
+                file = self._declared.file.parent / twin.environment
+                self._twin = Stack(load_file(file, self._process_variables), self._places, _TWIN)
+            everything = self._twin.environment.services
+            self._twin.wait(self._twin.begin(everything))
+            states = self._twin.states(everything)
+            if self._stack is None and not _failures(states, self._twin.environment):
+                self._variables = {name: self._value(text, states) for name, text in twin.variables.items()}
+                variables = {**self._process_variables, **self._variables}
+                self._stack = Stack(load_file(self._declared.file, variables), self._places)
+            return states
+
+    def _value(self, text: str, states: dict[str, ServiceState]) -> str:
+        """Return what a variable becomes: its blanks filled with the twin's endpoints, absent ones with nothing."""
+
+        def lookup(name: str, field: str) -> str:
+            known = {each.removeprefix(_TWIN) for each in states}
+            if not field or name not in known:
+                what = f"{{{name}.{field}}} in twin.variables names no service of the twin"
+                raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, known))
+            endpoint = states[_TWIN + name].endpoint
+            value = endpoint.field(field) if endpoint else ""
+            if field == "password":
+                MASKER.add(value)
+            return value
+
+        return fill(text, lookup)
+
+
+def _unreached(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
+    """Return the states of services whose deployment could not be made."""
+    failed = [state for state in twin_states.values() if state.status is ServiceStatus.FAILED]
+    why = "; ".join(f"{state.service} {state.reason}" for state in failed)
+    return {
+        name: ServiceState(
+            service=name,
+            status=ServiceStatus.FAILED,
+            reason=f"was not reached: its deployment failed to start: {why}",
+            error=DependencyError.__name__,
+            log_tail="\n".join(state.log_tail for state in failed if state.log_tail),
+        )
+        for name in names
+    }
+
+
+def _failures(states: Mapping[str, ServiceState], environment: Environment) -> list[str]:
+    """Return the required services that are not up."""
+    return [
+        spec.name for spec in environment.services.values() if spec.is_required and not states[_TWIN + spec.name].is_up
+    ]

@@ -1,5 +1,0 @@
-"""What a matrix looks like: one small module a format, all behind one Protocol."""
-
-from test_framework.report.base import FORMATS, Reporter, reporter
-
-__all__ = ["FORMATS", "Reporter", "reporter"]

@@ -1,0 +1,203 @@
+"""Reading many files: the same facts whether they come from the cache, from here or from other processes."""
+
+import os
+import sqlite3
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from envmatrix.analysis.source import reading, workers
+from envmatrix.analysis.source.cache import Cache, digest_of
+from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.reading import look, read_all, read_one
+
+
+@pytest.fixture
+def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Have two processes read whatever there is, in chunks of three files."""
+    monkeypatch.setattr(reading, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(reading, "usable_processors", lambda: 2)
+    monkeypatch.setattr(workers, "_CHUNK_FILES", 3)
+
+
+def _files(root: Path, count: int = 8) -> list[str]:
+    files = [root / f"test_{number}.py" for number in range(count)]
+    for number, file in enumerate(files):
+        file.write_text(f"def test_{number}(real_services): assert real_services['x']\n")
+    return list(map(str, files))
+
+
+@pytest.mark.fault("not-utf8")
+@pytest.mark.fault("empty-file")
+@pytest.mark.fault("huge-file")
+def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
+    """A file that is gone, a directory, a pipe, a huge one, one that is no text or no Python: each is unread, none an error."""
+    (tmp_path / "not_utf8.py").write_bytes(b"x = '\xff'")
+    (tmp_path / "nul.py").write_bytes(b"\x00")
+    (tmp_path / "broken.py").write_text("x = 1\ndef (:")
+    (tmp_path / "deep.py").write_text("-" * 100_000 + "1")
+    (tmp_path / "empty.py").touch()
+    os.mkfifo(tmp_path / "pipe.py")
+    with (tmp_path / "huge.py").open("wb") as stream:
+        stream.truncate((4 << 20) + 1)
+    names = ("not_utf8", "nul", "broken", "deep", "empty", "pipe", "huge", "gone")
+    found = read_all([*(str(tmp_path / f"{name}.py") for name in names), str(tmp_path)])
+    reasons = [module.unread for module in found.values()]
+    for reason, expected in zip(
+        reasons,
+        (
+            "line 1: ",
+            "",
+            "line 2: ",
+            "",
+            "",
+            "it is no regular file",
+            "it is larger than 4 MiB",
+            "it cannot be opened: No such",
+        ),
+        strict=False,
+    ):
+        assert reason.startswith(expected)
+    assert [bool(reason) for reason in reasons] == [name != "empty" for name in (*names, "")]
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_other_processes_find_the_same(tmp_path: Path) -> None:
+    """The order is that of the paths, the facts are those of one process, and each step is told."""
+    files = [*_files(tmp_path), str(tmp_path / "gone.py"), os.fsdecode(os.fsencode(tmp_path) + b"/\xff.py")]
+    Path(files[-1]).write_text("import os")
+    steps: list[tuple[int, int]] = []
+    contracts = frozenset({"real_services"})
+    found = read_all(files, contracts=contracts, progress=lambda done, total: steps.append((done, total)))
+    assert list(found) == files
+    assert found == {file: workers.read_file(file, contracts)[1] for file in files}
+    assert steps == [(number, len(files)) for number in range(1, len(files) + 1)]
+
+
+@pytest.mark.fault("malicious-conftest")
+@pytest.mark.usefixtures("in_processes")
+def test_nothing_beside_the_files_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules in the directory that we are in, or on its `PYTHONPATH`, are not taken for Python's own or ours."""
+    for name in ("ast", "msgspec", "sitecustomize", "selectors", "conftest"):
+        (tmp_path / f"{name}.py").write_text(f"open({str(tmp_path / 'imported')!r}, 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    files = [*_files(tmp_path), str(tmp_path / "conftest.py")]
+    assert not any(module.unread for module in read_all(files).values())
+    assert not (tmp_path / "imported").exists()
+
+
+def test_what_is_known_is_not_parsed(tmp_path: Path) -> None:
+    """Neither a file that did not change, nor one of which the bytes are known; changed bytes are read."""
+    (file,) = _files(tmp_path, 1)
+    told = Module(unread="the cache says so")
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        cache.put(digest_of(Path(file).read_bytes()), workers.encode(told))
+        assert read_one(file, cache=cache) == told
+        Path(file).write_text("import changed")
+        fresh = read_one(file, cache=cache)
+        assert fresh == read_one(file)
+        assert fresh.imports
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        assert read_one(file, cache=cache) == fresh
+
+
+def test_facts_that_cannot_be_decoded_are_read_again(tmp_path: Path) -> None:
+    """Whatever is in the cache, the answer is right."""
+    (file,) = _files(tmp_path, 1)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        cache.put(digest_of(Path(file).read_bytes()), b"\xc1")
+        assert read_one(file, cache=cache) == read_one(file)
+
+
+def test_of_a_file_that_did_not_change_the_head_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its facts are there when they are asked for, also where the cache has lost them."""
+    monkeypatch.setattr("envmatrix.analysis.source.cache._RACY_NS", 0)
+    (file,) = _files(tmp_path, 1)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        (module,) = look([file], cache=cache).values()
+        assert isinstance(module, Module)
+        assert look([file], cache=cache) == {file: Head.of(module)}
+        assert read_one(file, cache=cache) == module
+    with sqlite3.connect(tmp_path / "cache.sqlite") as connection:
+        connection.execute("DELETE FROM facts")
+    connection.close()
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        assert read_one(file, cache=cache) == module
+        assert cache.get(module.digest) is not None
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_a_file_that_ends_the_process_is_unread_and_the_others_are_read(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The files of its chunk are tried one by one; its facts are not kept."""
+    _in_child(monkeypatch, "os._exit(1)")
+    files = _files(tmp_path)
+    Path(files[4]).write_text("fatal")
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        found = read_all(files, cache=cache)
+        assert cache.get(digest_of(b"fatal")) is None
+    assert [file for file in files if found[file].unread] == [files[4]]
+    assert found[files[4]].unread == "it ended the process that read it"
+
+
+@pytest.mark.usefixtures("in_processes")
+def test_a_file_that_takes_for_ever_is_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """When nothing was heard until the deadline, what is being read is given up."""
+    _in_child(monkeypatch, "time.sleep(600)")
+    wait = workers._Crew.wait
+
+    def impatiently(crew: workers._Crew) -> list[workers._Child]:
+        is_started = all(child._is_started for child in crew.children)
+        monkeypatch.setattr(workers, "_DEADLINE_S", 0.1 if is_started else 60.0)
+        return wait(crew)
+
+    monkeypatch.setattr(workers._Crew, "wait", impatiently)
+    file, other = _files(tmp_path, 2)
+    Path(file).write_text("fatal")
+    found = read_all([file, other])
+    assert found[file].unread
+    assert not found[other].unread
+
+
+def _in_child(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Have the processes do something when they read the word `fatal`."""
+    monkeypatch.setattr(
+        workers,
+        "_START",
+        "import sys; sys.path += sys.argv[1:]; import os, time; from envmatrix.analysis import workers\n"
+        "read = workers.read\n"
+        f"workers.read = lambda source, contracts: {what} if source == b'fatal' else read(source, contracts)\n"
+        "workers.work()",
+    )
+
+
+@pytest.mark.parametrize("executable", ["/nowhere/python", "/bin/false"])
+@pytest.mark.usefixtures("in_processes")
+def test_without_processes_files_are_read_here(
+    executable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where none can be started, or none gets as far as importing us, nothing is lost but time."""
+    monkeypatch.setattr(sys, "executable", executable)
+    assert not any(module.unread for module in read_all(_files(tmp_path)).values())
+
+
+def test_no_process_is_left_when_reading_is_interrupted(tmp_path: Path) -> None:
+    """As by Ctrl-C: they are ended at once, and waited for."""
+    answers = workers.read_in_processes(((file, 1 << 20) for file in _files(tmp_path)), frozenset(), 2)
+    next(answers)
+    children = psutil.Process().children()
+    assert children
+    answers.close()
+    assert not [child for child in children if child.is_running()]
+
+
+def test_a_process_ends_with_its_parent() -> None:
+    """When whoever asks is gone, so is what it reads from: that ends it."""
+    child = workers._Child(workers.encode([]), [])
+    child.requests.close()
+    assert child.process.wait(timeout=30) == 0
+    child.answers.close()

@@ -1,0 +1,178 @@
+"""The rules that decide a cause, one by one."""
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+
+import httpx
+import psycopg
+import pytest
+
+from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
+from envmatrix.exceptions import (
+    ContractError,
+    IdentityError,
+    LeakError,
+    MissingFixtureError,
+    StartError,
+    SupervisorError,
+    UnknownCapabilityError,
+    UserError,
+)
+from envmatrix.services import Ping, PingStatus
+from envmatrix.services.probes.access import Access
+from envmatrix.services.probes.exchanges import Exchange
+
+UP = Ping(service="backend", status=PingStatus.UP)
+DOWN = Ping(service="backend", status=PingStatus.DOWN, detail="connection refused")
+DEGRADED = Ping(service="backend", status=PingStatus.DEGRADED, detail="not ready: database is down")
+STRANGER = Ping(
+    service="backend",
+    status=PingStatus.DEGRADED,
+    identity={"service": "shop"},
+    detail="answers as shop, expected backend",
+)
+FLAPPING = UP.model_copy(update={"detail": "answered 2 of 3 looks: connection reset", "looks": 3, "failed_looks": 1})
+WORKS = Access("backend", "/me", 200)
+
+
+def facts(*chain: BaseException, ping: Ping = UP, required: bool = True, **more: object) -> Facts:
+    """Facts about one failure."""
+    names = frozenset({ping.service}) if required else frozenset()
+    return Facts("call", chain, {ping.service: ping}, names, **more)  # type: ignore[arg-type]  # Facts' own keywords
+
+
+def said(status: int, *, is_json: bool = False) -> tuple[Exchange, ...]:
+    """One request of a test."""
+    return (Exchange("GET", "/api/me", status, is_json),)
+
+
+def not_json(read: Callable[[str], object]) -> json.JSONDecodeError:
+    """What comes of half a JSON document."""
+    try:
+        read('{"user": "a')
+    except json.JSONDecodeError as error:
+        return error
+    raise AssertionError
+
+
+def answer_of(text: str) -> object:
+    """Read a text as an answer's JSON."""
+    return httpx.Response(200, text=text).json()
+
+
+class OperationalError(Exception):
+    """A project's own, of a name that database clients use too."""
+
+
+CUT = httpx.RemoteProtocolError("peer closed connection without sending complete message body (received 3 bytes)")
+
+CASES = [
+    (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "nobody above provides it"),
+    (facts(ContractError("real_services", "conftest.py:3", ("C110 no auth_url",))), "C102", "conftest.py:3"),
+    (facts(UnknownCapabilityError("a::b", "'kafka'")), "C104", "'kafka'"),
+    (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),
+    (facts(AssertionError("404"), ping=STRANGER), "I203", "answers as shop"),
+    (facts(AssertionError("502"), ping=DOWN), "I201", "backend is down: connection refused"),
+    (facts(AssertionError("503"), ping=DEGRADED), "I201", "not ready: database is down"),
+    (facts(AssertionError("503"), ping=FLAPPING), "I207", "answered 2 of 3 looks"),
+    (facts(StartError("backend", "did not start")), "I202", "did not start"),
+    (facts(AssertionError("502"), access=(Access("backend", "/me", 502),)), "I204", "GET /me of backend answers 502"),
+    (facts(AssertionError("?"), access=(Access("backend", "/me", 0, "timeout after 2.0 s"),)), "I204", "timeout"),
+    (facts(UserError("signup", "answered 500 at /signup", 500)), "I204", "500"),
+    (facts(AssertionError("401"), access=(Access("backend", "/me", 401),), exchanges=said(401)), "C106", "refused"),
+    (facts(AssertionError("assert 401 == 200"), access=(Access("backend", "/me", 401),)), "C106", "refused"),
+    (replace(facts(access=(Access("backend", "/me", 403),)), phase="smoke"), "C106", "GET /me of backend answers 403"),
+    (facts(LeakError("a::b", ("1 row in table users of database",))), "L402", "left behind: 1 row in table users"),
+    (facts(UserError("signup", "answered 403 at /signup", 403)), "C107", "403"),
+    (facts(CUT), "I205", "complete message body"),
+    (facts(httpx.ReadError("reset"), exchanges=said(200)), "I205", "GET /api/me → 200, then ReadError"),
+    (facts(AssertionError("429 != 200"), exchanges=said(429)), "I206", "GET /api/me → 429"),
+    (facts(not_json(answer_of), exchanges=said(200, is_json=True)), "C105", "Unterminated string"),
+    (facts(SupervisorError("ended")), "H302", "the supervisor ended"),
+    (facts(pytest.fail.Exception("Timeout (>1.0s) from pytest-timeout.")), "H305", "these answer: backend"),
+    (facts(AssertionError("502"), exchanges=said(502), access=(WORKS,)), "U502", "GET /api/me → 502"),
+    (facts(ConnectionResetError("reset")), "U501", "these answer: backend"),
+    (facts(httpx.ReadError("reset"), exchanges=said(0)), "U501", "these answer: backend"),
+    (replace(facts(AssertionError("1 != 2")), conformance=True), "C103", "1 != 2"),
+    (facts(AssertionError("1 != 2"), access=(WORKS,), exchanges=said(200)), "L401", "1 != 2"),
+    (facts(), "L401", "without an exception"),
+]
+
+
+@pytest.mark.parametrize(("given", "code", "told"), CASES, ids=[f"{code}-{told[:20]}" for _, code, told in CASES])
+def test_each_rule_decides_its_own_case(given: Facts, code: str, told: str) -> None:
+    """Each kind of failure is decided by its own rule, and the line says what was seen."""
+    rule, seen = decide(given)
+    assert rule.code == code
+    assert told in seen
+
+
+def test_every_rule_is_tried_above() -> None:
+    """No rule is without a case in the table above."""
+    assert {code for _, code, _ in CASES} == {rule.code for rule in RULES}
+
+
+def test_a_codes_letter_is_its_cause() -> None:
+    """Who knows the letter knows the cause, and no two rules share a code."""
+    rules = (*RULES, *HARNESS_RULES)
+    assert {(rule.code[0], rule.cause.value[0].upper()) for rule in rules} == {(c, c) for c in "CILHU"}
+    assert len({rule.code for rule in rules}) == len(rules)
+    assert all(rule_named(rule.code) is rule for rule in rules)
+    assert rule_named("X999") is None
+
+
+def test_an_optional_service_that_is_down_does_not_excuse_a_failure() -> None:
+    """What the environment does not demand is no cause of a failure."""
+    rule, _ = decide(facts(AssertionError("1 != 2"), ping=DOWN, required=False))
+    assert rule.code == "L401"
+
+
+def test_a_broken_contract_is_said_before_a_service_that_is_down() -> None:
+    """A fixture that lies is the cause, also while its service is down."""
+    rule, seen = decide(facts(ContractError("real_services", "conftest.py:3", ("C112 untrue",)), ping=DOWN))
+    assert rule.code == "C102"
+    assert "conftest.py:3" in seen
+
+
+def test_a_deadline_that_a_hung_service_ate_is_the_services() -> None:
+    """A test that waited for a service that answers nobody is no fault of the harness."""
+    hung = DOWN.model_copy(update={"detail": "timeout after 2.0 s"})
+    rule, _ = decide(facts(pytest.fail.Exception("Timeout (>1.0s) from pytest-timeout."), ping=hung))
+    assert rule.code == "I201"
+
+
+def test_a_class_of_the_projects_own_is_no_lost_connection() -> None:
+    """An exception is known by its library, not by its name alone."""
+    rule, _ = decide(facts(OperationalError("out of stock")))
+    assert rule.code == "L401"
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        facts(not_json(json.loads), exchanges=said(200, is_json=True)),
+        facts(AssertionError("'incomplete chunked read' in ''"), exchanges=said(200)),
+        facts(pytest.fail.Exception("Timeout of an order must be 30 days")),
+        facts(AssertionError("'retry-after' in {}"), exchanges=said(429)),
+        facts(psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")),
+    ],
+    ids=["own JSON", "own words", "own timeout", "429 asked for", "a lock"],
+)
+def test_what_only_looks_like_another_rules_case_is_logic(given: Facts) -> None:
+    """Words in a text of the test's own, and refusals that it asked for, are no evidence of anything."""
+    rule, _ = decide(given)
+    assert rule.code == "L401"
+
+
+def test_a_refused_token_that_the_test_never_met_is_not_blamed() -> None:
+    """A test that failed on something else keeps its own cause."""
+    rule, _ = decide(facts(AssertionError("1 != 2"), access=(Access("backend", "/me", 401),), exchanges=said(200)))
+    assert rule.code == "L401"
+
+
+def test_a_cause_deep_in_the_chain_is_found() -> None:
+    """An assertion raised from a lost connection is about the connection."""
+    rule, seen = decide(facts(AssertionError("no answer"), ConnectionResetError("reset by peer")))
+    assert rule.code == "U501"
+    assert "backend" in seen

@@ -1,0 +1,82 @@
+"""The command that runs one test again."""
+
+import shlex
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from envmatrix.environments import Project
+from envmatrix.masking import MASK
+from envmatrix.report.explain.rerun import Rerun, rerun, shell_word
+from envmatrix.report.text import inert
+from tests.framework.report.samples import HOSTILE
+
+WORDS = (*HOSTILE, "plain", "it's", "a b", "$HOME `id` $(id) !x", '"', "\\", "-", "é", "\x85\xad\xa0", "\udc80\udcff")
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A project with one environment and one file of tests."""
+    (tmp_path / "a.py").touch()
+    (tmp_path / "environments").mkdir()
+    (tmp_path / "environments/local.toml").touch()
+    return Project(root=tmp_path)
+
+
+def test_it_names_the_environment_and_exactly_the_test(project: Project) -> None:
+    """Quoted where a shell would read it otherwise."""
+    assert rerun("local", "a.py::x", project) == Rerun("envmatrix run local -- a.py::x")
+    assert rerun("local", "a.py::x[it's $5]", project).command == """envmatrix run local -- 'a.py::x[it'"'"'s $5]'"""
+
+
+@pytest.mark.fault("hostile-test-name")
+@pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))
+def test_a_shell_reads_the_very_same_word(word: str) -> None:
+    """And it is inert where it is shown: nothing moves a cursor or commands a CI log."""
+    quoted = shell_word(word)
+    assert inert(quoted) == quoted
+    bash = shutil.which("bash")
+    assert bash is not None
+    said = subprocess.run([bash, "-c", f"printf %s {quoted}"], capture_output=True, check=True, timeout=10).stdout
+    assert said == word.encode(errors="surrogateescape")
+
+
+def test_a_masked_parameter_is_left_out(project: Project) -> None:
+    """Nobody knows it any more; all parameters of that test are what can be run."""
+    again = rerun("local", f"a.py::x[{MASK}]", project)
+    assert again.command == "envmatrix run local -- a.py::x"
+    assert again.remarks == (f"The command below runs all that is left of a.py::x[{MASK}]: a secret in it is masked.",)
+
+
+@pytest.mark.parametrize("test", [f"{MASK}.py::x", "::x"])
+def test_a_name_that_nobody_knows_cannot_be_run(project: Project, test: str) -> None:
+    """Rather no command than a wrong one. Without a file it is what pytest calls a file outside of the project."""
+    again = rerun("local", test, project)
+    assert again.command == ""
+    assert len(again.remarks) == 1
+
+
+def test_a_test_of_the_conformance_suite_is_named_by_its_module(project: Project) -> None:
+    """By path, pytest would look for the project's settings above our package."""
+    again = rerun("local", "test_tokens.py::test_x[a b]", project)
+    assert shlex.split(again.command)[4:] == ["--pyargs", "envmatrix.conformance.test_tokens::test_x[a b]"]
+    assert again.remarks == ()
+    assert rerun("local", "test_tokens.py", project).command.endswith("--pyargs envmatrix.conformance.test_tokens")
+
+
+def test_a_projects_own_file_of_that_name_is_its_own(project: Project) -> None:
+    """The suite's module is meant only where the project has none."""
+    (project.root / "test_tokens.py").touch()
+    assert rerun("local", "test_tokens.py::x", project).command == "envmatrix run local -- test_tokens.py::x"
+
+
+def test_what_the_command_needs_and_is_not_here_is_said(project: Project) -> None:
+    """A run file from elsewhere is explained here, and run again there."""
+    again = rerun("staging", "b.py::x", project)
+    assert again.command == "envmatrix run staging -- b.py::x"
+    assert again.remarks == (
+        "There is no b.py here: run the command in that run's project.",
+        "There is no staging.toml in environments: add --environments DIR, or run the command in that run's project.",
+    )

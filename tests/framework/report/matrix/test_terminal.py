@@ -1,0 +1,150 @@
+"""The matrix on a terminal, and in a pipe."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from rich.text import Text
+
+from envmatrix.gate import judge_all
+from envmatrix.matrix.table import Matrix
+from envmatrix.report.matrix.terminal import Layout, make_console, render
+from envmatrix.runs.cells import Attempt, MissingRun, Outcome
+from tests.framework.report.samples import HOSTILE, everything, hostile
+from tests.framework.run_files import write_run
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("COLUMNS", "NO_COLOR", "FORCE_COLOR", "TERM"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def drawn(sample: tuple[object, object], *, width: int, terminal: bool, colour: bool = True) -> str:
+    """The report as a console of some width shows it."""
+    console = Console(
+        file=io.StringIO(), width=width, force_terminal=terminal, no_color=not colour, highlight=False, markup=False
+    )
+    console.print(Layout(console, *sample).report())  # type: ignore[arg-type]  # a matrix and its verdicts
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+def test_a_pipe_gets_words_in_ascii_120_wide(tmp_path: Path) -> None:
+    """No escape, no glyph, no trailing blank; 120 columns where nothing tells the width."""
+    text = render(*everything(tmp_path))
+    lines = text.splitlines()
+    assert text.isascii()
+    assert max(map(len, lines)) <= 120
+    assert not [line for line in lines if line != line.rstrip()]
+    assert lines[0] == "envmatrix  commit cccccccccccc, 2026-01-02 03:04:05 UTC"
+    assert (
+        "tests/test_b.py        -            -                  12 skip                                       no run"
+        in lines
+    )
+    assert (
+        "verdict                compatible   incompatible       incompatible                                  unknown"
+        in lines
+    )
+
+
+def test_every_failure_is_told_with_its_cause_and_what_to_do(tmp_path: Path) -> None:
+    """Cause, rule, what was seen, where; then the advice for the cause."""
+    text = render(*everything(tmp_path))
+    assert (
+        "  tests/test_legacy.py::test_it\n"
+        "    failed       backend: contract C102: conftest.py:4: fixture 'real_services' lacks 'auth_url'\n"
+        "    not planned  auth, local\n"
+    ) in text
+    assert "  contract: mend the fixture that the line names" in text
+    assert "  logic: the services are healthy: mend the product or the test" in text
+
+
+def test_the_rest_is_told_once_by_reason(tmp_path: Path) -> None:
+    """Skips, stand-ins, verdicts, and what pytest said where there is no run."""
+    text = render(*everything(tmp_path))
+    assert "  local: 12 tests skipped: redis is absent\n" in text
+    assert "  local: stub: llm; absent: redis\n" in text
+    assert "  backend         incompatible  1 test failed: a fixture is missing or breaks its contract\n" in text
+    assert "  staging (twin)  unknown       pytest ended with exit code 4\n" in text
+    assert "The end of what pytest said in staging (twin):\n  ERROR: no such option: --bogus\n" in text
+
+
+@pytest.mark.parametrize("width", [40, 80, 140, 200])
+def test_it_fits_every_width(tmp_path: Path, width: int) -> None:
+    """No line is wider than the console, and each environment keeps its label and its verdict."""
+    text = drawn(everything(tmp_path), width=width, terminal=False)
+    assert max(map(len, text.splitlines())) <= width
+    for word in ("auth", "backend", "local", "staging (twin)", "compatible", "incompatible", "unknown"):
+        assert word in text
+
+
+def test_many_environments_stand_below_each_other(tmp_path: Path) -> None:
+    """What does not fit side by side becomes several tables; none is left out."""
+    runs = [
+        write_run(tmp_path / f"e{number}", Attempt("a.py::x", Outcome.PASSED), environment=f"environment_{number:02}")
+        for number in range(12)
+    ]
+    matrix = Matrix.from_runs(runs)
+    lines = drawn((matrix, judge_all(matrix)), width=80, terminal=False).splitlines()
+    heads = [line for line in lines if line.startswith("tests ")]
+    assert len(heads) == 4
+    assert "".join(heads).count("environment_") == 12
+
+
+def test_a_terminal_gets_glyphs_and_colours(tmp_path: Path) -> None:
+    """With the legend that explains the glyphs."""
+    text = drawn(everything(tmp_path), width=120, terminal=True)
+    assert "\x1b[" in text
+    assert "✗ 1" in text
+    plain = drawn(everything(tmp_path / "again"), width=120, terminal=True, colour=False)
+    assert "\x1b[3" not in plain
+    assert "✗ failed" in plain
+
+
+def test_colour_is_off_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Standard output is no terminal here; COLUMNS still tells the width."""
+    monkeypatch.setenv("COLUMNS", "66")
+    console = make_console()
+    assert not console.is_terminal
+    assert console.width == 66
+
+
+@pytest.mark.fault("hostile-test-name")
+@pytest.mark.parametrize("terminal", [False, True], ids=["pipe", "terminal"])
+@pytest.mark.parametrize("width", [60, 80, 133])
+def test_nothing_that_a_test_says_acts(tmp_path: Path, width: int, terminal: bool) -> None:
+    """No control character, no markup, no command that a CI log would obey, however the lines fold."""
+    text = drawn(hostile(tmp_path), width=width, terminal=terminal, colour=False)
+    for line in text.splitlines():
+        shown = Text.from_ansi(line).plain  # rich makes bold and dim also without colours
+        assert shown.isprintable(), ascii(line)
+        assert not shown.lstrip().startswith(("::error::", "::set-output"))
+        assert "##[" not in shown
+        assert len(shown) <= width
+    assert "[red]" in text
+
+
+@pytest.mark.fault("zero-tests")
+def test_an_empty_matrix_says_so(tmp_path: Path) -> None:
+    """No rows, and the reason in the verdict."""
+    matrix = Matrix.from_runs([write_run(tmp_path / "r")])
+    text = render(matrix, judge_all(matrix))
+    assert "  local  unknown  no test was collected\n" in text
+
+
+def test_only_missing_runs_still_make_a_report() -> None:
+    """Nothing ran anywhere: every environment with its reason."""
+    matrix = Matrix.from_runs([], [MissingRun("a", "a", "gone"), MissingRun("b", "b", "gone too")])
+    text = render(matrix, judge_all(matrix))
+    assert text.startswith("envmatrix  no run\n")
+    assert "  b  unknown  gone too\n" in text
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_a_long_name_is_cut_in_its_middle(tmp_path: Path) -> None:
+    """5 kB of name take one line; both ends are kept."""
+    text = drawn(hostile(tmp_path), width=100, terminal=False)
+    assert HOSTILE[14] not in text
+    assert any("xxx...xxx" in line for line in text.splitlines())

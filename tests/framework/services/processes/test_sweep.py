@@ -1,0 +1,127 @@
+"""What a run left behind is swept by the next one, and nothing else is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+import pytest
+
+from envmatrix.services.processes import run_directory as rundir
+from envmatrix.services.processes.run_directory import Identity, RunDir, bases, cache_dir
+from envmatrix.services.processes.sweep import sweep
+from envmatrix.services.supervisor import Owner
+from tests.framework.services.place import eventually, runs
+
+GONE = Identity(2**22 - 7, 1.0)
+SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    """A process that some run started."""
+    with subprocess.Popen(SLEEP) as process:
+        yield process
+        process.kill()
+
+
+def dead_run(base: Path, *processes: Identity, owner: Identity = GONE) -> Path:
+    """A run whose supervisor was killed with its owner."""
+    run = RunDir(base / "run")
+    run.path.mkdir()
+    owner.write(run.owner)
+    GONE.write(run.supervisor)
+    lines = [json.dumps({**asdict(process), "name": "s"}) for process in processes]
+    run.ledger.write_text("\n".join([*lines, '{"pid": 1']), encoding="utf-8")
+    return run.path
+
+
+@pytest.mark.fault("supervisor-dead")
+def test_the_next_run_kills_what_a_dead_one_listed(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    """A run without owner and supervisor is removed with its processes; a line that was cut off does no harm."""
+    identity = Identity.of(sleeper.pid)
+    assert identity
+    run = dead_run(tmp_path, identity)
+    assert sweep([tmp_path]) == [run]
+    assert eventually(lambda: not runs(sleeper.pid))
+    assert not run.exists()
+
+
+@pytest.mark.fault("supervisor-dead")
+def test_a_process_that_escaped_its_session_is_known_by_its_mark(tmp_path: Path) -> None:
+    """What is not on the list is found by the variable that it inherited."""
+    run = dead_run(tmp_path)
+    with subprocess.Popen(SLEEP, env={**os.environ, "ENVMATRIX_RUN_DIR": str(run)}, start_new_session=True) as process:
+        sweep([tmp_path])
+        assert eventually(lambda: not runs(process.pid))
+
+
+@pytest.mark.fault("pid-reuse")
+def test_a_stranger_with_a_listed_number_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    """A process that started at another time than the one on the list is somebody else's."""
+    run = dead_run(tmp_path, Identity(sleeper.pid, 1.0))
+    assert sweep([tmp_path]) == [run]
+    assert runs(sleeper.pid)
+
+
+def test_a_living_run_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
+    """While the owner lives, or a supervisor that will clean up itself, nothing is touched; nor is what is no run."""
+    identity = Identity.of(sleeper.pid)
+    assert identity
+    (tmp_path / "something else").mkdir()
+    run = dead_run(tmp_path, identity, owner=Identity.mine())
+    assert sweep([tmp_path]) == []
+    GONE.write(RunDir(run).owner)
+    with RunDir(run).owner.open() as record:
+        fcntl.flock(record, fcntl.LOCK_EX)
+        assert sweep([tmp_path]) == [], "the owner is in another container"
+    Identity.mine().write(RunDir(run).supervisor)
+    assert sweep([tmp_path, tmp_path / "no such directory"]) == []
+    assert runs(sleeper.pid)
+
+
+def test_a_run_lives_in_a_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A new run sweeps first; others may pass through its directory, and neither list nor write it."""
+    monkeypatch.setattr(rundir, "bases", lambda: iter([tmp_path / "base"]))
+    owner = Owner()
+    assert owner.run_dir.parent == tmp_path / "base"
+    assert stat.S_IMODE(owner.run_dir.stat().st_mode) == 0o711
+    owner.close()
+    assert not owner.run_dir.exists()
+
+
+def test_a_base_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A directory that somebody prepared for us may be a trap: a fresh one is made instead."""
+    trap = tmp_path / "trap"
+    trap.mkdir()
+    trap.chmod(0o777)
+    monkeypatch.setattr(rundir, "bases", lambda: iter([trap]))
+    monkeypatch.setattr(rundir.tempfile, "tempdir", str(tmp_path))
+    assert RunDir.create().path.parent == tmp_path
+
+
+def test_memory_is_used_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Otherwise it is the temporary directory, or /tmp where a socket's path would be too long there."""
+    monkeypatch.setattr(rundir, "_ROOM", 1 << 80)
+    name = f"envmatrix-{os.geteuid()}"
+    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/tmp")
+    assert list(bases()) == [Path("/var/tmp") / name, Path("/tmp") / name]
+    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/" + 60 * "x")
+    assert list(bases()) == [Path("/tmp") / name]
+
+
+def test_the_cache_stands_beside_the_runs_where_there_is_no_home(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A home that cannot be written to costs speed, not the run."""
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    run = RunDir(tmp_path / "runs" / "r")
+    assert cache_dir(run) == tmp_path / "runs" / "cache"
