@@ -287,7 +287,7 @@ class ContractError(EnvmatrixError):
 
 
 @dataclass(eq=False)
-class LeakError(EnvmatrixError):
+class LeftOverError(EnvmatrixError):
     """A test passed and left behind what the next one would meet. `left` are texts, masked, one for each thing."""
 
     test: str

@@ -17,7 +17,7 @@ from envmatrix.exceptions import (
     EnvmatrixError,
     HistoryError,
     IdentityError,
-    LeakError,
+    LeftOverError,
     MissingExtraError,
     MissingFixtureError,
     NotReadyError,
@@ -99,7 +99,7 @@ EVERY = [
         "conftest.py:3: fixture 'real_services' breaks its contract in 1 place:\n  auth_url: missing",
     ),
     (
-        LeakError("t.py::a", ("2 rows in table users of database", "1 socket: to 10.0.0.1:80")),
+        LeftOverError("t.py::a", ("2 rows in table users of database", "1 socket: to 10.0.0.1:80")),
         1,
         (
             "t.py::a left behind: 2 rows in table users of database; 1 socket: to 10.0.0.1:80. "

@@ -36,8 +36,8 @@ async def websocket(socket: WebSocket) -> None:
 def main() -> NoReturn:
     """Run the service as the environment says."""
     settings = app.state.settings = load(BackendSettings, "environments.reference.backend")
-    if settings.planted_leak:
-        from environments.reference.backend.planted import plant
+    if settings.cross_user_reads:
+        from environments.reference.backend.cross_user_reads import plant
 
-        plant(settings.planted_leak, settings.environment)
+        plant(settings.cross_user_reads, settings.environment)
     server.run(app, settings)

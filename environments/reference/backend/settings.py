@@ -23,5 +23,5 @@ class BackendSettings(ServiceSettings):
     """Base URL of the OpenAI API: `http://host:port/v1`."""
     llm_api_key: SecretStr = SecretStr("unused")
     llm_model: str = "scripted-1"
-    planted_leak: Path | None = None
-    """For tests only: the file that switches cross-user bugs on. Refused but in the environment `leaky`."""
+    cross_user_reads: Path | None = None
+    """For tests only: the file that switches cross-user reads on. Refused in every environment but `planted`."""

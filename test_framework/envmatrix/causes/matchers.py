@@ -14,7 +14,7 @@ from envmatrix.exceptions import (
     DependencyError,
     EnvmatrixError,
     IdentityError,
-    LeakError,
+    LeftOverError,
     MissingFixtureError,
     NotReadyError,
     StartError,
@@ -226,7 +226,7 @@ _LOST = {
 
 def left_behind(facts: Facts) -> str | None:
     """Match a test that passed and left something behind."""
-    return _first(facts, LeakError)
+    return _first(facts, LeftOverError)
 
 
 def conformance_failed(facts: Facts) -> str | None:

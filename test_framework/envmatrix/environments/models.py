@@ -204,7 +204,7 @@ class CanarySocket(_Frozen):
 
 
 class Canary(_Frozen):
-    """The `[canary]` table: where a word that one user leaves would show, were it to leak to another."""
+    """The `[canary]` table: where the words of one user would show, were another able to read them."""
 
     http: tuple[CanaryRoute, ...] = ()
     """Routes that keep something for a user."""
@@ -228,7 +228,7 @@ class Environment(_Frozen):
     ]
     users: UserRoutes | None = None
     canary: Canary = Canary()
-    """Where one user's words would show, were they to leak to another."""
+    """Where one user's words would show, were another able to read them."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)

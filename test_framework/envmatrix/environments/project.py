@@ -72,9 +72,9 @@ class Project(BaseModel):
     """Seconds that one environment's run may take."""
     test_deadline: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that one test may take, setup and teardown included, unless pytest-timeout is told otherwise."""
-    leaks: Literal["fail", "list", "ignore"] = "fail"
-    """What becomes of a test that passes and leaves rows, keys, sockets, tasks or threads behind: it fails; it is listed
-    at the end; nobody looks."""
+    left_over: Literal["fail", "list", "ignore"] = "fail"
+    """What becomes of a test that passes and leaves rows, keys, sockets, tasks or threads behind: `fail` fails it, `list`
+    only lists them at the end, `ignore` does not look for them."""
 
     gate: GatePolicy = GatePolicy()
     """What `envmatrix gate` demands."""

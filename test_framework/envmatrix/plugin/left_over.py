@@ -11,7 +11,7 @@ from weakref import WeakSet
 
 import pytest
 
-from envmatrix.exceptions import LeakError
+from envmatrix.exceptions import LeftOverError
 from envmatrix.plugin.collection import NEEDS
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ LEFT = pytest.StashKey[list[str]]()
 """What the reset after an item found in the services."""
 
 
-class Leaks:
+class LeftOver:
     """Has tests watched where any needs the environment, and lists at the end what was left without failing."""
 
     def __init__(self, process: Process) -> None:
@@ -32,14 +32,14 @@ class Leaks:
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Begin to watch; where nothing that was collected needs the environment, tests pay nothing."""
-        mode = self._process.selection.project.leaks
+        mode = self._process.selection.project.left_over
         if mode != "ignore" and any(NEEDS in item.stash for item in session.items):
             watch = Watch(session.config, self._process.selection.contract_fixtures, fails=mode == "fail")
             session.config.pluginmanager.register(watch, "envmatrix-watch")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """List what was left where that does not fail; a worker of xdist has told by its reports."""
-        if self._process.selection.project.leaks != "list":
+        if self._process.selection.project.left_over != "list":
             return
         for reports in terminalreporter.stats.values():
             for report in reports:
@@ -120,7 +120,7 @@ class Watch:
         left = tuple(self._unexpected(item)) if self._passed else ()
         self._before, self._tasks = None, []
         if left:
-            error = LeakError(item.nodeid, left)
+            error = LeftOverError(item.nodeid, left)
             if self._fails:
                 raise error
             self._said = error.message
@@ -145,7 +145,7 @@ class Watch:
         report = yield
         if call.when == "call":
             self._passed = report.passed
-        if call.excinfo is not None and isinstance(call.excinfo.value, LeakError):
+        if call.excinfo is not None and isinstance(call.excinfo.value, LeftOverError):
             report.longrepr = str(call.excinfo.value)  # raised here, it has no traceback that anybody needs
         if self._said and call.when == "teardown":
             report.envmatrix_left = self._said  # type: ignore[attr-defined]  # pytest carries it to the controller

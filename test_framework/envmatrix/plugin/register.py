@@ -13,7 +13,7 @@ from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.deadline import TestDeadline
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.far import prepare
-from envmatrix.plugin.left_over import Leaks
+from envmatrix.plugin.left_over import LeftOver
 from envmatrix.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from envmatrix.plugin.reused import LeftOut
 from envmatrix.plugin.shard import Sharding
@@ -77,7 +77,7 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(Smoke(process), "envmatrix-smoke")
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
-    manager.register(Leaks(process), "envmatrix-leaks")
+    manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out
         from envmatrix.plugin.scheduling import Crashes
 

@@ -1,6 +1,6 @@
 """What a test may leave in this process: sockets, asyncio tasks and threads; and whether it is really the test's.
 
-Most of what is new after a test is no leak: a client of a broader fixture has opened its first connection, a pool has
+Most of what is new after a test is not left over: a client of a broader fixture has opened its first connection, a pool has
 grown, a library keeps a thread of its own. So nothing is blamed that somebody holds who lives longer than the test: what
 can be reached from a module, from pytest (fixtures' values among it) or from a thread that was there before.
 """

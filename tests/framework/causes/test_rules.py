@@ -12,7 +12,7 @@ from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
 from envmatrix.exceptions import (
     ContractError,
     IdentityError,
-    LeakError,
+    LeftOverError,
     MissingFixtureError,
     StartError,
     SupervisorError,
@@ -83,7 +83,7 @@ CASES = [
     (facts(AssertionError("401"), access=(Access("backend", "/me", 401),), exchanges=said(401)), "C106", "refused"),
     (facts(AssertionError("assert 401 == 200"), access=(Access("backend", "/me", 401),)), "C106", "refused"),
     (replace(facts(access=(Access("backend", "/me", 403),)), phase="smoke"), "C106", "GET /me of backend answers 403"),
-    (facts(LeakError("a::b", ("1 row in table users of database",))), "L402", "left behind: 1 row in table users"),
+    (facts(LeftOverError("a::b", ("1 row in table users of database",))), "L402", "left behind: 1 row in table users"),
     (facts(UserError("signup", "answered 403 at /signup", 403)), "C107", "403"),
     (facts(CUT), "I205", "complete message body"),
     (facts(httpx.ReadError("reset"), exchanges=said(200)), "I205", "GET /api/me → 200, then ReadError"),

@@ -415,7 +415,7 @@ def test_an_unknown_reference_is_refused_with_the_nearest(tmp_path: Path, word: 
     ids=["no word", "no id", "no path"],
 )
 def test_a_canary_that_could_never_be_seen_is_refused(tmp_path: Path, table: str, refused: str) -> None:
-    """What would search for nothing, or nowhere, would find no leak."""
+    """What would search for nothing, or nowhere, would find no cross-user read."""
     text = f"[services]\n[[canary.http]]\npath = '/n'\n{table}"
     assert refusal(tmp_path, text) == f"local.toml:2: {refused}"
 

@@ -78,7 +78,7 @@ def site():
     server.server_close()
 """
 
-LEAKS = """
+LEAVING = """
 def test_socket(real_services):
     KEPT.append(connect(real_services))
 
@@ -138,7 +138,7 @@ TOLD = {
 
 def test_what_a_test_leaves_in_its_process_fails_it(project: Project) -> None:
     """Each cell is logic, L402, and says what it is; no later test is blamed for it."""
-    cells = run(project, LEAKS, *ASYNCIO, conftest=SITE)
+    cells = run(project, LEAVING, *ASYNCIO, conftest=SITE)
     assert cells.pop("test_nothing").outcome is Outcome.PASSED
     said = {name: left(cell) for name, cell in cells.items()}
     assert said.keys() == TOLD.keys()
@@ -241,7 +241,7 @@ def test_the_last(request, real_services):
 """
 
 
-def test_what_somebody_holds_who_stays_is_no_leak(project: Project) -> None:
+def test_what_somebody_holds_who_stays_is_not_left_over(project: Project) -> None:
     """Pools, caches, fixtures of broader scope, a server in this process, what ends in a moment: nobody is blamed."""
     cells = run(project, INNOCENT, *ASYNCIO, conftest=SITE)
     assert {name: cell for name, cell in cells.items() if cell.outcome is not Outcome.PASSED} == {}
@@ -256,7 +256,7 @@ def test_garbage(real_services): Client(real_services)
 """
 
 
-def test_what_the_collector_closes_is_no_leak(project: Project) -> None:
+def test_what_the_collector_closes_is_not_left_over(project: Project) -> None:
     """A forgotten cycle is gone after a collection; where warnings are errors, its warning fails the test that made it."""
     assert run(project, GARBAGE, "-W", "default")["test_garbage"].outcome is Outcome.PASSED
     cells = run(project, f"{GARBAGE}\ndef test_next(real_services): pass\n")
@@ -268,7 +268,7 @@ def test_what_the_collector_closes_is_no_leak(project: Project) -> None:
 FORGOTTEN = "threading.Thread(target=time.sleep, args=(60,), daemon=True).start()"
 
 
-def test_a_leak_never_hides_what_failed_before(project: Project) -> None:
+def test_what_is_left_over_never_hides_what_failed_before(project: Project) -> None:
     """A failure keeps its cause, an expected one stays expected, a skip a skip; and no second error is shown."""
     test = f"""
         def test_fails(real_services):
@@ -321,15 +321,15 @@ def test_what_is_meant_to_stay_is_said_by_a_marker(project: Project) -> None:
 
 
 @pytest.mark.parametrize("arguments", [(), ("-n", "1")], ids=["alone", "xdist"])
-def test_a_project_may_have_leaks_listed_or_ignored(project: Project, arguments: tuple[str, ...]) -> None:
-    """`leaks = "list"` lets the test pass and warns at the end, by whichever process; `ignore` says nothing."""
-    project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.envmatrix]\nleaks = 'list'\n")
+def test_a_project_may_list_or_ignore_what_is_left_over(project: Project, arguments: tuple[str, ...]) -> None:
+    """`left_over = "list"` lets the test pass and warns at the end, by whichever process; `ignore` says nothing."""
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.envmatrix]\nleft_over = 'list'\n")
     project.write("test_a.py", f"import threading, time\ndef test_a(real_services): {FORGOTTEN}\n")
     listed = project.pytest(*arguments)
     listed.assert_outcomes(passed=1)
     listed.stdout.fnmatch_lines(["warning: test_a.py::test_a left behind: 1 thread: Thread-* running sleep"])
     assert [cell.outcome for cell in project.run.cells.values()] == [Outcome.PASSED]
-    project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.envmatrix]\nleaks = 'ignore'\n")
+    project.write("pyproject.toml", "[tool.pytest.ini_options]\n[tool.envmatrix]\nleft_over = 'ignore'\n")
     ignored = project.pytest(*arguments)
     ignored.assert_outcomes(passed=1)
     ignored.stdout.no_fnmatch_line("*left behind*")
@@ -348,7 +348,7 @@ def test_keys_in_a_real_server_fail_the_test_that_left_them(project: Project) ->
                 assert client.dbsize() == 0
                 client.set("order", "1", **options)
 
-        def test_leak(real_services): set_key(real_services)
+        def test_leaves(real_services): set_key(real_services)
         def test_expires(real_services): set_key(real_services, ex=60)
         @pytest.mark.leaves("keys")
         def test_meant(real_services): set_key(real_services)
@@ -360,9 +360,11 @@ def test_keys_in_a_real_server_fail_the_test_that_left_them(project: Project) ->
     )
     result = project.pytest()
     cells = {name.partition("::")[2]: cell for name, cell in project.run.cells.items()}
-    assert left(cells.pop("test_leak")) == "1 key: order of redis"
+    assert left(cells.pop("test_leaves")) == "1 key: order of redis"
     assert [cell.outcome.value for cell in cells.values()] == ["passed", "passed", "failed", "passed"]
-    result.stdout.fnmatch_lines(["test_a.py::test_leak left behind: 1 key: order of redis. Delete or close it in the*"])
+    result.stdout.fnmatch_lines(
+        ["test_a.py::test_leaves left behind: 1 key: order of redis. Delete or close it in the*"]
+    )
     result.stdout.no_fnmatch_line("*entries are hidden*")
 
 

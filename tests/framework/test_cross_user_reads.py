@@ -1,4 +1,4 @@
-"""A real backend with a deliberate cross-user bug: the shipped suite finds it, by the very tests that are about it."""
+"""The conformance suite finds each cross-user read that is planted in a real backend."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from environments.reference.backend import main
-from environments.reference.backend.planted import ENVIRONMENT
+from environments.reference.backend.cross_user_reads import ENVIRONMENT
 from envmatrix.conformance import test_canaries as canaries
 from envmatrix.runs.cells import Cause, Cell, Outcome
 from envmatrix.runs.file import read_run
@@ -43,11 +43,11 @@ SWITCH = Path(os.environ["SWITCH"])
 
 
 def pytest_generate_tests(metafunc):
-    metafunc.parametrize("leak", os.environ["LEAKS"].split(","), indirect=True)
+    metafunc.parametrize("bug", os.environ["BUGS"].split(","), indirect=True)
 
 
 @pytest.fixture(autouse=True)
-def leak(request):
+def bug(request):
     SWITCH.write_text(request.param)
     yield
     SWITCH.write_text("none")
@@ -58,21 +58,21 @@ def leak(request):
 @pytest.fixture(scope="module")
 def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str], Cell]:
     """Run the shipped canaries against the reference backend with each bug; return the cells by bug and test."""
-    root = tmp_path_factory.mktemp("leaky")
+    root = tmp_path_factory.mktemp("planted")
     run_file, switch = root / "run.jsonl", root / "switch"
     declaration = (ROOT / "environments/backend.toml").read_text()
     for old, new in (
-        ('environment = "backend"', 'environment = "leaky"'),
-        ("[services.backend.env]\n", f"[services.backend.env]\nPLANTED_LEAK = '{switch}'\n"),
+        ('environment = "backend"', 'environment = "planted"'),
+        ("[services.backend.env]\n", f"[services.backend.env]\nCROSS_USER_READS = '{switch}'\n"),
     ):
         assert old in declaration
         declaration = declaration.replace(old, new)
     (root / "environments").mkdir()
-    (root / "environments/leaky.toml").write_text(declaration)
-    (root / "leaks_plugin.py").write_text(PLUGIN)
+    (root / "environments/planted.toml").write_text(declaration)
+    (root / "bugs_plugin.py").write_text(PLUGIN)
     switch.write_text("none")
-    options = ["-q", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", "leaks_plugin", "--import-mode=importlib"]
-    options += [f"--rootdir={root}", "--matrix-environment=leaky", f"--matrix-environments={root / 'environments'}"]
+    options = ["-q", "-p", "no:valkey", "-p", "no:cacheprovider", "-p", "bugs_plugin", "--import-mode=importlib"]
+    options += [f"--rootdir={root}", "--matrix-environment=planted", f"--matrix-environments={root / 'environments'}"]
     done = subprocess.run(
         [sys.executable, "-m", "pytest", *options, f"--matrix-run-file={run_file}", canaries.__file__],
         cwd=root,
@@ -80,7 +80,7 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str], 
             **os.environ,
             "PYTHONPATH": os.pathsep.join(map(str, (ROOT, root))),
             "SWITCH": str(switch),
-            "LEAKS": ",".join(FOUND_BY),
+            "BUGS": ",".join(FOUND_BY),
         },
         capture_output=True,
         text=True,
@@ -91,16 +91,16 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[tuple[str, str], 
     found = {}
     for name, cell in read_run(run_file).cells.items():
         test, _, parameters = name.rpartition("::")[2].rstrip("]").partition("[")
-        (leak,) = FOUND_BY.keys() & set(parameters.split("-"))
-        found[leak, test] = cell
+        (bug,) = FOUND_BY.keys() & set(parameters.split("-"))
+        found[bug, test] = cell
     return found
 
 
 @pytest.mark.fault("cross-worker-collision")
-@pytest.mark.parametrize(("leak", "found_by"), FOUND_BY.items(), ids=list(FOUND_BY))
-def test_a_planted_leak_is_found(cells: Mapping[tuple[str, str], Cell], leak: str, found_by: Mapping[str, str]) -> None:
+@pytest.mark.parametrize(("bug", "found_by"), FOUND_BY.items(), ids=list(FOUND_BY))
+def test_a_planted_bug_is_found(cells: Mapping[tuple[str, str], Cell], bug: str, found_by: Mapping[str, str]) -> None:
     """Exactly the canaries of that place go astray; with no bug, none does. Takes one real start."""
-    told = {test: cells[leak, test] for test in CANARIES}
+    told = {test: cells[bug, test] for test in CANARIES}
     failed = {test: cell for test, cell in told.items() if cell.outcome is not Outcome.PASSED}
     assert failed.keys() == found_by.keys()
     for test, cell in failed.items():
@@ -110,18 +110,18 @@ def test_a_planted_leak_is_found(cells: Mapping[tuple[str, str], Cell], leak: st
         assert found_by[test] in cell.evidence.detail
 
 
-@pytest.mark.parametrize("environment", ["staging", "production", "local", "unknown", "leaky-production"])
-def test_a_backend_does_not_start_with_a_leak_by_accident(monkeypatch: pytest.MonkeyPatch, environment: str) -> None:
-    """But in the one environment that is for it, a leak ends the process before it serves anybody."""
+@pytest.mark.parametrize("environment", ["staging", "production", "local", "unknown", "planted-production"])
+def test_a_backend_does_not_start_with_a_bug_by_accident(monkeypatch: pytest.MonkeyPatch, environment: str) -> None:
+    """Anywhere but in the environment for it, a planted bug ends the process before it serves anybody."""
     needed = {"DATABASE_URL": "postgresql://nowhere/", "REDIS_URL": "redis://nowhere/", "AUTH_URL": "http://nowhere"}
-    for name, value in {**needed, "ENVIRONMENT": environment, "PLANTED_LEAK": "switch"}.items():
+    for name, value in {**needed, "ENVIRONMENT": environment, "CROSS_USER_READS": "switch"}.items():
         monkeypatch.setenv(name, value)
-    with pytest.raises(SystemExit, match=f"PLANTED_LEAK is refused in '{environment}'"):
+    with pytest.raises(SystemExit, match=f"CROSS_USER_READS is refused in '{environment}'"):
         main()
 
 
-def test_no_declared_environment_admits_a_leak() -> None:
-    """None of this repository is the one for leaks, and none asks for one."""
+def test_no_declared_environment_admits_a_bug() -> None:
+    """None of this repository is named like the one for bugs, and none switches them on."""
     declarations = list((ROOT / "environments").rglob("*.toml"))
     assert ENVIRONMENT not in {path.stem for path in declarations}
-    assert [path for path in declarations if "PLANTED_LEAK" in path.read_text()] == []
+    assert [path for path in declarations if "CROSS_USER_READS" in path.read_text()] == []
