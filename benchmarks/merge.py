@@ -36,12 +36,12 @@ _SERVICES = ("auth", "backend", "database")
 
 @dataclass(frozen=True)
 class _Taken:
-    """What one process says of itself."""
+    """Measurements of one process."""
 
     seconds: float
-    """Of the processor, the kernel's work for it included."""
+    """Processor seconds, the kernel's included."""
     megabytes: float
-    """The peak, above what it had before it began."""
+    """The peak of memory above that at the start."""
 
 
 def measure() -> Iterable[Row]:

@@ -1,4 +1,4 @@
-"""What a measurement says, and how it is taken: ours and the peer in turns, so that a busy machine slows both."""
+"""Rows of the report, and how they are measured: ours and the peer in turns, so that a busy machine slows both."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ class Row:
 
     name: str
     ours: float
-    """In `unit`, a median."""
+    """Our median, in `unit`."""
     peer_name: str
     peer: float
-    """In `unit`, a median of the same run."""
+    """The peer's median in the same run, in `unit`."""
     unit: str = "s"
     goal: str = ""
-    """What we want, in words."""
+    """The goal, in words."""
     samples: int = 1
 
     @property

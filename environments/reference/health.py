@@ -1,4 +1,4 @@
-"""`/health`: who am I, at no cost; `/health/ready`: do my dependencies answer."""
+"""The health routes: `/health` says which service this is, `/health/ready` whether its dependencies answer."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PROBE_DEADLINE = 1.5
 
 @dataclass(frozen=True)
 class Dependency:
-    """Something a service leans on. `probe` raises when it does not answer; None: not configured, so absent."""
+    """A dependency of a service. `probe` raises when it does not answer; None means not configured, so absent."""
 
     name: str
     probe: Callable[[], Awaitable[object]] | None

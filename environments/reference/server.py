@@ -1,4 +1,4 @@
-"""One service as a process: bind, serve, and be gone soon after SIGTERM."""
+"""Runs a service as a process: bind, serve, and end soon after SIGTERM."""
 
 from __future__ import annotations
 

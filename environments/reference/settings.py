@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 
 class ServiceSettings(BaseSettings):
-    """What every service is told: who it is and where it listens. Each field is an upper-case environment variable."""
+    """Settings of every service: its identity and address. Each field is an upper-case environment variable."""
 
     model_config = SettingsConfigDict(
         frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True, protected_namespaces=()

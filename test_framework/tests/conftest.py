@@ -1,4 +1,4 @@
-"""What the conformance tests share."""
+"""Fixtures that all conformance tests share."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ import pytest
 
 @pytest.fixture
 def anyio_backend() -> str:
-    """Run the asynchronous tests under asyncio: the clients are the same under trio, and tested there elsewhere."""
+    """Run the asynchronous tests under asyncio only; the clients are tested under trio elsewhere."""
     return "asyncio"
 
 
 @pytest.fixture
 def after_reset() -> Iterator[list[Callable[[], int]]]:
-    """Take counts once `real_services` is gone, and demand that each is zero. Ask for this fixture before that one."""
+    """Call the given counters after `real_services` is torn down; each must return zero. Request it before `real_services`."""
     counts: list[Callable[[], int]] = []
     yield counts
     assert [count() for count in counts] == [0] * len(counts), "what a test left is still there for the next one"

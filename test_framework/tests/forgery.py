@@ -1,4 +1,4 @@
-"""Tokens that must be refused, made from a good one by hand: no library would make most of them."""
+"""Forges tokens that must be refused, out of a good one, by hand: no library makes most of them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ def decode(token: str) -> tuple[dict[str, Any], dict[str, Any], bytes]:
     """Return a token's header, claims and signature, verifying nothing.
 
     Raises:
-        ValueError: it is no JWT.
+        ValueError: the text is no JWT.
     """
     head, _, rest = token.partition(".")
     body, _, signature = rest.partition(".")
@@ -87,7 +87,7 @@ FORGERIES: Mapping[str, Callable[[str], str]] = {
     "nonsense": lambda _: "nonsense",
     "empty": lambda _: "",
 }
-"""What each is, and how it is made from a good token."""
+"""Name of each forgery → the function that makes it from a good token."""
 
 
 def _base64(data: bytes) -> str:

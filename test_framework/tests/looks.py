@@ -1,4 +1,4 @@
-"""A second opinion on whether a service is up: through its client library, and none of our own ping code."""
+"""Checks whether a service is up through its client library, independently of our own ping code."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client as ClickHouse
 
 SECONDS = 5
-"""How long any of them may take."""
+"""Timeout of each check."""
 
 
 @contextmanager
@@ -67,9 +67,9 @@ def clickhouse(endpoint: Endpoint) -> Iterator[ClickHouse]:
 
 
 def answers(endpoint: Endpoint | None) -> bool:
-    """Return whether there is a service at an endpoint that does its work; there is none where there is no endpoint.
+    """Return whether the service at an endpoint works; False without an endpoint.
 
-    Whatever the client raises is a no: the reason is the ping's to tell.
+    Any exception of the client counts as False: the ping reports the reason.
     """
     if endpoint is None:
         return False

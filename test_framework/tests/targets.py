@@ -1,4 +1,4 @@
-"""Where a token can be tried, by declaration: the paths that answer 200 to a user's token and 401 without one."""
+"""The declared protected paths: each answers 200 to a user's token and 401 without one."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Protected:
     path: str
 
     def status(self, headers: Mapping[str, str]) -> int:
-        """Ask with some headers, over a connection of its own, and return the status."""
+        """Return the status of one request with these headers, over a new connection."""
         with new_client(self.endpoint) as client:
             return client.get(self.path, headers=dict(headers)).status_code
 
@@ -52,12 +52,12 @@ def api(reality: Reality) -> Protected:
 
 
 def statuses(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
-    """Return what each protected path answers to some headers."""
+    """Return the status of each protected path for these headers."""
     return {path.service: path.status(headers) for path in protected_paths(reality)}
 
 
 def everywhere(reality: Reality, status: int) -> dict[str, int]:
-    """Return the same status for each protected path: what `statuses` should be."""
+    """Return one expected status for each protected path, to compare with `statuses`."""
     return dict.fromkeys((path.service for path in protected_paths(reality)), status)
 
 

@@ -24,10 +24,10 @@ from envmatrix.environments.references import map_text
 from envmatrix.services.users import User, Users
 
 SECONDS = 30.0
-"""How long all may talk; a small language model needs its time."""
+"""Deadline of one conversation; a small language model is slow."""
 
 QUIET = 0.1
-"""Seconds for what was sent to the wrong connection to arrive there."""
+"""Seconds to wait for messages that were sent to the wrong connection."""
 
 Round = Callable[[int, list[str]], str]
 """Gives the message of the user with a number, who knows what the product calls each user's conversation."""
@@ -35,7 +35,7 @@ Round = Callable[[int, list[str]], str]
 
 @dataclass(frozen=True)
 class Planted:
-    """A user with a word of its own, and what the product calls the place where it stands."""
+    """A user, the canary it wrote, and the id under which the product keeps it."""
 
     user: User
     canary: str
@@ -43,7 +43,7 @@ class Planted:
 
 
 def canary() -> str:
-    """Return a word that nobody else uses."""
+    """Return a unique word."""
     return f"canary{secrets.token_hex(8)}"
 
 
@@ -113,7 +113,7 @@ async def converse(socket: ClientConnection, message: str, ends: tuple[str, ...]
 
 
 async def overheard(socket: ClientConnection) -> list[str]:
-    """Return what still comes although nothing was asked."""
+    """Return the messages that still arrive after the last answer."""
     frames: list[str] = []
     try:
         async with asyncio.timeout(QUIET):
@@ -151,7 +151,7 @@ async def talk(people: list[User], conversation: CanarySocket, *rounds: Round) -
 
 
 def name_in(answer: str, conversation: CanarySocket) -> str:
-    """Return what the product calls a conversation, as it says itself; empty where nobody asks for that."""
+    """Return the id that the product gave a conversation; empty where the declaration names no key for it."""
     if conversation.id is None:
         return ""
     found = re.search(rf'"{re.escape(conversation.id)}"\s*:\s*"?([^",}}]+)', answer)
@@ -160,7 +160,7 @@ def name_in(answer: str, conversation: CanarySocket) -> str:
 
 
 def assert_own(words: list[str], heard: list[list[str]], own: int | None) -> None:
-    """Demand that nobody ever got another's word, and that each got its own in one round, where one is named."""
+    """Assert that no user got another's word, and that each got its own in the given round."""
     for number, texts in enumerate(heard):
         others = [word for index, word in enumerate(words) if index != number and word in "".join(texts)]
         assert others == [], "a user got what another had said"

@@ -1,4 +1,4 @@
-"""Is `real_services` what its contract says, in the selected environment? Each row of the table, held against reality.
+"""Checks that `real_services` keeps its contract in the selected environment, field by field.
 
 Names of tests begin with the field they are about. Tokens, WebSockets, isolation and the language model have modules of
 their own beside this one.
@@ -29,7 +29,7 @@ URLS = [
 
 
 def health_answers(services: RealServices, reality: Reality) -> dict[str, dict[str, Any]]:
-    """Return what each health endpoint says; skip where there is none."""
+    """Return the JSON answer of each health endpoint; skip where there is none."""
     if not services.health_endpoints:
         pytest.skip("no service of this environment has a health endpoint")
     said = {}
@@ -42,7 +42,7 @@ def health_answers(services: RealServices, reality: Reality) -> dict[str, dict[s
 
 
 def secrets_of(services: RealServices, reality: Reality) -> Iterator[str]:
-    """Yield what must never be shown: tokens, keys and passwords in the clear."""
+    """Yield the secrets that must never be shown: tokens, keys and passwords."""
     yield from filter(None, (services.test_jwt_token, services.test_api_key))
     yield from (endpoint.field("password") for endpoint in reality.endpoints.values() if endpoint.field("password"))
     keys = (spec.api_key for spec in reality.environment.services.values())
@@ -53,7 +53,7 @@ def secrets_of(services: RealServices, reality: Reality) -> Iterator[str]:
 
 
 def test_contract_has_no_findings(real_services: RealServices, matrix_reality: Reality) -> None:
-    """The check that any fixture of this name is held against has nothing to say about this one."""
+    """The contract check, which every fixture of this name must pass, finds nothing."""
     assert check(RealServices, real_services, matrix_reality) == ()
 
 
@@ -69,7 +69,7 @@ def test_environment_is_the_selected_one(real_services: RealServices, matrix_rea
 
 
 def test_environment_is_what_each_target_reports(real_services: RealServices, matrix_reality: Reality) -> None:
-    """Whatever says in which environment it runs says this one: nobody tests staging and reports it as local."""
+    """Each service that reports its environment reports this one: a run of staging is never reported as local."""
     said = {name: answer.get("environment") for name, answer in health_answers(real_services, matrix_reality).items()}
     reported = {name: environment for name, environment in said.items() if environment is not None}
     if not reported:
@@ -121,7 +121,7 @@ def test_required_is_what_the_file_says(real_services: RealServices, matrix_real
 
 @pytest.mark.parametrize("service", STORES)
 def test_required_is_never_unavailable(real_services: RealServices, service: str) -> None:
-    """What is demanded is there; a test that gets the fixture can rely on it."""
+    """A required service is available; a test that gets the fixture can rely on it."""
     assert (real_services[f"{service}_required"], real_services[f"{service}_available"]) != (True, False)
 
 
@@ -132,7 +132,7 @@ def test_required_is_never_unavailable(real_services: RealServices, service: str
 def test_url_is_none_exactly_where_there_is_no_service(
     real_services: RealServices, matrix_reality: Reality, field: str
 ) -> None:
-    """A URL of nothing is as wrong as a missing one."""
+    """An absent service has no URL, and a present one has."""
     spec = matrix_reality.environment.services.get(service_of(field) or "")
     speaks = spec is not None and (field != "websocket_url" or spec.websocket is not None)
     there = speaks and service_of(field) in matrix_reality.endpoints

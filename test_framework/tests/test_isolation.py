@@ -1,4 +1,4 @@
-"""`database`, `redis`, `clickhouse` and `users` are each worker's, each test's, each user's own."""
+"""Checks that `database`, `redis`, `clickhouse` and `users` are isolated between workers, tests and users."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from envmatrix.services import Endpoint, get_kind
 from envmatrix.services.users import Users
 
 WORKERS = pytest.mark.parametrize("worker", ["neighbour", "main"], ids=["another worker", "another run"])
-"""Who else might look: a worker of another name, and one of the same name, which only another run can have."""
+"""The other readers: a worker of another name, and one of the same name in another run."""
 
 
 @contextmanager
 def another(worker: str, reality: Reality, service: str) -> Iterator[Endpoint]:
-    """Give the part of a service that some other worker would get, of this run or of another; empty and remove it.
+    """Yield the part of a service that another worker would get; empty and remove it at the end.
 
-    On a shared server it begins by removing what runs that were killed have left there.
+    On a shared server this first removes what killed runs have left over.
     """
     spec = reality.environment.services[service]
     with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], worker) as part:
@@ -37,7 +37,7 @@ def part_of(services: RealServices, service: str) -> Endpoint:
 
 
 def canary() -> str:
-    """Return a name that nobody else uses."""
+    """Return a unique name."""
     return f"canary_{secrets.token_hex(8)}"
 
 
@@ -156,7 +156,7 @@ def test_clickhouse_is_empty_for_the_next_test(
 
 
 def test_users_are_made_exactly_where_it_is_declared_how(real_services: RealServices, matrix_reality: Reality) -> None:
-    """A declaration with [users] gives a maker of users, and one without gives none."""
+    """`users` is there with a [users] table in the declaration, and is None without one."""
     routes = matrix_reality.environment.users
     there = routes is not None and routes.service in matrix_reality.endpoints
     assert (real_services.users is not None) is there
@@ -186,7 +186,7 @@ def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) ->
 
 @pytest.mark.requires("multi_user")
 def test_users_outlive_another_run(users: Users, matrix_reality: Reality) -> None:
-    """When another run ends and removes its users, this run's are still let in."""
+    """When another run ends and removes its users, this run's can still log in."""
     routes = matrix_reality.environment.users
     if routes is None or routes.me is None:
         pytest.skip("[users] declares no `me`: a run could not remove its users")

@@ -1,4 +1,4 @@
-"""Is `real_llm` what its contract says? Held against the model's server, through the official client."""
+"""Checks that `real_llm` keeps its contract, through the official client of the model's server."""
 
 from __future__ import annotations
 
@@ -16,21 +16,21 @@ if TYPE_CHECKING:
 
 QUESTION: list[ChatCompletionMessageParam] = [{"role": "user", "content": "Say one short word."}]
 LIMIT = 16
-"""Tokens: a real model takes its time, a paid one its price."""
+"""Tokens of one answer: a real model is slow, and a paid one costs money."""
 
 
 def test_real_llm_has_no_findings(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """The check that any fixture of this name is held against has nothing to say about this one."""
+    """The contract check, which every fixture of this name must pass, finds nothing."""
     assert check(RealLLM, real_llm, matrix_reality) == ()
 
 
 def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """It equals whether the server lists its models to somebody who shares nothing with our ping."""
+    """It equals whether the server lists its models to a client that shares no code with our ping."""
     assert real_llm.llm_available is answers(matrix_reality.endpoints.get("llm"))
 
 
 def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """A URL and clients where there is a model, none of them where there is not; and none of it is real then."""
+    """With a model there are a URL and clients; without one all are None and `is_real` is False."""
     there = "llm" in matrix_reality.endpoints
     held = [real_llm.base_url is not None, real_llm.client is not None, real_llm.async_client is not None]
     assert held == [there] * 3
@@ -38,7 +38,7 @@ def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Real
 
 
 def test_environment_of_the_llm_is_the_selected_one(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """Both fixtures speak of the same environment."""
+    """Both fixtures name the same environment."""
     assert real_llm.environment == matrix_reality.environment.name
 
 
@@ -53,7 +53,7 @@ def test_client_completes_a_chat(real_llm: RealLLM) -> None:
 
 @pytest.mark.requires("llm")
 def test_client_streams_a_chat(real_llm: RealLLM) -> None:
-    """The same as a stream: pieces of text, and an end that is told."""
+    """The answer comes as a stream: pieces of text, then a reason to finish."""
     with real_llm.client.chat.completions.create(
         model=real_llm.model, messages=QUESTION, max_tokens=LIMIT, stream=True
     ) as stream:
@@ -63,7 +63,7 @@ def test_client_streams_a_chat(real_llm: RealLLM) -> None:
 @pytest.mark.requires("llm")
 @pytest.mark.anyio
 async def test_async_client_streams_a_chat(real_llm: RealLLM) -> None:
-    """The asynchronous client does it too, in the loop that uses it."""
+    """The asynchronous client streams too, in the event loop of the test."""
     async with (
         real_llm.async_client as client,
         await client.chat.completions.create(
@@ -74,7 +74,7 @@ async def test_async_client_streams_a_chat(real_llm: RealLLM) -> None:
 
 
 def check_stream(choices: list[Any]) -> None:
-    """Demand text, and exactly one reason to finish, at the end."""
+    """Assert that there is text, and exactly one reason to finish, at the end."""
     assert "".join(choice.delta.content or "" for choice in choices)
     reasons = [choice.finish_reason for choice in choices]
     assert [reason is not None for reason in reasons] == [False] * (len(reasons) - 1) + [True]
@@ -111,7 +111,7 @@ def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -
 
 @pytest.mark.requires("llm")
 def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """It is told by the server's health, or else it is the declared kind."""
+    """It is what the server's health path reports, or else the declared kind."""
     said = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
     assert real_llm.provider == said
 
@@ -125,7 +125,7 @@ def test_is_real_is_what_the_server_says(real_llm: RealLLM, matrix_reality: Real
 
 
 def health_of_the_llm(reality: Reality) -> dict[str, Any]:
-    """Return what the model's server says on its health path; nothing where it has none."""
+    """Return the answer of the model's health path; empty where there is none."""
     endpoint, spec = reality.endpoints["llm"], reality.environment.services["llm"]
     with new_client(endpoint) as client:
         answer = client.get(endpoint.field("url").removesuffix("/v1") + spec.health)

@@ -1,4 +1,4 @@
-"""`test_jwt_token` and `test_api_key` are accepted, and nothing like them is: each variant at every protected path."""
+"""Checks that `test_jwt_token` and `test_api_key` are accepted, and every forged variant of them is refused."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ PATIENCE = 5.0
 
 
 def good_token(services: RealServices) -> str:
-    """Return the fixture's token, which the environment that makes users must have."""
+    """Return the fixture's token; fail without one, since the environment makes users."""
     assert services.test_jwt_token, "the environment makes users, and test_jwt_token is empty"
     return services.test_jwt_token
 
@@ -44,7 +44,7 @@ def test_jwt_token_tells_when_it_ends(real_services: RealServices) -> None:
 
 
 def test_no_token_is_refused(matrix_reality: Reality) -> None:
-    """Every protected path answers 401 to nobody."""
+    """Every protected path answers 401 to a request without a token."""
     assert statuses(matrix_reality, {}) == everywhere(matrix_reality, 401)
 
 
@@ -81,7 +81,7 @@ def test_token_that_brings_its_own_key_is_refused(real_services: RealServices, m
 
 
 def test_expired_token_is_refused(users: Users, matrix_reality: Reality) -> None:
-    """A genuine token of a second's life is refused once that is over."""
+    """A genuine token that lives one second is refused after it."""
     parameter = routes_of(matrix_reality).lifetime_parameter
     if parameter is None:
         pytest.skip("[users] declares no lifetime_parameter: no genuine expired token to be had")
@@ -95,7 +95,7 @@ def test_expired_token_is_refused(users: Users, matrix_reality: Reality) -> None
 
 
 def test_token_for_another_audience_is_refused(users: Users, matrix_reality: Reality) -> None:
-    """A genuine token that was made for somebody else opens nothing here."""
+    """A genuine token for another audience is refused at every protected path."""
     routes = routes_of(matrix_reality)
     if routes.audience_parameter is None or routes.foreign_audience is None:
         pytest.skip("[users] declares no foreign_audience: no genuine token of another audience to be had")
@@ -104,7 +104,7 @@ def test_token_for_another_audience_is_refused(users: Users, matrix_reality: Rea
 
 
 def api_that_takes_keys(services: RealServices, reality: Reality) -> tuple[Protected, str, str]:
-    """Return where a key can be tried, in which header, and the fixture's key; skip where there is none."""
+    """Return the protected path, the header and the fixture's API key; skip without a key."""
     if routes_of(reality).api_keys is None:
         pytest.skip("[users] declares no api_keys: this environment has none")
     assert services.test_api_key, "the environment has API keys, and test_api_key is empty"

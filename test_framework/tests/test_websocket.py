@@ -19,7 +19,7 @@ from envmatrix.services.kinds.http import client_context
 pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]
 
 SECONDS = 10.0
-"""How long a handshake may take."""
+"""Timeout of a handshake."""
 
 
 def handshake(services: RealServices, reality: Reality, headers: Mapping[str, str]) -> connect:
@@ -59,6 +59,6 @@ async def test_websocket_url_refuses_nobody(real_services: RealServices, matrix_
 async def test_websocket_url_refuses_a_forged_token(
     real_services: RealServices, matrix_reality: Reality, variant: str
 ) -> None:
-    """What is worthless at a protected path is worthless in a handshake."""
+    """A token that a protected path refuses is refused in a handshake."""
     forged = FORGERIES[variant](real_services.test_jwt_token or "")
     assert await refusal(handshake(real_services, matrix_reality, bearer(forged))) in {401, 403}

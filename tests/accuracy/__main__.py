@@ -1,4 +1,4 @@
-"""`python -m tests.accuracy [NAME …] [--json] [--output]`: inject every fault, or those with such names; say how right we are.
+"""`python -m tests.accuracy [NAME …] [--json] [--output]`: inject every fault, or those with these names, and score our causes.
 
 Exits with 0 where no fault was green, none had a wrong cause with confidence, and 95 of 100 are exact; else with 1.
 """

@@ -1,4 +1,4 @@
-"""One fault with its known right cause: what is injected where, and what a person would say about it."""
+"""One injected fault with its known right cause."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tests.accuracy.declare import TINY
 
 
 class Truth(enum.StrEnum):
-    """What is the matter: nothing, or the cause."""
+    """The true state of a test: nothing wrong, or the cause."""
 
     PASSED = "passed"
     CONTRACT = "contract"
@@ -20,20 +20,20 @@ class Truth(enum.StrEnum):
     LOGIC = "logic"
     HARNESS = "harness"
     UNDETERMINED = "undetermined"
-    """The evidence conflicts, or there is none: the right answer is not to know."""
+    """The evidence conflicts or is missing: `undetermined` is the right answer."""
 
 
 @dataclass(frozen=True, slots=True)
 class Remote:
-    """A service that somebody else runs: started before pytest, told to it by URL alone."""
+    """A service that runs outside of the tool: started before pytest, which gets its URL alone."""
 
     service: str = "backend"
     variable: str = "BACKEND_URL"
-    """Of pytest's environment: where the URL goes."""
+    """The variable of pytest's environment that gets the URL."""
     env: Mapping[str, str] = field(default_factory=dict)
-    """Of its process; a value that is the variable of a remote before it stands for that one's URL."""
+    """Variables of its process; a value that names the variable of an earlier remote stands for that one's URL."""
     tls: bool = False
-    """With a certificate that an authority of its own signed; that authority's file goes into CA_FILE."""
+    """Whether it serves TLS, with a certificate of its own authority, whose file goes into CA_FILE."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,7 @@ class Case:
 
     name: str
     injected: str
-    """In words."""
+    """The injected fault, in words."""
     truth: Truth
     """The cause of each test that `also` does not name; with `whole`, what the run as a whole must say."""
     tests: str
@@ -50,11 +50,11 @@ class Case:
     rule: str = ""
     """The rule that must have decided, where it matters which."""
     outcome: Outcome | None = None
-    """How these tests must end; by default `passed`, or else `failed` or `not_run`."""
+    """The outcome that these tests must have; by default `passed`, or else `failed` or `not_run`."""
     also: Mapping[str, Truth] = field(default_factory=dict)
-    """Other tests of the run, and what must have become of them."""
+    """Other tests of the run → the truth about each."""
     verdict: Answer | None = None
-    """On the environment; by default what the truths add up to."""
+    """The right verdict on the environment; by default derived from the truths."""
     shared: str = ""
     """Cases of one such name run together, each in a file of its own: they differ in their tests alone, and none
     leaves a fault behind."""

@@ -36,7 +36,7 @@ SLOW = 0.15
 """Seconds."""
 
 NUMBER = itertools.count()
-"""Of the request, for what happens to every second one."""
+"""Number of the current request, for faults of every second one."""
 SPIKES = itertools.count()
 
 
@@ -74,7 +74,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(status, GATEWAY_PAGE, "text/html")
 
     def handle_one_request(self) -> None:
-        """Live with a client that has gone."""
+        """Answer one request; ignore a client that has gone."""
         with contextlib.suppress(ConnectionError, ValueError):  # ValueError: we have closed the connection ourselves
             super().handle_one_request()
 
@@ -84,7 +84,7 @@ class Handler(BaseHTTPRequestHandler):
             super().finish()
 
     def serve(self) -> None:
-        """Answer one request, each fault that is in force in its place."""
+        """Answer one request, with the faults that are in force."""
         self.body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
         present, is_health = faults(), self.path.startswith("/health")
         if "hang" in present:
@@ -146,7 +146,7 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(404, {"error": "no such path"})
 
     def user(self, present: set[str]) -> str:
-        """Return whose token this is; nobody's where tokens are refused."""
+        """Return the user of the request's token; empty where tokens are refused."""
         if "tokens-refused" in present:
             return ""
         return TOKENS.get((self.headers.get("Authorization") or "").removeprefix("Bearer "), "")

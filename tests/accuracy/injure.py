@@ -1,4 +1,4 @@
-"""What a case's tests do to the services under them. Copied into each case's project; speaks to no service.
+"""Injures the services of a case, from within its tests; copied into each case's project.
 
 The process to hurt is found by the port it listens on, so that it is the server itself, whoever started it.
 """
@@ -43,7 +43,7 @@ def pause_listener(url_or_port: str | int) -> None:
 
 
 def wake() -> None:
-    """Let go on what was paused, so that its end need not be forced."""
+    """Resume the paused processes, so that they can end in order."""
     for pid in PAUSED:
         os.kill(pid, signal.SIGCONT)
     PAUSED.clear()

@@ -54,7 +54,7 @@ _COMMAND = (sys.executable, "-m", "pytest", "-q", "--rootdir=.", *(f"-pno:{plugi
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """What the tool says about a case, and what it left behind."""
+    """What the tool reported about a case, and what it left over."""
 
     run: Run | None
     """`None` where it left no run file, or none that can be read."""
@@ -64,13 +64,13 @@ class Seen:
     """pytest's; negative: the signal that ended it."""
     output: str = ""
     overdue: bool = False
-    """It had not ended by its deadline, and was killed."""
+    """Whether it was killed at its deadline."""
     left: tuple[str, ...] = ()
-    """Processes and directories that were there ten seconds after the run."""
+    """Processes and directories that were left over ten seconds after the run."""
 
 
 def run_all(cases: Sequence[Case]) -> Iterator[tuple[Case, Seen]]:
-    """Run cases, a few at a time; yield each as it comes. Whoever stops asking stops them."""
+    """Run cases, a few at a time; yield each when it ends. Closing the iterator stops the rest."""
     stopping = threading.Event()
     together: dict[str, list[Case]] = {}
     for case in cases:
@@ -86,7 +86,7 @@ def run_all(cases: Sequence[Case]) -> Iterator[tuple[Case, Seen]]:
 
 
 def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
-    """Run one case, or those that share a run, and take away all that they made."""
+    """Run one case, or those that share a run, and remove all that they made."""
     case = cases[0]
     with ExitStack() as stack:
         root = Path(tempfile.mkdtemp(prefix="accuracy-"))
@@ -117,7 +117,7 @@ def _file(number: int) -> str:
 
 
 def _part(whole: Seen, number: int) -> Seen:
-    """Return what was seen of one of the cases that shared a run, judged as if it had been the only one."""
+    """Return the part of a shared run that belongs to one case, judged as a run of its own."""
     if whole.run is None:
         return whole
     ours = {name: cell for name, cell in whole.run.cells.items() if name.startswith(f"{_file(number)}::")}
@@ -173,7 +173,7 @@ def _read(path: Path, exit_code: int) -> tuple[Run | None, Verdict]:
 
 
 def _left_behind(root: Path, pid: int, stopping: threading.Event) -> tuple[str, ...]:
-    """Wait until nothing of a run is left; end what is, and return it."""
+    """Wait until the run has left nothing over; end what remains, and return it."""
     end = time.monotonic() + CLEAN_UP
     while (processes := _processes_in(root)) or _directories_of(pid):
         if time.monotonic() > end or stopping.is_set():
@@ -188,7 +188,7 @@ def _left_behind(root: Path, pid: int, stopping: threading.Event) -> tuple[str, 
 
 
 def _processes_in(root: Path) -> dict[psutil.Process, list[str]]:
-    """Return the processes that inherited a case's directory, but for those that we serve it with ourselves."""
+    """Return the processes that inherited a case's directory, without the remotes that we started."""
     found: dict[psutil.Process, list[str]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
@@ -204,7 +204,7 @@ def _directories_of(pid: int) -> list[Path]:
 
 @contextmanager
 def _serving(remote: Remote, root: Path, known: Mapping[str, str]) -> Iterator[dict[str, str]]:
-    """Run a service that is none of the tool's; yield the variables that tell where it is."""
+    """Run the remote services of a case; yield the variables with their URLs."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     env = {"SERVICE": remote.service, "ENVIRONMENT": "tiny"} | {

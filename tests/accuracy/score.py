@@ -1,4 +1,4 @@
-"""How right the tool is: what it said about each case against what is true, and the two figures that decide."""
+"""Scores the tool: its answer to each case against the truth, and the two figures that decide."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ class Grade(enum.StrEnum):
     INEXACT = "inexact"
     """The cause is right; the rule, the outcome or the verdict is another."""
     UNDETERMINED = "undetermined"
-    """It says that it does not know; a person would."""
+    """It answers `undetermined`; a person would know the cause."""
     WRONG = "WRONG"
-    """Another cause with confidence, or red where nothing is the matter."""
+    """It names another cause, or calls a healthy test red."""
     FALSE_GREEN = "FALSE GREEN"
-    """Nothing the matter, it says, and something is."""
+    """It reports green, and something is wrong."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,11 +41,11 @@ class Result:
     case: Case
     expected: Truth
     found: Truth
-    """Of the cell that is furthest from its truth; the case's own truth where all is right."""
+    """The answer that is furthest from its truth; the case's own truth where all are right."""
     grade: Grade
     rule: str = ""
     why: str = ""
-    """What is not as it should be, in one line."""
+    """The worst error, in one line."""
     seconds: float = 0.0
     left: tuple[str, ...] = ()
     output: str = ""
@@ -68,7 +68,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class _Fault:
-    """One way in which an answer is not right."""
+    """One error of an answer."""
 
     grade: Grade
     expected: Truth
@@ -77,7 +77,7 @@ class _Fault:
 
 
 def grade(case: Case, seen: Seen) -> Result:
-    """Hold what the tool said against the truth; the worst of its errors is the grade."""
+    """Compare the tool's answer with the truth; the worst error decides the grade."""
     cells = _cells(seen)
     about = {name: case.truth for name in cells if name not in case.also}
     faults = [*_whole(case, seen)] if case.whole else [*_each(case, cells, about)]
@@ -104,7 +104,7 @@ def _cells(seen: Seen) -> dict[str, Cell]:
 
 
 def _each(case: Case, cells: dict[str, Cell], about: dict[str, Truth]) -> Iterator[_Fault]:
-    """Yield what is wrong with the cells."""
+    """Yield the errors of the cells."""
     if not about:
         yield _Fault(Grade.UNDETERMINED, case.truth, Truth.UNDETERMINED, "the run file has no cell of it")
     for name, truth in {**about, **case.also}.items():
@@ -128,7 +128,7 @@ def _each(case: Case, cells: dict[str, Cell], about: dict[str, Truth]) -> Iterat
 
 
 _OUTCOMES = {True: {Outcome.PASSED}, False: {Outcome.FAILED, Outcome.NOT_RUN}}
-"""Whether nothing is the matter → how a test may end."""
+"""Whether nothing is wrong → the outcomes that a test may have."""
 
 
 def _said(cell: Cell) -> Truth:
@@ -141,7 +141,7 @@ _TRUTH_OF = {cause: Truth(cause.value) for cause in Cause}
 
 
 def _whole(case: Case, seen: Seen) -> Iterator[_Fault]:
-    """Yield what is wrong with what the run as a whole says: by its findings, else by its verdict."""
+    """Yield the errors of the run as a whole: of its findings, else of its verdict."""
     rules = [finding.rule for finding in seen.run.findings] if seen.run else []
     answer = seen.verdict.answer
     found = Truth.UNDETERMINED if answer is Answer.UNKNOWN else Truth.LOGIC
@@ -157,7 +157,7 @@ def _whole(case: Case, seen: Seen) -> Iterator[_Fault]:
 
 
 def _verdict(case: Case, seen: Seen) -> Iterator[_Fault]:
-    """Yield what is wrong with the verdict: an outage that blocks a merge is as wrong as a wrong cause."""
+    """Yield the errors of the verdict: an outage that blocks a merge is as wrong as a wrong cause."""
     answer, due = seen.verdict.answer, case.due
     what = f"verdict {answer} instead of {due}: {seen.verdict.reasons[0].text}"
     if answer is due:
@@ -184,12 +184,12 @@ class Score:
 
     @property
     def exact(self) -> float:
-        """Return the share of cases that are right in everything; none is none."""
+        """Return the share of cases that are right in everything; 0 without cases."""
         return self.count(Grade.OK) / len(self.results) if self.results else 0.0
 
     @property
     def left(self) -> int:
-        """Return how many runs left something behind."""
+        """Return how many runs left something over."""
         return sum(bool(result.left) for result in self.results)
 
     @property

@@ -1,4 +1,4 @@
-"""What a person reads: a line per case as it comes, what is not right, the confusion matrix, the two figures."""
+"""The report for people: a line per case, the errors, the confusion matrix, the two figures."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def line(result: Result) -> Text:
 
 
 def confusion(score: Score) -> Table:
-    """Return the matrix: what is true down, what was found across."""
+    """Return the confusion matrix: a row per truth, a column per answer."""
     table = Table("expected \\ found", box=SIMPLE)
     for found in Truth:
         table.add_column(str(found), justify="right")

@@ -1,4 +1,4 @@
-"""What the behaviour suite shares. It knows the product, and no environment: it runs in each that has what it requires."""
+"""Fixtures of the behaviour suite, which knows the product and no environment."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Talking to the backend's agents over a WebSocket, strictly: what is late, foreign, lost or too much is an error."""
+"""Talks to the backend's agents over a WebSocket; a late, foreign, lost or surplus message is an error."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, ParamSpec
 from websockets.asyncio.client import ClientConnection
 
 EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
-"""What each run of an agent tells, in this order."""
+"""The events of each agent run, in order."""
 AGENTS = ("cost_optimizer", "data_analysis", "business_advisor", "triage_agent")
 
 Event = dict[str, Any]
@@ -39,7 +39,7 @@ def within(seconds: float) -> Callable[[Callable[P, Awaitable[None]]], Callable[
 
 @dataclass(frozen=True)
 class AgentRun:
-    """All that a connection was told about one request."""
+    """All events that a connection got for one request."""
 
     request: Event
     events: tuple[Event, ...]
@@ -57,7 +57,7 @@ class AgentRun:
 
     @property
     def user_id(self) -> str:
-        """Whose run it is, by the first event."""
+        """The user of the run, from the first event."""
         return self.events[0]["data"]["user_id"]
 
     @property
@@ -72,7 +72,7 @@ class AgentRun:
 
 
 def agent_request(agent: str, message: str, **context: object) -> Event:
-    """Return a request that can be told from every other of this process."""
+    """Return a request with an id that is unique in this process."""
     name = f"request-{next(_numbers)}"
     return {"type": "agent_request", "agent": agent, "message": message, "context": context, "request_id": name}
 
@@ -91,7 +91,7 @@ async def receive(socket: ClientConnection) -> Event:
 
 
 async def run_agents(socket: ClientConnection, *requests: Event) -> list[AgentRun]:
-    """Send requests all at once, and return what was told about each until the last has ended.
+    """Send all requests at once; return the events of each after the last has ended.
 
     An error, and an event of a request that this connection did not make, fail the test; so does anything that comes
     after the end.
@@ -109,7 +109,7 @@ async def run_agents(socket: ClientConnection, *requests: Event) -> list[AgentRu
 
 
 async def nothing_more(socket: ClientConnection) -> None:
-    """Demand that nothing is under way: the next thing that comes is the answer to a ping sent now."""
+    """Assert that no message is on its way: the next one answers a ping that is sent now."""
     name = f"ping-{next(_numbers)}"
     event = await exchange(socket, {"type": "ping", "request_id": name})
     assert (event["type"], event["data"].get("request_id")) == ("pong", name), event

@@ -1,4 +1,4 @@
-"""What the auth service refuses, and what it never gives away."""
+"""The auth service refuses bad credentials and discloses nothing about other users."""
 
 import secrets
 
@@ -55,12 +55,12 @@ def test_wrong_password_and_unknown_user_look_the_same(users: Users, anybody: ht
     ids=["nothing", "no password", "short password", "no address", "huge password", "null byte", "list"],
 )
 def test_bad_sign_ups_are_refused(anybody: httpx.Client, body: dict[str, object]) -> None:
-    """What is no address or no password is 422, and never a server error."""
+    """A malformed address or password gets 422, never a server error."""
     assert anybody.post("/auth/signup", json=body).status_code == 422
 
 
 def test_a_refresh_token_works_once(users: Users, anybody: httpx.Client) -> None:
-    """It buys a new pair; used again it is refused, and the session that it betrays ends."""
+    """It is traded for a new pair; used again it is refused, and its session ends."""
     user = users()
     old = {"refresh_token": str(user.refresh_token)}
     fresh = anybody.post("/auth/refresh", json=old)

@@ -1,4 +1,4 @@
-"""Analytics where there is a ClickHouse, and a product that does without where there is none."""
+"""The product keeps analytics in ClickHouse, and works without it where it is absent."""
 
 import asyncio
 from typing import Any

@@ -1,4 +1,4 @@
-"""PostgreSQL: a part of it for each worker's tests, and what the product keeps in its own."""
+"""PostgreSQL: each worker's tests have a part of their own, apart from the product's data."""
 
 from concurrent.futures import ThreadPoolExecutor
 
@@ -20,7 +20,7 @@ def own_part(services: RealServices) -> Endpoint:
 
 
 def test_a_transaction_is_kept_or_undone_as_a_whole(real_services: RealServices) -> None:
-    """What fails leaves nothing, what succeeds is there for the next connection, whatever it is written in."""
+    """A failed transaction leaves nothing; a committed one is there for the next connection, in any script."""
     part = own_part(real_services)
     with postgres(part) as connection:
         connection.execute("CREATE TABLE notes (id int PRIMARY KEY, text text)")

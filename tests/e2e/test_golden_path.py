@@ -11,7 +11,7 @@ pytestmark = [pytest.mark.requires("auth", "websocket", "multi_user", "database"
 
 @within(15)
 async def test_from_sign_up_to_logout(real_services: RealServices, users: Users) -> None:
-    """Each step builds on the one before, and after the logout nothing of it opens any more."""
+    """Each step builds on the one before, and after the logout the token is refused everywhere."""
     user = users("newcomer")
     with user.auth_client() as auth:
         assert auth.get("/auth/me").json()["email"] == user.email

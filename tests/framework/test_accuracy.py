@@ -1,4 +1,4 @@
-"""The scoring of the accuracy suite: nothing is graded better than it is. Its cases run by `python -m tests.accuracy`."""
+"""The scoring of the accuracy suite never grades an answer too well; `python -m tests.accuracy` runs the cases."""
 
 from __future__ import annotations
 

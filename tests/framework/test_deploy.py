@@ -30,7 +30,7 @@ def pod(job: dict[str, Any]) -> dict[str, Any]:
 
 
 def containers() -> Iterator[dict[str, Any]]:
-    """Every container of every pod."""
+    """Return every container of every pod."""
     for job in (SHARDS, GATE):
         yield from (*pod(job).get("initContainers", ()), *pod(job)["containers"])
 

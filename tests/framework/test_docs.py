@@ -1,4 +1,4 @@
-"""What the pages say is so: the reference is complete, links lead somewhere, and who follows a page gets what it shows."""
+"""The pages are true: the reference is complete, links work, and commands print what a page shows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def write_files(page: Path, directory: Path) -> None:
 
 
 def steady(text: str) -> str:
-    """What is the same on every machine: lines break where the terminal ends, a slow look is not repeated."""
+    """Return the output without what differs between machines: line breaks and the number of looks."""
     return folded(re.sub(r" \(\d looks\)", "", text))
 
 

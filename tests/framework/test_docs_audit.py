@@ -1,15 +1,13 @@
-"""What the pages say of the audit is so: every rule has its page, and who follows the how-to gets what it shows."""
+"""The pages about the audit are true: every rule has its page, and commands print what the how-to shows."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import pytest
 import yaml
 
 from envmatrix.__main__ import main
-from envmatrix.analysis.audit import rules
 from envmatrix.analysis.audit.rules import ALL
 from tests.framework.docs_pages import ROOT, blocks, headings
 
@@ -55,10 +53,3 @@ def test_the_hooks_call_what_there_is() -> None:
         with pytest.raises(SystemExit) as ended:
             main([*hook["entry"].removeprefix("envmatrix ").split(), "--help"])
         assert ended.value.code == 0
-
-
-def test_the_pages_are_in_the_wheel() -> None:
-    """Where `--explain` looks for them first."""
-    build = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["hatch"]["build"]["targets"]["wheel"]
-    assert build["force-include"]["docs/rules"] == "test_framework/envmatrix/analysis/rules/pages"
-    assert Path(rules.__file__).with_name("pages") == ROOT / build["force-include"]["docs/rules"]

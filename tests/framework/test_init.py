@@ -39,13 +39,13 @@ def test_every_public_name_is_there(name: str) -> None:
 
 
 def test_an_unknown_name_is_an_attribute_error() -> None:
-    """As of any module."""
+    """The error is that of any other module."""
     with pytest.raises(AttributeError, match="module 'envmatrix' has no attribute 'Matrx'"):
         _ = envmatrix.Matrx
 
 
 def loaded_after(statement: str) -> set[str]:
-    """The modules that a fresh Python has after a statement."""
+    """Return the modules that a fresh Python has imported after a statement."""
     program = f"{statement}\nimport sys\nprint(*sys.modules)"
     ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=30, check=True)
     return set(ended.stdout.split())

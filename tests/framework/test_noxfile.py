@@ -1,4 +1,4 @@
-"""The sessions: one an environment, whatever is declared; they pass on arguments, and fail as what they run fails."""
+"""There is one nox session per declared environment; sessions pass on arguments and exit codes."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def nox(directory: Path, *words: str) -> subprocess.CompletedProcess[str]:
 
 
 def sessions(directory: Path) -> dict[str, str]:
-    """Every session of a noxfile with its description."""
+    """Return every session of a noxfile with its description."""
     named = nox(directory, "-l", "--json", "-k", "not nothing")
     assert named.returncode == 0, named.stderr
     return {each["session"]: each["description"] for each in json.loads(named.stdout)}
@@ -56,7 +56,7 @@ def copy(tmp_path: Path) -> Path:
 
 
 def calls(directory: Path) -> list[str]:
-    """What was called, without the directory of the programs."""
+    """Return the recorded calls, without the directory of the programs."""
     lines = (directory / "calls.txt").read_text().splitlines()
     return [line.rpartition("/bin/")[2] for line in lines if "bytecode" not in line]
 

@@ -38,7 +38,7 @@ def test_number(number, request):
 
 @dataclass
 class Job:
-    """One job that ran."""
+    """The result of one job."""
 
     exit_code: int
     output: str

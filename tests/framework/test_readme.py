@@ -1,4 +1,4 @@
-"""The README is true: its commands are those that CI runs, its matrix is of what there is, its example works."""
+"""The README is true: CI runs its commands, its matrix shows the suites, its example works."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ CI = ROOT / ".ci/run"
 
 
 def commands() -> list[str]:
-    """The command lines that a newcomer copies."""
+    """Return the command lines that a newcomer copies."""
     return [line for block in blocks(README) if block.language == "console" for line in block.text.splitlines()]
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
-    """What a newcomer is told to type is, word for word, what is checked; neither needs the other."""
+    """The commands of the README are, word for word, those that CI runs; each works without the other."""
     assert [command.split()[-1] for command in commands()] == ["matrix", "tests"]
     lines = CI.read_text(encoding="utf-8").splitlines()
     for command in commands():

@@ -61,7 +61,7 @@ def run(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProces
 
 @pytest.fixture
 def deployment() -> Iterator[dict[str, str]]:
-    """A staging deployment that somebody else runs: all that is known of it are its variables."""
+    """A staging deployment outside of the tool, known by its variables alone."""
     owner = Owner()
     try:
         started = SupervisorClient(owner.run_dir, "twin", DIRECTORY / "reference").start(

@@ -84,7 +84,7 @@ def matrix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 def assert_nothing_left(root: Path) -> None:
-    """Hold that no process of the run is there any more, nor its directory; services inherit TMPDIR, which is ours."""
+    """Assert that no process or directory of the run remains; services inherit our TMPDIR, which finds them."""
     run_dir = Path((root / "run_dir.txt").read_text())
     assert not run_dir.exists()
     for process in psutil.process_iter():
@@ -93,7 +93,7 @@ def assert_nothing_left(root: Path) -> None:
 
 
 def cells(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each test's cell in the one column."""
+    """Return each test's cell in the only column."""
     return {test["id"].partition("::")[2]: test["cells"]["local"] for test in document["tests"]}
 
 

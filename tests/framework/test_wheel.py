@@ -113,8 +113,8 @@ def test_the_wheel_holds_the_package_alone(wheels: tuple[Path, Path]) -> None:
     files = contents(wheels[0])
     assert {name.partition("/")[0] for name in files} == {"envmatrix", "envmatrix-0.1.0.dist-info"}
     assert "envmatrix/py.typed" in files
-    for page in (ROOT / "docs/rules").iterdir():
-        assert files[f"envmatrix/analysis/audit/rules/pages/{page.name}"] == page.read_bytes()
+    pages = {name.rpartition("/")[2] for name in files if "/rules/pages/" in name}
+    assert pages == {page.name for page in (ROOT / "docs/rules").iterdir()}
     for path in SUITE.glob("*.py"):
         assert files[f"envmatrix/conformance/{path.name}"] == path.read_bytes()
 
@@ -145,3 +145,9 @@ def test_the_suite_is_found_beside_those_names(python: Path, project: Path) -> N
         assert f"{path.name}::" in listed
     validated = run(python, "-m", "envmatrix", "validate", "tiny", "--json", "--", "-p", "anyio", where=project)
     assert json.loads(validated)["conformance"] == "compatible"
+
+
+def test_an_installed_audit_explains_its_rules(python: Path, tmp_path: Path) -> None:
+    """`--explain` prints the page that the wheel brings."""
+    page = (ROOT / "docs/rules/EM101.md").read_text()
+    assert page.rstrip() in run(python, "-m", "envmatrix", "audit", "--explain", "EM101", where=tmp_path)

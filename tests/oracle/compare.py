@@ -18,7 +18,7 @@ Key: TypeAlias = tuple[str, ...]
 Place: TypeAlias = tuple[str, int]
 """A definition: its file, absolute and without links, and the line with which its code begins."""
 Chain: TypeAlias = tuple[Place, ...]
-"""What answers a request, nearest first; nothing where nobody does."""
+"""The definitions that answer a request, nearest first; empty where there is none."""
 
 
 class Verdict(StrEnum):
@@ -36,7 +36,7 @@ class Verdict(StrEnum):
     UNHEARD = "unheard"
     """We find it, and pytest does not know that it is asked for."""
     UNKNOWN = "unknown"
-    """We say that it cannot be told."""
+    """We answer that the source does not tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,13 +56,13 @@ class Difference:
 
 @dataclass(frozen=True, slots=True)
 class Account:
-    """What pytest made of a suite."""
+    """What pytest collected of a suite."""
 
     root: Path
     pytest: str
     python: str
     tests: dict[Key, dict[str, Chain | None]]
-    """Of each test, what answers each name; None for one that it is parametrized with."""
+    """Test → requested name → its definitions; None for a parametrized name."""
     dynamic: dict[Key, dict[str, Chain]]
     """The same for words in functions that call `getfixturevalue`."""
     left: tuple[str, ...]
@@ -93,7 +93,7 @@ class Account:
         return cls(root, rows[0]["pytest"], rows[0]["python"], tests, dynamic, left)
 
     def is_left(self, key: Key) -> bool:
-        """Whether pytest could not collect what this test is in."""
+        """Return whether pytest could not collect the file or class of this test."""
         path = os.path.relpath(key[0], self.root)
         nodeid = "::".join((path, *key[1:]))
         return any(
@@ -103,7 +103,7 @@ class Account:
 
 @dataclass
 class Comparison:
-    """What came of it."""
+    """The result of a comparison."""
 
     counts: Counter[Verdict] = field(default_factory=Counter)
     differences: list[Difference] = field(default_factory=list)
@@ -113,7 +113,7 @@ class Comparison:
     files: int = 0
     tests: int = 0
     missing: int = 0
-    """Requests of which both say that nobody answers."""
+    """Requests that are missing to both."""
     left: int = 0
     """Tests of ours in what pytest could not collect."""
 
@@ -124,7 +124,7 @@ class Comparison:
 
     @property
     def is_right(self) -> bool:
-        """Whether no answer of ours is another one than pytest's; not to know is no answer."""
+        """Return whether no answer of ours contradicts pytest's; `unknown` contradicts nothing."""
         return not any(self.counts[each] for each in (Verdict.FALSE, Verdict.MISSED, Verdict.WRONG))
 
 
@@ -178,7 +178,7 @@ def _requests(
 
 
 def _unasked(pytest: Chain | None, doubt: str) -> Verdict:
-    """Compare a request of pytest's that we do not know: what answers an unknown one may ask for it."""
+    """Compare a request that only pytest knows: an unknown definition may be what asks for it."""
     if pytest is None:
         return Verdict.AGREE
     if doubt:
@@ -196,7 +196,7 @@ def _verdict(pytest: Chain, ours: _Answer) -> Verdict:
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """Ours: the longest chain, for who overrides a fixture and asks for it gets a part; or why it cannot be told."""
+    """Our answer: the longest chain of overriding definitions, or the reason why it is unknown."""
 
     chain: Chain = ()
     unknown: str = ""

@@ -15,7 +15,7 @@ from envmatrix.analysis.source.facts import Function
 
 
 class How(StrEnum):
-    """What is done to a definition."""
+    """The change that is made to a definition."""
 
     REMOVE = "removed"
     RENAME = "renamed"
@@ -25,7 +25,7 @@ class How(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """One fixture that is no more where it was."""
+    """One definition that was changed, and how."""
 
     how: How
     path: str

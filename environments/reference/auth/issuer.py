@@ -1,4 +1,4 @@
-"""Issues tokens, and decides which of them still count."""
+"""Issues tokens, and decides which of them are still valid."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from environments.reference.auth.store import Session, Store
 
 
 class RefusedError(Exception):
-    """The credentials do not count; the text says why, as far as whoever sent them may know."""
+    """The credentials are refused; the text says why, as far as the client may know."""
 
 
 class Issuer:

@@ -1,4 +1,4 @@
-"""What the auth service's routes take and give."""
+"""Requests and answers of the auth service's routes."""
 
 from __future__ import annotations
 
@@ -62,14 +62,14 @@ class Introspect(BaseModel):
 
 
 class Introspection(BaseModel):
-    """Whether it is still good, and whose it is."""
+    """Whether the token is still valid, and its user."""
 
     active: bool
     user_id: str | None = None
 
 
 class NewApiKey(BaseModel):
-    """A wish for an API key."""
+    """A request for an API key."""
 
     name: Annotated[Text, Field(max_length=200)] = ""
 
@@ -94,7 +94,7 @@ class ApiKey(BaseModel):
 
 
 class ApiKeyOwner(BaseModel):
-    """Whose API key it is."""
+    """The owner of an API key."""
 
     user_id: str
     key_id: str

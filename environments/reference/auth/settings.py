@@ -1,4 +1,4 @@
-"""What the auth service is told."""
+"""Settings of the auth service."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the auth service remembers: the Protocol, and PostgreSQL behind it."""
+"""The store of the auth service: its Protocol, and PostgreSQL behind it."""
 
 # ruff: noqa: D102 - the Protocol says once what each method means
 
@@ -65,7 +65,7 @@ class Session:
 
 
 class Store(Protocol):
-    """What the routes need to be remembered. Only hashes of secrets ever reach it, the signing key apart."""
+    """The data that the routes need. Only hashes of secrets reach it, the signing key apart."""
 
     async def signing_key(self) -> ECKey:
         """Return the one signing key, made on first use."""

@@ -24,12 +24,12 @@ HISTORY = 20
 """How many earlier messages of the thread the model is shown."""
 
 Emit = Callable[[UUID, dict[str, Any]], Awaitable[None]]
-"""Sends one event of a thread to whom it concerns."""
+"""Sends one event of a thread to the connections that follow it."""
 
 
 @dataclass(frozen=True)
 class Agents:
-    """Runs agents for whoever the token says."""
+    """Runs agents for the user of the token."""
 
     store: Store
     analytics: Analytics

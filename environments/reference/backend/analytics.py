@@ -41,7 +41,7 @@ class Analytics(Protocol):
 
 
 class NoAnalytics:
-    """What an environment without ClickHouse has."""
+    """Analytics of an environment without ClickHouse: none."""
 
     available = False
 

@@ -1,4 +1,4 @@
-"""Who asks? The token decides, or the API key; what a client says about itself never does."""
+"""Finds the user of a request by its token or API key, never by what the client says about itself."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ REFETCH = 1.0
 
 
 class UnauthorizedError(Exception):
-    """No credentials, or none that count; the text says which."""
+    """The credentials are missing or refused; the text says which."""
 
 
 @dataclass(frozen=True)

@@ -67,7 +67,7 @@ class Connection:
         self._subscriptions: dict[str, Callable[[], None]] = {}
 
     async def run(self) -> None:
-        """Talk until the client goes or is sent away; then nothing of it stays behind."""
+        """Serve the client until either side closes; leave no task behind."""
         writing = asyncio.create_task(self._write())
         try:
             await self._read()

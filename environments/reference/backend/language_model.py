@@ -25,7 +25,7 @@ RETRIES = 2
 
 
 class LanguageModel:
-    """Answers, or says that it cannot.
+    """The model that agents ask.
 
     Importing `openai` costs as much as everything else together, so it waits for the first agent: a start has better
     uses for the processor.

@@ -1,4 +1,4 @@
-"""What one backend worker holds while it runs, and how it opens all of it without waiting for anything."""
+"""The open connections of one backend worker; opening them waits for nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said over the WebSocket: messages in, events out. README.md describes it for clients."""
+"""The WebSocket protocol: messages in, events out. README.md describes it for clients."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_MESSAGE = 64 * 1024
 
 
 class Agent(enum.StrEnum):
-    """Who can be asked."""
+    """Name of an agent."""
 
     COST_OPTIMIZER = "cost_optimizer"
     DATA_ANALYSIS = "data_analysis"

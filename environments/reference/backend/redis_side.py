@@ -55,7 +55,7 @@ class State:
             await self._redis.hset(f"state:{user_id}", key, json.dumps(value))
 
     async def forget(self, user_id: str) -> None:
-        """Delete all that is the user's."""
+        """Delete the user's data."""
         with _unavailable():
             await self._redis.delete(f"state:{user_id}")
 

@@ -25,7 +25,7 @@ Key = Annotated[str, Path(pattern=r"^[A-Za-z0-9_.:-]{1,128}$")]
 
 
 class NewThread(BaseModel):
-    """A wish for a thread."""
+    """A request for a new thread."""
 
     title: Annotated[Text, Field(max_length=200)] = ""
 
@@ -37,7 +37,7 @@ class Value(BaseModel):
 
 
 def held(request: Request) -> Parts:
-    """Return what this worker holds."""
+    """Return the connections of this worker."""
     return request.app.state.parts  # type: ignore[no-any-return]
 
 
@@ -45,7 +45,7 @@ Held = Annotated[Parts, Depends(held)]
 
 
 async def user(request: Request, parts: Held) -> Principal:
-    """Return who asks, or refuse the request."""
+    """Return the user of the request, or refuse it."""
     try:
         return await parts.authenticator.principal(request.headers)
     except UnauthorizedError as error:
@@ -58,7 +58,7 @@ router = APIRouter(prefix="/api")
 
 @router.get("/me")
 async def me(user: User) -> dict[str, str]:
-    """Say whom the credentials stand for."""
+    """Return the user of the credentials."""
     return {"user_id": user.user_id, "method": user.method}
 
 

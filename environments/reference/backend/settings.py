@@ -1,4 +1,4 @@
-"""What the backend is told."""
+"""Settings of the backend."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from environments.reference.settings import ServiceSettings
 
 
 class BackendSettings(ServiceSettings):
-    """The backend's own settings. Optional ones name what it can do without."""
+    """The backend's own settings. Optional ones are of services that it works without."""
 
     database_url: SecretStr
     redis_url: SecretStr

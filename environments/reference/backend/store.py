@@ -52,7 +52,7 @@ class Message(BaseModel):
 
 
 class Store:
-    """What the backend remembers of each user."""
+    """The threads and messages of each user."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -118,7 +118,7 @@ class Store:
         return dict(row or {})
 
     async def forget(self, user_id: str) -> None:
-        """Delete all that is the user's."""
+        """Delete the user's data."""
         await self._database.rows("DELETE FROM backend.threads WHERE user_id = %s", user_id)
 
 

@@ -17,7 +17,7 @@ MOST_NUMBERS = 1000
 
 @dataclass(frozen=True)
 class Workshop:
-    """What tools may look at; always for one user."""
+    """The data that tools may read; always of one user."""
 
     user_id: str
     store: Store

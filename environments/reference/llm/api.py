@@ -31,7 +31,7 @@ class ApiError(Exception):
 
 @dataclass(frozen=True)
 class Served:
-    """What is behind the routes; kept as `app.state.served`."""
+    """The engine behind the routes; kept as `app.state.served`."""
 
     engine: Engine
     model: str
@@ -51,7 +51,7 @@ class Served:
 
 
 def admitted(request: Request) -> Served:
-    """Return what is behind the routes, to whoever has the key."""
+    """Return the engine behind the routes; refuse a request without the key."""
     served: Served = request.app.state.served
     given = request.headers.get("authorization", "").removeprefix("Bearer ")
     if served.api_key and not hmac.compare_digest(given.encode(), served.api_key.get_secret_value().encode()):

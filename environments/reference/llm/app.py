@@ -14,7 +14,7 @@ from environments.reference.settings import ServiceSettings, load
 
 
 class LlmSettings(ServiceSettings):
-    """What a model's service is told."""
+    """Settings of a model's service."""
 
     llm_model: str = "scripted-1"
     llm_api_key: SecretStr | None = None

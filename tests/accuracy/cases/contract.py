@@ -1,4 +1,4 @@
-"""What a fixture hands out is not what its contract says, or the environment refuses what it needs."""
+"""Cases in which a fixture breaks its contract, or the environment refuses what the contract needs."""
 
 from envmatrix.runs.cells import Outcome
 from tests.accuracy.case import Case, Truth
@@ -26,7 +26,7 @@ def _contract(name: str, injected: str, rule: str, tests: str = USES, **more: ob
 
 
 def _override(name: str, injected: str, change: str, *, rule: str = "C102", use: str = "") -> Case:
-    """Return a case that takes our fixture and hands out a dict in which one thing is changed.
+    """Return a case whose fixture yields a dict that differs from ours in one thing.
 
     Its fixture stands in the test's own module, so that it concerns no other and all of these share a run.
     """

@@ -1,4 +1,4 @@
-"""Nothing is the matter, however odd it looks: a tool that says red to all of it would be as useless as one that never does."""
+"""Healthy cases that look odd: a tool that calls them red is as useless as one that never does."""
 
 from envmatrix.runs.cells import Outcome
 from tests.accuracy.case import Case, Remote, Truth

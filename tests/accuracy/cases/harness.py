@@ -1,4 +1,4 @@
-"""What runs the tests breaks, or there is nothing to judge."""
+"""Cases in which the test runner itself breaks, or nothing ran that could be judged."""
 
 from envmatrix.gate import Answer
 from envmatrix.runs.cells import Outcome
@@ -31,7 +31,7 @@ def _worker(name: str, injected: str, action: str) -> Case:
 
 
 def _runner(name: str, injected: str, action: str, *arguments: str) -> Case:
-    """Return a case in which the run itself ends: the test in flight and all after it never do."""
+    """Return a case in which the run is ended: the running test and all later ones never finish."""
     source = f"""{BEFORE}
     def test_during():
         {action}

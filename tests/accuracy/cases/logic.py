@@ -1,4 +1,4 @@
-"""The product or the test is wrong while every service is healthy, however much it looks like something else."""
+"""Cases in which the product or the test is wrong while every service is healthy."""
 
 from dataclasses import replace
 

@@ -1,4 +1,4 @@
-"""Wrong in the middle: the services were fine when the suite began."""
+"""Cases in which a service breaks in the middle of the suite."""
 
 from tests.accuracy.case import Case, Remote, Truth
 from tests.accuracy.declare import environment, remote, service
@@ -38,7 +38,7 @@ def _fault(words: str) -> str:
 
 INFRASTRUCTURE, CONTRACT, UNDETERMINED = Truth.INFRASTRUCTURE, Truth.CONTRACT, Truth.UNDETERMINED
 QUICK = environment(service(ping_deadline=0.5))
-"""A service that hangs makes each look at it take that long."""
+"""Timeout of a ping: a service that hangs makes each one take that long."""
 PROXIED = environment(service(env={"UPSTREAM": "{app.url}"}), service("app"))
 KILLED_BEFORE = f"""{BEFORE}
     def test_that_kills():

@@ -1,4 +1,4 @@
-"""Wrong before the first test: a service does not start, does not answer, or is not the one that was declared."""
+"""Cases in which a service does not start, does not answer, or is not the declared one."""
 
 from tests.accuracy.case import Case, Remote, Truth
 from tests.accuracy.declare import environment, remote, service

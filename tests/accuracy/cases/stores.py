@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Valkey under the suite."""
+"""Cases with real PostgreSQL and Valkey servers."""
 
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import environment, table

@@ -1,4 +1,4 @@
-"""A pytest plugin that writes down what pytest itself makes of every test: which fixture answers each request.
+"""A pytest plugin that records, for every test, which fixture definition answers each request.
 
 `PYTHONPATH=<this directory> FIXTURE_ORACLE=<file> python -m pytest --collect-only -p fixture_oracle`. It needs nothing but
 pytest, for it runs in the environments of other projects. JSON lines: `begin`, one `test` for each test function
@@ -21,7 +21,7 @@ DIRECT = ("DirectParamFixtureDef", "PseudoFixtureDef")
 
 
 class Oracle:
-    """Writes as pytest collects, for a large suite does not fit twice into memory."""
+    """Writes each test when it is collected, since a large suite does not fit twice into memory."""
 
     def __init__(self, config, path):
         self.config = config
