@@ -43,13 +43,13 @@ BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 def _install(session: nox.Session, *groups: str) -> None:
     """Install the package with all that the reference system needs, unless that was done for this pyproject.toml."""
     stamp = Path(session.virtualenv.location, "installed.toml")
-    wanted = Path("pyproject.toml").read_bytes()
-    if stamp.is_file() and stamp.read_bytes() == wanted:
+    pyproject = Path("pyproject.toml").read_bytes()
+    if stamp.is_file() and stamp.read_bytes() == pyproject:
         session.log("Installed already: pyproject.toml has not changed.")
         return
     packages = nox.project.dependency_groups(PYPROJECT, *groups)
     session.install("-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
-    stamp.write_bytes(wanted)
+    stamp.write_bytes(pyproject)
 
 
 def _run(session: nox.Session, program: str, *arguments: str) -> None:

@@ -124,9 +124,9 @@ def _audit(root: Path, cache: Path | None) -> None:
     _run([sys.executable, "-c", code, str(root), str(cache or "")], "")
 
 
-def _run(command: Iterable[str], given: str) -> None:
+def _run(command: Iterable[str], text: str) -> None:
     command = list(command)
-    subprocess.run(command, input=given, text=True, check=True, timeout=600, stdout=subprocess.DEVNULL)  # noqa: S603 -- ours
+    subprocess.run(command, input=text, text=True, check=True, timeout=600, stdout=subprocess.DEVNULL)  # noqa: S603 -- ours
 
 
 def _is_test(name: str) -> bool:

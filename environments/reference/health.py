@@ -62,8 +62,8 @@ router = APIRouter(tags=["health"])
 @router.get("/health")
 async def health(request: Request) -> dict[str, Any]:
     """Say who answers."""
-    held: Health = request.app.state.health
-    return {"status": "ok", **held.identity}
+    own: Health = request.app.state.health
+    return {"status": "ok", **own.identity}
 
 
 @router.get("/health/ready")

@@ -34,12 +34,12 @@ def bearer(token: str) -> dict[str, str]:
 
 def protected_paths(reality: Reality) -> tuple[Protected, ...]:
     """Return every protected path that is declared; skip the test where there is none."""
-    found = tuple(
+    paths = tuple(
         Protected(name, reality.endpoints[name], spec.protected)
         for name, spec in reality.environment.services.items()
         if spec.protected and name in reality.endpoints
     )
-    return found or _nothing_to_try(reality)
+    return paths or _nothing_to_try(reality)
 
 
 def api(reality: Reality) -> Protected:

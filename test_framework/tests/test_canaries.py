@@ -50,19 +50,19 @@ def canary() -> str:
 @pytest.fixture
 def routes(matrix_reality: Reality) -> tuple[CanaryRoute, ...]:
     """The declared routes; skip where there is none."""
-    found = matrix_reality.environment.canary.http
-    if not found:
+    declared = matrix_reality.environment.canary.http
+    if not declared:
         pytest.skip(f"{matrix_reality.environment.file.name} declares no [[canary.http]]: nothing to write a word with")
-    return found
+    return declared
 
 
 @pytest.fixture
 def conversation(matrix_reality: Reality) -> CanarySocket:
     """The declared conversation; skip where there is none."""
-    found = matrix_reality.environment.canary.websocket
-    if found is None:
+    declared = matrix_reality.environment.canary.websocket
+    if declared is None:
         pytest.skip(f"{matrix_reality.environment.file.name} declares no [canary.websocket]: nobody to say a word to")
-    return found
+    return declared
 
 
 def plant(user: User, route: CanaryRoute, together: Barrier) -> Planted:
@@ -79,12 +79,12 @@ def plant(user: User, route: CanaryRoute, together: Barrier) -> Planted:
 def looks_of(planted: Planted, route: CanaryRoute, everybody: list[Planted]) -> list[tuple[str, Planted, str]]:
     """Return what a user gets at each declared path, also under the names of what others wrote: path, whose, answer."""
     with planted.user.client() as client:
-        asked = [
+        reads = [
             (path.replace("{id}", owner.id), owner)
             for path in route.read
             for owner in (everybody if "{id}" in path else [planted])
         ]
-        return [(path, owner, client.get(path).text) for path, owner in asked]
+        return [(path, owner, client.get(path).text) for path, owner in reads]
 
 
 @pytest.mark.requires("multi_user", "backend")
@@ -96,8 +96,8 @@ def test_http_canary_is_its_users_own(users: Users, routes: tuple[CanaryRoute, .
             together = Barrier(len(people))
             everybody = list(pool.map(partial(plant, route=route, together=together), people))
             looks = list(pool.map(partial(looks_of, route=route, everybody=everybody), everybody))
-            for planted, seen in zip(everybody, looks, strict=True):
-                for path, owner, text in seen:
+            for planted, answers in zip(everybody, looks, strict=True):
+                for path, owner, text in answers:
                     others = [each.canary for each in everybody if each is not planted and each.canary in text]
                     assert others == [], f"{path} shows a user what another wrote"
                     assert owner is not planted or planted.canary in text, f"{path} does not show a user's own word"
@@ -131,14 +131,14 @@ async def talk(people: list[User], conversation: CanarySocket, *rounds: Round) -
     together, names = asyncio.Barrier(len(people)), [""] * len(people)
 
     async def one(number: int) -> list[str]:
-        heard: list[str] = []
+        answers: list[str] = []
         async with people[number].websocket(SECONDS) as socket:
             for message in rounds:
                 await together.wait()
-                heard.append("\n".join(await converse(socket, message(number, names), conversation.ends)))
-                names[number] = names[number] or name_in(heard[0], conversation)
+                answers.append("\n".join(await converse(socket, message(number, names), conversation.ends)))
+                names[number] = names[number] or name_in(answers[0], conversation)
             await together.wait()
-            return [*heard, *await overheard(socket)]
+            return [*answers, *await overheard(socket)]
 
     tasks = [asyncio.create_task(one(number)) for number in range(len(people))]
     try:
@@ -154,14 +154,14 @@ def name_in(answer: str, conversation: CanarySocket) -> str:
     """Return the id that the product gave a conversation; empty where the declaration names no key for it."""
     if conversation.id is None:
         return ""
-    found = re.search(rf'"{re.escape(conversation.id)}"\s*:\s*"?([^",}}]+)', answer)
-    assert found, f"no frame of the answer says {conversation.id!r}"
-    return found[1]
+    match = re.search(rf'"{re.escape(conversation.id)}"\s*:\s*"?([^",}}]+)', answer)
+    assert match, f"no frame of the answer says {conversation.id!r}"
+    return match[1]
 
 
-def assert_own(words: list[str], heard: list[list[str]], own: int | None) -> None:
+def assert_own(words: list[str], messages: list[list[str]], own: int | None) -> None:
     """Assert that no user got another's word, and that each got its own in the given round."""
-    for number, texts in enumerate(heard):
+    for number, texts in enumerate(messages):
         others = [word for index, word in enumerate(words) if index != number and word in "".join(texts)]
         assert others == [], "a user got what another had said"
         assert own is None or words[number] in texts[own], "a user's own word never came back"
@@ -173,8 +173,8 @@ async def test_websocket_canary_reaches_its_user_alone(users: Users, conversatio
     """Said at the same moment, each word comes back to the one who said it, and to no other connection."""
     people = await asyncio.to_thread(users.many, 3, "canary")
     words = [canary() for _ in people]
-    heard = await talk(people, conversation, lambda number, _: conversation.say.replace("{canary}", words[number]))
-    assert_own(words, heard, own=0)
+    messages = await talk(people, conversation, lambda number, _: conversation.say.replace("{canary}", words[number]))
+    assert_own(words, messages, own=0)
 
 
 @pytest.mark.anyio
@@ -196,6 +196,6 @@ async def test_llm_context_is_its_users_own(users: Users, conversation: CanarySo
     def ask_in_anothers(number: int, names: list[str]) -> str:
         return recall.replace("{id}", names[number - 1])
 
-    heard = await talk(people, conversation, say, ask, ask_in_anothers)
+    messages = await talk(people, conversation, say, ask, ask_in_anothers)
     scripted = conversation.id is not None and not real_llm.is_real
-    assert_own(words, heard, own=1 if scripted else None)  # a real model may well have forgotten
+    assert_own(words, messages, own=1 if scripted else None)  # a real model may well have forgotten

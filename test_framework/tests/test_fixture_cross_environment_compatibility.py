@@ -32,13 +32,13 @@ def health_answers(services: RealServices, reality: Reality) -> dict[str, dict[s
     """Return the JSON answer of each health endpoint; skip where there is none."""
     if not services.health_endpoints:
         pytest.skip("no service of this environment has a health endpoint")
-    said = {}
+    answers_by_service = {}
     for name, url in services.health_endpoints.items():
         with new_client(reality.endpoints[name]) as client:
             answer = client.get(url)
         assert answer.status_code == 200, f"{url} answers {answer.status_code}"
-        said[name] = answer.json()
-    return said
+        answers_by_service[name] = answer.json()
+    return answers_by_service
 
 
 def secrets_of(services: RealServices, reality: Reality) -> Iterator[str]:
@@ -70,8 +70,10 @@ def test_environment_is_the_selected_one(real_services: RealServices, matrix_rea
 
 def test_environment_is_what_each_target_reports(real_services: RealServices, matrix_reality: Reality) -> None:
     """Each service that reports its environment reports this one: a run of staging is never reported as local."""
-    said = {name: answer.get("environment") for name, answer in health_answers(real_services, matrix_reality).items()}
-    reported = {name: environment for name, environment in said.items() if environment is not None}
+    environments = {
+        name: answer.get("environment") for name, answer in health_answers(real_services, matrix_reality).items()
+    }
+    reported = {name: environment for name, environment in environments.items() if environment is not None}
     if not reported:
         pytest.skip("no health endpoint reports an environment: there is nothing to hold the name against")
     services = matrix_reality.environment.services
@@ -82,21 +84,23 @@ def test_environment_is_what_each_target_reports(real_services: RealServices, ma
 
 def test_config_is_the_declaration(real_services: RealServices, matrix_reality: Reality) -> None:
     """Every declared service is in it, with its kind and its source."""
-    shown = {name: (service["kind"], service["source"]) for name, service in real_services.config["services"].items()}
+    services = {
+        name: (service["kind"], service["source"]) for name, service in real_services.config["services"].items()
+    }
     declared = matrix_reality.environment.services
-    assert shown == {name: (spec.kind, spec.source.value) for name, spec in declared.items()}
+    assert services == {name: (spec.kind, spec.source.value) for name, spec in declared.items()}
 
 
 def test_config_holds_no_secret(real_services: RealServices, matrix_reality: Reality) -> None:
     """Neither its repr nor its JSON shows a token, a key or a password."""
-    shown = f"{real_services.config!r} {json.dumps(dict(real_services.config))}"
-    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in shown] == []
+    text = f"{real_services.config!r} {json.dumps(dict(real_services.config))}"
+    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in text] == []
 
 
 def test_nothing_that_is_shown_holds_a_secret(real_services: RealServices, matrix_reality: Reality) -> None:
     """The fixture may stand in an assertion, a traceback or a log: its repr and that of each field are safe."""
-    shown = f"{real_services!r} {real_services} {dict(real_services)!r}"
-    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in shown] == []
+    text = f"{real_services!r} {real_services} {dict(real_services)!r}"
+    assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in text] == []
 
 
 # Whether each service is there
@@ -158,11 +162,11 @@ def test_api_url_is_below_the_backends(real_services: RealServices, matrix_reali
 
 def test_health_endpoints_name_their_services(real_services: RealServices, matrix_reality: Reality) -> None:
     """Each answers 200 and says that it is what the declaration expects there, and not some other service."""
-    said = health_answers(real_services, matrix_reality)
-    declared = {name: matrix_reality.environment.services[name].identity for name in said}
+    identities = health_answers(real_services, matrix_reality)
+    declared = {name: matrix_reality.environment.services[name].identity for name in identities}
     demanded = {name: {key: text for key, text in identity.items() if text} for name, identity in declared.items()}
     expected = {name: identity or {"service": name} for name, identity in demanded.items()}
-    assert {name: {key: said[name].get(key) for key in keys} for name, keys in expected.items()} == expected
+    assert {name: {key: identities[name].get(key) for key in keys} for name, keys in expected.items()} == expected
 
 
 def test_health_endpoints_are_of_every_http_service(real_services: RealServices, matrix_reality: Reality) -> None:

@@ -47,7 +47,7 @@ def test_database_is_this_workers_own(real_services: RealServices, matrix_realit
     """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "database"), canary()
 
-    def seen(endpoint: Endpoint) -> bool:
+    def is_visible(endpoint: Endpoint) -> bool:
         with postgres(endpoint) as connection:
             return connection.execute("SELECT to_regclass(%s)", [name]).fetchone() != (None,)
 
@@ -56,7 +56,7 @@ def test_database_is_this_workers_own(real_services: RealServices, matrix_realit
         try:
             with another(worker, matrix_reality, "database") as other:
                 parts = (own, other, matrix_reality.endpoints["database"])
-                assert [seen(part) for part in parts] == [True, False, False]
+                assert [is_visible(part) for part in parts] == [True, False, False]
             rows = connection.execute(f"SELECT id FROM {name}".encode()).fetchall()  # noqa: S608  our own name
             assert rows == [(1,)], "it went with the other"
         finally:
@@ -69,15 +69,19 @@ def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: 
     """A key set in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "redis"), canary()
 
-    def seen(endpoint: Endpoint) -> bool:
+    def is_visible(endpoint: Endpoint) -> bool:
         with redis_client(endpoint) as client:
             return client.get(endpoint.prefix + name) is not None
 
     with redis_client(own) as client:
         client.set(own.prefix + name, "1", ex=60)  # should this be the product's database after all, it goes by itself
         with another(worker, matrix_reality, "redis") as other:
-            assert [seen(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [True, False, False]
-        assert seen(own), "it went with the other"
+            assert [is_visible(part) for part in (own, other, matrix_reality.endpoints["redis"])] == [
+                True,
+                False,
+                False,
+            ]
+        assert is_visible(own), "it went with the other"
 
 
 @WORKERS
@@ -86,7 +90,7 @@ def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_real
     """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "clickhouse"), canary()
 
-    def seen(endpoint: Endpoint) -> bool:
+    def is_visible(endpoint: Endpoint) -> bool:
         with clickhouse(endpoint) as client:
             return bool(client.command(f"EXISTS TABLE {name}") == 1)
 
@@ -95,7 +99,7 @@ def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_real
         try:
             with another(worker, matrix_reality, "clickhouse") as other:
                 parts = (own, other, matrix_reality.endpoints["clickhouse"])
-                assert [seen(part) for part in parts] == [True, False, False]
+                assert [is_visible(part) for part in parts] == [True, False, False]
             rows = client.query(f"SELECT id FROM {name}").row_count  # noqa: S608  our own name
             assert rows == 1, "it went with the other"
         finally:
@@ -166,8 +170,8 @@ def test_users_are_made_exactly_where_it_is_declared_how(real_services: RealServ
 def test_users_are_distinct_also_when_made_at_once(users: Users) -> None:
     """However they are made, no two share an id, an address, a password or a token."""
     made = [users("alone"), *users.many(3, "together")]
-    for held in ("id", "email", "password", "token"):
-        assert len({getattr(user, held) for user in made}) == len(made), held
+    for field in ("id", "email", "password", "token"):
+        assert len({getattr(user, field) for user in made}) == len(made), field
 
 
 @pytest.mark.requires("multi_user")
@@ -177,11 +181,11 @@ def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) ->
     if routes is None or routes.me is None:
         pytest.skip("[users] declares no `me`: nobody to ask whose a token is")
     made = users.many(2)
-    said = []
+    answers = []
     for user in made:
         with user.auth_client() as client:
-            said.append(client.get(routes.me).text)
-    assert [[user.id in text for user in made] for text in said] == [[True, False], [False, True]]
+            answers.append(client.get(routes.me).text)
+    assert [[user.id in text for user in made] for text in answers] == [[True, False], [False, True]]
 
 
 @pytest.mark.requires("multi_user")

@@ -32,8 +32,8 @@ def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality
 def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """With a model there are a URL and clients; without one all are None and `is_real` is False."""
     there = "llm" in matrix_reality.endpoints
-    held = [real_llm.base_url is not None, real_llm.client is not None, real_llm.async_client is not None]
-    assert held == [there] * 3
+    present = [real_llm.base_url is not None, real_llm.client is not None, real_llm.async_client is not None]
+    assert present == [there] * 3
     assert real_llm.is_real <= real_llm.llm_available
 
 
@@ -112,8 +112,8 @@ def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -
 @pytest.mark.requires("llm")
 def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """It is what the server's health path reports, or else the declared kind."""
-    said = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
-    assert real_llm.provider == said
+    provider = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
+    assert real_llm.provider == provider
 
 
 @pytest.mark.requires("llm")

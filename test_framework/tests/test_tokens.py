@@ -63,8 +63,8 @@ def test_token_signed_with_the_public_key_is_refused(real_services: RealServices
         pytest.skip("the service that makes users publishes no key set")
     header, claims, _ = decode(good_token(real_services))
     keys = [answer.content, *(json.dumps(key).encode() for key in answer.json()["keys"])]
-    seen = [statuses(matrix_reality, bearer(hs256(header, claims, key))) for key in keys]
-    assert seen == [everywhere(matrix_reality, 401)] * len(keys)
+    answers = [statuses(matrix_reality, bearer(hs256(header, claims, key))) for key in keys]
+    assert answers == [everywhere(matrix_reality, 401)] * len(keys)
 
 
 def test_token_that_brings_its_own_key_is_refused(real_services: RealServices, matrix_reality: Reality) -> None:

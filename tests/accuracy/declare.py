@@ -59,7 +59,7 @@ def environment(*tables: str, users: str = USERS) -> str:
 
 def _toml(value: Any) -> str:
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{key} = {_toml(held)}" for key, held in value.items()) + " }"
+        return "{ " + ", ".join(f"{key} = {_toml(item)}" for key, item in value.items()) + " }"
     return json.dumps(value)  # texts, numbers, flags and lists are written the same way in both
 
 

@@ -51,9 +51,9 @@ def wake() -> None:
 
 def _listener(url_or_port: str | int) -> int:
     port = url_or_port if isinstance(url_or_port, int) else urlsplit(url_or_port).port
-    for found in psutil.net_connections("tcp"):
-        if found.status == psutil.CONN_LISTEN and getattr(found.laddr, "port", 0) == port and found.pid:
-            return found.pid
+    for connection in psutil.net_connections("tcp"):
+        if connection.status == psutil.CONN_LISTEN and getattr(connection.laddr, "port", 0) == port and connection.pid:
+            return connection.pid
     raise LookupError(f"nobody listens on port {port}")
 
 

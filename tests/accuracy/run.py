@@ -189,12 +189,12 @@ def _left_behind(root: Path, pid: int, stopping: threading.Event) -> tuple[str, 
 
 def _processes_in(root: Path) -> dict[psutil.Process, list[str]]:
     """Return the processes that inherited a case's directory, without the remotes that we started."""
-    found: dict[psutil.Process, list[str]] = {}
+    processes: dict[psutil.Process, list[str]] = {}
     for process in psutil.process_iter():
         with contextlib.suppress(psutil.Error):
             if process.environ().get("TMPDIR") == str(root):
-                found[process] = process.cmdline()
-    return found
+                processes[process] = process.cmdline()
+    return processes
 
 
 def _directories_of(pid: int) -> list[Path]:
@@ -210,19 +210,19 @@ def _serving(remote: Remote, root: Path, known: Mapping[str, str]) -> Iterator[d
     env = {"SERVICE": remote.service, "ENVIRONMENT": "tiny"} | {
         name: known.get(value, value) for name, value in remote.env.items()
     }
-    told = {remote.variable: f"{'https' if remote.tls else 'http'}://127.0.0.1:{port}"}
+    variables = {remote.variable: f"{'https' if remote.tls else 'http'}://127.0.0.1:{port}"}
     if remote.tls:
         authority = trustme.CA()
         authority.cert_pem.write_to_path(root / "ca.pem")
         issued = authority.issue_cert("127.0.0.1")
         issued.private_key_and_cert_chain_pem.write_to_path(root / "server.pem")
         env |= {"CERT_FILE": "server.pem", "KEY_FILE": "server.pem"}
-        told["CA_FILE"] = str(root / "ca.pem")
+        variables["CA_FILE"] = str(root / "ca.pem")
     command = [sys.executable, "-S", "faulty_server.py", str(port)]
     with subprocess.Popen(command, cwd=root, env=env, stderr=subprocess.DEVNULL) as server:
         try:
             _await_listener(port, server)
-            yield told
+            yield variables
         finally:
             server.kill()
 

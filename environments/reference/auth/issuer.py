@@ -23,29 +23,29 @@ class Issuer:
         self.store = store
         self._hasher = passwords.Hasher(settings.password_memory_kib, settings.password_passes)
 
-    async def sign_up(self, wanted: Signup) -> str | None:
+    async def sign_up(self, signup: Signup) -> str | None:
         """Return the new user's id; None: the address is taken."""
-        password_hash = await self._hasher.hash(wanted.password.get_secret_value())
-        return await self.store.add_user(wanted.email, wanted.name, password_hash)
+        password_hash = await self._hasher.hash(signup.password.get_secret_value())
+        return await self.store.add_user(signup.email, signup.name, password_hash)
 
-    async def log_in(self, wanted: Login) -> TokenPair:
+    async def log_in(self, login: Login) -> TokenPair:
         """Open a session.
 
         Raises:
             RefusedError: wrong email or password; it does not say which, nor by the time it takes.
         """
-        user_id, password_hash = await self.store.credentials(wanted.email) or (None, None)
-        matches = await self._hasher.matches(password_hash, wanted.password.get_secret_value())
+        user_id, password_hash = await self.store.credentials(login.email) or (None, None)
+        matches = await self._hasher.matches(password_hash, login.password.get_secret_value())
         if user_id is None or not matches:
             raise RefusedError("wrong email or password")
         refresh_token = passwords.new_secret()
         session = await self.store.open_session(
             user_id,
-            wanted.audience or self.settings.audience,
+            login.audience or self.settings.audience,
             passwords.digest(refresh_token),
             self.settings.refresh_token_seconds,
         )
-        return await self._pair(session, refresh_token, wanted.expires_in)
+        return await self._pair(session, refresh_token, login.expires_in)
 
     async def refresh(self, refresh_token: str) -> TokenPair:
         """Trade a refresh token for the next pair.
@@ -80,8 +80,8 @@ class Issuer:
             raise RefusedError("token revoked")
         return claims
 
-    async def _pair(self, session: Session, refresh_token: str, wanted: int | None = None) -> TokenPair:
-        lifetime = min(wanted or self.settings.access_token_seconds, self.settings.access_token_seconds)
+    async def _pair(self, session: Session, refresh_token: str, expires_in: int | None = None) -> TokenPair:
+        lifetime = min(expires_in or self.settings.access_token_seconds, self.settings.access_token_seconds)
         access = tokens.issue(
             await self.store.signing_key(),
             issuer=self.settings.issuer,

@@ -44,8 +44,8 @@ class Agents:
         """
         await self.model.open()
         thread_id = await self._thread(user_id, request)
-        asked = await self.store.add_message(user_id, thread_id, "user", request.agent, request.message)
-        if asked is None:
+        message_id = await self.store.add_message(user_id, thread_id, "user", request.agent, request.message)
+        if message_id is None:
             raise ProtocolError("access denied", thread_id=str(thread_id))
         facts: dict[str, Any] = {"thread_id": str(thread_id), "run_id": uuid.uuid4().hex, "agent": request.agent}
         if request.request_id is not None:
@@ -63,7 +63,7 @@ class Agents:
         try:
             await tell("agent_started", user_id=user_id)
             results = await self._use_tool(user_id, request, tell)
-            history = before(await self.store.messages(user_id, thread_id), asked, HISTORY)
+            history = before(await self.store.messages(user_id, thread_id), message_id, HISTORY)
             response = await self.model.complete(_prompt(request, results, history))
             await self.store.add_message(user_id, thread_id, "assistant", request.agent, response)
         except UnavailableError as error:

@@ -73,8 +73,8 @@ async def forget(user: User, parts: Held) -> Response:
 @router.get("/analytics/events")
 async def events(user: User, parts: Held) -> dict[str, Any]:
     """Return the user's last events, or say that there are no analytics."""
-    found = await parts.analytics.events(user.user_id)
-    return {"available": found is not None, "events": found or []}
+    recorded = await parts.analytics.events(user.user_id)
+    return {"available": recorded is not None, "events": recorded or []}
 
 
 @router.post("/threads", status_code=201)
@@ -92,10 +92,10 @@ async def threads(user: User, parts: Held) -> dict[str, list[Thread]]:
 @router.get("/threads/{thread_id}")
 async def thread(thread_id: UUID, user: User, parts: Held) -> Thread:
     """Return a thread of the user's."""
-    found = await parts.store.thread(user.user_id, thread_id)
-    if found is None:
+    own_thread = await parts.store.thread(user.user_id, thread_id)
+    if own_thread is None:
         raise HTTPException(404, "no such thread")
-    return found
+    return own_thread
 
 
 @router.get("/threads/{thread_id}/messages")

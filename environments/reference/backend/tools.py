@@ -36,8 +36,8 @@ class Tool:
 
 def numbers_in(message: str) -> list[float]:
     """Return the numbers that a text names."""
-    found = re.findall(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,15})?(?![\w])", message)
-    return [float(number) for number in found[:MOST_NUMBERS]]
+    numbers = re.findall(r"(?<![\w.])-?\d{1,15}(?:\.\d{1,15})?(?![\w])", message)
+    return [float(number) for number in numbers[:MOST_NUMBERS]]
 
 
 def route(message: str) -> Agent:

@@ -53,8 +53,8 @@ class Served:
 def admitted(request: Request) -> Served:
     """Return the engine behind the routes; refuse a request without the key."""
     served: Served = request.app.state.served
-    given = request.headers.get("authorization", "").removeprefix("Bearer ")
-    if served.api_key and not hmac.compare_digest(given.encode(), served.api_key.get_secret_value().encode()):
+    key = request.headers.get("authorization", "").removeprefix("Bearer ")
+    if served.api_key and not hmac.compare_digest(key.encode(), served.api_key.get_secret_value().encode()):
         raise ApiError(401, "Incorrect API key provided.", "invalid_request_error", code="invalid_api_key")
     return served
 

