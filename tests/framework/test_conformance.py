@@ -58,7 +58,7 @@ def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
 
 
 def test_an_honest_environment_passes_every_check(results: Results) -> None:
-    """With no lie told no check fails, and none is skipped: what fails below fails for the lie."""
+    """Without a lie no check fails, and none is skipped: what fails below fails for the lie."""
     assert {test: phases for test, phases in results["honest"].items() if any(phases.values())} == {}
 
 
@@ -67,7 +67,7 @@ def test_an_honest_environment_passes_every_check(results: Results) -> None:
     [pytest.param(lie, id=lie.name, marks=[pytest.mark.fault(lie.fault)] if lie.fault else []) for lie in LIES],
 )
 def test_every_lie_is_caught(results: Results, lie: Lie) -> None:
-    """Each test that is about the fact fails while it is false; not in its set-up, where it would be some other error."""
+    """Each test of a fact fails while that fact is false, and not in its set-up, which would be another error."""
     told = results[lie.name]
     assert {test.partition("[")[0] for test in told} == {test.partition("[")[0] for test in lie.caught_by}
     assert {test for test in lie.caught_by if "[" in test} <= told.keys()
@@ -77,17 +77,17 @@ def test_every_lie_is_caught(results: Results, lie: Lie) -> None:
 
 
 def test_every_check_is_lied_to(results: Results) -> None:
-    """There is no check that no lie can fail."""
+    """Each check fails under at least one lie."""
     lied_to = {test for name, tests in results.items() if name != "honest" for test in tests}
     assert results["honest"].keys() - lied_to == set()
 
 
 def test_every_field_is_lied_about() -> None:
-    """There is no field of a contract whose falsity nobody would notice."""
+    """There is a lie about each field of a contract."""
     for fixture, contract in {"real_services": RealServices, "real_llm": RealLLM}.items():
         assert {lie.field for lie in LIES if lie.fixture == fixture} >= contract.model_fields.keys()
 
 
 def test_no_two_lies_have_one_name() -> None:
-    """A name is told apart from every other: results are kept by it."""
+    """Names are unique, since results are kept by name."""
     assert len({lie.name for lie in LIES}) == len(LIES)

@@ -75,7 +75,7 @@ def test_an_environment_is_a_session_by_its_file_alone(copy: Path) -> None:
 
 @pytest.mark.parametrize("session", ["environment(moon)", "moon"])
 def test_an_environment_is_run_with_the_arguments(copy: Path, session: str) -> None:
-    """What follows -- is passed on; bytecode is written even where the machine forbids it."""
+    """Arguments after -- are passed on; bytecode is written even where the machine forbids it."""
     done = nox(copy, "-s", session, "--", "--format", "json")
     assert done.returncode == 0, done.stderr
     assert calls(copy) == ["envmatrix run moon --format json"]

@@ -1,4 +1,4 @@
-"""The CI workflow, run here job by job: each in a directory of its own, with nothing but its artifacts."""
+"""Runs the CI workflow job by job, each in a directory of its own, with nothing but its artifacts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SHIMS = {
     # nox -s "environment(NAME)" -- WORDS, without the minutes that an installation takes
     "nox": f'name=${{2#environment(}}; shift 3; exec "{sys.executable}" -m envmatrix run "${{name%)}}" "$@"\n',
 }
-"""What stands in for the virtual environment's own commands."""
+"""Stand-ins for the virtual environment's commands."""
 
 TESTS = """
 import pytest
@@ -167,7 +167,7 @@ class Pipeline:
 
 
 def _filled(text: str, known: Mapping[str, str]) -> str:
-    """Fill in expressions; one that nobody here knows fails the test, a secret is empty as in a fork."""
+    """Fill in expressions; an unknown one fails the test, a secret is empty as in a fork."""
 
     def value(match: re.Match[str]) -> str:
         return "" if match[1].startswith("secrets.") else known[match[1]]
@@ -190,7 +190,7 @@ def make_pipeline(root: Path) -> Pipeline:
 
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
-    """A project of one's own, of which no job has run."""
+    """A pipeline in which no job has run."""
     return make_pipeline(tmp_path)
 
 
@@ -260,7 +260,7 @@ def test_a_regression_is_stopped_and_stands_on_the_diff(pipeline: Pipeline) -> N
 
 @pytest.mark.fault("missing-shard")
 def test_a_lost_artifact_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
-    """A shard that nobody hears of again keeps the gate from opening, whatever the others say."""
+    """A lost shard keeps the gate from opening, however the others end."""
     last = last_job(ran, tmp_path, lost="run-staging-2")
     assert last.exit_code == 3, last.output
     assert "2/2" in last.output
@@ -276,7 +276,7 @@ def test_a_lost_environment_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
 
 @pytest.mark.fault("missing-shard")
 def test_all_artifacts_lost_are_unknown(pipeline: Pipeline) -> None:
-    """Of the plan's artifact alone no directory is made; each environment is a column without a run."""
+    """The download of a single artifact makes no directory for it; each environment is a column without a run."""
     assert pipeline.run("plan").exit_code == 0
     last = pipeline.run("matrix")
     assert last.exit_code == 3, last.output
@@ -331,7 +331,7 @@ def test_a_red_environment_alone_decides_nothing(pipeline: Pipeline) -> None:
 
 
 def test_a_fork_gets_no_secrets_and_is_told(pipeline: Pipeline) -> None:
-    """What needs them is no job, and a column that says why."""
+    """An environment that needs secrets is no job, but a column with the reason."""
     pipeline.shards, pipeline.fork = 1, "--untrusted"
     (pipeline.project / "environments/staging.toml").write_text(
         '[services.backend]\nkind = "http"\nsource = "remote"\nurl = "${STAGING_URL}"\n'

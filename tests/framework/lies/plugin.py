@@ -23,7 +23,7 @@ BY_NAME = {lie.name: lie for lie in LIES}
 ORDER = {name: number for number, name in enumerate([HONEST, *BY_NAME])}
 
 RESULTS: dict[str, dict[str, dict[str, str]]] = {}
-"""Lie → test → phase → what went wrong, empty where nothing did."""
+"""Lie → test → phase → the error, empty where there was none."""
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -34,7 +34,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Function]) -> None:
-    """Drop the parameters that a lie is not for, and tell one lie after the other."""
+    """Drop the parameters that a lie is not for, and group the tests by lie."""
     idle = [item for item in items if not _concerned(item)]
     config.hook.pytest_deselected(items=idle)
     items[:] = sorted((item for item in items if item not in idle), key=lambda item: ORDER[_lie_of(item)])
@@ -99,7 +99,7 @@ def _falsified(told: Lie, session: Any, build: Any) -> Any:
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """Note what became of each phase of each test."""
+    """Record the result of each phase of each test."""
     report = yield
     crash = getattr(report.longrepr, "reprcrash", None)
     what = "" if report.passed else f"{report.outcome}: {crash.message if crash else report.longreprtext}"
@@ -108,5 +108,5 @@ def pytest_runtest_makereport(item: pytest.Function) -> Generator[None, pytest.T
 
 
 def pytest_sessionfinish() -> None:
-    """Write it down."""
+    """Write the results."""
     Path(os.environ["LIES_RESULTS"]).write_text(json.dumps(RESULTS))

@@ -77,7 +77,7 @@ def _signature(text: str, key: bytes) -> bytes:
 
 
 def user_of(authorization: str) -> str | None:
-    """Return whose token this is; None: nobody's that counts."""
+    """Return the user of a valid token, or None."""
     token = authorization.removeprefix("Bearer").strip()
     if "token: refuses everybody" in LIES:
         return None
@@ -132,12 +132,12 @@ async def api_keys(request: Request) -> Response:
 
 
 async def jwks(_: Request) -> Response:
-    """Publish what passes for public keys."""
+    """Publish the public keys, or a stand-in for them."""
     return JSONResponse(KEY_SET)
 
 
 async def me(request: Request) -> Response:
-    """Tell who asks, by token or by API key; or delete the user."""
+    """Return the user of a token or an API key; or delete the user."""
     user_id = user_of(request.headers.get("authorization", ""))
     if user_id is None and (key := request.headers.get("x-key", "")):
         good = key.endswith(hmac.new(SECRET.encode(), b"key", "sha256").hexdigest())
@@ -174,7 +174,7 @@ async def note(request: Request) -> Response:
 
 
 async def converse(socket: WebSocket, user_id: str) -> None:
-    """Say back what was said; asked to recall, all that was said before in one's own conversation."""
+    """Repeat the message; asked to recall, repeat the user's own conversation."""
     SOCKETS.add(socket)
     try:
         async for text in socket.iter_text():
@@ -187,7 +187,7 @@ async def converse(socket: WebSocket, user_id: str) -> None:
 
 
 def said_to(text: str, user_id: str) -> str:
-    """Return the answer to what a user said."""
+    """Return the answer to a user's message."""
     verb, _, talk = text.partition(" ")
     if verb != "recall":
         SAID.setdefault(user_id, []).append(text)
@@ -199,7 +199,7 @@ def said_to(text: str, user_id: str) -> str:
 
 
 async def websocket(socket: WebSocket) -> None:
-    """Admit who has a good token."""
+    """Admit a client with a good token."""
     user_id = user_of(socket.headers.get("authorization", ""))
     if "websocket: admits the anonymous" in LIES or (
         user_id is not None and "websocket: refuses everybody" not in LIES

@@ -103,7 +103,7 @@ def _shared(service: str, test: str) -> Lie:
 
 
 def _product_sees(service: str, test: str) -> Lie:
-    """Give this worker what is the product's, and other workers a part of their own."""
+    """Give this worker the product's part, and other workers a part of their own."""
 
     def falsify(contract: Contract, session: Any) -> Contract:
         return contract.model_copy(update={service: session.endpoints[service]})
@@ -112,7 +112,7 @@ def _product_sees(service: str, test: str) -> Lie:
 
 
 def _greedy(service: str, test: str) -> Lie:
-    """Have the end of any other part empty this worker's, too."""
+    """Make the end of any other part empty this worker's, too."""
 
     def patch(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
         kind = type(get_kind({"database": "postgres"}.get(service, service)))
