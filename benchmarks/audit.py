@@ -85,7 +85,7 @@ def measure() -> Iterator[Row]:
             _audit(root, cache)
 
         _audit(root, cache)
-        taken = in_turns(
+        medians = in_turns(
             _ROUNDS,
             {
                 "parse": lambda: seconds(lambda: _run([sys.executable, "-c", _PARSE], files)),
@@ -96,8 +96,10 @@ def measure() -> Iterator[Row]:
         count = files.count("\n")
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
         what, peer = f"audit of {count} files", "ast.parse of them, one process"
-        yield Row(f"{what}, cold", taken["cold"], peer, taken["parse"], goal="at most 1.0 x", samples=_ROUNDS)
-        yield Row(f"{what}, one changed", taken["warm"], peer, taken["parse"], goal="at most 0.1 x", samples=_ROUNDS)
+        yield Row(f"{what}, cold", medians["cold"], peer, medians["parse"], goal="at most 1.0 x", samples=_ROUNDS)
+        yield Row(
+            f"{what}, one changed", medians["warm"], peer, medians["parse"], goal="at most 0.1 x", samples=_ROUNDS
+        )
         size = sum(file.stat().st_size for file in map(Path, files.split("\n")[:-1])) / (1 << 20)
         yield Row(f"{what}, memory", peak, "their bytes", size, "MB", "flat", _ROUNDS)
 

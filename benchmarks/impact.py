@@ -92,7 +92,7 @@ def measure() -> Iterator[Row]:
         test = "tests/part_00/test_m0001_0.py", ("== 1", "== 2")
         module = "package/m000.py", ("item.total(2)", "item.total(3)")
         changed(*test)
-        taken = in_turns(
+        medians = in_turns(
             _ROUNDS,
             {
                 "floor": lambda: seconds(lambda: _run(root, "-c", _FLOOR, given=files)),
@@ -102,8 +102,10 @@ def measure() -> Iterator[Row]:
         )
         what = f"impact in {files.count(chr(10))} files"
         peer = "git diff, ast.parse of them all"
-        yield Row(f"{what}, a test differs", taken["test"], peer, taken["floor"], goal="at most 3.0 x", samples=_ROUNDS)
-        yield Row(f"{what}, a module", taken["module"], peer, taken["floor"], goal="at most 3.0 x", samples=_ROUNDS)
+        yield Row(
+            f"{what}, a test differs", medians["test"], peer, medians["floor"], goal="at most 3.0 x", samples=_ROUNDS
+        )
+        yield Row(f"{what}, a module", medians["module"], peer, medians["floor"], goal="at most 3.0 x", samples=_ROUNDS)
 
 
 def _run(root: Path, *words: str, given: str = "") -> None:

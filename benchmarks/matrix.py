@@ -40,10 +40,10 @@ def _wall_seconds(commands: Iterable[list[str]]) -> float:
     began = time.perf_counter()
     children = [_start(command) for command in commands]
     codes = [child.wait() for child in children]
-    taken = time.perf_counter() - began
+    elapsed = time.perf_counter() - began
     if any(codes):
         raise SystemExit(f"a run failed, so its time says nothing: exit codes {codes}")
-    return taken
+    return elapsed
 
 
 def _start(command: list[str]) -> subprocess.Popen[bytes]:

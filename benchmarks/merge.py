@@ -35,7 +35,7 @@ _SERVICES = ("auth", "backend", "database")
 
 
 @dataclass(frozen=True)
-class _Taken:
+class _Measurement:
     """Measurements of one process."""
 
     seconds: float
@@ -59,12 +59,12 @@ def _measure(*, tests: int, fewer: int, rounds: int) -> Iterator[Row]:
         many, few = Path(directory, "many"), Path(directory, "few")
         _write_shards(many, tests)
         _write_shards(few, fewer)
-        taken: dict[tuple[str, Path], list[_Taken]] = {}
+        measurements: dict[tuple[str, Path], list[_Measurement]] = {}
         for _ in range(rounds):
-            for what, where in (("merge", many), ("lines", many), ("held", many), ("merge", few)):
-                taken.setdefault((what, where), []).append(_in_a_process(what, where))
-    seconds = {key: min(each.seconds for each in runs) for key, runs in taken.items()}
-    memory = {key: median(each.megabytes for each in runs) for key, runs in taken.items()}
+            for what, where in (("merge", many), ("lines", many), ("whole", many), ("merge", few)):
+                measurements.setdefault((what, where), []).append(_in_a_process(what, where))
+    seconds = {key: min(each.seconds for each in runs) for key, runs in measurements.items()}
+    memory = {key: median(each.megabytes for each in runs) for key, runs in measurements.items()}
     ours, cells = ("merge", many), f"{_ENVIRONMENTS * tests:,} cells"
     yield Row(
         f"merge, gate {cells}, {_ENVIRONMENTS * _SHARDS} shards",
@@ -75,7 +75,7 @@ def _measure(*, tests: int, fewer: int, rounds: int) -> Iterator[Row]:
         samples=rounds,
     )
     yield Row(
-        "its peak of memory", memory[ours], "all lines held", memory["held", many], "MB", "at most 0.333 x", rounds
+        "its peak of memory", memory[ours], "all lines held", memory["whole", many], "MB", "at most 0.333 x", rounds
     )
     per_cell = {
         where: 1e6 * seconds["merge", where] / (_ENVIRONMENTS * count) for where, count in ((many, tests), (few, fewer))
@@ -85,10 +85,10 @@ def _measure(*, tests: int, fewer: int, rounds: int) -> Iterator[Row]:
     )
 
 
-def _in_a_process(what: str, where: Path) -> _Taken:
+def _in_a_process(what: str, where: Path) -> _Measurement:
     command = [sys.executable, "-m", "benchmarks.merge", what, str(where)]
     done = subprocess.run(command, capture_output=True, check=True, timeout=1800)  # noqa: S603  our own command
-    return _Taken(**json.loads(done.stdout))
+    return _Measurement(**json.loads(done.stdout))
 
 
 def _merge(where: Path) -> object:
@@ -105,7 +105,7 @@ def _lines(where: Path) -> object:
     return None
 
 
-def _held(where: Path) -> object:
+def _whole(where: Path) -> object:
     return [[json.loads(line) for line in path.open("rb")] for path in where.glob("*.jsonl")]
 
 
@@ -154,7 +154,7 @@ def _failed(test: str, seconds: float) -> Attempt:
     return Attempt(test, Outcome.FAILED, seconds, "gw1", cause=Cause.LOGIC, evidence=evidence, services=_SERVICES)
 
 
-_WHAT: dict[str, Callable[[Path], object]] = {"merge": _merge, "lines": _lines, "held": _held}
+_WHAT: dict[str, Callable[[Path], object]] = {"merge": _merge, "lines": _lines, "whole": _whole}
 
 
 def _memory(key: str) -> float:

@@ -35,11 +35,11 @@ class Row:
 
 def in_turns(rounds: int, candidates: Mapping[str, Callable[[], float]]) -> dict[str, float]:
     """Return each candidate's median over some rounds; in a round every candidate is measured once."""
-    taken: dict[str, list[float]] = {name: [] for name in candidates}
+    samples: dict[str, list[float]] = {name: [] for name in candidates}
     for _ in range(rounds):
         for name, measure in candidates.items():
-            taken[name].append(measure())
-    return {name: statistics.median(times) for name, times in taken.items()}
+            samples[name].append(measure())
+    return {name: statistics.median(times) for name, times in samples.items()}
 
 
 def seconds(action: Callable[[], object], times: int = 1) -> float:

@@ -39,10 +39,10 @@ def _start(names: Iterable[str], before: Iterable[str] = ()) -> float:
             client.start(before)
             began = time.perf_counter()
         started = client.start(names)
-        taken = time.perf_counter() - began
+        elapsed = time.perf_counter() - began
         for state in started.states.values():
             if not state.is_up:
                 raise state.as_error()
-        return taken
+        return elapsed
     finally:
         owner.close()

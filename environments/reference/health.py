@@ -68,11 +68,11 @@ async def health(request: Request) -> dict[str, Any]:
 
 @router.get("/health/ready")
 async def ready(request: Request) -> JSONResponse:
-    """Look at every dependency at once."""
-    held: Health = request.app.state.health
-    seen = await asyncio.gather(*(part.look() for part in held.dependencies))
-    lost = [look["required"] for look in seen if look["status"] == "down"]
+    """Probe every dependency at once."""
+    own: Health = request.app.state.health
+    probes = await asyncio.gather(*(part.look() for part in own.dependencies))
+    lost = [probe["required"] for probe in probes if probe["status"] == "down"]
     status = "unavailable" if any(lost) else "degraded" if lost else "ready"
-    looks = {part.name: look for part, look in zip(held.dependencies, seen, strict=True)}
-    body = {"status": status, **held.identity, "dependencies": looks}
+    by_name = {part.name: probe for part, probe in zip(own.dependencies, probes, strict=True)}
+    body = {"status": status, **own.identity, "dependencies": by_name}
     return JSONResponse(body, status_code=503 if status == "unavailable" else 200)

@@ -161,13 +161,13 @@ def _prefork(workers: Sequence[Callable[[], None]]) -> NoReturn:
 
     They end with their parent, however it ends: its death closes the pipe.
     """
-    alive, held = os.pipe()
+    alive, lifeline = os.pipe()
     children: list[int] = []
     try:
         for serve in workers:
             child = os.fork()
             if child == 0:
-                _work(serve, alive, held)
+                _work(serve, alive, lifeline)
             children.append(child)
         dead, status = os.wait()
         children.remove(dead)
@@ -182,10 +182,10 @@ def _prefork(workers: Sequence[Callable[[], None]]) -> NoReturn:
                 os.waitpid(child, 0)
 
 
-def _work(serve: Callable[[], None], alive: int, held: int) -> NoReturn:
+def _work(serve: Callable[[], None], alive: int, lifeline: int) -> NoReturn:
     code = 1
     try:
-        os.close(held)
+        os.close(lifeline)
         threading.Thread(target=_end_with_parent, args=(alive,), daemon=True).start()
         serve()
         code = 0

@@ -113,7 +113,7 @@ def _each(case: Case, cells: dict[str, Cell], about: dict[str, Truth]) -> Iterat
         if cell is None:
             yield _Fault(Grade.UNDETERMINED, truth, Truth.UNDETERMINED, f"{name}: the run file has no cell of it")
             continue
-        found = _said(cell)
+        found = _answer_of(cell)
         outcomes = {case.outcome} if ours and case.outcome else _OUTCOMES[truth is Truth.PASSED]
         what = f"{name}: {cell.outcome}" + (f", {cell.evidence.rule} {cell.evidence.summary}" if cell.evidence else "")
         if truth is not Truth.PASSED and cell.outcome in _GREEN:
@@ -131,7 +131,7 @@ _OUTCOMES = {True: {Outcome.PASSED}, False: {Outcome.FAILED, Outcome.NOT_RUN}}
 """Whether nothing is wrong → the outcomes that a test may have."""
 
 
-def _said(cell: Cell) -> Truth:
+def _answer_of(cell: Cell) -> Truth:
     if cell.cause is None or cell.outcome in _GREEN:
         return Truth.PASSED if cell.outcome in _GREEN else Truth.UNDETERMINED
     return _TRUTH_OF[cell.cause]

@@ -36,15 +36,15 @@ class Value(BaseModel):
     value: Annotated[Any, AfterValidator(_serializable)]
 
 
-def held(request: Request) -> Parts:
+def parts_of(request: Request) -> Parts:
     """Return the connections of this worker."""
     return request.app.state.parts  # type: ignore[no-any-return]
 
 
-Held = Annotated[Parts, Depends(held)]
+OpenParts = Annotated[Parts, Depends(parts_of)]
 
 
-async def user(request: Request, parts: Held) -> Principal:
+async def user(request: Request, parts: OpenParts) -> Principal:
     """Return the user of the request, or refuse it."""
     try:
         return await parts.authenticator.principal(request.headers)
@@ -63,7 +63,7 @@ async def me(user: User) -> dict[str, str]:
 
 
 @router.delete("/me", status_code=204)
-async def forget(user: User, parts: Held) -> Response:
+async def forget(user: User, parts: OpenParts) -> Response:
     """Delete the user's threads and state."""
     await parts.store.forget(user.user_id)
     await parts.state.forget(user.user_id)
@@ -71,26 +71,26 @@ async def forget(user: User, parts: Held) -> Response:
 
 
 @router.get("/analytics/events")
-async def events(user: User, parts: Held) -> dict[str, Any]:
+async def events(user: User, parts: OpenParts) -> dict[str, Any]:
     """Return the user's last events, or say that there are no analytics."""
     recorded = await parts.analytics.events(user.user_id)
     return {"available": recorded is not None, "events": recorded or []}
 
 
 @router.post("/threads", status_code=201)
-async def add_thread(user: User, parts: Held, body: NewThread | None = None) -> Thread:
+async def add_thread(user: User, parts: OpenParts, body: NewThread | None = None) -> Thread:
     """Begin a thread."""
     return await parts.store.add_thread(user.user_id, body.title if body else "")
 
 
 @router.get("/threads")
-async def threads(user: User, parts: Held) -> dict[str, list[Thread]]:
+async def threads(user: User, parts: OpenParts) -> dict[str, list[Thread]]:
     """Return the user's threads, newest first."""
     return {"threads": await parts.store.threads(user.user_id)}
 
 
 @router.get("/threads/{thread_id}")
-async def thread(thread_id: UUID, user: User, parts: Held) -> Thread:
+async def thread(thread_id: UUID, user: User, parts: OpenParts) -> Thread:
     """Return a thread of the user's."""
     own_thread = await parts.store.thread(user.user_id, thread_id)
     if own_thread is None:
@@ -99,14 +99,14 @@ async def thread(thread_id: UUID, user: User, parts: Held) -> Thread:
 
 
 @router.get("/threads/{thread_id}/messages")
-async def messages(thread_id: UUID, user: User, parts: Held) -> dict[str, list[Message]]:
+async def messages(thread_id: UUID, user: User, parts: OpenParts) -> dict[str, list[Message]]:
     """Return a thread's messages in the order they came."""
     await thread(thread_id, user, parts)
     return {"messages": await parts.store.messages(user.user_id, thread_id)}
 
 
 @router.get("/state/{key}")
-async def get_state(key: Key, user: User, parts: Held) -> dict[str, Any]:
+async def get_state(key: Key, user: User, parts: OpenParts) -> dict[str, Any]:
     """Return a value."""
     try:
         return {"key": key, "value": await parts.state.get(user.user_id, key)}
@@ -115,7 +115,7 @@ async def get_state(key: Key, user: User, parts: Held) -> dict[str, Any]:
 
 
 @router.put("/state/{key}")
-async def put_state(key: Key, body: Value, user: User, parts: Held) -> dict[str, Any]:
+async def put_state(key: Key, body: Value, user: User, parts: OpenParts) -> dict[str, Any]:
     """Set a value."""
     await parts.state.put(user.user_id, key, body.value)
     return {"key": key, "value": body.value}
