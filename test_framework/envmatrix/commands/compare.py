@@ -1,4 +1,4 @@
-"""`envmatrix compare`: what changed from one matrix to another."""
+"""`envmatrix compare`: show what changed from one matrix to another."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envmatrix.commands.git import full_commit
-from envmatrix.commands.history import HistoryFile, history_file
+from envmatrix.commands.history import history_file
+from envmatrix.commands.options import HistoryFile, Json, load_matrix
 from envmatrix.exceptions import HistoryError, UsageError
 
 if TYPE_CHECKING:
@@ -19,76 +20,73 @@ if TYPE_CHECKING:
     from envmatrix.history import History
     from envmatrix.matrix.compare import Side
 
-_SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit that was recorded."
+_SIDE = "baseline, last, a run file, a directory of them, or a commit of the history."
 
 
-def compare_command(
+def compare(
     before: Annotated[str, typer.Argument(metavar="BEFORE", help=_SIDE)],
     after: Annotated[str, typer.Argument(metavar="AFTER", help=_SIDE)],
     *,
     history: HistoryFile = None,
-    json: Annotated[bool, typer.Option("--json", help="The comparison as one JSON document.")] = False,
+    json: Json = False,
 ) -> int:
-    """Say what changed from one matrix to another: what regressed, was fixed, is new, gone, renamed, slower.
+    """Show what changed from one matrix to another: tests that regressed, were fixed, renamed, got slower, are new or gone.
 
-    Ends with 0 where nothing got worse, 1 where something did, and 3 where nobody can say.
+    Exit codes: 0 nothing got worse, 1 something got worse, 3 unknown.
     """
     from envmatrix.environments import Project
-    from envmatrix.matrix.compare import compare, no_history
-    from envmatrix.report.compare import as_json, as_text
+    from envmatrix.matrix.compare import compare as compare_sides
+    from envmatrix.matrix.compare import no_history
+    from envmatrix.report.compare import json_, text
 
     project = Project.find(Path.cwd())
     path = history_file(project, history)
     with ExitStack() as stack:
-        asked = None
-        if history is not None or path.exists():
-            asked = _history(path, stack)
-        sides = _Sides(project, path, asked)
-        comparison = compare(
+        past = _history(path, stack) if history is not None or path.exists() else None
+        sides = _Sides(project, path, past)
+        comparison = compare_sides(
             sides.resolve(before),
             sides.resolve(after),
-            durations=asked.earlier_durations if asked else no_history,
+            durations=past.earlier_durations if past else no_history,
             flaky_fails="flaky" not in project.gate.allowed,
         )
-    typer.echo(as_json(comparison) if json else as_text(comparison), nl=False)
+    typer.echo((json_ if json else text).render(comparison), nl=False)
     return comparison.exit_code
 
 
 def _history(path: Path, stack: ExitStack) -> History | None:
-    """Open the history; one that cannot be read is a warning, until a side asks for it."""
+    """Open the history; one that cannot be read is a warning, and an error only where a side needs it."""
     from envmatrix.history import History
 
     try:
         return stack.enter_context(History(path))
     except HistoryError as error:
-        typer.echo(f"warning: {error.message}: nobody knows what was slower, or run at which commit", err=True)
+        typer.echo(f"warning: {error.message}: slower tests and recorded commits are unknown", err=True)
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class _Sides:
-    """Finds what a word means."""
+    """Finds the matrix that an argument names."""
 
     project: Project
     path: Path
     history: History | None
 
     def resolve(self, word: str) -> Side:
-        """Return the side that a word means.
+        """Return the side that an argument names.
 
         Raises:
-            UsageError: it means nothing.
-            EnvmatrixError: what it means is not there, or cannot be read.
+            UsageError: it names none.
+            EnvmatrixError: the side is not there, or cannot be read.
         """
         from envmatrix.matrix.compare import Side
-        from envmatrix.matrix.table import matrix_of
-        from envmatrix.runs.directory import latest, load_paths
 
         if word == "baseline":
             return self._baseline(word)
-        path = latest(self.project.runs_dir) if word == "last" else Path(word)
-        if word == "last" or path.exists():
-            return Side.of(word, matrix_of(load_paths([path]), mixed_commits=True))
+        if word == "last" or Path(word).exists():
+            paths = None if word == "last" else [Path(word)]
+            return Side.of(word, load_matrix(self.project, paths, mixed_commits=True))
         return self._commit(word)
 
     def _baseline(self, word: str) -> Side:
@@ -97,7 +95,7 @@ class _Sides:
         from envmatrix.runs.cells import Outcome
 
         baseline = read_baseline(self.project.baseline_file)
-        # It tells neither bodies, without which nothing is known to be renamed, nor durations: its run may be remembered.
+        # A baseline holds no bodies, by which renames are seen, and no durations: the history may have its run.
         matrix = self.history.matrix_of(baseline.commit) if self.history else None
         runs = Side.of(word, matrix).places if matrix else {}
         unseen = Seen(Outcome.NOT_RUN)
@@ -119,7 +117,7 @@ class _Sides:
             commit = self._only(word, self.history.commits_like(word) if len(word) >= _SHORTEST else ())
         if not commit:
             how = "Name `baseline`, `last`, a run file, a directory of them, or a commit"
-            raise UsageError(f"nothing is called {word!r}", how)
+            raise UsageError(f"no matrix is called {word!r}", how)
         matrix = self.history.matrix_of(commit) if self.history else None
         if matrix is None:
             raise HistoryError(self.path, f"holds no run of commit {commit[:12]} without uncommitted changes")
@@ -128,7 +126,9 @@ class _Sides:
     @staticmethod
     def _only(word: str, commits: Sequence[str]) -> str:
         if len(commits) > 1:
-            raise UsageError(f"{word!r} may mean {' or '.join(commit[:12] for commit in commits)}", "Say more of it")
+            raise UsageError(
+                f"{word!r} may be commit {' or '.join(commit[:12] for commit in commits)}", "Name more of it"
+            )
         return commits[0] if commits else ""
 
 

@@ -1,4 +1,4 @@
-"""`envmatrix gate`, `promote`, `baseline update` and `waivers update`: from a matrix to a decision."""
+"""`envmatrix gate`, `promote`, `baseline update` and `waivers update`: decide on a matrix."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envmatrix.commands.git import full_commit
+from envmatrix.commands.options import Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -21,17 +22,13 @@ if TYPE_CHECKING:
     from envmatrix.gate.waivers import Waiver
     from envmatrix.matrix.table import Column, Matrix
 
-Runs = Annotated[
-    list[Path] | None,
-    typer.Argument(
-        metavar="RUN", help="Run files, or directories of them; by default the last run.", show_default=False
-    ),
+BaselineFile = Annotated[
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Baseline to compare with. [default: the project's]")
 ]
-BaselineFile = Annotated[Path | None, typer.Option("--baseline", metavar="FILE", help="What was so before.")]
-WaiversFile = Annotated[Path | None, typer.Option("--waivers", metavar="FILE", help="Known failures, owned and due.")]
-Json = Annotated[bool, typer.Option("--json", help="The decision as one JSON document.")]
-DryRun = Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")]
-Mixed = Annotated[bool, typer.Option("--mixed-commits", help="Take runs of different commits together.")]
+WaiversFile = Annotated[
+    Path | None, typer.Option("--waivers", metavar="FILE", help="Waivers to apply. [default: the project's]")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 
 
 def gate(
@@ -41,127 +38,132 @@ def gate(
     waivers: WaiversFile = None,
     commit: Annotated[
         str,
-        typer.Option(metavar="REV", help="The commit that the change is at; by default HEAD.", show_default=False),
+        typer.Option(metavar="REV", help="Commit to judge. [default: HEAD]", show_default=False),
     ] = "",
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Decide, and exit with 0 whatever comes of it.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the decision, but exit with 0.")] = False,
     json: Json = False,
     mixed_commits: Annotated[
         bool,
-        typer.Option("--mixed-commits", help="Look at runs of different commits together; that never opens the gate."),
+        typer.Option("--mixed-commits", help="Accept runs of different commits; the gate then stays unknown at best."),
     ] = False,
 ) -> int:
-    """Decide whether a change may pass: what got worse keeps the gate shut, what nobody knows leaves it unknown."""
-    from envmatrix.report.gate import as_json, as_text
+    """Decide whether a change may be merged: what got worse shuts the gate, and missing evidence leaves it unknown."""
+    from envmatrix.report.gate import json_, text
 
-    root = _project().root
-    change = _commit(root, commit) if commit else full_commit(root, "HEAD")
-    decision = _decide(_matrix(runs, mixed_commits=mixed_commits), baseline, waivers, change)
-    typer.echo(as_json(decision) if json else as_text(decision), nl=False)
+    project = _project()
+    change = _commit(project.root, commit) if commit else full_commit(project.root, "HEAD")
+    decision = _decide(project, load_matrix(project, runs, mixed_commits=mixed_commits), baseline, waivers, change)
+    typer.echo((json_ if json else text).render(decision), nl=False)
     return 0 if dry_run else decision.exit_code
 
 
 def promote(
-    source: Annotated[str, typer.Argument(metavar="FROM", help="The environment that a commit was tried in.")],
-    target: Annotated[str, typer.Argument(metavar="TO", help="The environment that it is to go to.")],
+    source: Annotated[str, typer.Argument(metavar="FROM", help="Environment in which the commit passed.")],
+    target: Annotated[str, typer.Argument(metavar="TO", help="Environment to which the commit goes next.")],
     runs: Runs = None,
     *,
-    commit: Annotated[str, typer.Option(metavar="REV", help="The commit to promote.")] = "HEAD",
-    maximum_age: Annotated[float, typer.Option(metavar="HOURS", min=0.0, help="How old a run may be to count.")] = 24.0,
+    commit: Annotated[str, typer.Option(metavar="REV", help="Commit to promote.")] = "HEAD",
+    maximum_age: Annotated[float, typer.Option(metavar="HOURS", min=0.0, help="Age up to which a run counts.")] = 24.0,
     json: Json = False,
 ) -> int:
-    """Say whether a commit may go from one environment to the next, and which evidence for that is missing."""
-    from envmatrix.environments import Project, load_environment
+    """Decide whether a commit may go from one environment to the next, and name the missing evidence."""
+    from envmatrix.environments import load_environment
     from envmatrix.gate.baseline import now
     from envmatrix.gate.promote import promote as judge_promotion
-    from envmatrix.report.gate import promotion_as_json, promotion_as_text
+    from envmatrix.report.gate import json_, text
+    from envmatrix.report.gate.promotion import Promotion
 
-    project = Project.find(Path.cwd())
+    project = _project()
     for name in (source, target):
         load_environment(name, project.environments_dir)
     if source == target:
-        raise UsageError(f"{source} is where it comes from and where it goes to", "Name two environments")
-    matrix = _matrix(runs, mixed_commits=True) if runs else _newest(project.runs_dir, (source, target))
-    named = _commit(project.root, commit)
+        raise UsageError(f"FROM and TO are both {source!r}", "Name two environments")
+    matrix = load_matrix(project, runs, mixed_commits=True) if runs else _newest(project.runs_dir, (source, target))
+    commit = _commit(project.root, commit)
     columns: dict[str, Column] = {column.environment: column for column in matrix.columns}
-    verdicts = {verdict.environment: verdict for verdict in _decide(matrix, None, None, "").verdicts}
+    verdicts = {verdict.environment: verdict for verdict in _decide(project, matrix, None, None, "").verdicts}
     verdict = judge_promotion(
         columns.get(source),
         columns.get(target),
         names=(source, target),
         verdict=verdicts.get(source),
-        commit=named,
+        commit=commit,
         now=now(),
         maximum_age=maximum_age,
     )
-    typer.echo(promotion_as_json(verdict, named) if json else promotion_as_text(verdict, named), nl=False)
+    typer.echo((json_ if json else text).render(Promotion(verdict, commit)), nl=False)
     return verdict.answer.exit_code
 
 
-baseline_app = typer.Typer(name="baseline", help="What was so before, for the gate.", no_args_is_help=True)
-waivers_app = typer.Typer(name="waivers", help="Failures that are known, owned and due.", no_args_is_help=True)
+baseline_app = typer.Typer(name="baseline", help="The matrix that the gate compares with.", no_args_is_help=True)
+waivers_app = typer.Typer(
+    name="waivers", help="Expected failures, each with an owner and an expiry.", no_args_is_help=True
+)
 
 
 @baseline_app.command("update")
 def update_baseline(
-    runs: Runs = None, *, baseline: BaselineFile = None, dry_run: DryRun = False, mixed_commits: Mixed = False
+    runs: Runs = None, *, baseline: BaselineFile = None, dry_run: DryRun = False, mixed_commits: MixedCommits = False
 ) -> int:
-    """Make what a run says the baseline; comments in the file are kept."""
+    """Write the baseline from a run; comments in the file are kept."""
     from envmatrix.gate.baseline import Baseline, now, write_baseline
 
     project = _project()
     path = baseline or project.baseline_file
-    matrix = _matrix(runs, mixed_commits=mixed_commits)
-    if what := _unfit(matrix, path, project):
-        raise UsageError(f"no baseline can be made: {what}", "Make it of whole runs that you trust: envmatrix matrix")
-    made = Baseline.of(matrix, now().isoformat(timespec="seconds"))
-    cells, places = sum(map(len, made.environments.values())), len(made.environments)
+    matrix = load_matrix(project, runs, mixed_commits=mixed_commits)
+    if reason := _unfit(matrix, path, project):
+        raise UsageError(f"no baseline can be made: {reason}", "Make it of whole runs that you trust: envmatrix matrix")
+    new = Baseline.of(matrix, now().isoformat(timespec="seconds"))
+    cells, places = sum(map(len, new.environments.values())), len(new.environments)
     if not dry_run:
-        write_baseline(path, made)
-    commit = "no known commit" if made.commit == "unknown" else made.commit[:12]
+        write_baseline(path, new)
+    commit = "an unknown commit" if new.commit == "unknown" else new.commit[:12]
     typer.echo(
-        f"{path.name} {'would be' if dry_run else 'is'} what {cells} cell{'s'[: cells != 1]} of {places} "
-        f"environment{'s'[: places != 1]} say at {commit}{' (dirty)' * matrix.dirty}"
+        f"{path.name} {'would hold' if dry_run else 'holds'} {cells} cell{'s'[: cells != 1]} of {places} "
+        f"environment{'s'[: places != 1]} at {commit}{' (dirty)' * matrix.dirty}"
     )
     return 0
 
 
 def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
-    """Say why a matrix is no baseline: a hole in it would be one in every decision; empty where it is one."""
+    """Return why a matrix cannot be a baseline, empty if it can: a hole in it would be one in every decision."""
     from envmatrix.gate import Answer, Code, judge_all
     from envmatrix.gate.baseline import environments_of
 
     runs = {run.header.environment for run in matrix.runs}
     if not runs:
         return "there is no run"
-    told = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # of single tests: the rest is worth keeping
+    of_tests = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # the other tests are worth keeping
     for verdict in judge_all(matrix):
         for reason in verdict.reasons:
-            is_hole = reason.calls_for is Answer.UNKNOWN and reason.code not in told
+            is_hole = reason.calls_for is Answer.UNKNOWN and reason.code not in of_tests
             if verdict.environment in runs and (is_hole or reason.code is Code.CARRIED):
                 return f"{verdict.environment}: {reason.text}"
     declared = _declared(project)
     lost = [name for name in environments_of(path) if name not in runs and (declared is None or name in declared)]
-    return f"{', '.join(lost)}, of the baseline before, was not run" if lost else ""
+    return f"{', '.join(lost)}, of the present baseline, was not run" if lost else ""
 
 
 @waivers_app.command("update")
 def update_waivers(
-    runs: Runs = None, *, waivers: WaiversFile = None, dry_run: DryRun = False, mixed_commits: Mixed = False
+    runs: Runs = None, *, waivers: WaiversFile = None, dry_run: DryRun = False, mixed_commits: MixedCommits = False
 ) -> int:
-    """Take out the waivers that fit nothing any more, by what a run says; comments in the file are kept."""
+    """Remove the waivers that no longer match a failure of the run; comments in the file are kept."""
     from envmatrix.gate.baseline import now
     from envmatrix.gate.waivers import apply
     from envmatrix.gate.waivers import update_waivers as rewrite
 
     project = _project()
     known = _read_waivers(waivers, project)
-    waived = apply(known, _matrix(runs, mixed_commits=mixed_commits).runs, now().date(), _declared(project))
+    waived = apply(
+        known, load_matrix(project, runs, mixed_commits=mixed_commits).runs, now().date(), _declared(project)
+    )
     for waiver in waived.stale:
-        typer.echo(f"{'would take' if dry_run else 'took'} out: {waiver.name}")
+        typer.echo(f"{'would remove' if dry_run else 'removed'}: {waiver.name}")
     if waived.stale and not dry_run:
         rewrite(waivers or project.waivers_file, waived.stale)
     for reason in waived.broken:
-        typer.echo(f"for you to decide: {reason.text}")
+        typer.echo(f"needs a decision: {reason.text}")
     typer.echo(f"{len(known) - len(waived.stale)} of {len(known)} waivers are left")
     return 0
 
@@ -173,17 +175,10 @@ def _project() -> Project:
 
 
 def _declared(project: Project) -> tuple[str, ...] | None:
-    """Return the environments that there are; `None` where only run files were brought here."""
+    """Return the declared environments; `None` where only run files are at hand, without declarations."""
     from envmatrix.environments import declared_names
 
     return declared_names(project.environments_dir) if project.environments_dir.is_dir() else None
-
-
-def _matrix(runs: Sequence[Path] | None, *, mixed_commits: bool) -> Matrix:
-    from envmatrix.matrix.table import matrix_of
-    from envmatrix.runs.directory import latest, load_paths
-
-    return matrix_of(load_paths(runs or [latest(_project().runs_dir)]), mixed_commits=mixed_commits)
 
 
 def _newest(runs_dir: Path, names: Sequence[str]) -> Matrix:
@@ -193,28 +188,27 @@ def _newest(runs_dir: Path, names: Sequence[str]) -> Matrix:
 
     runs, notes = [], {}
     for name in names:
-        found = sorted(path for path in runs_dir.glob(f"*/{name}.jsonl") if not path.parent.is_symlink())
-        if found:
-            loaded = load_paths([found[-1].parent])
+        paths = sorted(path for path in runs_dir.glob(f"*/{name}.jsonl") if not path.parent.is_symlink())
+        if paths:
+            loaded = load_paths([paths[-1].parent])
             runs += [run for run in loaded.runs if run.header.environment == name]
             notes[name] = (loaded.notes or {}).get(name, "")
     return Matrix.from_runs(runs, notes=notes, mixed_commits=True)
 
 
-def _decide(matrix: Matrix, baseline: Path | None, waivers: Path | None, commit: str) -> Decision:
+def _decide(project: Project, matrix: Matrix, baseline: Path | None, waivers: Path | None, commit: str) -> Decision:
     from envmatrix.gate.baseline import now
     from envmatrix.gate.decide import decide
     from envmatrix.gate.source import defined_below
 
-    project = _project()
-    known, said = _read_baseline(baseline or project.baseline_file, named=baseline is not None)
+    known, overall = _read_baseline(baseline or project.baseline_file, named=baseline is not None)
     return decide(
         matrix,
         project.gate,
         baseline=known,
         waivers=_read_waivers(waivers, project),
         now=now(),
-        overall=said,
+        overall=overall,
         commit=commit,
         declared=_declared(project),
         still_there=defined_below(project.root),
@@ -225,12 +219,12 @@ def _read_waivers(named: Path | None, project: Project) -> tuple[Waiver, ...]:
     from envmatrix.gate.waivers import read_waivers
 
     if named is not None and not named.exists():
-        raise UsageError(f"there are no waivers at {named}", "Name a file of them, or leave --waivers out")
+        raise UsageError(f"no file {named}", "Name a file of waivers, or leave --waivers out")
     return read_waivers(named or project.waivers_file)
 
 
 def _read_baseline(path: Path, *, named: bool) -> tuple[Baseline | None, tuple[Reason, ...]]:
-    """Return the baseline and what is to be said of it: that there is none is never passed over."""
+    """Return the baseline, or a reason that says why there is none."""
     from envmatrix.exceptions import BaselineError
     from envmatrix.gate import Answer, Code, Reason
     from envmatrix.gate.baseline import read_baseline
@@ -248,5 +242,5 @@ def _commit(root: Path, revision: str) -> str:
     if commit := full_commit(root, revision):
         return commit
     if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", revision):
-        return revision  # in full: also where there is no checkout
-    raise UsageError(f"no commit {revision!r} in {root}", "Name one that git knows")
+        return revision  # a whole hash needs no checkout
+    raise UsageError(f"no commit {revision!r} in {root}", "Name a commit that git knows")

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import random
-import secrets
-from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -19,64 +16,17 @@ from envmatrix.exceptions import HistoryError, RunFileError, UsageError
 
 if TYPE_CHECKING:
     from envmatrix.environments import Environment
-    from envmatrix.runner.run import Plan
+    from envmatrix.runner.plan import Plan
     from envmatrix.runs.cells import Run
-    from envmatrix.runs.directory import RunDir
 
-_WRONG = 1
-"""The exit code where impact left out what had changed."""
-_SAMPLE = 10
-"""Tests of an environment that are run to see whether impact was right."""
 _SELECTING = frozenset(
     {"-k", "-m", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--pyargs"}
 )
 _SELECTING_WITH = ("-k", "-m", "--deselect", "--ignore", "--lfnf", "--collect-only", "--co")
 
 
-@dataclass(frozen=True, slots=True)
-class Narrowed:
-    """A plan in which what cannot have changed is taken over."""
-
-    plan: Plan
-    since: str
-    sample: Mapping[str, frozenset[str]]
-    """Environment → functions that are run although nothing leads to them."""
-
-    def mistakes(self, run_dir: RunDir) -> Iterator[str]:
-        """Yield what impact got wrong, a test a line."""
-        from envmatrix.runs.reused import disagreements
-
-        runs = {run.header.environment: run for run in run_dir.load().runs}
-        for name, tests in self.sample.items():
-            if (run := runs.get(name)) is None:
-                continue
-            for test, (before, now) in disagreements(run, self.plan.carry[name], tests).items():
-                yield f"{test} in {name} was {before.outcome} at {self.since}, and is {now.outcome} now"
-
-
-def seed_of(named: int | None, *, wanted: bool) -> int | None:
-    """Return what chooses the sample; none where none is wanted."""
-    return secrets.randbelow(1 << 32) if wanted and named is None else named
-
-
-def verified(narrowed: Narrowed, run_dir: RunDir, code: int) -> int:
-    """Say where impact was wrong; return the exit code, which is then not 0."""
-    mistakes = list(narrowed.mistakes(run_dir))
-    for line in mistakes:
-        _say(f"impact was wrong: {line}")
-    return code or _WRONG if mistakes else code
-
-
-def narrow(
-    plan: Plan,
-    since: str,
-    *,
-    environments: Path | None,
-    env_file: Path | None,
-    history: Path | None,
-    seed: int | None,
-) -> Narrowed:
-    """Take over what nothing leads to that changed since a revision; with a seed, run a sample of that all the same.
+def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path | None, history: Path | None) -> Plan:
+    """Leave out the tests that no change since a revision may affect, and reuse their results of a run of it.
 
     Raises:
         UsageError: git knows no such revision, or the plan is of a part of the suite.
@@ -87,7 +37,6 @@ def narrow(
     _refuse_parts(plan)
     found = find_impact(plan.project, since, environments, env_file)
     carry: dict[str, Carry] = {}
-    sample: dict[str, frozenset[str]] = {}
     for environment in plan.environments:
         name = environment.name
         known = frozenset(found.impact.tests.get(name, ()))
@@ -99,20 +48,12 @@ def narrow(
         if run is None:
             _say(f"{name}: all {len(known)} tests are run: {why}")
             continue
-        held = Carry.of(run, selected, known)
-        functions = sorted({function_of(test) for test in held.tests})
-        if seed is not None:
-            chosen = random.Random(f"{seed}:{name}").sample(functions, min(_SAMPLE, len(functions)))  # noqa: S311
-            sample[name] = frozenset(chosen)
-            held = Carry.of(run, selected, known, chosen)
-        carry[name] = held
-        left = len(known) - len({function_of(test) for test in held.tests})
+        carry[name] = Carry.of(run, selected, known)
+        left = len(known) - len({function_of(test) for test in carry[name].tests})
         _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
-    if seed is not None:
-        _say(f"impact is tried on {sum(map(len, sample.values()))} tests more: --impact-seed {seed} chooses them again")
     commit = full_commit(plan.project.root, "HEAD") or "unknown"
     dirty = bool(changes_since(plan.project.root, "HEAD"))
-    return Narrowed(replace(plan, carry=carry, commit=commit, dirty=dirty), since, sample)
+    return replace(plan, carry=carry, commit=commit, dirty=dirty)
 
 
 def _refuse_parts(plan: Plan) -> None:

@@ -1,38 +1,30 @@
-"""What every format is: a function from a matrix and its verdicts to text."""
+"""The one interface of every format: a function from the thing reported to text."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from importlib import import_module
-from typing import Protocol
+from typing import Any, Protocol, TypeVar
 
 from envmatrix.exceptions import UsageError, nearest
-from envmatrix.gate import Verdict
-from envmatrix.matrix.table import Matrix
 
-FORMATS = {
-    "terminal": "matrix.terminal",
-    "markdown": "matrix.markdown",
-    "json": "matrix.json_",
-    "github": "matrix.github",
-}
-"""Format → the module here that makes it; imported when asked for."""
+Subject_contra = TypeVar("Subject_contra", contravariant=True)
 
 
-class Reporter(Protocol):
-    """Makes the text of one format."""
+class Reporter(Protocol[Subject_contra]):
+    """The `render` function of a format's module."""
 
-    def __call__(self, matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
-        """Return the report, ending in a newline. Whatever a test is called, it is inert in the result."""
+    def __call__(self, subject: Subject_contra, /) -> str:
+        """Return the report, ending in a newline. Names of tests have no effect in it but to be read."""
 
 
-def reporter(name: str) -> Reporter:
-    """Return the maker of a format.
+def find_reporter(package: str, formats: Mapping[str, str], name: str) -> Reporter[Any]:
+    """Import the module of a format and return its reporter; `formats` maps formats to modules of the package.
 
     Raises:
         UsageError: there is no such format.
     """
-    if name not in FORMATS:
-        raise UsageError(f"no format {name!r}", nearest(name, FORMATS))
-    make: Reporter = import_module(f"envmatrix.report.{FORMATS[name]}").render
+    if name not in formats:
+        raise UsageError(f"no format {name!r}", nearest(name, formats))
+    make: Reporter[Any] = import_module(f"{package}.{formats[name]}").render
     return make

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from envmatrix.analysis.impact import NOWHERE, Impact
-from envmatrix.report.matrix.github import MOST, command
-from envmatrix.report.matrix.markdown import code
+from envmatrix.report.github import MOST, command
+from envmatrix.report.markdown import code
 from envmatrix.report.text import inert, plural
 
 SCHEMA = 1

@@ -1,4 +1,4 @@
-"""What a CI system is to run: one job an environment and shard, and what each needs. Reads declarations, starts nothing."""
+"""Plan the jobs of a CI run: one per environment and shard. Reads declarations, and starts nothing."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ _VARIABLE = re.compile(r"(?<!\$)\$\{(\w+)\}")
 
 
 @dataclass(frozen=True, slots=True)
-class Planned:
-    """One environment, as its declaration stands there."""
+class PlannedEnvironment:
+    """One environment of a CI run."""
 
     environment: str
     variables: tuple[str, ...]
-    """What must be set to run it: hosts and credentials."""
+    """Variables of hosts and credentials that must be set to run it."""
     has_twin: bool
-    """Whether a deployment of our own stands in while they are unset."""
+    """Whether a local twin stands in while the variables are unset."""
 
     @property
     def needs_trust(self) -> bool:
@@ -40,10 +40,10 @@ class Planned:
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
-    """What to run, and what not."""
+class CIPlan:
+    """The environments to run in CI, and in how many jobs each."""
 
-    environments: tuple[Planned, ...]
+    environments: tuple[PlannedEnvironment, ...]
     shards: int
     is_trusted: bool
 
@@ -64,7 +64,7 @@ class Plan:
 
     @property
     def document(self) -> Mapping[str, Any]:
-        """Return what tells the merge which environments were asked for, so that a lost artifact is a column."""
+        """Return the manifest for the merge: the planned environments, so that a lost artifact still has a column."""
         skipped = self.skipped
         entries = {
             each.environment: {"label": each.environment, "note": skipped.get(each.environment, "")}
@@ -73,16 +73,16 @@ class Plan:
         return {"schema": 1, "environments": entries}
 
     def manifest(self) -> str:
-        """Return the same as a file's text."""
+        """Return the document as a file's text."""
         return json.dumps(self.document, indent=2) + "\n"
 
 
-def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trusted: bool) -> Plan:
-    """Read what is declared, all of it where nothing is named.
+def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trusted: bool) -> CIPlan:
+    """Plan the named environments, or all that are declared.
 
     Raises:
         UnknownEnvironmentError: an environment is not declared.
-        DeclarationError: a file is no TOML.
+        DeclarationError: a declaration is not TOML.
         UsageError: nothing is declared.
     """
     declared = declared_names(directory)
@@ -92,13 +92,13 @@ def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trust
             raise UnknownEnvironmentError(name, directory, declared)
     if not chosen:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    return Plan(tuple(_planned(directory / f"{name}.toml") for name in chosen), shards, is_trusted)
+    return CIPlan(tuple(_planned(directory / f"{name}.toml") for name in chosen), shards, is_trusted)
 
 
-def _planned(path: Path) -> Planned:
+def _planned(path: Path) -> PlannedEnvironment:
     data = read_toml(path).data
-    found = {name for text in _texts(data) for name in _VARIABLE.findall(text)}
-    return Planned(path.stem, tuple(sorted(found)), "twin" in data)
+    variables = {name for text in _texts(data) for name in _VARIABLE.findall(text)}
+    return PlannedEnvironment(path.stem, tuple(sorted(variables)), "twin" in data)
 
 
 def _texts(value: object) -> Iterator[str]:
@@ -112,7 +112,7 @@ def _texts(value: object) -> Iterator[str]:
             yield from _texts(each)
 
 
-def for_github(plan: Plan) -> str:
+def for_github(plan: CIPlan) -> str:
     """Return the value of `strategy.matrix`, on one line.
 
     Raises:
@@ -122,8 +122,8 @@ def for_github(plan: Plan) -> str:
     return json.dumps({"include": list(plan.jobs)}, separators=(",", ":")) + "\n"
 
 
-def for_gitlab(plan: Plan, command: str) -> str:
-    """Return a child pipeline as JSON, which is YAML too: the jobs, then one that merges what they left.
+def for_gitlab(plan: CIPlan, command: str) -> str:
+    """Return a child pipeline as JSON, which is YAML too: the jobs, then one that merges their runs.
 
     Raises:
         UsageError: GitLab would refuse so many jobs.
@@ -156,7 +156,7 @@ def for_gitlab(plan: Plan, command: str) -> str:
     return json.dumps({"stages": ["environments", "matrix"], **jobs}, indent=2) + "\n"
 
 
-def as_text(plan: Plan) -> str:
+def as_text(plan: CIPlan) -> str:
     """Return the plan for people."""
     skipped = plan.skipped
     width = max(len(each.environment) for each in plan.environments)
@@ -172,7 +172,7 @@ def as_text(plan: Plan) -> str:
     return "".join(lines)
 
 
-def _check(plan: Plan, most: int, where: str) -> None:
+def _check(plan: CIPlan, most: int, where: str) -> None:
     if len(plan.jobs) > most:
-        what = f"{len(plan.jobs)} jobs are planned, {where} runs at most {most} of one matrix"
+        what = f"{len(plan.jobs)} jobs are planned, but {where} runs at most {most} jobs of one matrix"
         raise UsageError(what, "Plan fewer shards, or fewer environments")

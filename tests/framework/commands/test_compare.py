@@ -52,18 +52,18 @@ def test_a_commit_is_found_that_only_the_history_knows(shop: Shop) -> None:
     assert shop.call("compare", "abcd1", "abcd2")[0] == 0
     code, _, err = shop.call("compare", "abcd", "abcd2")
     assert code == 2
-    assert err == "error: 'abcd' may mean abcd10000000 or abcd20000000. Say more of it\n"
+    assert err == "error: 'abcd' may be commit abcd10000000 or abcd20000000. Name more of it\n"
 
 
 @pytest.mark.parametrize(
     ("word", "code", "said"),
     [
-        ("nobody", 2, "nothing is called 'nobody'"),
+        ("nobody", 2, "no matrix is called 'nobody'"),
         ("HEAD", 3, "holds no run of commit"),
         ("last", 2, "no run in"),
         ("baseline", 3, "is missing"),
         ("--upload-pack=x", 2, "No such option"),
-        ("no/such/file.jsonl", 2, "nothing is called"),
+        ("no/such/file.jsonl", 2, "no matrix is called"),
     ],
 )
 def test_a_side_that_is_not_there_is_named(shop: Shop, word: str, code: int, said: str) -> None:

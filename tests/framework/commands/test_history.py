@@ -49,7 +49,7 @@ def test_an_environment_without_any_run_is_mistyped(shop: Shop, words: tuple[str
     """An empty answer would say that nothing was flaky there."""
     shop.ran("a=passed", commit="c" * 40, environment="staging")
     code, out, err = shop.call("history", *words, "--environment", "stagin")
-    assert (code, out, err) == (2, "", "error: no run of 'stagin' is recorded. Did you mean 'staging'?\n")
+    assert (code, out, err) == (2, "", "error: the history has no run of 'stagin'. Did you mean 'staging'?\n")
 
 
 def test_another_branch_says_nothing_about_this_one(shop: Shop) -> None:
@@ -82,8 +82,8 @@ def test_without_a_test_the_flakiest_and_slowest_are_named(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("nobody",), 2, "error: no run of a test 'nobody' is recorded. Name a node id, or a part of one"),
-        (("test_",), 2, "error: 'test_' fits test_1, test_2, test_3 and 1 more. Say more of its name"),
+        (("nobody",), 2, "error: the history has no test 'nobody'. Name a node id, or a part of one"),
+        (("test_",), 2, "error: 'test_' fits test_1, test_2, test_3 and 1 more. Name more of it"),
         (("test_1", "--history", "gone.sqlite"), 3, "error: history gone.sqlite is missing. Every run is recorded"),
         (("--prune", "7", "--history", "gone.sqlite"), 3, "error: history gone.sqlite is missing. Every run is"),
     ],
@@ -100,8 +100,8 @@ def test_what_cannot_be_answered_is_one_line(shop: Shop, words: tuple[str, ...],
 def test_old_runs_are_pruned_by_age(shop: Shop) -> None:
     """And younger ones are not."""
     shop.ran("a=passed", commit="c" * 40)
-    assert shop.call("history", "--prune", "100000")[1] == "forgot 0 runs that are more than 100000 days old\n"
-    assert shop.call("history", "--prune", "1")[1] == "forgot 1 run that are more than 1 days old\n"
+    assert shop.call("history", "--prune", "100000")[1] == "deleted 0 runs older than 100000 days\n"
+    assert shop.call("history", "--prune", "1")[1] == "deleted 1 run older than 1 days\n"
 
 
 def recorded(path: str, shop: Bare) -> int:

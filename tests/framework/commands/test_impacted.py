@@ -128,19 +128,6 @@ def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
     assert last(repository, "local").carried == {}
 
 
-def test_a_sample_says_where_impact_was_wrong(repository: Bare) -> None:
-    """What git ignores is seen by nobody but the test; the seed is printed, and chooses the same again."""
-    repository.write("ignored", "")
-    done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--verify-impact", "--quiet")
-    assert done.returncode == 1
-    wrong = "impact was wrong: suite/test_more.py::test_hidden in local was passed at HEAD, and is failed now\n"
-    assert wrong in done.stderr
-    assert "--impact-seed " in done.stderr
-    assert last(repository, "local").carried == {}
-    again = repository.run("matrix", "local", "--impacted-since", "HEAD", "--impact-seed", "7", "--quiet")
-    assert "--impact-seed 7 chooses them again" in again.stderr
-
-
 @pytest.mark.parametrize(
     ("words", "said"),
     [
@@ -148,7 +135,6 @@ def test_a_sample_says_where_impact_was_wrong(repository: Bare) -> None:
         (["--impacted-since", "HEAD", "--shard", "1/2"], "--impacted-since and --shard exclude each other"),
         (["--impacted-since", "HEAD", "--", "-k", "it"], "chooses the tests, and so does '-k'"),
         (["--impacted-since", "HEAD", "--", "suite/test_it.py"], "chooses the tests, and so does"),
-        (["--verify-impact"], "--impacted-since REV"),
     ],
 )
 def test_two_choices_exclude_each_other(

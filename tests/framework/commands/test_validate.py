@@ -185,7 +185,7 @@ def test_what_was_seen_at_a_twin_is_not_written_about_the_deployment(shop: Shop)
         ended = shop.validate("--fix")
     assert ended.returncode == 1
     assert "T602 clickhouse is declared absent, and backend says that it is up" in ended.stdout
-    assert "Cannot be written for you: shop (twin) was looked at, not the deployment" in ended.stdout
+    assert "Cannot be written for you: shop (twin) ran, not the deployment" in ended.stdout
     assert shop.file.read_text() == SHOP + wanted
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from envmatrix.gate import Verdict, judge_all
+from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
+from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, MissingRun, Outcome
 from tests.framework.run_files import footer, write_run
 
@@ -34,7 +35,12 @@ WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "tests/test_a.
 LEGACY = Evidence("C102", "conftest.py:4: fixture 'real_services' lacks 'auth_url'", "setup", "conftest.py:4")
 
 
-def everything(directory: Path) -> tuple[Matrix, tuple[Verdict, ...]]:
+def judged(matrix: Matrix) -> JudgedMatrix:
+    """The matrix with its verdicts."""
+    return JudgedMatrix(matrix, judge_all(matrix))
+
+
+def everything(directory: Path) -> JudgedMatrix:
     """Four environments, of which one is missing, with every outcome and cause."""
     directory.mkdir(parents=True, exist_ok=True)
     one, two, three = "tests/test_a.py::test_one", "tests/test_a.py::test_two", "tests/test_a.py::test_three"
@@ -65,10 +71,10 @@ def everything(directory: Path) -> tuple[Matrix, tuple[Verdict, ...]]:
     auth = write_run(directory / "auth.jsonl", Attempt(one, Outcome.PASSED), environment="auth")
     gone = MissingRun("staging", "staging (twin)", "pytest ended with exit code 4", "ERROR: no such option: --bogus")
     matrix = Matrix.from_runs([local, backend, auth], [gone])
-    return matrix, judge_all(matrix)
+    return judged(matrix)
 
 
-def hostile(directory: Path) -> tuple[Matrix, tuple[Verdict, ...]]:
+def hostile(directory: Path) -> JudgedMatrix:
     """A matrix in which every text that a test may choose is hostile."""
     directory.mkdir(parents=True, exist_ok=True)
     attempts = []
@@ -84,4 +90,4 @@ def hostile(directory: Path) -> tuple[Matrix, tuple[Verdict, ...]]:
     run = write_run(directory / "r.jsonl", *attempts, findings=findings, label=HOSTILE[1], sources=sources)
     gone = [MissingRun(text, text, text, f"log: {text}") for text in HOSTILE]
     matrix = Matrix.from_runs([run], gone, notes={"local": HOSTILE[1]})
-    return matrix, judge_all(matrix)
+    return judged(matrix)

@@ -3,7 +3,7 @@
 import pytest
 
 from envmatrix.exceptions import UsageError
-from envmatrix.report import FORMATS, reporter
+from envmatrix.report.matrix import FORMATS, reporter
 
 
 @pytest.mark.parametrize("name", FORMATS)

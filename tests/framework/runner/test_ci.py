@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from envmatrix.exceptions import DeclarationError, UnknownEnvironmentError, UsageError
-from envmatrix.runner.ci import GITHUB_JOBS, GITLAB_JOBS, Plan, as_text, for_github, for_gitlab, make_ci_plan
+from envmatrix.runner.ci import GITHUB_JOBS, GITLAB_JOBS, CIPlan, as_text, for_github, for_gitlab, make_ci_plan
 
 LOCAL = '[services.redis]\nkind = "redis"\nsource = "embedded"\n'
 STAGING = '[services.redis] # ${NO_VARIABLE}\nkind = "redis"\nsource = "remote"\nurl = "${STAGING_URL}"\n'
 TWIN = '\n[twin]\nenvironment = "twin.toml"\n[twin.variables]\nSTAGING_URL = "{redis.url}"\n'
 
 
-def plan(path: Path, *names: str, shards: int = 1, is_trusted: bool = True, **files: str) -> Plan:
+def plan(path: Path, *names: str, shards: int = 1, is_trusted: bool = True, **files: str) -> CIPlan:
     """Plan what a directory declares."""
     for name, text in (files or {"local": LOCAL, "staging": STAGING}).items():
         (path / f"{name}.toml").write_text(text)
@@ -78,9 +78,9 @@ def test_a_twin_needs_no_secrets(tmp_path: Path) -> None:
 def test_the_platforms_limits_are_said_before_they_are_met(tmp_path: Path) -> None:
     """One job more than the platform runs is refused here, with both numbers."""
     assert for_github(plan(tmp_path, "local", shards=GITHUB_JOBS))
-    with pytest.raises(UsageError, match="257 jobs are planned, GitHub runs at most 256"):
+    with pytest.raises(UsageError, match="257 jobs are planned, but GitHub runs at most 256"):
         for_github(plan(tmp_path, "local", shards=GITHUB_JOBS + 1))
-    with pytest.raises(UsageError, match="201 jobs are planned, GitLab runs at most 200"):
+    with pytest.raises(UsageError, match="201 jobs are planned, but GitLab runs at most 200"):
         for_gitlab(plan(tmp_path, "local", shards=GITLAB_JOBS + 1), "envmatrix")
 
 

@@ -1,31 +1,21 @@
-"""What the audit found, in several formats: one small module each, imported when it is asked for."""
+"""The report of an audit, a module per format.
+
+`envmatrix audit` comes in here by `reporter`.
+"""
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import Protocol
-
 from envmatrix.analysis.audit.audit import Audit
-from envmatrix.exceptions import UsageError, nearest
+from envmatrix.report.base import Reporter, find_reporter
 
 FORMATS = {"text": "text", "json": "json_", "sarif": "sarif", "github": "github", "markdown": "markdown"}
-"""Format → the module here that makes it."""
+"""Format → the module here that renders it."""
 
 
-class Reporter(Protocol):
-    """Makes the text of one format."""
-
-    def __call__(self, audit: Audit) -> str:
-        """Return the report, ending in a newline. Whatever a test is called, it is inert in the result."""
-
-
-def reporter(name: str) -> Reporter:
-    """Return the maker of a format.
+def reporter(name: str) -> Reporter[Audit]:
+    """Return the reporter of a format.
 
     Raises:
         UsageError: there is no such format.
     """
-    if name not in FORMATS:
-        raise UsageError(f"no format {name!r}", nearest(name, FORMATS))
-    make: Reporter = import_module(f"envmatrix.report.audit.{FORMATS[name]}").render
-    return make
+    return find_reporter(__name__, FORMATS, name)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.analysis.audit.findings import Finding
 from envmatrix.report.audit.text import affected, checkout, prefix
-from envmatrix.report.matrix.github import MOST, command
+from envmatrix.report.github import MOST, command
 from envmatrix.report.text import plural
 
 

@@ -8,7 +8,7 @@ from itertools import groupby
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.rules import rule
-from envmatrix.report.matrix.markdown import MOST, code
+from envmatrix.report.markdown import MOST, code
 from envmatrix.report.text import plural
 
 _NAMED = 5

@@ -7,7 +7,7 @@ from typing import Any
 
 from envmatrix.causes import rule_named
 from envmatrix.report.explain.rerun import shell_word
-from envmatrix.report.matrix.summary import ADVICE
+from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import Cause, Cell, Evidence, Outcome, Run
 
 _CALM = {

@@ -18,8 +18,8 @@ from envmatrix.matrix.table import Column, Matrix
 from envmatrix.report.explain.advice import steps, thought_and_deed
 from envmatrix.report.explain.find import is_of_module
 from envmatrix.report.explain.rerun import Rerun, rerun
-from envmatrix.report.matrix.summary import word
 from envmatrix.report.text import first_line
+from envmatrix.report.words import word
 from envmatrix.runs.cells import Cause, Cell, Evidence, MissingRun, Outcome, Run
 
 SCHEMA = 1

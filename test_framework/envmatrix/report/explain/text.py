@@ -13,10 +13,10 @@ from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
+from envmatrix.report.console import make_console
 from envmatrix.report.explain.explanation import Explanation, ServiceEntry
-from envmatrix.report.matrix.summary import word
-from envmatrix.report.matrix.terminal import make_console
 from envmatrix.report.text import inert, middle
+from envmatrix.report.words import word
 from envmatrix.runs.cells import Cause, Outcome
 
 _LOG_LINES = 20

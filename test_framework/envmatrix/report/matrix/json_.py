@@ -7,41 +7,28 @@ added without. `python -m envmatrix.report.matrix.json_` prints it as JSON Schem
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
-from envmatrix.gate import Answer, Code, Verdict, exit_code
-from envmatrix.matrix.table import Column, Matrix, Row
+from envmatrix.gate import Answer, Reason, Verdict, exit_code
+from envmatrix.matrix.table import Column, Row
+from envmatrix.report.documents import Entry, as_json
+from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.cells import Cause, Cell, FindingRecord, MissingRun, Outcome
 
 SCHEMA = 1
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class ReasonEntry(_Frozen):
-    """Why a verdict is what it is."""
-
-    code: Code
-    text: str
-    calls_for: Answer
-    """The answer that this reason alone would give."""
-    tests: list[str]
-
-
-class EnvironmentEntry(_Frozen):
+class EnvironmentEntry(Entry):
     """One column."""
 
     name: str
     label: str
     """What to show: `staging (twin)`."""
     answer: Answer
-    reasons: list[ReasonEntry]
+    reasons: tuple[Reason, ...]
     run_id: str | None
     """`null` where there is no run; `reasons` says why."""
     complete: bool
@@ -60,7 +47,7 @@ class EnvironmentEntry(_Frozen):
     """The end of pytest's own output where there is no run."""
 
 
-class CellEntry(_Frozen):
+class CellEntry(Entry):
     """One test in one environment."""
 
     outcome: Outcome
@@ -77,7 +64,7 @@ class CellEntry(_Frozen):
     """The commit that all this is of, where the test was not run now."""
 
 
-class TestEntry(_Frozen):
+class TestEntry(Entry):
     """One row."""
 
     __test__ = False  # no test, though its name begins so
@@ -87,7 +74,7 @@ class TestEntry(_Frozen):
     """By environment name; `null` where the test was not planned."""
 
 
-class MatrixDocument(_Frozen):
+class MatrixDocument(Entry):
     """The whole document."""
 
     model_config = ConfigDict(frozen=True, title="envmatrix matrix", serialize_by_alias=True)
@@ -99,19 +86,16 @@ class MatrixDocument(_Frozen):
     tests: list[TestEntry]
 
 
-def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
-    """Return the document, ASCII only: a lone surrogate in a test's name stays a JSON escape."""
-    return json.dumps(document(matrix, verdicts).model_dump(mode="json"), indent=2) + "\n"
-
-
-def document(matrix: Matrix, verdicts: Sequence[Verdict]) -> MatrixDocument:
-    """Return the document's model."""
+def render(judged: JudgedMatrix) -> str:
+    """Return the whole matrix as one JSON document."""
+    matrix, verdicts = judged
     names = [column.environment for column in matrix.columns]
-    return MatrixDocument(
+    document = MatrixDocument(
         exit_code=exit_code(verdicts),
         environments=[_environment(*pair) for pair in zip(matrix.columns, verdicts, strict=True)],
         tests=[_test(names, row) for row in matrix.rows],
     )
+    return as_json(document)
 
 
 def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
@@ -121,10 +105,7 @@ def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
         name=column.environment,
         label=column.label,
         answer=verdict.answer,
-        reasons=[
-            ReasonEntry(code=reason.code, text=reason.text, calls_for=reason.calls_for, tests=list(reason.tests))
-            for reason in verdict.reasons
-        ],
+        reasons=verdict.reasons,
         run_id=header.run_id if header else None,
         complete=run.complete if run else False,
         commit=header.commit if header else None,

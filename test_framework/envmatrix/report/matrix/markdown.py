@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from envmatrix.gate import Answer, Verdict, number_of_tests
 from envmatrix.matrix.table import Column, Matrix, Row, count, count_carried
-from envmatrix.report.matrix.summary import ADVICE, Look, Summary, by_label, sources, stand_ins, word
-from envmatrix.report.text import inert, middle
+from envmatrix.report.markdown import code, page
+from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
+from envmatrix.report.words import ADVICE, word
 from envmatrix.runs.cells import MissingRun, Outcome
 
 _MARKS = {
@@ -25,40 +25,14 @@ _ANSWERS = {Answer.COMPATIBLE: "✅", Answer.INCOMPATIBLE: "❌", Answer.UNKNOWN
 _NAMED = 20
 """Tests that are named where one reason holds for many."""
 
-_LONGEST = 300
-"""Characters of a name or a reason; a comment on GitHub holds 65,536."""
 
-
-MOST = (1 << 20) - (1 << 16)
-"""Bytes. GitHub takes a step's summary of at most 1 MiB, whole or not at all; what else the step writes needs room too."""
-
-
-def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
+def render(judged: JudgedMatrix) -> str:
     """Return the report, cut where GitHub would refuse it."""
-    kept: list[str] = []
-    room = MOST
-    for line in _lines(matrix, verdicts):
-        room -= len(line.encode()) + 1
-        if room < 0:
-            kept += ["", "**Cut here: a summary may hold 1 MiB. The run files have all.**"]
-            break
-        kept.append(line)
-    return "\n".join(kept) + "\n"
-
-
-def code(text: str, *, in_table: bool = False) -> str:
-    """Return text as a code span, in which Markdown and HTML mean nothing, however many backticks it holds."""
-    text = middle(inert(text), _LONGEST)
-    if in_table:
-        text = text.replace("|", r"\x7c")
-    longest = max(map(len, re.findall("`+", text)), default=0)
-    fence = "`" * (longest + 1)
-    # The spaces keep a backtick, or nothing at all, off the fence; Markdown drops them again.
-    return f"{fence} {text} {fence}" if not text.strip() or "`" in (text[0], text[-1]) else f"{fence}{text}{fence}"
+    return page(_lines(*judged))
 
 
 def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    summary = Summary.of(matrix)
+    summary = MatrixSummary.of(matrix)
     yield "## Compatibility matrix"
     yield ""
     yield code(summary.title)
@@ -73,7 +47,7 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
         for problem in summary.problems:
             yield ""
             yield from _names(problem.tests)
-            yield from (f"  - {_look(look)}" for look in problem.looks)
+            yield from (f"  - {_alike(cells)}" for cells in problem.cells)
         yield ""
         yield from (f"**{cause}**: {ADVICE[cause]}  " for cause in summary.causes)
     if summary.asides:
@@ -122,10 +96,10 @@ def _names(names: Sequence[str]) -> Iterator[str]:
         yield f"  - and {len(names) - _NAMED} more"
 
 
-def _look(look: Look) -> str:
-    mark = f"{_MARKS[look.outcome]} {word(look.outcome)}" if look.outcome else "not planned"
-    where = ", ".join(code(label) for label in look.labels)
-    cause = f" **{look.cause}** {code(look.rule)}" if look.cause and look.rule else ""
-    why = f" {code(look.summary)}" if look.summary else ""
-    place = f" at {code(look.place)}" if look.place else ""
+def _alike(cells: AlikeCells) -> str:
+    mark = f"{_MARKS[cells.outcome]} {word(cells.outcome)}" if cells.outcome else "not planned"
+    where = ", ".join(code(label) for label in cells.labels)
+    cause = f" **{cells.cause}** {code(cells.rule)}" if cells.cause and cells.rule else ""
+    why = f" {code(cells.summary)}" if cells.summary else ""
+    place = f" at {code(cells.more_place)}" if cells.more_place else ""
     return f"{where}: {mark}{cause}{why}{place}"

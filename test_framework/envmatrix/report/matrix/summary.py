@@ -1,4 +1,4 @@
-"""What a person wants to read of a matrix: the counts, then everything that did not pass everywhere, said once.
+"""Summarize a matrix for people: everything that did not pass everywhere, said once.
 
 Tests that became the same for the same reasons in every environment are one problem; a skip's reason is said once
 for all the tests that it holds for. The formats for people only lay this out.
@@ -9,28 +9,28 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from envmatrix.gate import Verdict
 from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
 from envmatrix.runs.cells import Cause, Cell, MissingRun, Outcome
 
-ADVICE = {
-    Cause.CONTRACT: "mend the fixture that the line names, or delete it: the plugin brings one that keeps the contract",
-    Cause.INFRASTRUCTURE: "look at the named service first: the test has said nothing about the product",
-    Cause.LOGIC: "the services are healthy: mend the product or the test",
-    Cause.HARNESS: "run it again; if it stays, its log tells what ended the test",
-    Cause.UNDETERMINED: "run it again; if it stays, look at what stands between the test and the service",
-}
-"""What to do next, by cause."""
-
 _TELLS_NOTHING = frozenset({Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN, None})
 _BAD = frozenset({Outcome.FAILED, Outcome.FLAKY, Outcome.XPASSED})
 
 
+class JudgedMatrix(NamedTuple):
+    """A matrix with the verdict on each of its columns: what the formats here report."""
+
+    matrix: Matrix
+    verdicts: Sequence[Verdict]
+    """In the order of the columns."""
+
+
 @dataclass(frozen=True, slots=True)
-class Look:
-    """One cell as people read it; alike cells of several environments are one."""
+class AlikeCells:
+    """The environments in which a test ended in one way."""
 
     labels: tuple[str, ...]
     outcome: Outcome | None
@@ -39,6 +39,12 @@ class Look:
     rule: str = ""
     summary: str = ""
     place: str = ""
+    """`file:line`; empty where it would tell alike failures apart."""
+
+    @property
+    def more_place(self) -> str:
+        """Return the place where the summary does not name it already."""
+        return "" if self.place in self.summary else self.place
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,16 +52,15 @@ class Problem:
     """Tests that failed somewhere, all in the same way."""
 
     tests: tuple[str, ...]
-    looks: tuple[Look, ...]
+    cells: tuple[AlikeCells, ...]
     """Every environment that has a run stands in exactly one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Aside:
-    """Tests that one reason kept from telling anything."""
+    """Tests that tell nothing, all for the same reason."""
 
     labels: tuple[str, ...]
-    """Where."""
     outcome: Outcome | None
     """`skipped`, `xfailed`, `not_run`; `None` for not planned."""
     reason: str
@@ -63,7 +68,7 @@ class Aside:
 
 
 @dataclass(frozen=True, slots=True)
-class Summary:
+class MatrixSummary:
     """A matrix, ready to be laid out."""
 
     title: str
@@ -71,14 +76,14 @@ class Summary:
     asides: tuple[Aside, ...]
 
     @classmethod
-    def of(cls, matrix: Matrix) -> Summary:
-        """Sum a matrix up."""
+    def of(cls, matrix: Matrix) -> MatrixSummary:
+        """Summarize a matrix."""
         return cls(_title(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
 
     @property
     def causes(self) -> tuple[Cause, ...]:
         """Return the causes that occur, for which advice is due."""
-        found = {look.cause for problem in self.problems for look in problem.looks}
+        found = {cells.cause for problem in self.problems for cells in problem.cells}
         return tuple(cause for cause in Cause if cause in found)
 
 
@@ -88,17 +93,12 @@ def sources(column: Column) -> Mapping[str, int]:
 
 
 def stand_ins(column: Column) -> str:
-    """Say which services of an environment are stand-ins, and which it has not: `stub: auth, llm; absent: redis`."""
+    """Name the stand-ins and the absent services of an environment: `stub: auth, llm; absent: redis`."""
     named = {
         source: ", ".join(sorted(name for name, where in column.sources.items() if where == source))
         for source in ("stub", "absent")
     }
     return "; ".join(f"{source}: {names}" for source, names in named.items() if names)
-
-
-def word(outcome: Outcome | None) -> str:
-    """Return what an outcome is called; `None` was not planned."""
-    return outcome.replace("_", " ") if outcome else "not planned"
 
 
 def by_label(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
@@ -116,41 +116,38 @@ def _title(matrix: Matrix) -> str:
 
 
 def _problems(matrix: Matrix) -> Iterator[Problem]:
-    alike: dict[tuple[Look, ...], list[str]] = {}
+    alike: dict[tuple[AlikeCells, ...], list[str]] = {}
     for row in matrix.rows:
         if any(cell is not None and cell.outcome in _BAD for cell in row.cells):
-            alike.setdefault(tuple(_looks(matrix, row)), []).append(row.test)
-    return (Problem(tuple(tests), looks) for looks, tests in alike.items())
+            alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
+    return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
 
-def _looks(matrix: Matrix, row: Row) -> Iterator[Look]:
+def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
     """Yield the row's cells, those that need attention first, alike ones merged."""
-    alike: dict[Look, list[str]] = {}
+    alike: dict[AlikeCells, list[str]] = {}
     for column, cell in zip(matrix.columns, row.cells, strict=True):
         if isinstance(column.run, MissingRun):
             continue  # what it would have planned is unknown, and its verdict says why
-        alike.setdefault(_look(cell), []).append(column.label)
+        alike.setdefault(_without_labels(cell), []).append(column.label)
     order = sorted(alike.items(), key=lambda entry: entry[0].outcome not in _BAD)
-    return (
-        Look(tuple(labels), look.outcome, look.cause, look.rule, look.summary, look.place) for look, labels in order
-    )
+    return (replace(cells, labels=tuple(labels)) for cells, labels in order)
 
 
-def _look(cell: Cell | None) -> Look:
+def _without_labels(cell: Cell | None) -> AlikeCells:
     if cell is None:
-        return Look((), None)
+        return AlikeCells((), None)
     if cell.carried:
-        look = _look(cell._replace(carried=""))
-        return replace(look, summary=f"not run now, but at {cell.carried[:12]}: {look.summary}".rstrip(": "))
+        now = _without_labels(cell._replace(carried=""))
+        return replace(now, summary=f"not run now, but at {cell.carried[:12]}: {now.summary}".rstrip(": "))
     reason = first_line(cell.reason)
     if cell.evidence is None or cell.outcome is Outcome.NOT_RUN:
         expected = f"expected to fail: {reason}" if cell.outcome is Outcome.XPASSED and reason else reason
-        return Look((), cell.outcome, cell.cause, summary=expected)
+        return AlikeCells((), cell.outcome, cell.cause, summary=expected)
     evidence = cell.evidence
     # Where a test stood when its service was down says nothing, and would tell alike failures apart.
-    summary = first_line(evidence.summary)
-    place = "" if cell.cause is Cause.INFRASTRUCTURE or evidence.place in summary else evidence.place
-    return Look((), cell.outcome, cell.cause, evidence.rule, summary, place)
+    place = "" if cell.cause is Cause.INFRASTRUCTURE else evidence.place
+    return AlikeCells((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), place)
 
 
 def _asides(matrix: Matrix) -> Iterator[Aside]:

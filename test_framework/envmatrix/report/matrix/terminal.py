@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
 from rich.console import Console, Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
-from envmatrix.gate import Answer, Verdict, number_of_tests
+from envmatrix.gate import Verdict, number_of_tests
 from envmatrix.matrix.table import Matrix, Row, count, count_carried
-from envmatrix.report.matrix.summary import ADVICE, Aside, Look, Summary, by_label, sources, stand_ins, word
+from envmatrix.report.console import indented, make_console, printed, short
+from envmatrix.report.matrix.summary import AlikeCells, Aside, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
 from envmatrix.report.text import inert, middle, short_path
+from envmatrix.report.words import ADVICE, ANSWER_STYLES, STYLES, cause_and_rule, word
 from envmatrix.runs.cells import MissingRun, Outcome
-
-PIPE_WIDTH = 120
-"""Columns where no terminal tells: a CI log."""
 
 _NARROWEST_NAME = 20
 _WIDEST_NAME = 60
@@ -27,59 +23,32 @@ _WIDEST_LABEL = 24
 _GAP = 3
 """Characters: a test file's name in the table, an environment's label, what rich puts between two columns."""
 
-_LONGEST = 300
-"""Characters of a reason; the JSON format has all."""
-
 _NAMED = 3
 """Tests that are named where one reason holds for many; the JSON format has all."""
 
-_LOOKS: Mapping[Outcome | None, tuple[str, str, str]] = {
-    Outcome.PASSED: ("✓", "ok", "green"),
-    Outcome.XFAILED: ("x", "xfail", "yellow"),
-    Outcome.FLAKY: ("~", "flaky", "yellow"),
-    Outcome.SKIPPED: ("○", "skip", "cyan"),
-    Outcome.XPASSED: ("!", "xpass", "yellow"),
-    Outcome.FAILED: ("✗", "FAIL", "bold red"),
-    Outcome.NOT_RUN: ("?", "not-run", "magenta"),
-    None: ("·", "-", "dim"),
+_GLYPHS: Mapping[Outcome | None, tuple[str, str]] = {
+    Outcome.PASSED: ("✓", "ok"),
+    Outcome.XFAILED: ("x", "xfail"),
+    Outcome.FLAKY: ("~", "flaky"),
+    Outcome.SKIPPED: ("○", "skip"),
+    Outcome.XPASSED: ("!", "xpass"),
+    Outcome.FAILED: ("✗", "FAIL"),
+    Outcome.NOT_RUN: ("?", "not-run"),
+    None: ("·", "-"),
 }
-"""Outcome → glyph, word in its place where glyphs are not safe, style."""
-
-_ANSWERS = {
-    Answer.COMPATIBLE: "bold green",
-    Answer.INCOMPATIBLE: "bold red",
-    Answer.UNKNOWN: "bold magenta",
-}
-
+"""Outcome → glyph, and the word in its place where the terminal may not show glyphs."""
 
 _LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n".replace("-", "\N{BOX DRAWINGS LIGHT HORIZONTAL}"))
 _ASCII_LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii=True)
 
 
-def render(matrix: Matrix, verdicts: Sequence[Verdict]) -> str:
+def render(judged: JudgedMatrix) -> str:
     """Return the report, drawn for the terminal that standard output is, or for a pipe."""
     console = make_console()
-    return printed(Layout(console, matrix, verdicts).report(), console)
+    return printed(Group(*MatrixLayout(console, *judged).parts()), console)
 
 
-def printed(what: RenderableType, console: Console | None = None) -> str:
-    """Return something as a console shows it, by default that of standard output; no line ends in blanks."""
-    console = console or make_console()
-    with console.capture() as capture:
-        console.print(what)
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-
-
-def make_console() -> Console:
-    """Return a console for standard output: 120 columns wide where it is no terminal and nobody says otherwise."""
-    terminal = sys.stdout.isatty()
-    width = None if terminal or os.environ.get("COLUMNS") else PIPE_WIDTH
-    return Console(
-        width=width, force_terminal=terminal, highlight=False, markup=False, emoji=False, soft_wrap=False, stderr=False
-    )
-
-
-class Layout:
+class MatrixLayout:
     """Lays one matrix out for one console."""
 
     def __init__(self, console: Console, matrix: Matrix, verdicts: Sequence[Verdict]) -> None:
@@ -87,13 +56,10 @@ class Layout:
         self._glyphs = console.is_terminal and console.encoding.lower().startswith("utf")
         self._matrix = matrix
         self._verdicts = verdicts
-        self._summary = Summary.of(matrix)
+        self._summary = MatrixSummary.of(matrix)
 
-    def report(self) -> RenderableType:
-        """Return everything."""
-        return Group(*self._parts())
-
-    def _parts(self) -> Iterator[RenderableType]:
+    def parts(self) -> Iterator[RenderableType]:
+        """Yield the report from top to bottom."""
         yield Text.assemble(("envmatrix", "bold"), "  ", (inert(self._summary.title), "dim"))
         yield Text()
         yield from self._tables()
@@ -174,36 +140,33 @@ class Layout:
 
     @staticmethod
     def _answer(verdict: Verdict) -> Text:
-        return Text(verdict.answer.value, _ANSWERS[verdict.answer])
+        return Text(verdict.answer.value, f"bold {ANSWER_STYLES[verdict.answer]}")
 
     def _counts(self, rows: Sequence[Row], index: int) -> list[Text]:
         if isinstance(self._matrix.columns[index].run, MissingRun):
             return [Text("no run", "magenta")]
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
         if carried := count_carried(rows, index):
-            held = ", ".join(f"{number} {_LOOKS[outcome][1]}" for outcome, number in carried.items())
+            held = ", ".join(f"{number} {_GLYPHS[outcome][1]}" for outcome, number in carried.items())
             parts.append(Text(f"(not run now: {held})", "dim"))
         return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:
-        glyph, word, style = _LOOKS[outcome]
-        return Text(f"{glyph} {number}" if self._glyphs else f"{number} {word}", style)
+        glyph, short_word = _GLYPHS[outcome]
+        return Text(f"{glyph} {number}" if self._glyphs else f"{number} {short_word}", STYLES[outcome])
 
     def _legend(self) -> Text:
         used = {cell.outcome for row in self._matrix.rows for cell in row.cells if cell is not None}
-        parts = [
-            Text(f"{_LOOKS[outcome][0]} {word(outcome)}", _LOOKS[outcome][2]) for outcome in Outcome if outcome in used
-        ]
-        return Text("  ").join(parts)
+        return Text("  ").join(self._mark(outcome) for outcome in Outcome if outcome in used)
 
     def _mark(self, outcome: Outcome | None) -> Text:
-        glyph, _, style = _LOOKS[outcome]
-        return Text(f"{glyph} {word(outcome)}" if self._glyphs else word(outcome), style)
+        glyph = f"{_GLYPHS[outcome][0]} " if self._glyphs else ""
+        return Text(f"{glyph}{word(outcome)}", STYLES[outcome])
 
     def _stand_ins(self) -> Iterator[RenderableType]:
         for column in self._matrix.columns:
             if named := stand_ins(column):
-                yield Padding(Text.assemble((inert(column.label), "bold"), f": {inert(named)}"), (0, 0, 0, 2))
+                yield indented(Text.assemble((inert(column.label), "bold"), f": {inert(named)}"))
 
     def _problems(self) -> Iterator[RenderableType]:
         for number, problem in enumerate(self._summary.problems):
@@ -215,32 +178,32 @@ class Layout:
             grid = Table.grid(padding=(0, 2))
             grid.add_column(no_wrap=True)
             grid.add_column(overflow="fold")
-            for look in problem.looks:
-                grid.add_row(self._mark(look.outcome), self._why(look))
-            yield Padding(Group(*names, Padding(grid, (0, 0, 0, 2))), (0, 0, 0, 2))
+            for cells in problem.cells:
+                grid.add_row(self._mark(cells.outcome), self._why(cells))
+            yield indented(Group(*names, indented(grid)))
 
     @staticmethod
-    def _why(look: Look) -> Text:
-        text = Text.assemble((", ".join(map(inert, look.labels)), "bold"))
-        if look.cause is not None:
-            text.append(f": {look.cause} {look.rule}".rstrip())
-        if look.summary:
-            text.append(f": {middle(inert(look.summary), _LONGEST)}")
-        if look.place:
-            text.append(f" ({inert(look.place)})", "dim")
+    def _why(cells: AlikeCells) -> Text:
+        text = Text.assemble((", ".join(map(inert, cells.labels)), "bold"))
+        if cells.cause is not None:
+            text.append(f": {cause_and_rule(cells.cause, cells.rule)}")
+        if cells.summary:
+            text.append(f": {short(cells.summary)}")
+        if cells.more_place:
+            text.append(f" ({inert(cells.more_place)})", "dim")
         return text
 
     def _advice(self) -> Iterator[RenderableType]:
         for cause in self._summary.causes:
-            yield Padding(Text.assemble((f"{cause}", "bold"), f": {ADVICE[cause]}"), (0, 0, 0, 2))
+            yield indented(Text.assemble((f"{cause}", "bold"), f": {ADVICE[cause]}"))
 
     @staticmethod
     def _aside(aside: Aside) -> RenderableType:
         labels = ", ".join(map(inert, aside.labels))
         text = Text.assemble((labels, "bold"), f": {number_of_tests(len(aside.tests))} {word(aside.outcome)}")
         if aside.reason:
-            text.append(f": {middle(inert(aside.reason), _LONGEST)}")
-        return Padding(text, (0, 0, 0, 2))
+            text.append(f": {short(aside.reason)}")
+        return indented(text)
 
     def _verdict_lines(self) -> Iterator[RenderableType]:
         grid = Table.grid(padding=(0, 2))
@@ -250,13 +213,13 @@ class Layout:
         for label, verdict in by_label(self._matrix, self._verdicts):
             reasons = Text("\n").join(Text(middle(inert(reason.text), 600)) for reason in verdict.reasons)
             grid.add_row(Text(inert(label), "bold"), self._answer(verdict), reasons)
-        yield Padding(grid, (0, 0, 0, 2))
+        yield indented(grid)
         for column in self._matrix.columns:
             if isinstance(column.run, MissingRun) and column.run.log_tail:
                 yield Text()
                 yield Text(f"The end of what pytest said in {inert(column.label)}:", "bold")
                 for line in column.run.log_tail.splitlines()[-12:]:
-                    yield Padding(Text(inert(line), "dim"), (0, 0, 0, 2))
+                    yield indented(Text(inert(line), "dim"))
 
 
 def _pack(parts: Sequence[Text], width: int) -> Text:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envmatrix.analysis.index.registry import Provider, Registry
-from envmatrix.report.matrix.markdown import code
+from envmatrix.report.markdown import code
 from envmatrix.report.registry import words
 
 

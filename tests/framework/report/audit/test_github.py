@@ -10,7 +10,7 @@ import pytest
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.report.audit import sarif
 from envmatrix.report.audit.github import render
-from envmatrix.report.matrix.github import MOST
+from envmatrix.report.github import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.report.audit.markdown import render
-from envmatrix.report.matrix.markdown import MOST
+from envmatrix.report.markdown import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
 

@@ -5,17 +5,17 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.matrix.github import MOST, render
+from envmatrix.report.github import MOST
+from envmatrix.report.matrix.github import render
 from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
-from tests.framework.report.samples import everything, hostile
+from tests.framework.report.samples import everything, hostile, judged
 from tests.framework.run_files import write_run
 
 
 def test_each_problem_stands_at_its_line(tmp_path: Path) -> None:
     """File and line of what broke, environments and cause in the title, then the verdicts that are not compatible."""
-    lines = render(*everything(tmp_path)).splitlines()
+    lines = render(everything(tmp_path)).splitlines()
     assert (
         "::error file=conftest.py,line=4,title=backend%3A contract C102::"
         "tests/test_legacy.py::test_it: conftest.py:4: fixture 'real_services' lacks 'auth_url'"
@@ -33,7 +33,7 @@ def test_no_more_than_github_shows(tmp_path: Path) -> None:
         for n in range(1, 31)
     ]
     matrix = Matrix.from_runs([write_run(tmp_path / "r.jsonl", *wrong)])
-    lines = render(matrix, judge_all(matrix)).splitlines()
+    lines = render(judged(matrix)).splitlines()
     assert len(lines) == MOST
     assert lines[-1] == "::error title=envmatrix::and 22 more: the job's summary has them all"
 
@@ -41,13 +41,13 @@ def test_no_more_than_github_shows(tmp_path: Path) -> None:
 def test_a_compatible_matrix_says_nothing(tmp_path: Path) -> None:
     """No annotation where nothing is to be done."""
     matrix = Matrix.from_runs([write_run(tmp_path / "r.jsonl", Attempt("a", Outcome.PASSED))])
-    assert render(matrix, judge_all(matrix)) == ""
+    assert render(judged(matrix)) == ""
 
 
 @pytest.mark.fault("hostile-test-name")
 def test_nothing_that_a_test_says_is_a_command(tmp_path: Path) -> None:
     """One command a line, ours; what stands behind it begins no other, and ends no property."""
-    for line in render(*hostile(tmp_path)).splitlines():
+    for line in render(hostile(tmp_path)).splitlines():
         assert line.isprintable()
         head, _, message = line.removeprefix("::error ").partition("::")
         assert re.fullmatch(r"(?:file|line|title)=[^,:]*(?:,(?:line|title)=[^,:]*)*", head), head

@@ -7,16 +7,15 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.json_ import SCHEMA, MatrixDocument, render
 from envmatrix.runs.cells import Cause, Outcome
-from tests.framework.report.samples import HOSTILE, everything, hostile
+from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 
 
 def test_the_document_holds_everything(tmp_path: Path) -> None:
     """Every environment with its verdict, every test with every cell, nothing shortened."""
-    document = json.loads(render(*everything(tmp_path)))
+    document = json.loads(render(everything(tmp_path)))
     assert document["schema"] == SCHEMA
     assert document["exit_code"] == 1
     assert [(entry["name"], entry["answer"]) for entry in document["environments"]] == [
@@ -49,7 +48,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
 @pytest.mark.fault("hostile-test-name")
 def test_every_text_survives_and_nothing_acts(tmp_path: Path) -> None:
     """ASCII only, no control character but the newlines of the layout; read again, each name is what it was."""
-    text = render(*hostile(tmp_path))
+    text = render(hostile(tmp_path))
     assert text.isascii()
     assert text.replace("\n", "").isprintable()
     names = {test["id"] for test in json.loads(text)["tests"]}
@@ -58,16 +57,16 @@ def test_every_text_survives_and_nothing_acts(tmp_path: Path) -> None:
 
 def test_the_document_keeps_its_own_schema(tmp_path: Path) -> None:
     """What is written is read by the models that are the schema."""
-    text = render(*everything(tmp_path))
+    text = render(everything(tmp_path))
     assert MatrixDocument.model_validate(json.loads(text)).model_dump(mode="json") == json.loads(text)
 
 
 def test_the_order_of_the_runs_does_not_matter(tmp_path: Path) -> None:
     """The same runs give the same bytes."""
-    matrix, verdicts = everything(tmp_path)
+    matrix, _ = everything(tmp_path)
     missing = [column.run for column in matrix.columns if column.run not in matrix.runs]
     again = Matrix.from_runs(reversed(matrix.runs), missing)
-    assert render(again, judge_all(again)) == render(matrix, verdicts)
+    assert render(judged(again)) == render(judged(matrix))
 
 
 def test_the_schema_can_be_printed() -> None:

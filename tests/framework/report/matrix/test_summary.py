@@ -5,37 +5,42 @@ from pathlib import Path
 import pytest
 
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.matrix.summary import ADVICE, Aside, Look, Problem, Summary, sources, stand_ins
+from envmatrix.report.matrix.summary import AlikeCells, Aside, MatrixSummary, Problem, sources, stand_ins
+from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
 from tests.framework.report.samples import everything
 from tests.framework.run_files import write_run
 
 
 @pytest.fixture
-def summary(tmp_path: Path) -> Summary:
+def summary(tmp_path: Path) -> MatrixSummary:
     """Of everything."""
-    return Summary.of(everything(tmp_path)[0])
+    return MatrixSummary.of(everything(tmp_path)[0])
 
 
-def test_the_title_says_commit_and_time(summary: Summary) -> None:
+def test_the_title_says_commit_and_time(summary: MatrixSummary) -> None:
     """Short commit, UTC to the second."""
     assert summary.title == "commit cccccccccccc, 2026-01-02 03:04:05 UTC"
 
 
-def test_a_test_that_failed_somewhere_is_told_with_every_environment(summary: Summary) -> None:
+def test_a_test_that_failed_somewhere_is_told_with_every_environment(summary: MatrixSummary) -> None:
     """What needs attention first, alike environments together; each environment stands in exactly one look."""
     by_test = {problem.tests[0].partition("::")[2]: problem for problem in summary.problems}
     assert list(by_test) == ["test_one", "test_two", "test_three", "test_mended", "test_it"]
     assert by_test["test_two"] == Problem(
         ("tests/test_a.py::test_two",),
         (
-            Look(("backend",), Outcome.FAILED, Cause.INFRASTRUCTURE, "I201", "backend is down: connection refused"),
-            Look(("local",), Outcome.FAILED, Cause.LOGIC, "L401", "AssertionError: assert 1 == 2", "tests/test_a.py:9"),
-            Look(("auth",), None),
+            AlikeCells(
+                ("backend",), Outcome.FAILED, Cause.INFRASTRUCTURE, "I201", "backend is down: connection refused"
+            ),
+            AlikeCells(
+                ("local",), Outcome.FAILED, Cause.LOGIC, "L401", "AssertionError: assert 1 == 2", "tests/test_a.py:9"
+            ),
+            AlikeCells(("auth",), None),
         ),
     )
     for problem in summary.problems:
-        assert sorted(label for look in problem.looks for label in look.labels) == [
+        assert sorted(label for look in problem.cells for label in look.labels) == [
             "auth",
             "backend",
             "local",
@@ -53,11 +58,11 @@ def test_tests_that_failed_alike_are_one_problem(tmp_path: Path) -> None:
         )
         for number in range(40)
     ]
-    (problem,) = Summary.of(Matrix.from_runs([write_run(tmp_path / "r", *attempts)])).problems
+    (problem,) = MatrixSummary.of(Matrix.from_runs([write_run(tmp_path / "r", *attempts)])).problems
     assert len(problem.tests) == 40
 
 
-def test_reasons_for_telling_nothing_are_said_once(summary: Summary) -> None:
+def test_reasons_for_telling_nothing_are_said_once(summary: MatrixSummary) -> None:
     """Skips, expected failures and what never ended, by reason, with the tests they hold for."""
     told = {(aside.labels, aside.outcome, aside.reason, len(aside.tests)) for aside in summary.asides}
     assert (("local",), Outcome.SKIPPED, "redis is absent", 12) in told
@@ -69,7 +74,7 @@ def test_the_same_reason_in_several_environments_is_said_once(tmp_path: Path) ->
     """One line for all of them."""
     skip = Attempt("a.py::x", Outcome.SKIPPED, reason="not on Sundays")
     runs = [write_run(tmp_path / name, skip, environment=name) for name in ("a", "b")]
-    (aside,) = Summary.of(Matrix.from_runs(runs)).asides
+    (aside,) = MatrixSummary.of(Matrix.from_runs(runs)).asides
     assert aside == Aside(("a", "b"), Outcome.SKIPPED, "not on Sundays", ("a.py::x",))
 
 
@@ -79,14 +84,14 @@ def test_not_planned_is_not_skipped(tmp_path: Path) -> None:
         write_run(tmp_path / "a", Attempt("a.py::x", Outcome.PASSED), environment="a"),
         write_run(tmp_path / "b", Attempt("a.py::y", Outcome.PASSED), environment="b"),
     ]
-    asides = Summary.of(Matrix.from_runs(runs)).asides
+    asides = MatrixSummary.of(Matrix.from_runs(runs)).asides
     assert {(aside.labels, aside.outcome, aside.tests) for aside in asides} == {
         (("a",), None, ("a.py::y",)),
         (("b",), None, ("a.py::x",)),
     }
 
 
-def test_every_cause_has_its_advice(summary: Summary) -> None:
+def test_every_cause_has_its_advice(summary: MatrixSummary) -> None:
     """Advice is due for the causes that occur, in the order of the causes."""
     assert set(ADVICE) == set(Cause)
     assert summary.causes == (Cause.CONTRACT, Cause.INFRASTRUCTURE, Cause.LOGIC)
@@ -103,4 +108,4 @@ def test_where_the_services_come_from_is_counted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("commit", "title"), [("unknown", "no commit known, 2026-01-02 03:04:05 UTC")])
 def test_outside_a_checkout_the_title_says_so(tmp_path: Path, commit: str, title: str) -> None:
     """Nothing is made up."""
-    assert Summary.of(Matrix.from_runs([write_run(tmp_path / "r", commit=commit)])).title == title
+    assert MatrixSummary.of(Matrix.from_runs([write_run(tmp_path / "r", commit=commit)])).title == title

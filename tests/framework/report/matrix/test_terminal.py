@@ -4,14 +4,15 @@ import io
 from pathlib import Path
 
 import pytest
-from rich.console import Console
+from rich.console import Console, Group
 from rich.text import Text
 
-from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.matrix.terminal import Layout, make_console, render
+from envmatrix.report.console import make_console
+from envmatrix.report.matrix.summary import JudgedMatrix
+from envmatrix.report.matrix.terminal import MatrixLayout, render
 from envmatrix.runs.cells import Attempt, MissingRun, Outcome
-from tests.framework.report.samples import HOSTILE, everything, hostile
+from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 from tests.framework.run_files import write_run
 
 
@@ -21,19 +22,19 @@ def _no_settings(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.delenv(name, raising=False)
 
 
-def drawn(sample: tuple[object, object], *, width: int, terminal: bool, colour: bool = True) -> str:
+def drawn(sample: JudgedMatrix, *, width: int, terminal: bool, colour: bool = True) -> str:
     """The report as a console of some width shows it."""
     console = Console(
         file=io.StringIO(), width=width, force_terminal=terminal, no_color=not colour, highlight=False, markup=False
     )
-    console.print(Layout(console, *sample).report())  # type: ignore[arg-type]  # a matrix and its verdicts
+    console.print(Group(*MatrixLayout(console, *sample).parts()))
     assert isinstance(console.file, io.StringIO)
     return console.file.getvalue()
 
 
 def test_a_pipe_gets_words_in_ascii_120_wide(tmp_path: Path) -> None:
     """No escape, no glyph, no trailing blank; 120 columns where nothing tells the width."""
-    text = render(*everything(tmp_path))
+    text = render(everything(tmp_path))
     lines = text.splitlines()
     assert text.isascii()
     assert max(map(len, lines)) <= 120
@@ -51,7 +52,7 @@ def test_a_pipe_gets_words_in_ascii_120_wide(tmp_path: Path) -> None:
 
 def test_every_failure_is_told_with_its_cause_and_what_to_do(tmp_path: Path) -> None:
     """Cause, rule, what was seen, where; then the advice for the cause."""
-    text = render(*everything(tmp_path))
+    text = render(everything(tmp_path))
     assert (
         "  tests/test_legacy.py::test_it\n"
         "    failed       backend: contract C102: conftest.py:4: fixture 'real_services' lacks 'auth_url'\n"
@@ -63,7 +64,7 @@ def test_every_failure_is_told_with_its_cause_and_what_to_do(tmp_path: Path) -> 
 
 def test_the_rest_is_told_once_by_reason(tmp_path: Path) -> None:
     """Skips, stand-ins, verdicts, and what pytest said where there is no run."""
-    text = render(*everything(tmp_path))
+    text = render(everything(tmp_path))
     assert "  local: 12 tests skipped: redis is absent\n" in text
     assert "  local: stub: llm; absent: redis\n" in text
     assert "  backend         incompatible  1 test failed: a fixture is missing or breaks its contract\n" in text
@@ -87,7 +88,7 @@ def test_many_environments_stand_below_each_other(tmp_path: Path) -> None:
         for number in range(12)
     ]
     matrix = Matrix.from_runs(runs)
-    lines = drawn((matrix, judge_all(matrix)), width=80, terminal=False).splitlines()
+    lines = drawn(judged(matrix), width=80, terminal=False).splitlines()
     heads = [line for line in lines if line.startswith("tests ")]
     assert len(heads) == 4
     assert "".join(heads).count("environment_") == 12
@@ -130,14 +131,14 @@ def test_nothing_that_a_test_says_acts(tmp_path: Path, width: int, terminal: boo
 def test_an_empty_matrix_says_so(tmp_path: Path) -> None:
     """No rows, and the reason in the verdict."""
     matrix = Matrix.from_runs([write_run(tmp_path / "r")])
-    text = render(matrix, judge_all(matrix))
+    text = render(judged(matrix))
     assert "  local  unknown  no test was collected\n" in text
 
 
 def test_only_missing_runs_still_make_a_report() -> None:
     """Nothing ran anywhere: every environment with its reason."""
     matrix = Matrix.from_runs([], [MissingRun("a", "a", "gone"), MissingRun("b", "b", "gone too")])
-    text = render(matrix, judge_all(matrix))
+    text = render(judged(matrix))
     assert text.startswith("envmatrix  no run\n")
     assert "  b  unknown  gone too\n" in text
 

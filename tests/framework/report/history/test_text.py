@@ -5,7 +5,8 @@ import json
 import pytest
 
 from envmatrix.history import Entry, Timeline
-from envmatrix.report.history import Overview, as_json, as_text, overview_as_json, overview_as_text
+from envmatrix.report.history import json_, text
+from envmatrix.report.history.answers import Overview, TestHistory
 from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.report.samples import HOSTILE
 
@@ -40,7 +41,7 @@ ENTRIES = (
 
 def test_a_timeline_says_since_when_and_how_steadily() -> None:
     """The newest run first, each with its commit, its end, its duration, why, and the name of its time."""
-    assert as_text("a.py::x", [Timeline.of("staging", ENTRIES)], 10) == (
+    assert text.render(TestHistory("a.py::x", [Timeline.of("staging", ENTRIES)], 10)) == (
         "a.py::x\n"
         "\n"
         "staging  4 runs, 33% passed, 0% flaky, takes 500 ms\n"
@@ -54,10 +55,10 @@ def test_a_timeline_says_since_when_and_how_steadily() -> None:
 
 def test_only_as_many_runs_are_shown_as_asked_for() -> None:
     """The rates are of all."""
-    text = as_text("a.py::x", [Timeline.of("staging", ENTRIES)], 1)
-    assert "and 3 earlier" in text
-    assert "33% passed" in text
-    (staging,) = json.loads(as_json("a.py::x", [Timeline.of("staging", ENTRIES)], 1))["environments"]
+    shown = text.render(TestHistory("a.py::x", [Timeline.of("staging", ENTRIES)], 1))
+    assert "and 3 earlier" in shown
+    assert "33% passed" in shown
+    (staging,) = json.loads(json_.render(TestHistory("a.py::x", [Timeline.of("staging", ENTRIES)], 1)))["environments"]
     assert (staging["runs"], len(staging["entries"])) == (4, 1)
 
 
@@ -75,12 +76,12 @@ def test_only_as_many_runs_are_shown_as_asked_for() -> None:
 )
 def test_what_is_known_is_said(entries: list[Entry], said: str) -> None:
     """And nothing else."""
-    assert said in as_text("a.py::x", [Timeline.of("staging", entries)] if entries else [], 10)
+    assert said in text.render(TestHistory("a.py::x", [Timeline.of("staging", entries)] if entries else [], 10))
 
 
 def test_json_says_the_same() -> None:
     """What is not known is null."""
-    document = json.loads(as_json("a.py::x", [Timeline.of("staging", ENTRIES)], 10))
+    document = json.loads(json_.render(TestHistory("a.py::x", [Timeline.of("staging", ENTRIES)], 10)))
     (staging,) = document["environments"]
     assert (staging["name"], staging["last_good"], staging["first_bad"]) == ("staging", "1" * 40, "2" * 40)
     assert (staging["pass_rate"], staging["flake_rate"]) == (pytest.approx(1 / 3), 0.0)
@@ -94,22 +95,23 @@ def test_the_overview_names_the_flakiest_and_the_slowest() -> None:
     """With the environment: a test may be flaky in one only."""
     timeline = Timeline.of("staging", [entry(1, Outcome.FLAKY), entry(2, Outcome.PASSED)])
     overview = Overview([("a.py::x", timeline)], [("local", "a.py::y", 61.0)])
-    assert overview_as_text(overview) == (
+    assert text.render(overview) == (
         "Flakiest\n  50% of 2 runs  staging  a.py::x\n\nSlowest\n  61.00 s  local  a.py::y\n"
     )
-    document = json.loads(overview_as_json(overview))
+    document = json.loads(json_.render(overview))
     assert document["flakiest"] == [{"test": "a.py::x", "environment": "staging", "pass_rate": 1.0, "flake_rate": 0.5}]
     assert document["slowest"] == [{"test": "a.py::y", "environment": "local", "duration": 61.0}]
-    assert overview_as_text(Overview([], [])) == ("Flakiest\n  no test was flaky\n\nSlowest\n  no test has passed\n")
+    assert text.render(Overview([], [])) == ("Flakiest\n  no test was flaky\n\nSlowest\n  no test has passed\n")
 
 
 @pytest.mark.fault("hostile-test-name")
 def test_hostile_names_are_inert() -> None:
     """In a name or a reason."""
-    for text in HOSTILE:
-        timelines = [Timeline.of(text, [entry(1, Outcome.FAILED, test=text, summary=text)])]
-        shown = as_text(text, timelines, 10) + overview_as_text(Overview([(text, timelines[0])], [(text, text, 1.0)]))
+    for name in HOSTILE:
+        timelines = [Timeline.of(name, [entry(1, Outcome.FAILED, test=name, summary=name)])]
+        history = TestHistory(name, timelines, 10)
+        shown = text.render(history) + text.render(Overview([(name, timelines[0])], [(name, name, 1.0)]))
         assert all(line.isprintable() for line in shown.splitlines())
         assert "::error::" not in shown
         assert "##[" not in shown
-        assert as_json(text, timelines, 10).isascii()
+        assert json_.render(history).isascii()

@@ -8,7 +8,7 @@ from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
 from envmatrix.gate.decide import decide
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.gate import as_text
+from envmatrix.report.gate import text
 from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
 from tests.framework.run_files import footer, write_run
 
@@ -25,7 +25,7 @@ def test_one_screen_says_what_decides(tmp_path: Path) -> None:
     before = Baseline("b" * 40, "2026-01-01T00:00:00+00:00", {"local": {f"a.py::known{n}": FAILED for n in range(5)}})
     dirty = Matrix.from_runs([replace(run, header=run.header.model_copy(update={"dirty": True}))])
     now = datetime(2026, 1, 2, tzinfo=UTC)
-    assert as_text(decide(dirty, GatePolicy(), baseline=before, waivers=(), now=now)) == (
+    assert text.render(decide(dirty, GatePolicy(), baseline=before, waivers=(), now=now)) == (
         "local  incompatible  at cccccccccccc (dirty)\n"
         "  1 test failed: the services are healthy, the product or the test is wrong\n"
         "    a.py::fresh  failed, logic L401: AssertionError: assert 1 == 2 (a.py:7)\n"

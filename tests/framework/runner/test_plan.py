@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.exceptions import DeclarationError, UnknownEnvironmentError, UsageError
-from envmatrix.runner.run import Plan, make_plan
+from envmatrix.runner.plan import Plan, make_plan
 from envmatrix.runs.directory import RunDir
 from tests.framework.bare import Bare
 

@@ -1,25 +1,19 @@
-"""What `envmatrix validate` says: for a person, and as one JSON document."""
+"""A validation for people: the table of capabilities, findings, and what to write."""
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
 
-from pydantic import BaseModel, ConfigDict, Field
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from envmatrix.gate import Answer as VerdictAnswer
-from envmatrix.gate import Verdict
-from envmatrix.report.matrix.terminal import make_console
+from envmatrix.report.console import indented, printed
 from envmatrix.report.text import inert
+from envmatrix.report.validation.validation import Validation
 from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
-
-SCHEMA = 1
 
 _NAMED = 3
 """Tests that are named where one reason holds for many; the JSON document has all."""
@@ -27,38 +21,9 @@ _NAMED = 3
 _STYLES = {Answer.TRUE: "bold green", Answer.UNTRUE: "bold red", Answer.UNKNOWN: "bold magenta"}
 
 
-@dataclass(frozen=True, slots=True)
-class Validation:
-    """One environment, validated."""
-
-    truth: Truth
-    verdict: Verdict
-    """On the conformance suite."""
-    diff: str = ""
-    """What makes the declaration true, as far as that can be written."""
-    written: bool = False
-    """Whether that was written."""
-    refused: str = ""
-    """Why it cannot be written."""
-
-    @property
-    def answer(self) -> Answer:
-        """Return the answer of the declaration and the suite together: a broken contract is no truth."""
-        suite = {
-            VerdictAnswer.COMPATIBLE: Answer.TRUE,
-            VerdictAnswer.INCOMPATIBLE: Answer.UNTRUE,
-            VerdictAnswer.UNKNOWN: Answer.UNKNOWN,
-        }[self.verdict.answer]
-        answers = {self.truth.answer, suite}
-        return next(each for each in (Answer.UNTRUE, Answer.UNKNOWN, Answer.TRUE) if each in answers)
-
-
-def as_text(validation: Validation) -> str:
+def render(validation: Validation) -> str:
     """Return the report for a person."""
-    console = make_console()
-    with console.capture() as capture:
-        console.print(Group(*_parts(validation)))
-    return "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
+    return printed(Group(*_parts(validation)))
 
 
 def _parts(validation: Validation) -> Iterator[RenderableType]:
@@ -74,10 +39,10 @@ def _parts(validation: Validation) -> Iterator[RenderableType]:
     yield Text()
     yield Text(f"Conformance suite: {validation.verdict.answer}", "bold")
     for reason in validation.verdict.reasons:
-        yield _indented(inert(reason.text))
+        yield indented(Text(inert(reason.text)))
         if reason.calls_for is not VerdictAnswer.COMPATIBLE:
             more = [f"and {len(reason.tests) - _NAMED} more"] if len(reason.tests) > _NAMED else []
-            yield from (_indented(f"  {inert(test)}", "dim") for test in (*reason.tests[:_NAMED], *more))
+            yield from (indented(Text(inert(test), "dim"), 4) for test in (*reason.tests[:_NAMED], *more))
     yield Text()
     yield Text.assemble((inert(truth.label), "bold"), ": ", (validation.answer.value, _STYLES[validation.answer]))
 
@@ -140,8 +105,8 @@ def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType
     for found in findings:
         place = os.path.relpath(found.file) + (f":{found.line}" if found.line else "")
         message = Text.assemble((found.rule, "bold"), f" {inert(found.message)} ", (f"({inert(place)})", "dim"))
-        yield Padding(message, (0, 0, 0, 2))
-        yield Padding(Text(inert(found.hint)), (0, 0, 0, 7))
+        yield indented(message)
+        yield indented(Text(inert(found.hint)), 7)
 
 
 def _proposal(validation: Validation) -> Iterator[RenderableType]:
@@ -158,106 +123,4 @@ def _proposal(validation: Validation) -> Iterator[RenderableType]:
         yield Text(f"envmatrix validate {inert(validation.truth.environment)} --fix writes:", "bold")
     lines = validation.diff.splitlines() or [line for each in changes for line in (each.header, *each.lines)]
     for line in lines:
-        yield _indented(inert(line), {"+": "green", "-": "red"}.get(line[:1], ""))
-
-
-def _indented(text: str, style: str = "") -> Padding:
-    return Padding(Text(text, style), (0, 0, 0, 2))
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class FindingEntry(_Frozen):
-    """Where declared, observed and exercised differ."""
-
-    rule: str
-    capability: str
-    message: str
-    hint: str
-    calls_for: Answer
-    """The answer that this finding alone would give."""
-    file: str
-    """The declaration, as seen from here."""
-    line: int
-    """Of the declaration, 1-based; 0 where it has none."""
-    table: str | None
-    """The header of the table to change; `null` where nothing is to be written."""
-    lines: list[str]
-    """What to write there."""
-
-
-class CapabilityEntry(_Frozen):
-    """One capability, three ways."""
-
-    name: str
-    service: str
-    declared: Declared
-    source: str
-    observed: str
-    detail: str
-    said_by: list[str]
-    passed: list[str]
-    failed: list[str]
-
-
-class ReasonEntry(_Frozen):
-    """Why the conformance suite's verdict is what it is."""
-
-    code: str
-    text: str
-    tests: list[str]
-
-
-class ValidationDocument(_Frozen):
-    """The whole document."""
-
-    model_config = ConfigDict(frozen=True, title="envmatrix validation", serialize_by_alias=True)
-
-    schema_version: int = Field(default=SCHEMA, alias="schema")
-    environment: str
-    label: str
-    answer: Answer
-    exit_code: int
-    """0 true, 1 untrue, 3 unknown."""
-    capabilities: list[CapabilityEntry]
-    findings: list[FindingEntry]
-    conformance: VerdictAnswer
-    reasons: list[ReasonEntry]
-    diff: str
-    written: bool
-    refused: str
-
-
-def as_json(validation: Validation) -> str:
-    """Return the JSON document, ASCII only."""
-    truth, verdict = validation.truth, validation.verdict
-    document = ValidationDocument(
-        environment=truth.environment,
-        label=truth.label,
-        answer=validation.answer,
-        exit_code=validation.answer.exit_code,
-        capabilities=[CapabilityEntry(**asdict(each)) for each in truth.capabilities],
-        findings=[_finding(found) for found in truth.findings],
-        conformance=verdict.answer,
-        reasons=[ReasonEntry(code=each.code, text=each.text, tests=list(each.tests)) for each in verdict.reasons],
-        diff=validation.diff,
-        written=validation.written,
-        refused=validation.refused,
-    )
-    return json.dumps(document.model_dump(mode="json"), indent=2) + "\n"
-
-
-def _finding(found: Finding) -> FindingEntry:
-    return FindingEntry(
-        rule=found.rule,
-        capability=found.capability,
-        message=found.message,
-        hint=found.hint,
-        calls_for=found.calls_for,
-        file=os.path.relpath(found.file),
-        line=found.line,
-        table=found.change.header if found.change else None,
-        lines=list(found.change.lines) if found.change else [],
-    )
+        yield indented(Text(inert(line), {"+": "green", "-": "red"}.get(line[:1], "")))

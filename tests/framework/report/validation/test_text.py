@@ -11,7 +11,8 @@ import pytest
 from envmatrix.environments.edit import Change
 from envmatrix.gate import Answer as VerdictAnswer
 from envmatrix.gate import Code, Reason, Verdict
-from envmatrix.report.validation import Validation, as_json, as_text
+from envmatrix.report.validation import json_, text
+from envmatrix.report.validation.validation import Validation
 from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
 
 FILE = Path("environments/shop.toml").absolute()
@@ -49,7 +50,7 @@ DIFF = '--- shop.toml\n+++ shop.toml\n-source = "absent"\n+source = "remote"\n'
 
 def test_each_capability_is_a_line_and_each_finding_two() -> None:
     """Declared, observed, exercised, and what follows; then what to write."""
-    assert as_text(Validation(TRUTH, PASSED, DIFF)).splitlines() == [
+    assert text.render(Validation(TRUTH, PASSED, DIFF)).splitlines() == [
         "envmatrix validate  shop (twin)",
         "",
         "capability   declared               observed                                   exercised by",
@@ -80,8 +81,8 @@ def test_each_capability_is_a_line_and_each_finding_two() -> None:
 
 def test_what_was_written_is_told_from_what_could_be() -> None:
     """Where the file cannot be changed for us, the lines stand there to be copied."""
-    assert "\nWritten; validate again to see it hold:\n" in as_text(Validation(TRUTH, PASSED, DIFF, written=True))
-    refused = as_text(Validation(TRUTH, PASSED, refused="shop.toml: is read-only"))
+    assert "\nWritten; validate again to see it hold:\n" in text.render(Validation(TRUTH, PASSED, DIFF, written=True))
+    refused = text.render(Validation(TRUTH, PASSED, refused="shop.toml: is read-only"))
     assert (
         'Cannot be written for you: shop.toml: is read-only\n  [services.redis]\n  source = "remote"\n  required = false\n'
         in refused
@@ -102,16 +103,17 @@ def test_a_broken_contract_is_no_truth(truth: Truth, verdict: Verdict, answer: A
     """The worse of what the declaration and the conformance suite tell; some of the failed tests are named."""
     validation = Validation(truth, verdict)
     assert validation.answer is answer
-    assert json.loads(as_json(validation))["exit_code"] == answer.exit_code
+    assert json.loads(json_.render(validation))["exit_code"] == answer.exit_code
     if verdict is FAILED:
-        assert "  5 tests failed\n    t.py::test_0\n    t.py::test_1\n    t.py::test_2\n    and 2 more\n" in as_text(
-            validation
+        assert (
+            "  5 tests failed\n    t.py::test_0\n    t.py::test_1\n    t.py::test_2\n    and 2 more\n"
+            in text.render(validation)
         )
 
 
 def test_the_document_has_everything() -> None:
     """Nothing is shortened: rules, places, lines to write, tests."""
-    document = json.loads(as_json(Validation(TRUTH, FAILED, DIFF)))
+    document = json.loads(json_.render(Validation(TRUTH, FAILED, DIFF)))
     assert (document["schema"], document["label"], document["answer"]) == (1, "shop (twin)", "untrue")
     assert document["capabilities"][0]["failed"] == ["c"]
     gap = document["findings"][0]
@@ -125,6 +127,6 @@ def test_the_document_has_everything() -> None:
 def test_what_a_server_says_of_itself_does_nothing_on_a_terminal() -> None:
     """No cursor moves, no CI log obeys."""
     hostile = replace(MAIL, detail="\x1b[2J::error::gotcha")
-    text = as_text(Validation(replace(TRUTH, capabilities=(hostile,)), PASSED))
-    assert "\x1b" not in text
-    assert "::error::" not in text
+    shown = text.render(Validation(replace(TRUTH, capabilities=(hostile,)), PASSED))
+    assert "\x1b" not in shown
+    assert "::error::" not in shown

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.matrix.compare import Comparison, Kind, Place, Seen, Side, compare
-from envmatrix.report.compare import as_json, as_text
+from envmatrix.report.compare import json_, text
 from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, hostile
 
@@ -51,7 +51,7 @@ def everything() -> Comparison:
 
 def test_every_kind_is_said_once_the_most_urgent_first(everything: Comparison) -> None:
     """With what it was, what it is now, and why; what is the same is only counted."""
-    assert as_text(everything) == (
+    assert text.render(everything) == (
         "from baseline at cccccccccccc to last at cccccccccccc\n"
         "\n"
         "local (twin)  1 regressed, 1 fixed, 1 cause changed, 1 newly skipped, 1 changed, 1 slower, 1 new, 1 removed, 1 renamed,\n"
@@ -81,7 +81,7 @@ def test_every_kind_is_said_once_the_most_urgent_first(everything: Comparison) -
 
 def test_json_has_all_that_changed_in_the_same_words(everything: Comparison) -> None:
     """And counts what is the same."""
-    document = json.loads(as_json(everything))
+    document = json.loads(json_.render(everything))
     assert document["exit_code"] == 1
     assert document["before"] == {"name": "baseline", "commit": "cccccccccccc"}
     (local,) = document["environments"]
@@ -115,7 +115,7 @@ def test_json_has_all_that_changed_in_the_same_words(everything: Comparison) -> 
 )
 def test_the_last_line_says_what_the_exit_code_does(before: Side, after: Side, said: str) -> None:
     """And what nobody knows is said where it is missing."""
-    assert said in as_text(compare(before, after))
+    assert said in text.render(compare(before, after))
 
 
 def test_many_alike_are_counted_on_the_screen_and_all_in_json() -> None:
@@ -123,8 +123,8 @@ def test_many_alike_are_counted_on_the_screen_and_all_in_json() -> None:
     comparison = compare(
         of({f"t{number:02}": PASSED for number in range(20)}), of({f"t{number:02}": WRONG for number in range(20)})
     )
-    assert "and 12 more" in as_text(comparison)
-    assert len(json.loads(as_json(comparison))["environments"][0]["changes"]) == 20
+    assert "and 12 more" in text.render(comparison)
+    assert len(json.loads(json_.render(comparison))["environments"][0]["changes"]) == 20
 
 
 @pytest.mark.fault("hostile-test-name")
@@ -134,14 +134,14 @@ def test_hostile_names_are_inert(tmp_path: Path) -> None:
     side = Side.of(HOSTILE[1], matrix)
     other = Side(HOSTILE[0], {name: Place(place.label, {}, place.gap) for name, place in side.places.items()})
     for comparison in (compare(side, other), compare(other, side)):
-        text = as_text(comparison)
-        assert all(line.isprintable() for line in text.splitlines())
-        assert "::error::" not in text
-        assert "##[" not in text
-        assert as_json(comparison).isascii()
+        lines = text.render(comparison)
+        assert all(line.isprintable() for line in lines.splitlines())
+        assert "::error::" not in lines
+        assert "##[" not in lines
+        assert json_.render(comparison).isascii()
 
 
 def test_a_test_that_is_worse_in_two_environments_is_one_test() -> None:
     """Cells are counted by environment, tests at the end."""
     before, after = (Side("x", {name: Place(name, {"a": seen}) for name in "lr"}) for seen in (PASSED, WRONG))
-    assert as_text(compare(before, after)).endswith("\n1 test worse\n")
+    assert text.render(compare(before, after)).endswith("\n1 test worse\n")

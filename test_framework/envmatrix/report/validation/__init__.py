@@ -1,0 +1,4 @@
+"""The report of a validation: declared, observed and exercised, a module per format.
+
+`envmatrix validate` comes in here.
+"""

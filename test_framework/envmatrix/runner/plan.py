@@ -1,0 +1,207 @@
+"""Plan a run: which environments, and the pytest command of each."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from envmatrix.environments import Environment, Project, declared_names, load_environment
+from envmatrix.exceptions import UsageError
+from envmatrix.runner.processes import Job
+from envmatrix.runs.directory import RunDir, last_complete
+from envmatrix.runs.reused import Carry
+from envmatrix.runs.shards import Shard
+
+_SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
+"""pytest's short options whose next word is no path, though a directory may be of that name."""
+
+_LONG_WITHOUT_VALUE = frozenset(
+    {
+        "--cache-clear",
+        "--co",
+        "--collect-only",
+        "--disable-warnings",
+        "--doctest-modules",
+        "--exitfirst",
+        "--failed-first",
+        "--ff",
+        "--fixtures",
+        "--full-trace",
+        "--keep-duplicates",
+        "--last-failed",
+        "--lf",
+        "--markers",
+        "--matrix-destructive",
+        "--new-first",
+        "--nf",
+        "--no-header",
+        "--no-showlocals",
+        "--no-summary",
+        "--noconftest",
+        "--pdb",
+        "--pyargs",
+        "--quiet",
+        "--runxfail",
+        "--setup-only",
+        "--setup-plan",
+        "--setup-show",
+        "--showlocals",
+        "--stepwise",
+        "--stepwise-skip",
+        "--strict",
+        "--strict-config",
+        "--strict-markers",
+        "--sw",
+        "--sw-skip",
+        "--trace",
+        "--verbose",
+    }
+)
+"""pytest's long options after which a path may stand. Any other, a plugin's included, may take the next word."""
+
+
+_BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
+"""Failures that no retry mends, as pytest-rerunfailures sees them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to run: which environments, and how pytest is called in each."""
+
+    project: Project
+    environments: tuple[Environment, ...]
+    environments_dir: Path
+    env_file: Path | None
+    suites: tuple[str, ...]
+    """The project's, unless pytest's arguments name others."""
+    pytest_args: tuple[str, ...]
+    deadline: float
+    """Seconds that each environment may take."""
+    shard: Shard | None = None
+    """The part of the suite to run."""
+    durations: Path | None = None
+    """What tests took, for shards that take equally long: a run file, or a directory of them."""
+    test_deadline: float | None = None
+    """Seconds that each test may take; by default what the project says."""
+    retries: int = 0
+    """How often a test that failed is tried again."""
+    carry: Mapping[str, Carry] = field(default_factory=dict)
+    """Environment → what it takes over from an earlier run."""
+    commit: str = ""
+    """What is run, where something is taken over."""
+    dirty: bool = False
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Map each environment's name to its column's."""
+        return {environment.name: environment.label for environment in self.environments}
+
+    def job(self, environment: Environment, run_dir: RunDir) -> Job:
+        """Return what runs one environment.
+
+        Each environment gets a cache of its own, so that `--lf` means what failed there.
+        """
+        run_file = run_dir.run_file(environment.name, self.shard)
+        # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
+        # rootdir there.
+        options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
+        options += [f"--matrix-environments={self.environments_dir}"]
+        options += [f"--matrix-deadline={self.deadline:g}"]
+        if self.test_deadline is not None:
+            options += [f"--matrix-test-deadline={self.test_deadline:g}"]
+        if self.retries:
+            options += [f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}"]
+        if self.env_file is not None:
+            options += [f"--matrix-env-file={self.env_file}"]
+        if self.shard is not None:
+            options += [f"--matrix-shard={self.shard}"]
+            if durations := self._durations(environment.name):
+                options += [f"--matrix-durations={durations}"]
+        if (carry := self.carry.get(environment.name)) is not None:
+            left_out = run_dir.path / f".{environment.name}.carried"
+            carry.write_list(left_out)
+            options += [f"--matrix-carried={left_out}"]
+        options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
+        return Job(
+            environment=environment.name,
+            label=environment.label,
+            command=(sys.executable, "-m", "pytest", *options, *self._suites(), *self.pytest_args),
+            run_file=run_file,
+            log_file=run_dir.log_file(environment.name),
+        )
+
+    def _suites(self) -> tuple[str, ...]:
+        """Return how pytest is told of the suites: xdist takes a path for one of this machine's, which it would have to send.
+
+        What it does send (`--rsyncdir`) it names anew, so there paths are right.
+        """
+        options = {word.partition("=")[0] for word in self.pytest_args}
+        if self.suites and "--tx" in options and "--rsyncdir" not in options:
+            return ("-o", f"testpaths={shlex.join(self.suites)}")
+        return self.suites
+
+    def _durations(self, environment: str) -> Path | None:
+        """Return the run file by which an environment's shards are cut."""
+        if self.durations is None:
+            return last_complete(self.project.runs_dir, environment)
+        path = RunDir(self.durations).run_file(environment) if self.durations.is_dir() else self.durations
+        return path if path.exists() else None
+
+
+def make_plan(
+    names: Sequence[str],
+    *,
+    environments_dir: Path | None = None,
+    env_file: Path | None = None,
+    deadline: float | None = None,
+    shard: Shard | None = None,
+    durations: Path | None = None,
+    test_deadline: float | None = None,
+    retries: int = 0,
+    pytest_args: Sequence[str] = (),
+) -> Plan:
+    """Load what is to be run, all that the project declares where nothing is named.
+
+    Raises:
+        EnvmatrixError: an environment is not declared, or declared wrongly.
+    """
+    project = Project.find(Path.cwd())
+    directory = environments_dir.resolve() if environments_dir else project.environments_dir
+    names = tuple(dict.fromkeys(names)) or declared_names(directory)
+    if not names:
+        raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
+    env_file = env_file.resolve() if env_file else None
+    if durations is not None and not durations.exists():
+        raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
+    with_kind = tuple(_with_kind(pytest_args))
+    return Plan(
+        project=project,
+        environments=tuple(load_environment(name, directory, env_file=env_file) for name in names),
+        environments_dir=directory,
+        env_file=env_file,
+        pytest_args=tuple(_from_here(word) if is_test else word for word, is_test in with_kind),
+        suites=() if any(is_test for _, is_test in with_kind) else project.suites,
+        deadline=project.deadline if deadline is None else deadline,
+        shard=shard,
+        durations=durations.resolve() if durations else None,
+        test_deadline=test_deadline,
+        retries=retries,
+    )
+
+
+def _with_kind(args: Sequence[str]) -> Iterator[tuple[str, bool]]:
+    """Yield each of pytest's arguments, and whether it names a file, a directory or a test."""
+    for before, word in pairwise(("", *args)):
+        opened = before.startswith("--") and "=" not in before and before not in _LONG_WITHOUT_VALUE
+        is_value = opened or before in _SHORT_WITH_VALUE or word.startswith("-")
+        yield word, not is_value and ("::" in word or Path(word).exists())
+
+
+def _from_here(word: str) -> str:
+    """Return a path that means the same from any directory: pytest runs in the project's root."""
+    path, separator, rest = word.partition("::")
+    return f"{Path.cwd() / path}{separator}{rest}" if Path(path).exists() else word
