@@ -1,9 +1,9 @@
 """Every error, in the order the flow can meet it.
 
-A declaration is read, services start or are connected to, the fixture is held against its contract, a run file is
-written and read. Each error carries the objects it is about, says in one line what is wrong and where, and knows its
-hint: what to do next. `exit_code` is what the command line ends with (0 compatible, 1 incompatible, 2 usage or
-configuration, 3 unknown).
+A declaration is read, tests are collected, services start or are connected to, fixtures are checked against their
+contracts, run files are written, read and merged, the history and the baseline are asked, the audit fixes what it found.
+Each error carries the objects it is about, says in one line what is wrong and where, and knows its hint: what to do
+next. `exit_code` is the exit code of the command line (1 incompatible, 2 usage or configuration, 3 unknown).
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ from typing import ClassVar
 
 @dataclass(eq=False)
 class EnvmatrixError(Exception):
-    """Something went wrong that a person can act on."""
+    """The base of every error that a person can act on."""
 
     exit_code: ClassVar[int] = 3
 
     @property
     def message(self) -> str:
-        """Say what is wrong, and where, in one line."""
+        """Return what is wrong, and where, in one line."""
         raise NotImplementedError
 
     @property
     def hint(self) -> str:
-        """Say what to do next; empty where the message says it all."""
+        """Return what to do next; empty where the message says it all."""
         return ""
 
     def __str__(self) -> str:
@@ -36,7 +36,7 @@ class EnvmatrixError(Exception):
 
 
 def nearest(word: str, known: Iterable[str]) -> str:
-    """Return the hint that names the known word closest to a mistyped one, or all of them."""
+    """Return a hint that names the known word closest to a mistyped one, or else all known words."""
     candidates = sorted(known)
     close = difflib.get_close_matches(word, candidates, n=1, cutoff=0.6)
     if close:
@@ -46,7 +46,7 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 @dataclass(eq=False)
 class UsageError(EnvmatrixError):
-    """An option or argument makes no sense."""
+    """An option or argument is wrong, or does not fit the others."""
 
     what: str
     how: str = ""
@@ -64,7 +64,7 @@ class UsageError(EnvmatrixError):
 
 @dataclass(eq=False)
 class MissingExtraError(EnvmatrixError):
-    """An optional backend is asked for and not installed."""
+    """An optional backend is needed and not installed."""
 
     module: str
     extra: str
@@ -82,7 +82,7 @@ class MissingExtraError(EnvmatrixError):
 
 @dataclass(eq=False)
 class UnknownEnvironmentError(EnvmatrixError):
-    """Nobody declared an environment of that name."""
+    """No environment of that name is declared."""
 
     name: str
     directory: Path
@@ -103,7 +103,7 @@ class UnknownEnvironmentError(EnvmatrixError):
 class DeclarationError(EnvmatrixError):
     """A file that declares an environment, or the project's own table, is wrong.
 
-    `line` is 1-based; 0 where TOML's reader does not tell.
+    `line` is 1-based; 0 where it is not known.
     """
 
     file: Path
@@ -136,12 +136,12 @@ class UnknownReferenceError(DeclarationError):
 
 
 class ReferenceCycleError(DeclarationError):
-    """Services that wait for each other would never start."""
+    """Services reference each other in a cycle, so that none could start first."""
 
 
 @dataclass(eq=False)
 class UnknownKindError(EnvmatrixError):
-    """No driver speaks to a service of that kind."""
+    """No installed driver speaks to services of that kind."""
 
     service: str
     kind: str
@@ -151,11 +151,55 @@ class UnknownKindError(EnvmatrixError):
 
     @property
     def message(self) -> str:
-        return f"service {self.service!r} is of kind {self.kind!r}, which nobody provides"
+        return f"service {self.service!r} is of kind {self.kind!r}, for which no driver is installed"
 
     @property
     def hint(self) -> str:
-        return f"{nearest(self.kind, self.known)} A package adds a kind by the entry point group 'envmatrix.kinds'"
+        return f"{nearest(self.kind, self.known)} A package adds a kind through the entry point group 'envmatrix.kinds'"
+
+
+@dataclass(eq=False)
+class MissingFixtureError(EnvmatrixError):
+    """Collected tests request a fixture that no conftest above them provides; it may be in another directory."""
+
+    fixture: str
+    tests: tuple[str, ...]
+    providers: tuple[str, ...]
+    """Where fixtures of that name are defined, nearest first, as `file:line`."""
+    similar: str = ""
+
+    exit_code: ClassVar[int] = 1
+
+    @property
+    def message(self) -> str:
+        others = f" and {len(self.tests) - 1} more" if len(self.tests) > 1 else ""
+        return f"fixture {self.fixture!r} is requested by {self.tests[0]}{others}, but no conftest.py above provides it"
+
+    @property
+    def hint(self) -> str:
+        if not self.providers:
+            return self.similar or "Define it in a conftest.py above the test"
+        nearest_first = ", ".join(self.providers)
+        return f"Nearest providers: {nearest_first}. Move it to a conftest.py above the test"
+
+
+@dataclass(eq=False)
+class UnknownCapabilityError(EnvmatrixError):
+    """A test requires something that no environment declares, or its marker cannot be read."""
+
+    test: str
+    what: str
+    how: str = ""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"{self.test} requires {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return self.how
 
 
 @dataclass(eq=False)
@@ -188,7 +232,7 @@ class UnreachableError(ServiceError):
 
 
 class IdentityError(ServiceError):
-    """What answered is healthy, and is not the service or the environment that was declared."""
+    """A healthy service answered, but not the declared one: it is of another name or environment."""
 
 
 class DependencyError(ServiceError):
@@ -208,51 +252,11 @@ class SupervisorError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        return f"The end of its log:\n{self.log_tail}" if self.log_tail else "Run again; what it left is swept first"
-
-
-@dataclass(eq=False)
-class MissingFixtureError(EnvmatrixError):
-    """Collected tests ask for a fixture that nobody above them provides; it may stand in another directory."""
-
-    fixture: str
-    tests: tuple[str, ...]
-    providers: tuple[str, ...]
-    """Where fixtures of that name are defined, nearest first, as `file:line`."""
-    similar: str = ""
-
-    exit_code: ClassVar[int] = 1
-
-    @property
-    def message(self) -> str:
-        others = f" and {len(self.tests) - 1} more" if len(self.tests) > 1 else ""
-        return f"fixture {self.fixture!r} is asked for by {self.tests[0]}{others}, and nobody above provides it"
-
-    @property
-    def hint(self) -> str:
-        if not self.providers:
-            return self.similar or "Define it in a conftest.py above the test"
-        nearest_first = ", ".join(self.providers)
-        return f"Nearest providers: {nearest_first}. Move it to a conftest.py above the test"
-
-
-@dataclass(eq=False)
-class UnknownCapabilityError(EnvmatrixError):
-    """A test requires something that no environment declares, or its marker cannot be read."""
-
-    test: str
-    what: str
-    how: str = ""
-
-    exit_code: ClassVar[int] = 2
-
-    @property
-    def message(self) -> str:
-        return f"{self.test} requires {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return self.how
+        return (
+            f"The end of its log:\n{self.log_tail}"
+            if self.log_tail
+            else "Run again: whatever it left behind is removed first"
+        )
 
 
 @dataclass(eq=False)
@@ -262,7 +266,7 @@ class UserError(EnvmatrixError):
     step: str
     reason: str
     status: int = 0
-    """The answer's HTTP status; 0 where the answer was no refusal, and yet not what was asked for."""
+    """The answer's HTTP status; 0 where it was a success without what was requested."""
 
     @property
     def message(self) -> str:
@@ -305,40 +309,8 @@ class LeftOverError(EnvmatrixError):
 
 
 @dataclass(eq=False)
-class BaselineError(EnvmatrixError):
-    """A baseline is missing, cannot be read or written, or was edited by hand: nobody knows what was so before."""
-
-    file: Path
-    what: str
-
-    @property
-    def message(self) -> str:
-        return f"baseline {self.file}: {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return "Make it from a run that you trust: envmatrix baseline update"
-
-
-@dataclass(eq=False)
-class HistoryError(EnvmatrixError):
-    """A history is missing, or cannot be read: what was so before nobody remembers."""
-
-    file: Path
-    what: str
-
-    @property
-    def message(self) -> str:
-        return f"history {self.file} {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return "Every run is recorded: envmatrix matrix"
-
-
-@dataclass(eq=False)
 class RunFileError(EnvmatrixError):
-    """A run file cannot be read as one. `line` is 1-based; 0 where the file as a whole is meant."""
+    """A run file is damaged, or something else. `line` is 1-based; 0 stands for the whole file."""
 
     file: Path
     what: str
@@ -353,12 +325,12 @@ class RunFileError(EnvmatrixError):
 
 
 class SchemaError(RunFileError):
-    """A run file is of a schema that this version does not read."""
+    """A run file has a schema that this version does not read."""
 
 
 @dataclass(eq=False)
 class ArchiveError(EnvmatrixError):
-    """An archive, or a directory of run files, is damaged, hostile or too large. `member` is empty where all of it is."""
+    """An archive, or a directory of run files, is damaged, hostile or too large. An empty `member` stands for all of it."""
 
     file: Path
     member: str
@@ -373,12 +345,44 @@ class ArchiveError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        return "Merge only what your own jobs have left"
+        return "Merge only artifacts of your own jobs"
+
+
+@dataclass(eq=False)
+class HistoryError(EnvmatrixError):
+    """A history is missing, or cannot be read, so earlier runs are unknown."""
+
+    file: Path
+    what: str
+
+    @property
+    def message(self) -> str:
+        return f"history {self.file} {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return "Record a run: envmatrix matrix"
+
+
+@dataclass(eq=False)
+class BaselineError(EnvmatrixError):
+    """A baseline is missing, cannot be read or written, or was edited by hand, so nothing can be compared with it."""
+
+    file: Path
+    what: str
+
+    @property
+    def message(self) -> str:
+        return f"baseline {self.file}: {self.what}"
+
+    @property
+    def hint(self) -> str:
+        return "Make it from a run that you trust: envmatrix baseline update"
 
 
 @dataclass(eq=False)
 class CannotFixError(EnvmatrixError):
-    """What the audit found cannot be mended by a safe change."""
+    """A finding of the audit cannot be fixed by a safe change."""
 
     why: str
 

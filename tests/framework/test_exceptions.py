@@ -63,8 +63,8 @@ EVERY = [
         UnknownKindError("database", "postgress", ("http", "postgres")),
         2,
         (
-            "service 'database' is of kind 'postgress', which nobody provides. Did you mean 'postgres'? "
-            "A package adds a kind by the entry point group 'envmatrix.kinds'"
+            "service 'database' is of kind 'postgress', for which no driver is installed. Did you mean 'postgres'? "
+            "A package adds a kind through the entry point group 'envmatrix.kinds'"
         ),
     ),
     (ServiceError("auth", "is down"), 3, "service 'auth' is down"),
@@ -73,7 +73,7 @@ EVERY = [
     (UnreachableError("auth", "is down"), 3, "service 'auth' is down"),
     (IdentityError("auth", "is somebody else"), 3, "service 'auth' is somebody else"),
     (DependencyError("auth", "was not started"), 3, "service 'auth' was not started"),
-    (SupervisorError("ended"), 3, "the supervisor ended. Run again; what it left is swept first"),
+    (SupervisorError("ended"), 3, "the supervisor ended. Run again: whatever it left behind is removed first"),
     (
         UnknownCapabilityError("t.py::a", "'databse', which no environment declares", "Did you mean 'database'?"),
         2,
@@ -83,7 +83,7 @@ EVERY = [
         MissingFixtureError("real_services", ("t.py::a", "t.py::b"), ("e2e/conftest.py:3",)),
         1,
         (
-            "fixture 'real_services' is asked for by t.py::a and 1 more, and nobody above provides it. "
+            "fixture 'real_services' is requested by t.py::a and 1 more, but no conftest.py above provides it. "
             "Nearest providers: e2e/conftest.py:3. Move it to a conftest.py above the test"
         ),
     ),
@@ -109,7 +109,7 @@ EVERY = [
     (
         HistoryError(Path("h.sqlite"), "is missing"),
         3,
-        "history h.sqlite is missing. Every run is recorded: envmatrix matrix",
+        "history h.sqlite is missing. Record a run: envmatrix matrix",
     ),
     (RunFileError(Path("a.jsonl"), "is empty"), 2, "a.jsonl: is empty"),
     (RunFileError(Path("a.jsonl"), "is damaged", 3), 2, "a.jsonl:3: is damaged"),
@@ -117,7 +117,7 @@ EVERY = [
     (
         ArchiveError(Path("a.zip"), "../x\n", "leads out of the archive"),
         2,
-        r"a.zip: '../x\n' leads out of the archive. Merge only what your own jobs have left",
+        r"a.zip: '../x\n' leads out of the archive. Merge only artifacts of your own jobs",
     ),
 ]
 

@@ -23,10 +23,10 @@ if TYPE_CHECKING:
     from envmatrix.matrix.table import Column, Matrix
 
 BaselineFile = Annotated[
-    Path | None, typer.Option("--baseline", metavar="FILE", help="Baseline to compare with. [default: the project's]")
+    Path | None, typer.Option("--baseline", metavar="FILE", help="Baseline to compare with; by default the project's.")
 ]
 WaiversFile = Annotated[
-    Path | None, typer.Option("--waivers", metavar="FILE", help="Waivers to apply. [default: the project's]")
+    Path | None, typer.Option("--waivers", metavar="FILE", help="Waivers to apply; by default the project's.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would change, and change nothing.")]
 
@@ -38,7 +38,7 @@ def gate(
     waivers: WaiversFile = None,
     commit: Annotated[
         str,
-        typer.Option(metavar="REV", help="Commit to judge. [default: HEAD]", show_default=False),
+        typer.Option(metavar="REV", help="Commit to judge; by default HEAD.", show_default=False),
     ] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the decision, but exit with 0.")] = False,
     json: Json = False,

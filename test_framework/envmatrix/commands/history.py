@@ -42,7 +42,7 @@ def history(
         str | None,
         typer.Argument(
             metavar="TEST",
-            help="Node id of a test, or a part of it that no other test has. [default: the flakiest and slowest tests]",
+            help="Node id of a test, or a part of it that no other test has; by default the flakiest and slowest tests.",
             show_default=False,
         ),
     ] = None,

@@ -21,7 +21,7 @@ def merge(
     *,
     output: Annotated[
         Path | None,
-        typer.Option(metavar="DIR", help="Where to write. [default: a new run beside the others, as the last run]"),
+        typer.Option(metavar="DIR", help="Where to write; by default a new run beside the others, as the last run."),
     ] = None,
     expect: Annotated[
         list[str] | None,

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Runs = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="RUN", help="Run files, or directories of them. [default: the last run]", show_default=False
+        metavar="RUN", help="Run files, or directories of them; by default the last run.", show_default=False
     ),
 ]
 Environments = Annotated[
@@ -31,7 +31,7 @@ EnvFile = Annotated[
 ]
 HistoryFile = Annotated[
     Path | None,
-    typer.Option("--history", metavar="FILE", help="History of runs. [default: .envmatrix/history.sqlite]"),
+    typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
 ]
 Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
@@ -48,27 +48,29 @@ class RunOptions:
     env_file: EnvFile = None
     deadline: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0.1, help="Time limit of each environment. [default: the project's, 1800]"),
+        typer.Option(
+            metavar="SECONDS", min=0.1, help="Time limit of each environment, 1800 unless the project sets another."
+        ),
     ] = None
     test_deadline: Annotated[
         float | None,
-        typer.Option(metavar="SECONDS", min=0.1, help="Time limit of each test. [default: the project's, 60]"),
+        typer.Option(metavar="SECONDS", min=0.1, help="Time limit of each test, 60 unless the project sets another."),
     ] = None
     retries: Annotated[int, typer.Option(metavar="N", min=0, help="Run a failed test up to N more times.")] = 0
     shard: Annotated[
         str | None,
         typer.Option(
             metavar="I/N",
-            help="Run one part of the suite: 2/4 is the second of four. [default: CI_NODE_INDEX of CI_NODE_TOTAL, or "
-            "JOB_COMPLETION_INDEX of MATRIX_SHARDS, where set]",
+            help="Run one part of the suite: 2/4 is the second of four; by default CI_NODE_INDEX of CI_NODE_TOTAL, or "
+            "JOB_COMPLETION_INDEX of MATRIX_SHARDS, where set.",
         ),
     ] = None
     durations: Annotated[
         Path | None,
         typer.Option(
             metavar="PATH",
-            help="Run file, or directory of them, whose durations balance the shards; give every shard the same. "
-            "[default: the last complete run]",
+            help="Run file, or directory of them, whose durations balance the shards; by default the last complete run. "
+            "Every shard must get the same.",
         ),
     ] = None
     format_: Format = "terminal"

@@ -14,7 +14,7 @@ from envmatrix.exceptions import UsageError
 def plan(
     names: Annotated[
         list[str] | None,
-        typer.Argument(metavar="ENV", help="Environments. [default: all that are declared]", show_default=False),
+        typer.Argument(metavar="ENV", help="Environments; by default all that are declared.", show_default=False),
     ] = None,
     *,
     shards: Annotated[int, typer.Option(metavar="N", min=1, help="Number of jobs for each environment.")] = 1,

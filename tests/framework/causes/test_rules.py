@@ -68,7 +68,7 @@ class OperationalError(Exception):
 CUT = httpx.RemoteProtocolError("peer closed connection without sending complete message body (received 3 bytes)")
 
 CASES = [
-    (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "nobody above provides it"),
+    (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
     (facts(ContractError("real_services", "conftest.py:3", ("C110 no auth_url",))), "C102", "conftest.py:3"),
     (facts(UnknownCapabilityError("a::b", "'kafka'")), "C104", "'kafka'"),
     (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),

@@ -206,7 +206,7 @@ def test_a_literal_secret_beside_a_change_is_not_shown(shop: Shop) -> None:
     ("kind", "url", "said"),
     [
         ("redis", "ftp://x", "its url is none that 'redis' can speak to"),
-        ("kafka", "kafka://x", "which nobody provides"),
+        ("kafka", "kafka://x", "for which no driver is installed"),
     ],
 )
 def test_an_absent_service_that_cannot_be_looked_at_was_not_seen(kind: str, url: str, said: str) -> None:

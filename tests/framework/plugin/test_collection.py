@@ -32,7 +32,7 @@ def test_a_fixture_that_nobody_provides_is_a_contract_failure_that_nothing_hides
     project.write("here/test_a.py", MISSING)
     project.write("elsewhere/conftest.py", PROVIDER)
     result = project.pytest("here")
-    result.stdout.fnmatch_lines(["*fixture 'kafka_cluster' is asked for by here/test_a.py::test_plain and 2 more*"])
+    result.stdout.fnmatch_lines(["*fixture 'kafka_cluster' is requested by here/test_a.py::test_plain and 2 more*"])
     result.stdout.fnmatch_lines(["*Nearest providers: elsewhere/conftest.py:5*"])
     cells = project.run.cells
     for name in ("test_plain", "test_skipped", "test_expected"):

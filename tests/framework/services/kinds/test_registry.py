@@ -64,7 +64,7 @@ def test_unknown_kind_names_the_nearest(install):
     install("postgis = example_kind:KIND")
     with pytest.raises(UnknownKindError) as caught:
         get_kind("postgress", "database")
-    assert caught.value.message == "service 'database' is of kind 'postgress', which nobody provides"
+    assert caught.value.message == "service 'database' is of kind 'postgress', for which no driver is installed"
     assert caught.value.hint.startswith("Did you mean 'postgres'?")
     assert "envmatrix.kinds" in caught.value.hint
 
