@@ -1,4 +1,4 @@
-"""What is seen of a matrix while it runs: a live line per environment on a terminal, two plain lines each elsewhere."""
+"""Progress of a running matrix: a live line per environment on a terminal, elsewhere two plain lines for each."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ if TYPE_CHECKING:
 Observer = Callable[[Sequence["Child"]], None]
 
 _REDRAW = 0.2
-"""Seconds; drawing takes processor time from the tests."""
+"""Seconds between two drawings, which take processor time from the tests."""
 
 _BAR = 24
-"""Characters."""
+"""Characters of a progress bar."""
 
 
 @contextmanager
@@ -38,7 +38,7 @@ def progress(*, quiet: bool) -> Iterator[Observer]:
 
 
 class _Plain:
-    """Says when an environment starts and ends."""
+    """Prints a line when an environment starts, and when it ends."""
 
     def __init__(self) -> None:
         self._started: set[str] = set()

@@ -1,15 +1,15 @@
-"""Text from tests, made harmless for a terminal, a log or a page: it may say anything, and do nothing."""
+"""Make text of tests and services harmless for a terminal, a log or a page, and short enough to read."""
 
 from __future__ import annotations
 
 import re
 
 _COMMANDS = re.compile(r"::(?=[a-z-]+(?:\s[^:]*)?::)|##(?=\[)")
-"""What a CI log would obey: `::error::`, `::set-output name=x::`, `##[group]`; wherever it stands, since lines fold."""
+"""Commands that a CI log obeys: `::error::`, `::set-output name=x::`, `##[group]`; anywhere, since lines fold."""
 
 
 def inert(text: str) -> str:
-    """Return one line in which nothing moves a cursor, turns text round, hides, or commands a CI log.
+    """Return text as one line that cannot move a cursor, reverse or hide text, or command a CI log.
 
     Control, format and surrogate characters are shown as Python would escape them.
     """
@@ -19,7 +19,7 @@ def inert(text: str) -> str:
 
 
 def inert_lines(text: str) -> str:
-    """Return text whose lines and tabs are kept, and each line of which is inert."""
+    """Return text with its lines and tabs, each line inert."""
     return re.sub(r"[^\t\r\n]+|\r(?!\n)", lambda match: inert(match[0]), text)
 
 
@@ -29,7 +29,7 @@ def plural(number: int, what: str) -> str:
 
 
 def middle(text: str, width: int) -> str:
-    """Return text cut in its middle to at most `width` characters: both ends of a node id tell something."""
+    """Return text cut in its middle to at most `width` characters: both ends of a node id are telling."""
     if len(text) <= width:
         return text
     head = (width - 3) // 2
@@ -37,7 +37,7 @@ def middle(text: str, width: int) -> str:
 
 
 def short_path(text: str, width: int) -> str:
-    """Return a path cut to at most `width` characters: directories go first, since the file's name tells most."""
+    """Return a path cut to at most `width` characters; its directories are dropped first."""
     if len(text) <= width:
         return text
     name = text.rpartition("/")[2]
@@ -45,10 +45,10 @@ def short_path(text: str, width: int) -> str:
 
 
 def first_line(text: str) -> str:
-    """Return the first line that says something."""
+    """Return the first line that is not blank; empty where there is none."""
     return next((line.strip() for line in text.splitlines() if line.strip()), "")
 
 
 def seconds(duration: float) -> str:
-    """Return a duration as a person would say it: `2 ms`, `1.25 s`."""
+    """Return a duration for people: `2 ms`, `1.25 s`."""
     return f"{duration * 1000:.0f} ms" if duration < 1 else f"{duration:.2f} s"

@@ -17,7 +17,7 @@ from envmatrix.runs.reused import Carry
 from envmatrix.runs.shards import Shard
 
 _SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
-"""pytest's short options whose next word is no path, though a directory may be of that name."""
+"""pytest's short options that take the next word as their value, even where a directory has that name."""
 
 _LONG_WITHOUT_VALUE = frozenset(
     {
@@ -61,49 +61,49 @@ _LONG_WITHOUT_VALUE = frozenset(
         "--verbose",
     }
 )
-"""pytest's long options after which a path may stand. Any other, a plugin's included, may take the next word."""
+"""pytest's long options without a value. Any other, a plugin's included, may take the next word as its value."""
 
 
 _BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
-"""Failures that no retry mends, as pytest-rerunfailures sees them."""
+"""Failures that a retry cannot change, as a pattern of pytest-rerunfailures."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to run: which environments, and how pytest is called in each."""
+    """The environments to run, and how to call pytest in each."""
 
     project: Project
     environments: tuple[Environment, ...]
     environments_dir: Path
     env_file: Path | None
     suites: tuple[str, ...]
-    """The project's, unless pytest's arguments name others."""
+    """The project's suites, unless pytest's arguments name others."""
     pytest_args: tuple[str, ...]
     deadline: float
     """Seconds that each environment may take."""
     shard: Shard | None = None
     """The part of the suite to run."""
     durations: Path | None = None
-    """What tests took, for shards that take equally long: a run file, or a directory of them."""
+    """Earlier durations of tests, by which shards are balanced: a run file, or a directory of them."""
     test_deadline: float | None = None
-    """Seconds that each test may take; by default what the project says."""
+    """Seconds that each test may take; by default the project's limit."""
     retries: int = 0
-    """How often a test that failed is tried again."""
+    """How often a failed test is tried again."""
     carry: Mapping[str, Carry] = field(default_factory=dict)
-    """Environment → what it takes over from an earlier run."""
+    """Environment → the cells that it reuses of an earlier run."""
     commit: str = ""
-    """What is run, where something is taken over."""
+    """The commit under test, known where cells are reused."""
     dirty: bool = False
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Map each environment's name to its column's."""
+        """Map each environment's name to its label in the matrix."""
         return {environment.name: environment.label for environment in self.environments}
 
     def job(self, environment: Environment, run_dir: RunDir) -> Job:
-        """Return what runs one environment.
+        """Return the pytest process that runs one environment.
 
-        Each environment gets a cache of its own, so that `--lf` means what failed there.
+        Each environment has its own cache, so that `--lf` means the tests that failed there.
         """
         run_file = run_dir.run_file(environment.name, self.shard)
         # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
@@ -135,9 +135,9 @@ class Plan:
         )
 
     def _suites(self) -> tuple[str, ...]:
-        """Return how pytest is told of the suites: xdist takes a path for one of this machine's, which it would have to send.
+        """Return pytest's arguments for the suites.
 
-        What it does send (`--rsyncdir`) it names anew, so there paths are right.
+        With remote workers, xdist refuses paths that it was not told to send by `--rsyncdir`, so `testpaths` is set.
         """
         options = {word.partition("=")[0] for word in self.pytest_args}
         if self.suites and "--tx" in options and "--rsyncdir" not in options:
@@ -145,7 +145,7 @@ class Plan:
         return self.suites
 
     def _durations(self, environment: str) -> Path | None:
-        """Return the run file by which an environment's shards are cut."""
+        """Return the run file whose durations balance an environment's shards."""
         if self.durations is None:
             return last_complete(self.project.runs_dir, environment)
         path = RunDir(self.durations).run_file(environment) if self.durations.is_dir() else self.durations
@@ -164,7 +164,7 @@ def make_plan(
     retries: int = 0,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
-    """Load what is to be run, all that the project declares where nothing is named.
+    """Load the named environments, or all that are declared, and plan their runs.
 
     Raises:
         EnvmatrixError: an environment is not declared, or declared wrongly.
@@ -202,6 +202,6 @@ def _with_kind(args: Sequence[str]) -> Iterator[tuple[str, bool]]:
 
 
 def _from_here(word: str) -> str:
-    """Return a path that means the same from any directory: pytest runs in the project's root."""
+    """Return a path or node id relative to the current directory as absolute: pytest runs in the project's root."""
     path, separator, rest = word.partition("::")
     return f"{Path.cwd() / path}{separator}{rest}" if Path(path).exists() else word

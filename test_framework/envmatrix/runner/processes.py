@@ -1,9 +1,8 @@
-"""Starts pytest processes, follows their run files, and ends them when it must.
+"""Start pytest processes, follow their run files, and end them at a deadline or a signal.
 
-Each of several at once leads a session of its own, so that a deadline or a second Ctrl-C ends it with everything that it
-started in it; its services belong to its supervisor, which sees it end in whatever way. Each holds an end of a pipe of
-ours, and ends when we are gone. Children are looked at a few times a second: on a small machine they need the processor
-more than we do.
+Processes that run at once lead sessions of their own, so that a deadline or a second Ctrl-C ends each with everything that
+it started there; its services belong to its supervisor, which sees it end in whatever way. Each holds an end of our pipe,
+and ends when we are gone. They are polled a few times a second: on a small machine the tests need the processor more.
 """
 
 from __future__ import annotations
@@ -28,12 +27,12 @@ _INTERRUPT_GRACE = 15.0
 """Seconds for a run's own teardown after Ctrl-C, fixtures of the tests included."""
 
 _POLL = 0.05
-"""Seconds between two looks at the children."""
+"""Seconds between two polls of the processes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """One environment to run."""
+    """The pytest command that runs one environment, and its files."""
 
     environment: str
     label: str
@@ -42,7 +41,7 @@ class Job:
     log_file: Path
 
     def ending(self, exit_code: int) -> str:
-        """Say how a run ended, where its run file cannot."""
+        """Return how a run ended, where its run file cannot tell; else empty."""
         if exit_code < 0:
             return f"killed by {signal.Signals(-exit_code).name}"
         return "" if self.run_file.exists() else f"pytest ended with exit code {exit_code} before it recorded a run"
@@ -50,19 +49,19 @@ class Job:
 
 @dataclass(slots=True)
 class Child:
-    """One pytest on its way, as far as its run file tells."""
+    """A pytest process, and its progress by its run file."""
 
     job: Job
     process: subprocess.Popen[bytes]
     started: float
     planned: int | None = None
-    """`None` while it is collecting."""
+    """Number of planned tests; `None` while pytest is collecting."""
     done: int = 0
     failed: int = 0
     exit_code: int | None = None
-    """pytest's, or minus the signal that killed it; `None` while it runs."""
+    """pytest's exit code, or minus the signal that killed it; `None` while it runs."""
     seconds: float = 0.0
-    """From start to now, or to its end."""
+    """Seconds from its start to now, or to its end."""
     note: str = ""
     """Why we ended it, if we did."""
     kill_at: float | None = None
@@ -72,7 +71,7 @@ class Child:
 
     @property
     def state(self) -> str:
-        """Return what it is doing, in one word."""
+        """Return its present activity in one word."""
         if self.exit_code is not None:
             return "ended"
         if self.kill_at is not None:
@@ -83,11 +82,11 @@ class Child:
 
     @property
     def ending(self) -> str:
-        """Say how it ended, where its run file cannot; empty where it ended by itself."""
+        """Return how it ended, where its run file cannot tell; empty where it ended by itself."""
         return self.note or self.job.ending(self.exit_code or 0)
 
     def follow(self) -> None:
-        """Read what its run file gained."""
+        """Read the new lines of its run file."""
         try:
             with self.job.run_file.open("rb") as stream:
                 stream.seek(self._offset)
@@ -109,37 +108,37 @@ class Child:
             elif event["type"] == "attempt":
                 self._outcomes[event["test"]] = event["outcome"] == "failed"
         except (ValueError, KeyError, TypeError):
-            return  # progress only: whoever reads the whole file says what is wrong with it
+            return  # progress only: the reader of the whole file reports what is wrong
 
     def poll(self) -> bool:
-        """Look whether it ended; if so, end what it left in its session. Return whether it still runs."""
+        """Return whether it still runs; when it has ended, kill the rest of its session."""
         if self.exit_code is not None:
             return False
         self.seconds = time.monotonic() - self.started
         pid = self.process.pid
         if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is None:
             return True
-        self.kill()  # while the dead leader holds the number, the group cannot be a stranger's
+        self.kill()  # until it is waited for, its number cannot become another group's
         self.exit_code = self.process.wait()
         self.follow()
         return False
 
     def kill(self) -> None:
-        """End it and everything in its session, at once."""
+        """Kill it and everything in its session."""
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return  # nothing left; macOS says PermissionError where only the dead leader is
 
     def stop(self, signum: int, note: str, grace: float) -> None:
-        """Ask it to end, and give it `grace` seconds."""
+        """Send it a signal, and SIGKILL after `grace` seconds."""
         if self.exit_code is None and self.kill_at is None:
             self.note = note
             self.kill_at = time.monotonic() + grace
             self.process.send_signal(signum)
 
     def enforce(self, deadline: float) -> None:
-        """Stop what ran for longer than `deadline` seconds; kill what was asked to end and did not."""
+        """Stop it after `deadline` seconds; kill it where its grace has passed."""
         now = time.monotonic()
         if self.kill_at is None:
             if now - self.started > deadline:
@@ -173,14 +172,14 @@ def run_all(
                     child.follow()
                 time.sleep(_POLL)
         finally:
-            for child in children:  # only after an error of our own is anything left to kill
+            for child in children:  # still running only after an error of our own
                 if child.exit_code is None:
                     child.kill()
                     child.process.wait()
 
 
 def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int | None = None) -> tuple[int, str]:
-    """Run one pytest on our own terminal; return its exit code, and why we ended it, if we did.
+    """Run one pytest on our own terminal; return its exit code, and why we ended it, or an empty text.
 
     It stays in our process group, so that Ctrl-C and a debugger's prompt work as if it had been started by hand.
     """
@@ -210,7 +209,7 @@ def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int |
 
 @contextmanager
 def _tether() -> Iterator[int]:
-    """Open a pipe, and give its reading end; the writing end is closed when we are done, or gone."""
+    """Open a pipe and yield its reading end; the writing end closes when we are done, or killed."""
     reading, writing = os.pipe()
     try:
         yield reading
@@ -225,7 +224,7 @@ def _tethered(command: Sequence[str], tether: int) -> list[str]:
 
 
 def _start(job: Job, cwd: Path, tether: int) -> Child:
-    # For our own eyes: a product may print what it should not.
+    # Readable by the user alone: a product may print secrets.
     with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         process = subprocess.Popen(  # noqa: S603  our own command
             _tethered(job.command, tether),
@@ -241,19 +240,19 @@ def _start(job: Job, cwd: Path, tether: int) -> Child:
 
 
 class _Signals:
-    """Notes the signals that ask us to end, instead of ending."""
+    """Counts SIGINT, SIGTERM and SIGHUP while it is entered, so that they do not end us."""
 
     def __init__(self) -> None:
         self._seen: Counter[int] = Counter()
 
     @property
     def first(self) -> int:
-        """Return the signal that came first; 0 where none did."""
+        """Return the first signal; 0 before any."""
         return next(iter(self._seen), 0)
 
     @property
     def impatient(self) -> bool:
-        """Return whether one came again. SIGTERM after SIGINT is no impatience: nox and CI systems send both."""
+        """Return whether a signal was repeated. SIGTERM after SIGINT does not count: nox and CI systems send both."""
         return any(number > 1 for number in self._seen.values())
 
     @property
@@ -263,7 +262,7 @@ class _Signals:
     def __enter__(self) -> Self:
         signals = [signal.SIGINT, signal.SIGTERM, signal.SIGHUP]
         if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
-            signals.remove(signal.SIGHUP)  # nohup: we are to outlive the terminal
+            signals.remove(signal.SIGHUP)  # nohup: outlive the terminal
         self._before = {signum: signal.signal(signum, self._on_signal) for signum in signals}
         return self
 
@@ -289,6 +288,6 @@ class _Signals:
 
 
 def child_environment() -> dict[str, str]:
-    """Return what a pytest of ours gets: the user's own, without what would only slow it down."""
-    # Without bytecode each run would compile and rewrite every module again, which doubles it.
+    """Return the environment variables of a pytest process: our own, with bytecode switched on."""
+    # Without bytecode each run would compile every module again, and take twice as long.
     return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}

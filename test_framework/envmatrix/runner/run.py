@@ -15,7 +15,7 @@ _BACKSTOP = 10.0
 
 
 def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _: None) -> RunDir:
-    """Run every environment of a plan at once, each into its run file and log.
+    """Run every environment of a plan at once, each with its own run file and log.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.

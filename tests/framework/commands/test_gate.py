@@ -219,7 +219,7 @@ def test_no_environment_drops_out_of_the_baseline_unseen(shop: Shop) -> None:
     code, _, err = shop.call("baseline", "update", "run-1.jsonl")
     assert (code, err.partition(". ")[0]) == (
         2,
-        "error: no baseline can be made: staging, of the baseline before, was not run",
+        "error: no baseline can be made: staging, of the present baseline, was not run",
     )
     (shop.root / "environments/staging.toml").unlink()
     path = shop.root / "envmatrix-baseline.toml"
@@ -236,7 +236,7 @@ def test_waivers_that_are_named_must_be_there(shop: Shop) -> None:
     shop.ran("a=passed", commit=shop.commit())
     for words in (("gate",), ("waivers", "update")):
         code, _, err = shop.call(*words, "run-1.jsonl", "--waivers", "nix.toml")
-        assert (code, err.partition(". ")[0]) == (2, "error: there are no waivers at nix.toml")
+        assert (code, err.partition(". ")[0]) == (2, "error: no file nix.toml")
 
 
 def test_the_gate_asks_for_runs_of_the_change(shop: Shop) -> None:

@@ -16,7 +16,7 @@ from envmatrix.report.words import cause_and_rule, word
 from envmatrix.runs.cells import Outcome
 
 _NAMED = 8
-"""Tests named of one kind in one environment; the JSON format has all."""
+"""Tests to name of one kind in one environment; the JSON format has all."""
 _STYLES = {
     Kind.REGRESSED: "bold red",
     Kind.FIXED: "green",
@@ -55,7 +55,7 @@ def _lines(comparison: Comparison) -> Iterator[RenderableType]:
 
 def _named(side: Side) -> str:
     if side.commit and side.name.startswith(side.commit):
-        return inert(side.commit)  # it was asked for by that very commit
+        return inert(side.commit)  # the side was named by that commit
     return inert(f"{side.name} at {side.commit}" if side.commit else side.name)
 
 

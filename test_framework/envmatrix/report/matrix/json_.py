@@ -1,4 +1,4 @@
-"""The matrix as one JSON document, for programs. Nothing is shortened, and every text is as it was recorded.
+"""The matrix as one JSON document. Nothing is shortened, and every text is as it was recorded.
 
 The models below are the schema; `schema` is raised with each change that an older reader would misread, and keys may be
 added without. `python -m envmatrix.report.matrix.json_` prints it as JSON Schema.
@@ -26,7 +26,7 @@ class EnvironmentEntry(Entry):
 
     name: str
     label: str
-    """What to show: `staging (twin)`."""
+    """The column's title: `staging (twin)`."""
     answer: Answer
     reasons: tuple[Reason, ...]
     run_id: str | None
@@ -61,7 +61,7 @@ class CellEntry(Entry):
     evidence: dict[str, Any] | None
     """rule, summary, phase, place, exceptions, pings, detail."""
     carried_from: str | None = None
-    """The commit that all this is of, where the test was not run now."""
+    """The commit of an earlier run whose result is reused; `null` where the test was run now."""
 
 
 class TestEntry(Entry):

@@ -23,7 +23,7 @@ _MARKS = {
 _ANSWERS = {Answer.COMPATIBLE: "✅", Answer.INCOMPATIBLE: "❌", Answer.UNKNOWN: "❔"}
 
 _NAMED = 20
-"""Tests that are named where one reason holds for many."""
+"""Tests to name for one problem."""
 
 
 def render(judged: JudgedMatrix) -> str:

@@ -1,7 +1,7 @@
 """Summarize a matrix for people: everything that did not pass everywhere, said once.
 
-Tests that became the same for the same reasons in every environment are one problem; a skip's reason is said once
-for all the tests that it holds for. The formats for people only lay this out.
+Tests that ended alike in every environment, for the same reasons, are one problem; all tests skipped for one reason are
+one entry. The formats for people only lay this out.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ def _without_labels(cell: Cell | None) -> AlikeCells:
 
 
 def _asides(matrix: Matrix) -> Iterator[Aside]:
-    """Yield what tells nothing, reason by reason; environments of which the very same is true are one."""
+    """Yield the tests that tell nothing, by reason; environments with the same tests and reason are merged."""
     alike: dict[tuple[Outcome | None, str, tuple[str, ...]], list[str]] = {}
     for index, column in enumerate(matrix.columns):
         if not column.cells:

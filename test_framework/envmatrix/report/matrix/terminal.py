@@ -21,10 +21,10 @@ _NARROWEST_NAME = 20
 _WIDEST_NAME = 60
 _WIDEST_LABEL = 24
 _GAP = 3
-"""Characters: a test file's name in the table, an environment's label, what rich puts between two columns."""
+"""Characters of a test file's name, of an environment's label, and between two columns of the table."""
 
 _NAMED = 3
-"""Tests that are named where one reason holds for many; the JSON format has all."""
+"""Tests to name for one problem; the JSON format has all."""
 
 _GLYPHS: Mapping[Outcome | None, tuple[str, str]] = {
     Outcome.PASSED: ("✓", "ok"),
@@ -80,7 +80,7 @@ class MatrixLayout:
             yield from lines
 
     def _tables(self) -> Iterator[RenderableType]:
-        """Yield the matrix; where the environments do not fit side by side, several tables below each other."""
+        """Yield the matrix as a table, or as several where the environments do not fit side by side."""
         side_by_side: list[int] = []
         room = self._width - _NARROWEST_NAME
         for index in range(len(self._matrix.columns)):
@@ -113,7 +113,7 @@ class MatrixLayout:
         return table
 
     def _widths(self, columns: Sequence[int]) -> dict[int, int]:
-        """Give each column what it would like, or, where names then have no room, an equal share."""
+        """Return the width of each column: what it wants, or an equal share where names would have no room."""
         longest_name = max(map(len, self._matrix.groups), default=0)
         wanted = {index: self._wanted(index) for index in columns}
         room = self._width - _GAP * len(columns)
@@ -127,7 +127,7 @@ class MatrixLayout:
         return max(self._narrowest(index), len(counts))
 
     def _narrowest(self, index: int) -> int:
-        """Return the width below which a column cannot go: its label, its verdict, its longest single entry."""
+        """Return the least width of a column: that of its label, its verdict and its longest entry."""
         parts = [*self._counts(self._matrix.rows, index), *self._sources(index)]
         answer = self._answer(self._verdicts[index])
         label = min(len(inert(self._matrix.columns[index].label)), _WIDEST_LABEL)
@@ -147,8 +147,8 @@ class MatrixLayout:
             return [Text("no run", "magenta")]
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
         if carried := count_carried(rows, index):
-            held = ", ".join(f"{number} {_GLYPHS[outcome][1]}" for outcome, number in carried.items())
-            parts.append(Text(f"(not run now: {held})", "dim"))
+            reused = ", ".join(f"{number} {_GLYPHS[outcome][1]}" for outcome, number in carried.items())
+            parts.append(Text(f"(not run now: {reused})", "dim"))
         return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:
@@ -217,13 +217,13 @@ class MatrixLayout:
         for column in self._matrix.columns:
             if isinstance(column.run, MissingRun) and column.run.log_tail:
                 yield Text()
-                yield Text(f"The end of what pytest said in {inert(column.label)}:", "bold")
+                yield Text(f"The end of pytest's output in {inert(column.label)}:", "bold")
                 for line in column.run.log_tail.splitlines()[-12:]:
                     yield indented(Text(inert(line), "dim"))
 
 
 def _pack(parts: Sequence[Text], width: int) -> Text:
-    """Return parts on as few lines as they need, none of them torn apart."""
+    """Return parts on as few lines as possible, none of them broken."""
     lines: list[Text] = []
     for part in parts:
         if lines and len(lines[-1]) + 1 + len(part) <= width:

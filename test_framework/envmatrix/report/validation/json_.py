@@ -16,7 +16,7 @@ SCHEMA = 1
 
 
 class FindingEntry(Entry):
-    """Where declared, observed and exercised differ."""
+    """A difference between declared, observed and exercised."""
 
     rule: str
     capability: str
@@ -25,13 +25,13 @@ class FindingEntry(Entry):
     calls_for: Answer
     """The answer that this finding alone would give."""
     file: str
-    """The declaration, as seen from here."""
+    """The declaration, relative to the current directory."""
     line: int
-    """Of the declaration, 1-based; 0 where it has none."""
+    """Line of the declaration, 1-based; 0 where it has none."""
     table: str | None
     """The header of the table to change; `null` where nothing is to be written."""
     lines: list[str]
-    """What to write there."""
+    """Lines to write into that table."""
 
 
 class ValidationDocument(Entry):

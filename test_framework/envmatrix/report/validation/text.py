@@ -16,7 +16,7 @@ from envmatrix.report.validation.validation import Validation
 from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
 
 _NAMED = 3
-"""Tests that are named where one reason holds for many; the JSON document has all."""
+"""Tests to name for one reason; the JSON document has all."""
 
 _STYLES = {Answer.TRUE: "bold green", Answer.UNTRUE: "bold red", Answer.UNKNOWN: "bold magenta"}
 
@@ -69,7 +69,7 @@ def _declared(each: Capability) -> str:
 
 
 def _observed(each: Capability) -> str:
-    """Return what was seen; of what is no service, nobody looks at more than its service."""
+    """Return what a probe observed; for a capability that is no service, what it observed of its service."""
     seen = each.observed or ("not seen" if each.is_promised else "absent")
     if not each.is_service or each.is_up:
         return seen
@@ -110,7 +110,7 @@ def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType
 
 
 def _proposal(validation: Validation) -> Iterator[RenderableType]:
-    """Yield what to write: as a diff, or line by line where the file cannot be changed for us."""
+    """Yield the lines to write: as a diff, or table by table where the file cannot be changed."""
     changes = validation.truth.changes
     if not changes:
         return

@@ -11,21 +11,20 @@ from envmatrix.validation import Answer, Truth
 
 @dataclass(frozen=True, slots=True)
 class Validation:
-    """One environment, validated."""
+    """The validation of one environment, with the verdict on the conformance suite."""
 
     truth: Truth
     verdict: Verdict
-    """On the conformance suite."""
     diff: str = ""
-    """What makes the declaration true, as far as that can be written."""
+    """The change that makes the declaration true, as far as it can be written."""
     written: bool = False
-    """Whether that was written."""
+    """Whether the change was written."""
     refused: str = ""
-    """Why it cannot be written."""
+    """Why the change cannot be written."""
 
     @property
     def answer(self) -> Answer:
-        """Return the answer of the declaration and the suite together: a broken contract is no truth."""
+        """Return the worse answer of declaration and suite: with a broken contract, a declaration is untrue."""
         suite = {
             VerdictAnswer.COMPATIBLE: Answer.TRUE,
             VerdictAnswer.INCOMPATIBLE: Answer.UNTRUE,

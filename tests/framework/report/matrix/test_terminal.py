@@ -69,7 +69,7 @@ def test_the_rest_is_told_once_by_reason(tmp_path: Path) -> None:
     assert "  local: stub: llm; absent: redis\n" in text
     assert "  backend         incompatible  1 test failed: a fixture is missing or breaks its contract\n" in text
     assert "  staging (twin)  unknown       pytest ended with exit code 4\n" in text
-    assert "The end of what pytest said in staging (twin):\n  ERROR: no such option: --bogus\n" in text
+    assert "The end of pytest's output in staging (twin):\n  ERROR: no such option: --bogus\n" in text
 
 
 @pytest.mark.parametrize("width", [40, 80, 140, 200])
