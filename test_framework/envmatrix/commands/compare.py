@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,6 +18,9 @@ if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.history import History
     from envmatrix.matrix.compare import Side
+
+_SHORTEST = 4
+"""Characters of an abbreviated commit, as git has it."""
 
 _SIDE = "baseline, last, a run file, a directory of them, or a commit of the history."
 
@@ -113,8 +115,12 @@ class _Sides:
         from envmatrix.matrix.compare import Side
 
         commit = full_commit(self.project.root, word)
-        if not commit and self.history is not None:
-            commit = self._only(word, self.history.commits_like(word) if len(word) >= _SHORTEST else ())
+        if not commit and self.history is not None and len(word) >= _SHORTEST:
+            commits = self.history.commits_like(word)
+            if len(commits) > 1:
+                names = " or ".join(commit[:12] for commit in commits)
+                raise UsageError(f"{word!r} may be commit {names}", "Name more of it")
+            commit = commits[0] if commits else ""
         if not commit:
             how = "Name `baseline`, `last`, a run file, a directory of them, or a commit"
             raise UsageError(f"no matrix is called {word!r}", how)
@@ -122,15 +128,3 @@ class _Sides:
         if matrix is None:
             raise HistoryError(self.path, f"holds no run of commit {commit[:12]} without uncommitted changes")
         return Side.of(word, matrix)
-
-    @staticmethod
-    def _only(word: str, commits: Sequence[str]) -> str:
-        if len(commits) > 1:
-            raise UsageError(
-                f"{word!r} may be commit {' or '.join(commit[:12] for commit in commits)}", "Name more of it"
-            )
-        return commits[0] if commits else ""
-
-
-_SHORTEST = 4
-"""Characters of an abbreviated commit, as git has it."""

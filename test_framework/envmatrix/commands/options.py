@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.matrix.table import Matrix
     from envmatrix.runner.plan import Plan
-    from envmatrix.runs.directory import Loaded
 
 Runs = Annotated[
     list[Path] | None,
@@ -124,15 +123,9 @@ def takes_run_options(command: Callable[..., int]) -> Callable[..., int]:
     return call
 
 
-def load_runs(project: Project, paths: Sequence[Path] | None) -> Loaded:
-    """Read run files; those of the last run if none is named."""
-    from envmatrix.runs.directory import latest, load_paths
-
-    return load_paths(paths or [latest(project.runs_dir)])
-
-
 def load_matrix(project: Project, paths: Sequence[Path] | None, *, mixed_commits: bool) -> Matrix:
     """Read run files, those of the last run if none is named, and put them side by side."""
     from envmatrix.matrix.table import matrix_of
+    from envmatrix.runs.directory import latest, load_paths
 
-    return matrix_of(load_runs(project, paths), mixed_commits=mixed_commits)
+    return matrix_of(load_paths(paths or [latest(project.runs_dir)]), mixed_commits=mixed_commits)

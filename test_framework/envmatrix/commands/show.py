@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import typer
 
 from envmatrix.commands.history import record
-from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_runs
+from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_matrix
 
 if TYPE_CHECKING:
-    from envmatrix.runs.directory import Loaded, RunDir
+    from envmatrix.matrix.table import Matrix
+    from envmatrix.runs.directory import RunDir
 
 
 def show(
@@ -21,29 +22,29 @@ def show(
     """Show the matrix of run files, by default of the last run."""
     from envmatrix.environments import Project
 
-    loaded = load_runs(Project.find(Path.cwd()), runs)
-    return _report(loaded, "json" if json else format_, mixed_commits=mixed_commits)
+    matrix = load_matrix(Project.find(Path.cwd()), runs, mixed_commits=mixed_commits)
+    return _report(matrix, "json" if json else format_)
 
 
 def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
     """Print the matrix of runs that have just ended, and add them to the history; return the exit code."""
+    from envmatrix.matrix.table import matrix_of
+
     loaded = run_dir.load()
     try:
         # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
-        code = _report(loaded, format_, mixed_commits=mixed_commits, as_parts=True)
+        code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, as_parts=True)
         typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
         return code
     finally:
         record(loaded.runs, history)
 
 
-def _report(loaded: Loaded, format_: str, *, mixed_commits: bool, as_parts: bool = False) -> int:
+def _report(matrix: Matrix, format_: str, *, as_parts: bool = False) -> int:
     from envmatrix.gate import exit_code, judge_all
-    from envmatrix.matrix.table import matrix_of
     from envmatrix.report.matrix import reporter
     from envmatrix.report.matrix.summary import JudgedMatrix
 
-    matrix = matrix_of(loaded, mixed_commits=mixed_commits)
     verdicts = judge_all(matrix, as_parts=as_parts)
     typer.echo(reporter(format_)(JudgedMatrix(matrix, verdicts)), nl=False)
     return exit_code(verdicts)

@@ -20,49 +20,15 @@ _SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
 """pytest's short options that take the next word as their value, even where a directory has that name."""
 
 _LONG_WITHOUT_VALUE = frozenset(
-    {
-        "--cache-clear",
-        "--co",
-        "--collect-only",
-        "--disable-warnings",
-        "--doctest-modules",
-        "--exitfirst",
-        "--failed-first",
-        "--ff",
-        "--fixtures",
-        "--full-trace",
-        "--keep-duplicates",
-        "--last-failed",
-        "--lf",
-        "--markers",
-        "--matrix-destructive",
-        "--new-first",
-        "--nf",
-        "--no-header",
-        "--no-showlocals",
-        "--no-summary",
-        "--noconftest",
-        "--pdb",
-        "--pyargs",
-        "--quiet",
-        "--runxfail",
-        "--setup-only",
-        "--setup-plan",
-        "--setup-show",
-        "--showlocals",
-        "--stepwise",
-        "--stepwise-skip",
-        "--strict",
-        "--strict-config",
-        "--strict-markers",
-        "--sw",
-        "--sw-skip",
-        "--trace",
-        "--verbose",
-    }
+    """
+    --cache-clear --co --collect-only --disable-warnings --doctest-modules --exitfirst --failed-first --ff
+    --fixtures --full-trace --keep-duplicates --last-failed --lf --markers --matrix-destructive --new-first --nf
+    --no-header --no-showlocals --no-summary --noconftest --pdb --pyargs --quiet --runxfail --setup-only
+    --setup-plan --setup-show --showlocals --stepwise --stepwise-skip --strict --strict-config --strict-markers --sw
+    --sw-skip --trace --verbose
+    """.split()  # noqa: SIM905  one a line, they would hide the rest
 )
 """pytest's long options without a value. Any other, a plugin's included, may take the next word as its value."""
-
 
 _BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
 """Failures that a retry cannot change, as a pattern of pytest-rerunfailures."""

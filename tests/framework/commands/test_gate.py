@@ -227,7 +227,7 @@ def test_no_environment_drops_out_of_the_baseline_unseen(shop: Shop) -> None:
     code, out, _ = shop.call("baseline", "update", "run-1.jsonl")
     assert (code, out) == (
         0,
-        f"envmatrix-baseline.toml is what 1 cell of 1 environment say at {commit[:12]}\n",
+        f"envmatrix-baseline.toml holds 1 cell of 1 environment at {commit[:12]}\n",
     )
 
 

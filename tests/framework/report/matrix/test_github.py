@@ -24,6 +24,13 @@ def test_each_problem_stands_at_its_line(tmp_path: Path) -> None:
     assert all(line.startswith("::error ") for line in lines)
 
 
+def test_a_message_is_not_searched_for_a_place(tmp_path: Path) -> None:
+    """What a test says names no line: without a place in the evidence, the test's own file is shown."""
+    evidence = Evidence("L401", "other.py:3: no", "call")
+    run = write_run(tmp_path / "r.jsonl", Attempt("a.py::x", Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
+    assert render(judged(Matrix.from_runs([run]))).startswith("::error file=a.py,title=local%3A logic L401::a.py::x")
+
+
 def test_no_more_than_github_shows(tmp_path: Path) -> None:
     """The last of ten says how many there are beside."""
     wrong = [

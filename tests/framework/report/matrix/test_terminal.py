@@ -8,7 +8,6 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.console import make_console
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.report.matrix.terminal import MatrixLayout, render
 from envmatrix.runs.cells import Attempt, MissingRun, Outcome
@@ -102,14 +101,6 @@ def test_a_terminal_gets_glyphs_and_colours(tmp_path: Path) -> None:
     plain = drawn(everything(tmp_path / "again"), width=120, terminal=True, colour=False)
     assert "\x1b[3" not in plain
     assert "✗ failed" in plain
-
-
-def test_colour_is_off_where_nobody_sees_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Standard output is no terminal here; COLUMNS still tells the width."""
-    monkeypatch.setenv("COLUMNS", "66")
-    console = make_console()
-    assert not console.is_terminal
-    assert console.width == 66
 
 
 @pytest.mark.fault("hostile-test-name")

@@ -1,0 +1,19 @@
+"""Text in Markdown."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from markdown_it import MarkdownIt
+
+from envmatrix.report.markdown import code
+
+MARKDOWN = MarkdownIt("gfm-like", {"linkify": False, "html": True})
+
+
+@pytest.mark.fault("hostile-test-name")
+@given(st.text(st.characters(exclude_categories=())) | st.text("` a\\<*_"))
+def test_a_code_span_holds_any_text(text: str) -> None:
+    """Whatever stands in it, Markdown sees one code span and nothing else."""
+    (_, inline, _) = MARKDOWN.parse(f"x{code(text)}y")
+    assert inline.children is not None
+    assert [token.type for token in inline.children] == ["text", "code_inline", "text"]
