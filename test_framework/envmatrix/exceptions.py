@@ -1,7 +1,7 @@
 """Every error, in the order the flow can meet it.
 
 A declaration is read, tests are collected, services start or are connected to, fixtures are checked against their
-contracts, run files are written, read and merged, the history and the baseline are asked, the audit fixes what it found.
+contracts, run files are written, read and merged, history and baseline are read, findings of the audit are fixed.
 Each error carries the objects it is about, says in one line what is wrong and where, and knows its hint: what to do
 next. `exit_code` is the exit code of the command line (1 incompatible, 2 usage or configuration, 3 unknown).
 """
@@ -271,6 +271,10 @@ class UserError(EnvmatrixError):
     @property
     def message(self) -> str:
         return f"users: {self.step} {self.reason}"
+
+    @property
+    def hint(self) -> str:
+        return "Check [users] in the declaration, and the log of the service"
 
 
 @dataclass(eq=False)

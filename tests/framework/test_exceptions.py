@@ -87,7 +87,11 @@ EVERY = [
             "Nearest providers: e2e/conftest.py:3. Move it to a conftest.py above the test"
         ),
     ),
-    (UserError("login", "answered 500"), 3, "users: login answered 500"),
+    (
+        UserError("login", "answered 500"),
+        3,
+        "users: login answered 500. Check [users] in the declaration, and the log of the service",
+    ),
     (
         BaselineError(Path("b.toml"), "is missing"),
         3,

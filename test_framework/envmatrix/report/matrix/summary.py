@@ -83,8 +83,8 @@ class MatrixSummary:
     @property
     def causes(self) -> tuple[Cause, ...]:
         """Return the causes that occur, for which advice is due."""
-        found = {cells.cause for problem in self.problems for cells in problem.cells}
-        return tuple(cause for cause in Cause if cause in found)
+        occurring = {cells.cause for problem in self.problems for cells in problem.cells}
+        return tuple(cause for cause in Cause if cause in occurring)
 
 
 def sources(column: Column) -> Mapping[str, int]:

@@ -63,7 +63,7 @@ def render(validation: Validation) -> str:
         answer=validation.answer,
         exit_code=validation.answer.exit_code,
         capabilities=truth.capabilities,
-        findings=[_finding(found) for found in truth.findings],
+        findings=[_finding(finding) for finding in truth.findings],
         conformance=verdict.answer,
         reasons=verdict.reasons,
         diff=validation.diff,
@@ -73,15 +73,15 @@ def render(validation: Validation) -> str:
     return as_json(document)
 
 
-def _finding(found: Finding) -> FindingEntry:
+def _finding(finding: Finding) -> FindingEntry:
     return FindingEntry(
-        rule=found.rule,
-        capability=found.capability,
-        message=found.message,
-        hint=found.hint,
-        calls_for=found.calls_for,
-        file=os.path.relpath(found.file),
-        line=found.line,
-        table=found.change.header if found.change else None,
-        lines=list(found.change.lines) if found.change else [],
+        rule=finding.rule,
+        capability=finding.capability,
+        message=finding.message,
+        hint=finding.hint,
+        calls_for=finding.calls_for,
+        file=os.path.relpath(finding.file),
+        line=finding.line,
+        table=finding.change.header if finding.change else None,
+        lines=list(finding.change.lines) if finding.change else [],
     )

@@ -31,8 +31,8 @@ def _parts(validation: Validation) -> Iterator[RenderableType]:
     yield Text.assemble(("envmatrix validate", "bold"), "  ", (inert(truth.label), "bold"))
     yield Text()
     yield _table(truth)
-    decisive = [found for found in truth.findings if found.calls_for is not Answer.TRUE]
-    remarks = [found for found in truth.findings if found.calls_for is Answer.TRUE]
+    decisive = [finding for finding in truth.findings if finding.calls_for is not Answer.TRUE]
+    remarks = [finding for finding in truth.findings if finding.calls_for is Answer.TRUE]
     yield from _section("What is not as declared", decisive)
     yield from _section("Remarks", remarks)
     yield from _proposal(validation)
@@ -86,27 +86,27 @@ def _exercised(each: Capability) -> str:
 
 
 def _answer(truth: Truth, each: Capability) -> Text:
-    found = truth.about(each.name)
-    if not found and each.is_promised and not each.is_up:
+    findings = truth.about(each.name)
+    if not findings and each.is_promised and not each.is_up:
         return (
             Text("optional", "dim")
             if each.observed and each.declared is Declared.OPTIONAL
             else Text("unknown", "magenta")
         )
-    if not found:
+    if not findings:
         return Text("true", "green")
-    return Text(", ".join(one.rule for one in found), _STYLES[found[0].calls_for])
+    return Text(", ".join(finding.rule for finding in findings), _STYLES[findings[0].calls_for])
 
 
 def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType]:
     if findings:
         yield Text()
         yield Text(title, "bold")
-    for found in findings:
-        place = os.path.relpath(found.file) + (f":{found.line}" if found.line else "")
-        message = Text.assemble((found.rule, "bold"), f" {inert(found.message)} ", (f"({inert(place)})", "dim"))
+    for finding in findings:
+        place = os.path.relpath(finding.file) + (f":{finding.line}" if finding.line else "")
+        message = Text.assemble((finding.rule, "bold"), f" {inert(finding.message)} ", (f"({inert(place)})", "dim"))
         yield indented(message)
-        yield indented(Text(inert(found.hint)), 7)
+        yield indented(Text(inert(finding.hint)), 7)
 
 
 def _proposal(validation: Validation) -> Iterator[RenderableType]:

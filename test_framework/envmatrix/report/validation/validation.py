@@ -1,4 +1,4 @@
-"""What `envmatrix validate` reports: a declaration held against a run, and what would make it true."""
+"""What `envmatrix validate` reports: a declaration compared with a run, and the change that makes it true."""
 
 from __future__ import annotations
 
