@@ -13,8 +13,7 @@ from envmatrix.commands.options import Json, Runs, load_matrix
 def explain(
     name: Annotated[str, typer.Argument(metavar="ENV", help="Environment of the cell.", show_default=False)],
     test: Annotated[
-        str,
-        typer.Argument(metavar="TEST", help="Node id of the test, or a part of it that no other test has."),
+        str, typer.Argument(metavar="TEST", help="Node id of the test, or a part of it that no other test has.")
     ],
     runs: Runs = None,
     *,

@@ -36,18 +36,15 @@ def gate(
     *,
     baseline: BaselineFile = None,
     waivers: WaiversFile = None,
-    commit: Annotated[
-        str,
-        typer.Option(metavar="REV", help="Commit to judge; by default HEAD.", show_default=False),
-    ] = "",
+    commit: Annotated[str, typer.Option(metavar="REV", help="Commit to judge; by default HEAD.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the decision, but exit with 0.")] = False,
     json: Json = False,
-    mixed_commits: Annotated[
-        bool,
-        typer.Option("--mixed-commits", help="Accept runs of different commits; the gate then stays unknown at best."),
-    ] = False,
+    mixed_commits: MixedCommits = False,
 ) -> int:
-    """Decide whether a change may be merged: what got worse shuts the gate, and missing evidence leaves it unknown."""
+    """Decide whether a change may be merged: what got worse shuts the gate, and missing evidence leaves it unknown.
+
+    Runs of different commits never open the gate.
+    """
     from envmatrix.report.gate import json_, text
 
     project = _project()

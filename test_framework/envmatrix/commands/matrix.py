@@ -36,11 +36,7 @@ def matrix(
     plan = options.plan(names or (), ctx.obj)
     if impacted_since is not None:
         plan = narrow(
-            plan,
-            impacted_since,
-            environments=options.environments,
-            env_file=options.env_file,
-            history=options.history,
+            plan, impacted_since, environments=options.environments, env_file=options.env_file, history=options.history
         )
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(plan, observe)
