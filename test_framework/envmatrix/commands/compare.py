@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 _SHORTEST = 4
 """Characters of an abbreviated commit, as git has it."""
 
-_SIDE = "baseline, last, a run file, a directory of them, or a commit of the history."
+_SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit of the history."
 
 
 def compare(

@@ -85,7 +85,7 @@ def test_without_a_test_the_flakiest_and_slowest_are_named(shop: Shop) -> None:
         (("nobody",), 2, "error: the history has no test 'nobody'. Name a node id, or a part of one"),
         (("test_",), 2, "error: 'test_' fits test_1, test_2, test_3 and 1 more. Name more of it"),
         (("test_1", "--history", "gone.sqlite"), 3, "error: history gone.sqlite is missing. Record a run"),
-        (("--prune", "7", "--history", "gone.sqlite"), 3, "error: history gone.sqlite is missing. Every run is"),
+        (("--prune", "7", "--history", "gone.sqlite"), 3, "error: history gone.sqlite is missing. Record a run"),
     ],
 )
 def test_what_cannot_be_answered_is_one_line(shop: Shop, words: tuple[str, ...], code: int, said: str) -> None:
