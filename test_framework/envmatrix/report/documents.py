@@ -9,7 +9,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 
-class Entry(BaseModel):
+class DocumentPart(BaseModel):
     """A part of a document whose schema is a model."""
 
     model_config = ConfigDict(frozen=True)

@@ -14,14 +14,14 @@ from pydantic import ConfigDict, Field
 
 from envmatrix.gate import Answer, Reason, Verdict, exit_code
 from envmatrix.matrix.table import Column, Row
-from envmatrix.report.documents import Entry, as_json
+from envmatrix.report.documents import DocumentPart, as_json
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.cells import Cause, Cell, FindingRecord, MissingRun, Outcome
 
 SCHEMA = 1
 
 
-class EnvironmentEntry(Entry):
+class EnvironmentEntry(DocumentPart):
     """One column."""
 
     name: str
@@ -47,7 +47,7 @@ class EnvironmentEntry(Entry):
     """The end of pytest's own output where there is no run."""
 
 
-class CellEntry(Entry):
+class CellEntry(DocumentPart):
     """One test in one environment."""
 
     outcome: Outcome
@@ -64,7 +64,7 @@ class CellEntry(Entry):
     """The commit of an earlier run whose result is reused; `null` where the test was run now."""
 
 
-class TestEntry(Entry):
+class TestEntry(DocumentPart):
     """One row."""
 
     __test__ = False  # no test, though its name begins so
@@ -74,7 +74,7 @@ class TestEntry(Entry):
     """By environment name; `null` where the test was not planned."""
 
 
-class MatrixDocument(Entry):
+class MatrixDocument(DocumentPart):
     """The whole document."""
 
     model_config = ConfigDict(frozen=True, title="envmatrix matrix", serialize_by_alias=True)
