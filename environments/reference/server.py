@@ -50,7 +50,7 @@ Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 def create_app(service: str, *routers: APIRouter, lifespan: Lifespan | None = None) -> FastAPI:
     """Return an application that answers failures the way all our services do.
 
-    Applications are made on import, so that a warm parent has made them before it forks: it takes longer than all else.
+    Applications are made on import, so that a fork server has made them before it forks: it takes longer than all else.
     """
     app = FastAPI(title=service, version=__version__, lifespan=lifespan, docs_url=None, redoc_url=None)
     for router in routers:

@@ -27,7 +27,8 @@ from envmatrix.gate import Verdict, judge
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.file import read_run
 from envmatrix.services.processes.process import kill_all
-from envmatrix.services.processes.run_directory import Identity, bases
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import bases
 from tests.accuracy.case import Case, Remote
 
 AT_ONCE = 3
@@ -198,7 +199,7 @@ def _processes_in(root: Path) -> dict[psutil.Process, list[str]]:
 
 
 def _directories_of(pid: int) -> list[Path]:
-    owners = [(owner.parent, Identity.read(owner)) for base in bases() for owner in base.glob("*/owner.json")]
+    owners = [(owner.parent, ProcessIdentity.read(owner)) for base in bases() for owner in base.glob("*/owner.json")]
     return [directory for directory, owner in owners if owner and owner.pid == pid]
 
 

@@ -64,7 +64,7 @@ class ServiceSpec(_Frozen):
     env: dict[str, SecretStr] = Field(default_factory=dict)
     """Added to the command's environment. Values may hold secrets, so none is ever shown."""
     preload: tuple[str, ...] = ()
-    """Modules that a warm parent imports once; a `{python} -m MODULE` command is then forked from it."""
+    """Modules that a fork server imports once; a `{python} -m MODULE` command is then forked from it."""
     start_after: Literal["ready", "address"] = "ready"
     """Start when what it references is ready, or already when the addresses are known (it must then wait itself)."""
     tls: bool = False

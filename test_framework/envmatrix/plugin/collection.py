@@ -12,7 +12,7 @@ import pytest
 from envmatrix.analysis import Provider, find_providers
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
-from envmatrix.services.kinds.base import Ping, PingStatus
+from envmatrix.services.ping import Ping, PingStatus
 
 if TYPE_CHECKING:
     from envmatrix.plugin.process import Process

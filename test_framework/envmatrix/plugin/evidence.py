@@ -16,7 +16,7 @@ from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.cells import Cause, Evidence
-from envmatrix.services.kinds.base import Ping
+from envmatrix.services.ping import Ping
 from envmatrix.services.probes.exchanges import EXCHANGES
 
 if TYPE_CHECKING:

@@ -26,7 +26,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
-from envmatrix.services.probes.look import one_line
+from envmatrix.services.probes.reason import one_line
 
 _GRACE = 0.1
 """Seconds for what is about to end: a thread that was told to, a transport that closes in the loop's next turn."""

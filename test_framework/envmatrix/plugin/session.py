@@ -26,9 +26,9 @@ from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Ping, PingStatus, get_kind
 from envmatrix.services.kinds.base import Isolated
 from envmatrix.services.probes.access import Access, ask_protected
-from envmatrix.services.probes.look import wrong_identity
+from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
-from envmatrix.services.supervisor.states import ServiceState
+from envmatrix.services.supervisor.service_state import ServiceState
 from envmatrix.services.users import Target, User, Users
 
 if TYPE_CHECKING:

@@ -16,7 +16,7 @@ import pytest
 
 from envmatrix.contracts import Contract, RealServices
 from envmatrix.services import get_kind
-from envmatrix.services.probes.look import Whole
+from envmatrix.services.kinds.isolation import WholeService
 
 Falsify = Callable[[Contract, Any], Contract]
 """Gets a fixture's value and the session that built it."""
@@ -93,7 +93,9 @@ def _shared(service: str, test: str) -> Lie:
 
     def patch(monkeypatch: pytest.MonkeyPatch, _session: Any) -> None:
         kind = type(get_kind({"database": "postgres"}.get(service, service)))
-        monkeypatch.setattr(kind, "isolate", lambda _self, _spec, endpoint, _worker: nullcontext(Whole(endpoint)))
+        monkeypatch.setattr(
+            kind, "isolate", lambda _self, _spec, endpoint, _worker: nullcontext(WholeService(endpoint))
+        )
 
     def falsify(contract: Contract, session: Any) -> Contract:
         return contract.model_copy(update={service: session.endpoints[service]})

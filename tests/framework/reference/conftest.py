@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 import httpx
 import pytest
 
-from envmatrix.services.processes.run_directory import RunDir
-from envmatrix.services.processes.warm_parent import WarmParent
+from envmatrix.services.processes.fork_server import ForkServer
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from tests.framework.reference import deployment
 from tests.framework.reference.deployment import Service, Services, Socket, User
 
@@ -22,22 +22,22 @@ LIFETIME = 600
 
 
 @pytest.fixture(scope="module")
-def run_dir() -> Iterator[RunDir]:
+def run_dir() -> Iterator[SupervisorDirectory]:
     """Make a directory in memory, gone after the tests."""
-    run = RunDir.create()
+    run = SupervisorDirectory.create()
     yield run
     shutil.rmtree(run.path)
 
 
 @pytest.fixture(scope="module")
-def launcher(run_dir: RunDir, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
+def launcher(run_dir: SupervisorDirectory, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Services]:
     """Return what starts services."""
-    with contextlib.closing(WarmParent(deployment.MODULES, run_dir)) as warm:
-        yield Services(warm, tmp_path_factory.mktemp("logs"))
+    with contextlib.closing(ForkServer(deployment.MODULES, run_dir)) as fork_server:
+        yield Services(fork_server, tmp_path_factory.mktemp("logs"))
 
 
 @pytest.fixture(scope="module")
-def services(launcher: Services, run_dir: RunDir) -> Iterator[dict[str, Service]]:
+def services(launcher: Services, run_dir: SupervisorDirectory) -> Iterator[dict[str, Service]]:
     """Return auth, llm and backend, ready; all began at once."""
     with contextlib.ExitStack() as stack:
         database = stack.enter_context(deployment.store("postgres", run_dir))

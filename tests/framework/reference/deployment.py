@@ -17,8 +17,8 @@ from websockets.sync.client import ClientConnection, connect
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.services import get_kind
-from envmatrix.services.processes.run_directory import RunDir, cache_dir
-from envmatrix.services.processes.warm_parent import WarmParent
+from envmatrix.services.processes.fork_server import ForkServer
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 from tests.framework.services import servers
 from tests.framework.services.servers import free_port
 
@@ -44,7 +44,7 @@ def until(look: Callable[[], Any], what: str) -> Any:
 
 
 @contextlib.contextmanager
-def store(kind: str, run: RunDir) -> Iterator[str]:
+def store(kind: str, run: SupervisorDirectory) -> Iterator[str]:
     """Start an embedded store and give its URL. It may not answer yet."""
     spec = ServiceSpec(name=kind, kind=kind, source=Source.EMBEDDED)
     with servers.context(cache_dir(run)) as context:
@@ -62,7 +62,7 @@ class Service:
     port: int
     log: Path
     env: Mapping[str, str]
-    warm: WarmParent
+    fork_server: ForkServer
 
     @property
     def url(self) -> str:
@@ -72,7 +72,7 @@ class Service:
     @property
     def exit_code(self) -> int | None:
         """How it ended; None while it runs."""
-        return self.warm.exit_code(self.pid)
+        return self.fork_server.exit_code(self.pid)
 
     def health(self, path: str = "/health") -> httpx.Response | None:
         """Return the answer; None while nobody listens."""
@@ -112,10 +112,10 @@ class Service:
 
 
 class Services:
-    """Starts services from one warm parent, in a directory of its own."""
+    """Starts services from one fork server, in a directory of its own."""
 
-    def __init__(self, warm: WarmParent, directory: Path) -> None:
-        self._warm = warm
+    def __init__(self, fork_server: ForkServer, directory: Path) -> None:
+        self._fork_server = fork_server
         self._directory = directory
 
     @contextlib.contextmanager
@@ -125,9 +125,9 @@ class Services:
         log = self._directory / f"{module}-{port}.log"
         log.touch()
         env = {"PORT": str(port), "ENVIRONMENT": "test", "COMMIT": "abc123", **QUICK_HASH, **env}
-        pid = self._warm.fork([f"environments.reference.{module}"], env, REPOSITORY, log)
+        pid = self._fork_server.fork([f"environments.reference.{module}"], env, REPOSITORY, log)
         assert pid is not None
-        service = Service(module, pid, port, log, env, self._warm)
+        service = Service(module, pid, port, log, env, self._fork_server)
         try:
             yield service
         finally:

@@ -23,7 +23,7 @@ from websockets.sync.client import connect
 from environments.reference import server
 from environments.reference.backend.settings import BackendSettings
 from environments.reference.settings import ServiceSettings, load
-from envmatrix.services.processes.run_directory import RunDir
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from tests.framework.reference import deployment
 from tests.framework.reference.deployment import REPOSITORY, Service, Services, Socket, User, sign_up, until
 from tests.framework.reference.test_websocket import FIVE
@@ -50,7 +50,7 @@ def stores(services: dict[str, Service]) -> dict[str, str]:
 
 
 def test_importing_the_services_does_nothing() -> None:
-    """No thread, no socket, no variable of the environment read: a warm parent may fork afterwards."""
+    """No thread, no socket, no variable of the environment read: a fork server may fork afterwards."""
     program = """
 import os, socket, sys, threading
 def audit(event, args):
@@ -177,7 +177,7 @@ def test_the_stub_admits_what_it_is_and_honours_every_refusal(alone: tuple[Servi
 
 
 def test_analytics_are_written_to_a_real_clickhouse(
-    launcher: Services, services: dict[str, Service], run_dir: RunDir, new_user: Callable[[], User]
+    launcher: Services, services: dict[str, Service], run_dir: SupervisorDirectory, new_user: Callable[[], User]
 ) -> None:
     """The events of a run are there soon after it, for its own user only."""
     pytest.importorskip("chdb", reason="needs the extra clickhouse")

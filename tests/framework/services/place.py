@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from envmatrix.services.processes.run_directory import Identity
+from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.supervisor import SupervisorClient
 
 HERE = Path(__file__).parent
@@ -81,5 +81,5 @@ def listens(port: int) -> bool:
 
 def runs(pid: int) -> bool:
     """Whether a process runs; one that has ended and waits for its parent to notice does not."""
-    identity = Identity.of(pid)
+    identity = ProcessIdentity.of(pid)
     return identity is not None and identity.process() is not None

@@ -7,7 +7,8 @@ import sys
 import time
 from pathlib import Path
 
-from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import Owner, SupervisorClient
 
 
@@ -15,7 +16,7 @@ def main() -> None:
     """Start what the arguments name: RUN_DIR DIRECTORY SERVICE [SERVICE ...]."""
     owner = Owner(Path(sys.argv[1]))
     started = SupervisorClient(owner.run_dir, "local", Path(sys.argv[2])).start(sys.argv[3:])
-    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     states = started.states.values()
     try:  # whoever reads the line may interrupt before print has returned

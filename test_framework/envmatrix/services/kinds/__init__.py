@@ -1,4 +1,4 @@
 """A module per kind of service: how to start, connect to, ping, isolate and reset it.
 
-The supervisor starts through a kind, the plugin looks and isolates through it; `registry` finds one by its name.
+The supervisor starts services through a kind, the plugin pings and isolates them; `registry` finds a kind by its name.
 """

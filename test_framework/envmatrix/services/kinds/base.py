@@ -1,96 +1,21 @@
-"""What every kind of service is made of: the endpoint, the ping, and the Protocol that a kind implements."""
+"""The Protocol that every kind of service implements, and what its methods take and return."""
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, SecretStr
 
-from envmatrix.environments import ServiceSpec, Source
-
-
-class Endpoint(BaseModel):
-    """A service that is up: where it is and how to get in."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    service: str
-    kind: str
-    source: Source
-    url: SecretStr
-    """Complete, with credentials: secret."""
-    host: str
-    port: int
-    user: str = ""
-    password: SecretStr = SecretStr("")
-    database: str = ""
-    """The database's name (postgres, clickhouse) or number (redis)."""
-    prefix: str = ""
-    """What every key or table must begin with, where the server offers no stronger wall."""
-    cert_file: str = ""
-    key_file: str = ""
-    ca_file: str = ""
-    """PEM file to verify the server with; empty: the system's authorities."""
-
-    def field(self, name: str) -> str:
-        """Return what `{service.NAME}` stands for, in the clear."""
-        value = getattr(self, name)
-        return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-    def dump(self) -> dict[str, Any]:
-        """Return plain values, secrets in the clear: only for the socket between our own processes."""
-        return {name: self.field(name) if name != "port" else self.port for name in type(self).model_fields}
-
-
-class PingStatus(enum.StrEnum):
-    """What one look at an endpoint saw."""
-
-    UP = "up"
-    DEGRADED = "degraded"
-    """It answers, and says that something it depends on does not; or it answers as somebody else."""
-    DOWN = "down"
-    ABSENT = "absent"
-
-
-class Ping(BaseModel):
-    """One look at an endpoint. Never holds a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    service: str
-    status: PingStatus
-    latency: float = 0.0
-    """Seconds."""
-    version: str = ""
-    """What the server says it is: `PostgreSQL 18.4`."""
-    identity: dict[str, str] = Field(default_factory=dict)
-    """What it claims to be: service, environment, version, commit."""
-    detail: str = ""
-    """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
-    dependencies: dict[str, str] = Field(default_factory=dict)
-    """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
-    looks: int = 1
-    """How often it was looked at for this answer."""
-    failed_looks: int = 0
-    """How many of these it failed; where it failed some, the majority is its status."""
-
-    @property
-    def is_up(self) -> bool:
-        """Return whether the service can be used."""
-        return self.status is PingStatus.UP
-
-    @property
-    def is_flapping(self) -> bool:
-        """Return whether it answered some looks and failed others."""
-        return 0 < self.failed_looks < self.looks
+from envmatrix.environments import ServiceSpec
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.ping import Ping
+from envmatrix.services.processes.launch import Launch
 
 
 class StartContext(BaseModel):
-    """What a kind needs to start an embedded server: a place of its own and a port that was free a moment ago."""
+    """A private directory, a port that was free a moment ago and a password, to start an embedded server with."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -104,34 +29,14 @@ class StartContext(BaseModel):
     """Fresh for this start."""
 
 
-class Launch(BaseModel):
-    """The process that gives an endpoint, not yet started."""
-
-    model_config = ConfigDict(frozen=True)
-
-    endpoint: Endpoint
-    command: tuple[str, ...]
-    env: Mapping[str, str] = Field(default_factory=dict)
-    """Complete: nothing is inherited."""
-    cwd: Path | None = None
-    user: str | None = None
-    """The account to run as, where the server refuses root."""
-    stop_signal: int = 15
-    preload: tuple[str, ...] = ()
-    """Modules to import in the warm parent that forks it; empty: a fresh process."""
-
-
 @runtime_checkable
 class Kind(Protocol):
-    """A driver: one per kind of service. All calls are synchronous and end by the deadline they are given.
-
-    `ping` never raises: whatever goes wrong is a `down` with its reason.
-    """
+    """A driver: one per kind of service. All calls are synchronous and end by the deadline they are given."""
 
     name: str
 
     def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Return the process for `source = "embedded"`; fill the state directory first.
+        """Return the process for `source = "embedded"`, its state directory filled.
 
         Raises:
             MissingExtraError: the server's wheel is not installed.
@@ -140,11 +45,11 @@ class Kind(Protocol):
         ...
 
     def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
-        """Return the URL at which a command serves once it listens there; `connect` understands it."""
+        """Return the URL of a command that listens at an address; `connect` reads it."""
         ...
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
-        """Return the endpoint at a URL: a remote service's, or the one a command was told to serve.
+        """Return the endpoint at a URL, a remote service's or one from `address`.
 
         Raises:
             UsageError: the URL is not one that this kind can speak to.
@@ -153,11 +58,14 @@ class Kind(Protocol):
         ...
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
-        """Look once, for at most `deadline` seconds; also check the identity that the declaration demands."""
+        """Probe once, for at most `deadline` seconds, and check the declared identity.
+
+        Never raises: an error is a ping with the status `down` and the reason.
+        """
         ...
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Give a worker a part of the service that no other worker sees; the exit removes it."""
+        """Create a part of the service that only this worker sees; remove it at the exit."""
         ...
 
 

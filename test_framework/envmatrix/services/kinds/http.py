@@ -10,20 +10,16 @@ from typing import TYPE_CHECKING, Any
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import StartError
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
+from envmatrix.services.endpoint import Endpoint, endpoint_at
+from envmatrix.services.kinds.base import Isolated, StartContext
+from envmatrix.services.kinds.isolation import WholeService
+from envmatrix.services.ping import Ping, PingStatus
 from envmatrix.services.probes import exchanges
-from envmatrix.services.probes.look import (
-    IDENTITY_KEYS,
-    NoAnswerError,
-    Sight,
-    Whole,
-    WrongIdentityError,
-    client_context,
-    endpoint_at,
-    look,
-    wrong_identity,
-)
-from envmatrix.services.probes.visit import Answer, Visit
+from envmatrix.services.probes.http import HttpAnswer, HttpProbe
+from envmatrix.services.probes.probe import IDENTITY_KEYS, Observation, WrongIdentityError, probe, wrong_identity
+from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.probes.tls import client_context
+from envmatrix.services.processes.launch import Launch
 
 if TYPE_CHECKING:
     import httpx
@@ -63,7 +59,7 @@ def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]
     }
 
 
-def read_identity(spec: ServiceSpec, answer: Answer, where: str, more_keys: tuple[str, ...] = ()) -> dict[str, str]:
+def read_identity(spec: ServiceSpec, answer: HttpAnswer, where: str, more_keys: tuple[str, ...] = ()) -> dict[str, str]:
     """Return what a health answer claims to be, as texts.
 
     Raises:
@@ -127,30 +123,30 @@ class HttpKind:
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Ask the ready path whether it can work, and the health path who it is."""
 
-        def see() -> Sight:
+        def observe() -> Observation:
             base = endpoint.url.get_secret_value()
-            with Visit(endpoint, deadline) as visit:
-                ready = visit.ask(base + spec.ready) if spec.ready else None
+            with HttpProbe(endpoint, deadline) as http:
+                ready = http.request(base + spec.ready) if spec.ready else None
                 if ready is not None and ready.status not in {200, 503}:
                     raise NoAnswerError(f"GET {spec.ready} answers {ready.status}")
-                health = visit.ask(base + spec.health)
+                health = http.request(base + spec.health)
             if health.status != HTTPStatus.OK:
                 raise NoAnswerError(f"GET {spec.health} answers {health.status}")
             identity = read_identity(spec, health, f"GET {spec.health}")
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
             said = read_dependencies((ready or health).json_object())
             if ready is None or ready.status == HTTPStatus.OK:
-                return Sight(version, identity, dependencies=said)
+                return Observation(version, identity, dependencies=said)
             lost = [name for name, state in said.items() if state not in {"up", "absent"}]
             broken = ", ".join(lost) or "something it does not name"
-            return Sight(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", said)
+            return Observation(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", said)
 
-        return look(spec, deadline, see)
+        return probe(spec, deadline, observe)
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
         """Give the whole service: its users are what keeps two workers apart."""
         del spec, worker
-        return nullcontext(Whole(endpoint))
+        return nullcontext(WholeService(endpoint))
 
 
 KIND = HttpKind()

@@ -8,10 +8,15 @@ from http import HTTPStatus
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import StartError
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
+from envmatrix.services.endpoint import Endpoint, endpoint_at
+from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.http import SCHEMES, read_identity
-from envmatrix.services.probes.look import NoAnswerError, Sight, Whole, endpoint_at, look
-from envmatrix.services.probes.visit import Answer, Visit
+from envmatrix.services.kinds.isolation import WholeService
+from envmatrix.services.ping import Ping, PingStatus
+from envmatrix.services.probes.http import HttpAnswer, HttpProbe
+from envmatrix.services.probes.probe import Observation, probe
+from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.processes.launch import Launch
 
 _MORE_IDENTITY = ("scripted", "provider", "model")
 
@@ -41,30 +46,30 @@ class OpenAIKind:
         root = urllib.parse.urlsplit(base)._replace(path="", query="", fragment="").geturl()
         key = endpoint.password.get_secret_value()
 
-        def see() -> Sight:
-            with Visit(endpoint, deadline) as visit:
-                health = visit.ask(root + spec.health)
-                models = visit.ask(f"{base}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
+        def observe() -> Observation:
+            with HttpProbe(endpoint, deadline) as http:
+                health = http.request(root + spec.health)
+                models = http.request(f"{base}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
             identity: dict[str, str] = {}
             if (health.status == HTTPStatus.OK and health.json_object() is not None) or spec.identity:
                 identity = read_identity(spec, health, f"GET {spec.health}", _MORE_IDENTITY)
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
             if models.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                return Sight(version, identity, PingStatus.DEGRADED, "api key refused")
+                return Observation(version, identity, PingStatus.DEGRADED, "api key refused")
             offered = _offered(models)
             if spec.model and spec.model not in offered:
-                return Sight(version, identity, PingStatus.DEGRADED, f"does not offer the model {spec.model!r}")
-            return Sight(version, identity)
+                return Observation(version, identity, PingStatus.DEGRADED, f"does not offer the model {spec.model!r}")
+            return Observation(version, identity)
 
-        return look(spec, deadline, see)
+        return probe(spec, deadline, observe)
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
         """Give the whole service: it keeps no state between two calls."""
         del spec, worker
-        return nullcontext(Whole(endpoint))
+        return nullcontext(WholeService(endpoint))
 
 
-def _offered(answer: Answer) -> set[str]:
+def _offered(answer: HttpAnswer) -> set[str]:
     """Return the names of the models in an answer to `GET /models`."""
     data = (answer.json_object() or {}).get("data")
     if answer.status != HTTPStatus.OK or not isinstance(data, list):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import MissingExtraError
-from envmatrix.services.kinds.base import Endpoint
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.http import client_context
 
 if TYPE_CHECKING:

@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
+from envmatrix.services.kinds.base import Isolated, StartContext
+from envmatrix.services.kinds.isolation import removing
 from envmatrix.services.kinds.left import MOST, rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import (
@@ -23,7 +25,10 @@ from envmatrix.services.kinds.postgres_files import (
     programs,
     run_as,
 )
-from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from envmatrix.services.ping import Ping
+from envmatrix.services.probes.probe import Observation, probe
+from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
 if TYPE_CHECKING:
@@ -111,7 +116,7 @@ class PostgresKind:
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Log in; the server's version comes with its greeting."""
 
-        def see() -> Sight:
+        def observe() -> Observation:
             import psycopg
 
             try:
@@ -119,9 +124,9 @@ class PostgresKind:
                     version = connection.info.parameter_status("server_version") or ""
             except psycopg.Error as error:
                 raise NoAnswerError(_reason(error, deadline)) from error
-            return Sight(f"PostgreSQL {version.split()[0]}" if version else "")
+            return Observation(f"PostgreSQL {version.split()[0]}" if version else "")
 
-        return look(spec, deadline, see)
+        return probe(spec, deadline, observe)
 
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
@@ -146,7 +151,7 @@ class PostgresKind:
             yield part
         finally:
             part.close()
-            with removal(spec, f"the database or schema {name}"):
+            with removing(spec, f"the database or schema {name}"):
                 self._execute(spec, endpoint, drop)
 
     def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:

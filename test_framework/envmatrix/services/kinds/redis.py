@@ -16,11 +16,16 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
+from envmatrix.services.kinds.base import Isolated, StartContext
+from envmatrix.services.kinds.isolation import removing
 from envmatrix.services.kinds.left import MOST, keys_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.resp import ask
-from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
+from envmatrix.services.ping import Ping
+from envmatrix.services.probes.probe import Observation, probe
+from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need, package_dir, write_private
 
 if TYPE_CHECKING:
@@ -97,13 +102,13 @@ class RedisKind:
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Send PING, and ask for the version."""
 
-        def see() -> Sight:
+        def observe() -> Observation:
             pong, info = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
             if pong != "+PONG":
                 raise NoAnswerError(f"answers {pong.removeprefix('-')}")
-            return Sight(_version(info))
+            return Observation(_version(info))
 
-        return look(spec, deadline, see)
+        return probe(spec, deadline, observe)
 
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
@@ -122,7 +127,7 @@ class RedisKind:
         try:
             yield part
         finally:
-            with removal(spec, f"the user {run} and the keys of that prefix"), _told(spec):
+            with removing(spec, f"the user {run} and the keys of that prefix"), _told(spec):
                 part.close()
 
 

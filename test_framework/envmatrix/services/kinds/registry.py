@@ -15,7 +15,7 @@ _OURS = {
     "http": "envmatrix.services.kinds.http",
     "postgres": "envmatrix.services.kinds.postgres",
     "redis": "envmatrix.services.kinds.redis",
-    "clickhouse": "envmatrix.services.kinds.clickhouse",
+    "clickhouse": "envmatrix.services.kinds.clickhouse.kind",
     "openai": "envmatrix.services.kinds.openai",
 }
 """Each module has one `KIND`; it is imported when a declaration first names the kind."""

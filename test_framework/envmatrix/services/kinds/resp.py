@@ -7,8 +7,9 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import BinaryIO
 
-from envmatrix.services.kinds.base import Endpoint
-from envmatrix.services.probes.look import NoAnswerError, client_context
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.probes.tls import client_context
 
 _MAX_REPLY = 1 << 16
 """Bytes. INFO answers some thousand; a server that says more is not asked further."""

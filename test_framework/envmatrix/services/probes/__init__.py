@@ -1,4 +1,4 @@
-"""One look at a service, bounded in time, without a heavy import.
+"""Probes: one look at a service, bounded in time and without a heavy import.
 
-The kinds build their pings from it; the plugin asks protected paths and keeps the exchanges of a test.
+The kinds make their pings here; the plugin asks protected paths and keeps the HTTP exchanges of a test.
 """

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.services.kinds.base import Endpoint
-from envmatrix.services.probes.look import Sight, look
-from envmatrix.services.probes.visit import Visit
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.http import HttpProbe
+from envmatrix.services.probes.probe import Observation, probe
 
 GATEWAY_ERRORS = frozenset({502, 503, 504})
 """What whoever stands before a service says when that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
@@ -45,11 +45,11 @@ def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, s
     path = spec.protected or ""
     status = 0
 
-    def see() -> Sight:
+    def observe() -> Observation:
         nonlocal status
-        with Visit(endpoint, spec.ping_deadline) as visit:
-            status = visit.ask(endpoint.url.get_secret_value() + path, headers=headers).status
-        return Sight()
+        with HttpProbe(endpoint, spec.ping_deadline) as http:
+            status = http.request(endpoint.url.get_secret_value() + path, headers=headers).status
+        return Observation()
 
-    ping = look(spec, spec.ping_deadline, see)
+    ping = probe(spec, spec.ping_deadline, observe)
     return Access(spec.name, path, status if ping.is_up else 0, ping.detail, with_token=bool(headers))

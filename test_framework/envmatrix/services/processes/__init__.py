@@ -1,4 +1,4 @@
-"""Processes that we start, and what they need: ports, certificates, directories, and the sweep of what was left.
+"""Processes that we start, with their ports, certificates and directories, and the removal of those left behind.
 
-The supervisor comes in here; nothing else starts a service.
+Kinds describe a process here (`launch`); the supervisor alone starts it.
 """

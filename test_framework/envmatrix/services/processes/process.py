@@ -1,4 +1,4 @@
-"""Processes: start one fresh or forked from a warm parent, notice its end, and stop it with all that it started."""
+"""Processes: start one fresh or forked from a fork server, notice its end, and stop it with all that it started."""
 
 from __future__ import annotations
 
@@ -21,9 +21,10 @@ import psutil
 
 from envmatrix.exceptions import StartError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Launch
-from envmatrix.services.processes.run_directory import MARK, Identity, RunDir
-from envmatrix.services.processes.warm_parent import WarmParent
+from envmatrix.services.processes.fork_server import ForkServer
+from envmatrix.services.processes.launch import Launch
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL_LINES = 20
@@ -37,7 +38,7 @@ class ServiceProcess:
     """A process that gives a service. It leads a session, and so a process group, of its own."""
 
     name: str
-    identity: Identity
+    identity: ProcessIdentity
     stop_signal: int
     log: Path
     _poll: Callable[[], int | None]
@@ -64,18 +65,18 @@ class ServiceProcess:
 class Launcher:
     """Starts processes, keeps the list of them on disk, and stops them all. Safe to use from several threads."""
 
-    def __init__(self, run: RunDir) -> None:
+    def __init__(self, run: SupervisorDirectory) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._warm: WarmParent | None = None
+        self._fork_server: ForkServer | None = None
         self._processes: list[ServiceProcess] = []
         self._closed = False
 
     def preload(self, modules: Iterable[str]) -> None:
-        """Start the warm parent, which imports these modules while other services start. The first call counts."""
+        """Start the fork server, which imports these modules while other services start. The first call counts."""
         with self._lock:
-            if self._warm is None and not self._closed:
-                self._warm = WarmParent(modules, self._run)
+            if self._fork_server is None and not self._closed:
+                self._fork_server = ForkServer(modules, self._run)
 
     def start(self, name: str, launch: Launch) -> ServiceProcess:
         """Start the process of a service.
@@ -98,14 +99,14 @@ class Launcher:
         return process
 
     def _fork(self, name: str, launch: Launch, log: Path) -> ServiceProcess | None:
-        """Return the process forked from the warm parent; None where only a fresh one will do."""
+        """Return the process forked from the fork server; None where only a fresh one will do."""
         is_module = launch.command[:2] == (sys.executable, "-m") and launch.user is None
-        if not (self._warm and launch.preload and is_module):
+        if not (self._fork_server and launch.preload and is_module):
             return None
-        pid = self._warm.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
+        pid = self._fork_server.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
         if pid is None:
             return None
-        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._warm.exit_code, pid))
+        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid))
 
     def stop_all(self, grace: float) -> frozenset[str]:
         """Stop everything at once, for good: each by its own signal, SIGKILL after `grace` seconds.
@@ -115,8 +116,8 @@ class Launcher:
         with self._lock:
             self._closed = True
         stubborn = stop(self._processes, grace)
-        if self._warm:
-            self._warm.close()
+        if self._fork_server:
+            self._fork_server.close()
         _kill_descendants()
         return stubborn
 
@@ -194,9 +195,9 @@ def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
     return ServiceProcess(name, _identity(popen.pid), launch.stop_signal, log, popen.poll)
 
 
-def _identity(pid: int) -> Identity:
+def _identity(pid: int) -> ProcessIdentity:
     """Return the identity of a process just started; one that has ended already gets a start time nobody has."""
-    return Identity.of(pid) or Identity(pid, 0.0)
+    return ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)
 
 
 def _await(condition: Callable[[], bool], deadline: float) -> None:
@@ -217,7 +218,7 @@ def _has_ended(process: psutil.Process) -> bool:
     return True
 
 
-def descendants(identity: Identity) -> list[psutil.Process]:
+def descendants(identity: ProcessIdentity) -> list[psutil.Process]:
     """Return the processes below one that still runs."""
     process = identity.process()
     with contextlib.suppress(psutil.NoSuchProcess):

@@ -12,7 +12,8 @@ from pathlib import Path
 import psutil
 
 from envmatrix.services.processes.process import descendants, kill_all
-from envmatrix.services.processes.run_directory import MARK, Identity, RunDir, bases
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases
 
 
 def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
@@ -28,25 +29,25 @@ def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
     return removed
 
 
-def remove(run: RunDir) -> None:
+def remove(run: SupervisorDirectory) -> None:
     """Kill what a run left and remove its directory. Only for a run without a living supervisor."""
     kill_all(_left_by(run))
     shutil.rmtree(run.path, ignore_errors=True)
 
 
-def _abandoned(base: Path) -> Iterator[RunDir]:
+def _abandoned(base: Path) -> Iterator[SupervisorDirectory]:
     try:
         found = sorted(base.iterdir())
     except OSError:
         return
     for path in found:
-        run = RunDir(path)
-        owner, supervisor = Identity.read(run.owner), Identity.read(run.supervisor)
+        run = SupervisorDirectory(path)
+        owner, supervisor = ProcessIdentity.read(run.owner), ProcessIdentity.read(run.supervisor)
         if owner and not owner.process() and not (supervisor and supervisor.process()) and not _is_held(run):
             yield run
 
 
-def _is_held(run: RunDir) -> bool:
+def _is_held(run: SupervisorDirectory) -> bool:
     """Return whether a process that we may not even see, as in another container, holds the run."""
     try:
         with run.owner.open("rb") as record:
@@ -56,7 +57,7 @@ def _is_held(run: RunDir) -> bool:
     return False
 
 
-def _left_by(run: RunDir) -> list[psutil.Process]:
+def _left_by(run: SupervisorDirectory) -> list[psutil.Process]:
     """Return what the run started: as listed, what stands below those, and what carries its mark."""
     try:
         lines = run.ledger.read_text(encoding="utf-8").splitlines()
@@ -69,16 +70,16 @@ def _left_by(run: RunDir) -> list[psutil.Process]:
     return list({process.pid: process for process in (*listed, *below, *marked)}.values())
 
 
-def _identity(line: str) -> Identity | None:
+def _identity(line: str) -> ProcessIdentity | None:
     """Read a line of the list; None for one that was cut off."""
     try:
         data = json.loads(line)
-        return Identity(int(data["pid"]), float(data["created"]))
+        return ProcessIdentity(int(data["pid"]), float(data["created"]))
     except (ValueError, KeyError, TypeError):
         return None
 
 
-def _is_marked(process: psutil.Process, run: RunDir) -> bool:
+def _is_marked(process: psutil.Process, run: SupervisorDirectory) -> bool:
     try:
         return bool(process.environ().get(MARK) == str(run.path))
     except (psutil.Error, OSError):

@@ -6,7 +6,7 @@ import argparse
 import logging
 from pathlib import Path
 
-from envmatrix.services.processes.run_directory import RunDir
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor.client import LISTENER
 from envmatrix.services.supervisor.server import serve
 
@@ -20,7 +20,9 @@ def main() -> None:
     parser.add_argument("--env-file", type=Path)
     arguments = parser.parse_args()
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    serve(RunDir(arguments.run_dir), LISTENER, arguments.environment, arguments.directory, arguments.env_file)
+    serve(
+        SupervisorDirectory(arguments.run_dir), LISTENER, arguments.environment, arguments.directory, arguments.env_file
+    )
 
 
 if __name__ == "__main__":

@@ -16,9 +16,10 @@ from typing import Any
 from envmatrix.exceptions import SupervisorError
 from envmatrix.masking import MASKER
 from envmatrix.services.processes.process import kill_all, log_tail
-from envmatrix.services.processes.run_directory import MARK, Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove, sweep
-from envmatrix.services.supervisor.states import ServiceState, Started
+from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 LISTENER = 3
 """The file descriptor on which the supervisor finds its listening socket."""
@@ -37,11 +38,11 @@ class Owner:
     def __init__(self, run_dir: Path | None = None) -> None:
         if run_dir is None:
             sweep()
-            self._run = RunDir.create()
+            self._run = SupervisorDirectory.create()
         else:
             run_dir.mkdir(mode=0o711, exist_ok=True)
-            self._run = RunDir(run_dir)
-        Identity.mine().write(self._run.owner)
+            self._run = SupervisorDirectory(run_dir)
+        ProcessIdentity.mine().write(self._run.owner)
         self._record = self._run.owner.open("rb")
         fcntl.flock(self._record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX)
@@ -78,7 +79,7 @@ class Owner:
         return states
 
     def _await_supervisor(self, end: float) -> None:
-        supervisor = Identity.read(self._run.supervisor)
+        supervisor = ProcessIdentity.read(self._run.supervisor)
         while supervisor and (process := supervisor.process()):
             if time.monotonic() > end:
                 kill_all([process])
@@ -93,12 +94,12 @@ class SupervisorClient:
     """Asks the run's supervisor for services, and starts it when it is first needed. One per worker, or more."""
 
     def __init__(self, run_dir: Path, environment: str, directory: Path, env_file: Path | None = None) -> None:
-        self._run = RunDir(run_dir)
+        self._run = SupervisorDirectory(run_dir)
         self._arguments = [environment, str(directory.resolve())]
         if env_file is not None:
             self._arguments += ["--env-file", str(env_file.resolve())]
 
-    def start(self, names: Iterable[str], heard: Callable[[], object] = lambda: None) -> Started:
+    def start(self, names: Iterable[str], heard: Callable[[], object] = lambda: None) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
 
         `heard` is called at each sign of life while the supervisor is at work on it.
@@ -108,10 +109,10 @@ class SupervisorClient:
         """
         wanted = sorted(set(names))
         if not wanted:
-            return Started()
+            return StartReply()
         self._ensure_supervisor()
         answer = _ask(self._run, {"do": "start", "names": wanted}, heard=heard)
-        return Started(states=_states(answer), variables=answer["variables"])
+        return StartReply(states=_states(answer), variables=answer["variables"])
 
     def want(self, names: Iterable[str]) -> None:
         """Let the services begin to start, and return at once.
@@ -169,12 +170,12 @@ class SupervisorClient:
                     (os.POSIX_SPAWN_DUP2, 1, 2),
                 ],
             )
-        (Identity.of(pid) or Identity(pid, 0.0)).write(self._run.supervisor)
+        (ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)).write(self._run.supervisor)
         fresh.rename(self._run.supervisor_socket)
 
 
 @contextlib.contextmanager
-def _locked(run: RunDir) -> Iterator[None]:
+def _locked(run: SupervisorDirectory) -> Iterator[None]:
     """Hold the file lock under which the supervisor is started."""
     try:
         lock = run.supervisor_lock.open("ab")
@@ -186,7 +187,10 @@ def _locked(run: RunDir) -> Iterator[None]:
 
 
 def _ask(
-    run: RunDir, request: Mapping[str, Any], silence: float = SILENCE, heard: Callable[[], object] = lambda: None
+    run: SupervisorDirectory,
+    request: Mapping[str, Any],
+    silence: float = SILENCE,
+    heard: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """Send one request and return the answer; at most `silence` seconds pass without a word from the supervisor."""
     with _send(run, request, silence) as connection, connection.makefile("r", encoding="utf-8") as stream:
@@ -205,7 +209,7 @@ def _ask(
     return answer
 
 
-def _send(run: RunDir, request: Mapping[str, Any], deadline: float) -> socket.socket:
+def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float) -> socket.socket:
     connection = socket.socket(socket.AF_UNIX)
     connection.settimeout(deadline)
     try:
@@ -217,7 +221,7 @@ def _send(run: RunDir, request: Mapping[str, Any], deadline: float) -> socket.so
     return connection
 
 
-def _lost(run: RunDir, what: str) -> SupervisorError:
+def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
     return SupervisorError(what, log_tail(run.supervisor_log))
 
 

@@ -14,9 +14,9 @@ from typing import Any
 
 from envmatrix.exceptions import SupervisorError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.supervisor.client import SILENCE, SupervisorClient
-from envmatrix.services.supervisor.states import ServiceState, ServiceStatus, Started
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 
 _CONNECT = 2.0
 """Seconds for a first connection to where the controller reaches a service."""
@@ -74,7 +74,7 @@ class RelayedClient:
     def __init__(self, channel: Any) -> None:
         self._channel = channel
 
-    def start(self, names: Iterable[str]) -> Started:
+    def start(self, names: Iterable[str]) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed.
 
         One that is up and listens where only the controller's machine can connect is failed here, and says so.
@@ -84,8 +84,8 @@ class RelayedClient:
         """
         wanted = sorted(set(names))
         if not wanted:
-            return Started()
-        started = Started.model_validate(self._ask("start", wanted))
+            return StartReply()
+        started = StartReply.model_validate(self._ask("start", wanted))
         return started.model_copy(update={"states": {name: _seen(state) for name, state in started.states.items()}})
 
     def want(self, names: Iterable[str]) -> None:

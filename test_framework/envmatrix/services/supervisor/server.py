@@ -18,10 +18,11 @@ from typing import Any
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
 from envmatrix.services.processes.process import Launcher, adopt_orphans
-from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.processes.sweep import remove
-from envmatrix.services.supervisor.places import Places, import_path, project_root
-from envmatrix.services.supervisor.stacks import Stacks
+from envmatrix.services.supervisor.deployment import Deployment
+from envmatrix.services.supervisor.run_context import RunContext, import_path, project_root
 
 HEARTBEAT = 1.0
 """Seconds between the empty lines that say: still at work on your answer."""
@@ -34,7 +35,7 @@ _LAST_RESORT = 9.0
 _log = logging.getLogger(__name__)
 
 
-def serve(run: RunDir, listener: int, environment: str, directory: Path, env_file: Path | None) -> None:
+def serve(run: SupervisorDirectory, listener: int, environment: str, directory: Path, env_file: Path | None) -> None:
     """Serve one run; never returns."""
     supervisor = _Supervisor(run, socket.socket(fileno=listener))
     status = 0
@@ -56,11 +57,11 @@ def serve(run: RunDir, listener: int, environment: str, directory: Path, env_fil
 class _Supervisor:
     """The requests, the signals and the owner, in one loop; each connection has a thread."""
 
-    def __init__(self, run: RunDir, listener: socket.socket) -> None:
+    def __init__(self, run: SupervisorDirectory, listener: socket.socket) -> None:
         self._run = run
         self._listener = listener
         self._launcher = Launcher(run)
-        self._stacks: Stacks | None = None
+        self._stacks: Deployment | None = None
         self._refusal = ""
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
@@ -94,17 +95,17 @@ class _Supervisor:
         try:
             root = project_root(directory)
             os.chdir(root)
-            # For the warm parent, which reads the variable, and for what is forked from it, which gets our path.
+            # For the fork server, which reads the variable, and for what is forked from it, which gets our path.
             os.environ["PYTHONPATH"] = import_path(root)
             sys.path.insert(0, str(root))
-            places = Places(self._run, root, self._launcher, self._stopping)
-            self._stacks = Stacks(environment, directory, env_file, places)
+            places = RunContext(self._run, root, self._launcher, self._stopping)
+            self._stacks = Deployment(environment, directory, env_file, places)
         except (EnvmatrixError, OSError) as error:
             self._refusal = MASKER.mask(str(error))
 
     def owner_lives(self) -> bool:
         """Return whether the process that the run belongs to still runs."""
-        owner = Identity.read(self._run.owner)
+        owner = ProcessIdentity.read(self._run.owner)
         return owner is not None and owner.process() is not None
 
     def stop(self, grace: float) -> None:
@@ -156,7 +157,7 @@ class _Supervisor:
         except EnvmatrixError as error:
             return {"error": MASKER.mask(str(error))}
 
-    def _final_states(self, stacks: Stacks) -> dict[str, Any]:
+    def _final_states(self, stacks: Deployment) -> dict[str, Any]:
         states = stacks.states()
         for name in self._stubborn & {*states}:
             reason = f"ignored its stop signal and was killed: {states[name].reason}"

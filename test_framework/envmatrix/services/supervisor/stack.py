@@ -29,13 +29,16 @@ from envmatrix.exceptions import (
     UnreachableError,
 )
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Kind, Launch, Ping, PingStatus, StartContext
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.registry import get_kind
-from envmatrix.services.probes.look import wrong_identity
+from envmatrix.services.ping import Ping, PingStatus
+from envmatrix.services.probes.probe import wrong_identity
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, answers, free_ports, is_listener
 from envmatrix.services.processes.process import ServiceProcess, explain_exit, stop
-from envmatrix.services.supervisor.places import Places
-from envmatrix.services.supervisor.states import ServiceState, ServiceStatus
+from envmatrix.services.supervisor.run_context import RunContext
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
 
 _PORTS_TRIED = 3
 _REMOTE_PAUSES = (0.1, 0.3)
@@ -109,7 +112,7 @@ class _Slot:
 class Stack:
     """The services of one environment. Safe to use from several threads; each service is brought up at most once."""
 
-    def __init__(self, environment: Environment, places: Places, prefix: str = "") -> None:
+    def __init__(self, environment: Environment, places: RunContext, prefix: str = "") -> None:
         self.environment = environment
         self._places = places
         self._prefix = prefix

@@ -1,4 +1,4 @@
-"""Processes start fresh or from a warm parent, and stop with all that they started."""
+"""Processes start fresh or from a fork server, and stop with all that they started."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ from envmatrix.exceptions import StartError
 from envmatrix.services import Endpoint, Launch
 from envmatrix.services.processes import process as process_module
 from envmatrix.services.processes.process import Launcher, ServiceProcess, explain_exit, log_tail, stop
-from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from tests.framework.services.place import Place, eventually, runs
 
 NOWHERE = Endpoint(service="s", kind="banner", source=Source.PROCESS, url="tcp://127.0.0.1:1", host="127.0.0.1", port=1)
@@ -25,7 +26,7 @@ NOWHERE = Endpoint(service="s", kind="banner", source=Source.PROCESS, url="tcp:/
 @pytest.fixture
 def launcher(place: Place) -> Iterator[Launcher]:
     """A launcher whose processes are stopped after the test."""
-    run = RunDir(place.runs / "r")
+    run = SupervisorDirectory(place.runs / "r")
     run.path.mkdir()
     launcher = Launcher(run)
     yield launcher
@@ -84,7 +85,7 @@ def test_a_process_that_took_over_a_number_is_not_signalled(
     """Neither signals nor a stop reach a process that only has the same id."""
     monkeypatch.setattr(process_module, "_KILLED", 0.01)
     real = launcher.start("s", python("-S", "-c", "import time; time.sleep(60)"))
-    stale = Identity(real.identity.pid, real.identity.created - 3600)
+    stale = ProcessIdentity(real.identity.pid, real.identity.created - 3600)
     impostor = ServiceProcess("s", stale, 9, real.log, lambda: None)
     assert stale.process() is None
     assert stop([impostor], grace=0) == {"s"}
@@ -93,8 +94,8 @@ def test_a_process_that_took_over_a_number_is_not_signalled(
 
 
 @pytest.fixture
-def warm_module(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A module for the warm parent, which finds it like everybody else."""
+def preloaded_module(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A module for the fork server, which finds it like everybody else."""
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(place.root), os.environ["PYTHONPATH"]]))
     path = place.root / "warm_service.py"
     path.write_text(
@@ -109,37 +110,37 @@ def warm_module(place: Place, monkeypatch: pytest.MonkeyPatch) -> Path:
     return path
 
 
-def test_a_preloaded_module_is_forked_from_a_warm_parent(launcher: Launcher, warm_module: Path) -> None:
+def test_a_preloaded_module_is_forked_from_a_fork_server(launcher: Launcher, preloaded_module: Path) -> None:
     """The child has the module already, and the arguments, directory and environment of a fresh process."""
     launcher.preload(["warm_service"])
     launch = python(
-        "-m", "warm_service", "word", env={"ONLY": "this"}, cwd=warm_module.parent, preload=("warm_service",)
+        "-m", "warm_service", "word", env={"ONLY": "this"}, cwd=preloaded_module.parent, preload=("warm_service",)
     )
     process = launcher.start("s", launch)
     assert ended(process) == 5
     variables = ["ENVMATRIX_RUN_DIR", "ONLY"]
-    assert process.log_tail() == f"True ['word'] True\n{warm_module.parent} {variables}"
+    assert process.log_tail() == f"True ['word'] True\n{preloaded_module.parent} {variables}"
 
 
 @pytest.mark.parametrize("text", ["import no_such_module", "raise ValueError('broken at import')"])
 def test_a_module_that_cannot_be_imported_says_so_in_its_own_log(
-    launcher: Launcher, warm_module: Path, text: str
+    launcher: Launcher, preloaded_module: Path, text: str
 ) -> None:
     """Whatever a preloaded module does at import, its service fails with the traceback and no other is held up."""
-    warm_module.write_text(text)
+    preloaded_module.write_text(text)
     launcher.preload(["warm_service"])
     env = {"PYTHONPATH": os.environ["PYTHONPATH"]}
-    launch = python("-m", "warm_service", env=env, cwd=warm_module.parent, preload=("warm_service",))
+    launch = python("-m", "warm_service", env=env, cwd=preloaded_module.parent, preload=("warm_service",))
     process = launcher.start("s", launch)
     assert ended(process) == 1
     assert text.rsplit(maxsplit=1)[-1].strip("')") in process.log_tail()
 
 
-def test_a_warm_child_is_stopped_like_any_other(launcher: Launcher, warm_module: Path) -> None:
-    """A forked service is reported with its signal, and the warm parent is gone after stop_all."""
-    warm_module.write_text("import time\nif __name__ == '__main__':\n    time.sleep(60)\n")
+def test_a_forked_service_is_stopped_like_any_other(launcher: Launcher, preloaded_module: Path) -> None:
+    """A forked service is reported with its signal, and the fork server is gone after stop_all."""
+    preloaded_module.write_text("import time\nif __name__ == '__main__':\n    time.sleep(60)\n")
     launcher.preload(["warm_service"])
-    launch = python("-m", "warm_service", cwd=warm_module.parent, preload=("warm_service",))
+    launch = python("-m", "warm_service", cwd=preloaded_module.parent, preload=("warm_service",))
     process = launcher.start("s", launch)
     assert runs(process.identity.pid)
     assert launcher.stop_all(grace=2) == frozenset()

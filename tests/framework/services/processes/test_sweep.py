@@ -15,12 +15,13 @@ from pathlib import Path
 import pytest
 
 from envmatrix.services.processes import run_directory as rundir
-from envmatrix.services.processes.run_directory import Identity, RunDir, bases, cache_dir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, bases, cache_dir
 from envmatrix.services.processes.sweep import sweep
 from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import eventually, runs
 
-GONE = Identity(2**22 - 7, 1.0)
+GONE = ProcessIdentity(2**22 - 7, 1.0)
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
 
@@ -32,9 +33,9 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-def dead_run(base: Path, *processes: Identity, owner: Identity = GONE) -> Path:
+def dead_run(base: Path, *processes: ProcessIdentity, owner: ProcessIdentity = GONE) -> Path:
     """A run whose supervisor was killed with its owner."""
-    run = RunDir(base / "run")
+    run = SupervisorDirectory(base / "run")
     run.path.mkdir()
     owner.write(run.owner)
     GONE.write(run.supervisor)
@@ -46,7 +47,7 @@ def dead_run(base: Path, *processes: Identity, owner: Identity = GONE) -> Path:
 @pytest.mark.fault("supervisor-dead")
 def test_the_next_run_kills_what_a_dead_one_listed(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     """A run without owner and supervisor is removed with its processes; a line that was cut off does no harm."""
-    identity = Identity.of(sleeper.pid)
+    identity = ProcessIdentity.of(sleeper.pid)
     assert identity
     run = dead_run(tmp_path, identity)
     assert sweep([tmp_path]) == [run]
@@ -66,23 +67,23 @@ def test_a_process_that_escaped_its_session_is_known_by_its_mark(tmp_path: Path)
 @pytest.mark.fault("pid-reuse")
 def test_a_stranger_with_a_listed_number_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     """A process that started at another time than the one on the list is somebody else's."""
-    run = dead_run(tmp_path, Identity(sleeper.pid, 1.0))
+    run = dead_run(tmp_path, ProcessIdentity(sleeper.pid, 1.0))
     assert sweep([tmp_path]) == [run]
     assert runs(sleeper.pid)
 
 
 def test_a_living_run_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     """While the owner lives, or a supervisor that will clean up itself, nothing is touched; nor is what is no run."""
-    identity = Identity.of(sleeper.pid)
+    identity = ProcessIdentity.of(sleeper.pid)
     assert identity
     (tmp_path / "something else").mkdir()
-    run = dead_run(tmp_path, identity, owner=Identity.mine())
+    run = dead_run(tmp_path, identity, owner=ProcessIdentity.mine())
     assert sweep([tmp_path]) == []
-    GONE.write(RunDir(run).owner)
-    with RunDir(run).owner.open() as record:
+    GONE.write(SupervisorDirectory(run).owner)
+    with SupervisorDirectory(run).owner.open() as record:
         fcntl.flock(record, fcntl.LOCK_EX)
         assert sweep([tmp_path]) == [], "the owner is in another container"
-    Identity.mine().write(RunDir(run).supervisor)
+    ProcessIdentity.mine().write(SupervisorDirectory(run).supervisor)
     assert sweep([tmp_path, tmp_path / "no such directory"]) == []
     assert runs(sleeper.pid)
 
@@ -104,7 +105,7 @@ def test_a_base_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypatch
     trap.chmod(0o777)
     monkeypatch.setattr(rundir, "bases", lambda: iter([trap]))
     monkeypatch.setattr(rundir.tempfile, "tempdir", str(tmp_path))
-    assert RunDir.create().path.parent == tmp_path
+    assert SupervisorDirectory.create().path.parent == tmp_path
 
 
 def test_memory_is_used_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -123,5 +124,5 @@ def test_the_cache_stands_beside_the_runs_where_there_is_no_home(
     """A home that cannot be written to costs speed, not the run."""
     (tmp_path / "file").touch()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-    run = RunDir(tmp_path / "runs" / "r")
+    run = SupervisorDirectory(tmp_path / "runs" / "r")
     assert cache_dir(run) == tmp_path / "runs" / "cache"

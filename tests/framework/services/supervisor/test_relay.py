@@ -9,9 +9,10 @@ import execnet
 import psutil
 import pytest
 
-from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import Owner, Relay
-from envmatrix.services.supervisor.states import Started
+from envmatrix.services.supervisor.service_state import StartReply
 from tests.framework.services.place import Place, with_faults
 
 WORKER = """
@@ -57,7 +58,7 @@ def test_a_worker_gets_what_the_supervisor_says(place: Place, worker: Worker) ->
     """Services come up with their endpoints, one that failed has its reason, and logs are those of the controller."""
     place.declare(with_faults() + with_faults("exit=3", name="front"))
     worker("want", "shop")
-    states = Started.model_validate(worker("start", "shop", "front")).states
+    states = StartReply.model_validate(worker("start", "shop", "front")).states
     assert states["shop"].endpoint
     assert (states["front"].error, states["front"].exit_code) == ("StartError", 3)
     logs = worker("log_tails", "shop", "front")
@@ -76,7 +77,7 @@ def test_a_supervisor_that_was_killed_is_an_error_there(place: Place, owner: Own
     """It ends no worker and hangs none; and of logs there are only those that were written."""
     place.declare(with_faults())
     worker("start", "shop")
-    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     below = psutil.Process(supervisor.pid).children(recursive=True)
     for process in (psutil.Process(supervisor.pid), *below):

@@ -16,27 +16,27 @@ from envmatrix.exceptions import IdentityError, NotReadyError, StartError, Unrea
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.processes.ports import free_ports, is_listener
 from envmatrix.services.processes.process import Launcher
-from envmatrix.services.processes.run_directory import RunDir
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import stack as stack_module
-from envmatrix.services.supervisor.places import Places, project_root
+from envmatrix.services.supervisor.run_context import RunContext, project_root
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
 from envmatrix.services.supervisor.stack import Stack
-from envmatrix.services.supervisor.states import ServiceState, ServiceStatus
 from tests.framework.services.place import Place, with_faults
 
 
 @pytest.fixture
-def places(place: Place) -> Iterator[Places]:
+def places(place: Place) -> Iterator[RunContext]:
     """A run of this process's own; all of its services are stopped after the test."""
-    run = RunDir(place.runs / "r")
+    run = SupervisorDirectory(place.runs / "r")
     run.path.mkdir()
-    places = Places(run, place.root, Launcher(run))
+    places = RunContext(run, place.root, Launcher(run))
     yield places
     places.stopping.set()
     assert places.launcher.stop_all(grace=1) == frozenset()
     shutil.rmtree(run.path)
 
 
-def bring_up(place: Place, places: Places, *names: str) -> dict[str, ServiceState]:
+def bring_up(place: Place, places: RunContext, *names: str) -> dict[str, ServiceState]:
     """Start services of the environment `local` and wait."""
     stack = Stack(load_environment("local", place.environments, variables={}), places)
     begun = stack.begin(names)
@@ -55,7 +55,7 @@ def stranger() -> Iterator[int]:
 
 @pytest.mark.fault("port-in-use")
 def test_a_service_whose_port_was_taken_gets_another(
-    place: Place, places: Places, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that cannot bind is started again elsewhere, and so is who was told its first address."""
     place.declare(
@@ -75,7 +75,7 @@ def test_a_service_whose_port_was_taken_gets_another(
 
 @pytest.mark.fault("port-in-use")
 def test_a_strangers_service_is_never_adopted(
-    place: Place, places: Places, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A port that answers, but not from our process, is not our service: after three such ports we give up."""
     place.declare(with_faults("never-listens"))
@@ -87,7 +87,7 @@ def test_a_strangers_service_is_never_adopted(
 
 @pytest.mark.fault("port-in-use")
 def test_whoever_was_told_a_taken_address_is_told_the_new_one(
-    place: Place, places: Places, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that was started when only the address was known ends up with the address that is true."""
     place.declare(
@@ -108,7 +108,7 @@ def test_whoever_was_told_a_taken_address_is_told_the_new_one(
     assert states["front"].is_up
 
 
-def test_an_absent_service_fills_with_nothing(place: Place, places: Places) -> None:
+def test_an_absent_service_fills_with_nothing(place: Place, places: RunContext) -> None:
     """A reference to an absent service is the empty string, and the absent one says so itself."""
     absent = '[services.store]\nkind = "banner"\nsource = "absent"\n'
     place.declare(absent + with_faults("says=hello{store.url}"))
@@ -118,7 +118,7 @@ def test_an_absent_service_fills_with_nothing(place: Place, places: Places) -> N
 
 
 def test_blanks_are_filled_and_secrets_stay_with_the_runner(
-    place: Place, places: Places, monkeypatch: pytest.MonkeyPatch
+    place: Place, places: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command gets what it declares and a few harmless variables, and none of the runner's others."""
     monkeypatch.setenv("RUNNER_TOKEN", "must-not-travel")
@@ -139,7 +139,7 @@ env = { WHERE = "{environment} at {commit}", PORT = "{shop.port}" }
     assert project_root(place.environments) == place.root
 
 
-def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: Places) -> None:
+def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: RunContext) -> None:
     """The endpoint's URL says so, its files are private, and its certificate verifies against its authority."""
     place.declare(with_faults("tls={shop.cert_file},{shop.key_file}", extra="tls = true"))
     shop = bring_up(place, places, "shop")["shop"]
@@ -157,7 +157,7 @@ def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: Pl
         assert secured.recv(10) == b"hello\n"
 
 
-def test_a_remote_service_is_looked_at_three_times(place: Place, places: Places) -> None:
+def test_a_remote_service_is_looked_at_three_times(place: Place, places: RunContext) -> None:
     """A refusing remote is unreachable after three looks; one that says something else is not the one declared."""
     closed = free_ports(1)[0]
     with socket.create_server(("127.0.0.1", 0)) as server:
@@ -186,7 +186,7 @@ def test_a_remote_service_is_looked_at_three_times(place: Place, places: Places)
     [("launch", "embedded"), ("connect", "process"), ("ping", "process"), ("connect", "remote"), ("ping", "remote")],
 )
 def test_a_kind_that_hangs_holds_nobody(
-    place: Place, places: Places, monkeypatch: pytest.MonkeyPatch, step: str, source: str
+    place: Place, places: RunContext, monkeypatch: pytest.MonkeyPatch, step: str, source: str
 ) -> None:
     """A plugged-in kind that ignores its deadline is given up soon after it, and so is who references its service."""
     what = {

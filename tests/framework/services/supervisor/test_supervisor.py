@@ -16,9 +16,10 @@ import psutil
 import pytest
 
 from envmatrix.exceptions import DependencyError, NotReadyError, StartError, SupervisorError
-from envmatrix.services.processes.run_directory import Identity, RunDir
+from envmatrix.services.processes.process_identity import ProcessIdentity
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import Owner
-from envmatrix.services.supervisor.states import ServiceStatus
+from envmatrix.services.supervisor.service_state import ServiceStatus
 from tests.framework.services.place import HERE, Place, eventually, listens, marked, runs, with_faults
 
 TWO = """
@@ -81,7 +82,7 @@ def test_a_run_that_needs_nothing_starts_nothing(place: Place, owner: Owner) -> 
     client.want([])
     assert client.start([]).states == {}
     assert client.states() == {}
-    assert not RunDir(owner.run_dir).supervisor.exists()
+    assert not SupervisorDirectory(owner.run_dir).supervisor.exists()
 
 
 def test_however_many_workers_there_are_each_service_starts_once(place: Place, owner: Owner) -> None:
@@ -92,18 +93,18 @@ def test_however_many_workers_there_are_each_service_starts_once(place: Place, o
         answers = list(pool.map(lambda _: place.client(owner.run_dir).start(["shop", "store"]), range(8)))
     assert len({answer.states["shop"].pid for answer in answers}) == 1
     assert len({answer.states["store"].pid for answer in answers}) == 1
-    ledger = RunDir(owner.run_dir).ledger.read_text().splitlines()
+    ledger = SupervisorDirectory(owner.run_dir).ledger.read_text().splitlines()
     assert sorted(json.loads(line)["name"] for line in ledger) == ["shop", "store"]
 
 
 def test_bytecode_is_kept_even_where_the_machine_forbids_it(
     place: Place, owner: Owner, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The supervisor, and the warm parent after it, never compile what they import at every start."""
+    """The supervisor, and the fork server after it, never compile what they import at every start."""
     place.declare(TWO)
     monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
     place.client(owner.run_dir).start(["store"])
-    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     assert "PYTHONDONTWRITEBYTECODE" not in psutil.Process(supervisor.pid).environ()
 
@@ -199,7 +200,7 @@ def test_a_terminated_supervisor_stops_its_services(place: Place, owner: Owner) 
     place.declare(TWO)
     client = place.client(owner.run_dir)
     client.start(["shop"])
-    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     os.kill(supervisor.pid, signal.SIGTERM)
     assert eventually(lambda: not supervisor.process() and not marked(str(place.runs)))
@@ -213,7 +214,7 @@ def test_closing_the_run_sweeps_what_a_killed_supervisor_left(place: Place, owne
     place.declare(TWO + with_faults("detached-grandchild", name="front"))
     client = place.client(owner.run_dir)
     client.start(["shop", "front"])
-    supervisor = Identity.read(RunDir(owner.run_dir).supervisor)
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     os.kill(supervisor.pid, signal.SIGKILL)
     with pytest.raises(SupervisorError):

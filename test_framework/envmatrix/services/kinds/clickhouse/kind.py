@@ -1,4 +1,4 @@
-"""ClickHouse over its HTTP interface; embedded, it is the real engine of chdb behind `clickhouse_server.py`."""
+"""ClickHouse over its HTTP interface; embedded, it is the real engine of chdb behind the program `server`."""
 
 from __future__ import annotations
 
@@ -13,14 +13,18 @@ from pathlib import Path
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
+from envmatrix.services.kinds.base import Isolated, StartContext
+from envmatrix.services.kinds.isolation import removing
 from envmatrix.services.kinds.left import rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
-from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
-from envmatrix.services.probes.visit import Visit
+from envmatrix.services.ping import Ping
+from envmatrix.services.probes.http import HttpProbe
+from envmatrix.services.probes.probe import Observation, probe
+from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
-_SERVER = Path(__file__).with_name("clickhouse_server.py")
 _RESET_SECONDS = 10.0
 
 _FILLED_TABLES = """
@@ -40,12 +44,12 @@ class ClickHouseKind:
         need("chdb", "clickhouse")
         password = context.password.get_secret_value()
         location = f"default:{urllib.parse.quote(password)}@{context.host}:{context.port}/default"
-        # As a file, not as a module: nothing of our package is imported. -P: nor anything that lies beside the file.
-        command = (sys.executable, "-P", str(_SERVER), "--host", context.host, "--port", str(context.port))
+        # From its own directory, so that nothing else of our package is imported.
+        command = (sys.executable, "-P", "-m", "server", "--host", context.host, "--port", str(context.port))
         return Launch(
             endpoint=self.connect(spec, f"http://{location}"),
             command=(*command, "--data", str(context.state_dir / "data")),
-            env={"PATH": os.defpath, "CLICKHOUSE_PASSWORD": password},
+            env={"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parent), "CLICKHOUSE_PASSWORD": password},
             stop_signal=15,
         )
 
@@ -59,16 +63,16 @@ class ClickHouseKind:
         return endpoint_at(spec, url, schemes={"http": 8123, "https": 8443}, user="default", database="default")
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
-        """Ask whether it is there, then, logged in, for its version."""
+        """Ask `/ping`, then, logged in, for the version."""
 
-        def see() -> Sight:
-            with Visit(endpoint, deadline) as visit:
-                pong = visit.ask(_root(endpoint) + "/ping")
+        def observe() -> Observation:
+            with HttpProbe(endpoint, deadline) as http:
+                pong = http.request(_root(endpoint) + "/ping")
                 if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
                     raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
-                return Sight(f"ClickHouse {_query(visit, endpoint, 'SELECT version()').strip()}")
+                return Observation(f"ClickHouse {_query(http, endpoint, 'SELECT version()').strip()}")
 
-        return look(spec, deadline, see)
+        return probe(spec, deadline, observe)
 
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
@@ -78,14 +82,14 @@ class ClickHouseKind:
             _sweep(spec, endpoint)
         _execute(spec, endpoint, f"CREATE DATABASE {name}")
         try:
-            yield _Part(spec, at_database(endpoint, name))
+            yield _WorkerDatabase(spec, at_database(endpoint, name))
         finally:
-            with removal(spec, f"the database {name}"):
+            with removing(spec, f"the database {name}"):
                 _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    """Drop the databases that killed runs left behind, as far as we may."""
     query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
     (names,) = _execute(spec, endpoint, query)
     for name in stale(row[0] for row in json.loads(names)["data"]):
@@ -93,7 +97,7 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
             _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
-class _Part:
+class _WorkerDatabase:
     """A worker's own database."""
 
     def __init__(self, spec: ServiceSpec, endpoint: Endpoint) -> None:
@@ -115,8 +119,8 @@ def _root(endpoint: Endpoint) -> str:
     return parts._replace(path="", query="", fragment="").geturl()
 
 
-def _query(visit: Visit, endpoint: Endpoint, statement: str) -> str:
-    answer = visit.ask(
+def _query(http: HttpProbe, endpoint: Endpoint, statement: str) -> str:
+    answer = http.request(
         f"{_root(endpoint)}/?{urllib.parse.urlencode({'database': endpoint.database})}",
         method="POST",
         headers={"X-ClickHouse-User": endpoint.user, "X-ClickHouse-Key": endpoint.password.get_secret_value()},
@@ -129,9 +133,9 @@ def _query(visit: Visit, endpoint: Endpoint, statement: str) -> str:
 
 def _execute(spec: ServiceSpec, endpoint: Endpoint, *statements: str) -> list[str]:
     try:
-        with Visit(endpoint, _RESET_SECONDS) as visit:
-            return [_query(visit, endpoint, statement) for statement in statements]
-    except (NoAnswerError, OSError, *Visit.ERRORS) as error:
+        with HttpProbe(endpoint, _RESET_SECONDS) as http:
+            return [_query(http, endpoint, statement) for statement in statements]
+    except (NoAnswerError, OSError, *HttpProbe.ERRORS) as error:
         reason = MASKER.mask(reason_of(error, _RESET_SECONDS))
         raise UnreachableError(spec.name, f"does not answer: {reason}") from error
 

@@ -10,21 +10,16 @@ logs/ state/ tls/  per service
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-
-import psutil
 
 MARK = "ENVMATRIX_RUN_DIR"
 """The variable that every process of a run inherits, so that also one that left its session can be found."""
 
-_SAME_START = 2.0
-"""Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
 _ROOM = 1 << 30
 """Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
 _LONGEST = 60
@@ -32,53 +27,7 @@ _LONGEST = 60
 
 
 @dataclass(frozen=True)
-class Identity:
-    """A process by id and start time, since the id alone may be somebody else's by now."""
-
-    pid: int
-    created: float
-    """Seconds since the epoch."""
-
-    @classmethod
-    def mine(cls) -> Identity:
-        """Return the identity of this process."""
-        return cls(os.getpid(), psutil.Process().create_time())
-
-    @classmethod
-    def of(cls, pid: int) -> Identity | None:
-        """Return the identity of a running process; None where it has ended."""
-        try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
-            return None
-
-    def process(self) -> psutil.Process | None:
-        """Return the process if it still runs and is the same one."""
-        try:
-            process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _SAME_START
-            return process if same and process.status() != psutil.STATUS_ZOMBIE else None
-        except psutil.NoSuchProcess:
-            return None
-
-    def write(self, path: Path) -> None:
-        """Record it, whole or not at all."""
-        fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
-        fresh.replace(path)
-
-    @classmethod
-    def read(cls, path: Path) -> Identity | None:
-        """Read a recorded identity; None where there is none that makes sense."""
-        try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(data["pid"]), float(data["created"]))
-        except (OSError, ValueError, KeyError, TypeError):
-            return None
-
-
-@dataclass(frozen=True)
-class RunDir:
+class SupervisorDirectory:
     """The paths inside one run's directory."""
 
     path: Path
@@ -138,7 +87,7 @@ class RunDir:
         return path
 
     @classmethod
-    def create(cls) -> RunDir:
+    def create(cls) -> SupervisorDirectory:
         """Make a fresh one below the first base that will have it.
 
         Others may pass through it (a server that refuses root runs as another account), and cannot guess its name.
@@ -176,7 +125,7 @@ def _is_ours(base: Path) -> bool:
     return base.is_dir() and not base.is_symlink() and found.st_uid == os.geteuid() and not found.st_mode & 0o022
 
 
-def cache_dir(run: RunDir) -> Path:
+def cache_dir(run: SupervisorDirectory) -> Path:
     """Make and return the directory that is kept between runs; beside the runs where the home cannot be written to."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  never raises
     for path in (Path(home) / "envmatrix", run.path.parent / "cache"):

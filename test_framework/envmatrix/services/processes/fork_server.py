@@ -1,4 +1,4 @@
-"""The supervisor's end of the warm parent (`warm.py`)."""
+"""The supervisor's end of the fork server (`fork_server_program.py`)."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from envmatrix.services.processes.run_directory import MARK, RunDir
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 
 _IMPORTED = 30.0
 """Seconds for the modules to be imported; after that a fresh process does as well."""
@@ -21,12 +21,12 @@ _KILLED = 1.0
 """Seconds until a process that was sent SIGKILL must be gone."""
 
 
-class WarmParent:
+class ForkServer:
     """Starts it at once, in the background. Safe to use from several threads."""
 
-    def __init__(self, modules: Iterable[str], run: RunDir) -> None:
+    def __init__(self, modules: Iterable[str], run: SupervisorDirectory) -> None:
         self._socket, theirs = socket.socketpair()
-        command = [sys.executable, "-m", "envmatrix.services.processes.warm", *sorted(set(modules))]
+        command = [sys.executable, "-m", "envmatrix.services.processes.fork_server_program", *sorted(set(modules))]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  our own module
                 command, stdin=theirs.fileno(), env={**os.environ, MARK: str(run.path)}, start_new_session=True
@@ -35,11 +35,11 @@ class WarmParent:
         self._forked: queue.Queue[int | None] = queue.Queue()
         self._codes: dict[int, int] = {}
         self._lost = False
-        self._listener = threading.Thread(target=self._listen, name="warm parent", daemon=True)
+        self._listener = threading.Thread(target=self._listen, name="fork server", daemon=True)
         self._listener.start()
 
     def fork(self, arguments: Sequence[str], env: Mapping[str, str], cwd: Path, log: Path) -> int | None:
-        """Fork `python -m ARGUMENTS`; return its process id, or None where the warm parent is of no use."""
+        """Fork `python -m ARGUMENTS`; return its process id, or None where the fork server is of no use."""
         request = {"arguments": list(arguments), "env": dict(env), "cwd": str(cwd), "log": str(log)}
         with self._lock:
             if self._lost:

@@ -13,10 +13,11 @@ from pathlib import Path
 
 from envmatrix.environments import Project, ServiceSpec, fill
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Launch
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.certificates import Authority
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import Launcher
-from envmatrix.services.processes.run_directory import RunDir, cache_dir
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """All that a command gets of the runner's environment, beside the locale: the rest may be secret."""
@@ -24,10 +25,10 @@ _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
 @dataclass
-class Places:
+class RunContext:
     """The run that services are started in."""
 
-    run: RunDir
+    run: SupervisorDirectory
     root: Path
     """The project's: where commands run, and what they can import."""
     launcher: Launcher

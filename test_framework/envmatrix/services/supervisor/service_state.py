@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from envmatrix.exceptions import ServiceError, StartError
-from envmatrix.services.kinds.base import Endpoint
+from envmatrix.services.endpoint import Endpoint
 
 
 class ServiceStatus(enum.StrEnum):
@@ -61,7 +61,7 @@ class ServiceState(BaseModel):
         return {**values, "endpoint": self.endpoint.dump() if self.endpoint else None}
 
 
-class Started(BaseModel):
+class StartReply(BaseModel):
     """The answer to a start: every service asked for, with all that it references."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")

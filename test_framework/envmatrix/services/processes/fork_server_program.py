@@ -1,4 +1,4 @@
-"""A warm parent: a process that imports the slow modules once, and then forks each service in milliseconds.
+"""A fork server: a process that imports the slow modules once, and then forks each service in milliseconds.
 
 It listens on its standard input, a socket, and ends with it. One JSON line in for each service to fork; out comes
 `{"pid": N}` at once and `{"pid": N, "code": C}` when that one has ended.
@@ -103,7 +103,7 @@ def _become(request: Request) -> None:
     os.environ.clear()
     os.environ.update(request["env"])
     os.chdir(request["cwd"])
-    # What `-m` would do with the directory and PYTHONPATH; the rest of the path is the warm parent's own.
+    # What `-m` would do with the directory and PYTHONPATH; the rest of the path is the fork server's own.
     first = [request["cwd"], *filter(None, request["env"].get("PYTHONPATH", "").split(os.pathsep))]
     sys.path[:] = list(dict.fromkeys([*first, *sys.path[1:]]))
     module, *arguments = request["arguments"]

@@ -16,8 +16,9 @@ from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Any, Self
 
-from envmatrix.services.kinds.base import Endpoint
-from envmatrix.services.probes.look import NoAnswerError, client_context
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.probes.tls import client_context
 
 _MAX_BODY = 1 << 16
 """Bytes. A health answer is a few lines; a page of megabytes is some other thing."""
@@ -27,7 +28,7 @@ _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.2
 
 
 @dataclass(frozen=True)
-class Answer:
+class HttpAnswer:
     """One response, read to its end."""
 
     status: int
@@ -49,7 +50,7 @@ class Answer:
         return value if isinstance(value, dict) else None
 
 
-class Visit:
+class HttpProbe:
     """A conversation with one server: every address checked, no proxy, no redirect, every read under one deadline."""
 
     ERRORS = (HTTPException, ValueError)
@@ -72,9 +73,9 @@ class Visit:
     ) -> None:
         self._connection.close()
 
-    def ask(
+    def request(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, content: bytes = b""
-    ) -> Answer:
+    ) -> HttpAnswer:
         """Request a URL of the server; raises what http.client and the socket raise, and `NoAnswerError`."""
         parts = urllib.parse.urlsplit(url)
         host = parts.netloc.rpartition("@")[2].encode("idna").decode("ascii")
@@ -92,7 +93,7 @@ class Visit:
             if response.length:  # `read1` takes the end of the connection for the end of the body
                 raise NoAnswerError(f"peer closed connection, {response.length} bytes of its answer missing")
             is_json = "json" in response.headers.get("content-type", "")
-            return Answer(response.status, body.decode(errors="replace"), is_json)
+            return HttpAnswer(response.status, body.decode(errors="replace"), is_json)
 
 
 class _Connection(HTTPConnection):

@@ -11,18 +11,18 @@ from envmatrix.environments import Environment, Twin, fill, load_environment, lo
 from envmatrix.environments.load import read_env_file
 from envmatrix.exceptions import DependencyError, UnknownReferenceError, nearest
 from envmatrix.masking import MASKER
-from envmatrix.services.supervisor.places import Places
+from envmatrix.services.supervisor.run_context import RunContext
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 from envmatrix.services.supervisor.stack import Stack
-from envmatrix.services.supervisor.states import ServiceState, ServiceStatus, Started
 
 _TWIN = "twin:"
 """What the names of a twin's own services begin with."""
 
 
-class Stacks:
+class Deployment:
     """Everything that one supervisor starts. Safe to use from several threads."""
 
-    def __init__(self, environment: str, directory: Path, env_file: Path | None, places: Places) -> None:
+    def __init__(self, environment: str, directory: Path, env_file: Path | None, places: RunContext) -> None:
         self._places = places
         self._lock = threading.Lock()
         self._process_variables = {**read_env_file(env_file), **os.environ}
@@ -33,7 +33,7 @@ class Stacks:
         if self._declared.twin is None:
             self._stack = Stack(self._declared, places)
 
-    def start(self, names: Iterable[str]) -> Started:
+    def start(self, names: Iterable[str]) -> StartReply:
         """Bring up the named services with all that they reference, and wait until each is up or has failed."""
         wanted = frozenset(names)
         unknown = wanted - {*self._declared.services}
@@ -43,10 +43,10 @@ class Stacks:
             raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, self._declared.services))
         twin_states = self._deploy_twin(self._declared.twin) if self._declared.twin and wanted else {}
         if self._stack is None:
-            return Started(states={**twin_states, **_unreached(wanted, twin_states)})
+            return StartReply(states={**twin_states, **_unreached(wanted, twin_states)})
         begun = self._stack.begin(wanted)
         self._stack.wait(begun)
-        return Started(states={**twin_states, **self._stack.states(wanted | begun)}, variables=self._variables)
+        return StartReply(states={**twin_states, **self._stack.states(wanted | begun)}, variables=self._variables)
 
     def states(self) -> dict[str, ServiceState]:
         """Return how everything stands that was begun."""

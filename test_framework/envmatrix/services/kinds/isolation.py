@@ -1,0 +1,36 @@
+"""What kinds share to isolate workers: a service that is not divided, and the removal of a part."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from envmatrix.environments import ServiceSpec, Source
+from envmatrix.exceptions import ServiceError, UnreachableError
+from envmatrix.services.endpoint import Endpoint
+
+
+@contextmanager
+def removing(spec: ServiceSpec, what: str) -> Iterator[None]:
+    """Ignore that our own server has ended: the part that was to be removed went with it.
+
+    Raises:
+        ServiceError: a remote server does not answer, and keeps `what`.
+    """
+    try:
+        yield
+    except UnreachableError as error:
+        if spec.source is Source.REMOTE:
+            raise ServiceError(spec.name, f"{error.reason}; left behind on it: {what}") from error
+
+
+@dataclass(frozen=True)
+class WholeService:
+    """A worker's part of a service that is not divided: all of it."""
+
+    endpoint: Endpoint
+
+    def reset(self) -> tuple[str, ...]:
+        """Do nothing: each test has its own users."""
+        return ()

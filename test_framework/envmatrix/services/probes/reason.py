@@ -1,0 +1,51 @@
+"""The reason why a probe got no answer, as one short line without secrets."""
+
+from __future__ import annotations
+
+import re
+import socket
+import ssl
+from collections.abc import Callable
+from typing import Any
+
+from envmatrix.exceptions import EnvmatrixError
+from envmatrix.masking import MASKER
+
+_MAX_DETAIL = 300
+"""Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
+
+
+class NoAnswerError(Exception):
+    """The service cannot be used; the text is the reason, in one line."""
+
+
+def one_line(text: str) -> str:
+    """Return a text that a server or a test chose as one line of at most 300 characters, masked."""
+    return MASKER.mask(" ".join(re.sub(r"[^\w\s!-~…→]", "?", text).split()))[:_MAX_DETAIL]
+
+
+def timeout_reason(seconds: float) -> str:
+    """Return the reason for a timeout."""
+    return f"timeout after {seconds:.1f} s"
+
+
+def reason_of(error: BaseException, deadline: float) -> str:
+    """Return the reason in a few words: clients wrap the one error that matters in others."""
+    cause: BaseException | None = error
+    while cause is not None:
+        for kind, reason in _REASONS:
+            if isinstance(cause, kind):
+                return reason(cause, deadline)
+        cause = cause.__cause__ or cause.__context__
+    return f"{type(error).__name__}: {error}"
+
+
+_REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any, float], str]], ...] = (
+    ((NoAnswerError, EnvmatrixError), lambda error, _: str(error)),
+    (TimeoutError, lambda _, deadline: timeout_reason(deadline)),
+    (ConnectionRefusedError, lambda _, __: "connection refused"),
+    ((ConnectionResetError, BrokenPipeError), lambda _, __: "connection reset"),
+    (socket.gaierror, lambda error, _: f"cannot resolve the host name: {error.strerror}"),
+    (ssl.SSLCertVerificationError, lambda error, _: f"certificate verify failed: {error.verify_message}"),
+    (ssl.SSLError, lambda error, _: f"TLS failed: {error.reason or error}"),
+)
