@@ -14,13 +14,12 @@ from contextlib import ExitStack
 from dataclasses import replace
 from functools import cached_property, partial
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
 from envmatrix.contracts import Contract, Reality, contract_classes, services_behind
-from envmatrix.environments import Environment, ServiceSpec, Source, load_file
+from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Ping, PingStatus, get_kind
@@ -87,15 +86,9 @@ class EnvironmentSession:
         missing = self.environment.closure(names) - self._states.keys()
         if not missing:
             return
-        started = self._client.start(sorted(missing))
-        if started.variables and self.environment.twin is not None:
-            MASKER.add_all(_passwords(started.variables.values()))
-            variables = {**self.selection.variables, **started.variables}
-            self.environment = load_file(self.environment.file, variables)
-        for state in started.states.values():
-            if state.endpoint is not None:
-                MASKER.add(state.endpoint.field("password"))
-        self._states.update(started.states)
+        reply = self._client.start(sorted(missing))
+        self.environment = reply.environment or self.environment
+        self._states.update(reply.states)
 
     @property
     def endpoints(self) -> dict[str, Endpoint]:
@@ -344,10 +337,6 @@ def _look_there(spec: ServiceSpec) -> Ping:
         return kind.ping(spec, kind.connect(spec, _url(spec)), spec.ping_deadline)
     except EnvmatrixError as error:
         return Ping(service=spec.name, status=PingStatus.ABSENT, detail=MASKER.mask(str(error)))
-
-
-def _passwords(urls: Iterable[str]) -> Iterable[str | None]:
-    return (urlsplit(url).password for url in urls if "://" in url)
 
 
 def _seconds_left(token: str) -> float:

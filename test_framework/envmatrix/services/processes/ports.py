@@ -1,4 +1,4 @@
-"""Ports on this machine: find free ones, see whether one answers, and whose it is."""
+"""Ports on this machine: find free ones, check whether one answers, and which process listens."""
 
 from __future__ import annotations
 
@@ -13,21 +13,32 @@ HOST = "127.0.0.1"
 
 def free_ports(count: int) -> list[int]:
     """Return ports that were free a moment ago, all different."""
-    with ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+    with ExitStack() as stack:
+        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
         for each in sockets:
             each.bind((HOST, 0))
         return [each.getsockname()[1] for each in sockets]
 
 
 def answers(host: str, port: int, deadline: float = 0.2) -> bool:
-    """Return whether something accepts connections there. Cheap enough to ask every millisecond."""
+    """Return whether a server accepts connections there. Cheap enough to ask every millisecond."""
     try:
         with socket.create_connection((host, port), timeout=deadline) as connection:
             # On loopback a client can be given the very port it calls, and then talks to itself.
             return bool(connection.getsockname() != connection.getpeername())
     except OSError:
         return False
+
+
+def is_free(port: int) -> bool:
+    """Return whether a server could listen on a port now."""
+    with socket.socket() as candidate:
+        candidate.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # connections of the past are in no one's way
+        try:
+            candidate.bind((HOST, port))
+        except OSError:
+            return False
+    return True
 
 
 def is_listener(pid: int, port: int) -> bool:
@@ -46,7 +57,7 @@ def _tree(pid: int) -> Iterator[psutil.Process]:
 
 def _listens(process: psutil.Process, port: int) -> bool:
     try:
-        found = process.net_connections(kind="tcp")
+        connections = process.net_connections(kind="tcp")
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
-    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in found)
+    return any(each.status == psutil.CONN_LISTEN and each.laddr.port == port for each in connections)

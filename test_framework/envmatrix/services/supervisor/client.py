@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from envmatrix.exceptions import SupervisorError
-from envmatrix.masking import MASKER
 from envmatrix.services.processes.process import kill_all, log_tail
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
@@ -69,7 +68,7 @@ class Owner:
             if started:
                 grace = min(_GRACE, deadline / 2)
                 with contextlib.suppress(SupervisorError):
-                    states = _states(_ask(self._run, {"do": "stop", "grace": grace}, deadline))
+                    states = StartReply.load(_ask(self._run, {"do": "stop", "grace": grace}, deadline)).states
         finally:
             self._socket.close()
             self._record.close()
@@ -111,8 +110,7 @@ class SupervisorClient:
         if not wanted:
             return StartReply()
         self._ensure_supervisor()
-        answer = _ask(self._run, {"do": "start", "names": wanted}, heard=heard)
-        return StartReply(states=_states(answer), variables=answer["variables"])
+        return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, heard=heard))
 
     def want(self, names: Iterable[str]) -> None:
         """Let the services begin to start, and return at once.
@@ -133,7 +131,7 @@ class SupervisorClient:
         """
         if not self._run.supervisor_socket.exists():
             return {}
-        return _states(_ask(self._run, {"do": "states"}))
+        return StartReply.load(_ask(self._run, {"do": "states"})).states
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
         """Return the end of the log of each service, masked: empty where it wrote none."""
@@ -224,10 +222,3 @@ def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float)
 def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
     return SupervisorError(what, log_tail(run.supervisor_log))
 
-
-def _states(answer: Mapping[str, Any]) -> dict[str, ServiceState]:
-    states = {name: ServiceState.model_validate(values) for name, values in answer["states"].items()}
-    for state in states.values():
-        if state.endpoint is not None:
-            MASKER.add(state.endpoint.password.get_secret_value())
-    return states

@@ -1,4 +1,4 @@
-"""The stack of a run's environment and, where a twin stands in for a remote deployment, the twin's stack before it."""
+"""A run's environment as it is deployed: its stack and, where a twin stands in, the twin's stack before it."""
 
 from __future__ import annotations
 
@@ -16,25 +16,24 @@ from envmatrix.services.supervisor.service_state import ServiceState, ServiceSta
 from envmatrix.services.supervisor.stack import Stack
 
 _TWIN = "twin:"
-"""What the names of a twin's own services begin with."""
+"""The prefix of the names of a twin's own services."""
 
 
 class Deployment:
-    """Everything that one supervisor starts. Safe to use from several threads."""
+    """The services of one supervisor. Safe to use from several threads."""
 
-    def __init__(self, environment: str, directory: Path, env_file: Path | None, places: RunContext) -> None:
-        self._places = places
+    def __init__(self, environment: str, directory: Path, env_file: Path | None, context: RunContext) -> None:
+        self._context = context
         self._lock = threading.Lock()
         self._process_variables = {**read_env_file(env_file), **os.environ}
         self._declared = load_environment(environment, directory, variables=self._process_variables)
-        self._variables: dict[str, str] = {}
         self._stack: Stack | None = None
         self._twin: Stack | None = None
         if self._declared.twin is None:
-            self._stack = Stack(self._declared, places)
+            self._stack = Stack(self._declared, context)
 
     def start(self, names: Iterable[str]) -> StartReply:
-        """Bring up the named services with all that they reference, and wait until each is up or has failed."""
+        """Start services with all that they reference; wait until each is up or has failed."""
         wanted = frozenset(names)
         unknown = wanted - {*self._declared.services}
         if unknown:
@@ -43,33 +42,34 @@ class Deployment:
             raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, self._declared.services))
         twin_states = self._deploy_twin(self._declared.twin) if self._declared.twin and wanted else {}
         if self._stack is None:
-            return StartReply(states={**twin_states, **_unreached(wanted, twin_states)})
+            return StartReply(states={**twin_states, **_undeployed(wanted, twin_states)})
         begun = self._stack.begin(wanted)
         self._stack.wait(begun)
-        return StartReply(states={**twin_states, **self._stack.states(wanted | begun)}, variables=self._variables)
+        states = {**twin_states, **self._stack.states(wanted | begun)}
+        return StartReply(states=states, environment=self._stack.environment if self._twin else None)
 
     def states(self) -> dict[str, ServiceState]:
-        """Return how everything stands that was begun."""
+        """Return the states of all services that were begun."""
         stacks = [stack for stack in (self._twin, self._stack) if stack]
         return {name: state for stack in stacks for name, state in stack.states().items()}
 
     def _deploy_twin(self, twin: Twin) -> dict[str, ServiceState]:
-        """Start the twin's services, and read the declaration again with the variables that they give it."""
+        """Start the twin's services, then resolve the declaration with their endpoints."""
         with self._lock:
             if self._twin is None:
                 file = self._declared.file.parent / twin.environment
-                self._twin = Stack(load_file(file, self._process_variables), self._places, _TWIN)
+                self._twin = Stack(load_file(file, self._process_variables), self._context, _TWIN)
             everything = self._twin.environment.services
             self._twin.wait(self._twin.begin(everything))
             states = self._twin.states(everything)
             if self._stack is None and not _failures(states, self._twin.environment):
-                self._variables = {name: self._value(text, states) for name, text in twin.variables.items()}
-                variables = {**self._process_variables, **self._variables}
-                self._stack = Stack(load_file(self._declared.file, variables), self._places)
+                variables = {name: self._value(text, states) for name, text in twin.variables.items()}
+                resolved = load_file(self._declared.file, {**self._process_variables, **variables})
+                self._stack = Stack(resolved, self._context)
             return states
 
     def _value(self, text: str, states: dict[str, ServiceState]) -> str:
-        """Return what a variable becomes: its blanks filled with the twin's endpoints, absent ones with nothing."""
+        """Return the value of a variable, its blanks filled with the twin's endpoints."""
 
         def lookup(name: str, field: str) -> str:
             known = {each.removeprefix(_TWIN) for each in states}
@@ -85,8 +85,8 @@ class Deployment:
         return fill(text, lookup)
 
 
-def _unreached(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
-    """Return the states of services whose deployment could not be made."""
+def _undeployed(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
+    """Return the states of services whose twin failed to start."""
     failed = [state for state in twin_states.values() if state.status is ServiceStatus.FAILED]
     why = "; ".join(f"{state.service} {state.reason}" for state in failed)
     return {

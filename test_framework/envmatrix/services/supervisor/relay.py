@@ -85,8 +85,8 @@ class RelayedClient:
         wanted = sorted(set(names))
         if not wanted:
             return StartReply()
-        started = StartReply.model_validate(self._ask("start", wanted))
-        return started.model_copy(update={"states": {name: _seen(state) for name, state in started.states.items()}})
+        reply = StartReply.load(self._ask("start", wanted))
+        return reply.model_copy(update={"states": {name: _seen(state) for name, state in reply.states.items()}})
 
     def want(self, names: Iterable[str]) -> None:
         """Let the services begin to start, and return at once.

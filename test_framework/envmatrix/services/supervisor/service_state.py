@@ -1,18 +1,23 @@
-"""What became of a service: the answer that the supervisor gives and every worker reads."""
+"""The state of a service: the answer that the supervisor gives and every worker reads."""
 
 from __future__ import annotations
 
 import enum
+import json
+from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from envmatrix.environments import Environment
 from envmatrix.exceptions import ServiceError, StartError
+from envmatrix.masking import MASKER
 from envmatrix.services.endpoint import Endpoint
 
 
 class ServiceStatus(enum.StrEnum):
-    """Where a service stands with its supervisor; whether it answers right now is for a ping to say."""
+    """How far a service has come; only a ping tells whether it answers right now."""
 
     STARTING = "starting"
     UP = "up"
@@ -37,12 +42,12 @@ class ServiceState(BaseModel):
     error: str = ""
     """The name of the error in `envmatrix.exceptions`, where one stopped it."""
     exit_code: int | None = None
-    """Of its process, if that ended: negative is the signal that ended it."""
+    """The exit code of its process, if that ended; negative: the signal that ended it."""
     pid: int | None = None
     start_seconds: float = 0.0
-    """From being asked for to being up."""
+    """From the request to up or failed."""
     log_tail: str = ""
-    """The end of what its process wrote, masked, where it is not up."""
+    """The end of its process's log, masked, where it is not up."""
 
     @property
     def is_up(self) -> bool:
@@ -50,7 +55,7 @@ class ServiceState(BaseModel):
         return self.status is ServiceStatus.UP
 
     def as_error(self) -> ServiceError:
-        """Return the error that kept it from being up, to be raised in the worker that needed it."""
+        """Return the error to raise in a worker that needs the service."""
         known: dict[str, type[ServiceError]] = {each.__name__: each for each in ServiceError.__subclasses__()}
         kind = known.get(self.error, StartError)
         return kind(self.service, self.reason or f"is {self.status}", self.log_tail)
@@ -67,9 +72,32 @@ class StartReply(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     states: dict[str, ServiceState] = Field(default_factory=dict)
-    variables: dict[str, str] = Field(default_factory=dict, repr=False)
-    """What the twin set, in the clear: with these the declaration reads as the supervisor read it."""
+    environment: Environment | None = None
+    """The environment as a twin's endpoints resolved it; None where no twin stands in, or the twin failed to start."""
 
     def dump(self) -> dict[str, Any]:
         """Return plain values, secrets in the clear: only for the socket between our own processes."""
-        return {"states": {name: state.dump() for name, state in self.states.items()}, "variables": self.variables}
+        return {
+            "states": {name: state.dump() for name, state in self.states.items()},
+            "environment": self.environment and _dump_environment(self.environment),
+        }
+
+    @classmethod
+    def load(cls, values: Mapping[str, Any]) -> StartReply:
+        """Return the reply that `dump` gave, every secret in it registered for masking."""
+        reply = cls.model_validate(values)
+        for spec in reply.environment.services.values() if reply.environment else ():
+            if spec.api_key:
+                MASKER.add(spec.api_key.get_secret_value())
+            if spec.url:
+                MASKER.add(urlsplit(spec.url.get_secret_value()).password)
+        for state in reply.states.values():
+            if state.endpoint is not None:
+                MASKER.add(state.endpoint.field("password"))
+        return reply
+
+
+def _dump_environment(environment: Environment) -> Any:
+    """Return plain values, secrets in the clear; a value that was not declared stays undeclared."""
+    values = {**environment.model_dump(exclude_unset=True), "written": environment.written}
+    return json.loads(json.dumps(values, default=lambda value: getattr(value, "get_secret_value", value.__str__)()))

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.services.processes import run_directory as rundir
+from envmatrix.services.processes import supervisor_directory
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, bases, cache_dir
 from envmatrix.services.processes.sweep import sweep
@@ -90,7 +90,7 @@ def test_a_living_run_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[by
 
 def test_a_run_lives_in_a_private_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A new run sweeps first; others may pass through its directory, and neither list nor write it."""
-    monkeypatch.setattr(rundir, "bases", lambda: iter([tmp_path / "base"]))
+    monkeypatch.setattr(supervisor_directory, "bases", lambda: iter([tmp_path / "base"]))
     owner = Owner()
     assert owner.run_dir.parent == tmp_path / "base"
     assert stat.S_IMODE(owner.run_dir.stat().st_mode) == 0o711
@@ -103,18 +103,18 @@ def test_a_base_that_others_can_write_to_is_not_used(tmp_path: Path, monkeypatch
     trap = tmp_path / "trap"
     trap.mkdir()
     trap.chmod(0o777)
-    monkeypatch.setattr(rundir, "bases", lambda: iter([trap]))
-    monkeypatch.setattr(rundir.tempfile, "tempdir", str(tmp_path))
+    monkeypatch.setattr(supervisor_directory, "bases", lambda: iter([trap]))
+    monkeypatch.setattr(supervisor_directory.tempfile, "tempdir", str(tmp_path))
     assert SupervisorDirectory.create().path.parent == tmp_path
 
 
 def test_memory_is_used_only_where_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
     """Otherwise it is the temporary directory, or /tmp where a socket's path would be too long there."""
-    monkeypatch.setattr(rundir, "_ROOM", 1 << 80)
+    monkeypatch.setattr(supervisor_directory, "_ROOM", 1 << 80)
     name = f"envmatrix-{os.geteuid()}"
-    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/tmp")
+    monkeypatch.setattr(supervisor_directory.tempfile, "tempdir", "/var/tmp")
     assert list(bases()) == [Path("/var/tmp") / name, Path("/tmp") / name]
-    monkeypatch.setattr(rundir.tempfile, "tempdir", "/var/" + 60 * "x")
+    monkeypatch.setattr(supervisor_directory.tempfile, "tempdir", "/var/" + 60 * "x")
     assert list(bases()) == [Path("/tmp") / name]
 
 

@@ -25,20 +25,20 @@ from tests.framework.services.place import Place, with_faults
 
 
 @pytest.fixture
-def places(place: Place) -> Iterator[RunContext]:
+def run_context(place: Place) -> Iterator[RunContext]:
     """A run of this process's own; all of its services are stopped after the test."""
     run = SupervisorDirectory(place.runs / "r")
     run.path.mkdir()
-    places = RunContext(run, place.root, Launcher(run))
-    yield places
-    places.stopping.set()
-    assert places.launcher.stop_all(grace=1) == frozenset()
+    run_context = RunContext(run, place.root, Launcher(run))
+    yield run_context
+    run_context.stopping.set()
+    assert run_context.launcher.stop_all(grace=1) == frozenset()
     shutil.rmtree(run.path)
 
 
-def bring_up(place: Place, places: RunContext, *names: str) -> dict[str, ServiceState]:
+def bring_up(place: Place, run_context: RunContext, *names: str) -> dict[str, ServiceState]:
     """Start services of the environment `local` and wait."""
-    stack = Stack(load_environment("local", place.environments, variables={}), places)
+    stack = Stack(load_environment("local", place.environments, variables={}), run_context)
     begun = stack.begin(names)
     stack.wait(begun)
     return stack.states({*begun, *names})
@@ -55,7 +55,7 @@ def stranger() -> Iterator[int]:
 
 @pytest.mark.fault("port-in-use")
 def test_a_service_whose_port_was_taken_gets_another(
-    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, run_context: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A process that cannot bind is started again elsewhere, and so is who was told its first address."""
     place.declare(
@@ -64,7 +64,7 @@ def test_a_service_whose_port_was_taken_gets_another(
     )
     ports = iter([stranger])
     monkeypatch.setattr(stack_module, "free_ports", lambda count: [next(ports, None) or free_ports(count)[0]])
-    states = bring_up(place, places, "shop")
+    states = bring_up(place, run_context, "shop")
     assert states["shop"].is_up
     shop = states["shop"]
     assert shop.endpoint
@@ -75,19 +75,19 @@ def test_a_service_whose_port_was_taken_gets_another(
 
 @pytest.mark.fault("port-in-use")
 def test_a_strangers_service_is_never_adopted(
-    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, run_context: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A port that answers, but not from our process, is not our service: after three such ports we give up."""
     place.declare(with_faults("never-listens"))
     monkeypatch.setattr(stack_module, "free_ports", lambda _: [stranger])
-    error = bring_up(place, places, "shop")["shop"].as_error()
+    error = bring_up(place, run_context, "shop")["shop"].as_error()
     assert isinstance(error, StartError)
     assert "found 3 free ports taken" in error.reason
 
 
 @pytest.mark.fault("port-in-use")
 def test_whoever_was_told_a_taken_address_is_told_the_new_one(
-    place: Place, places: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
+    place: Place, run_context: RunContext, stranger: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A service that was started when only the address was known ends up with the address that is true."""
     place.declare(
@@ -103,22 +103,22 @@ def test_whoever_was_told_a_taken_address_is_told_the_new_one(
         "free_ports",
         lambda count: [next(chosen.get(threading.current_thread().name, iter(())), None) or free_ports(count)[0]],
     )
-    states = bring_up(place, places, "front")
+    states = bring_up(place, run_context, "front")
     assert states["shop"].is_up
     assert states["front"].is_up
 
 
-def test_an_absent_service_fills_with_nothing(place: Place, places: RunContext) -> None:
+def test_an_absent_service_fills_with_nothing(place: Place, run_context: RunContext) -> None:
     """A reference to an absent service is the empty string, and the absent one says so itself."""
     absent = '[services.store]\nkind = "banner"\nsource = "absent"\n'
     place.declare(absent + with_faults("says=hello{store.url}"))
-    states = bring_up(place, places, "shop", "store")
+    states = bring_up(place, run_context, "shop", "store")
     assert states["shop"].is_up
     assert states["store"].status is ServiceStatus.ABSENT
 
 
 def test_blanks_are_filled_and_secrets_stay_with_the_runner(
-    place: Place, places: RunContext, monkeypatch: pytest.MonkeyPatch
+    place: Place, run_context: RunContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A command gets what it declares and a few harmless variables, and none of the runner's others."""
     monkeypatch.setenv("RUNNER_TOKEN", "must-not-travel")
@@ -131,7 +131,7 @@ command = ["{python}", "-c", "import os; print(sorted(os.environ.items())); prin
 env = { WHERE = "{environment} at {commit}", PORT = "{shop.port}" }
 """
     )
-    tail = bring_up(place, places, "shop")["shop"].log_tail
+    tail = bring_up(place, run_context, "shop")["shop"].log_tail
     assert "('WHERE', 'local at unknown')" in tail
     assert "('PATH', " in tail
     assert "must-not-travel" not in tail
@@ -139,10 +139,10 @@ env = { WHERE = "{environment} at {commit}", PORT = "{shop.port}" }
     assert project_root(place.environments) == place.root
 
 
-def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: RunContext) -> None:
+def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, run_context: RunContext) -> None:
     """The endpoint's URL says so, its files are private, and its certificate verifies against its authority."""
     place.declare(with_faults("tls={shop.cert_file},{shop.key_file}", extra="tls = true"))
-    shop = bring_up(place, places, "shop")["shop"]
+    shop = bring_up(place, run_context, "shop")["shop"]
     assert shop.is_up, shop
     assert shop.endpoint
     assert shop.endpoint.url.get_secret_value().startswith("tls://127.0.0.1:")
@@ -157,13 +157,13 @@ def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, places: Ru
         assert secured.recv(10) == b"hello\n"
 
 
-def test_a_remote_service_is_looked_at_three_times(place: Place, places: RunContext) -> None:
+def test_a_remote_service_is_looked_at_three_times(place: Place, run_context: RunContext) -> None:
     """A refusing remote is unreachable after three looks; one that says something else is not the one declared."""
     closed = free_ports(1)[0]
     with socket.create_server(("127.0.0.1", 0)) as server:
         place.declare(f'[services.shop]\nkind = "banner"\nsource = "remote"\nurl = "tcp://127.0.0.1:{closed}"\n')
         with pytest.raises(UnreachableError, match=r"could not be reached: .*refused"):
-            raise bring_up(place, places, "shop")["shop"].as_error()
+            raise bring_up(place, run_context, "shop")["shop"].as_error()
         port = server.getsockname()[1]
         place.declare(
             f'[services.shop]\nkind = "banner"\nsource = "remote"\nurl = "tcp://127.0.0.1:{port}"\nidentity = {{ says = "hi" }}\n'
@@ -177,7 +177,7 @@ def test_a_remote_service_is_looked_at_three_times(place: Place, places: RunCont
 
         threading.Thread(target=greet, daemon=True).start()
         with pytest.raises(IdentityError, match="it says 'somebody else'"):
-            raise bring_up(place, places, "shop")["shop"].as_error()
+            raise bring_up(place, run_context, "shop")["shop"].as_error()
 
 
 @pytest.mark.fault("hung-accept")
@@ -186,7 +186,7 @@ def test_a_remote_service_is_looked_at_three_times(place: Place, places: RunCont
     [("launch", "embedded"), ("connect", "process"), ("ping", "process"), ("connect", "remote"), ("ping", "remote")],
 )
 def test_a_kind_that_hangs_holds_nobody(
-    place: Place, places: RunContext, monkeypatch: pytest.MonkeyPatch, step: str, source: str
+    place: Place, run_context: RunContext, monkeypatch: pytest.MonkeyPatch, step: str, source: str
 ) -> None:
     """A plugged-in kind that ignores its deadline is given up soon after it, and so is who references its service."""
     what = {
@@ -195,7 +195,7 @@ def test_a_kind_that_hangs_holds_nobody(
         "remote": 'url = "tcp://127.0.0.1:9"',
     }
     place.declare(
-        f'[services.shop]\nkind = "banner"\nsource = "{source}"\nstart_deadline = 0.1\nping_deadline = 0.1\n{what[source]}\n'
+        f'[services.shop]\nkind = "banner"\nsource = "{source}"\nstart_deadline = 0.5\nping_deadline = 0.1\n{what[source]}\n'
         + with_faults("says={shop.port}", name="front")
     )
     monkeypatch.setattr(stack_module, "_MARGIN", 0.1)
@@ -210,7 +210,7 @@ def test_a_kind_that_hangs_holds_nobody(
 
     monkeypatch.setattr(kind, step, hang)
     before = {*threading.enumerate()}
-    states = bring_up(place, places, "front")
+    states = bring_up(place, run_context, "front")
     hung = {*threading.enumerate()} - before
     released.set()
     for thread in hung:

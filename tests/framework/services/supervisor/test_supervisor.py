@@ -14,6 +14,7 @@ from typing import Any
 
 import psutil
 import pytest
+from pydantic import SecretStr
 
 from envmatrix.exceptions import DependencyError, NotReadyError, StartError, SupervisorError
 from envmatrix.services.processes.process_identity import ProcessIdentity
@@ -273,7 +274,10 @@ def test_a_twin_is_deployed_first_and_reached_by_its_urls_alone(place: Place, ow
     assert behind.endpoint
     assert shop.is_up
     assert (shop.endpoint.source, shop.endpoint.port, shop.pid) == ("remote", behind.endpoint.port, None)
-    assert started.variables == {"SHOP_URL": shop.endpoint.url.get_secret_value(), "STORE_URL": ""}
+    assert started.environment
+    assert started.environment.twin is None
+    urls = {name: spec.url for name, spec in started.environment.services.items()}
+    assert urls == {"shop": shop.endpoint.url, "store": SecretStr("")}
     assert started.states["twin:store"].status is ServiceStatus.ABSENT
     assert "empty URL" in started.states["store"].reason
 
@@ -283,7 +287,7 @@ def test_a_twin_that_fails_is_why_its_services_are_not_reached(place: Place, own
     place.declare(TWIN)
     place.declare(ABSENT_STORE + with_faults("exit=3"), name="twin")
     started = place.client(owner.run_dir).start(["shop"])
-    assert started.variables == {}
+    assert started.environment is None
     assert started.states["twin:shop"].exit_code == 3
     with pytest.raises(DependencyError, match=r"'shop' was not reached: .*twin:shop ended with exit code 3"):
         raise started.states["shop"].as_error()

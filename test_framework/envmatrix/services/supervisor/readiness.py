@@ -1,0 +1,69 @@
+"""Readiness: whether a process that was started serves its endpoint yet."""
+
+from __future__ import annotations
+
+import time
+
+from envmatrix.environments import ServiceSpec
+from envmatrix.exceptions import IdentityError, NotReadyError, StartError
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.kinds.base import Kind
+from envmatrix.services.probes.probe import wrong_identity
+from envmatrix.services.processes.ports import answers, is_free, is_listener
+from envmatrix.services.processes.process import ServiceProcess, explain_exit
+
+_SHORTEST_PROBE = 0.2
+"""Seconds that the last probe gets at least, to see something better than its own timeout."""
+
+
+class PortTakenError(Exception):
+    """Another process listens on the port that was chosen."""
+
+
+class StartingProcess:
+    """A service's process, from its start until the service is ready."""
+
+    def __init__(self, spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> None:
+        self._spec = spec
+        self._endpoint = endpoint
+        self._process = process
+        self._end = time.monotonic() + spec.start_deadline
+        self._listens = False
+        self._detail = "its port does not answer"
+
+    def check_running(self) -> None:
+        """Check that the process still runs.
+
+        Raises:
+            PortTakenError: it has ended, and another process holds its port.
+            StartError: it has ended.
+        """
+        code = self._process.exit_code()
+        if code is None:
+            return
+        if not is_free(self._endpoint.port):
+            raise PortTakenError
+        raise StartError(self._process.name, f"{explain_exit(code)} before it was ready", self._process.log_tail())
+
+    def is_ready(self, kind: Kind) -> bool:
+        """Probe once; first the port, which costs next to nothing.
+
+        Raises:
+            NotReadyError: the deadline has passed.
+            IdentityError: it is another service than the declared one.
+        """
+        left = self._end - time.monotonic()
+        if left <= 0:
+            why = f"was not ready within {self._spec.start_deadline:g} s: {self._detail}"
+            raise NotReadyError(self._process.name, why, self._process.log_tail())
+        if not self._listens:
+            if not answers(self._endpoint.host, self._endpoint.port):
+                return False
+            if not is_listener(self._process.identity.pid, self._endpoint.port):
+                raise PortTakenError
+            self._listens = True
+        ping = kind.ping(self._spec, self._endpoint, min(self._spec.ping_deadline, max(left, _SHORTEST_PROBE)))
+        if wrong := wrong_identity(self._spec, ping.identity) if ping.identity else "":
+            raise IdentityError(self._process.name, f"is not what was declared: {wrong}")  # and no waiting mends that
+        self._detail = ping.detail or f"it is {ping.status}"
+        return ping.is_up

@@ -1,0 +1,58 @@
+"""The slot of a service in its stack: how far its start has come."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+from envmatrix.environments import ServiceSpec
+from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.processes.process import ServiceProcess, explain_exit
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
+
+
+@dataclass
+class Slot:
+    """The start of one service. Written by the service's own thread alone, until that is overdue."""
+
+    key: str
+    """The service's name, with the stack's prefix."""
+    spec: ServiceSpec
+    began: float
+    endpoint: Endpoint | None = None
+    """Set as soon as the address is chosen, replaced if that was taken."""
+    process: ServiceProcess | None = None
+    state_dir: Path | None = None
+    due: float = math.inf
+    """The deadline of the current start-up step, on the monotonic clock; after it the service is given up."""
+    settled: bool = False
+    error: EnvmatrixError | None = None
+    start_seconds: float = 0.0
+
+    def state(self, *, stopping: bool) -> ServiceState:
+        """Return the current state of the service."""
+        code = self.process.exit_code() if self.process else None
+        status, reason, error, tail = ServiceStatus.UP, "", "", ""
+        if not self.settled:
+            status = ServiceStatus.STARTING
+        elif self.error is not None:
+            status, error = ServiceStatus.FAILED, type(self.error).__name__
+            reason = self.error.reason if isinstance(self.error, ServiceError) else self.error.message
+            tail = self.error.log_tail if isinstance(self.error, ServiceError) else ""
+        elif self.process is not None and code is not None:
+            status, reason, tail = ServiceStatus.STOPPED, explain_exit(code), self.process.log_tail()
+            if not stopping:
+                status, error = ServiceStatus.FAILED, StartError.__name__
+        return ServiceState(
+            service=self.key,
+            status=status,
+            endpoint=self.endpoint if self.error is None else None,
+            reason=reason,
+            error=error,
+            exit_code=code,
+            pid=self.process.identity.pid if self.process else None,
+            start_seconds=self.start_seconds,
+            log_tail=tail,
+        )
