@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import urllib.parse
 from collections.abc import Mapping
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, SecretStr
 
@@ -40,10 +39,6 @@ class Endpoint(BaseModel):
         """Return the value that `{service.NAME}` stands for, in the clear."""
         value = getattr(self, name)
         return value.get_secret_value() if isinstance(value, SecretStr) else str(value)
-
-    def dump(self) -> dict[str, Any]:
-        """Return plain values, secrets in the clear: only for the socket between our own processes."""
-        return {name: self.field(name) if name != "port" else self.port for name in type(self).model_fields}
 
 
 def endpoint_at(

@@ -1,4 +1,4 @@
-"""Fresh users, made through the environment's own sign-up: no two tests share one."""
+"""Fresh users, made through the environment's own sign-up, so that no two tests share one."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """Where users come from and where their tokens are good."""
+    """The services that make users and accept their tokens."""
 
     routes: UserRoutes
     signup: Endpoint
     """The service that makes users."""
     api: Endpoint
-    """The service their clients talk to: the backend, or the service that makes them where there is no backend."""
+    """The service that their clients talk to: the backend, else the service that makes users."""
     websocket_url: str | None = None
 
 
@@ -81,15 +81,15 @@ class User:
             yield connection
 
 
-_GIVES = {"login": "access_token", "api_keys": "api_key"}
-"""What the answer to each step must hold."""
+_ANSWER_FIELDS = {"login": "access_token", "api_keys": "api_key"}
+"""The field that the answer to each step must have."""
 
 
 class Users:
-    """Makes users: each call a fresh one. Safe to use from several threads."""
+    """Makes users, a fresh one per call. Safe to use from several threads."""
 
     def __init__(self, target: Target, prefix: str) -> None:
-        """Prepare; `prefix` names the run and the worker, so that two runs never make the same user."""
+        """Use `prefix` in every e-mail address: it names the run and the worker, so that no two collide."""
         self._target = target
         self._prefix = prefix
         self._lock = threading.Lock()
@@ -122,7 +122,7 @@ class Users:
         """Log in, and return the service's answer; `more` are further fields of the request.
 
         Raises:
-            UserError: refused.
+            UserError: the environment refused.
         """
         answer = self._post("login", self._target.routes.login, {"email": email, "password": str(password), **more})
         MASKER.add_all([answer.get("access_token"), answer.get("refresh_token")])
@@ -141,18 +141,15 @@ class Users:
         return Secret(key)
 
     def close(self, *, delete: bool) -> int:
-        """Close the client; with `delete`, remove every user made: a shared deployment keeps no rows of ours.
-
-        Return how many of them may still be there.
-        """
-        made = self._made if delete else []
+        """Close the client; with `delete`, first delete all users; return how many may still be there."""
+        users = self._made if delete else []
         left = 0
         with closing(self._client):
-            for number, user in enumerate(made):
+            for number, user in enumerate(users):
                 try:
                     left += not self._delete(user)
                 except httpx.TransportError:  # the others would each wait as long for the same
-                    return left + len(made) - number
+                    return left + len(users) - number
         return left
 
     def _delete(self, user: User) -> bool:
@@ -188,8 +185,8 @@ class Users:
         except ValueError:
             answer = None
         if response.is_error or not isinstance(answer, dict):
-            shown = MASKER.mask(response.text[:200])
-            raise UserError(step, f"answered {response.status_code} at {path}: {shown}", response.status_code)
-        if step != "signup" and not isinstance(answer.get(_GIVES[step]), str):
-            raise UserError(step, f"answered {response.status_code} at {path} without {_GIVES[step]!r}")
+            excerpt = MASKER.mask(response.text[:200])
+            raise UserError(step, f"answered {response.status_code} at {path}: {excerpt}", response.status_code)
+        if step != "signup" and not isinstance(answer.get(_ANSWER_FIELDS[step]), str):
+            raise UserError(step, f"answered {response.status_code} at {path} without {_ANSWER_FIELDS[step]!r}")
         return answer

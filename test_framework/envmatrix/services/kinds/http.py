@@ -1,4 +1,4 @@
-"""Services that speak HTTP and say on a health path who they are; and httpx clients, made here alone."""
+"""The kind `http`: services with a health path; and the one place that makes httpx clients."""
 
 from __future__ import annotations
 
@@ -45,8 +45,8 @@ def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **opti
     import httpx
 
     limits = httpx.Limits(max_keepalive_connections=0)
-    noted = {"limits": limits, "event_hooks": exchanges.hooks(asynchronous=True)}
-    return httpx.AsyncClient(**{**_client_options(endpoint, timeout), **noted, **options})
+    additions = {"limits": limits, "event_hooks": exchanges.hooks(asynchronous=True)}
+    return httpx.AsyncClient(**{**_client_options(endpoint, timeout), **additions, **options})
 
 
 def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]
 
 
 def read_identity(spec: ServiceSpec, answer: HttpAnswer, where: str, more_keys: tuple[str, ...] = ()) -> dict[str, str]:
-    """Return what a health answer claims to be, as texts.
+    """Return the identity in a health answer, as texts.
 
     Raises:
-        NoAnswerError: it should be JSON and is not.
-        WrongIdentityError: it claims to be another service than the declared one.
+        NoAnswerError: the answer should be JSON and is not.
+        WrongIdentityError: it is the identity of another service than the declared one.
     """
     body = answer.json_object()
     if body is None:
@@ -91,7 +91,7 @@ _MEANINGS = {
 
 
 def read_dependencies(body: Mapping[str, Any] | None) -> dict[str, str]:
-    """Return what a readiness answer says of each dependency: `{"dependencies": {"redis": "down"}}`.
+    """Return the status of each dependency in a readiness answer: `{"dependencies": {"redis": "down"}}`.
 
     Others write `checks` or `components`, and `{"redis": {"status": "down"}}`.
     """
@@ -102,12 +102,12 @@ def read_dependencies(body: Mapping[str, Any] | None) -> dict[str, str]:
 
 
 class HttpKind:
-    """`kind = "http"`: a health path for who it is, a ready path for how its dependencies are."""
+    """`kind = "http"`: a health path tells its identity, a ready path the status of its dependencies."""
 
     name = "http"
 
     def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: no HTTP service comes out of a wheel."""
+        """Refuse: no wheel ships an HTTP service."""
         del context
         raise StartError(spec.name, "of kind 'http' cannot be embedded: use source = \"process\" with a command")
 
@@ -121,7 +121,7 @@ class HttpKind:
         return endpoint_at(spec, url, schemes=SCHEMES)
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
-        """Ask the ready path whether it can work, and the health path who it is."""
+        """Request the ready path for its status, and the health path for its identity."""
 
         def observe() -> Observation:
             base = endpoint.url.get_secret_value()
@@ -134,17 +134,17 @@ class HttpKind:
                 raise NoAnswerError(f"GET {spec.health} answers {health.status}")
             identity = read_identity(spec, health, f"GET {spec.health}")
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
-            said = read_dependencies((ready or health).json_object())
+            dependencies = read_dependencies((ready or health).json_object())
             if ready is None or ready.status == HTTPStatus.OK:
-                return Observation(version, identity, dependencies=said)
-            lost = [name for name, state in said.items() if state not in {"up", "absent"}]
+                return Observation(version, identity, dependencies=dependencies)
+            lost = [name for name, state in dependencies.items() if state not in {"up", "absent"}]
             broken = ", ".join(lost) or "something it does not name"
-            return Observation(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", said)
+            return Observation(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", dependencies)
 
         return probe(spec, deadline, observe)
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Give the whole service: its users are what keeps two workers apart."""
+        """Return the whole service: its users keep two workers apart."""
         del spec, worker
         return nullcontext(WholeService(endpoint))
 

@@ -1,4 +1,4 @@
-"""Language models behind the OpenAI API. A ping lists the models and asks no question: questions cost money."""
+"""The kind `openai`: language models behind the OpenAI API. A ping only lists the models, which costs nothing."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class OpenAIKind:
     name = "openai"
 
     def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: which model to run is the declaration's choice, so it names the command."""
+        """Refuse: the declaration chooses the model, so it names the command."""
         del context
         raise StartError(spec.name, "of kind 'openai' cannot be embedded: use source = \"process\" with a command")
 
@@ -41,7 +41,7 @@ class OpenAIKind:
         return endpoint_at(spec, url, schemes=SCHEMES)
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
-        """Ask the health path at the server's root who it is, and the API which models it has."""
+        """Request the health path at the server's root for its identity, and the API for its models."""
         base = endpoint.url.get_secret_value()
         root = urllib.parse.urlsplit(base)._replace(path="", query="", fragment="").geturl()
         key = endpoint.password.get_secret_value()
@@ -64,7 +64,7 @@ class OpenAIKind:
         return probe(spec, deadline, observe)
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Give the whole service: it keeps no state between two calls."""
+        """Return the whole service: it keeps no state between two calls."""
         del spec, worker
         return nullcontext(WholeService(endpoint))
 

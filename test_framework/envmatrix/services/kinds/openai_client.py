@@ -1,4 +1,4 @@
-"""The official OpenAI clients for an endpoint: what the contract of `real_llm` is tested with."""
+"""The official OpenAI clients for an endpoint, for the fixture `real_llm`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Names of the parts that workers get on a server that others use too: each tells when it was made.
+"""Names of the parts that workers get on a shared server, each with the time when it was made.
 
 A run that is killed cannot drop its parts; on a remote server the next run finds them by their names.
 """
@@ -10,7 +10,7 @@ import secrets
 import time
 from collections.abc import Iterable
 
-_KEPT = 24 * 3600
+_MAX_AGE = 24 * 3600
 """Seconds. Longer than any run takes, and than clocks of two machines differ: a living run's part is never touched."""
 _NAME = re.compile(r"envmatrix_([0-9a-z]{6,7})_[0-9a-f]{8}_[0-9a-z_]*")
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -26,6 +26,6 @@ def part_name(worker: str) -> str:
 
 
 def stale(names: Iterable[str]) -> list[str]:
-    """Return those that are names of ours, too old to be in use."""
-    oldest = time.time() - _KEPT
+    """Return those of our names that are too old to be in use."""
+    oldest = time.time() - _MAX_AGE
     return [name for name in names if (match := _NAME.fullmatch(name)) and int(match[1], 36) < oldest]

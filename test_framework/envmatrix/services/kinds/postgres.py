@@ -27,7 +27,7 @@ from envmatrix.services.kinds.postgres_files import (
 )
 from envmatrix.services.ping import Ping
 from envmatrix.services.probes.probe import Observation, probe
-from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.probes.reason import NoAnswerError, reason_of, timeout_reason
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
@@ -138,7 +138,7 @@ class PostgresKind:
             _sweep(spec, endpoint)
         try:
             self._execute(spec, endpoint, f"CREATE DATABASE {name} STRATEGY file_copy")
-            part, drop = _Part(spec, at_database(endpoint, name)), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
+            part, drop = _WorkerPart(spec, at_database(endpoint, name)), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
         except InsufficientPrivilege:
             try:
                 self._execute(spec, endpoint, f"CREATE SCHEMA {name}")
@@ -146,7 +146,7 @@ class PostgresKind:
                 what = f"cannot be divided: its user {endpoint.user!r} may create neither a database nor a schema"
                 raise ServiceError(spec.name, what) from None
             own = at_database(endpoint, endpoint.database, query={"options": f"-csearch_path={name}"})
-            part, drop = _Part(spec, own, name), f"DROP SCHEMA IF EXISTS {name} CASCADE"
+            part, drop = _WorkerPart(spec, own, name), f"DROP SCHEMA IF EXISTS {name} CASCADE"
         try:
             yield part
         finally:
@@ -155,15 +155,15 @@ class PostgresKind:
                 self._execute(spec, endpoint, drop)
 
     def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:
-        with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
+        with _client_errors(spec), _connect(endpoint, spec.ping_deadline) as connection:
             connection.execute(statement.encode())
 
 
 def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Drop what runs that were killed left, as far as we may: it is in nobody's way."""
+    """Drop the databases and schemas that killed runs left behind, as far as we may."""
     import psycopg
 
-    with _told(spec), _connect(endpoint, spec.ping_deadline) as connection:
+    with _client_errors(spec), _connect(endpoint, spec.ping_deadline) as connection:
         connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
         for names, drop in (
             ("SELECT datname FROM pg_database", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
@@ -174,7 +174,7 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
                     connection.execute(drop.format(name).encode())
 
 
-class _Part:
+class _WorkerPart:
     """A worker's own database, or its own schema of one."""
 
     def __init__(self, spec: ServiceSpec, endpoint: Endpoint, schema: str = "") -> None:
@@ -184,8 +184,8 @@ class _Part:
         self._connection: psycopg.Connection[Any] | None = None
 
     def reset(self) -> tuple[str, ...]:
-        """Delete all rows of all tables; return which had some."""
-        with _told(self._spec):
+        """Delete all rows of all tables; return the tables that had some."""
+        with _client_errors(self._spec):
             if self._connection is None or self._connection.closed:
                 self._connection = self._connected()
             call, arguments = "SELECT * FROM pg_temp.envmatrix_reset(%s, %s)", (self._schema, MOST)
@@ -217,16 +217,20 @@ def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
 
 
 def _reason(error: BaseException, seconds: float) -> str:
-    """Say what libpq's several lines mean in a few words."""
+    """Return the reason in a few words, out of libpq's several lines."""
+    from psycopg.errors import ConnectionTimeout
+
+    if isinstance(error, ConnectionTimeout):
+        return timeout_reason(seconds)
     first = next(iter(str(error).strip().splitlines()), "")
     text = re.sub(r'^connection (?:failed: connection )?(?:to server )?at "[^"]*"[^:]* failed: ', "", first)
-    known = {"Connection refused": "connection refused", "timeout expired": f"timeout after {seconds:.1f} s"}
-    return known.get(text, text.removeprefix("FATAL:").strip()) or reason_of(error, seconds)
+    text = text.removeprefix("FATAL:").strip()
+    return text[:1].lower() + text[1:] or reason_of(error, seconds)
 
 
 @contextmanager
-def _told(spec: ServiceSpec) -> Iterator[None]:
-    """Turn the client's errors into ours; that the user lacks a right is left to the caller."""
+def _client_errors(spec: ServiceSpec) -> Iterator[None]:
+    """Turn the client's errors into ours, except a missing privilege, which the caller handles."""
     import psycopg
     from psycopg.errors import InsufficientPrivilege
 

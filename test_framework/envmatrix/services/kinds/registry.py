@@ -1,4 +1,4 @@
-"""Find the driver of a kind: ours, or one that an installed package adds by the entry point group `envmatrix.kinds`."""
+"""Find the driver of a kind: ours, or one of an installed package (entry points `envmatrix.kinds`)."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ def get_kind(name: str, service: str = "") -> Kind:
     """Return the driver of a kind.
 
     Raises:
-        UnknownKindError: nobody provides it.
-        UsageError: the package that should provide it does not.
+        UnknownKindError: no package provides it.
+        UsageError: the package that should provide it is broken.
     """
     if module := _OURS.get(name):
         kind: Kind = import_module(module).KIND

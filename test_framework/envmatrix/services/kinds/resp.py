@@ -1,4 +1,4 @@
-"""As much of the Redis protocol as a ping needs: the client library takes half a second to import, this none."""
+"""The part of the Redis protocol that a ping needs: importing the client library takes half a second."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
     """Log in, send each command and return the replies; an error reply comes as `-CODE text`.
 
     Raises:
-        NoAnswerError: the login is refused, or what answers is no Redis.
+        NoAnswerError: the login is refused, or the server speaks another protocol.
         OSError: the server cannot be reached, or a read takes more than `seconds`.
     """
     user, password = endpoint.user, endpoint.field("password")

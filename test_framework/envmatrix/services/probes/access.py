@@ -1,4 +1,4 @@
-"""A look at a service's work: its protected path, asked with a user's token. A health path is only its own word."""
+"""Access to a service: its protected path, requested with a user's token, shows whether it works."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 
 GATEWAY_ERRORS = frozenset({502, 503, 504})
-"""What whoever stands before a service says when that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
+"""What a gateway answers for a service that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """What a service's protected path answered."""
+    """The answer of a service's protected path."""
 
     service: str
     path: str
@@ -36,12 +36,12 @@ class Access:
         return self.status == 0 or self.status in GATEWAY_ERRORS
 
     def __str__(self) -> str:
-        got = f"answers {self.status}" if self.status else f"gets no answer: {self.detail}"
-        return f"GET {self.path} of {self.service} {got}"
+        outcome = f"answers {self.status}" if self.status else f"gets no answer: {self.detail}"
+        return f"GET {self.path} of {self.service} {outcome}"
 
 
 def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
-    """Ask a service's protected path once, within its ping's deadline; never raises."""
+    """Request a service's protected path once, within its ping's deadline; never raises."""
     path = spec.protected or ""
     status = 0
 

@@ -1,4 +1,4 @@
-"""What a test said to its services over HTTP, as the clients that we hand out saw it: evidence for when it fails."""
+"""HTTP exchanges of the running test, recorded by the clients that we hand out: evidence of a failure."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import httpx
 
-_KEPT = 32
+_MAX_EXCHANGES = 32
 """Requests. The last ones tell why a test failed; a load test must not fill the memory."""
 
 _KEY = "envmatrix_exchange"
@@ -17,7 +17,7 @@ _KEY = "envmatrix_exchange"
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and what became of it. Query and body are left out: they hold what tests hold."""
+    """One request and its answer, without query and body, which may hold secrets."""
 
     method: str
     path: str
@@ -30,12 +30,12 @@ class Exchange:
         return f"{self.method} {self.path} → {self.status or 'no answer'}"
 
 
-EXCHANGES: deque[Exchange] = deque(maxlen=_KEPT)
-"""Those of the running test, oldest first; emptied before each."""
+EXCHANGES: deque[Exchange] = deque(maxlen=_MAX_EXCHANGES)
+"""The exchanges of the running test, oldest first; emptied before each test."""
 
 
 def hooks(asynchronous: bool = False) -> dict[str, Any]:
-    """Return the event hooks by which a client of httpx notes what it sends and gets."""
+    """Return the event hooks by which a client of httpx records its exchanges."""
     if not asynchronous:
         return {"request": [_sent], "response": [_answered]}
 

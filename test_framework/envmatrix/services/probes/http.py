@@ -1,4 +1,4 @@
-"""A short conversation over HTTP for a ping, on the standard library alone: the supervisor never imports httpx.
+"""HTTP requests of a probe, on the standard library alone: the supervisor never imports httpx.
 
 That import costs a quarter of a second of CPU, in the middle of every start.
 """
@@ -21,10 +21,10 @@ from envmatrix.services.probes.reason import NoAnswerError
 from envmatrix.services.probes.tls import client_context
 
 _MAX_BODY = 1 << 16
-"""Bytes. A health answer is a few lines; a page of megabytes is some other thing."""
+"""Bytes. A health answer is a few lines; a page of megabytes is something else."""
 
 _METADATA = frozenset(map(ipaddress.ip_address, ("fd00:ec2::254", "100.100.100.200")))
-"""Cloud metadata services outside the link-local ranges: they hand out credentials to whoever asks."""
+"""Cloud metadata services outside the link-local ranges, which hand out credentials."""
 
 
 @dataclass(frozen=True)
@@ -34,15 +34,15 @@ class HttpAnswer:
     status: int
     text: str
     is_json: bool
-    """Whether it says that it is JSON; it may be none."""
+    """Whether its content type is JSON; its text may be none."""
 
     @property
     def excerpt(self) -> str:
-        """Return its beginning, for a message."""
+        """Return the beginning of the text, for a message."""
         return f"{self.text[:60]}…" if len(self.text) > 60 else self.text  # noqa: PLR2004
 
     def json_object(self) -> dict[str, Any] | None:
-        """Return the JSON object that it is, if it is one."""
+        """Return the text as a JSON object; None if it is none."""
         try:
             value = json.loads(self.text)
         except ValueError:
@@ -51,10 +51,10 @@ class HttpAnswer:
 
 
 class HttpProbe:
-    """A conversation with one server: every address checked, no proxy, no redirect, every read under one deadline."""
+    """Requests to one server under one deadline: addresses checked, no proxy, no redirect."""
 
     ERRORS = (HTTPException, ValueError)
-    """What `ask` raises beside `NoAnswerError` and `OSError`."""
+    """What `request` raises beside `NoAnswerError` and `OSError`."""
 
     def __init__(self, endpoint: Endpoint, deadline: float) -> None:
         """Resolve the host; `deadline` is in seconds from now.
@@ -76,7 +76,7 @@ class HttpProbe:
     def request(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, content: bytes = b""
     ) -> HttpAnswer:
-        """Request a URL of the server; raises what http.client and the socket raise, and `NoAnswerError`."""
+        """Request a URL of the server; raise `NoAnswerError`, `OSError`, or one of `ERRORS`."""
         parts = urllib.parse.urlsplit(url)
         host = parts.netloc.rpartition("@")[2].encode("idna").decode("ascii")
         path = urllib.parse.quote(parts.path or "/", safe="/%!$&'()*+,;=:@~")
@@ -131,8 +131,8 @@ def allowed_addresses(host: str, port: int) -> tuple[str, ...]:
         NoAnswerError: one of them is link-local or a cloud's metadata service.
         OSError: the name cannot be resolved.
     """
-    found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in found))
+    infos = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = tuple(dict.fromkeys(str(entry[4][0]) for entry in infos))
     for text in addresses:
         address = ipaddress.ip_address(text)
         plain = getattr(address, "ipv4_mapped", None) or address

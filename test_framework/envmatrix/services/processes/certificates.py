@@ -1,4 +1,4 @@
-"""TLS for services that we start: a throw-away authority per run, whose certificates are verified for real."""
+"""TLS certificates for services that we start, signed by a throw-away authority per run."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class Certificate:
 
 
 class Authority:
-    """Signs certificates for this machine. Made when the first one is asked for; gone with its directory."""
+    """Signs certificates for this machine; created with the first one, removed with its directory."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory

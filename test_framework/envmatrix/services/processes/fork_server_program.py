@@ -1,4 +1,4 @@
-"""A fork server: a process that imports the slow modules once, and then forks each service in milliseconds.
+"""The fork server: imports slow modules once, then forks each service in milliseconds. Imports nothing of ours.
 
 It listens on its standard input, a socket, and ends with it. One JSON line in for each service to fork; out comes
 `{"pid": N}` at once and `{"pid": N, "code": C}` when that one has ended.
@@ -33,7 +33,7 @@ Request = dict[str, Any]
 
 
 def main() -> None:
-    """Import the modules named as arguments and fork what is asked for; in a forked child, be that service."""
+    """Import the modules named as arguments and fork on request; a forked child becomes its service."""
     for module in sys.argv[1:]:
         try:
             importlib.import_module(module)
@@ -46,7 +46,7 @@ def main() -> None:
 
 
 def _fork_on_demand() -> Request | None:
-    """Serve until the socket closes, and return None; in a forked child, return what it is to become."""
+    """Serve until the socket closes and return None; in a forked child, return its request."""
     wake_receiver, wake_sender = socket.socketpair()
     wake_sender.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -80,18 +80,18 @@ def _fork_on_demand() -> Request | None:
 
 
 def _ended() -> list[tuple[int, int]]:
-    """Return the children that have ended since the last look, with their exit codes."""
-    found = []
+    """Return the children that have ended since the last call, with their exit codes."""
+    children = []
     try:
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
-            found.append((ended[0], os.waitstatus_to_exitcode(ended[1])))
+            children.append((ended[0], os.waitstatus_to_exitcode(ended[1])))
     except ChildProcessError:
         pass
-    return found
+    return children
 
 
 def _become(request: Request) -> None:
-    """Be what `python -m MODULE ARGUMENTS…` would have been."""
+    """Run the module as `python -m MODULE ARGUMENTS…` would."""
     os.setsid()
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
@@ -105,7 +105,7 @@ def _become(request: Request) -> None:
     os.chdir(request["cwd"])
     # What `-m` would do with the directory and PYTHONPATH; the rest of the path is the fork server's own.
     first = [request["cwd"], *filter(None, request["env"].get("PYTHONPATH", "").split(os.pathsep))]
-    sys.path[:] = list(dict.fromkeys([*first, *sys.path[1:]]))
+    sys.path[:] = list(dict.fromkeys([*first, *sys.path]))
     module, *arguments = request["arguments"]
     if setproctitle is not None:
         setproctitle.setproctitle(shlex.join([sys.executable, "-m", module, *arguments]))

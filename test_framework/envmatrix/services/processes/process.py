@@ -1,4 +1,4 @@
-"""Processes: start one fresh or forked from a fork server, notice its end, and stop it with all that it started."""
+"""Processes of services: start them fresh or forked, see them end, and stop them with their descendants."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _KILLED = 1.0
 
 @dataclass(frozen=True)
 class ServiceProcess:
-    """A process that gives a service. It leads a session, and so a process group, of its own."""
+    """The process of a service, leader of its own session and process group."""
 
     name: str
     identity: ProcessIdentity
@@ -44,11 +44,11 @@ class ServiceProcess:
     _poll: Callable[[], int | None]
 
     def exit_code(self) -> int | None:
-        """Return how it ended (negative: the signal that ended it); None while it runs."""
+        """Return the exit code (negative: the signal that ended it); None while it runs."""
         return self._poll()
 
     def send(self, number: int) -> None:
-        """Send a signal to its process group, unless its id belongs to another process by now."""
+        """Send a signal to its process group, unless another process has its id by now."""
         if self.identity.process() is None:
             return
         with contextlib.suppress(ProcessLookupError, PermissionError):
@@ -58,12 +58,12 @@ class ServiceProcess:
                 os.kill(self.identity.pid, number)
 
     def log_tail(self) -> str:
-        """Return the end of what it wrote, masked."""
+        """Return the end of its log, masked."""
         return log_tail(self.log)
 
 
 class Launcher:
-    """Starts processes, keeps the list of them on disk, and stops them all. Safe to use from several threads."""
+    """Starts processes, lists them on disk and stops them all. Safe to use from several threads."""
 
     def __init__(self, run: SupervisorDirectory) -> None:
         self._run = run
@@ -73,7 +73,7 @@ class Launcher:
         self._closed = False
 
     def preload(self, modules: Iterable[str]) -> None:
-        """Start the fork server, which imports these modules while other services start. The first call counts."""
+        """Start the fork server, which imports these modules while other services start; only once."""
         with self._lock:
             if self._fork_server is None and not self._closed:
                 self._fork_server = ForkServer(modules, self._run)
@@ -109,10 +109,7 @@ class Launcher:
         return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid))
 
     def stop_all(self, grace: float) -> frozenset[str]:
-        """Stop everything at once, for good: each by its own signal, SIGKILL after `grace` seconds.
-
-        Returns the names of those that had to be killed.
-        """
+        """Stop all processes for good, by SIGKILL after `grace` seconds; return the names of those killed."""
         with self._lock:
             self._closed = True
         stubborn = stop(self._processes, grace)
@@ -123,7 +120,7 @@ class Launcher:
 
 
 def stop(processes: Sequence[ServiceProcess], grace: float) -> frozenset[str]:
-    """Stop processes together; return the names of those that ignored their stop signal for `grace` seconds."""
+    """Stop processes together; return the names of those that needed SIGKILL after `grace` seconds."""
     below = [child for each in processes for child in descendants(each.identity)] if len(processes) == 1 else []
     for each in processes:
         each.send(each.stop_signal)
@@ -137,7 +134,7 @@ def stop(processes: Sequence[ServiceProcess], grace: float) -> frozenset[str]:
 
 
 def kill_all(processes: Iterable[psutil.Process]) -> None:
-    """Send SIGKILL to each that is still the process it was, and wait until they are gone."""
+    """Kill processes and wait until they are gone; an id that was given to another is spared."""
     waiting = list(processes)
     for process in waiting:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
@@ -146,7 +143,7 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
 
 
 def adopt_orphans() -> None:
-    """Become the parent of every process below us whose own parent ends, so that none gets away (Linux)."""
+    """Become the parent of every orphan below this process, so that none escapes (Linux)."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
@@ -163,14 +160,14 @@ def log_tail(path: Path) -> str:
 
 
 def explain_exit(code: int) -> str:
-    """Say how a process ended, in words."""
+    """Return how a process ended, for a message."""
     if code >= 0:
         return f"ended with exit code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = "no name"
-    cause = ": out of memory, or somebody killed it" if -code == signal.SIGKILL else ""
+    cause = ": out of memory, or killed from outside" if -code == signal.SIGKILL else ""
     return f"was ended by signal {-code} ({name}){cause}"
 
 
@@ -196,7 +193,7 @@ def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
 
 
 def _identity(pid: int) -> ProcessIdentity:
-    """Return the identity of a process just started; one that has ended already gets a start time nobody has."""
+    """Return the identity of a process just started, with an impossible start time if it has ended."""
     return ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)
 
 
@@ -209,7 +206,7 @@ def _await(condition: Callable[[], bool], deadline: float) -> None:
 
 
 def _has_ended(process: psutil.Process) -> bool:
-    """Return whether a process is gone, or waits for nothing but its parent's notice; ours is noticed here."""
+    """Return whether a process has ended; a zombie of ours is reaped."""
     with contextlib.suppress(psutil.NoSuchProcess):
         if process.is_running() and process.status() != psutil.STATUS_ZOMBIE:
             return False
@@ -227,7 +224,7 @@ def descendants(identity: ProcessIdentity) -> list[psutil.Process]:
 
 
 def _kill_descendants() -> None:
-    """Kill whatever is left below us; as the parent of all orphans (Linux) we see it all."""
+    """Kill all descendants of this process; as the parent of all orphans (Linux) it sees them all."""
     end = time.monotonic() + 2 * _KILLED
     while (below := psutil.Process().children(recursive=True)) and time.monotonic() < end:
         kill_all(below)

@@ -1,10 +1,11 @@
-"""The private directory of one run: where it lies, whose it is, and what is written in it.
+"""The private directory of one run's supervisor: where it lies and which files it holds.
 
 owner.json         the process that the run belongs to
-owner.sock         listened on by the owner and never accepted: its end is the owner's end
+owner.sock         listened on by the owner, never accepted: it closes when the owner ends
 supervisor.sock    requests and answers, one JSON line each
-supervisor.json    the process that owns the services, and supervisor.lock while it is being started
-processes.jsonl    every process that was started: what a later run kills if nobody else did
+supervisor.json    the process that owns the services; supervisor.lock is held while it is being started
+supervisor.log     what the supervisor itself writes
+processes.jsonl    every process that was started, for a later run to kill if the supervisor could not
 logs/ state/ tls/  per service
 """
 
@@ -14,11 +15,10 @@ import os
 import secrets
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 MARK = "ENVMATRIX_RUN_DIR"
-"""The variable that every process of a run inherits, so that also one that left its session can be found."""
+"""The variable that every process of a run inherits, so that one that left its session can be found too."""
 
 _ROOM = 1 << 30
 """Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
@@ -26,46 +26,19 @@ _LONGEST = 60
 """Bytes of a temporary directory's path: a socket's whole path has at most 104."""
 
 
-@dataclass(frozen=True)
 class SupervisorDirectory:
     """The paths inside one run's directory."""
 
-    path: Path
-
-    @property
-    def owner(self) -> Path:
-        """Return where the owner's identity is recorded."""
-        return self.path / "owner.json"
-
-    @property
-    def owner_socket(self) -> Path:
-        """Return the socket whose end is the owner's end."""
-        return self.path / "owner.sock"
-
-    @property
-    def supervisor(self) -> Path:
-        """Return where the supervisor's identity is recorded."""
-        return self.path / "supervisor.json"
-
-    @property
-    def supervisor_socket(self) -> Path:
-        """Return the socket that takes requests; it exists from the moment a supervisor is being started."""
-        return self.path / "supervisor.sock"
-
-    @property
-    def supervisor_lock(self) -> Path:
-        """Return the file that is locked while the supervisor is being started."""
-        return self.path / "supervisor.lock"
-
-    @property
-    def supervisor_log(self) -> Path:
-        """Return what the supervisor itself had to say."""
-        return self.path / "supervisor.log"
-
-    @property
-    def ledger(self) -> Path:
-        """Return the list of every process that was started."""
-        return self.path / "processes.jsonl"
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.owner = path / "owner.json"
+        self.owner_socket = path / "owner.sock"
+        self.supervisor = path / "supervisor.json"
+        self.supervisor_socket = path / "supervisor.sock"
+        """Exists from the moment a supervisor is being started."""
+        self.supervisor_lock = path / "supervisor.lock"
+        self.supervisor_log = path / "supervisor.log"
+        self.ledger = path / "processes.jsonl"
 
     def log(self, service: str) -> Path:
         """Return the log of a service's process."""
@@ -88,7 +61,7 @@ class SupervisorDirectory:
 
     @classmethod
     def create(cls) -> SupervisorDirectory:
-        """Make a fresh one below the first base that will have it.
+        """Create a fresh directory below the first base that can be written to.
 
         Others may pass through it (a server that refuses root runs as another account), and cannot guess its name.
         """
@@ -103,7 +76,7 @@ class SupervisorDirectory:
 
 
 def bases() -> Iterator[Path]:
-    """Yield the directories that runs live below, best first: memory, where a database's files are copied fastest."""
+    """Yield the directories above those of runs, best first: in memory a database's files are copied fastest."""
     name = f"envmatrix-{os.geteuid()}"
     memory = Path("/dev/shm")  # noqa: S108  the directory inside is checked to be ours
     if os.access(memory, os.W_OK | os.X_OK):
@@ -119,14 +92,14 @@ def _is_ours(base: Path) -> bool:
     """Return whether the base exists or could be made, is a directory, and belongs to us alone to write to."""
     try:
         base.mkdir(mode=0o711, exist_ok=True)
-        found = base.lstat()
+        state = base.lstat()
     except OSError:
         return False
-    return base.is_dir() and not base.is_symlink() and found.st_uid == os.geteuid() and not found.st_mode & 0o022
+    return base.is_dir() and not base.is_symlink() and state.st_uid == os.geteuid() and not state.st_mode & 0o022
 
 
 def cache_dir(run: SupervisorDirectory) -> Path:
-    """Make and return the directory that is kept between runs; beside the runs where the home cannot be written to."""
+    """Make and return the directory that is kept between runs; beside the runs if the home is read-only."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  never raises
     for path in (Path(home) / "envmatrix", run.path.parent / "cache"):
         try:

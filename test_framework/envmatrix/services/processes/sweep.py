@@ -1,4 +1,4 @@
-"""Clean up after runs whose supervisor was killed: their processes are listed on disk, and carry a mark."""
+"""Clean up after runs whose supervisor was killed: kill their processes, remove their directories."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDi
 
 
 def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
-    """Remove every run below these directories that nobody owns any more; return what was removed.
+    """Remove every run below these directories whose owner has ended; return the removed directories.
 
     A run is left alone while its owner lives, and while its supervisor does: that one cleans up itself.
     """
@@ -37,10 +37,10 @@ def remove(run: SupervisorDirectory) -> None:
 
 def _abandoned(base: Path) -> Iterator[SupervisorDirectory]:
     try:
-        found = sorted(base.iterdir())
+        paths = sorted(base.iterdir())
     except OSError:
         return
-    for path in found:
+    for path in paths:
         run = SupervisorDirectory(path)
         owner, supervisor = ProcessIdentity.read(run.owner), ProcessIdentity.read(run.supervisor)
         if owner and not owner.process() and not (supervisor and supervisor.process()) and not _is_held(run):
@@ -48,7 +48,7 @@ def _abandoned(base: Path) -> Iterator[SupervisorDirectory]:
 
 
 def _is_held(run: SupervisorDirectory) -> bool:
-    """Return whether a process that we may not even see, as in another container, holds the run."""
+    """Return whether a process holds the run that is invisible here, as in another container."""
     try:
         with run.owner.open("rb") as record:
             fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
@@ -58,7 +58,7 @@ def _is_held(run: SupervisorDirectory) -> bool:
 
 
 def _left_by(run: SupervisorDirectory) -> list[psutil.Process]:
-    """Return what the run started: as listed, what stands below those, and what carries its mark."""
+    """Return the run's processes: those listed, their descendants, and those that carry its mark."""
     try:
         lines = run.ledger.read_text(encoding="utf-8").splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""Find the servers that wheels ship, without importing those wheels: an import may warn, or cost half a second."""
+"""Find the servers that wheels ship without importing the wheels: an import may warn, or take half a second."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ def package_dir(module: str, extra: str) -> Path:
     Raises:
         MissingExtraError: it is not installed.
     """
-    found = importlib.util.find_spec(module)
-    if found is None or not found.submodule_search_locations:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
         raise MissingExtraError(module, extra)
-    return Path(found.submodule_search_locations[0])
+    return Path(spec.submodule_search_locations[0])
 
 
 def need(module: str, extra: str) -> None:
@@ -32,6 +32,6 @@ def need(module: str, extra: str) -> None:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that nobody else can read, not even for a moment."""
+    """Write a file that other users cannot read at any moment."""
     with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
         stream.write(text)

@@ -1,4 +1,4 @@
-"""The runner's side of the supervisor: own the run, ask for services, read what became of them."""
+"""The runner's side of the supervisor: own the run, ask for services, read their states."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 LISTENER = 3
 """The file descriptor on which the supervisor finds its listening socket."""
 SILENCE = 15.0
-"""Seconds. The supervisor says every second that it is still at work; this long without a word, and it is not."""
+"""Seconds without a sign of life from the supervisor, which sends one a second, until it counts as lost."""
 _GRACE = 5.0
-"""Seconds that services are given to stop, at most half of the whole deadline."""
+"""Seconds that services get to stop, at most half of the whole deadline."""
 
 
 class Owner:
-    """The run itself, held by the runner's first process: when that process ends, everything that was started does.
+    """Owns a run for the runner's first process: when that process ends, all services end.
 
-    Starts nothing. What earlier runs left is swept first.
+    Starts nothing. The remains of earlier runs are swept first.
     """
 
     def __init__(self, run_dir: Path | None = None) -> None:
@@ -54,7 +54,7 @@ class Owner:
         return self._run.path
 
     def close(self, deadline: float = 10.0) -> dict[str, ServiceState]:
-        """Stop everything, within `deadline` seconds, and remove the run's directory; return how each service ended.
+        """Stop all services within `deadline` seconds, remove the directory and return the last states.
 
         Does nothing the second time.
         """
@@ -90,7 +90,7 @@ class Owner:
 
 
 class SupervisorClient:
-    """Asks the run's supervisor for services, and starts it when it is first needed. One per worker, or more."""
+    """Asks the run's supervisor for services, and starts the supervisor when it is first needed."""
 
     def __init__(self, run_dir: Path, environment: str, directory: Path, env_file: Path | None = None) -> None:
         self._run = SupervisorDirectory(run_dir)
@@ -98,10 +98,10 @@ class SupervisorClient:
         if env_file is not None:
             self._arguments += ["--env-file", str(env_file.resolve())]
 
-    def start(self, names: Iterable[str], heard: Callable[[], object] = lambda: None) -> StartReply:
+    def start(self, names: Iterable[str], on_heartbeat: Callable[[], object] = lambda: None) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
 
-        `heard` is called at each sign of life while the supervisor is at work on it.
+        `on_heartbeat` is called at each sign of life while the supervisor is at work.
 
         Raises:
             SupervisorError: the supervisor could not be started, refused, or ended.
@@ -110,10 +110,10 @@ class SupervisorClient:
         if not wanted:
             return StartReply()
         self._ensure_supervisor()
-        return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, heard=heard))
+        return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, on_heartbeat=on_heartbeat))
 
     def want(self, names: Iterable[str]) -> None:
-        """Let the services begin to start, and return at once.
+        """Begin to start services, and return at once.
 
         Raises:
             SupervisorError: the supervisor could not be started.
@@ -124,7 +124,7 @@ class SupervisorClient:
             _send(self._run, {"do": "want", "names": wanted}, SILENCE).close()
 
     def states(self) -> dict[str, ServiceState]:
-        """Return how everything stands that was started so far. Starts nothing.
+        """Return the states of all services that were started so far. Starts nothing.
 
         Raises:
             SupervisorError: the supervisor has ended.
@@ -134,11 +134,11 @@ class SupervisorClient:
         return StartReply.load(_ask(self._run, {"do": "states"})).states
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the end of the log of each service, masked: empty where it wrote none."""
+        """Return the end of each service's log, masked; empty where there is none."""
         return {name: log_tail(self._run.log(name)) for name in names}
 
     def _ensure_supervisor(self) -> None:
-        """Start the supervisor unless some worker did; a run that lost its supervisor does not get another."""
+        """Start the supervisor unless a worker did; a run that lost its supervisor gets no other."""
         if self._run.supervisor_socket.exists():
             return
         with _locked(self._run):
@@ -146,7 +146,7 @@ class SupervisorClient:
                 self._spawn()
 
     def _spawn(self) -> None:
-        """Start the supervisor in a session of its own, with its socket listening already: requests may come now."""
+        """Start the supervisor in its own session, its socket listening already."""
         fresh = self._run.path / "socket.new"
         fresh.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
@@ -154,12 +154,12 @@ class SupervisorClient:
             listener.listen(128)
             command = [sys.executable, "-m", __package__, str(self._run.path), *self._arguments]
             # Some machines forbid bytecode, and then every start compiles again what it imports.
-            kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+            variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
             log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND
             pid = os.posix_spawn(
                 sys.executable,
                 command,
-                {**kept, MARK: str(self._run.path)},
+                {**variables, MARK: str(self._run.path)},
                 setsid=True,
                 file_actions=[
                     (os.POSIX_SPAWN_DUP2, listener.fileno(), LISTENER),
@@ -188,15 +188,15 @@ def _ask(
     run: SupervisorDirectory,
     request: Mapping[str, Any],
     silence: float = SILENCE,
-    heard: Callable[[], object] = lambda: None,
+    on_heartbeat: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
-    """Send one request and return the answer; at most `silence` seconds pass without a word from the supervisor."""
+    """Send a request and return the answer; at most `silence` seconds pass without a heartbeat."""
     with _send(run, request, silence) as connection, connection.makefile("r", encoding="utf-8") as stream:
         try:
             while (line := stream.readline()) == "\n":
-                heard()
+                on_heartbeat()
         except TimeoutError:
-            raise _lost(run, f"said nothing for {silence:g} s") from None
+            raise _lost(run, f"gave no sign of life for {silence:g} s") from None
         except OSError as error:
             raise _lost(run, f"ended before it answered ({error.strerror})") from None
     if not line.endswith("\n"):
@@ -221,4 +221,3 @@ def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float)
 
 def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
     return SupervisorError(what, log_tail(run.supervisor_log))
-

@@ -1,7 +1,6 @@
-"""The supervisor for workers on other machines: they ask the controller, through its own connection to them.
+"""Requests of workers on other machines, relayed by the controller through execnet's channels.
 
-They share no directory with it, and nothing secret is in a file, an argument or a variable of theirs. What the channels
-are is execnet's concern: pytest-xdist connects by it, through ssh or anything else.
+These workers share no directory with the supervisor, and nothing secret is in a file, an argument or a variable there.
 """
 
 from __future__ import annotations
@@ -19,21 +18,21 @@ from envmatrix.services.supervisor.client import SILENCE, SupervisorClient
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 
 _CONNECT = 2.0
-"""Seconds for a first connection to where the controller reaches a service."""
+"""Seconds for a first connection to a service's endpoint."""
 
 
 class Relay:
-    """The controller's side: asks the supervisor what the workers ask, and passes each sign of life on."""
+    """The controller's side: passes requests on to the supervisor, and heartbeats back."""
 
     def __init__(self, client: SupervisorClient) -> None:
         self.refusal = ""
-        """Why a worker cannot begin, once one said so."""
+        """The reason why a worker cannot begin; empty while none has reported one."""
         self._client = client
         self._channels: list[Any] = []
-        """Held: a channel that nobody holds is closed."""
+        """Referenced, since an unreferenced channel is closed."""
 
     def channel(self, gateway: Any) -> Any:
-        """Return what a worker behind an execnet gateway is given, to ask through."""
+        """Return the channel for the requests of a worker behind an execnet gateway."""
         channel = gateway.newchannel()
         channel.setcallback(self._on_request)
         self._channels.append(channel)
@@ -60,7 +59,7 @@ class Relay:
     def _ask(self, do: str, names: list[str], reply: Any) -> dict[str, Any]:
         match do:
             case "start":
-                return self._client.start(names, heard=lambda: reply.send(None)).dump()
+                return self._client.start(names, on_heartbeat=lambda: reply.send(None)).dump()
             case "want":
                 self._client.want(names)
                 return {}
@@ -69,7 +68,7 @@ class Relay:
 
 
 class RelayedClient:
-    """The worker's side: asks for services as a `SupervisorClient` does, through the channel that it was given."""
+    """The worker's side: asks for services as a `SupervisorClient` does, through its channel."""
 
     def __init__(self, channel: Any) -> None:
         self._channel = channel
@@ -77,7 +76,7 @@ class RelayedClient:
     def start(self, names: Iterable[str]) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed.
 
-        One that is up and listens where only the controller's machine can connect is failed here, and says so.
+        A service that only the controller's machine can connect to has failed, and its reason says so.
 
         Raises:
             SupervisorError: the supervisor, or the controller, could not be asked.
@@ -86,10 +85,10 @@ class RelayedClient:
         if not wanted:
             return StartReply()
         reply = StartReply.load(self._ask("start", wanted))
-        return reply.model_copy(update={"states": {name: _seen(state) for name, state in reply.states.items()}})
+        return reply.model_copy(update={"states": {name: _as_reachable(state) for name, state in reply.states.items()}})
 
     def want(self, names: Iterable[str]) -> None:
-        """Let the services begin to start, and return at once.
+        """Begin to start services, and return at once.
 
         Raises:
             SupervisorError: the controller could not be asked.
@@ -98,11 +97,11 @@ class RelayedClient:
             self._send("want", wanted)
 
     def refuse(self, why: str) -> None:
-        """Say that this worker cannot begin, nor any that took its place."""
+        """Report why this worker cannot begin, nor any that would take its place."""
         self._send("refuse", [why])
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
-        """Return the end of the log of each service, masked; nothing where there is nobody to ask any more."""
+        """Return the end of each service's log, masked; nothing if the controller has ended."""
         try:
             tails = self._ask("log_tails", sorted(set(names)))
         except SupervisorError:
@@ -123,7 +122,7 @@ class RelayedClient:
             while (answer := reply.receive(SILENCE)) is None:  # still at work
                 pass
         except reply.TimeoutError:
-            raise SupervisorError(f"said nothing for {SILENCE:g} s, by way of the controller") from None
+            raise SupervisorError(f"gave no sign of life for {SILENCE:g} s, by way of the controller") from None
         except (EOFError, OSError):
             raise SupervisorError("cannot be asked: the controller ended, or its connection") from None
         if "error" in answer:
@@ -131,8 +130,8 @@ class RelayedClient:
         return dict(answer)
 
 
-def _seen(state: ServiceState) -> ServiceState:
-    """Return how a service stands as seen from here."""
+def _as_reachable(state: ServiceState) -> ServiceState:
+    """Return the state of a service, failed if its endpoint cannot be reached from here."""
     why = _unreachable(state.endpoint) if state.endpoint is not None else ""
     if not why:
         return state
@@ -142,7 +141,7 @@ def _seen(state: ServiceState) -> ServiceState:
 
 
 def _unreachable(endpoint: Endpoint) -> str:
-    """Return why an address of the controller's own machine cannot be used here; empty where it can."""
+    """Return why an endpoint on the controller's machine cannot be reached from here; empty if it can."""
     if not _is_loopback(endpoint.host):
         return ""
     try:

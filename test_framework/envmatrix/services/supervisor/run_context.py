@@ -1,4 +1,4 @@
-"""What the stacks of one run share: its directories, its certificates, and what a declared command is given."""
+"""What the stacks of one run share: directories, certificates, and the environment of declared commands."""
 
 from __future__ import annotations
 
@@ -20,17 +20,17 @@ from envmatrix.services.processes.process import Launcher
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
-"""All that a command gets of the runner's environment, beside the locale: the rest may be secret."""
+"""Variables that a command inherits from the runner, beside the locale: the rest may be secret."""
 _SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
 @dataclass
 class RunContext:
-    """The run that services are started in."""
+    """The context in which the services of a run are started."""
 
     run: SupervisorDirectory
     root: Path
-    """The project's: where commands run, and what they can import."""
+    """The project's root, where commands run and from which they import."""
     launcher: Launcher
     stopping: threading.Event = field(default_factory=threading.Event)
 
@@ -50,15 +50,15 @@ class RunContext:
         """Return the commit under test; `unknown` outside a Git repository."""
         command = ["git", "rev-parse", "HEAD"]
         try:
-            done = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
+            completed = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
         except (OSError, subprocess.TimeoutExpired):
             return "unknown"
-        return done.stdout.strip() or "unknown"
+        return completed.stdout.strip() or "unknown"
 
     def launch(
         self, spec: ServiceSpec, endpoint: Endpoint, environment: str, lookup: Callable[[str, str], str]
     ) -> Launch:
-        """Return the process of a declared command, every blank in it filled in."""
+        """Return the launch of a declared command, every reference in it filled in."""
 
         def value_of(name: str, field_name: str) -> str:
             if field_name:
@@ -76,13 +76,13 @@ class RunContext:
         )
 
     def _base_env(self) -> dict[str, str]:
-        kept = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
+        inherited = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
         # Unbuffered, or the end of the log is lost with the process whose end it would explain.
-        return {**kept, "PYTHONPATH": import_path(self.root), "PYTHONUNBUFFERED": "1"}
+        return {**inherited, "PYTHONPATH": import_path(self.root), "PYTHONUNBUFFERED": "1"}
 
 
 def project_root(directory: Path) -> Path:
-    """Return where a directory of declarations belongs: the nearest project's root, else the directory above it.
+    """Return the root of the project around a directory of declarations, else the directory above it.
 
     Raises:
         DeclarationError: the project's own table is wrong.

@@ -1,4 +1,4 @@
-"""The supervisor's own side: answer requests, watch the owner, and stop everything in the end."""
+"""The supervisor's own side: answer requests, watch the owner, stop all services in the end."""
 
 from __future__ import annotations
 
@@ -23,15 +23,16 @@ from envmatrix.services.processes.supervisor_directory import SupervisorDirector
 from envmatrix.services.processes.sweep import remove
 from envmatrix.services.supervisor.deployment import Deployment
 from envmatrix.services.supervisor.run_context import RunContext, import_path, project_root
+from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 HEARTBEAT = 1.0
-"""Seconds between the empty lines that say: still at work on your answer."""
+"""Seconds between the empty lines that say: the supervisor is still at work on the answer."""
 _GRACE = 5.0
 """Seconds from a service's stop signal to SIGKILL."""
 _OWNER_CHECK = 2.0
-"""Seconds between looks at the owner: a child that it forked may keep the socket open after its end."""
+"""Seconds between checks of the owner: a child that it forked may keep the socket open after its end."""
 _LAST_RESORT = 9.0
-"""Seconds from the beginning of the end to the end, whatever hangs."""
+"""Seconds until the supervisor exits once it is stopping, whatever hangs."""
 _log = logging.getLogger(__name__)
 
 
@@ -55,13 +56,13 @@ def serve(run: SupervisorDirectory, listener: int, environment: str, directory: 
 
 
 class _Supervisor:
-    """The requests, the signals and the owner, in one loop; each connection has a thread."""
+    """Handles requests, signals and the owner in one loop; each connection has a thread."""
 
     def __init__(self, run: SupervisorDirectory, listener: socket.socket) -> None:
         self._run = run
         self._listener = listener
         self._launcher = Launcher(run)
-        self._stacks: Deployment | None = None
+        self._deployment: Deployment | None = None
         self._refusal = ""
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
@@ -70,7 +71,7 @@ class _Supervisor:
         self._work = ThreadPoolExecutor(max_workers=64)
 
     def serve(self, environment: str, directory: Path, env_file: Path | None) -> bool:
-        """Answer requests until the owner ends, a signal comes, or a request says stop; return whether the owner ended."""
+        """Answer requests until the owner ends, or a signal or stop request comes; return whether the owner ended."""
         adopt_orphans()
         self._wake_sender.setblocking(False)
         signal.set_wakeup_fd(self._wake_sender.fileno())
@@ -89,7 +90,7 @@ class _Supervisor:
                     return False
                 if self._listener in ready:
                     connection, _ = self._listener.accept()
-                    threading.Thread(target=self._converse, args=(connection,), daemon=True).start()
+                    threading.Thread(target=self._serve_client, args=(connection,), daemon=True).start()
 
     def _load(self, environment: str, directory: Path, env_file: Path | None) -> None:
         try:
@@ -99,7 +100,7 @@ class _Supervisor:
             os.environ["PYTHONPATH"] = import_path(root)
             sys.path.insert(0, str(root))
             places = RunContext(self._run, root, self._launcher, self._stopping)
-            self._stacks = Deployment(environment, directory, env_file, places)
+            self._deployment = Deployment(environment, directory, env_file, places)
         except (EnvmatrixError, OSError) as error:
             self._refusal = MASKER.mask(str(error))
 
@@ -109,19 +110,19 @@ class _Supervisor:
         return owner is not None and owner.process() is not None
 
     def stop(self, grace: float) -> None:
-        """Stop every service; the second caller waits for the first."""
-        threading.Thread(target=self._give_up, daemon=True).start()
+        """Stop all services; a second caller waits for the first."""
+        threading.Thread(target=self._exit_late, daemon=True).start()
         self._stopping.set()
         with self._stop_lock:
             self._stubborn |= self._launcher.stop_all(grace)
 
-    def _give_up(self) -> None:
+    def _exit_late(self) -> None:
         threading.Event().wait(_LAST_RESORT)
         _log.critical("not everything could be stopped within %g s", _LAST_RESORT)
         os._exit(1)
 
-    def _converse(self, connection: socket.socket) -> None:
-        """Answer one client, request by request; a client that goes away is no concern of the services."""
+    def _serve_client(self, connection: socket.socket) -> None:
+        """Answer the requests of one client; services run on when it goes away."""
         with connection, connection.makefile("rw", encoding="utf-8", newline="\n") as stream:
             try:
                 for line in stream:
@@ -140,26 +141,26 @@ class _Supervisor:
                 _log.exception("while answering")
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
-        if self._stacks is None:
+        if self._deployment is None:
             return {"error": self._refusal}
         try:
             match request["do"]:
                 case "start":
-                    return self._stacks.start(request["names"]).dump()
+                    return self._deployment.start(request["names"]).dump()
                 case "want":
-                    self._work.submit(self._stacks.start, request["names"])
+                    self._work.submit(self._deployment.start, request["names"])
                     return {}
                 case "stop":
                     self.stop(request["grace"])
-                    return {"states": self._final_states(self._stacks)}
+                    return StartReply(states=self._final_states(self._deployment)).dump()
                 case _:
-                    return {"states": {name: state.dump() for name, state in self._stacks.states().items()}}
+                    return StartReply(states=self._deployment.states()).dump()
         except EnvmatrixError as error:
             return {"error": MASKER.mask(str(error))}
 
-    def _final_states(self, stacks: Deployment) -> dict[str, Any]:
-        states = stacks.states()
+    def _final_states(self, deployment: Deployment) -> dict[str, ServiceState]:
+        states = deployment.states()
         for name in self._stubborn & {*states}:
             reason = f"ignored its stop signal and was killed: {states[name].reason}"
             states[name] = states[name].model_copy(update={"reason": reason})
-        return {name: state.dump() for name, state in states.items()}
+        return states

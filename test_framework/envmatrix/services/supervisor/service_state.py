@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from envmatrix.environments import Environment
 from envmatrix.exceptions import ServiceError, StartError
@@ -60,11 +60,6 @@ class ServiceState(BaseModel):
         kind = known.get(self.error, StartError)
         return kind(self.service, self.reason or f"is {self.status}", self.log_tail)
 
-    def dump(self) -> dict[str, Any]:
-        """Return plain values, secrets in the clear: only for the socket between our own processes."""
-        values = self.model_dump(mode="json", exclude={"endpoint"})
-        return {**values, "endpoint": self.endpoint.dump() if self.endpoint else None}
-
 
 class StartReply(BaseModel):
     """The answer to a start: every service asked for, with all that it references."""
@@ -77,10 +72,10 @@ class StartReply(BaseModel):
 
     def dump(self) -> dict[str, Any]:
         """Return plain values, secrets in the clear: only for the socket between our own processes."""
-        return {
-            "states": {name: state.dump() for name, state in self.states.items()},
-            "environment": self.environment and _dump_environment(self.environment),
-        }
+        values = self.model_dump(exclude_unset=True)  # an environment tells what is declared from what is not
+        if self.environment is not None:
+            values["environment"]["written"] = self.environment.written
+        return dict(json.loads(json.dumps(values, default=_plain)))
 
     @classmethod
     def load(cls, values: Mapping[str, Any]) -> StartReply:
@@ -97,7 +92,5 @@ class StartReply(BaseModel):
         return reply
 
 
-def _dump_environment(environment: Environment) -> Any:
-    """Return plain values, secrets in the clear; a value that was not declared stays undeclared."""
-    values = {**environment.model_dump(exclude_unset=True), "written": environment.written}
-    return json.loads(json.dumps(values, default=lambda value: getattr(value, "get_secret_value", value.__str__)()))
+def _plain(value: object) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else str(value)

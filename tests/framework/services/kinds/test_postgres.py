@@ -166,7 +166,7 @@ def test_a_strangers_template_is_not_used(cache, tmp_path):
     planted = tmp_path / template.name
     planted.mkdir()
     os.chown(planted, 12345, 12345)
-    with context(tmp_path) as place, pytest.raises(StartError, match="in somebody else's hands; remove it"):
+    with context(tmp_path) as place, pytest.raises(StartError, match="which another account owns; remove it"):
         KIND.launch(SPEC, place)
 
 

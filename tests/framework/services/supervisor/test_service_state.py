@@ -9,7 +9,8 @@ import pytest
 
 from envmatrix.environments import load_file
 from envmatrix.masking import MASK, MASKER
-from envmatrix.services.supervisor.service_state import StartReply
+from envmatrix.services import get_kind
+from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 
 DECLARATION = """
 description = "everything that a reply must keep"
@@ -41,10 +42,13 @@ login = "/login"
 
 @pytest.fixture
 def reply(tmp_path: Path) -> StartReply:
-    """A reply with a resolved environment."""
+    """A reply with an endpoint and a resolved environment."""
     file = tmp_path / "shop.toml"
     file.write_text(DECLARATION)
-    return StartReply(environment=load_file(file, {"COMMIT": "abc1234"}))
+    environment = load_file(file, {"COMMIT": "abc1234"})
+    endpoint = get_kind("http").connect(environment.services["api"], "https://user:pa55-word-of-the-url@shop.example")
+    state = ServiceState(service="api", status=ServiceStatus.UP, endpoint=endpoint, pid=7)
+    return StartReply(states={"api": state}, environment=environment)
 
 
 def test_an_environment_comes_through_the_socket_unchanged(reply: StartReply) -> None:

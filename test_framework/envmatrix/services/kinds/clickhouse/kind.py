@@ -105,7 +105,7 @@ class _WorkerDatabase:
         self._spec = spec
 
     def reset(self) -> tuple[str, ...]:
-        """Empty the tables that have rows; return which they were."""
+        """Empty the tables that have rows; return these tables."""
         (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
         tables = json.loads(text)["data"]
         names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
