@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = ["KIND", "client_context", "new_async_client", "new_client"]
 
-SCHEMES = {"http": 80, "https": 443}
+_SCHEMES = {"http": 80, "https": 443}
 
 
 def new_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.Client:
@@ -107,9 +107,10 @@ class HttpKind:
     name = "http"
 
     def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: no wheel ships an HTTP service."""
+        """Refuse: no wheel ships such a service."""
         del context
-        raise StartError(spec.name, "of kind 'http' cannot be embedded: use source = \"process\" with a command")
+        what = f'of kind {self.name!r} cannot be embedded: use source = "process" with a command'
+        raise StartError(spec.name, what)
 
     def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
         """Return the root URL."""
@@ -118,7 +119,7 @@ class HttpKind:
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
         """Return the endpoint at an http(s) URL."""
-        return endpoint_at(spec, url, schemes=SCHEMES)
+        return endpoint_at(spec, url, schemes=_SCHEMES)
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Request the ready path for its status, and the health path for its identity."""
@@ -144,7 +145,7 @@ class HttpKind:
         return probe(spec, deadline, observe)
 
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Return the whole service: its users keep two workers apart."""
+        """Return the whole service: it keeps no state, or its users keep two workers apart."""
         del spec, worker
         return nullcontext(WholeService(endpoint))
 

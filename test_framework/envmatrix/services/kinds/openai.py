@@ -3,42 +3,28 @@
 from __future__ import annotations
 
 import urllib.parse
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.exceptions import StartError
-from envmatrix.services.endpoint import Endpoint, endpoint_at
-from envmatrix.services.kinds.base import Isolated, StartContext
-from envmatrix.services.kinds.http import SCHEMES, read_identity
-from envmatrix.services.kinds.isolation import WholeService
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.kinds.http import HttpKind, read_identity
 from envmatrix.services.ping import Ping, PingStatus
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError
-from envmatrix.services.processes.launch import Launch
 
 _MORE_IDENTITY = ("scripted", "provider", "model")
 
 
-class OpenAIKind:
-    """`kind = "openai"`: the URL is the API's base, `https://HOST/v1`."""
+class OpenAIKind(HttpKind):
+    """`kind = "openai"`: the URL is the API's base, `https://HOST/v1`; the declared key is the endpoint's password."""
 
     name = "openai"
-
-    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: the declaration chooses the model, so it names the command."""
-        del context
-        raise StartError(spec.name, "of kind 'openai' cannot be embedded: use source = \"process\" with a command")
 
     def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
         """Return the API's base URL."""
         del spec
         return f"{'https' if tls else 'http'}://{host}:{port}/v1"
-
-    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
-        """Return the endpoint at an API's base URL, with the declared key as its password."""
-        return endpoint_at(spec, url, schemes=SCHEMES)
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Request the health path at the server's root for its identity, and the API for its models."""
@@ -62,11 +48,6 @@ class OpenAIKind:
             return Observation(version, identity)
 
         return probe(spec, deadline, observe)
-
-    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Return the whole service: it keeps no state between two calls."""
-        del spec, worker
-        return nullcontext(WholeService(endpoint))
 
 
 def _offered(answer: HttpAnswer) -> set[str]:
