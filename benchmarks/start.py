@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.rows import Row, in_turns
-from envmatrix.environments import load_environment
+from envmatrix.environments import Environment, load_environment
 from envmatrix.services.supervisor import Owner, SupervisorClient
 
 _DIRECTORY = Path("environments")
@@ -20,21 +20,21 @@ def measure() -> Iterable[Row]:
     environment = load_environment("local", _DIRECTORY)
     everything = environment.closure(frozenset(environment.services))
     alone = {name: environment.services[name].references & everything for name in sorted(everything)}
-    _start(everything)  # the first start on a machine makes templates, which later ones copy
-    candidates = {name: partial(_start, {name}, before=needed) for name, needed in alone.items()}
-    medians = in_turns(_ROUNDS, {"": partial(_start, everything), **candidates})
+    _start(environment, everything)  # the first start on a machine makes templates, which later ones copy
+    candidates = {name: partial(_start, environment, {name}, before=needed) for name, needed in alone.items()}
+    medians = in_turns(_ROUNDS, {"": partial(_start, environment, everything), **candidates})
     whole = medians.pop("")
     slowest = max(medians, key=medians.__getitem__)
     goal = "at most 1.5 x"
     yield Row("local, from nothing to healthy", whole, f"{slowest} alone", medians[slowest], goal=goal, samples=_ROUNDS)
 
 
-def _start(names: Iterable[str], before: Iterable[str] = ()) -> float:
+def _start(environment: Environment, names: Iterable[str], before: Iterable[str] = ()) -> float:
     """Return the seconds until the services are healthy, the supervisor's own start included unless it runs already."""
     began = time.perf_counter()
     owner = Owner()
     try:
-        client = SupervisorClient(owner.run_dir, "local", _DIRECTORY)
+        client = SupervisorClient(owner.run_dir, "local", _DIRECTORY, declared=environment)
         if before:
             client.start(before)
             began = time.perf_counter()

@@ -73,7 +73,8 @@ class Process:
         from envmatrix.services.supervisor import SupervisorClient
 
         selection = self.selection
-        return SupervisorClient(self.run_dir, selection.environment.name, selection.directory, selection.env_file)
+        declared = selection.environment
+        return SupervisorClient(self.run_dir, declared.name, selection.directory, selection.env_file, declared)
 
     @cached_property
     def relay(self) -> Relay:

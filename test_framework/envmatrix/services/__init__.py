@@ -3,10 +3,37 @@
 Plugins and kinds of other packages use the names below; the plugin room asks the supervisor's client.
 """
 
-from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.kinds.base import Kind, StartContext
-from envmatrix.services.kinds.registry import get_kind, known_kinds
-from envmatrix.services.ping import Ping, PingStatus
-from envmatrix.services.processes.launch import Launch
+from __future__ import annotations
 
-__all__ = ["Endpoint", "Kind", "Launch", "Ping", "PingStatus", "StartContext", "get_kind", "known_kinds"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from envmatrix.services.endpoint import Endpoint as Endpoint
+    from envmatrix.services.kinds.base import Kind as Kind
+    from envmatrix.services.kinds.base import StartContext as StartContext
+    from envmatrix.services.kinds.registry import get_kind as get_kind
+    from envmatrix.services.kinds.registry import known_kinds as known_kinds
+    from envmatrix.services.ping import Ping as Ping
+    from envmatrix.services.ping import PingStatus as PingStatus
+    from envmatrix.services.processes.launch import Launch as Launch
+
+# The supervisor starts the fork server before it imports anything slow: each name is imported when it is first used.
+_HOMES = {
+    "Endpoint": "endpoint",
+    "Kind": "kinds.base",
+    "Launch": "processes.launch",
+    "Ping": "ping",
+    "PingStatus": "ping",
+    "StartContext": "kinds.base",
+    "get_kind": "kinds.registry",
+    "known_kinds": "kinds.registry",
+}
+
+__all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)

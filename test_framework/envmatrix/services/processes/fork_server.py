@@ -80,3 +80,9 @@ class ForkServer:
             except OSError:
                 pass
         self._forked.put(None)
+
+
+def import_path(root: Path) -> str:
+    """Return PYTHONPATH with a project's root first."""
+    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
+    return os.pathsep.join(dict.fromkeys([str(root), *inherited]))

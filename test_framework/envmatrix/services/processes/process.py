@@ -65,10 +65,10 @@ class ServiceProcess:
 class Launcher:
     """Starts processes, lists them on disk and stops them all. Safe to use from several threads."""
 
-    def __init__(self, run: SupervisorDirectory) -> None:
+    def __init__(self, run: SupervisorDirectory, fork_server: ForkServer | None = None) -> None:
         self._run = run
         self._lock = threading.Lock()
-        self._fork_server: ForkServer | None = None
+        self._fork_server = fork_server
         self._processes: list[ServiceProcess] = []
         self._closed = False
 

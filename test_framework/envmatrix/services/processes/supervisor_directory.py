@@ -20,6 +20,8 @@ from pathlib import Path
 MARK = "ENVMATRIX_RUN_DIR"
 """The variable that every process of a run inherits, so that one that left its session can be found too."""
 
+LISTENER = 3
+"""The file descriptor on which the supervisor finds its listening socket."""
 _ROOM = 1 << 30
 """Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
 _LONGEST = 60

@@ -1,28 +1,35 @@
-"""The supervisor's command line, written by the client alone."""
+"""The supervisor's program, run by the client alone, as a file: its package imports more than the fork server needs."""
 
 from __future__ import annotations
 
 import argparse
-import logging
+import os
 from pathlib import Path
 
+from envmatrix.services.processes.fork_server import ForkServer, import_path
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
-from envmatrix.services.supervisor.client import LISTENER
-from envmatrix.services.supervisor.server import serve
 
 
 def main() -> None:
     """Serve one run, to its end."""
-    parser = argparse.ArgumentParser(prog="python -m envmatrix.services.supervisor")
+    parser = argparse.ArgumentParser(prog="envmatrix-supervisor")
     parser.add_argument("run_dir", type=Path)
     parser.add_argument("environment")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--env-file", type=Path)
+    parser.add_argument("--root", type=Path, help="the project's root, from which the preloaded modules are imported")
+    parser.add_argument("--preload", action="append", help="a module for the fork server; the client knows it already")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
-    serve(
-        SupervisorDirectory(arguments.run_dir), LISTENER, arguments.environment, arguments.directory, arguments.env_file
-    )
+    run = SupervisorDirectory(arguments.run_dir)
+    fork_server = None
+    if arguments.preload:
+        os.chdir(arguments.root)
+        os.environ["PYTHONPATH"] = import_path(arguments.root)
+        fork_server = ForkServer(arguments.preload, run)
+
+    from envmatrix.services.supervisor.server import serve  # slow: the fork server works in the meantime
+
+    serve(run, fork_server, arguments.environment, arguments.directory, arguments.env_file)
 
 
 if __name__ == "__main__":

@@ -13,15 +13,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from envmatrix.environments import Environment
 from envmatrix.exceptions import SupervisorError
 from envmatrix.services.processes.process import kill_all, log_tail
 from envmatrix.services.processes.process_identity import ProcessIdentity
-from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
+from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove, sweep
+from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
-LISTENER = 3
-"""The file descriptor on which the supervisor finds its listening socket."""
 SILENCE = 15.0
 """Seconds without a sign of life from the supervisor, which sends one a second, until it counts as lost."""
 _GRACE = 5.0
@@ -92,8 +92,18 @@ class Owner:
 class SupervisorClient:
     """Asks the run's supervisor for services, and starts the supervisor when it is first needed."""
 
-    def __init__(self, run_dir: Path, environment: str, directory: Path, env_file: Path | None = None) -> None:
+    def __init__(
+        self,
+        run_dir: Path,
+        environment: str,
+        directory: Path,
+        env_file: Path | None = None,
+        declared: Environment | None = None,
+    ) -> None:
+        """Prepare; by `declared`, the environment where the caller has read it, the fork server can start at once."""
         self._run = SupervisorDirectory(run_dir)
+        self._declared = declared
+        self._directory = directory
         self._arguments = [environment, str(directory.resolve())]
         if env_file is not None:
             self._arguments += ["--env-file", str(env_file.resolve())]
@@ -109,7 +119,7 @@ class SupervisorClient:
         wanted = sorted(set(names))
         if not wanted:
             return StartReply()
-        self._ensure_supervisor()
+        self._ensure_supervisor(wanted)
         return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, on_heartbeat=on_heartbeat))
 
     def want(self, names: Iterable[str]) -> None:
@@ -120,7 +130,7 @@ class SupervisorClient:
         """
         wanted = sorted(set(names))
         if wanted:
-            self._ensure_supervisor()
+            self._ensure_supervisor(wanted)
             _send(self._run, {"do": "want", "names": wanted}, SILENCE).close()
 
     def states(self) -> dict[str, ServiceState]:
@@ -137,22 +147,31 @@ class SupervisorClient:
         """Return the end of each service's log, masked; empty where there is none."""
         return {name: log_tail(self._run.log(name)) for name in names}
 
-    def _ensure_supervisor(self) -> None:
+    def _ensure_supervisor(self, names: Iterable[str]) -> None:
         """Start the supervisor unless a worker did; a run that lost its supervisor gets no other."""
         if self._run.supervisor_socket.exists():
             return
         with _locked(self._run):
             if not self._run.supervisor_socket.exists():
-                self._spawn()
+                self._spawn(self._preload_options(names))
 
-    def _spawn(self) -> None:
+    def _preload_options(self, names: Iterable[str]) -> list[str]:
+        """Return the options that let the supervisor start the fork server before all else."""
+        services = self._declared.services if self._declared else {}
+        known = self._declared.closure(frozenset(names) & services.keys()) if self._declared else ()
+        modules = sorted({module for name in known for module in services[name].preload})
+        options = [f"--preload={module}" for module in modules]
+        return [f"--root={project_root(self._directory)}", *options] if options else []
+
+    def _spawn(self, options: Iterable[str]) -> None:
         """Start the supervisor in its own session, its socket listening already."""
         fresh = self._run.path / "socket.new"
         fresh.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
             listener.bind(str(fresh))
             listener.listen(128)
-            command = [sys.executable, "-m", __package__, str(self._run.path), *self._arguments]
+            program = str(Path(__file__).with_name("__main__.py"))
+            command = [sys.executable, "-P", program, str(self._run.path), *self._arguments, *options]
             # Some machines forbid bytecode, and then every start compiles again what it imports.
             variables = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
             log_flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND

@@ -15,6 +15,7 @@ from envmatrix.environments import Project, ServiceSpec, fill
 from envmatrix.masking import MASKER
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.certificates import Authority
+from envmatrix.services.processes.fork_server import import_path
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import Launcher
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
@@ -89,9 +90,3 @@ def project_root(directory: Path) -> Path:
     """
     root = Project.find(directory).root
     return root if (root / "pyproject.toml").is_file() else directory.resolve().parent
-
-
-def import_path(root: Path) -> str:
-    """Return PYTHONPATH with a project's root first."""
-    inherited = [entry for entry in os.environ.get("PYTHONPATH", "").split(os.pathsep) if entry]
-    return os.pathsep.join(dict.fromkeys([str(root), *inherited]))

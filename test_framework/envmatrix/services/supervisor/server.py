@@ -17,12 +17,13 @@ from typing import Any
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
+from envmatrix.services.processes.fork_server import ForkServer, import_path
 from envmatrix.services.processes.process import Launcher, adopt_orphans
 from envmatrix.services.processes.process_identity import ProcessIdentity
-from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
+from envmatrix.services.processes.supervisor_directory import LISTENER, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove
 from envmatrix.services.supervisor.deployment import Deployment
-from envmatrix.services.supervisor.run_context import RunContext, import_path, project_root
+from envmatrix.services.supervisor.run_context import RunContext, project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 HEARTBEAT = 1.0
@@ -36,9 +37,12 @@ _LAST_RESORT = 9.0
 _log = logging.getLogger(__name__)
 
 
-def serve(run: SupervisorDirectory, listener: int, environment: str, directory: Path, env_file: Path | None) -> None:
+def serve(
+    run: SupervisorDirectory, fork_server: ForkServer | None, environment: str, directory: Path, env_file: Path | None
+) -> None:
     """Serve one run; never returns."""
-    supervisor = _Supervisor(run, socket.socket(fileno=listener))
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
+    supervisor = _Supervisor(run, Launcher(run, fork_server))
     status = 0
     owner_ended = False
     try:
@@ -58,10 +62,10 @@ def serve(run: SupervisorDirectory, listener: int, environment: str, directory: 
 class _Supervisor:
     """Handles requests, signals and the owner in one loop; each connection has a thread."""
 
-    def __init__(self, run: SupervisorDirectory, listener: socket.socket) -> None:
+    def __init__(self, run: SupervisorDirectory, launcher: Launcher) -> None:
         self._run = run
-        self._listener = listener
-        self._launcher = Launcher(run)
+        self._listener = socket.socket(fileno=LISTENER)
+        self._launcher = launcher
         self._deployment: Deployment | None = None
         self._refusal = ""
         self._stopping = threading.Event()
