@@ -16,10 +16,11 @@ import psutil
 import pytest
 from pydantic import SecretStr
 
+from envmatrix.environments import load_environment
 from envmatrix.exceptions import DependencyError, NotReadyError, StartError, SupervisorError
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
-from envmatrix.services.supervisor import Owner
+from envmatrix.services.supervisor import Owner, SupervisorClient
 from envmatrix.services.supervisor.service_state import ServiceStatus
 from tests.framework.services.place import HERE, Place, eventually, listens, marked, runs, with_faults
 
@@ -108,6 +109,29 @@ def test_bytecode_is_kept_even_where_the_machine_forbids_it(
     supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
     assert supervisor
     assert "PYTHONDONTWRITEBYTECODE" not in psutil.Process(supervisor.pid).environ()
+
+
+def test_the_fork_server_of_a_known_environment_starts_before_the_supervisor_is_ready(
+    place: Place, owner: Owner
+) -> None:
+    """The modules of the services that are asked for, and of what these reference, are known from the first start."""
+    (place.root / "early.py").write_text("")
+    (place.root / "other.py").write_text("")
+    extra = 'start_deadline = 30\npreload = ["{}"]'
+    place.declare(
+        with_faults(extra=extra.format("early"))
+        + with_faults("says=hello", "{shop.port}", name="front", extra="")
+        + with_faults(name="store", extra=extra.format("other"))
+    )
+    environment = load_environment("local", place.environments)
+    client = SupervisorClient(owner.run_dir, "local", place.environments, declared=environment)
+    assert client.start(["front"]).states["front"].is_up
+    supervisor = ProcessIdentity.read(SupervisorDirectory(owner.run_dir).supervisor)
+    assert supervisor
+    arguments = psutil.Process(supervisor.pid).cmdline()
+    assert [word for word in arguments if word.startswith("--preload")] == ["--preload=early"]
+    forks = [child.cmdline() for child in psutil.Process(supervisor.pid).children()]
+    assert [words[-1] for words in forks if words[2].endswith("fork_server_program.py")] == ["early"]
 
 
 def test_a_service_that_ends_itself_is_named_with_its_log(place: Place, owner: Owner) -> None:
