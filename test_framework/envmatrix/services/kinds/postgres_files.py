@@ -132,13 +132,13 @@ def _make_template(service: str, state_dir: Path, template: Path, bin_dir: Path)
     """Run initdb in the state directory, and keep a copy for the next start."""
     password = secrets.token_urlsafe(32)
     MASKER.add(password)
-    data, given = state_dir / "data", state_dir / "password"
-    write_private(given, password)
+    data, password_file = state_dir / "data", state_dir / "password"
+    write_private(password_file, password)
     if user := run_as():
         account = pwd.getpwnam(user)
-        os.chown(given, account.pw_uid, account.pw_gid)
-    _run(service, "initdb", str(bin_dir / "initdb"), "-D", str(data), f"--pwfile={given}", *_INITDB, user=user)
-    given.unlink()
+        os.chown(password_file, account.pw_uid, account.pw_gid)
+    _run(service, "initdb", str(bin_dir / "initdb"), "-D", str(data), f"--pwfile={password_file}", *_INITDB, user=user)
+    password_file.unlink()
     with (data / "postgresql.conf").open("a", encoding="utf-8") as stream:
         stream.write(_SETTINGS)
 

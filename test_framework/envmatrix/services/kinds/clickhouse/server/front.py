@@ -77,14 +77,16 @@ class Handler(BaseHTTPRequestHandler):
 
     def _answer(self, body: bytes) -> None:
         url = urllib.parse.urlsplit(self.path)
-        given = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
-        query_id = given.get("query_id") or str(uuid.uuid4())
-        if url.path == "/ping" or (url.path == "/" and self.command == "GET" and not given):
+        parameters = dict(urllib.parse.parse_qsl(url.query, keep_blank_values=True))
+        query_id = parameters.get("query_id") or str(uuid.uuid4())
+        if url.path == "/ping" or (url.path == "/" and self.command == "GET" and not parameters):
             self._send(200, b"Ok.\n", {})
             return
         try:
-            self._log_in(given)
-            content, headers = self._query(given, decompressed(body, self.headers.get("Content-Encoding", "identity")))
+            self._log_in(parameters)
+            content, headers = self._query(
+                parameters, decompressed(body, self.headers.get("Content-Encoding", "identity"))
+            )
         except QueryError as error:
             text = f"{error} (version {self.server.engine.version} (official build))\n"
             headers = {"X-ClickHouse-Exception-Code": str(error.code), "X-ClickHouse-Query-Id": query_id}
@@ -92,18 +94,18 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self._send(200, content, headers | {"X-ClickHouse-Query-Id": query_id})
 
-    def _query(self, given: dict[str, str], body: bytes) -> tuple[bytes, dict[str, str]]:
+    def _query(self, parameters: dict[str, str], body: bytes) -> tuple[bytes, dict[str, str]]:
         content_type = self.headers.get("Content-Type", "")
         if content_type.startswith("multipart/form-data"):
-            given, body = given | form_fields(content_type, body), b""
-        statement = b"\n".join(filter(None, (given.get("query", "").encode(), body)))
+            parameters, body = parameters | form_fields(content_type, body), b""
+        statement = b"\n".join(filter(None, (parameters.get("query", "").encode(), body)))
         if not statement.strip():
             raise QueryError(62, "Code: 62. DB::Exception: Empty query. (SYNTAX_ERROR)")
-        output = self.headers.get("X-ClickHouse-Format") or given.get("default_format") or "TabSeparated"
-        database = self.headers.get("X-ClickHouse-Database") or given.get("database") or ""
-        params = {name.removeprefix("param_"): text for name, text in given.items() if name.startswith("param_")}
-        settings = {name: text for name, text in given.items() if name not in _INTERFACE and name[:6] != "param_"}
-        with self.server.engine.connection(given.get("session_id", "")) as connection:
+        output = self.headers.get("X-ClickHouse-Format") or parameters.get("default_format") or "TabSeparated"
+        database = self.headers.get("X-ClickHouse-Database") or parameters.get("database") or ""
+        params = {name.removeprefix("param_"): text for name, text in parameters.items() if name.startswith("param_")}
+        settings = {name: text for name, text in parameters.items() if name not in _INTERFACE and name[:6] != "param_"}
+        with self.server.engine.connection(parameters.get("session_id", "")) as connection:
             connection.prepare(database, settings)
             content, summary = connection.run(statement, output, params)
         used = format_of(statement, output)
@@ -113,9 +115,9 @@ class Handler(BaseHTTPRequestHandler):
             "X-ClickHouse-Summary": json.dumps(summary),
         }
 
-    def _log_in(self, given: Mapping[str, str]) -> None:
-        user = self.headers.get("X-ClickHouse-User") or given.get("user", _USER)
-        password = self.headers.get("X-ClickHouse-Key") or given.get("password", "")
+    def _log_in(self, parameters: Mapping[str, str]) -> None:
+        user = self.headers.get("X-ClickHouse-User") or parameters.get("user", _USER)
+        password = self.headers.get("X-ClickHouse-Key") or parameters.get("password", "")
         scheme, _, token = self.headers.get("Authorization", "").partition(" ")
         if scheme.lower() == "basic":
             with suppress(binascii.Error, UnicodeDecodeError):
