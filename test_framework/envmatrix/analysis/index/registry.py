@@ -10,7 +10,8 @@ from pathlib import PurePath
 from typing import TypeAlias
 
 from envmatrix.analysis.index.answers import Fixture, Found
-from envmatrix.analysis.index.index import Index, Test
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Shape
 
 Place: TypeAlias = tuple[str, int]

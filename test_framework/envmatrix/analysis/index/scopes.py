@@ -4,12 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import msgspec
-
-from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Request, Unknown
 from envmatrix.analysis.index.collect import Provided
-from envmatrix.analysis.index.decorators import NONE, Marks
-from envmatrix.analysis.source.facts import Function
 
 NOTHING = Provided({}, (), "")
 
@@ -160,29 +156,3 @@ class Scope:
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")
             yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)
-
-
-class Test(msgspec.Struct, frozen=True):
-    """One test function that pytest would collect; parametrized ones are one."""
-
-    path: str
-    """The file that collects it."""
-    classes: tuple[str, ...]
-    name: str
-    line: int
-    column: int
-    function: Function
-    defined_in: str
-    """The file of its source: another one than `path` where a class or a function is imported and collected again."""
-    masked: str
-    """`skip`, `skipif` or `xfail`: what would hide a missing fixture from a run; empty for none."""
-    needs: tuple[Need, ...] = ()
-    marks: Marks = NONE
-    """Of the function, its classes and its file."""
-    scope: Scope | None = None
-    """Where it stands: what it can see."""
-
-    @property
-    def nodeid(self) -> str:
-        """The id as pytest writes it, relative to the tree's root."""
-        return "::".join((self.path, *self.classes, self.name))

@@ -64,6 +64,30 @@ def read_ini(path: Path) -> dict[str, dict[str, str]]:
     return {section.name: dict(section.items()) for section in parsed}
 
 
+def toml_or_nothing(file: Path) -> dict[str, Any]:
+    """Return the tables of a TOML file; none if it is broken, for pytest need not be able to read it."""
+    try:
+        return read_toml(file)
+    except DeclarationError:
+        return {}
+
+
+def ini_or_nothing(file: Path) -> dict[str, dict[str, str]]:
+    """Return the sections of an INI file; none if it is broken."""
+    try:
+        return read_ini(file)
+    except DeclarationError:
+        return {}
+
+
+def lines_or_nothing(file: Path) -> list[str]:
+    """Return the lines of a text file; none if it cannot be read."""
+    try:
+        return read_text(file).splitlines()
+    except DeclarationError:
+        return []
+
+
 def table(data: Any, *keys: str) -> dict[str, Any]:
     """Return the table that keys lead to; an empty one where there is none."""
     for key in keys:

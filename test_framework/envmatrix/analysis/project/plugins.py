@@ -7,12 +7,11 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from envmatrix.analysis.project.config_files import read_ini, read_text, read_toml, table
+from envmatrix.analysis.project.config_files import ini_or_nothing, table, toml_or_nothing
 from envmatrix.analysis.project.installed import EntryPoint, Site, entry_point, normalised
-from envmatrix.analysis.project.settings import Settings
-from envmatrix.exceptions import DeclarationError
+from envmatrix.analysis.project.requirements import declared
+from envmatrix.analysis.project.settings import PytestSettings
 
 _GROUP = "pytest11"
 _KNOWN = frozenset(
@@ -116,7 +115,7 @@ class Plugins:
     nobody provides may be theirs. Normalised names."""
 
 
-def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
+def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
     """Find the plugins of a project by reading metadata; none of them is imported.
 
     Args:
@@ -152,16 +151,6 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
     return Plugins(tuple(found.values()), tuple(sorted(absent)))
 
 
-def declared(root: Path) -> frozenset[str]:
-    """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
-
-    A file that is broken asks for nothing.
-    """
-    return frozenset(
-        normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
-    )
-
-
 def _has_environments(root: Path) -> bool:
     """Whether a project may select an environment: without one, all that our fixtures give is the error that says so.
 
@@ -170,7 +159,7 @@ def _has_environments(root: Path) -> bool:
     for directory in (root, *root.parents):
         if any((directory / "environments").glob("*.toml")):
             return True
-        if table(_toml(directory / "pyproject.toml"), "tool", _OURS).keys() - {"audit"}:
+        if table(toml_or_nothing(directory / "pyproject.toml"), "tool", _OURS).keys() - {"audit"}:
             return True
     return False
 
@@ -179,74 +168,17 @@ def _is_plugin(name: str) -> bool:
     return name in _KNOWN or ("pytest" in name.split("-") and name != "pytest")
 
 
-def _requirements(root: Path) -> Iterator[str]:
-    """Yield everything that looks like a requirement where a project declares them."""
-    yield from _in_toml(_toml(root / "pyproject.toml"))
-    yield from _in_setup_cfg(_ini(root / "setup.cfg"))
-    for section in _ini(root / "tox.ini").values():
-        for line in section.get("deps", "").splitlines():
-            yield line.rpartition(": ")[2]  # after the condition `py311: `
-    for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
-        yield from _lines(file)
-    for line in _lines(root / "setup.py"):
-        yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
-
-
-def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
-    options = sections.get("options", {})
-    asked = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
-    for value in (*asked, *sections.get("options.extras_require", {}).values()):
-        yield from value.splitlines()
-
-
-def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
-    """Yield requirements from all tables that hold dependencies: PEP 621 and 735, and those of the common tools."""
-    if isinstance(data, str) and is_list:
-        yield data
-    elif isinstance(data, list):
-        for item in data:
-            yield from _in_toml(item, is_list=is_list)
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            if is_list and not isinstance(value, list):
-                yield key  # Poetry: `name = "^1.0"`
-            else:
-                yield from _in_toml(value, is_list=is_list or "dependenc" in key)
-
-
 def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
     """Yield the plugins that the project itself declares: it is installed where its tests run."""
-    data = _toml(root / "pyproject.toml")
+    data = toml_or_nothing(root / "pyproject.toml")
     name = normalised(str(table(data, "project").get("name", "")))
     for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
         for key, value in table(data, *keys).items():
             yield entry_point(name, key, str(value))
-    for line in _ini(root / "setup.cfg").get("options.entry_points", {}).get(_GROUP, "").splitlines():
+    for line in ini_or_nothing(root / "setup.cfg").get("options.entry_points", {}).get(_GROUP, "").splitlines():
         key, equals, text = line.partition("=")
         if equals:
             yield entry_point("", key, text)
-
-
-def _toml(file: Path) -> dict[str, Any]:
-    """Read a file that pytest need not be able to read: it has nothing to say if it is broken."""
-    try:
-        return read_toml(file)
-    except DeclarationError:
-        return {}
-
-
-def _ini(file: Path) -> dict[str, dict[str, str]]:
-    try:
-        return read_ini(file)
-    except DeclarationError:
-        return {}
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return read_text(file).splitlines()
-    except DeclarationError:
-        return []
 
 
 def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -22,7 +22,7 @@ ImportMode: TypeAlias = Literal["prepend", "append", "importlib"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class PytestSettings:
     """What pytest's configuration says; the values are pytest's defaults where it says nothing."""
 
     root: Path
@@ -56,7 +56,7 @@ class Settings:
     """Conftests above it are not seen; absolute."""
 
     @classmethod
-    def find(cls, start: Path) -> Settings:
+    def find(cls, start: Path) -> PytestSettings:
         """Return the settings that pytest would run with when it is given this file or directory.
 
         Raises:
@@ -78,7 +78,7 @@ class Settings:
         return cls._of(root, None, _Values(root, {}))
 
     @classmethod
-    def at(cls, directory: Path, names: Iterable[str] = CONFIG_NAMES) -> Settings | None:
+    def at(cls, directory: Path, names: Iterable[str] = CONFIG_NAMES) -> PytestSettings | None:
         """Return the settings that a directory's own files make, None where they make none or are broken.
 
         Args:
@@ -97,7 +97,7 @@ class Settings:
         return None
 
     @classmethod
-    def _of(cls, root: Path, file: Path | None, values: _Values) -> Settings:
+    def _of(cls, root: Path, file: Path | None, values: _Values) -> PytestSettings:
         options = _Options.parse(values.words("addopts"))
         values = values.overridden(options.overrides)
         patterns = {

@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from envmatrix.analysis.project.modules import FILE, LINK, Listings
-from envmatrix.analysis.project.settings import CONFIG_NAMES, Settings
+from envmatrix.analysis.project.directories import FILE, LINK, Listings
+from envmatrix.analysis.project.settings import CONFIG_NAMES, PytestSettings
 from envmatrix.exceptions import UsageError
 
 _CONFIG_NAMES = frozenset(CONFIG_NAMES)
@@ -24,16 +24,16 @@ _MOST_LINKS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class PytestProject:
     """Tests that one configuration of pytest governs. Paths are absolute."""
 
-    settings: Settings
+    settings: PytestSettings
     test_files: tuple[str, ...]
     """In the order of their paths, which is nearly pytest's."""
     conftests: tuple[str, ...]
     """Those that the test files can see, and all others below the directories that are collected."""
 
-    def without(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> Project:
+    def without(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> PytestProject:
         """Return the project without what its conftests ignore.
 
         Args:
@@ -51,16 +51,16 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class ProjectTree:
     """A directory, and the projects in it that have tests or conftests."""
 
     root: Path
-    projects: tuple[Project, ...]
+    projects: tuple[PytestProject, ...]
     listings: Listings = field(repr=False, compare=False)
     """The directories that were listed on the way."""
 
     @classmethod
-    def read(cls, root: Path, paths: Sequence[Path] = ()) -> Tree:
+    def read(cls, root: Path, paths: Sequence[Path] = ()) -> ProjectTree:
         """Walk a tree.
 
         Without `paths`, each project's `testpaths` are collected, and the `suites` of its `[tool.envmatrix]`; the whole
@@ -80,8 +80,8 @@ class Tree:
         for path in wanted:
             if not path.exists():
                 raise UsageError(f"no such file or directory: {path}")
-        walk = _Walk(Listings(), frozenset(map(str, wanted)))
-        walk.run(Path(os.path.commonpath([root, *wanted])), Settings.find(root))
+        walk = _TreeWalk(Listings(), frozenset(map(str, wanted)))
+        walk.run(Path(os.path.commonpath([root, *wanted])), PytestSettings.find(root))
         return cls(root, walk.projects(), walk.listings)
 
     def relative(self, path: str) -> str:
@@ -98,10 +98,10 @@ class _Mode(Enum):
     """Only the way to what is to be collected."""
 
 
-class _Growing:
+class _ProjectWalk:
     """A project while the walk finds its files."""
 
-    def __init__(self, settings: Settings, initial: frozenset[str]) -> None:
+    def __init__(self, settings: PytestSettings, initial: frozenset[str]) -> None:
         self.settings = settings
         self.initial = initial
         self.above = frozenset(parent for path in initial for parent in _parents(path))
@@ -142,19 +142,19 @@ class _Growing:
 @dataclass(frozen=True, slots=True)
 class _Visit:
     directory: str
-    project: _Growing
+    project: _ProjectWalk
     mode: _Mode
     links: tuple[str, ...] = ()
     """The real directories that links led out of and into, on the way here."""
 
 
-class _Walk:
+class _TreeWalk:
     def __init__(self, listings: Listings, wanted: frozenset[str]) -> None:
         self.listings = listings
         self._wanted = wanted
-        self._projects: list[_Growing] = []
+        self._projects: list[_ProjectWalk] = []
 
-    def run(self, start: Path, settings: Settings) -> None:
+    def run(self, start: Path, settings: PytestSettings) -> None:
         first = str(start)
         project = self._project(settings, first)
         project.conftests += [
@@ -171,9 +171,9 @@ class _Walk:
             if visit.directory in self.listings.denied and visit.mode is _Mode.COLLECT:
                 visit.project.test_files.append(visit.directory)  # as a file that cannot be read: it may hold tests
 
-    def projects(self) -> tuple[Project, ...]:
+    def projects(self) -> tuple[PytestProject, ...]:
         return tuple(
-            Project(
+            PytestProject(
                 project.settings,
                 tuple(sorted(project.test_files, key=_order)),
                 tuple(sorted(project.conftests, key=_order)),
@@ -182,9 +182,9 @@ class _Walk:
             if project.test_files or project.conftests
         )
 
-    def _project(self, settings: Settings, directory: str) -> _Growing:
+    def _project(self, settings: PytestSettings, directory: str) -> _ProjectWalk:
         named = _initial(settings) if str(settings.root) == directory else frozenset()  # pytest: only in its root
-        project = _Growing(settings, self._wanted or named or frozenset({directory}))
+        project = _ProjectWalk(settings, self._wanted or named or frozenset({directory}))
         self._projects.append(project)
         return project
 
@@ -210,11 +210,11 @@ class _Walk:
                 if links is not None:
                     yield _Visit(path, project, inside, links)
 
-    def _own_project(self, directory: str, entries: Mapping[str, int], around: _Growing) -> _Growing | None:
+    def _own_project(self, directory: str, entries: Mapping[str, int], around: _ProjectWalk) -> _ProjectWalk | None:
         """Begin a project where a directory configures pytest, and the project around it does not collect it."""
         if _CONFIG_NAMES.isdisjoint(entries) or directory == str(around.settings.root) or around.covers(directory):
             return None
-        settings = Settings.at(Path(directory), entries)
+        settings = PytestSettings.at(Path(directory), entries)
         return None if settings is None else self._project(settings, directory)
 
 
@@ -259,7 +259,7 @@ def _joined(conftest: str, paths: Iterable[str]) -> list[str]:
     return [os.path.normpath(os.path.join(os.path.dirname(conftest), path)) for path in paths]
 
 
-def _initial(settings: Settings) -> frozenset[str]:
+def _initial(settings: PytestSettings) -> frozenset[str]:
     """Return what a project collects by name: its `testpaths` and suites, as far as they exist."""
     found: set[str] = set()
     for pattern in (*settings.testpaths, *settings.suites):

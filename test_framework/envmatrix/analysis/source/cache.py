@@ -87,11 +87,6 @@ class View:
     """Of each file by its path: what it rests on, and what was made of it."""
 
 
-def digest_of(source: bytes) -> bytes:
-    """Return the name under which the facts of these bytes are kept."""
-    return hashlib.blake2b(source, digest_size=16).digest()
-
-
 class Cache:
     """Facts of files, written and read as bytes. No method raises because of the cache's file.
 

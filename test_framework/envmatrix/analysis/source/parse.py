@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from envmatrix.analysis.source.expressions import OTHER, dotted, expression, joined
+from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression, joined
 from envmatrix.analysis.source.facts import (
     Ask,
     Assigned,
@@ -27,21 +27,20 @@ from envmatrix.analysis.source.facts import (
     Parameter,
     Sequence,
 )
-from envmatrix.analysis.source.hygiene import function_notes, module_notes
-from envmatrix.analysis.source.shapes import reads_of, shape_of
-
-VERSION = 1
-"""Of what is read out of a file: a cache forgets what another version read."""
+from envmatrix.analysis.source.hosts import hosts
+from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source.secrets import secrets
+from envmatrix.analysis.source.shapes import shape_of
+from envmatrix.analysis.source.smells.functions import function_notes
 
 _NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
 _DYNAMIC = (b"globals", b"setattr", b"exec", b"vars", b"locals", b"__getattr__")
 _SURROGATE = re.compile(rb"\\(?:u|U0000)[dD][89a-fA-F]")
-_Def = ast.FunctionDef | ast.AsyncFunctionDef
 _Bound = Function | Class | Import | Assigned | Deleted
 
 
-def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
-    """Return what a file says; what cannot be read says why instead.
+def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
+    """Return the facts of a file; one that cannot be parsed says why.
 
     Args:
         source: The file's bytes.
@@ -53,7 +52,7 @@ def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
             tree = ast.parse(source)
         if _SURROGATE.search(source):
             _escape_surrogates(tree)
-        return _Reader(source, contracts).module(tree)
+        return _Parser(source, contracts).module(tree)
     except SyntaxError as error:
         return Module(unread=f"line {error.lineno or 1}: {error.msg}")
     except RecursionError:
@@ -62,23 +61,23 @@ def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
         return Module(unread=str(error) or type(error).__name__)
 
 
-class _Reader:
+class _Parser:
     def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
         self._source = source
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
-        self._asking = _Lines(source, b"getfixturevalue")
-        self._wrapping = _Lines(source, b"" if b"__signature__" in source else b"wraps")
-        self._importing = _Lines(source, b"import")
-        self._skipping = _Lines(source, b"skip")
-        self._suppressing = _Lines(source, b"suppress")
-        self._yielding = _Lines(source, b"yield")
+        self._asking = _WordLines(source, b"getfixturevalue")
+        self._wrapping = _WordLines(source, b"" if b"__signature__" in source else b"wraps")
+        self._importing = _WordLines(source, b"import")
+        self._skipping = _WordLines(source, b"skip")
+        self._suppressing = _WordLines(source, b"suppress")
+        self._yielding = _WordLines(source, b"yield")
         self._imports: list[Import] = []
 
     def module(self, tree: ast.Module) -> Module:
         return Module(
             body=tuple(self._bindings(tree.body, certain=True)),
             imports=tuple(dict.fromkeys(self._imports)),
-            notes=module_notes(tree, self._source),
+            notes=(*secrets(self._source), *hosts(tree, self._source)),
             noqa=tuple(_noqa(self._source)),
             registers=tuple(self._registered(tree.body)),
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
@@ -126,7 +125,7 @@ class _Reader:
             body=tuple(self._bindings(node.body, certain=True)),
         )
 
-    def _function(self, node: _Def) -> Function:
+    def _function(self, node: FunctionNode) -> Function:
         decorators = tuple(expression(decorator) for decorator in node.decorator_list)
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
         parameters = _parameters(node.args)
@@ -159,7 +158,7 @@ class _Reader:
     def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
         if b"pluginmanager" not in self._source:
             return
-        lines = _Lines(self._source, b"register("), _Lines(self._source, b"import_plugin(")
+        lines = _WordLines(self._source, b"register("), _WordLines(self._source, b"import_plugin(")
         for node in body:
             for inner in ast.walk(node) if any(each.in_(node) for each in lines) else ():
                 match inner:
@@ -263,7 +262,7 @@ def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
     return tuple(found)
 
 
-def _document(node: _Def | ast.ClassDef) -> str:
+def _document(node: FunctionNode | ast.ClassDef) -> str:
     match node.body:
         case [ast.Expr(value=ast.Constant(value=str(text))), *_]:
             lines = text.strip().splitlines()
@@ -272,7 +271,7 @@ def _document(node: _Def | ast.ClassDef) -> str:
             return ""
 
 
-class _Lines:
+class _WordLines:
     """The lines that hold a word: a function without any of them is not walked through for it."""
 
     def __init__(self, source: bytes, word: bytes) -> None:
@@ -291,9 +290,9 @@ class _Lines:
         return index < len(self._numbers) and self._numbers[index] <= (node.end_lineno or node.lineno)
 
 
-def _is_wrapper(node: _Def) -> bool:
+def _is_wrapper(node: FunctionNode) -> bool:
     for inner in ast.walk(node):
-        decorators = inner.decorator_list if isinstance(inner, _Def) and inner is not node else ()
+        decorators = inner.decorator_list if isinstance(inner, FunctionNode) and inner is not node else ()
         if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
             return True
     return False
@@ -306,7 +305,7 @@ def _escape_surrogates(tree: ast.Module) -> None:
             node.value = node.value.encode(errors="backslashreplace").decode()
 
 
-def _asks(node: _Def) -> Iterator[Ask]:
+def _asks(node: FunctionNode) -> Iterator[Ask]:
     for inner in ast.walk(node):
         match inner:
             case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
@@ -316,7 +315,7 @@ def _asks(node: _Def) -> Iterator[Ask]:
                 yield Ask(name, inner.lineno, inner.col_offset + 1)
 
 
-def _parametrized(node: _Def) -> Iterator[str]:
+def _parametrized(node: FunctionNode) -> Iterator[str]:
     for inner in ast.walk(node):
         match inner:
             case ast.Call(func=ast.Attribute(attr="parametrize"), args=arguments, keywords=keywords):

@@ -5,18 +5,17 @@ from __future__ import annotations
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from typing import TypeAlias
 
+from envmatrix.analysis.source.expressions import FunctionNode
 from envmatrix.analysis.source.facts import Read
 
-_Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """What a dict has besides its keys."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
 """What a function that catches one of them expects: that the key is not there."""
 
 
-def reads_of(node: _Def, names: frozenset[str]) -> tuple[Read, ...]:
+def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
     """Return the keys and attributes that a function reads of its parameters of these names, inner functions included.
 
     Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
@@ -36,13 +35,13 @@ def reads_of(node: _Def, names: frozenset[str]) -> tuple[Read, ...]:
                 meant[other] = meant[name]
     if not meant:
         return ()
-    reader = _Reader()
+    reader = _ReadsVisitor()
     for statement in node.body:
         reader.visit(statement, meant)
     return tuple(read for read in reader.reads if (read.parameter, read.key) not in reader.expected_absent)
 
 
-class _Reader:
+class _ReadsVisitor:
     def __init__(self) -> None:
         self.reads: list[Read] = []
         self.expected_absent: set[tuple[str, str]] = set()

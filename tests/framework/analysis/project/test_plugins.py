@@ -8,15 +8,16 @@ import pytest
 
 from envmatrix.analysis.project.installed import Site, normalised
 from envmatrix.analysis.project.modules import ModuleFinder
-from envmatrix.analysis.project.plugins import PROVIDED_BY, Plugins, declared, find_plugins
-from envmatrix.analysis.project.settings import Settings
-from envmatrix.analysis.project.tree import Tree
+from envmatrix.analysis.project.plugins import PROVIDED_BY, Plugins, find_plugins
+from envmatrix.analysis.project.requirements import declared
+from envmatrix.analysis.project.settings import PytestSettings
+from envmatrix.analysis.project.tree import ProjectTree
 
 
 def _plugins(root: Path, site: Site | None = None) -> Plugins:
-    settings = Settings.find(root)
+    settings = PytestSettings.find(root)
     site = site or Site.of(root)
-    return find_plugins(settings, site, ModuleFinder(settings, (), site, Tree.read(root).listings).find)
+    return find_plugins(settings, site, ModuleFinder(settings, (), site, ProjectTree.read(root).listings).find)
 
 
 def _installed(root: Path, name: str, entry_point: str) -> None:

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from envmatrix.analysis.source.cache import Cache, Stamp, View, digest_of
+from envmatrix.analysis.source.cache import Cache, Stamp, View
+from envmatrix.analysis.source.parse_file import digest_of
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 _MAX_BYTES = 4 << 20

@@ -13,10 +13,10 @@ from typing import TypeAlias
 import msgspec
 
 from envmatrix.analysis.audit.summaries.summary import EMPTY, Summary, decode, encode
-from envmatrix.analysis.index.index import Ground, Index
-from envmatrix.analysis.source.cache import Cache, Stamp, View, digest_of
+from envmatrix.analysis.index.fixture_index import Index, IndexInputs
+from envmatrix.analysis.source.cache import Cache, Stamp, View
 from envmatrix.analysis.source.facts import Fact
-from envmatrix.analysis.source.workers import digest_of_file
+from envmatrix.analysis.source.parse_file import digest_of, digest_of_file
 
 NoqaLines: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
@@ -62,7 +62,7 @@ class Kept:
         ground: The index's own.
     """
 
-    def __init__(self, cache: Cache, index: Index, ground: Ground) -> None:
+    def __init__(self, cache: Cache, index: Index, ground: IndexInputs) -> None:
         self._cache = cache
         self._index = index
         self._ground = ground

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from envmatrix.analysis.audit.summaries.kept import Kept, NoqaLines
 from envmatrix.analysis.audit.summaries.summarize import Summarizer
 from envmatrix.analysis.audit.summaries.summary import Summary
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
 
 

@@ -8,25 +8,23 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.answers import Fixture, Missing, Need, Request, Unknown
 from envmatrix.analysis.index.collect import CollectedClass, CollectedTest, Collector, Patterns, Provided
 from envmatrix.analysis.index.decorators import Marks
-from envmatrix.analysis.index.scopes import Scope, Test
-from envmatrix.analysis.project.modules import Listings
+from envmatrix.analysis.index.scopes import Scope
+from envmatrix.analysis.index.tests import Test
+from envmatrix.analysis.project.directories import Listings
 from envmatrix.analysis.project.plugins import PROVIDED_BY
 from envmatrix.analysis.source.facts import Assigned, Binding, Call, Class, Constant, Function, Import, Name, Sequence
 from envmatrix.analysis.source.names import Definition, Lost, Names
-from envmatrix.analysis.source.sources import Sources
-
-__all__ = ["Answer", "Fixture", "Found", "Index", "Missing", "Need", "Request", "Scope", "Test", "Unknown"]
-
+from envmatrix.analysis.source.source_files import SourceFiles
 
 NOT_INSTALLED = "is not installed here"
 """How an unknown answer ends that reading in another environment would make known."""
 
 
 @dataclass(frozen=True, slots=True)
-class Surroundings:
+class ProjectContext:
     """What one project brings to its tests, its paths relative to the tree's root."""
 
     directory: str
@@ -42,7 +40,7 @@ class Surroundings:
 
 
 @dataclass(frozen=True, slots=True)
-class Ground:
+class IndexInputs:
     """What an index rests on beside the bytes of files: who keeps a part of it has to see that this did not change."""
 
     listings: Listings
@@ -69,10 +67,10 @@ class Index:
     def __init__(
         self,
         root: Path,
-        projects: Iterable[Surroundings],
-        sources: Sources,
+        projects: Iterable[ProjectContext],
+        sources: SourceFiles,
         find: Callable[[str, str], str | None],
-        ground: Ground | None = None,
+        ground: IndexInputs | None = None,
     ) -> None:
         self.root = root
         self.modules = sources
@@ -140,7 +138,7 @@ class Index:
         """Return what a test of a file can see; None where there is no such test."""
         return next((test.scope for test in self.tests_of(path) if test.nodeid == nodeid), None)
 
-    def conftests_around(self, project: Surroundings, directory: str) -> tuple[str, ...]:
+    def conftests_around(self, project: ProjectContext, directory: str) -> tuple[str, ...]:
         """Return the conftests that what is in a directory can see, nearest first."""
         if (known := self._around.get((project.directory, directory))) is None:
             conftest = f"{directory}/conftest.py" if directory else "conftest.py"
@@ -166,11 +164,11 @@ class Index:
         marks = self._collector.module_marks(path)
         for item in collected:
             if isinstance(item, CollectedClass):
-                yield from self._tests_of_class(_Place(project, path, (), scope, marks), item)
+                yield from self._tests_of_class(_CollectionPlace(project, path, (), scope, marks), item)
             else:
-                yield _test(_Place(project, path, (), scope, marks), item)
+                yield _test(_CollectionPlace(project, path, (), scope, marks), item)
 
-    def _tests_of_class(self, place: _Place, item: CollectedClass) -> Iterator[Test]:
+    def _tests_of_class(self, place: _CollectionPlace, item: CollectedClass) -> Iterator[Test]:
         classes = (*place.classes, item.name)
         holder = "::".join((place.path, *classes))
         provided = self._collector.of_class(item.lineage, holder)
@@ -185,19 +183,19 @@ class Index:
         for inner in item.classes:
             yield from self._tests_of_class(replace(inside, marks=marks), inner)
 
-    def _module_scope(self, project: Surroundings, path: str) -> Scope:
+    def _module_scope(self, project: ProjectContext, path: str) -> Scope:
         around = self._scope_of_directory(project, path.rpartition("/")[0])
         return self._file_scope(path, path, around)
 
-    def conftest_scope(self, project: Surroundings, path: str) -> Scope:
+    def conftest_scope(self, project: ProjectContext, path: str) -> Scope:
         """Return what the tests around a conftest see."""
         return self._scope_of_directory(project, path.rpartition("/")[0])
 
-    def _scope_of_directory(self, project: Surroundings, directory: str) -> Scope:
+    def _scope_of_directory(self, project: ProjectContext, directory: str) -> Scope:
         """Return what tests of a directory see: its conftest, those above up to the project's root, its plugins."""
         return self._scope_of_conftests(project, self.conftests_around(project, directory))
 
-    def _scope_of_conftests(self, project: Surroundings, conftests: tuple[str, ...]) -> Scope:
+    def _scope_of_conftests(self, project: ProjectContext, conftests: tuple[str, ...]) -> Scope:
         if not conftests:
             return self.outermost(project)
         key = f"{project.directory}:{conftests[0]}"
@@ -219,7 +217,7 @@ class Index:
             lost = f"{path} cannot be read: {module.unread}. It"
         return Scope(around, provided, supplied, self._doubt(provided, supplied, path, lost, in_file=True))
 
-    def outermost(self, project: Surroundings) -> Scope:
+    def outermost(self, project: ProjectContext) -> Scope:
         """Return what every test of a project sees: the fixtures of its plugins."""
         key = f"{project.directory}:"
         if (known := self._scopes.get(key)) is None:
@@ -232,7 +230,7 @@ class Index:
             self._scopes[key] = known
         return known
 
-    def plugins_of(self, project: Surroundings) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
+    def plugins_of(self, project: ProjectContext) -> tuple[tuple[tuple[str, str], ...], tuple[str, ...]]:
         """Return name and file of each plugin of a project, and the names of those that are not found.
 
         Those are among them that its files, or other plugins, name.
@@ -334,10 +332,10 @@ class Index:
 
 
 @dataclass(frozen=True, slots=True)
-class _Place:
+class _CollectionPlace:
     """Where tests are collected: in a file, or in a class of it."""
 
-    project: Surroundings
+    project: ProjectContext
     path: str
     classes: tuple[str, ...]
     scope: Scope
@@ -345,7 +343,7 @@ class _Place:
     """Of the file."""
 
 
-def _test(place: _Place, item: CollectedTest) -> Test:
+def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
     function, marks = item.function, item.marks + place.marks
     needs = item.needs
     if uses := (*marks.uses, *place.project.usefixtures):

@@ -6,14 +6,14 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from envmatrix.analysis.source.cache import digest_of
 from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.parse_file import digest_of
 from envmatrix.analysis.source.skim import definitions, has_our_words, skim
 
 _EMPTY = Module()
 
 
-class Sources(Mapping[str, Module]):
+class SourceFiles(Mapping[str, Module]):
     """The facts of every file read so far, by its path: relative to the root with slashes, or absolute outside of it.
 
     Args:

@@ -1,0 +1,56 @@
+"""The distributions that a project's files declare as dependencies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from envmatrix.analysis.project.config_files import ini_or_nothing, lines_or_nothing, toml_or_nothing
+from envmatrix.analysis.project.installed import normalised
+
+
+def declared(root: Path) -> frozenset[str]:
+    """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
+
+    A file that is broken asks for nothing.
+    """
+    return frozenset(
+        normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
+    )
+
+
+def _requirements(root: Path) -> Iterator[str]:
+    """Yield everything that looks like a requirement where a project declares them."""
+    yield from _in_toml(toml_or_nothing(root / "pyproject.toml"))
+    yield from _in_setup_cfg(ini_or_nothing(root / "setup.cfg"))
+    for section in ini_or_nothing(root / "tox.ini").values():
+        for line in section.get("deps", "").splitlines():
+            yield line.rpartition(": ")[2]  # after the condition `py311: `
+    for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
+        yield from lines_or_nothing(file)
+    for line in lines_or_nothing(root / "setup.py"):
+        yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
+
+
+def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
+    options = sections.get("options", {})
+    asked = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
+    for value in (*asked, *sections.get("options.extras_require", {}).values()):
+        yield from value.splitlines()
+
+
+def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
+    """Yield requirements from all tables that hold dependencies: PEP 621 and 735, and those of the common tools."""
+    if isinstance(data, str) and is_list:
+        yield data
+    elif isinstance(data, list):
+        for item in data:
+            yield from _in_toml(item, is_list=is_list)
+    elif isinstance(data, dict):
+        for key, value in data.items():
+            if is_list and not isinstance(value, list):
+                yield key  # Poetry: `name = "^1.0"`
+            else:
+                yield from _in_toml(value, is_list=is_list or "dependenc" in key)
