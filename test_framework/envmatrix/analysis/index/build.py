@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 from envmatrix.analysis.index.collect import Patterns
-from envmatrix.analysis.index.fixture_index import Index, IndexInputs, ProjectContext
+from envmatrix.analysis.index.fixture_index import Index, IndexInputs
+from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.project.installed import Site
 from envmatrix.analysis.project.modules import ModuleFinder
 from envmatrix.analysis.project.plugins import Plugins, find_plugins

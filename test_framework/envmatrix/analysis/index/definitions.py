@@ -1,4 +1,4 @@
-"""Where a tree of tests defines fixtures: read with `ast`, nothing is imported."""
+"""Find all definitions of fixtures below a directory, without resolving names: for suggestions."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _MAX_BYTES = 4 << 20
 
 @dataclass(frozen=True, order=True)
 class FixtureDefinition:
-    """One definition of a fixture."""
+    """The place of a definition of a fixture."""
 
     file: Path
     line: int

@@ -1,4 +1,4 @@
-"""Every fixture of a tree: who provides it, what it is made of, who uses it."""
+"""The registry of a tree's fixtures: their definitions, what each needs, and the tests that use it."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Shape
 
 Place: TypeAlias = tuple[str, int]
-"""The file and line of a definition: what a provider is, however often it is imported."""
+"""The file and line of a definition: the identity of a provider, however often it is imported."""
 
 _ITSELF = "request"
-"""pytest's own: every fixture may have it, and it says nothing about one."""
+"""pytest's own fixture, left out: any fixture may request it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Provider:
     plugin: str
     """The plugin that brings it; empty for what the tree defines for its own tests."""
     visible: tuple[str, ...]
-    """From where it can be seen, as pytest writes it: empty for everywhere, a directory, a file, `file::Class`."""
+    """Where it is visible, in pytest's notation: empty for everywhere, a directory, a file, `file::Class`."""
     scope: str
     is_autouse: bool
     has_params: bool
@@ -41,14 +41,14 @@ class Provider:
     needs: tuple[str, ...]
     """Fixtures that it asks for, by name."""
     needs_places: tuple[Place, ...]
-    """The definitions that answer, as tests of this tree reach it."""
+    """The definitions that answer these requests in tests of this tree."""
     users: tuple[str, ...]
     """Node ids of the tests that reach it, without parameters."""
     place: Place
 
     @property
     def yields(self) -> str:
-        """Return what it yields in a few words; empty where its source does not show it."""
+        """Describe its value in a few words; empty where the source does not show it."""
         return describe(self.shape)
 
 
@@ -73,7 +73,7 @@ class Registry:
         return Registry(tuple(provider for provider in self.providers if provider.path))
 
     def around(self, name: str) -> Registry:
-        """Return the providers of a name, what they are made of, and what is made of them."""
+        """Return the providers of a name, those that they need, and those that need them."""
         start = {provider.place for provider in self.by_name.get(name, ())}
         below = {provider.place: set(provider.needs_places) for provider in self.providers}
         above: dict[Place, set[Place]] = defaultdict(set)
@@ -100,7 +100,7 @@ class Registry:
                 if asker is not None:
                     needs[_place(asker)][place] = None
         for place, fixtures in held.items():
-            if place not in users:  # no test reaches it: who answers it is a matter of its own place, which we guess
+            if place not in users:  # no test reaches it: all definitions of a name are a guess
                 names = {need.name for need in fixtures[0].needs}
                 needs[place] = dict.fromkeys(other for other, each in held.items() if each[0].name in names)
         providers = (
@@ -111,7 +111,7 @@ class Registry:
 
 
 def describe(shape: Shape | None) -> str:
-    """Return what a fixture yields in a few words: `dict with url, token`."""
+    """Describe a fixture's value in a few words: `dict with url, token`."""
     if shape is None or shape.kind == "unknown":
         return shape.type if shape is not None else ""
     keys = ", ".join(key.name for key in shape.keys)

@@ -1,4 +1,4 @@
-"""What can be seen from where: each class, file, directory and the whole project provide fixtures to what is inside."""
+"""Scopes: each class, file, directory and project provides fixtures to the tests inside of it."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ NOTHING = Provided({}, (), "")
 
 
 class Scope:
-    """One holder of fixtures, and the one around it.
+    """A holder of fixtures, and the scope around it.
 
     Args:
-        parent: What is around it; None for what is outermost.
-        provided: The fixtures that it holds.
+        parent: The scope around it; None for the outermost.
+        provided: Its own fixtures.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
-        doubt: Why a name that nobody provides may still be there, by the name; empty where it cannot.
-        runs_hooks: Whether the hook is run for the tests inside; it is not for those of `unittest`.
+        doubt: Returns why a missing name may be provided after all; empty if it cannot be.
+        runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
 
     __slots__ = (
@@ -58,7 +58,7 @@ class Scope:
         self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
 
     def find(self, name: str) -> tuple[Fixture, ...]:
-        """Return the fixtures of a name that can be seen from here, nearest first."""
+        """Return the visible fixtures of a name, nearest first."""
         if (known := self._found.get(name)) is None:
             around = self.parent.find(name) if self.parent else ()
             own = self.provided.fixtures.get(name)
@@ -66,7 +66,7 @@ class Scope:
         return known
 
     def answer(self, name: str) -> Answer:
-        """Return what answers a request from here."""
+        """Return the answer to a request from here."""
         if (known := self._answers.get(name)) is None:
             known = self._answers[name] = self._answer(name)
         return known
@@ -82,11 +82,11 @@ class Scope:
         return Unknown(why) if why else Missing()
 
     def _why_unknown(self, name: str) -> str:
-        """Return why a name may be provided beside what is found; empty where it is not."""
+        """Return why an unreadable place may provide a name; empty if none may."""
         return next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
 
     def autouse_requests(self) -> tuple[Request, ...]:
-        """Return what is asked for on behalf of every test here; always the same objects."""
+        """Return the requests of autouse fixtures for every test here; always the same objects."""
         if self._autouse is None:
             fixtures = [(name, self.find(name)[0]) for name in dict.fromkeys(self.autouse)]
             self._autouse = tuple(
@@ -103,13 +103,13 @@ class Scope:
             scope = scope.parent
 
     def supplies(self, name: str) -> bool:
-        """Whether a hook is seen to supply an argument of this name."""
+        """Return whether a hook supplies an argument of this name."""
         return self.runs_hooks and name in self.supplied
 
     def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
-        """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
+        """Return the requests of the fixtures of these names, and of all that they lead to; each once.
 
-        What is `ignored` is asked of no fixture, for the test is parametrized with it.
+        The names in `ignored` are parameters of the test, which no fixture answers.
         """
         if (known := self._closures.get(names)) is None:
             known = self._closures[names] = self._walk(names, frozenset())
@@ -130,7 +130,7 @@ class Scope:
         requests: dict[tuple[str, int], tuple[Request, ...]],
         ignored: frozenset[str],
     ) -> None:
-        """Walk as pytest's `traverse_fixture_closure` does: who asks for its own name gets the one that it overrides."""
+        """Walk as pytest's `traverse_fixture_closure`: a request for a fixture's own name leads to the overridden one."""
         level = levels.get(name, 0)
         fixtures = self.find(name)
         if name in ignored or level >= len(fixtures) or (name, level) in requests:
@@ -150,7 +150,7 @@ class Scope:
             answer = self.answer(need.name)
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
-            if need.name == fixture.name:  # without one to override it asks for itself, a circle of one
+            if need.name == fixture.name:  # with none to override, a cycle of one
                 why = "" if overridden else self._why_unknown(need.name)
                 answer = Unknown(why) if why else Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:

@@ -17,15 +17,15 @@ _KEPT = (".py", ".toml", ".ini", ".cfg")
 
 
 class Listings:
-    """The contents of directories, each listed once: subdirectories, Python files and what may configure pytest."""
+    """The subdirectories, Python files and configuration files of directories."""
 
     def __init__(self) -> None:
         self._known: dict[str, Mapping[str, int]] = {}
         self.denied: set[str] = set()
-        """Directories that are there, and may not be listed."""
+        """Existing directories that may not be listed."""
 
     def of(self, directory: str) -> Mapping[str, int]:
-        """Return the names in a directory, sorted, each `FILE`, `DIRECTORY` or `LINK`; nothing where it can't be listed."""
+        """Return the sorted names in a directory with their kinds; none where it cannot be listed."""
         if (known := self._known.get(directory)) is None:
             try:
                 known = _listed(directory)
@@ -68,6 +68,6 @@ def _kind(entry: os.DirEntry[str]) -> int | None:
             return FILE
         if entry.is_dir():
             return LINK if entry.is_symlink() else DIRECTORY
-    except OSError:  # a link that leads to itself, as like as not
+    except OSError:  # probably a link to itself
         pass
     return None

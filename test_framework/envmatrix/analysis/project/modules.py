@@ -1,4 +1,4 @@
-"""Which file a module's name stands for, as seen from the file that imports it. Nothing is imported to find out."""
+"""Find the file of a module by its name, as seen from the file that imports it, without importing it."""
 
 # Paths are text here, for there are very many.
 # ruff: noqa: PTH118, PTH120
@@ -42,7 +42,7 @@ class ModuleFinder:
         self._local = list(dict.fromkeys([*self._before, *self._after]))
         self._heads: dict[str, list[str]] = {}
         self.search_path = (*self._local, *site.directories, *site.packages.items())
-        """Where it looks; the order counts."""
+        """The directories to search, in order."""
         self._found: dict[tuple[str, str], str | None] = {}
 
     def find(self, path: str, dotted: str) -> str | None:
@@ -82,7 +82,7 @@ class ModuleFinder:
         return self._search([*places, *self._site.places(parts[0])], parts)
 
     def _places(self, directory: str, head: str) -> list[str]:
-        """Return the directories of the tree that hold a top-level name, nearest first."""
+        """Return the directories of the tree with a top-level module of this name, nearest first."""
         if (holding := self._heads.get(head)) is None:
             holding = self._heads[head] = [place for place in self._local if self._holds(place, head)]
         own = self._listings.package_root(directory)
@@ -98,7 +98,7 @@ class ModuleFinder:
         return f"{head}.py" in entries or bool(entries.get(head))
 
     def _search(self, places: Sequence[str], parts: Sequence[str]) -> str | None:
-        """Go down from one of these directories as Python's path finder does."""
+        """Search a module below these directories as Python's path finder does."""
         found: str | None = None
         for part in parts:
             portions: list[str] = []

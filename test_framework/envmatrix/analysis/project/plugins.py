@@ -1,4 +1,4 @@
-"""Which plugins give fixtures to every test of a project: pytest's own, installed ones, and those that it names."""
+"""The plugins of a project: pytest's own, installed ones, and those that its settings name."""
 
 from __future__ import annotations
 
@@ -14,32 +14,11 @@ from envmatrix.analysis.project.requirements import declared
 from envmatrix.analysis.project.settings import PytestSettings
 
 _GROUP = "pytest11"
-_KNOWN = frozenset(
-    [
-        "allure-pytest",
-        "anyio",
-        "betamax",
-        "devtools",
-        "faker",
-        "hypothesis",
-        "inline-snapshot",
-        "langsmith",
-        "logfire",
-        "nbval",
-        "pyfakefs",
-        "requests-mock",
-        "respx",
-        "schemathesis",
-        "seleniumbase",
-        "snapshottest",
-        "syrupy",
-        "tavern",
-        "time-machine",
-        "typeguard",
-        "xdoctest",
-    ]
+_KNOWN = re.compile(
+    r"allure-pytest|anyio|betamax|devtools|faker|hypothesis|inline-snapshot|langsmith|logfire|nbval|pyfakefs|requests-mock|respx"
+    r"|schemathesis|seleniumbase|snapshottest|syrupy|tavern|time-machine|typeguard|xdoctest"
 )
-"""Plugins whose names don't say that they are."""
+"""Distributions of plugins whose names do not say so."""
 
 
 _METADATA = frozenset({"metadata", "include_metadata_in_junit_xml"})
@@ -84,7 +63,7 @@ PROVIDED_BY: Mapping[str, frozenset[str]] = {
     "syrupy": frozenset({"snapshot"}),
     "time-machine": frozenset({"time_machine"}),
 }
-"""What much-used plugins provide, in any of their versions: one of them that is not installed leaves no other name in doubt."""
+"""Fixtures of widely used plugins, in any version: one that is not installed casts no doubt on other names."""
 
 _OURS = "envmatrix"
 
@@ -94,14 +73,12 @@ class Plugin:
     """A module that pytest registers before it collects anything."""
 
     name: str
-    """As `-p` knows it."""
+    """Its name for `-p`."""
     module: str
     path: str | None
-    """Its file, absolute; None where there is no source to read."""
+    """Its file, absolute; None where it has no source."""
     distribution: str
-    """What brings it, normalised: `pytest` for pytest's own; empty for the project itself and for `-p`."""
-    attribute: str = ""
-    """The plugin is this attribute of the module, not the module."""
+    """Normalised name of its distribution; empty for the project itself and for `-p`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,10 +86,10 @@ class Plugins:
     """The plugins of a project."""
 
     found: tuple[Plugin, ...]
-    """In the order in which pytest registers them: of fixtures with one name, the last one's is taken."""
+    """In the order in which pytest registers them: of fixtures with one name, the last one wins."""
     absent: tuple[str, ...]
-    """Distributions that the project declares, that look like pytest plugins, and that are not installed: a name which
-    nobody provides may be theirs. Normalised names."""
+    """Normalised names of declared distributions that look like plugins and are not installed: any of them may provide
+    a missing fixture."""
 
 
 def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
@@ -129,9 +106,9 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
         points.setdefault(point.name, point)
     found: dict[str, Plugin] = {}
 
-    def add(name: str, module: str, distribution: str, attribute: str = "") -> None:
+    def add(name: str, module: str, distribution: str) -> None:
         if name not in settings.blocked and name not in found:
-            found[name] = Plugin(name, module, find(here, module), distribution, attribute)
+            found[name] = Plugin(name, module, find(here, module), distribution)
 
     default, others = _builtin(find(here, "_pytest.config"))
     for name in default:
@@ -140,21 +117,21 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
         if name in others:
             add(name, f"_pytest.{name}", "pytest")
         elif name in points:
-            add(name, points[name].module, points[name].distribution, points[name].attribute)
+            add(name, points[name].module, points[name].distribution)
         else:
             add(name, name, "")
     asked_for = declared(settings.root)
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
         if point.distribution != _OURS or _OURS in asked_for or _has_environments(settings.root):
-            add(point.name, point.module, point.distribution, point.attribute)
+            add(point.name, point.module, point.distribution)
     absent = {name for name in asked_for if _is_plugin(name)} - site.distributions
     return Plugins(tuple(found.values()), tuple(sorted(absent)))
 
 
 def _has_environments(root: Path) -> bool:
-    """Whether a project may select an environment: without one, all that our fixtures give is the error that says so.
+    """Return whether a project may select an environment: without one, our fixtures only raise an error.
 
-    Who installs us for the audit alone means a fixture of its own by `real_services`, which may be out of sight.
+    In a project that installs us for the audit alone, `real_services` is a fixture of its own, which the index may not see.
     """
     for directory in (root, *root.parents):
         if any((directory / "environments").glob("*.toml")):
@@ -165,7 +142,7 @@ def _has_environments(root: Path) -> bool:
 
 
 def _is_plugin(name: str) -> bool:
-    return name in _KNOWN or ("pytest" in name.split("-") and name != "pytest")
+    return _KNOWN.fullmatch(name) is not None or ("pytest" in name.split("-") and name != "pytest")
 
 
 def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
@@ -182,7 +159,7 @@ def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
 
 
 def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return pytest's default plugins and all that it brings, as its own source lists them."""
+    """Return pytest's default plugins and all that it ships, as its own source lists them."""
     if config is None:
         return (), frozenset()
     lists: dict[str, tuple[str, ...]] = {}

@@ -12,17 +12,14 @@ from envmatrix.analysis.project.installed import normalised
 
 
 def declared(root: Path) -> frozenset[str]:
-    """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
-
-    A file that is broken asks for nothing.
-    """
+    """Return the normalised names of all distributions that a project declares, in any group or extra."""
     return frozenset(
         normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
     )
 
 
 def _requirements(root: Path) -> Iterator[str]:
-    """Yield everything that looks like a requirement where a project declares them."""
+    """Yield all texts that look like a requirement, from each file that may declare some."""
     yield from _in_toml(toml_or_nothing(root / "pyproject.toml"))
     yield from _in_setup_cfg(ini_or_nothing(root / "setup.cfg"))
     for section in ini_or_nothing(root / "tox.ini").values():
@@ -42,7 +39,7 @@ def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
 
 
 def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
-    """Yield requirements from all tables that hold dependencies: PEP 621 and 735, and those of the common tools."""
+    """Yield requirements from all TOML tables of dependencies: PEP 621 and 735, and common tools."""
     if isinstance(data, str) and is_list:
         yield data
     elif isinstance(data, list):

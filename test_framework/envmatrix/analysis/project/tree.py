@@ -1,4 +1,4 @@
-"""Which files of a tree pytest would collect from, and to which project each belongs."""
+"""The projects of a tree, and the files that pytest would collect in each."""
 
 # Paths are text here, for there are very many.
 # ruff: noqa: PTH100, PTH113, PTH117, PTH118, PTH120, PTH206, PTH207
@@ -31,7 +31,7 @@ class PytestProject:
     test_files: tuple[str, ...]
     """In the order of their paths, which is nearly pytest's."""
     conftests: tuple[str, ...]
-    """Those that the test files can see, and all others below the directories that are collected."""
+    """Conftests that the test files can see, and all others below the collected directories."""
 
     def without(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> PytestProject:
         """Return the project without what its conftests ignore.
@@ -57,7 +57,7 @@ class ProjectTree:
     root: Path
     projects: tuple[PytestProject, ...]
     listings: Listings = field(repr=False, compare=False)
-    """The directories that were listed on the way."""
+    """The directories that the walk listed."""
 
     @classmethod
     def read(cls, root: Path, paths: Sequence[Path] = ()) -> ProjectTree:
@@ -91,11 +91,11 @@ class ProjectTree:
 
 class _Mode(Enum):
     COLLECT = auto()
-    """What matches is a test file."""
+    """Files that match are test files."""
     SEARCH = auto()
-    """Only other projects are looked for, and the way to what is to be collected."""
+    """Search for other projects, and for paths that are to be collected."""
     TOWARDS = auto()
-    """Only the way to what is to be collected."""
+    """Only descend to paths that are to be collected."""
 
 
 class _ProjectWalk:
@@ -114,17 +114,17 @@ class _ProjectWalk:
         self._ignore_glob = _one_of(settings.ignore_glob)
 
     def covers(self, directory: str) -> bool:
-        """Say whether the project collects a directory by name, even where another project begins there."""
+        """Return whether the project collects a directory by name, even if another project begins there."""
         return any(path in self.covered for path in (directory, *_parents(directory)))
 
     def collects(self, name: str, path: str, mode: _Mode) -> bool:
-        """Say whether a file is a test file."""
+        """Return whether a file is a test file."""
         if path in self.initial:
             return name.endswith(".py")
         return mode is _Mode.COLLECT and name.endswith(".py") and self._files(name, path) and not self._is_ignored(path)
 
     def mode_inside(self, name: str, path: str, mode: _Mode) -> _Mode | None:
-        """Return how a subdirectory is to be visited, None for not at all."""
+        """Return the mode in which to visit a subdirectory; None to leave it out."""
         if path in self.initial:
             return _Mode.COLLECT
         if path in self.above:
@@ -132,7 +132,7 @@ class _ProjectWalk:
         return None if mode is _Mode.TOWARDS or self._passes(name, path) else mode
 
     def _passes(self, name: str, path: str) -> bool:
-        """Say whether the walk leaves a directory out."""
+        """Return whether the walk leaves a directory out."""
         return name == "__pycache__" or self._directories(name, path) or self._is_ignored(path)
 
     def _is_ignored(self, path: str) -> bool:
@@ -145,7 +145,7 @@ class _Visit:
     project: _ProjectWalk
     mode: _Mode
     links: tuple[str, ...] = ()
-    """The real directories that links led out of and into, on the way here."""
+    """The real directories before and after each link on the way here."""
 
 
 class _TreeWalk:
@@ -169,7 +169,7 @@ class _TreeWalk:
             visit = pending.pop()
             pending += self._visit(visit)
             if visit.directory in self.listings.denied and visit.mode is _Mode.COLLECT:
-                visit.project.test_files.append(visit.directory)  # as a file that cannot be read: it may hold tests
+                visit.project.test_files.append(visit.directory)  # reported as an unread file: it may hold tests
 
     def projects(self) -> tuple[PytestProject, ...]:
         return tuple(
@@ -219,12 +219,12 @@ class _TreeWalk:
 
 
 def _is_environment(directory: str, entries: Mapping[str, int]) -> bool:
-    """Say whether a directory is the root of a virtual environment, as pytest tells one."""
+    """Return whether a directory is the root of a virtual environment, by pytest's criteria."""
     return "pyvenv.cfg" in entries or ("conda-meta" in entries and os.path.isfile(f"{directory}/conda-meta/history"))
 
 
 def _followed(directory: str, path: str, links: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the real directories on the way through a link, None where it leads back or too far."""
+    """Return the real directories on the way through a link; None for a cycle or too many links."""
     target = os.path.realpath(path)
     way = (*links, os.path.realpath(directory))
     if len(way) > 2 * _MOST_LINKS or any(real == target or real.startswith(f"{target}/") for real in way):
@@ -233,7 +233,7 @@ def _followed(directory: str, path: str, links: tuple[str, ...]) -> tuple[str, .
 
 
 class _ConftestIgnores:
-    """What conftests ignore: for each path, the nearest conftest above it that says anything decides."""
+    """The paths that conftests ignore; the nearest conftest above a path that sets a value decides."""
 
     def __init__(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> None:
         self._ignore = {
@@ -245,7 +245,7 @@ class _ConftestIgnores:
         self._known: dict[str, bool] = {}
 
     def covers(self, path: str) -> bool:
-        """Say whether a path or a directory above it is ignored."""
+        """Return whether a path or a directory above it is ignored."""
         if (known := self._known.get(path)) is None:
             parents = _parents(path)
             ignored = next((self._ignore[parent] for parent in parents if parent in self._ignore), frozenset[str]())
@@ -260,7 +260,7 @@ def _joined(conftest: str, paths: Iterable[str]) -> list[str]:
 
 
 def _initial(settings: PytestSettings) -> frozenset[str]:
-    """Return what a project collects by name: its `testpaths` and suites, as far as they exist."""
+    """Return the existing paths that a project collects by name: its `testpaths` and suites."""
     found: set[str] = set()
     for pattern in (*settings.testpaths, *settings.suites):
         found |= {os.path.normpath(path) for path in glob.iglob(str(settings.root / pattern), recursive=True)}
@@ -268,7 +268,7 @@ def _initial(settings: PytestSettings) -> frozenset[str]:
 
 
 def _patterns(patterns: Iterable[str]) -> Callable[[str, str], bool]:
-    """Return a test of a name and its path: a pattern with a slash is held against the path, as pytest does."""
+    """Return a matcher of a name and its path; as in pytest, a pattern with a slash is for the path."""
     names, paths = [], []
     for pattern in patterns:
         if os.sep not in pattern:

@@ -21,21 +21,11 @@ _MOCKED = re.compile(
     rb"requests_mock|httpx_mock|respx|aioresponses|httpretty|\bresponses\b|\bvcr|MockTransport|pook|wiremock"
     rb"|unittest\.mock|import mock\b|\bmock\.|\bmock_|Mock\(|\bmocker\b|(?<![.\w])patch(?:\.\w+)?\(|\.setattr\("
 )
-"""A file that says so answers in place of the network, or may: its hosts are mostly made up."""
-_RESERVED = (
-    ".test",
-    ".example",
-    ".invalid",
-    ".localhost",
-    ".local",
-    ".internal",
-    ".example.com",
-    ".example.org",
-    ".example.net",
-)
-_RESERVED_HOSTS = frozenset({"localhost", "example.com", "example.org", "example.net", "host.docker.internal"})
+"""A file with one of these words may mock the network: its hosts are mostly made up."""
+_EXAMPLES = ("example.com", "example.org", "example.net")
+_RESERVED = (".test", ".example", ".invalid", ".localhost", ".local", ".internal", *(f".{each}" for each in _EXAMPLES))
 _NAMES_ONLY = ("w3.org", "schema.org", "purl.org", "xmlsoap.org", "openxmlformats.org", "json-schema.org", "xmlns.com")
-"""Their URLs are names of vocabularies: nothing is asked there."""
+"""Hosts of vocabularies, whose URLs are names: no request is sent there."""
 _DOCUMENTS = tuple(
     ipaddress.ip_network(each) for each in ("192.0.2.0/24", "198.51.100.0/24", "203.0.113.0/24", "2001:db8::/32")
 )
@@ -45,40 +35,20 @@ _ADDRESS = re.compile(
     r"|(?:^|_)(?:host|hostname|endpoint|dsn)s?$",
     re.IGNORECASE,
 )
-"""What is called so is a deployment's address; a `url` alone may be any data."""
+"""Names of deployment addresses; a plain `url` may be any data."""
 _DEEPEST_ADDRESS = 2
-"""Parts of its path: what leads deeper names one thing there."""
-_SPEAKS = frozenset(
-    [
-        "get",
-        "post",
-        "put",
-        "patch",
-        "delete",
-        "head",
-        "options",
-        "request",
-        "connect",
-        "urlopen",
-        "Client",
-        "AsyncClient",
-        "Session",
-        "create_engine",
-        "from_url",
-        "goto",
-        "ws_connect",
-        "websocket_connect",
-        "create_connection",
-        "getenv",
-        "setdefault",
-    ]
+"""Parts of the path of an address; a deeper one names a single resource."""
+_OPENS = re.compile(
+    r"get|post|put|patch|delete|head|options|request|connect|urlopen|Client|AsyncClient|Session|create_engine|from_url|goto"
+    r"|ws_connect|websocket_connect|create_connection|getenv|setdefault"
 )
+"""Calls whose arguments are URLs that are opened, or defaults of such."""
 
 
 def hosts(tree: ast.Module, source: bytes) -> tuple[Note, ...]:
-    """Return the URLs, of hosts that may exist, that a file speaks to; links in comments and docstrings are none.
+    """Return a note for each host of a deployment whose URL a file uses; comments and docstrings do not count.
 
-    A URL counts that is called one (`base_url = …`), or is handed to what opens it.
+    A URL is used if its name says so (`base_url = …`), or if it is an argument of a call that opens it.
     """
     if b"://" not in source:
         return ()
@@ -96,19 +66,19 @@ def _is_suspect(source: bytes, match: re.Match[bytes]) -> bool:
 
 
 def _is_reserved(host: str) -> bool:
-    """Whether nobody's deployment has this name: it is this machine, a document's example, or no full name at all."""
+    """Return whether a host is no deployment: this machine, a documentation example, or no full name."""
     host = host.lower().rstrip(".").strip("[]")
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
         if "." not in host:
             return True  # a name of a container, at most
-        return host in _RESERVED_HOSTS or host.endswith((*_RESERVED, *_NAMES_ONLY))
+        return host in _EXAMPLES or host.endswith((*_RESERVED, *_NAMES_ONLY))
     return address.is_loopback or address.is_unspecified or any(address in network for network in _DOCUMENTS)
 
 
 def _notes(body: list[ast.stmt], lines: list[int]) -> Iterator[Note]:
-    """Look into the statements that hold one of these lines, and no others."""
+    """Yield the notes of the statements that contain one of these lines."""
     for statement in body:
         if bisect_left(lines, statement.lineno) == bisect_right(lines, statement.end_lineno or statement.lineno):
             continue
@@ -142,7 +112,7 @@ def _in_expression(node: ast.AST) -> Iterator[Note]:
                 for word in keywords:
                     if _is_address(word.arg or ""):
                         yield from _host(word.value, _DEEPEST_ADDRESS)
-                if _last_name(function) in _SPEAKS:
+                if _OPENS.fullmatch(_last_name(function)):
                     for argument in arguments[:2]:
                         yield from _host(argument)
             case ast.Dict(keys=keys, values=values):
@@ -164,13 +134,13 @@ def _last_name(node: ast.expr) -> str:
 
 
 def host_of(url: str) -> str:
-    """Return the host of an absolute URL of a service, whosever it is; empty for anything else."""
+    """Return the host of a service's absolute URL; empty for anything else."""
     whole = _WHOLE.fullmatch(url)
     return whole[1] if whole else ""
 
 
 def _host(node: ast.expr, deepest: int | None = None) -> Iterator[Note]:
-    """Find the host of a literal, of an f-string that begins with one, or of what stands in for an unset variable.
+    """Yield a note for the host in a literal, an f-string, or the default of an unset variable.
 
     Args:
         node: The expression.

@@ -1,4 +1,4 @@
-"""From the bytes of one Python file to its facts. Nothing is imported, and no source can make it raise."""
+"""Parse the bytes of one Python file into facts. Nothing is imported, and no source makes it raise."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
 
     Args:
         source: The file's bytes.
-        contracts: Names of the fixtures of which it is recorded which keys and attributes are read.
+        contracts: Names of the fixtures whose reads of keys and attributes are recorded.
     """
     try:
         with warnings.catch_warnings():
@@ -84,7 +84,7 @@ class _Parser:
         )
 
     def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:
-        """Return what statements bind, those inside of them too; what may not happen is not certain."""
+        """Return the bindings of statements and of those inside of them; conditional ones are not certain."""
         found: list[Binding] = []
         for node in body:
             bound: Iterable[tuple[str, _Bound]] = ()
@@ -169,7 +169,7 @@ class _Parser:
                         yield name
 
     def _note_imports(self, body: list[ast.stmt]) -> None:
-        """Note the imports below some statements, which bind no name of the module."""
+        """Record the imports inside of statements, which bind no name of the module."""
         for node in body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imports.extend(found for _, found in _imports(node))
@@ -204,7 +204,7 @@ def _assigned(node: ast.stmt) -> Iterator[tuple[str, Assigned]]:
 
 
 def _blocks(node: ast.stmt) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """Yield the statements inside of one that stay at the level of the module, and whether they are always reached."""
+    """Yield the blocks of a statement that bind names of the module, and whether each always runs."""
     match node:
         case ast.If():
             never = _never(node.test)
@@ -272,7 +272,7 @@ def _document(node: FunctionNode | ast.ClassDef) -> str:
 
 
 class _WordLines:
-    """The lines that hold a word: a function without any of them is not walked through for it."""
+    """The lines with a word in them: a function without any of these is not walked in search of it."""
 
     def __init__(self, source: bytes, word: bytes) -> None:
         self._numbers = []
@@ -283,7 +283,7 @@ class _WordLines:
             last, at = at, source.find(word, at + 1)
 
     def in_(self, node: ast.stmt) -> bool:
-        """Whether a statement has one of the lines."""
+        """Return whether a statement has one of the lines."""
         if not self._numbers:
             return False
         index = bisect.bisect_left(self._numbers, node.lineno)
@@ -299,7 +299,7 @@ def _is_wrapper(node: FunctionNode) -> bool:
 
 
 def _escape_surrogates(tree: ast.Module) -> None:
-    """Let every text of a file have an encoding: facts are kept and handed on as bytes."""
+    """Escape lone surrogates in texts, which cannot be encoded: facts are stored as bytes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = node.value.encode(errors="backslashreplace").decode()
@@ -324,7 +324,7 @@ def _parametrized(node: FunctionNode) -> Iterator[str]:
 
 
 def argument_names(names: Expression) -> tuple[str, ...]:
-    """Return what `parametrize` calls its arguments: "a, b" or a sequence; an empty one is computed."""
+    """Return the argument names of `parametrize`, given as "a, b" or a sequence; an empty one is computed."""
     match names:
         case Constant(value=str(text)):
             return tuple(word for part in text.split(",") if (word := part.strip()))
@@ -337,7 +337,7 @@ def argument_names(names: Expression) -> tuple[str, ...]:
 
 
 def _never(test: ast.expr) -> bool:
-    """Whether a condition does not hold when pytest imports the file."""
+    """Return whether a condition is false when pytest imports the file."""
     match test:
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING") | ast.Constant(value=False | 0):
             return True
@@ -361,7 +361,7 @@ def _is_dynamic(body: list[ast.stmt]) -> bool:
 
 
 def _noqa(source: bytes) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the lines whose comment suppresses all rules or some of ours; other tools' codes are not looked at."""
+    """Yield the lines whose `noqa` comment suppresses all rules or some of ours, and the codes that it names."""
     if b"noqa" not in source and b"NOQA" not in source:
         return
     found: dict[int, tuple[str, ...]] = {}

@@ -1,4 +1,4 @@
-"""Which keys and attributes a function reads of what a fixture gave it."""
+"""Keys and attributes that a function reads of its fixtures' values."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from envmatrix.analysis.source.expressions import FunctionNode
 from envmatrix.analysis.source.facts import Read
 
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
-"""What a dict has besides its keys."""
+"""Methods of a dict, which are no keys."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
-"""What a function that catches one of them expects: that the key is not there."""
+"""A function that catches one of these expects a key to be missing."""
 
 
 def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
-    """Return the keys and attributes that a function reads of its parameters of these names, inner functions included.
+    """Return the keys and attributes that a function reads of parameters with these names.
 
-    Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
+    Inner functions are included. Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
     (`"key" in services`, `pytest.raises(KeyError)`) is no read.
     """
     arguments = node.args
@@ -47,7 +47,7 @@ class _ReadsVisitor:
         self.expected_absent: set[tuple[str, str]] = set()
 
     def visit(self, node: ast.AST, meant: dict[str, str]) -> None:  # noqa: C901 -- one case for each way to read
-        """Take down what a node and all below it read."""
+        """Record the reads of a node and all nodes inside of it."""
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)), ctx=ast.Load()) if (
                 name in meant
@@ -92,7 +92,7 @@ class _ReadsVisitor:
 
 
 def _expects_absence(node: ast.expr | None) -> bool:
-    """Whether `except X` or `with pytest.raises(X)` is about a key that is not there; a bare `except` is."""
+    """Return whether `except X` or `with pytest.raises(X)` expects a missing key, as a bare `except` does."""
     return node is None or not _ABSENT.isdisjoint(_words(node))
 
 

@@ -27,19 +27,9 @@ _TOKENS: tuple[tuple[str, tuple[bytes, ...], re.Pattern[bytes]], ...] = (
         re.compile(rb"-----BEGIN (?:[A-Z]+ )?PRIVATE KEY-----[\s\\n\"'br]*([A-Za-z0-9+/=]{40})"),
     ),
 )
-"""What it is, the bytes without which the pattern need not be tried, and the pattern."""
+"""For each kind of token: its description, the bytes without which the pattern need not be tried, and the pattern."""
 _HINTS = tuple((hint, kind, pattern) for kind, hints, pattern in _TOKENS for hint in hints)
-_NAMES = (
-    b"password",
-    b"passwd",
-    b"secret",
-    b"token",
-    b"api_key",
-    b"apikey",
-    b"access_key",
-    b"private_key",
-    b"credential",
-)
+_NAMES = b"password passwd secret token api_key apikey access_key private_key credential".split()
 _ASSIGNED = re.compile(
     rb"\w*[\"']?\]?[ \t]*(?::[ \t]*str[ \t]*=|=(?!=)|:)[ \t]*[bBrRuU]?[\"']([A-Za-z0-9+/=_.~!@#$%^&*-]{20,})[\"']"
 )
@@ -51,9 +41,9 @@ _FAKE = re.compile(
 _REPEATED = re.compile(rb"(.)\1{4}|(..)\2{3}|(...)\3{2}")
 _HEX = re.compile(rb"[0-9a-fA-F-]+")
 _UUID = re.compile(rb"[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}")
-"""It names something; secrets are hardly made of it."""
+"""A UUID is an identifier; hardly any secret is one."""
 _DIGEST = re.compile(rb"(?:[0-9a-f]{64}){1,2}")
-"""Of a password, as databases hold it."""
+"""The digest of a password, as databases store it."""
 _LEAST_BITS, _LEAST_HEX_BITS = 3.6, 3.2
 """Entropy of a character, in bits, from which on a literal looks random; 32 random hexadecimal digits have 3.4 to 3.9."""
 
@@ -77,7 +67,7 @@ def secrets(source: bytes) -> tuple[Note, ...]:
 
 
 def _assigned(source: bytes) -> Iterator[re.Match[bytes]]:
-    """Find literals that are assigned to a name, a key or a keyword that says that it is secret."""
+    """Yield the literals assigned to a name, key or keyword that is called like a secret."""
     lower = source.lower()
     for name in _NAMES:
         start = lower.find(name)
@@ -89,7 +79,7 @@ def _assigned(source: bytes) -> Iterator[re.Match[bytes]]:
 
 
 def _is_fake(literal: bytes) -> bool:
-    """Whether anybody sees that it is made up."""
+    """Return whether a literal is obviously made up."""
     return _FAKE.search(literal) is not None or _REPEATED.search(literal) is not None
 
 

@@ -1,7 +1,7 @@
-"""What a fixture yields, as far as the source of its function shows: dicts, objects and constants, also filled later.
+"""The shape of a fixture's value, by following the statements of its function.
 
-A key that only may come to be is among a shape's keys, with a value that is not known; whatever could add a key that we
-do not see makes the shape incomplete.
+A key that is set under a condition is among a shape's keys, with an unknown value; a statement that may add unknown keys
+makes the shape incomplete.
 """
 
 from __future__ import annotations
@@ -15,35 +15,19 @@ from envmatrix.analysis.source.values import BAGS, Value, either, is_mock, merge
 
 _READING = frozenset(["items", "keys", "values", "get", "copy"])
 _PURE = frozenset(
-    [
-        "len",
-        "print",
-        "repr",
-        "str",
-        "sorted",
-        "list",
-        "tuple",
-        "set",
-        "dict",
-        "bool",
-        "isinstance",
-        "id",
-        "type",
-        "json.dumps",
-        "pprint.pprint",
-    ]
-)
-"""What changes nothing of what it is given."""
+    ["len", "print", "repr", "str", "sorted", "list", "tuple", "set", "dict", "bool", "isinstance", "id"]
+) | {"type", "json.dumps", "pprint.pprint"}
+"""Functions that do not change their arguments."""
 
 
 def shape_of(node: FunctionNode, *, yields: bool = True) -> Shape | None:
-    """Return what a fixture yields or returns; None where it gives nothing.
+    """Return the shape of a fixture's value; None where it has none.
 
-    What has several ends of one kind has the keys of all of them.
+    With several ends of one kind, the shape has the keys of all.
 
     Args:
         node: The function.
-        yields: Whether the word is in it, or nobody looked.
+        yields: Whether the word `yield` is in it.
     """
     maker = _Maker(is_generator=yields and any(_own_yields(node.body)))
     arguments = node.args
@@ -63,7 +47,7 @@ def shape_of(node: FunctionNode, *, yields: bool = True) -> Shape | None:
 
 
 def _own_yields(body: Iterable[ast.stmt]) -> Iterator[bool]:
-    """Say for each `yield` of a function, and for none of those inside of it, that it is there."""
+    """Yield True for each `yield` of a function, inner functions left out."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
@@ -74,7 +58,7 @@ def _own_yields(body: Iterable[ast.stmt]) -> Iterator[bool]:
 
 
 class _Maker:
-    """Follows the local names of one function, statement by statement, and takes down what it gives."""
+    """Follows the local names of a function, statement by statement, and records the shapes that it yields."""
 
     def __init__(self, *, is_generator: bool) -> None:
         self.ends: list[Shape] = []
@@ -82,11 +66,11 @@ class _Maker:
         self._locals: dict[str, Value] = {}
 
     def lose(self, name: str, node: ast.AST) -> None:
-        """Forget what a name holds: it is bound to what we cannot follow."""
+        """Forget the value of a name, which is bound to an expression that is not followed."""
         self._locals[name] = unknown(node)
 
     def run(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
-        """Follow statements; what is not certain may not be run."""
+        """Follow statements; `certain` says whether they always run."""
         for statement in body:
             self._step(statement, certain=certain)
 
@@ -149,7 +133,7 @@ class _Maker:
                 self._leak(node)
 
     def _branch(self, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
-        """Follow two ways of which one is taken, and put together what each made of every name."""
+        """Follow both ways of a branch, and merge the values of each name."""
         before = self._locals
         self._locals = before.copy()
         self.run(body, certain=False)
@@ -161,7 +145,7 @@ class _Maker:
     def _end(self, node: ast.stmt, value: ast.expr | None) -> None:
         self._leak(value, but_name=True)
         given = self._made(value) if value is not None else Value("value", "None", Constant(None), *place_of_node(node))
-        self.ends.append(given.shape())  # as it is now: what tidies up comes later
+        self.ends.append(given.shape())  # as it is now: teardown comes later
 
     def _assign(self, target: ast.expr, value: ast.expr, *, certain: bool) -> None:
         match target:
@@ -174,7 +158,7 @@ class _Maker:
                 self._locals[name].put(key, self._followed(value), target, certain=certain)
             case _:
                 if isinstance(value, ast.Name):
-                    self._leak(value)  # somebody else holds it now
+                    self._leak(value)  # it has another name now
                 self._lose(target)
 
     def _lose(self, target: ast.expr | None) -> None:
@@ -208,7 +192,7 @@ class _Maker:
             self._lose(item.optional_vars)
 
     def _called(self, value: Value, method: str, call: ast.Call, *, certain: bool) -> None:
-        """Follow a method that fills a dict; of any other method of a dict, say that it may do anything."""
+        """Follow a method that fills a dict; any other that may change a dict makes its shape incomplete."""
         match method, call.args:
             case "update", arguments:
                 for argument in arguments:
@@ -230,7 +214,7 @@ class _Maker:
                 value.put(word.arg, self._followed(word.value), word.value, certain=certain)
 
     def _followed(self, node: ast.expr) -> Expression:
-        """Return an expression with a local name in it replaced by what that holds."""
+        """Return an expression; that of its value if it is a local name."""
         if isinstance(node, ast.Name) and node.id in self._locals:
             return self._locals[node.id].expression
         if isinstance(node, ast.JoinedStr):
@@ -286,7 +270,7 @@ class _Maker:
         return made
 
     def _object(self, node: ast.Call) -> Value:
-        """Return what a call of a class makes; of any other call nothing is known."""
+        """Return the value of a call of a class; an unknown one for any other call."""
         written = dotted(expression(node.func))
         if not written or written.partition(".")[0] in self._locals:
             return unknown(node)
@@ -300,11 +284,11 @@ class _Maker:
         return made
 
     def _leak(self, node: ast.AST | None, *, but_name: bool = False) -> None:  # noqa: C901, PLR0912
-        """Mark what is handed to somebody who may change it.
+        """Mark the values in an expression that may be changed elsewhere as incomplete.
 
         Args:
-            node: Where it may be handed on.
-            but_name: Whether the node itself, where it is a name, does no harm.
+            node: The expression.
+            but_name: Whether the node itself may be a name without being marked.
         """
         if node is None or (but_name and isinstance(node, ast.Name)):
             return

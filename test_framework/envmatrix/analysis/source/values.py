@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
@@ -13,18 +14,7 @@ _Kind: TypeAlias = Literal["dict", "object", "value", "unknown"]
 
 BAGS = frozenset({"SimpleNamespace", "types.SimpleNamespace", "Namespace", "argparse.Namespace"})
 """Classes whose objects have the attributes that they are made with, and no others."""
-_MOCKS = frozenset(
-    [
-        "Mock",
-        "MagicMock",
-        "AsyncMock",
-        "NonCallableMock",
-        "NonCallableMagicMock",
-        "PropertyMock",
-        "ThreadingMock",
-        "create_autospec",
-    ]
-)
+_MOCK = re.compile(r"(?:NonCallable)?(?:Magic)?Mock|(?:Async|Property|Threading)Mock|create_autospec")
 
 
 @dataclass(eq=False)
@@ -57,7 +47,11 @@ class Value:
 def is_mock(written: str) -> bool:
     """Return whether a call of this name, as it is written, makes a mock: `mock.patch.object`, `mocker.MagicMock`."""
     first, _, rest = written.partition(".")
-    return written.rpartition(".")[2] in _MOCKS or first in {"mock", "patch"} or (first == "mocker" and rest != "spy")
+    return (
+        _MOCK.fullmatch(written.rpartition(".")[2]) is not None
+        or first in {"mock", "patch"}
+        or (first == "mocker" and rest != "spy")
+    )
 
 
 def merged(shapes: list[Shape]) -> Shape:

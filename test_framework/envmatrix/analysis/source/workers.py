@@ -28,11 +28,11 @@ ParsedFile: TypeAlias = tuple[bytes, bytes]
 _CHUNK_BYTES = 256 << 10
 _CHUNK_FILES = 100
 _SIZE_BYTES = 4
-"""Before each message: its length."""
+"""Size of the length that precedes each message."""
 _DEADLINE_S = 60.0
-"""For a chunk, which takes a tenth of a second."""
+"""Deadline of one chunk, which takes a tenth of a second."""
 _END_S = 10.0
-"""For a process that was killed."""
+"""Deadline for reaping a killed process."""
 _START = "import sys; sys.path += sys.argv[1:]; from envmatrix.analysis.source.workers import work; work()"
 
 encode = msgspec.msgpack.encode

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from envmatrix.analysis.impact import Change, Impact, Kind, Place, Start, Tree, impact
 from envmatrix.analysis.index.collect import Patterns
-from envmatrix.analysis.index.fixture_index import Index, ProjectContext
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.source.facts import Module
 from envmatrix.analysis.source.parse import parse
 from envmatrix.analysis.source.source_files import SourceFiles

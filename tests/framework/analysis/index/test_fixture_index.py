@@ -1,6 +1,5 @@
 """Which fixture answers each request, in trees that are read and never run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 
@@ -10,6 +9,7 @@ from envmatrix.analysis.index.answers import Found, Missing, Request, Unknown
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.fixture_index import Index
 from tests.framework.analysis.trees import read_once
+
 
 def index(root: Path, **files: str) -> Index:
     """Write files, `a__b` for a/b.py, and index them; of plugins, only pytest's own are there."""

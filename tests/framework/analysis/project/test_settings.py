@@ -60,7 +60,7 @@ def test_options_that_change_what_is_collected_are_read_from_addopts(tmp_path: P
     """Plugins named and blocked, in their order; ignored paths; where conftests end; all others are passed over."""
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\naddopts = -q -p no:a -pno:b -p a -p mine --maxfail 1 --ignore gone --ignore-glob=*_old.py\n"
-        "  --confcutdir=tests --disable-plugin-autoload --asyncio-mode=auto -p no:cacheprovider"
+        "  --confcutdir=tests --disable-plugin-autoload -p no:cacheprovider"
     )
     settings = PytestSettings.find(tmp_path)
     assert settings.plugins == ("a", "mine")
@@ -68,7 +68,6 @@ def test_options_that_change_what_is_collected_are_read_from_addopts(tmp_path: P
     assert settings.ignore == (str(tmp_path / "gone"),)
     assert settings.ignore_glob == (str(tmp_path / "*_old.py"),)
     assert settings.confcutdir == tmp_path / "tests"
-    assert settings.asyncio_mode == "auto"
     assert not settings.is_autoload
 
 

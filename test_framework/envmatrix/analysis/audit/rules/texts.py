@@ -76,7 +76,7 @@ class Texts:
         wanted = range(len(patterns)) if wanted is None else wanted
         began = time.time_ns()
         view = self._view(patterns)
-        known = _decode(view.ground) if view and view.ground else {}
+        known = _decode(view.inputs) if view and view.inputs else {}
         marks: dict[str, _Mark] = {}
         try:
             for path in paths:

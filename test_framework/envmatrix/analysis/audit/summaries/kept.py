@@ -71,16 +71,16 @@ class Kept:
             for project in index.projects
             for path in (*project.conftests, *project.test_files)
         } | {f"{project.directory}:": () for project in index.projects}
-        self._plugins = [index.plugins_of(project) for project in index.projects]
+        self._plugins = [index.plugins.of(project) for project in index.projects]
         self._view = cache.view(ground.view)
-        self._bases = self._still_true() if self._view.ground else {}
+        self._bases = self._still_true() if self._view.inputs else {}
         self.summaries: dict[str, Summary] = {
             path: decode(self._view.parts[path][1]) for path in self._bases if path in self._around
         }
         """Those that hold, by path."""
 
     def _still_true(self) -> dict[str, Basis]:
-        whole = _decode_whole(self._view.ground)
+        whole = _decode_whole(self._view.inputs)
         bases = {path: _decode_basis(basis) for path, (basis, _) in self._view.parts.items()}
         changed = {path for path, basis in bases.items() if self._is_changed(path, basis)}
         if any(digest != self._digest_of(directory) for directory, digest in whole.listings.items()):
@@ -134,7 +134,7 @@ class Kept:
         ground = msgspec.msgpack.encode(_Whole(digest_of(repr(self._plugins).encode()), listings))
         changed = [path for path, part in parts.items() if earlier.get(path) != part]
         gone = earlier.keys() - parts.keys()
-        if changed or gone or ground != self._view.ground:
+        if changed or gone or ground != self._view.inputs:
             self._cache.keep(View(self._view.key, self._view.state, ground, parts), changed, gone)
 
     def _encoded(self, path: str, summary: Summary) -> bytes:

@@ -24,7 +24,7 @@ class Summaries:
     @classmethod
     def of(cls, index: Index, cache: Cache | None = None) -> Summaries:
         """Summarize every file of an index; what an earlier run kept in a cache, and still holds, is taken from there."""
-        kept = Kept(cache, index, index.ground) if cache is not None and index.ground is not None else None
+        kept = Kept(cache, index, index.inputs) if cache is not None and index.inputs is not None else None
         summarizer = Summarizer(index)
         known = kept.summaries if kept is not None else {}
         found = cls()

@@ -21,7 +21,8 @@ from envmatrix.analysis.audit.summaries.summary import (
     Surprise,
 )
 from envmatrix.analysis.index.answers import Fixture, Found, Missing, Request, Unknown
-from envmatrix.analysis.index.fixture_index import Index, ProjectContext
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Note, Read

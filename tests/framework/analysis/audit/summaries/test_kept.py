@@ -221,5 +221,5 @@ def _write(root: Path, files: Files) -> None:
 
 def _kept(root: Path, cache: Cache) -> Kept:
     found = index(root, cache)
-    assert found.ground is not None
-    return Kept(cache, found, found.ground)
+    assert found.inputs is not None
+    return Kept(cache, found, found.inputs)
