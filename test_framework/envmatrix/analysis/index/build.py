@@ -84,7 +84,7 @@ def index_of(
         contexts,
         sources,
         finder.find,
-        IndexInputs(tree.listings, finder.found, _settings_digest(tree, projects), began),
+        IndexInputs(tree.listings, finder.searches, _settings_digest(tree, projects), began),
     )
 
 
@@ -99,14 +99,14 @@ class _ProjectFiles:
     def files(self) -> Iterator[str]:
         yield from self.project.test_files
         yield from self.project.conftests
-        yield from (plugin.path for plugin in self.plugins.found if plugin.path and plugin.path.endswith(".py"))
+        yield from (plugin.path for plugin in self.plugins.registered if plugin.path and plugin.path.endswith(".py"))
 
 
 def _project_files(tree: ProjectTree, project: PytestProject, site: Site) -> _ProjectFiles:
     finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
     plugins = find_plugins(project.settings, site, finder.find)
-    kept = tuple(plugin for plugin in plugins.found if plugin.path is None or _may_matter(plugin.path))
-    return _ProjectFiles(project, finder, replace(plugins, found=kept))
+    relevant = tuple(plugin for plugin in plugins.registered if plugin.path is None or _may_matter(plugin.path))
+    return _ProjectFiles(project, finder, replace(plugins, registered=relevant))
 
 
 def _may_matter(path: str) -> bool:
@@ -132,18 +132,18 @@ class _Finder:
         self._root = f"{str(tree.root).rstrip('/')}/"
         self._inner = sorted(projects, key=lambda each: len(str(each.project.settings.root)), reverse=True)
         self._by_file = {file: each for each in projects for file in each.files()}
-        self.found: dict[str, dict[str, str | None]] = {}
+        self.searches: dict[str, dict[str, str | None]] = {}
         """Path → module → the module's file, None where there is none; of all calls of `find` so far."""
 
     def find(self, path: str, module: str) -> str | None:
         """Return the file of a module, as seen from a file."""
-        if (known := self.found.get(path)) is None:
-            known = self.found[path] = {}
+        if (known := self.searches.get(path)) is None:
+            known = self.searches[path] = {}
         if module not in known:
             file = path if path.startswith("/") else self._root + path
             each = self._by_file.get(file) or self._above(file)
-            found = each.finder.find(file, module) if each else None
-            known[module] = _named(self._tree, found) if found else None
+            path_of_module = each.finder.find(file, module) if each else None
+            known[module] = _named(self._tree, path_of_module) if path_of_module else None
         return known[module]
 
     def _above(self, file: str) -> _ProjectFiles | None:
@@ -161,7 +161,7 @@ def _settings_digest(tree: ProjectTree, projects: Sequence[_ProjectFiles]) -> by
 def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectContext:
     ignored = {
         setting: {
-            file: listed for file in files.project.conftests if (listed := _listed(names, tree.relative(file), setting))
+            file: paths for file in files.project.conftests if (paths := _listed(names, tree.relative(file), setting))
         }
         for setting in ("collect_ignore", "collect_ignore_glob")
     }
@@ -176,12 +176,16 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
         conftests=tuple(tree.relative(file) for file in project.conftests),
         plugins=tuple(
             (plugin.distribution or plugin.name, _named(tree, plugin.path))
-            for plugin in files.plugins.found
+            for plugin in files.plugins.registered
             if plugin.path
         ),
         unread_plugins=(
             *files.plugins.absent,
-            *(plugin.name for plugin in files.plugins.found if not plugin.path and plugin.distribution != "pytest"),
+            *(
+                plugin.name
+                for plugin in files.plugins.registered
+                if not plugin.path and plugin.distribution != "pytest"
+            ),
         ),
     )
 
@@ -191,11 +195,11 @@ def _listed(names: Names, conftest: str, setting: str) -> tuple[str, ...]:
     bound = names.namespace(conftest).names.get(setting)
     if not bound or not bound[0].binding.is_certain:
         return ()
-    listed = names.literal(conftest, Name(setting))
-    items = listed.items if isinstance(listed, Items) else ()
+    value = names.literal(conftest, Name(setting))
+    items = value.items if isinstance(value, Items) else ()
     return tuple(item.value for item in items if isinstance(item, Constant) and isinstance(item.value, str))
 
 
 def _load_modules(files: Sequence[Path], contracts: frozenset[str]) -> dict[Path, Module]:
-    found = load.load_modules(map(str, files), contracts=contracts)
-    return {Path(path): module for path, module in found.items()}
+    modules = load.load_modules(map(str, files), contracts=contracts)
+    return {Path(path): module for path, module in modules.items()}

@@ -124,17 +124,17 @@ class Collector:
     def _fixture(
         self, attribute: str, candidates: list[Bound], holder: str, plugin: str, *, in_class: bool
     ) -> Fixture | None:
-        found: list[Fixture] = []
+        fixtures: list[Fixture] = []
         for bound in candidates:
             made = self._definition(attribute, bound, holder, plugin, in_class=in_class)
             if made is not None:
-                found.append(made)
-        if not found:
+                fixtures.append(made)
+        if not fixtures:
             return None
-        is_certain = candidates[0].binding.is_certain or len(found) == len(candidates) > 1
-        if not is_certain or len(found) < len(candidates):
-            return replace(found[0], is_certain=False)
-        return found[0]
+        is_certain = candidates[0].binding.is_certain or len(fixtures) == len(candidates) > 1
+        if not is_certain or len(fixtures) < len(candidates):
+            return replace(fixtures[0], is_certain=False)
+        return fixtures[0]
 
     def _definition(self, attribute: str, bound: Bound, holder: str, plugin: str, *, in_class: bool) -> Fixture | None:
         """Return the fixture to which a name is bound; None for anything else."""

@@ -231,14 +231,14 @@ def requested(function: Function, marks: Marks, *, is_method: bool) -> tuple[Par
     parameters = function.parameters
     if marks.from_right:  # @given fills from the right those that may be filled by position
         parameters = parameters[: max(0, len(parameters) - marks.from_right)]
-    wanted = [parameter for parameter in parameters if not parameter.has_default and not parameter.is_positional_only]
+    requests = [parameter for parameter in parameters if not parameter.has_default and not parameter.is_positional_only]
     if is_method and not any(parameter.is_positional_only for parameter in parameters):
-        del wanted[:1]
-    del wanted[: marks.from_left]
+        del requests[:1]
+    del requests[: marks.from_left]
     if marks.parametrized or marks.given:
         skipped = marks.parametrized | marks.given
-        return tuple(parameter for parameter in wanted if parameter.name not in skipped)
-    return tuple(wanted)
+        return tuple(parameter for parameter in requests if parameter.name not in skipped)
+    return tuple(requests)
 
 
 def is_static(function: Function) -> bool:

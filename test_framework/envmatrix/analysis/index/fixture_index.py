@@ -31,7 +31,7 @@ class IndexInputs:
 
     listings: Listings
     """The directories that were listed."""
-    found: Mapping[str, Mapping[str, str | None]]
+    searches: Mapping[str, Mapping[str, str | None]]
     """File → module searched from there → the module's file; it grows with each search."""
     view: bytes
     """Digest of all settings: the key of the tree's view in the cache."""

@@ -29,25 +29,25 @@ class LoadedPlugins:
 
         Plugins that its files, or other plugins, name are among them.
         """
-        waiting = [*project.plugins]
+        pending = [*project.plugins]
         lost: list[str] = []
         named = [name for path in (*project.conftests, *project.test_files) for name in self._plugins_named_in(path)]
         named += [name for path in project.conftests for name in self._registered_by(path) if self._find(*name)]
         for path, name in named:
-            if (found := self._find(path, name)) is None:
+            if (file := self._find(path, name)) is None:
                 lost.append(name)
             else:
-                waiting.append((name, found))
-        seen: dict[str, str] = {}
-        while waiting:
-            name, path = waiting.pop(0)
-            if path in seen:
+                pending.append((name, file))
+        names: dict[str, str] = {}
+        while pending:
+            name, path = pending.pop(0)
+            if path in names:
                 continue
-            seen[path] = name
+            names[path] = name
             for where, other in (*self._plugins_named_in(path), *self._registered_by(path)):
-                if found := self._find(where, other):
-                    waiting.append((other, found))
-        return tuple((name, path) for path, name in seen.items()), tuple(lost)
+                if file := self._find(where, other):
+                    pending.append((other, file))
+        return tuple((name, path) for path, name in names.items()), tuple(lost)
 
     def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
         """Return the plugins of a file's `pytest_plugins`, each with the file that names it."""

@@ -62,10 +62,10 @@ class Registry:
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Provider]]:
         """Group the providers of one name."""
-        found: dict[str, list[Provider]] = defaultdict(list)
+        groups: dict[str, list[Provider]] = defaultdict(list)
         for provider in self.providers:
-            found[provider.name].append(provider)
-        return dict(found)
+            groups[provider.name].append(provider)
+        return dict(groups)
 
     @property
     def own(self) -> Registry:
@@ -80,32 +80,32 @@ class Registry:
         for place, needs in below.items():
             for need in needs:
                 above[need].add(place)
-        kept = _reached(start, below) | _reached(start, above)
-        return Registry(tuple(provider for provider in self.providers if provider.place in kept))
+        related = _reached(start, below) | _reached(start, above)
+        return Registry(tuple(provider for provider in self.providers if provider.place in related))
 
     @classmethod
     def of(cls, index: Index) -> Registry:
         """Collect the fixtures of a tree."""
         users: dict[Place, dict[str, None]] = defaultdict(dict)
         needs: dict[Place, dict[Place, None]] = defaultdict(dict)
-        held: dict[Place, list[Fixture]] = defaultdict(list)
+        definitions: dict[Place, list[Fixture]] = defaultdict(list)
         for fixture in index.fixtures:
-            held[_place(fixture)].append(fixture)
+            definitions[_place(fixture)].append(fixture)
         for test in index.tests:
             for fixture, asker in _reaches(index, test):
                 place = _place(fixture)
-                if not held[place]:
-                    held[place].append(fixture)
+                if not definitions[place]:
+                    definitions[place].append(fixture)
                 users[place][test.nodeid] = None
                 if asker is not None:
                     needs[_place(asker)][place] = None
-        for place, fixtures in held.items():
+        for place, fixtures in definitions.items():
             if place not in users:  # no test reaches it: all definitions of a name are a guess
                 names = {need.name for need in fixtures[0].needs}
-                needs[place] = dict.fromkeys(other for other, each in held.items() if each[0].name in names)
+                needs[place] = dict.fromkeys(other for other, each in definitions.items() if each[0].name in names)
         providers = (
             _provider(fixtures, tuple(users[place]), tuple(each for each in needs[place] if each != place))
-            for place, fixtures in held.items()
+            for place, fixtures in definitions.items()
         )
         return cls(tuple(sorted(providers, key=lambda each: (each.name, each.path, each.line))))
 
@@ -150,10 +150,10 @@ def _provider(fixtures: Sequence[Fixture], users: tuple[str, ...], needs: tuple[
 
 
 def _reached(start: Collection[Place], ways: Mapping[Place, Iterable[Place]]) -> set[Place]:
-    found: set[Place] = set()
-    waiting = list(start)
-    while waiting:
-        if (place := waiting.pop()) not in found:
-            found.add(place)
-            waiting.extend(ways.get(place, ()))
-    return found
+    reached: set[Place] = set()
+    pending = list(start)
+    while pending:
+        if (place := pending.pop()) not in reached:
+            reached.add(place)
+            pending.extend(ways.get(place, ()))
+    return reached

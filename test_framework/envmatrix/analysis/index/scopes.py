@@ -23,10 +23,10 @@ class Scope:
 
     __slots__ = (
         "_answers",
-        "_asked",
         "_autouse",
         "_closures",
         "_found",
+        "_own_requests",
         "autouse",
         "doubt",
         "parent",
@@ -55,7 +55,7 @@ class Scope:
         self._found: dict[str, tuple[Fixture, ...]] = {}
         self._answers: dict[str, Answer] = {}
         self._closures: dict[tuple[str, ...], tuple[Request, ...]] = {}
-        self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
+        self._own_requests: dict[tuple[str, int], tuple[Request, ...]] = {}
 
     def find(self, name: str) -> tuple[Fixture, ...]:
         """Return the visible fixtures of a name, nearest first."""
@@ -76,8 +76,8 @@ class Scope:
             return Unknown("its name is computed")
         if name == "request":
             return Found(())
-        if found := self.find(name):
-            return Found(found)
+        if fixtures := self.find(name):
+            return Found(fixtures)
         why = self._why_unknown(name)
         return Unknown(why) if why else Missing()
 
@@ -136,9 +136,9 @@ class Scope:
         if name in ignored or level >= len(fixtures) or (name, level) in requests:
             return
         fixture = fixtures[level]
-        if (asked := self._asked.get((name, level))) is None:
-            asked = self._asked[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
-        requests[name, level] = tuple(each for each in asked if each.name not in ignored) if ignored else asked
+        if (own := self._own_requests.get((name, level))) is None:
+            own = self._own_requests[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
+        requests[name, level] = tuple(each for each in own if each.name not in ignored) if ignored else own
         levels[name] = level + 1
         for need in fixture.needs:
             if need.how == "argument":

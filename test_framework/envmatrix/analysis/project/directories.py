@@ -54,12 +54,12 @@ def _listed(directory: str) -> dict[str, int]:
     Raises:
         OSError: it cannot be listed, or is none.
     """
-    found: dict[str, int] = {}
+    kinds: dict[str, int] = {}
     with os.scandir(directory) as entries:
         for entry in entries:
             if (kind := _kind(entry)) is not None:
-                found[entry.name] = kind
-    return dict(sorted(found.items()))
+                kinds[entry.name] = kind
+    return dict(sorted(kinds.items()))
 
 
 def _kind(entry: os.DirEntry[str]) -> int | None:

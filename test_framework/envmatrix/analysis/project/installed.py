@@ -55,8 +55,8 @@ class Site:
         """
         if python is not None:
             for candidate in (python, python.resolve()):
-                if found := _with_pytest(candidate if candidate.is_dir() else candidate.parent.parent):
-                    return cls.read(found)
+                if sites := _with_pytest(candidate if candidate.is_dir() else candidate.parent.parent):
+                    return cls.read(sites)
             raise UsageError(
                 f"no environment with pytest in it belongs to {python}", "Give --python the one tests run in"
             )
@@ -84,7 +84,7 @@ class Site:
     @cached_property
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         """Name and directory of metadata of each distribution; the first of a name wins, as in Python."""
-        found: dict[str, str] = {}
+        metadata: dict[str, str] = {}
         for directory in self.directories:
             try:
                 entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
@@ -93,8 +93,8 @@ class Site:
             for entry in entries:
                 stem, dot, suffix = entry.name.rpartition(".")
                 if dot and suffix in {"dist-info", "egg-info"}:
-                    found.setdefault(normalised(stem.partition("-")[0]), entry.path)
-        return tuple(found.items())
+                    metadata.setdefault(normalised(stem.partition("-")[0]), entry.path)
+        return tuple(metadata.items())
 
     @property
     def distributions(self) -> frozenset[str]:
@@ -104,7 +104,7 @@ class Site:
     def entry_points(self, group: str) -> tuple[EntryPoint, ...]:
         """Return the entry points of a group."""
         header = f"[{group}]".encode()
-        found: list[EntryPoint] = []
+        points: list[EntryPoint] = []
         for distribution, directory in self._metadata:
             try:
                 with open(f"{directory}/entry_points.txt", "rb") as stream:
@@ -112,8 +112,8 @@ class Site:
             except OSError:
                 continue
             if header in raw:
-                found += _points(distribution, group, raw.decode(errors="replace"))
-        return tuple(found)
+                points += _points(distribution, group, raw.decode(errors="replace"))
+        return tuple(points)
 
 
 def entry_point(distribution: str, name: str, value: str) -> EntryPoint:
@@ -163,9 +163,9 @@ def _sites(prefix: Path) -> list[Path]:
 def _mapping(finder: Path) -> dict[str, str]:
     """Read the packages out of the finder that setuptools writes for an editable install."""
     for line in _lines(finder):
-        if (found := re.match(r"MAPPING\b[^=]*=\s*(\{.*\})\s*$", line)) is not None:
+        if (match := re.match(r"MAPPING\b[^=]*=\s*(\{.*\})\s*$", line)) is not None:
             try:
-                mapping = ast.literal_eval(found[1])
+                mapping = ast.literal_eval(match[1])
             except (ValueError, SyntaxError):
                 return {}
             pairs = ((str(name), Path(str(path))) for name, path in mapping.items())

@@ -74,11 +74,11 @@ class ModuleFinder:
         parts = dotted.split(".")
         places = self._places(directory, parts[0])
         is_standard = parts[0] in sys.stdlib_module_names
-        found = self._search(places, parts) if places else None
+        file = self._search(places, parts) if places else None
         if is_standard:  # before it on sys.path a module counts, a namespace does not
-            return found if found and found.endswith(".py") else None
-        if found and found.endswith(".py"):
-            return found
+            return file if file and file.endswith(".py") else None
+        if file and file.endswith(".py"):
+            return file
         return self._search([*places, *self._site.places(parts[0])], parts)
 
     def _places(self, directory: str, head: str) -> list[str]:
@@ -99,7 +99,7 @@ class ModuleFinder:
 
     def _search(self, places: Sequence[str], parts: Sequence[str]) -> str | None:
         """Search a module below these directories as Python's path finder does."""
-        found: str | None = None
+        file: str | None = None
         for part in parts:
             portions: list[str] = []
             for place in places:
@@ -107,15 +107,15 @@ class ModuleFinder:
                 inner = f"{place}/{part}"
                 is_directory = entries.get(part)
                 if is_directory and "__init__.py" in self._listings.of(inner):
-                    places, found = [inner], f"{inner}/__init__.py"
+                    places, file = [inner], f"{inner}/__init__.py"
                     break
                 if entries.get(f"{part}.py") == FILE:
-                    places, found = [], f"{inner}.py"
+                    places, file = [], f"{inner}.py"
                     break
                 if is_directory:
                     portions.append(inner)
             else:
                 if not portions:
                     return None
-                places, found = portions, portions[0]
-        return found
+                places, file = portions, portions[0]
+        return file

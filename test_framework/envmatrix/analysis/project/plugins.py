@@ -85,7 +85,7 @@ class Plugin:
 class Plugins:
     """The plugins of a project."""
 
-    found: tuple[Plugin, ...]
+    registered: tuple[Plugin, ...]
     """In the order in which pytest registers them: of fixtures with one name, the last one wins."""
     absent: tuple[str, ...]
     """Normalised names of declared distributions that look like plugins and are not installed: any of them may provide
@@ -104,11 +104,11 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
     points: dict[str, EntryPoint] = {}
     for point in (*_own_entry_points(settings.root), *site.entry_points(_GROUP)):
         points.setdefault(point.name, point)
-    found: dict[str, Plugin] = {}
+    plugins: dict[str, Plugin] = {}
 
     def add(name: str, module: str, distribution: str) -> None:
-        if name not in settings.blocked and name not in found:
-            found[name] = Plugin(name, module, find(here, module), distribution)
+        if name not in settings.blocked and name not in plugins:
+            plugins[name] = Plugin(name, module, find(here, module), distribution)
 
     default, others = _builtin(find(here, "_pytest.config"))
     for name in default:
@@ -120,12 +120,12 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
             add(name, points[name].module, points[name].distribution)
         else:
             add(name, name, "")
-    asked_for = declared(settings.root)
+    requirements = declared(settings.root)
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
-        if point.distribution != _OURS or _OURS in asked_for or _has_environments(settings.root):
+        if point.distribution != _OURS or _OURS in requirements or _has_environments(settings.root):
             add(point.name, point.module, point.distribution)
-    absent = {name for name in asked_for if _is_plugin(name)} - site.distributions
-    return Plugins(tuple(found.values()), tuple(sorted(absent)))
+    absent = {name for name in requirements if _is_plugin(name)} - site.distributions
+    return Plugins(tuple(plugins.values()), tuple(sorted(absent)))
 
 
 def _has_environments(root: Path) -> bool:

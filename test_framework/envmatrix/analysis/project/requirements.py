@@ -14,7 +14,7 @@ from envmatrix.analysis.project.installed import normalised
 def declared(root: Path) -> frozenset[str]:
     """Return the normalised names of all distributions that a project declares, in any group or extra."""
     return frozenset(
-        normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
+        normalised(match[1]) for text in _requirements(root) if (match := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
     )
 
 
@@ -33,8 +33,8 @@ def _requirements(root: Path) -> Iterator[str]:
 
 def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
     options = sections.get("options", {})
-    asked = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
-    for value in (*asked, *sections.get("options.extras_require", {}).values()):
+    lists = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
+    for value in (*lists, *sections.get("options.extras_require", {}).values()):
         yield from value.splitlines()
 
 

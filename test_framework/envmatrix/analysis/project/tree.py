@@ -76,12 +76,12 @@ class ProjectTree:
             DeclarationError: the configuration that pytest would use for the root is broken.
         """
         root = _absolute(root)
-        wanted = [_absolute(path) for path in paths]
-        for path in wanted:
+        targets = [_absolute(path) for path in paths]
+        for path in targets:
             if not path.exists():
                 raise UsageError(f"no such file or directory: {path}")
-        walk = _TreeWalk(Listings(), frozenset(map(str, wanted)))
-        walk.run(Path(os.path.commonpath([root, *wanted])), PytestSettings.find(root))
+        walk = _TreeWalk(Listings(), frozenset(map(str, targets)))
+        walk.run(Path(os.path.commonpath([root, *targets])), PytestSettings.find(root))
         return cls(root, walk.projects(), walk.listings)
 
     def relative(self, path: str) -> str:
@@ -261,10 +261,10 @@ def _joined(conftest: str, paths: Iterable[str]) -> list[str]:
 
 def _initial(settings: PytestSettings) -> frozenset[str]:
     """Return the existing paths that a project collects by name: its `testpaths` and suites."""
-    found: set[str] = set()
+    initial: set[str] = set()
     for pattern in (*settings.testpaths, *settings.suites):
-        found |= {os.path.normpath(path) for path in glob.iglob(str(settings.root / pattern), recursive=True)}
-    return frozenset(found)
+        initial |= {os.path.normpath(path) for path in glob.iglob(str(settings.root / pattern), recursive=True)}
+    return frozenset(initial)
 
 
 def _patterns(patterns: Iterable[str]) -> Callable[[str, str], bool]:

@@ -162,9 +162,9 @@ class Cache:
         rows = self._try(_kept_rows, view)
         if not rows:
             return View(view)
-        (state, inputs), kept = rows
+        (state, inputs), files = rows
         whole = _checked(inputs)
-        parts = {os.fsdecode(path): (_checked(basis), _checked(summary)) for path, basis, summary in kept}
+        parts = {os.fsdecode(path): (_checked(basis), _checked(summary)) for path, basis, summary in files}
         if whole is None or any(None in pair for pair in parts.values()):
             return View(view, state)
         return View(view, state, whole, {path: (basis or b"", made or b"") for path, (basis, made) in parts.items()})
@@ -273,10 +273,10 @@ def _checked(facts: bytes) -> bytes | None:
 
 def _variant(options: Iterable[str]) -> bytes:
     """Return a digest of what decides about facts besides the bytes: our own code, Python and the options."""
-    seen = hashlib.blake2b(repr((sys.implementation.name, sys.hexversion, sorted(options))).encode(), digest_size=8)
+    digest = hashlib.blake2b(repr((sys.implementation.name, sys.hexversion, sorted(options))).encode(), digest_size=8)
     for module in sorted(Path(__file__).parents[1].rglob("*.py")):
-        seen.update(module.read_bytes())
-    return seen.digest()
+        digest.update(module.read_bytes())
+    return digest.digest()
 
 
 def _chunks(paths: list[str]) -> Iterator[list[str]]:

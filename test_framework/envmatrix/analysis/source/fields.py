@@ -154,8 +154,8 @@ def types_of(annotation: ast.expr, *, with_classes: bool = False) -> frozenset[s
 
 
 def _either(parts: list[ast.expr], *, with_classes: bool) -> frozenset[str]:
-    found = [types_of(part, with_classes=with_classes) for part in parts]
-    return frozenset().union(*found) if all(found) else frozenset()
+    types = [types_of(part, with_classes=with_classes) for part in parts]
+    return frozenset().union(*types) if all(types) else frozenset()
 
 
 def _last(node: ast.expr) -> str:

@@ -136,10 +136,10 @@ class Names:
     def _public(self, path: str, space: Namespace) -> list[str]:
         """Return the names that `*` imports: those of `__all__` where that can be read."""
         if "__all__" in space.names:
-            listed = self.literal(path, Name("__all__"))
-            if isinstance(listed, Sequence):
-                names = [item.value for item in listed.items if isinstance(item, Constant)]
-                if len(names) == len(listed.items):
+            exports = self.literal(path, Name("__all__"))
+            if isinstance(exports, Sequence):
+                names = [item.value for item in exports.items if isinstance(item, Constant)]
+                if len(names) == len(exports.items):
                     return [name for name in names if isinstance(name, str)]
         return [name for name in space.names if not name.startswith("_")]
 

@@ -85,16 +85,16 @@ class _Parser:
 
     def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:
         """Return the bindings of statements and of those inside of them; conditional ones are not certain."""
-        found: list[Binding] = []
+        bindings: list[Binding] = []
         for node in body:
             bound: Iterable[tuple[str, _Bound]] = ()
             line, column = node.lineno, node.col_offset + 1
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    found.append(Binding(node.name, line, column, self._function(node), certain))
+                    bindings.append(Binding(node.name, line, column, self._function(node), certain))
                     continue
                 case ast.ClassDef():
-                    found.append(Binding(node.name, line, column, self._class(node), certain))
+                    bindings.append(Binding(node.name, line, column, self._class(node), certain))
                     continue
                 case ast.Expr(value=ast.Constant()):
                     continue
@@ -105,12 +105,12 @@ class _Parser:
                     bound = [(target.id, Deleted()) for target in targets if isinstance(target, ast.Name)]
                 case _:
                     bound = _assigned(node)
-            found += [Binding(name, line, column, to, certain) for name, to in bound]
+            bindings += [Binding(name, line, column, to, certain) for name, to in bound]
             if isinstance(node, ast.If) and _never(node.test):
                 self._note_imports(node.body)
             for inner, always in _blocks(node):
-                found += self._bindings(inner, certain=certain and always)
-        return found
+                bindings += self._bindings(inner, certain=certain and always)
+        return bindings
 
     def _class(self, node: ast.ClassDef) -> Class:
         return Class(
@@ -253,13 +253,13 @@ def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
     only = len(arguments.posonlyargs)
     positional = [*arguments.posonlyargs, *arguments.args] if only else arguments.args
     without = len(positional) - len(arguments.defaults)
-    found = [
+    parameters = [
         Parameter(node.arg, node.lineno, node.col_offset + 1, index >= without, index < only)
         for index, node in enumerate(positional)
     ]
     for node, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
-    return tuple(found)
+        parameters.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
+    return tuple(parameters)
 
 
 def _document(node: FunctionNode | ast.ClassDef) -> str:
@@ -364,14 +364,14 @@ def _noqa(source: bytes) -> Iterator[tuple[int, tuple[str, ...]]]:
     """Yield the lines whose `noqa` comment suppresses all rules or some of ours, and the codes that it names."""
     if b"noqa" not in source and b"NOQA" not in source:
         return
-    found: dict[int, tuple[str, ...]] = {}
+    codes_by_line: dict[int, tuple[str, ...]] = {}
     for match in _NOQA.finditer(source):
         codes = (match[1] or b"").decode().upper().replace(",", " ").split()
         if not codes or any(code.startswith("EM") for code in codes):
-            found[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
-    if found:
+            codes_by_line[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
+    if codes_by_line:
         comments = {token.start[0] for token in _tokens(source) if token.type == tokenize.COMMENT}
-        yield from ((line, codes) for line, codes in found.items() if line in comments)
+        yield from ((line, codes) for line, codes in codes_by_line.items() if line in comments)
 
 
 def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:

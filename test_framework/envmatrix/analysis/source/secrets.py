@@ -50,20 +50,20 @@ _LEAST_BITS, _LEAST_HEX_BITS = 3.6, 3.2
 
 def secrets(source: bytes) -> tuple[Note, ...]:
     """Return what looks like a real secret; the message says of which kind it is, never the secret itself."""
-    found: dict[int, str] = {}
+    messages: dict[int, str] = {}
     for hint, kind, pattern in _HINTS:
         if hint in source:
             for match in pattern.finditer(source):
                 if not _is_fake(match[match.lastindex or 0]):
-                    found.setdefault(match.start(), f"{kind} in the source")
+                    messages.setdefault(match.start(), f"{kind} in the source")
     for match in _assigned(source):
         if _is_random(match[1]) and not _is_fake(match[1]):
-            found.setdefault(match.start(1), "a random literal in the source, assigned to what is called a secret")
+            messages.setdefault(match.start(1), "a random literal in the source, assigned to what is called a secret")
     if b"://" in source:
         for match in _IN_URL.finditer(source):
             if _is_random(match[1]) and not _is_fake(match[1]):
-                found.setdefault(match.start(1), "a password in a URL in the source")
-    return tuple(Note("EM302", *place_of(source, start), message) for start, message in sorted(found.items()))
+                messages.setdefault(match.start(1), "a password in a URL in the source")
+    return tuple(Note("EM302", *place_of(source, start), message) for start, message in sorted(messages.items()))
 
 
 def _assigned(source: bytes) -> Iterator[re.Match[bytes]]:

@@ -144,8 +144,10 @@ class _Maker:
 
     def _end(self, node: ast.stmt, value: ast.expr | None) -> None:
         self._leak(value, but_name=True)
-        given = self._made(value) if value is not None else Value("value", "None", Constant(None), *place_of_node(node))
-        self.ends.append(given.shape())  # as it is now: teardown comes later
+        result = (
+            self._made(value) if value is not None else Value("value", "None", Constant(None), *place_of_node(node))
+        )
+        self.ends.append(result.shape())  # as it is now: teardown comes later
 
     def _assign(self, target: ast.expr, value: ast.expr, *, certain: bool) -> None:
         match target:
@@ -219,9 +221,9 @@ class _Maker:
             return self._locals[node.id].expression
         if isinstance(node, ast.JoinedStr):
             return Call(Name("str"), (), ())
-        found = expression(node)
-        head = found.dotted.partition(".")[0] if isinstance(found, Name) else ""
-        return OTHER if head in self._locals else found
+        followed = expression(node)
+        head = followed.dotted.partition(".")[0] if isinstance(followed, Name) else ""
+        return OTHER if head in self._locals else followed
 
     def _made(self, node: ast.expr) -> Value:  # noqa: C901, PLR0911, PLR0912 -- one answer for each kind of node
         line, column = place_of_node(node)

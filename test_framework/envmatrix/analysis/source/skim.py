@@ -29,8 +29,10 @@ def has_our_words(source: bytes) -> bool:
 
 def definitions(source: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
     """Return the names of functions and classes at the top level of a file, and of those further inside."""
-    found = _DEFINED.findall(source)
-    return frozenset(name for indent, name in found if not indent), frozenset(name for indent, name in found if indent)
+    matches = _DEFINED.findall(source)
+    return frozenset(name for indent, name in matches if not indent), frozenset(
+        name for indent, name in matches if indent
+    )
 
 
 def skim(source: bytes) -> Module:
@@ -39,8 +41,8 @@ def skim(source: bytes) -> Module:
 
 
 def _imported(source: bytes) -> Iterator[Binding]:
-    for found in _IMPORT.finditer(source):
-        module, names, modules = found.groups()
+    for match in _IMPORT.finditer(source):
+        module, names, modules = match.groups()
         if modules is not None:
             for part in modules.decode(errors="replace").split(","):
                 words = part.split()
@@ -48,15 +50,15 @@ def _imported(source: bytes) -> Iterator[Binding]:
                     bound = words[2] if len(words) > 2 else words[0].partition(".")[0]  # noqa: PLR2004 -- a as b
                     yield _binding(bound, Import(words[0], ""))
             continue
-        listed = _COMMENT.sub(b"", names).decode(errors="replace").strip("()").replace("\\", " ")
-        for part in listed.split(","):
+        text = _COMMENT.sub(b"", names).decode(errors="replace").strip("()").replace("\\", " ")
+        for part in text.split(","):
             if words := part.split():
                 yield _binding(words[-1], Import(module.decode(errors="replace"), words[0]))
 
 
 def _assigned(source: bytes) -> Iterator[Binding]:
-    for found in _ASSIGNED.finditer(source):
-        name, value, end = found.groups()
+    for match in _ASSIGNED.finditer(source):
+        name, value, end = match.groups()
         is_name = value is not None and end is not None
         yield _binding(name.decode(), Assigned(Name(value.decode()) if is_name else Other()))
 

@@ -113,7 +113,7 @@ class Kept:
         """Keep the summaries of all files; return what each file rests on, those too to which names in others lead."""
         bases = dict(self._bases)
         for path, digest in self._index.modules.digests():
-            if path not in bases or self._ground.found.get(path):
+            if path not in bases or self._ground.searches.get(path):
                 bases[path] = self._basis(path, digest)
         bases |= {path: Basis() for path in self._around if path.endswith(":")}
         plugins = (path for found, _ in self._plugins for _, path in found)
@@ -145,7 +145,7 @@ class Kept:
     def _basis(self, path: str, digest: bytes) -> Basis:
         head = self._index.modules.head(path) if path in self._index.modules else None
         earlier = self._bases.get(path)
-        found = {**dict(earlier.found if earlier else ()), **self._ground.found.get(path, {})}
+        found = {**dict(earlier.found if earlier else ()), **self._ground.searches.get(path, {})}
         stamp = Stamp.of_file(self._index.root / path) if path not in self._around else None
         return Basis(
             digest,

@@ -139,7 +139,7 @@ def _is_check(context: ast.expr) -> bool:
 
 def _observed(node: FunctionNode, statements: Iterable[ast.stmt]) -> set[str]:
     """Return the names that hold what the test observes, without those that follow from parameter values."""
-    given = {name for decorator in node.decorator_list for name in _supplied(decorator, node)}
+    parameters = {name for decorator in node.decorator_list for name in _supplied(decorator, node)}
     observed: set[str] = set()
     for statement in statements:
         match statement:
@@ -150,11 +150,11 @@ def _observed(node: FunctionNode, statements: Iterable[ast.stmt]) -> set[str]:
             case _:
                 continue
         names = names_in(targets)
-        if _is_answer(value) and not names_in([value]) & given:
+        if _is_answer(value) and not names_in([value]) & parameters:
             observed |= names
-        elif names_in([value]) & given:
-            given |= names
-    return observed - given
+        elif names_in([value]) & parameters:
+            parameters |= names
+    return observed - parameters
 
 
 def _is_answer(value: ast.expr) -> bool:
@@ -209,8 +209,8 @@ def _first_assert(body: Iterable[ast.stmt]) -> ast.Assert | None:
         if isinstance(statement, ast.Try | ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue  # judged by itself; run elsewhere
         for below in blocks_of(statement):
-            if found := _first_assert(below):
-                return found
+            if assertion := _first_assert(below):
+                return assertion
     return None
 
 
