@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from envmatrix.analysis.index.answers import Fixture, Need
 from envmatrix.analysis.index.classes import Classes, Lineage
 from envmatrix.analysis.index.decorators import NONE, Decorators, Marks, is_static, requested
+from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import (
     Assigned,
-    Call,
     Class,
     Constant,
     Deleted,
@@ -273,7 +273,7 @@ class Collector:
         is_wanted = patterns.is_class(name) or lineage.is_unittest or lineage.is_wanted
         if not is_wanted or not lineage.is_tested or lineage.is_abstract or lineage.has_constructor:
             return None
-        if any(_root(decorator).endswith(_CONSTRUCTED) for decorator in node.decorators):
+        if any(dotted(decorator).endswith(_CONSTRUCTED) for decorator in node.decorators):
             return None
         tests: list[CollectedTest] = []
         classes: list[CollectedClass] = []
@@ -337,12 +337,6 @@ def _scope(value: Expression | None) -> str:
             return scope
         case _:
             return ""
-
-
-def _root(value: Expression) -> str:
-    while isinstance(value, Call):
-        value = value.function
-    return value.dotted if isinstance(value, Name) else ""
 
 
 def _is_false(candidates: list[Bound] | None) -> bool:

@@ -21,20 +21,6 @@ class Scope:
         runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
 
-    __slots__ = (
-        "_answers",
-        "_autouse",
-        "_closures",
-        "_found",
-        "_own_requests",
-        "autouse",
-        "doubt",
-        "parent",
-        "provided",
-        "runs_hooks",
-        "supplied",
-    )
-
     def __init__(
         self,
         parent: Scope | None,

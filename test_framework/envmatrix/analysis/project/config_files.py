@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import iniconfig
 
 from envmatrix.exceptions import DeclarationError
+
+_T = TypeVar("_T")
 
 _MAX_BYTES = 1 << 20
 """Configuration is a page or two; a megabyte is some other file."""
@@ -64,28 +67,12 @@ def read_ini(path: Path) -> dict[str, dict[str, str]]:
     return {section.name: dict(section.items()) for section in parsed}
 
 
-def toml_or_nothing(file: Path) -> dict[str, Any]:
-    """Return the tables of a TOML file; none if it is broken, for pytest need not be able to read it."""
+def lenient(read: Callable[[Path], _T], file: Path) -> _T | None:
+    """Return what `read` makes of a file; None if it is broken, for pytest need not be able to read it."""
     try:
-        return read_toml(file)
+        return read(file)
     except DeclarationError:
-        return {}
-
-
-def ini_or_nothing(file: Path) -> dict[str, dict[str, str]]:
-    """Return the sections of an INI file; none if it is broken."""
-    try:
-        return read_ini(file)
-    except DeclarationError:
-        return {}
-
-
-def lines_or_nothing(file: Path) -> list[str]:
-    """Return the lines of a text file; none if it cannot be read."""
-    try:
-        return read_text(file).splitlines()
-    except DeclarationError:
-        return []
+        return None
 
 
 def table(data: Any, *keys: str) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.analysis.project.config_files import ini_or_nothing, table, toml_or_nothing
+from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml, table
 from envmatrix.analysis.project.installed import EntryPoint, Site, entry_point, normalised
 from envmatrix.analysis.project.requirements import declared
 from envmatrix.analysis.project.settings import PytestSettings
@@ -136,7 +136,7 @@ def _has_environments(root: Path) -> bool:
     for directory in (root, *root.parents):
         if any((directory / "environments").glob("*.toml")):
             return True
-        if table(toml_or_nothing(directory / "pyproject.toml"), "tool", _OURS).keys() - {"audit"}:
+        if table(lenient(read_toml, directory / "pyproject.toml") or {}, "tool", _OURS).keys() - {"audit"}:
             return True
     return False
 
@@ -147,12 +147,14 @@ def _is_plugin(name: str) -> bool:
 
 def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
     """Yield the plugins that the project itself declares: it is installed where its tests run."""
-    data = toml_or_nothing(root / "pyproject.toml")
+    data = lenient(read_toml, root / "pyproject.toml") or {}
     name = normalised(str(table(data, "project").get("name", "")))
     for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
         for key, value in table(data, *keys).items():
             yield entry_point(name, key, str(value))
-    for line in ini_or_nothing(root / "setup.cfg").get("options.entry_points", {}).get(_GROUP, "").splitlines():
+    for line in (
+        (lenient(read_ini, root / "setup.cfg") or {}).get("options.entry_points", {}).get(_GROUP, "").splitlines()
+    ):
         key, equals, text = line.partition("=")
         if equals:
             yield entry_point("", key, text)

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from envmatrix.analysis.project.config_files import ini_or_nothing, lines_or_nothing, toml_or_nothing
+from envmatrix.analysis.project.config_files import lenient, read_ini, read_text, read_toml
 from envmatrix.analysis.project.installed import normalised
 
 
@@ -20,14 +20,14 @@ def declared(root: Path) -> frozenset[str]:
 
 def _requirements(root: Path) -> Iterator[str]:
     """Yield all texts that look like a requirement, from each file that may declare some."""
-    yield from _in_toml(toml_or_nothing(root / "pyproject.toml"))
-    yield from _in_setup_cfg(ini_or_nothing(root / "setup.cfg"))
-    for section in ini_or_nothing(root / "tox.ini").values():
+    yield from _in_toml(lenient(read_toml, root / "pyproject.toml") or {})
+    yield from _in_setup_cfg(lenient(read_ini, root / "setup.cfg") or {})
+    for section in (lenient(read_ini, root / "tox.ini") or {}).values():
         for line in section.get("deps", "").splitlines():
             yield line.rpartition(": ")[2]  # after the condition `py311: `
     for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
-        yield from lines_or_nothing(file)
-    for line in lines_or_nothing(root / "setup.py"):
+        yield from (lenient(read_text, file) or "").splitlines()
+    for line in (lenient(read_text, root / "setup.py") or "").splitlines():
         yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
 
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from pathlib import Path
 from threading import Timer, local
-from typing import IO, TypeAlias
+from typing import IO, TypeAlias, cast
 
 import msgspec
 
@@ -68,7 +68,8 @@ def parse_in_processes(
     finally:
         workers.kill()
         pool.shutdown(cancel_futures=True)
-        workers.close()
+        for worker in workers.started:
+            worker.close()
 
 
 class _Workers:
@@ -77,7 +78,7 @@ class _Workers:
     def __init__(self, contracts: frozenset[str]) -> None:
         self._contracts = encode(contracts)
         self._of_thread = local()
-        self._started: list[Worker] = []
+        self.started: list[Worker] = []
         self._is_killed = False
 
     def parse(self, chunk: list[bytes]) -> list[ParsedFile]:
@@ -85,7 +86,7 @@ class _Workers:
         worker: Worker | None = getattr(self._of_thread, "worker", None)
         if worker is None:
             worker = self._of_thread.worker = Worker(self._contracts)
-            self._started.append(worker)
+            self.started.append(worker)
         if self._is_killed:  # meanwhile
             worker.process.kill()
         if reply := worker.ask(encode(chunk)):
@@ -98,13 +99,8 @@ class _Workers:
     def kill(self) -> None:
         """Kill all workers, also one that a thread is just starting."""
         self._is_killed = True
-        for worker in self._started:
+        for worker in self.started:
             worker.process.kill()
-
-    def close(self) -> None:
-        """Reap all workers once their threads have ended."""
-        for worker in self._started:
-            worker.close()
 
 
 class Worker:
@@ -124,7 +120,7 @@ class Worker:
             )
         except OSError as error:
             raise CannotStartError from error
-        self.requests, self._replies = _pipe(self.process.stdin), _pipe(self.process.stdout)
+        self.requests, self._replies = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
         if not self.ask(contracts):
             self.close()
             raise CannotStartError
@@ -171,11 +167,6 @@ def _chunks(files: Iterable[tuple[str, int]]) -> Iterator[list[bytes]]:
             chunk, total = [], 0
     if chunk:
         yield chunk
-
-
-def _pipe(pipe: IO[bytes] | None) -> IO[bytes]:
-    assert pipe is not None  # noqa: S101 -- asked for above
-    return pipe
 
 
 def _send(pipe: IO[bytes], message: bytes) -> None:
