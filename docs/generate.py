@@ -96,7 +96,7 @@ def _declarations() -> Iterator[str]:
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
-    yield "SourceFiles:"
+    yield "Sources:"
     yield _table(("source", "meaning"), _members(Source))
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
