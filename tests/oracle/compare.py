@@ -11,7 +11,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, TypeAlias
 
-from envmatrix.analysis.index.index import Fixture, Found, Index, Missing, Request, Test, Unknown
+from envmatrix.analysis.index.answers import Fixture, Found, Missing, Request, Unknown
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.tests import Test
 
 Key: TypeAlias = tuple[str, ...]
 """A test: its file, absolute, its classes, its name."""

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from envmatrix.analysis.index.index import Fixture, Index
+from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Function
 
 

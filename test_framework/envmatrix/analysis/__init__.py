@@ -1,5 +1,4 @@
-"""What the source of a test suite says, without importing or running any of it."""
+"""A test suite's source, read without importing or running it: `index` is built of `source` and `project`.
 
-from envmatrix.analysis.index.providers import Provider, find_providers
-
-__all__ = ["Provider", "find_providers"]
+`audit` and `impact` ask the index; the commands of these names come in there, `fixtures` comes in by `index.registry`.
+"""

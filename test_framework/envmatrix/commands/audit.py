@@ -15,7 +15,7 @@ from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
     from envmatrix.analysis.audit.audit import Audit
-    from envmatrix.analysis.index.index import Index
+    from envmatrix.analysis.index.fixture_index import Index
     from envmatrix.analysis.source.cache import Cache
     from envmatrix.commands.audit_settings import Settings
 
@@ -135,7 +135,7 @@ def _index(
     with reader(settings.root, settings.contracts, no_cache=no_cache) as read:
         files = [path.resolve() for path in paths]  # as the root is, or what a link leads to would not be below it
         index = index_of(
-            settings.root, files, python=python, contracts=settings.contracts, read_all=read, look=read.look
+            settings.root, files, python=python, contracts=settings.contracts, load_modules=read, load_changes=read.look
         )
         if not index.projects:
             where = ", ".join(map(str, paths)) or str(settings.root)

@@ -12,7 +12,7 @@ from envmatrix.exceptions import CannotFixError
 
 if TYPE_CHECKING:
     from envmatrix.analysis.audit.audit import Audit
-    from envmatrix.analysis.index.index import Index
+    from envmatrix.analysis.index.fixture_index import Index
 
 
 def fix(index: Index, done: Audit, again: Callable[[], Audit], *, write: bool, err: bool) -> Audit:

@@ -24,7 +24,7 @@ def fixtures(
     """
     from envmatrix.analysis.index.build import index_of
     from envmatrix.analysis.index.registry import Registry
-    from envmatrix.analysis.project.settings import Settings
+    from envmatrix.analysis.project.settings import PytestSettings
     from envmatrix.report import registry as report
 
     formats = {
@@ -35,9 +35,9 @@ def fixtures(
     }
     if format_ not in formats:
         raise UsageError(f"--format knows no {format_!r}", nearest(format_, formats))
-    root = Settings.find(Path.cwd()).root
+    root = PytestSettings.find(Path.cwd()).root
     with reader(root) as read:
-        index = index_of(root, read_all=read)
+        index = index_of(root, load_modules=read)
         if not index.projects:
             raise UsageError(f"nothing to list: pytest would collect no file of {root}", "Go to where the tests are")
         registry = Registry.of(index)

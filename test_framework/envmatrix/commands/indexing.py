@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from envmatrix.analysis.source.cache import Cache
     from envmatrix.analysis.source.facts import Head, Module
-    from envmatrix.analysis.source.reading import Progress
+    from envmatrix.analysis.source.load import Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,16 +25,16 @@ class Reader:
 
     def __call__(self, files: Sequence[Path]) -> dict[Path, Module]:
         """Return the facts of files, absolute."""
-        from envmatrix.analysis.source.reading import read_all
+        from envmatrix.analysis.source.load import load_modules
 
-        found = read_all(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
+        found = load_modules(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
         return {Path(path): module for path, module in found.items()}
 
     def look(self, files: Sequence[str]) -> dict[str, Module | Head]:
         """Return the same; of files that did not change, the head."""
-        from envmatrix.analysis.source.reading import look
+        from envmatrix.analysis.source.load import load_changes
 
-        return look(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
+        return load_changes(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
 
 
 @contextmanager
@@ -48,7 +48,7 @@ def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: boo
     """
     from envmatrix.analysis.index.build import CONTRACTS
     from envmatrix.analysis.source.cache import DEFAULT, Cache
-    from envmatrix.analysis.source.reading import no_garbage_collection
+    from envmatrix.analysis.source.load import no_garbage_collection
 
     contracts = CONTRACTS if contracts is None else contracts
     with ExitStack() as stack:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envmatrix.analysis import Provider, find_providers
+from envmatrix.analysis.index.definitions import FixtureDefinition, find_definitions
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
 from envmatrix.services.ping import Ping, PingStatus
@@ -78,7 +78,7 @@ class Collection:
             self._process.session.want(self._process.needed)
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
-        providers = list(find_providers(root))
+        providers = list(find_definitions(root))
         known = {provider.name for provider in providers}
         for name, items in asking.items():
             error = MissingFixtureError(
@@ -238,10 +238,10 @@ class _AnyVariable(dict[str, str]):
         return super().get(name) or default or "http://localhost"
 
 
-def _nearest(name: str, asking: Path, providers: list[Provider], root: Path) -> list[str]:
+def _nearest(name: str, asking: Path, providers: list[FixtureDefinition], root: Path) -> list[str]:
     """Return where fixtures of that name are defined, nearest to the asking file first, at most three."""
 
-    def distance(provider: Provider) -> tuple[int, Provider]:
+    def distance(provider: FixtureDefinition) -> tuple[int, FixtureDefinition]:
         common = os.path.commonpath([asking.parent, provider.file.parent])
         return len(asking.parent.parts) + len(provider.file.parent.parts) - 2 * len(Path(common).parts), provider
 

@@ -99,7 +99,7 @@ def compared(root: Path, files: Files) -> Comparison:
         )  # fmt: skip
     if not record.exists():
         raise AssertionError(said.getvalue())
-    return compare(Account.read(record), index_of(root, read_all=read_once))
+    return compare(Account.read(record), index_of(root, load_modules=read_once))
 
 
 class _Plugin:

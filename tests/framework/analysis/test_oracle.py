@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.index.index import Fixture, Index
+from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.fixture_index import Index
 from tests.framework.analysis.test_against_pytest import compared
 from tests.framework.analysis.trees import tree
 from tests.oracle.compare import Account, Chain, Verdict, compare

@@ -7,9 +7,9 @@ from pathlib import Path
 from textwrap import dedent
 
 from envmatrix.analysis.index.build import CONTRACTS, index_of
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Module
-from envmatrix.analysis.source.reading import read_all
+from envmatrix.analysis.source.load import load_modules
 
 _READ: dict[Path, Module] = {}
 
@@ -26,11 +26,11 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
 
 def tree(root: Path, files: Mapping[str, str]) -> Index:
     """Write files and index them."""
-    return index_of(write_tree(root, files), read_all=read_once)
+    return index_of(write_tree(root, files), load_modules=read_once)
 
 
 def read_once(files: Sequence[Path]) -> dict[Path, Module]:
     """Read pytest's own plugins once for all tests."""
     wanted = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
-    _READ.update((Path(path), module) for path, module in read_all(wanted, contracts=CONTRACTS).items())
+    _READ.update((Path(path), module) for path, module in load_modules(wanted, contracts=CONTRACTS).items())
     return {file: _READ[file] for file in files}

@@ -13,7 +13,7 @@ from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.noqa import UNUSED, Noqa
 from envmatrix.analysis.audit.rules import ALL, UNKNOWN, all_findings
 from envmatrix.analysis.audit.rules.survey import Survey
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
 
 

@@ -23,9 +23,9 @@ from envmatrix.analysis.audit.rules.nearest import Mend, Nearest
 from envmatrix.analysis.audit.rules.survey import Group, Survey, Tested
 from envmatrix.analysis.audit.summaries.summary import Asked, Cited
 from envmatrix.analysis.index.answers import Found, Missing
-from envmatrix.analysis.index.index import Index
-from envmatrix.analysis.index.scopes import Test
-from envmatrix.analysis.project.settings import Settings
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.tests import Test
+from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.analysis.source.facts import Import, Read
 from envmatrix.exceptions import CannotFixError, MissingExtraError
 
@@ -222,7 +222,7 @@ class _Work:
         root = self.index.root
         target = root / mend.target
         place = (root / mend.provider.path.removesuffix("/__init__.py")).parents[mend.module.count(".")]
-        settings = Settings.find(target)
+        settings = PytestSettings.find(target)
         own = target.parent
         while (own / "__init__.py").exists():
             own = own.parent

@@ -8,7 +8,7 @@ from functools import cached_property
 from envmatrix.analysis.impact.needs import Needs, needs_of
 from envmatrix.analysis.impact.places import Place
 from envmatrix.analysis.impact.tree import Tree
-from envmatrix.analysis.index.index import Test
+from envmatrix.analysis.index.tests import Test
 
 NOWHERE = ""
 """In place of an environment's name: tests that are in no suite, and run once."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envmatrix.analysis.impact.places import Place
 from envmatrix.analysis.impact.tree import Tree
-from envmatrix.analysis.index.index import Test
+from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Assigned, Binding, Call, Class, Constant, Expression, Module, Name, Sequence
 from envmatrix.analysis.source.names import Definition
 

@@ -45,7 +45,7 @@ def read_project(
     root = asked.project.root
     every = {root / path: path for path in asked.python}
     known = read_all(list(every))
-    index = index_of(root, read_all=lambda files: _among(known, files, read_all))
+    index = index_of(root, load_modules=lambda files: _among(known, files, read_all))
     if index.root != root:
         how = "Give the project's pyproject.toml a table [tool.pytest.ini_options]"
         raise UsageError(f"the root of pytest is {index.root}, that of the project is {root}", how)

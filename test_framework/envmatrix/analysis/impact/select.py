@@ -15,7 +15,7 @@ from envmatrix.analysis.impact.flow import Flow, Node
 from envmatrix.analysis.impact.parts import TOP, Part
 from envmatrix.analysis.impact.places import Place, compare_declarations
 from envmatrix.analysis.impact.tree import Tree, is_conftest
-from envmatrix.analysis.index.index import Test
+from envmatrix.analysis.index.tests import Test
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from envmatrix.analysis.index.index import Fixture, Found, Index, Test, Unknown
+from envmatrix.analysis.index.answers import Fixture, Found, Unknown
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Module
 
 

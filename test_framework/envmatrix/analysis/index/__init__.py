@@ -1,4 +1,4 @@
-"""The fixture index of a tree: every fixture and test, and which fixture answers each request.
+"""The fixture index of a tree: its fixtures and tests, and the fixture that answers each request.
 
-The audit, the impact of a change and the registry of fixtures ask it.
+The audit, the impact of a change and the registry of fixtures come in by `build`.
 """

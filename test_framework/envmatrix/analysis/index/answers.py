@@ -1,4 +1,4 @@
-"""Fixtures, and what answers each request for one: the words in which the fixture index speaks."""
+"""Fixtures, requests for them, and the answers to these requests."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ How: TypeAlias = Literal["argument", "usefixtures", "autouse", "getfixturevalue"
 
 
 class Need(Fact, frozen=True):
-    """A place in a function that asks for a fixture; the name is empty where it is computed."""
+    """A request for a fixture in a function; the name is empty where it is computed."""
 
     name: str
     how: How
@@ -21,44 +21,44 @@ class Need(Fact, frozen=True):
 
 
 class Fixture(Fact, frozen=True):
-    """One definition of a fixture, as one place provides it: imported elsewhere, it is another provider."""
+    """A fixture as one file or class provides it; imported elsewhere, it is another one."""
 
     name: str
     path: str
     """The file that defines it: relative to the tree's root with slashes, absolute where it is installed."""
     line: int
-    """Of `def`, or of the assignment that makes it."""
+    """Line of `def`, or of the assignment that makes it."""
     column: int
     function: Function | None
-    """None where it could not be followed: made by a call that we do not know."""
+    """None where it is made by an unknown call."""
     scope: str
     """`function`, `class`, `module`, `package`, `session`; empty where it is computed."""
     is_autouse: bool
     has_params: bool
     holder: str
-    """From where it can be seen, as pytest writes it: empty for everywhere, a directory, a file, `file::Class`."""
+    """Where it is visible, in pytest's notation: empty for everywhere, a directory, a file, `file::Class`."""
     plugin: str
-    """The plugin that brings it, `pytest` for pytest's own; empty for what this tree defines."""
+    """The plugin that provides it, `pytest` for pytest's own; empty for this tree's."""
     is_certain: bool
-    """False where it may not come to be: under `if`, in `try`, in a class that a plugin may register."""
+    """False where it may not exist: under `if`, in `try`, in a class that a plugin may register."""
     needs: tuple[Need, ...] = ()
-    """What it asks for itself."""
+    """Its own requests."""
     doubt: str = ""
-    """A decorator that may supply what it asks for, and cannot be read."""
+    """An unreadable decorator that may supply its arguments; empty for none."""
 
 
 class Found(msgspec.Struct, frozen=True):
-    """The fixture that answers, then those of the same name that it overrides, nearest first."""
+    """The fixture that answers, then those that it overrides, nearest first."""
 
     fixtures: tuple[Fixture, ...]
 
 
 class Missing(msgspec.Struct, frozen=True):
-    """Nobody that can be seen from there provides it."""
+    """No fixture of this name is visible."""
 
 
 class Unknown(msgspec.Struct, frozen=True):
-    """It may be provided: by what cannot be read, or is computed."""
+    """The fixture may be provided by code that cannot be read, or is computed."""
 
     why: str
 
@@ -67,7 +67,7 @@ Answer: TypeAlias = Found | Missing | Unknown
 
 
 class Request(msgspec.Struct, frozen=True):
-    """A test, or a fixture on its behalf, asks for a fixture."""
+    """A request of a test, or of a fixture on its behalf, with its answer."""
 
     name: str
     how: How
@@ -75,5 +75,5 @@ class Request(msgspec.Struct, frozen=True):
     line: int
     column: int
     asker: Fixture | None
-    """The fixture that asks; None for the test itself, and for `usefixtures`."""
+    """The requesting fixture; None for the test itself, and for `usefixtures`."""
     answer: Answer

@@ -1,4 +1,4 @@
-"""Classes with what they inherit: their order of resolution, their members, and what makes pytest pass them over."""
+"""Classes with their inherited members, and the reasons for which pytest does not collect one."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _HARMLESS = frozenset({"object", "typing.Generic", "typing.Protocol", "abc.ABC",
 
 @dataclass(frozen=True, slots=True)
 class Kin:
-    """One class among those that another one is made of."""
+    """A class in the method resolution order of another, and its file."""
 
     path: str
     node: Class
@@ -23,29 +23,29 @@ class Kin:
 
 @dataclass(slots=True)
 class Lineage:
-    """A class and all that it inherits from, nearest first."""
+    """A class and its bases, in method resolution order."""
 
     kin: tuple[Kin, ...]
     is_unittest: bool
     is_abc: bool
     lost: str
-    """A base that cannot be read: members may come from there. Empty for none."""
+    """An unreadable base, from which members may come; empty for none."""
     members: dict[str, Bound] = field(default_factory=dict)
-    """Each attribute, where it is found first."""
+    """Each attribute, from the first class that has it."""
 
     @property
     def is_tested(self) -> bool:
-        """What `__test__` says."""
+        """Return whether `__test__` allows to collect the class."""
         return self._constant("__test__") is not False
 
     @property
     def is_wanted(self) -> bool:
-        """Whether `__test__` asks for it, whatever its name."""
+        """Return whether `__test__` demands to collect the class, whatever its name."""
         return self._constant("__test__") is True
 
     @property
     def is_abstract(self) -> bool:
-        """Whether it cannot be made, because a method of it must be overridden."""
+        """Return whether it cannot be instantiated, because a method must be overridden."""
         if not self.is_abc:
             return False
         made = (bound.binding.to for bound in self.members.values())
@@ -53,7 +53,7 @@ class Lineage:
 
     @property
     def has_constructor(self) -> bool:
-        """Whether pytest cannot make one, for it has an `__init__` or a `__new__`."""
+        """Return whether pytest cannot instantiate it, because it has an `__init__` or a `__new__`."""
         return not self.is_unittest and ("__init__" in self.members or "__new__" in self.members)
 
     def _constant(self, name: str) -> object:
@@ -63,14 +63,14 @@ class Lineage:
 
 
 class Classes:
-    """Knows the lineage of each class."""
+    """Computes the lineage of classes, and caches them."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[tuple[str, int, str], Lineage] = {}
 
     def lineage(self, path: str, node: Class) -> Lineage:
-        """Return a class with what it inherits; a circle of bases ends where it closes."""
+        """Return the lineage of a class; a cycle of bases ends where it closes."""
         key = (path, node.line, node.name)
         if (known := self._known.get(key)) is None:
             self._known[key] = Lineage((Kin(path, node),), is_unittest=False, is_abc=False, lost="")
@@ -100,7 +100,7 @@ class Classes:
             is_abc or any(base.is_abc for base in bases),
             lost or next((base.lost for base in bases if base.lost), ""),
         )
-        for kin in reversed(lineage.kin):  # of a base first, so that a nearer one replaces it
+        for kin in reversed(lineage.kin):  # bases first: a nearer class replaces their members
             for binding in kin.node.body:
                 lineage.members[binding.name] = Bound(kin.path, binding)
         return lineage

@@ -1,4 +1,4 @@
-"""Which fixtures and tests pytest would collect from a file: its names, and the classes among them with their members."""
+"""Collect the fixtures and tests of a file, as pytest would, from facts."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from msgspec.structs import replace
 from envmatrix.analysis.index.answers import Fixture, Need
 from envmatrix.analysis.index.classes import Classes, Lineage
 from envmatrix.analysis.index.decorators import NONE, Decorators, Marks, is_static, requested
+from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import (
     Assigned,
-    Call,
     Class,
     Constant,
     Deleted,
@@ -33,28 +33,28 @@ _CONSTRUCTED = ("dataclass", "define", "attrs", "attr.s", "frozen", "mutable")
 
 @dataclass(frozen=True, slots=True)
 class Patterns:
-    """What tests are called: prefixes, or patterns where they have `*`, `?` or `[`."""
+    """Names of tests: prefixes, or patterns where they have `*`, `?` or `[`."""
 
     classes: tuple[str, ...] = ("Test",)
     functions: tuple[str, ...] = ("test",)
 
     def is_class(self, name: str) -> bool:
-        """Whether a class of this name is collected."""
+        """Return whether a class of this name is collected."""
         return _matches(name, self.classes)
 
     def is_function(self, name: str) -> bool:
-        """Whether a function of this name is a test."""
+        """Return whether a function of this name is a test."""
         return _matches(name, self.functions)
 
 
 @dataclass(slots=True)
 class Provided:
-    """The fixtures of one file or class: those that answer to a name, the one that wins first."""
+    """The fixtures of one file or class by name, the winning one first."""
 
     fixtures: dict[str, list[Fixture]]
     autouse: tuple[str, ...]
     unnamed: str
-    """A fixture whose name is computed: it may be any. Empty for none."""
+    """Place of a fixture with a computed name, which may be any; empty for none."""
 
 
 class CollectedTest(msgspec.Struct, frozen=True):
@@ -62,10 +62,10 @@ class CollectedTest(msgspec.Struct, frozen=True):
 
     name: str
     path: str
-    """Of the file that defines it."""
+    """Path of the file that defines it."""
     function: Function
     marks: Marks
-    """Those of its own decorators and of its classes."""
+    """The marks of its own decorators and of its classes."""
     needs: tuple[Need, ...]
 
 
@@ -79,7 +79,7 @@ class CollectedClass(msgspec.Struct, frozen=True):
 
 
 class Collector:
-    """Collects as pytest does, from facts."""
+    """Collects fixtures and tests from facts."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -88,7 +88,7 @@ class Collector:
         self._class_marks: dict[int, Marks] = {}
 
     def of_module(self, path: str, holder: str, plugin: str = "") -> Provided:
-        """Return the fixtures that a file provides: those that it defines, and those that it imports."""
+        """Return the fixtures that a file defines or imports."""
         names = self._names.namespace(path).names
         return self._provided(names, holder, plugin, in_class=False)
 
@@ -98,7 +98,7 @@ class Collector:
         return self._provided(members, holder, plugin, in_class=True)
 
     def of_plugin_class(self, path: str, node: Class, plugin: str) -> Provided:
-        """Return the fixtures of a class that a plugin may make and register; none of them is certain."""
+        """Return the fixtures of a class that a plugin may register; only pytest's own are certain."""
         provided = self.of_class(self._classes.lineage(path, node), "", plugin)
         for fixtures in provided.fixtures.values():
             fixtures[:] = [replace(fixture, is_certain=plugin == "pytest") for fixture in fixtures]
@@ -124,25 +124,25 @@ class Collector:
     def _fixture(
         self, attribute: str, candidates: list[Bound], holder: str, plugin: str, *, in_class: bool
     ) -> Fixture | None:
-        found: list[Fixture] = []
+        fixtures: list[Fixture] = []
         for bound in candidates:
             made = self._definition(attribute, bound, holder, plugin, in_class=in_class)
             if made is not None:
-                found.append(made)
-        if not found:
+                fixtures.append(made)
+        if not fixtures:
             return None
-        is_certain = candidates[0].binding.is_certain or len(found) == len(candidates) > 1
-        if not is_certain or len(found) < len(candidates):
-            return replace(found[0], is_certain=False)
-        return found[0]
+        is_certain = candidates[0].binding.is_certain or len(fixtures) == len(candidates) > 1
+        if not is_certain or len(fixtures) < len(candidates):
+            return replace(fixtures[0], is_certain=False)
+        return fixtures[0]
 
     def _definition(self, attribute: str, bound: Bound, holder: str, plugin: str, *, in_class: bool) -> Fixture | None:
-        """Return the fixture that a name is bound to; None where it is bound to anything else."""
+        """Return the fixture to which a name is bound; None for anything else."""
         match bound.binding.to:
             case Function(decorators=()) | Class() | Deleted():
                 return None
             case Import() | Assigned(value=Name()):
-                target = self._names.follow(bound, glance=True)
+                target = self._names.follow(bound, skim=True)
                 if not isinstance(target, Definition) or isinstance(target.binding.to, Import):
                     return None
                 where, binding = target.path, target.binding
@@ -182,10 +182,10 @@ class Collector:
         )
 
     def module_marks(self, path: str) -> Marks:
-        """Return what the `pytestmark` of a file says of each of its tests."""
+        """Return the marks that `pytestmark` gives to each test of a file."""
         if "pytestmark" not in self._names.namespace(path).names:
             return NONE
-        match self._names.glance(path, "pytestmark"):
+        match self._names.resolve_skimming(path, "pytestmark"):
             case Definition(path=where, binding=binding) if isinstance(binding.to, Assigned):
                 return self._pytestmark(where, binding.to.value)
             case External(dotted=known):
@@ -201,7 +201,7 @@ class Collector:
         return self._decorators.marks(path, (value,))
 
     def lineage_marks(self, lineage: Lineage) -> Marks:
-        """Return what the marks of a class and its bases say of each of its tests."""
+        """Return the marks that a class and its bases give to each of its tests."""
         if (known := self._class_marks.get(id(lineage))) is None:
             known = NONE
             for kin in lineage.kin:
@@ -216,7 +216,7 @@ class Collector:
         return known
 
     def _patches(self, lineage: Lineage, path: str, name: str) -> Marks:
-        """Return what `mock.patch` on a class adds to a test of it: one argument for each class that has the test."""
+        """Return the arguments that `mock.patch` on a class adds to a test: one for each class with the test."""
         patches = NONE
         for kin in lineage.kin:
             if not kin.node.decorators:
@@ -246,10 +246,10 @@ class Collector:
                         yield collected
 
     def _collected(self, bound: Bound, *, is_whole: bool) -> Bound:
-        """Return what an imported name stands for; of one that is not called like a test, a glance is enough."""
+        """Return the target of an imported name; a skim is enough if it is not called like a test."""
         to = bound.binding.to
         if isinstance(to, Import) or (isinstance(to, Assigned) and isinstance(to.value, Name)):
-            target = self._names.follow(bound, glance=not is_whole)
+            target = self._names.follow(bound, skim=not is_whole)
             return Bound(target.path, target.binding) if isinstance(target, Definition) else bound
         return bound
 
@@ -273,7 +273,7 @@ class Collector:
         is_wanted = patterns.is_class(name) or lineage.is_unittest or lineage.is_wanted
         if not is_wanted or not lineage.is_tested or lineage.is_abstract or lineage.has_constructor:
             return None
-        if any(_root(decorator).endswith(_CONSTRUCTED) for decorator in node.decorators):
+        if any(dotted(decorator).endswith(_CONSTRUCTED) for decorator in node.decorators):
             return None
         tests: list[CollectedTest] = []
         classes: list[CollectedClass] = []
@@ -291,14 +291,14 @@ class Collector:
 
 
 def _is_no_fixture(to: object) -> bool:
-    """Whether a look is enough, as for nearly everything in a file of tests."""
+    """Return whether a value is obviously no fixture, as nearly all in a file of tests."""
     if isinstance(to, Function):
         return not to.decorators
     return isinstance(to, Class) or (isinstance(to, Import) and not to.attribute)
 
 
 def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, ...]:
-    """Return what a test or a fixture asks for."""
+    """Return the requests of a test or fixture."""
     parameters = requested(function, marks, is_method=in_class and not is_static(function))
     needs = tuple(Need(each.name, "argument", each.line, each.column) for each in parameters)
     if function.asks:
@@ -337,12 +337,6 @@ def _scope(value: Expression | None) -> str:
             return scope
         case _:
             return ""
-
-
-def _root(value: Expression) -> str:
-    while isinstance(value, Call):
-        value = value.function
-    return value.dotted if isinstance(value, Name) else ""
 
 
 def _is_false(candidates: list[Bound] | None) -> bool:

@@ -1,4 +1,4 @@
-"""What decorators and marks say about a test or a fixture: what they supply, what they use, what they hide."""
+"""The effect of decorators and marks on a test or fixture: arguments supplied, fixtures used, failures masked."""
 
 from __future__ import annotations
 
@@ -42,22 +42,22 @@ _NEUTRAL = frozenset(
 
 
 _DEEPEST = 10
-"""Steps from a decorator's name to the mark that it stands for."""
+"""Steps from a decorator's name to its mark."""
 
 
 class Marks(msgspec.Struct, frozen=True):
-    """What the decorators of a function, or the marks of a class or module, come to."""
+    """The combined effect of a function's decorators, or of the marks of a class or module."""
 
     uses: tuple[str, ...] = ()
     """Fixtures named by `usefixtures`."""
     parametrized: frozenset[str] = frozenset()
-    """Arguments that `parametrize` gives directly: no fixture is asked for them, nor on behalf of another fixture."""
+    """Arguments that `parametrize` supplies directly: no fixture answers a request for them."""
     given: frozenset[str] = frozenset()
     """Arguments that `@given` supplies by name."""
     from_left: int = 0
-    """How many leading arguments `mock.patch` fills."""
+    """Number of leading arguments that `mock.patch` fills."""
     from_right: int = 0
-    """How many trailing arguments `@given` fills."""
+    """Number of trailing arguments that `@given` fills."""
     unknown: str = ""
     """A decorator that may supply arguments, and cannot be read."""
     masked: str = ""
@@ -81,7 +81,7 @@ NONE = Marks()
 
 
 class Decorators:
-    """Reads decorators, by what their names stand for."""
+    """Interprets decorators by their resolved names."""
 
     def __init__(self, names: Names) -> None:
         self._names = names
@@ -94,7 +94,7 @@ class Decorators:
         }
 
     def marks(self, path: str, decorators: Iterable[Expression]) -> Marks:
-        """Return what several decorators, or the items of a `pytestmark`, come to."""
+        """Return the combined effect of decorators, or of the items of a `pytestmark`."""
         marks = NONE
         for decorator in decorators:
             marks += self._mark(path, decorator)
@@ -109,11 +109,11 @@ class Decorators:
         return None
 
     def _is_plainly_none(self, path: str, decorator: Expression) -> bool:
-        """Whether a decorator is by its documented name something else; nearly all of them are."""
+        """Return whether a decorator makes no fixture, by its documented name; nearly all are such."""
         function = decorator.function if isinstance(decorator, Call) else decorator
         if not isinstance(function, Name):
             return False
-        target = self._names.glance(path, function.dotted)
+        target = self._names.resolve_skimming(path, function.dotted)
         return isinstance(target, External) and target.dotted not in _MAKE_FIXTURES
 
     def made_fixture(self, path: str, value: Expression) -> tuple[dict[str, Expression], str] | None:
@@ -132,7 +132,7 @@ class Decorators:
         if depth > _DEEPEST:
             return None
         if isinstance(value, Name):
-            match self._names.glance(path, value.dotted):
+            match self._names.resolve_skimming(path, value.dotted):
                 case External(dotted=known):
                     settings = {} if known in FIXTURES else None
                 case Definition(path=where, binding=Binding(to=Assigned(value=assigned))):
@@ -147,17 +147,17 @@ class Decorators:
         return settings
 
     def _is(self, path: str, dotted: str, known: str) -> bool:
-        return self._names.glance(path, dotted) == External(known)
+        return self._names.resolve_skimming(path, dotted) == External(known)
 
     def _mark(self, path: str, value: Expression, depth: int = 0) -> Marks:
         call = value if isinstance(value, Call) else None
         function = call.function if call else value
-        if isinstance(function, Call) and isinstance(function.function, Name):  # `@make(1)(2)`: whatever it is, unread
+        if isinstance(function, Call) and isinstance(function.function, Name):  # `@make(1)(2)`
             return Marks(unknown=f"@{function.function.dotted}")
         if not isinstance(function, Name) or depth > _DEEPEST:
             return Marks(unknown="an expression")
         name = function.dotted
-        match self._names.glance(path, name):
+        match self._names.resolve_skimming(path, name):
             case External(dotted=known):
                 return self._known(path, known, call)
             case Definition(path=where, binding=Binding(to=Assigned(value=assigned))) if call is None:
@@ -227,25 +227,25 @@ def argument_names_of(item: Expression) -> tuple[str, ...]:
 
 
 def requested(function: Function, marks: Marks, *, is_method: bool) -> tuple[Parameter, ...]:
-    """Return the parameters for which pytest asks fixtures, as `_pytest.compat.getfuncargnames` counts them."""
+    """Return the parameters that request fixtures, as `_pytest.compat.getfuncargnames` does."""
     parameters = function.parameters
     if marks.from_right:  # @given fills from the right those that may be filled by position
         parameters = parameters[: max(0, len(parameters) - marks.from_right)]
-    wanted = [parameter for parameter in parameters if not parameter.has_default and not parameter.is_positional_only]
+    requests = [parameter for parameter in parameters if not parameter.has_default and not parameter.is_positional_only]
     if is_method and not any(parameter.is_positional_only for parameter in parameters):
-        del wanted[:1]
-    del wanted[: marks.from_left]
+        del requests[:1]
+    del requests[: marks.from_left]
     if marks.parametrized or marks.given:
         skipped = marks.parametrized | marks.given
-        return tuple(parameter for parameter in wanted if parameter.name not in skipped)
-    return tuple(wanted)
+        return tuple(parameter for parameter in requests if parameter.name not in skipped)
+    return tuple(requests)
 
 
 def is_static(function: Function) -> bool:
-    """Whether a method gets no instance."""
+    """Return whether a method gets no instance."""
     return Name("staticmethod") in function.decorators
 
 
 def is_abstract(function: Function) -> bool:
-    """Whether a method must be overridden before its class can be used."""
+    """Return whether a method must be overridden before its class can be instantiated."""
     return any(isinstance(item, Name) and item.dotted.endswith("abstractmethod") for item in function.decorators)

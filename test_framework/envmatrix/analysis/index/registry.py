@@ -1,4 +1,4 @@
-"""Every fixture of a tree: who provides it, what it is made of, who uses it."""
+"""The registry of a tree's fixtures: their definitions, what each needs, and the tests that use it."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ from pathlib import PurePath
 from typing import TypeAlias
 
 from envmatrix.analysis.index.answers import Fixture, Found
-from envmatrix.analysis.index.index import Index, Test
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Shape
 
 Place: TypeAlias = tuple[str, int]
-"""The file and line of a definition: what a provider is, however often it is imported."""
+"""The file and line of a definition: the identity of a provider, however often it is imported."""
 
 _ITSELF = "request"
-"""pytest's own: every fixture may have it, and it says nothing about one."""
+"""pytest's own fixture, left out: any fixture may request it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +32,7 @@ class Provider:
     plugin: str
     """The plugin that brings it; empty for what the tree defines for its own tests."""
     visible: tuple[str, ...]
-    """From where it can be seen, as pytest writes it: empty for everywhere, a directory, a file, `file::Class`."""
+    """Where it is visible, in pytest's notation: empty for everywhere, a directory, a file, `file::Class`."""
     scope: str
     is_autouse: bool
     has_params: bool
@@ -40,14 +41,14 @@ class Provider:
     needs: tuple[str, ...]
     """Fixtures that it asks for, by name."""
     needs_places: tuple[Place, ...]
-    """The definitions that answer, as tests of this tree reach it."""
+    """The definitions that answer these requests in tests of this tree."""
     users: tuple[str, ...]
     """Node ids of the tests that reach it, without parameters."""
     place: Place
 
     @property
     def yields(self) -> str:
-        """Return what it yields in a few words; empty where its source does not show it."""
+        """Describe its value in a few words; empty where the source does not show it."""
         return describe(self.shape)
 
 
@@ -61,10 +62,10 @@ class Registry:
     @cached_property
     def by_name(self) -> Mapping[str, Sequence[Provider]]:
         """Group the providers of one name."""
-        found: dict[str, list[Provider]] = defaultdict(list)
+        groups: dict[str, list[Provider]] = defaultdict(list)
         for provider in self.providers:
-            found[provider.name].append(provider)
-        return dict(found)
+            groups[provider.name].append(provider)
+        return dict(groups)
 
     @property
     def own(self) -> Registry:
@@ -72,45 +73,45 @@ class Registry:
         return Registry(tuple(provider for provider in self.providers if provider.path))
 
     def around(self, name: str) -> Registry:
-        """Return the providers of a name, what they are made of, and what is made of them."""
+        """Return the providers of a name, those that they need, and those that need them."""
         start = {provider.place for provider in self.by_name.get(name, ())}
         below = {provider.place: set(provider.needs_places) for provider in self.providers}
         above: dict[Place, set[Place]] = defaultdict(set)
         for place, needs in below.items():
             for need in needs:
                 above[need].add(place)
-        kept = _reached(start, below) | _reached(start, above)
-        return Registry(tuple(provider for provider in self.providers if provider.place in kept))
+        related = _reached(start, below) | _reached(start, above)
+        return Registry(tuple(provider for provider in self.providers if provider.place in related))
 
     @classmethod
     def of(cls, index: Index) -> Registry:
         """Collect the fixtures of a tree."""
         users: dict[Place, dict[str, None]] = defaultdict(dict)
         needs: dict[Place, dict[Place, None]] = defaultdict(dict)
-        held: dict[Place, list[Fixture]] = defaultdict(list)
+        definitions: dict[Place, list[Fixture]] = defaultdict(list)
         for fixture in index.fixtures:
-            held[_place(fixture)].append(fixture)
+            definitions[_place(fixture)].append(fixture)
         for test in index.tests:
             for fixture, asker in _reaches(index, test):
                 place = _place(fixture)
-                if not held[place]:
-                    held[place].append(fixture)
+                if not definitions[place]:
+                    definitions[place].append(fixture)
                 users[place][test.nodeid] = None
                 if asker is not None:
                     needs[_place(asker)][place] = None
-        for place, fixtures in held.items():
-            if place not in users:  # no test reaches it: who answers it is a matter of its own place, which we guess
+        for place, fixtures in definitions.items():
+            if place not in users:  # no test reaches it: all definitions of a name are a guess
                 names = {need.name for need in fixtures[0].needs}
-                needs[place] = dict.fromkeys(other for other, each in held.items() if each[0].name in names)
+                needs[place] = dict.fromkeys(other for other, each in definitions.items() if each[0].name in names)
         providers = (
             _provider(fixtures, tuple(users[place]), tuple(each for each in needs[place] if each != place))
-            for place, fixtures in held.items()
+            for place, fixtures in definitions.items()
         )
         return cls(tuple(sorted(providers, key=lambda each: (each.name, each.path, each.line))))
 
 
 def describe(shape: Shape | None) -> str:
-    """Return what a fixture yields in a few words: `dict with url, token`."""
+    """Describe a fixture's value in a few words: `dict with url, token`."""
     if shape is None or shape.kind == "unknown":
         return shape.type if shape is not None else ""
     keys = ", ".join(key.name for key in shape.keys)
@@ -149,10 +150,10 @@ def _provider(fixtures: Sequence[Fixture], users: tuple[str, ...], needs: tuple[
 
 
 def _reached(start: Collection[Place], ways: Mapping[Place, Iterable[Place]]) -> set[Place]:
-    found: set[Place] = set()
-    waiting = list(start)
-    while waiting:
-        if (place := waiting.pop()) not in found:
-            found.add(place)
-            waiting.extend(ways.get(place, ()))
-    return found
+    reached: set[Place] = set()
+    pending = list(start)
+    while pending:
+        if (place := pending.pop()) not in reached:
+            reached.add(place)
+            pending.extend(ways.get(place, ()))
+    return reached

@@ -1,43 +1,25 @@
-"""What can be seen from where: each class, file, directory and the whole project provide fixtures to what is inside."""
+"""Scopes: each class, file, directory and project provides fixtures to the tests inside of it."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-import msgspec
-
-from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Request, Unknown
 from envmatrix.analysis.index.collect import Provided
-from envmatrix.analysis.index.decorators import NONE, Marks
-from envmatrix.analysis.source.facts import Function
 
 NOTHING = Provided({}, (), "")
 
 
 class Scope:
-    """One holder of fixtures, and the one around it.
+    """A holder of fixtures, and the scope around it.
 
     Args:
-        parent: What is around it; None for what is outermost.
-        provided: The fixtures that it holds.
+        parent: The scope around it; None for the outermost.
+        provided: Its own fixtures.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
-        doubt: Why a name that nobody provides may still be there, by the name; empty where it cannot.
-        runs_hooks: Whether the hook is run for the tests inside; it is not for those of `unittest`.
+        doubt: Returns why a missing name may be provided after all; empty if it cannot be.
+        runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
-
-    __slots__ = (
-        "_answers",
-        "_asked",
-        "_autouse",
-        "_closures",
-        "_found",
-        "autouse",
-        "doubt",
-        "parent",
-        "provided",
-        "runs_hooks",
-        "supplied",
-    )
 
     def __init__(
         self,
@@ -59,10 +41,10 @@ class Scope:
         self._found: dict[str, tuple[Fixture, ...]] = {}
         self._answers: dict[str, Answer] = {}
         self._closures: dict[tuple[str, ...], tuple[Request, ...]] = {}
-        self._asked: dict[tuple[str, int], tuple[Request, ...]] = {}
+        self._own_requests: dict[tuple[str, int], tuple[Request, ...]] = {}
 
     def find(self, name: str) -> tuple[Fixture, ...]:
-        """Return the fixtures of a name that can be seen from here, nearest first."""
+        """Return the visible fixtures of a name, nearest first."""
         if (known := self._found.get(name)) is None:
             around = self.parent.find(name) if self.parent else ()
             own = self.provided.fixtures.get(name)
@@ -70,7 +52,7 @@ class Scope:
         return known
 
     def answer(self, name: str) -> Answer:
-        """Return what answers a request from here."""
+        """Return the answer to a request from here."""
         if (known := self._answers.get(name)) is None:
             known = self._answers[name] = self._answer(name)
         return known
@@ -80,17 +62,17 @@ class Scope:
             return Unknown("its name is computed")
         if name == "request":
             return Found(())
-        if found := self.find(name):
-            return Found(found)
+        if fixtures := self.find(name):
+            return Found(fixtures)
         why = self._why_unknown(name)
         return Unknown(why) if why else Missing()
 
     def _why_unknown(self, name: str) -> str:
-        """Return why a name may be provided beside what is found; empty where it is not."""
+        """Return why an unreadable place may provide a name; empty if none may."""
         return next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
 
     def autouse_requests(self) -> tuple[Request, ...]:
-        """Return what is asked for on behalf of every test here; always the same objects."""
+        """Return the requests of autouse fixtures for every test here; always the same objects."""
         if self._autouse is None:
             fixtures = [(name, self.find(name)[0]) for name in dict.fromkeys(self.autouse)]
             self._autouse = tuple(
@@ -107,13 +89,13 @@ class Scope:
             scope = scope.parent
 
     def supplies(self, name: str) -> bool:
-        """Whether a hook is seen to supply an argument of this name."""
+        """Return whether a hook supplies an argument of this name."""
         return self.runs_hooks and name in self.supplied
 
     def closure(self, names: tuple[str, ...], ignored: frozenset[str] = frozenset()) -> tuple[Request, ...]:
-        """Return what the fixtures of these names ask for, and what those ask for, and so on; each request once.
+        """Return the requests of the fixtures of these names, and of all that they lead to; each once.
 
-        What is `ignored` is asked of no fixture, for the test is parametrized with it.
+        The names in `ignored` are parameters of the test, which no fixture answers.
         """
         if (known := self._closures.get(names)) is None:
             known = self._closures[names] = self._walk(names, frozenset())
@@ -134,15 +116,15 @@ class Scope:
         requests: dict[tuple[str, int], tuple[Request, ...]],
         ignored: frozenset[str],
     ) -> None:
-        """Walk as pytest's `traverse_fixture_closure` does: who asks for its own name gets the one that it overrides."""
+        """Walk as pytest's `traverse_fixture_closure`: a request for a fixture's own name leads to the overridden one."""
         level = levels.get(name, 0)
         fixtures = self.find(name)
         if name in ignored or level >= len(fixtures) or (name, level) in requests:
             return
         fixture = fixtures[level]
-        if (asked := self._asked.get((name, level))) is None:
-            asked = self._asked[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
-        requests[name, level] = tuple(each for each in asked if each.name not in ignored) if ignored else asked
+        if (own := self._own_requests.get((name, level))) is None:
+            own = self._own_requests[name, level] = tuple(self._requests_of(fixture, fixtures[level + 1 :]))
+        requests[name, level] = tuple(each for each in own if each.name not in ignored) if ignored else own
         levels[name] = level + 1
         for need in fixture.needs:
             if need.how == "argument":
@@ -154,35 +136,9 @@ class Scope:
             answer = self.answer(need.name)
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
-            if need.name == fixture.name:  # without one to override it asks for itself, a circle of one
+            if need.name == fixture.name:  # with none to override, a cycle of one
                 why = "" if overridden else self._why_unknown(need.name)
                 answer = Unknown(why) if why else Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")
             yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)
-
-
-class Test(msgspec.Struct, frozen=True):
-    """One test function that pytest would collect; parametrized ones are one."""
-
-    path: str
-    """The file that collects it."""
-    classes: tuple[str, ...]
-    name: str
-    line: int
-    column: int
-    function: Function
-    defined_in: str
-    """The file of its source: another one than `path` where a class or a function is imported and collected again."""
-    masked: str
-    """`skip`, `skipif` or `xfail`: what would hide a missing fixture from a run; empty for none."""
-    needs: tuple[Need, ...] = ()
-    marks: Marks = NONE
-    """Of the function, its classes and its file."""
-    scope: Scope | None = None
-    """Where it stands: what it can see."""
-
-    @property
-    def nodeid(self) -> str:
-        """The id as pytest writes it, relative to the tree's root."""
-        return "::".join((self.path, *self.classes, self.name))

@@ -1,4 +1,4 @@
-"""A project as pytest would see it: settings, files, modules, plugins and what is installed.
+"""A project as pytest sees it: settings, files, modules, plugins and installed packages. Nothing of it is run.
 
-The index comes in here; nothing of the project is run.
+The index comes in here; `audit --fix` and `fixtures` ask for the settings.
 """

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import iniconfig
 
 from envmatrix.exceptions import DeclarationError
+
+_T = TypeVar("_T")
 
 _MAX_BYTES = 1 << 20
 """Configuration is a page or two; a megabyte is some other file."""
@@ -62,6 +65,14 @@ def read_ini(path: Path) -> dict[str, dict[str, str]]:
     except iniconfig.ParseError as error:
         raise DeclarationError(path, f"is not INI: {error.msg}", error.lineno + 1) from None
     return {section.name: dict(section.items()) for section in parsed}
+
+
+def lenient(read: Callable[[Path], _T], file: Path) -> _T | None:
+    """Return what `read` makes of a file; None if it is broken, for pytest need not be able to read it."""
+    try:
+        return read(file)
+    except DeclarationError:
+        return None
 
 
 def table(data: Any, *keys: str) -> dict[str, Any]:

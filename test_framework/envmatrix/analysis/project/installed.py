@@ -1,4 +1,4 @@
-"""What is installed in a Python environment, by looking at its directories: no interpreter is started."""
+"""The packages of a Python environment, read from its directories; no interpreter is started."""
 
 # Paths are text here, for there are very many.
 # ruff: noqa: PTH112, PTH120, PTH123
@@ -25,13 +25,12 @@ _SITES = (
 
 @dataclass(frozen=True, slots=True)
 class EntryPoint:
-    """`name = module:attribute` in a group of a distribution's entry points."""
+    """`name = module` in a group of a distribution's entry points; an attribute after the module is left out."""
 
     distribution: str
     """Normalised: lower case, with hyphens."""
     name: str
     module: str
-    attribute: str = ""
 
 
 @dataclass(frozen=True)
@@ -39,13 +38,13 @@ class Site:
     """The `site-packages` of one Python environment, and what its `.pth` files add."""
 
     directories: tuple[str, ...]
-    """Where modules are searched, in order; absolute."""
+    """The directories to search for modules, in order; absolute."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Packages that an editable install maps to a directory: their names, and the directory above each."""
 
     @classmethod
     def of(cls, root: Path, python: Path | None = None) -> Site:
-        """Find the environment to read: of a given interpreter, of the `.venv` in a tree's root, or the running one.
+        """Return the environment of an interpreter, of the `.venv` in a tree's root, or the running one.
 
         Args:
             root: The tree's root. Its `.venv` counts if pytest is installed there.
@@ -56,8 +55,8 @@ class Site:
         """
         if python is not None:
             for candidate in (python, python.resolve()):
-                if found := _with_pytest(candidate if candidate.is_dir() else candidate.parent.parent):
-                    return cls.read(found)
+                if sites := _with_pytest(candidate if candidate.is_dir() else candidate.parent.parent):
+                    return cls.read(sites)
             raise UsageError(
                 f"no environment with pytest in it belongs to {python}", "Give --python the one tests run in"
             )
@@ -85,7 +84,7 @@ class Site:
     @cached_property
     def _metadata(self) -> tuple[tuple[str, str], ...]:
         """Name and directory of metadata of each distribution; the first of a name wins, as in Python."""
-        found: dict[str, str] = {}
+        metadata: dict[str, str] = {}
         for directory in self.directories:
             try:
                 entries = sorted(os.scandir(directory), key=lambda entry: entry.name)
@@ -94,18 +93,18 @@ class Site:
             for entry in entries:
                 stem, dot, suffix = entry.name.rpartition(".")
                 if dot and suffix in {"dist-info", "egg-info"}:
-                    found.setdefault(normalised(stem.partition("-")[0]), entry.path)
-        return tuple(found.items())
+                    metadata.setdefault(normalised(stem.partition("-")[0]), entry.path)
+        return tuple(metadata.items())
 
     @property
     def distributions(self) -> frozenset[str]:
-        """Return the normalised names of what is installed."""
+        """Return the normalised names of the installed distributions."""
         return frozenset(name for name, _ in self._metadata)
 
     def entry_points(self, group: str) -> tuple[EntryPoint, ...]:
         """Return the entry points of a group."""
         header = f"[{group}]".encode()
-        found: list[EntryPoint] = []
+        points: list[EntryPoint] = []
         for distribution, directory in self._metadata:
             try:
                 with open(f"{directory}/entry_points.txt", "rb") as stream:
@@ -113,14 +112,13 @@ class Site:
             except OSError:
                 continue
             if header in raw:
-                found += _points(distribution, group, raw.decode(errors="replace"))
-        return tuple(found)
+                points += _points(distribution, group, raw.decode(errors="replace"))
+        return tuple(points)
 
 
 def entry_point(distribution: str, name: str, value: str) -> EntryPoint:
     """Return an entry point from its text, `module:attribute [extra]`."""
-    module, _, attribute = value.partition("[")[0].partition(":")
-    return EntryPoint(distribution, name.strip(), module.strip(), attribute.strip())
+    return EntryPoint(distribution, name.strip(), re.split(r"[:\[]", value)[0].strip())
 
 
 def normalised(name: str) -> str:
@@ -140,7 +138,7 @@ def _points(distribution: str, group: str, text: str) -> Iterator[EntryPoint]:
 
 
 def _own() -> list[Path]:
-    """Return where the running Python finds what is installed: all of its path but the standard library."""
+    """Return the directories on the running Python's path, the standard library left out."""
     standard = os.path.dirname(os.__file__)
     return [
         Path(path) for path in sys.path if os.path.isdir(path) and path not in {standard, f"{standard}/lib-dynload"}
@@ -154,7 +152,7 @@ def _with_pytest(prefix: Path) -> list[Path]:
 
 
 def _sites(prefix: Path) -> list[Path]:
-    """Return the `site-packages` below an environment's directory; with the base's where it sees them, too."""
+    """Return the `site-packages` of an environment; with the base's where it includes them."""
     sites = [site for pattern in _SITES for site in sorted(prefix.glob(pattern)) if site.is_dir()]
     config = dict(line.replace(" ", "").split("=", 1) for line in _lines(prefix / "pyvenv.cfg") if "=" in line)
     if config.get("include-system-site-packages", "").lower() == "true" and "home" in config:
@@ -165,9 +163,9 @@ def _sites(prefix: Path) -> list[Path]:
 def _mapping(finder: Path) -> dict[str, str]:
     """Read the packages out of the finder that setuptools writes for an editable install."""
     for line in _lines(finder):
-        if (found := re.match(r"MAPPING\b[^=]*=\s*(\{.*\})\s*$", line)) is not None:
+        if (match := re.match(r"MAPPING\b[^=]*=\s*(\{.*\})\s*$", line)) is not None:
             try:
-                mapping = ast.literal_eval(found[1])
+                mapping = ast.literal_eval(match[1])
             except (ValueError, SyntaxError):
                 return {}
             pairs = ((str(name), Path(str(path))) for name, path in mapping.items())

@@ -1,80 +1,16 @@
-"""Which file a module's name stands for, as seen from the file that imports it. Nothing is imported to find out."""
+"""Find the file of a module by its name, as seen from the file that imports it, without importing it."""
 
 # Paths are text here, for there are very many.
-# ruff: noqa: PTH118, PTH119, PTH120
+# ruff: noqa: PTH118, PTH120
 from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Sequence
 
+from envmatrix.analysis.project.directories import FILE, Listings
 from envmatrix.analysis.project.installed import Site
-from envmatrix.analysis.project.settings import Settings
-
-FILE: Final = 0
-DIRECTORY: Final = 1
-LINK: Final = 2
-"""A symbolic link to a directory."""
-
-_KEPT = (".py", ".toml", ".ini", ".cfg")
-
-
-class Listings:
-    """The contents of directories, each listed once: subdirectories, Python files and what may configure pytest."""
-
-    def __init__(self) -> None:
-        self._known: dict[str, Mapping[str, int]] = {}
-        self.denied: set[str] = set()
-        """Directories that are there, and may not be listed."""
-
-    def of(self, directory: str) -> Mapping[str, int]:
-        """Return the names in a directory, sorted, each `FILE`, `DIRECTORY` or `LINK`; nothing where it can't be listed."""
-        if (known := self._known.get(directory)) is None:
-            try:
-                known = _listed(directory)
-            except PermissionError:
-                known = {}
-                self.denied.add(directory)
-            except OSError:  # no directory
-                known = {}
-            self._known[directory] = known
-        return known
-
-    def known(self) -> tuple[str, ...]:
-        """Return the directories that were listed."""
-        return tuple(self._known)
-
-    def package_root(self, directory: str) -> str:
-        """Return the first directory at or above this one that is no package: what pytest puts on `sys.path`."""
-        while "__init__.py" in self.of(directory) and os.path.basename(directory).isidentifier():
-            directory = os.path.dirname(directory)
-        return directory
-
-
-def _listed(directory: str) -> dict[str, int]:
-    """List a directory.
-
-    Raises:
-        OSError: it cannot be listed, or is none.
-    """
-    found: dict[str, int] = {}
-    with os.scandir(directory) as entries:
-        for entry in entries:
-            if (kind := _kind(entry)) is not None:
-                found[entry.name] = kind
-    return dict(sorted(found.items()))
-
-
-def _kind(entry: os.DirEntry[str]) -> int | None:
-    try:
-        if entry.name.endswith(_KEPT) and entry.is_file():
-            return FILE
-        if entry.is_dir():
-            return LINK if entry.is_symlink() else DIRECTORY
-    except OSError:  # a link that leads to itself, as like as not
-        pass
-    return None
+from envmatrix.analysis.project.settings import PytestSettings
 
 
 class ModuleFinder:
@@ -91,7 +27,7 @@ class ModuleFinder:
         listings: Directories that were listed already.
     """
 
-    def __init__(self, settings: Settings, files: Iterable[str], site: Site, listings: Listings) -> None:
+    def __init__(self, settings: PytestSettings, files: Iterable[str], site: Site, listings: Listings) -> None:
         self._listings = listings
         self._site = site
         root = str(settings.root)
@@ -106,7 +42,7 @@ class ModuleFinder:
         self._local = list(dict.fromkeys([*self._before, *self._after]))
         self._heads: dict[str, list[str]] = {}
         self.search_path = (*self._local, *site.directories, *site.packages.items())
-        """Where it looks; the order counts."""
+        """The directories to search, in order."""
         self._found: dict[tuple[str, str], str | None] = {}
 
     def find(self, path: str, dotted: str) -> str | None:
@@ -138,15 +74,15 @@ class ModuleFinder:
         parts = dotted.split(".")
         places = self._places(directory, parts[0])
         is_standard = parts[0] in sys.stdlib_module_names
-        found = self._search(places, parts) if places else None
+        file = self._search(places, parts) if places else None
         if is_standard:  # before it on sys.path a module counts, a namespace does not
-            return found if found and found.endswith(".py") else None
-        if found and found.endswith(".py"):
-            return found
+            return file if file and file.endswith(".py") else None
+        if file and file.endswith(".py"):
+            return file
         return self._search([*places, *self._site.places(parts[0])], parts)
 
     def _places(self, directory: str, head: str) -> list[str]:
-        """Return the directories of the tree that hold a top-level name, nearest first."""
+        """Return the directories of the tree with a top-level module of this name, nearest first."""
         if (holding := self._heads.get(head)) is None:
             holding = self._heads[head] = [place for place in self._local if self._holds(place, head)]
         own = self._listings.package_root(directory)
@@ -162,8 +98,8 @@ class ModuleFinder:
         return f"{head}.py" in entries or bool(entries.get(head))
 
     def _search(self, places: Sequence[str], parts: Sequence[str]) -> str | None:
-        """Go down from one of these directories as Python's path finder does."""
-        found: str | None = None
+        """Search a module below these directories as Python's path finder does."""
+        file: str | None = None
         for part in parts:
             portions: list[str] = []
             for place in places:
@@ -171,15 +107,15 @@ class ModuleFinder:
                 inner = f"{place}/{part}"
                 is_directory = entries.get(part)
                 if is_directory and "__init__.py" in self._listings.of(inner):
-                    places, found = [inner], f"{inner}/__init__.py"
+                    places, file = [inner], f"{inner}/__init__.py"
                     break
                 if entries.get(f"{part}.py") == FILE:
-                    places, found = [], f"{inner}.py"
+                    places, file = [], f"{inner}.py"
                     break
                 if is_directory:
                     portions.append(inner)
             else:
                 if not portions:
                     return None
-                places, found = portions, portions[0]
-        return found
+                places, file = portions, portions[0]
+        return file

@@ -1,4 +1,4 @@
-"""Which plugins give fixtures to every test of a project: pytest's own, installed ones, and those that it names."""
+"""The plugins of a project: pytest's own, installed ones, and those that its settings name."""
 
 from __future__ import annotations
 
@@ -7,40 +7,18 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from envmatrix.analysis.project.config_files import read_ini, read_text, read_toml, table
+from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml, table
 from envmatrix.analysis.project.installed import EntryPoint, Site, entry_point, normalised
-from envmatrix.analysis.project.settings import Settings
-from envmatrix.exceptions import DeclarationError
+from envmatrix.analysis.project.requirements import declared
+from envmatrix.analysis.project.settings import PytestSettings
 
 _GROUP = "pytest11"
-_KNOWN = frozenset(
-    [
-        "allure-pytest",
-        "anyio",
-        "betamax",
-        "devtools",
-        "faker",
-        "hypothesis",
-        "inline-snapshot",
-        "langsmith",
-        "logfire",
-        "nbval",
-        "pyfakefs",
-        "requests-mock",
-        "respx",
-        "schemathesis",
-        "seleniumbase",
-        "snapshottest",
-        "syrupy",
-        "tavern",
-        "time-machine",
-        "typeguard",
-        "xdoctest",
-    ]
+_KNOWN = re.compile(
+    r"allure-pytest|anyio|betamax|devtools|faker|hypothesis|inline-snapshot|langsmith|logfire|nbval|pyfakefs|requests-mock|respx"
+    r"|schemathesis|seleniumbase|snapshottest|syrupy|tavern|time-machine|typeguard|xdoctest"
 )
-"""Plugins whose names don't say that they are."""
+"""Distributions of plugins whose names do not say so."""
 
 
 _METADATA = frozenset({"metadata", "include_metadata_in_junit_xml"})
@@ -85,7 +63,7 @@ PROVIDED_BY: Mapping[str, frozenset[str]] = {
     "syrupy": frozenset({"snapshot"}),
     "time-machine": frozenset({"time_machine"}),
 }
-"""What much-used plugins provide, in any of their versions: one of them that is not installed leaves no other name in doubt."""
+"""Fixtures of widely used plugins, in any version: one that is not installed casts no doubt on other names."""
 
 _OURS = "envmatrix"
 
@@ -95,28 +73,26 @@ class Plugin:
     """A module that pytest registers before it collects anything."""
 
     name: str
-    """As `-p` knows it."""
+    """Its name for `-p`."""
     module: str
     path: str | None
-    """Its file, absolute; None where there is no source to read."""
+    """Its file, absolute; None where it has no source."""
     distribution: str
-    """What brings it, normalised: `pytest` for pytest's own; empty for the project itself and for `-p`."""
-    attribute: str = ""
-    """The plugin is this attribute of the module, not the module."""
+    """Normalised name of its distribution; empty for the project itself and for `-p`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Plugins:
     """The plugins of a project."""
 
-    found: tuple[Plugin, ...]
-    """In the order in which pytest registers them: of fixtures with one name, the last one's is taken."""
+    registered: tuple[Plugin, ...]
+    """In the order in which pytest registers them: of fixtures with one name, the last one wins."""
     absent: tuple[str, ...]
-    """Distributions that the project declares, that look like pytest plugins, and that are not installed: a name which
-    nobody provides may be theirs. Normalised names."""
+    """Normalised names of declared distributions that look like plugins and are not installed: any of them may provide
+    a missing fixture."""
 
 
-def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
+def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str], str | None]) -> Plugins:
     """Find the plugins of a project by reading metadata; none of them is imported.
 
     Args:
@@ -128,11 +104,11 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
     points: dict[str, EntryPoint] = {}
     for point in (*_own_entry_points(settings.root), *site.entry_points(_GROUP)):
         points.setdefault(point.name, point)
-    found: dict[str, Plugin] = {}
+    plugins: dict[str, Plugin] = {}
 
-    def add(name: str, module: str, distribution: str, attribute: str = "") -> None:
-        if name not in settings.blocked and name not in found:
-            found[name] = Plugin(name, module, find(here, module), distribution, attribute)
+    def add(name: str, module: str, distribution: str) -> None:
+        if name not in settings.blocked and name not in plugins:
+            plugins[name] = Plugin(name, module, find(here, module), distribution)
 
     default, others = _builtin(find(here, "_pytest.config"))
     for name in default:
@@ -141,116 +117,51 @@ def find_plugins(settings: Settings, site: Site, find: Callable[[str, str], str 
         if name in others:
             add(name, f"_pytest.{name}", "pytest")
         elif name in points:
-            add(name, points[name].module, points[name].distribution, points[name].attribute)
+            add(name, points[name].module, points[name].distribution)
         else:
             add(name, name, "")
-    asked_for = declared(settings.root)
+    requirements = declared(settings.root)
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
-        if point.distribution != _OURS or _OURS in asked_for or _has_environments(settings.root):
-            add(point.name, point.module, point.distribution, point.attribute)
-    absent = {name for name in asked_for if _is_plugin(name)} - site.distributions
-    return Plugins(tuple(found.values()), tuple(sorted(absent)))
-
-
-def declared(root: Path) -> frozenset[str]:
-    """Return the normalised names of all distributions that a project's files ask for, in any group or extra.
-
-    A file that is broken asks for nothing.
-    """
-    return frozenset(
-        normalised(found[1]) for text in _requirements(root) if (found := re.match(r"\s*([A-Za-z0-9][\w.-]*)", text))
-    )
+        if point.distribution != _OURS or _OURS in requirements or _has_environments(settings.root):
+            add(point.name, point.module, point.distribution)
+    absent = {name for name in requirements if _is_plugin(name)} - site.distributions
+    return Plugins(tuple(plugins.values()), tuple(sorted(absent)))
 
 
 def _has_environments(root: Path) -> bool:
-    """Whether a project may select an environment: without one, all that our fixtures give is the error that says so.
+    """Return whether a project may select an environment: without one, our fixtures only raise an error.
 
-    Who installs us for the audit alone means a fixture of its own by `real_services`, which may be out of sight.
+    In a project that installs us for the audit alone, `real_services` is a fixture of its own, which the index may not see.
     """
     for directory in (root, *root.parents):
         if any((directory / "environments").glob("*.toml")):
             return True
-        if table(_toml(directory / "pyproject.toml"), "tool", _OURS).keys() - {"audit"}:
+        if table(lenient(read_toml, directory / "pyproject.toml") or {}, "tool", _OURS).keys() - {"audit"}:
             return True
     return False
 
 
 def _is_plugin(name: str) -> bool:
-    return name in _KNOWN or ("pytest" in name.split("-") and name != "pytest")
-
-
-def _requirements(root: Path) -> Iterator[str]:
-    """Yield everything that looks like a requirement where a project declares them."""
-    yield from _in_toml(_toml(root / "pyproject.toml"))
-    yield from _in_setup_cfg(_ini(root / "setup.cfg"))
-    for section in _ini(root / "tox.ini").values():
-        for line in section.get("deps", "").splitlines():
-            yield line.rpartition(": ")[2]  # after the condition `py311: `
-    for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
-        yield from _lines(file)
-    for line in _lines(root / "setup.py"):
-        yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
-
-
-def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
-    options = sections.get("options", {})
-    asked = (options.get(key, "") for key in ("install_requires", "tests_require", "setup_requires"))
-    for value in (*asked, *sections.get("options.extras_require", {}).values()):
-        yield from value.splitlines()
-
-
-def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
-    """Yield requirements from all tables that hold dependencies: PEP 621 and 735, and those of the common tools."""
-    if isinstance(data, str) and is_list:
-        yield data
-    elif isinstance(data, list):
-        for item in data:
-            yield from _in_toml(item, is_list=is_list)
-    elif isinstance(data, dict):
-        for key, value in data.items():
-            if is_list and not isinstance(value, list):
-                yield key  # Poetry: `name = "^1.0"`
-            else:
-                yield from _in_toml(value, is_list=is_list or "dependenc" in key)
+    return _KNOWN.fullmatch(name) is not None or ("pytest" in name.split("-") and name != "pytest")
 
 
 def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
     """Yield the plugins that the project itself declares: it is installed where its tests run."""
-    data = _toml(root / "pyproject.toml")
+    data = lenient(read_toml, root / "pyproject.toml") or {}
     name = normalised(str(table(data, "project").get("name", "")))
     for keys in (("project", "entry-points", _GROUP), ("tool", "poetry", "plugins", _GROUP)):
         for key, value in table(data, *keys).items():
             yield entry_point(name, key, str(value))
-    for line in _ini(root / "setup.cfg").get("options.entry_points", {}).get(_GROUP, "").splitlines():
+    for line in (
+        (lenient(read_ini, root / "setup.cfg") or {}).get("options.entry_points", {}).get(_GROUP, "").splitlines()
+    ):
         key, equals, text = line.partition("=")
         if equals:
             yield entry_point("", key, text)
 
 
-def _toml(file: Path) -> dict[str, Any]:
-    """Read a file that pytest need not be able to read: it has nothing to say if it is broken."""
-    try:
-        return read_toml(file)
-    except DeclarationError:
-        return {}
-
-
-def _ini(file: Path) -> dict[str, dict[str, str]]:
-    try:
-        return read_ini(file)
-    except DeclarationError:
-        return {}
-
-
-def _lines(file: Path) -> list[str]:
-    try:
-        return read_text(file).splitlines()
-    except DeclarationError:
-        return []
-
-
 def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
-    """Return pytest's default plugins and all that it brings, as its own source lists them."""
+    """Return pytest's default plugins and all that it ships, as its own source lists them."""
     if config is None:
         return (), frozenset()
     lists: dict[str, tuple[str, ...]] = {}

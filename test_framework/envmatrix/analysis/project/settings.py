@@ -1,4 +1,4 @@
-"""pytest's own settings of a project, as pytest would read them: which file, which root, which values."""
+"""pytest's settings of a project, found and read as pytest does."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from envmatrix.analysis.project.config_files import line_of, read_ini, read_toml
 from envmatrix.exceptions import DeclarationError
 
 CONFIG_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
-"""Where pytest looks in each directory, first match first."""
+"""Configuration files that pytest looks for in each directory, in order."""
 
 _DEDICATED = frozenset(CONFIG_NAMES[:4])
 """Files that make a directory pytest's root even when they are empty."""
@@ -22,8 +22,8 @@ ImportMode: TypeAlias = Literal["prepend", "append", "importlib"]
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """What pytest's configuration says; the values are pytest's defaults where it says nothing."""
+class PytestSettings:
+    """pytest's configuration of a project; pytest's defaults where it sets nothing."""
 
     root: Path
     """pytest's rootdir, absolute."""
@@ -39,8 +39,6 @@ class Settings:
     pythonpath: tuple[Path, ...] = ()
     """Absolute."""
     usefixtures: tuple[str, ...] = ()
-    asyncio_mode: str = "strict"
-    """pytest-asyncio's: `strict` or `auto`."""
     import_mode: ImportMode = "prepend"
     plugins: tuple[str, ...] = ()
     """Named by `-p NAME` in `addopts`."""
@@ -56,7 +54,7 @@ class Settings:
     """Conftests above it are not seen; absolute."""
 
     @classmethod
-    def find(cls, start: Path) -> Settings:
+    def find(cls, start: Path) -> PytestSettings:
         """Return the settings that pytest would run with when it is given this file or directory.
 
         Raises:
@@ -78,8 +76,8 @@ class Settings:
         return cls._of(root, None, _Values(root, {}))
 
     @classmethod
-    def at(cls, directory: Path, names: Iterable[str] = CONFIG_NAMES) -> Settings | None:
-        """Return the settings that a directory's own files make, None where they make none or are broken.
+    def at(cls, directory: Path, names: Iterable[str] = CONFIG_NAMES) -> PytestSettings | None:
+        """Return the settings in a directory's own files; None where there are none, or broken ones.
 
         Args:
             directory: An absolute path.
@@ -93,11 +91,11 @@ class Settings:
                     if (values := _values(file)) is not None:
                         return cls._of(directory, file, values)
                 except DeclarationError:
-                    return None  # some test's data, as like as not
+                    return None  # probably the data of some test
         return None
 
     @classmethod
-    def _of(cls, root: Path, file: Path | None, values: _Values) -> Settings:
+    def _of(cls, root: Path, file: Path | None, values: _Values) -> PytestSettings:
         options = _Options.parse(values.words("addopts"))
         values = values.overridden(options.overrides)
         patterns = {
@@ -112,7 +110,6 @@ class Settings:
             suites=_suites(root / "pyproject.toml"),
             pythonpath=tuple(_absolute(root, path) for path in values.words("pythonpath")),
             usefixtures=tuple(values.words("usefixtures")),
-            asyncio_mode=options.asyncio_mode or values.word("asyncio_mode") or "strict",
             import_mode=options.import_mode,
             plugins=tuple(options.plugins),
             blocked=frozenset(options.blocked),
@@ -126,7 +123,7 @@ class Settings:
 
 @dataclass(frozen=True, slots=True)
 class _Values:
-    """The raw values of one file; TOML's native table allows lists only where pytest wants one."""
+    """The raw values of one file; in TOML's native table, lists must be lists of strings."""
 
     file: Path
     raw: Mapping[str, object]
@@ -146,15 +143,12 @@ class _Values:
         except ValueError as error:
             raise DeclarationError(self.file, f"{key}: {error}", line_of(self.file, key)) from None
 
-    def word(self, key: str) -> str:
-        return str(self.raw.get(key, ""))
-
     def overridden(self, overrides: Mapping[str, str]) -> _Values:
         return _Values(self.file, {**self.raw, **overrides}) if overrides and not self.is_native else self
 
 
 def _values(file: Path) -> _Values | None:
-    """Return what a file says to pytest; None where it does not configure pytest."""
+    """Return the values of a file; None where it does not configure pytest."""
     if file.suffix == ".toml":
         return _toml_values(file)
     sections = read_ini(file)
@@ -202,7 +196,6 @@ class _Options:
         self.ignore: list[str] = []
         self.ignore_glob: list[str] = []
         self.confcutdir = ""
-        self.asyncio_mode = ""
         self.overrides: dict[str, str] = {}
 
     @classmethod
@@ -242,13 +235,9 @@ class _Options:
                 self.ignore_glob.append(value)
             case "--confcutdir":
                 self.confcutdir = value
-            case "--asyncio-mode":
-                self.asyncio_mode = value
 
 
-_WITH_VALUE = frozenset(
-    ["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir", "--asyncio-mode"]
-)
+_WITH_VALUE = frozenset(["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir"])
 
 
 def _names(name: str) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""Which files of a tree pytest would collect from, and to which project each belongs."""
+"""The projects of a tree, and the files that pytest would collect in each."""
 
 # Paths are text here, for there are very many.
 # ruff: noqa: PTH100, PTH113, PTH117, PTH118, PTH120, PTH206, PTH207
@@ -13,8 +13,8 @@ from dataclasses import dataclass, field, replace
 from enum import Enum, auto
 from pathlib import Path
 
-from envmatrix.analysis.project.modules import FILE, LINK, Listings
-from envmatrix.analysis.project.settings import CONFIG_NAMES, Settings
+from envmatrix.analysis.project.directories import FILE, LINK, Listings
+from envmatrix.analysis.project.settings import CONFIG_NAMES, PytestSettings
 from envmatrix.exceptions import UsageError
 
 _CONFIG_NAMES = frozenset(CONFIG_NAMES)
@@ -24,16 +24,16 @@ _MOST_LINKS = 4
 
 
 @dataclass(frozen=True, slots=True)
-class Project:
+class PytestProject:
     """Tests that one configuration of pytest governs. Paths are absolute."""
 
-    settings: Settings
+    settings: PytestSettings
     test_files: tuple[str, ...]
     """In the order of their paths, which is nearly pytest's."""
     conftests: tuple[str, ...]
-    """Those that the test files can see, and all others below the directories that are collected."""
+    """Conftests that the test files can see, and all others below the collected directories."""
 
-    def without(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> Project:
+    def without(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> PytestProject:
         """Return the project without what its conftests ignore.
 
         Args:
@@ -51,16 +51,16 @@ class Project:
 
 
 @dataclass(frozen=True, slots=True)
-class Tree:
+class ProjectTree:
     """A directory, and the projects in it that have tests or conftests."""
 
     root: Path
-    projects: tuple[Project, ...]
+    projects: tuple[PytestProject, ...]
     listings: Listings = field(repr=False, compare=False)
-    """The directories that were listed on the way."""
+    """The directories that the walk listed."""
 
     @classmethod
-    def read(cls, root: Path, paths: Sequence[Path] = ()) -> Tree:
+    def read(cls, root: Path, paths: Sequence[Path] = ()) -> ProjectTree:
         """Walk a tree.
 
         Without `paths`, each project's `testpaths` are collected, and the `suites` of its `[tool.envmatrix]`; the whole
@@ -76,12 +76,12 @@ class Tree:
             DeclarationError: the configuration that pytest would use for the root is broken.
         """
         root = _absolute(root)
-        wanted = [_absolute(path) for path in paths]
-        for path in wanted:
+        targets = [_absolute(path) for path in paths]
+        for path in targets:
             if not path.exists():
                 raise UsageError(f"no such file or directory: {path}")
-        walk = _Walk(Listings(), frozenset(map(str, wanted)))
-        walk.run(Path(os.path.commonpath([root, *wanted])), Settings.find(root))
+        walk = _TreeWalk(Listings(), frozenset(map(str, targets)))
+        walk.run(Path(os.path.commonpath([root, *targets])), PytestSettings.find(root))
         return cls(root, walk.projects(), walk.listings)
 
     def relative(self, path: str) -> str:
@@ -91,17 +91,17 @@ class Tree:
 
 class _Mode(Enum):
     COLLECT = auto()
-    """What matches is a test file."""
+    """Files that match are test files."""
     SEARCH = auto()
-    """Only other projects are looked for, and the way to what is to be collected."""
+    """Search for other projects, and for paths that are to be collected."""
     TOWARDS = auto()
-    """Only the way to what is to be collected."""
+    """Only descend to paths that are to be collected."""
 
 
-class _Growing:
+class _ProjectWalk:
     """A project while the walk finds its files."""
 
-    def __init__(self, settings: Settings, initial: frozenset[str]) -> None:
+    def __init__(self, settings: PytestSettings, initial: frozenset[str]) -> None:
         self.settings = settings
         self.initial = initial
         self.above = frozenset(parent for path in initial for parent in _parents(path))
@@ -114,17 +114,17 @@ class _Growing:
         self._ignore_glob = _one_of(settings.ignore_glob)
 
     def covers(self, directory: str) -> bool:
-        """Say whether the project collects a directory by name, even where another project begins there."""
+        """Return whether the project collects a directory by name, even if another project begins there."""
         return any(path in self.covered for path in (directory, *_parents(directory)))
 
     def collects(self, name: str, path: str, mode: _Mode) -> bool:
-        """Say whether a file is a test file."""
+        """Return whether a file is a test file."""
         if path in self.initial:
             return name.endswith(".py")
         return mode is _Mode.COLLECT and name.endswith(".py") and self._files(name, path) and not self._is_ignored(path)
 
     def mode_inside(self, name: str, path: str, mode: _Mode) -> _Mode | None:
-        """Return how a subdirectory is to be visited, None for not at all."""
+        """Return the mode in which to visit a subdirectory; None to leave it out."""
         if path in self.initial:
             return _Mode.COLLECT
         if path in self.above:
@@ -132,7 +132,7 @@ class _Growing:
         return None if mode is _Mode.TOWARDS or self._passes(name, path) else mode
 
     def _passes(self, name: str, path: str) -> bool:
-        """Say whether the walk leaves a directory out."""
+        """Return whether the walk leaves a directory out."""
         return name == "__pycache__" or self._directories(name, path) or self._is_ignored(path)
 
     def _is_ignored(self, path: str) -> bool:
@@ -142,19 +142,19 @@ class _Growing:
 @dataclass(frozen=True, slots=True)
 class _Visit:
     directory: str
-    project: _Growing
+    project: _ProjectWalk
     mode: _Mode
     links: tuple[str, ...] = ()
-    """The real directories that links led out of and into, on the way here."""
+    """The real directories before and after each link on the way here."""
 
 
-class _Walk:
+class _TreeWalk:
     def __init__(self, listings: Listings, wanted: frozenset[str]) -> None:
         self.listings = listings
         self._wanted = wanted
-        self._projects: list[_Growing] = []
+        self._projects: list[_ProjectWalk] = []
 
-    def run(self, start: Path, settings: Settings) -> None:
+    def run(self, start: Path, settings: PytestSettings) -> None:
         first = str(start)
         project = self._project(settings, first)
         project.conftests += [
@@ -169,11 +169,11 @@ class _Walk:
             visit = pending.pop()
             pending += self._visit(visit)
             if visit.directory in self.listings.denied and visit.mode is _Mode.COLLECT:
-                visit.project.test_files.append(visit.directory)  # as a file that cannot be read: it may hold tests
+                visit.project.test_files.append(visit.directory)  # reported as an unread file: it may hold tests
 
-    def projects(self) -> tuple[Project, ...]:
+    def projects(self) -> tuple[PytestProject, ...]:
         return tuple(
-            Project(
+            PytestProject(
                 project.settings,
                 tuple(sorted(project.test_files, key=_order)),
                 tuple(sorted(project.conftests, key=_order)),
@@ -182,9 +182,9 @@ class _Walk:
             if project.test_files or project.conftests
         )
 
-    def _project(self, settings: Settings, directory: str) -> _Growing:
+    def _project(self, settings: PytestSettings, directory: str) -> _ProjectWalk:
         named = _initial(settings) if str(settings.root) == directory else frozenset()  # pytest: only in its root
-        project = _Growing(settings, self._wanted or named or frozenset({directory}))
+        project = _ProjectWalk(settings, self._wanted or named or frozenset({directory}))
         self._projects.append(project)
         return project
 
@@ -210,21 +210,21 @@ class _Walk:
                 if links is not None:
                     yield _Visit(path, project, inside, links)
 
-    def _own_project(self, directory: str, entries: Mapping[str, int], around: _Growing) -> _Growing | None:
+    def _own_project(self, directory: str, entries: Mapping[str, int], around: _ProjectWalk) -> _ProjectWalk | None:
         """Begin a project where a directory configures pytest, and the project around it does not collect it."""
         if _CONFIG_NAMES.isdisjoint(entries) or directory == str(around.settings.root) or around.covers(directory):
             return None
-        settings = Settings.at(Path(directory), entries)
+        settings = PytestSettings.at(Path(directory), entries)
         return None if settings is None else self._project(settings, directory)
 
 
 def _is_environment(directory: str, entries: Mapping[str, int]) -> bool:
-    """Say whether a directory is the root of a virtual environment, as pytest tells one."""
+    """Return whether a directory is the root of a virtual environment, by pytest's criteria."""
     return "pyvenv.cfg" in entries or ("conda-meta" in entries and os.path.isfile(f"{directory}/conda-meta/history"))
 
 
 def _followed(directory: str, path: str, links: tuple[str, ...]) -> tuple[str, ...] | None:
-    """Return the real directories on the way through a link, None where it leads back or too far."""
+    """Return the real directories on the way through a link; None for a cycle or too many links."""
     target = os.path.realpath(path)
     way = (*links, os.path.realpath(directory))
     if len(way) > 2 * _MOST_LINKS or any(real == target or real.startswith(f"{target}/") for real in way):
@@ -233,7 +233,7 @@ def _followed(directory: str, path: str, links: tuple[str, ...]) -> tuple[str, .
 
 
 class _ConftestIgnores:
-    """What conftests ignore: for each path, the nearest conftest above it that says anything decides."""
+    """The paths that conftests ignore; the nearest conftest above a path that sets a value decides."""
 
     def __init__(self, ignore: Mapping[str, Sequence[str]], ignore_glob: Mapping[str, Sequence[str]]) -> None:
         self._ignore = {
@@ -245,7 +245,7 @@ class _ConftestIgnores:
         self._known: dict[str, bool] = {}
 
     def covers(self, path: str) -> bool:
-        """Say whether a path or a directory above it is ignored."""
+        """Return whether a path or a directory above it is ignored."""
         if (known := self._known.get(path)) is None:
             parents = _parents(path)
             ignored = next((self._ignore[parent] for parent in parents if parent in self._ignore), frozenset[str]())
@@ -259,16 +259,16 @@ def _joined(conftest: str, paths: Iterable[str]) -> list[str]:
     return [os.path.normpath(os.path.join(os.path.dirname(conftest), path)) for path in paths]
 
 
-def _initial(settings: Settings) -> frozenset[str]:
-    """Return what a project collects by name: its `testpaths` and suites, as far as they exist."""
-    found: set[str] = set()
+def _initial(settings: PytestSettings) -> frozenset[str]:
+    """Return the existing paths that a project collects by name: its `testpaths` and suites."""
+    initial: set[str] = set()
     for pattern in (*settings.testpaths, *settings.suites):
-        found |= {os.path.normpath(path) for path in glob.iglob(str(settings.root / pattern), recursive=True)}
-    return frozenset(found)
+        initial |= {os.path.normpath(path) for path in glob.iglob(str(settings.root / pattern), recursive=True)}
+    return frozenset(initial)
 
 
 def _patterns(patterns: Iterable[str]) -> Callable[[str, str], bool]:
-    """Return a test of a name and its path: a pattern with a slash is held against the path, as pytest does."""
+    """Return a matcher of a name and its path; as in pytest, a pattern with a slash is for the path."""
     names, paths = [], []
     for pattern in patterns:
         if os.sep not in pattern:

@@ -1,4 +1,4 @@
-"""One file of Python read as facts, without importing it: names, fixtures, shapes, reads, smells, secrets.
+"""One Python file read as facts, without importing it: names, fixtures, shapes, reads, smells, secrets and hosts.
 
-The index puts the facts of many files together; the cache keeps them by the digest of the file.
+The commands load files by `load`, with the `cache`; the index combines the facts of many files.
 """

@@ -1,6 +1,6 @@
-"""Keep what was read of a file under a digest of its bytes, so that no file is parsed twice.
+"""Cache facts of files by the digest of their bytes, and summaries of whole trees.
 
-A cache makes things faster and nothing else: one that cannot be opened, is locked, broken or full is as good as none.
+A cache only saves time: one that cannot be opened, is locked, broken or full counts as empty.
 """
 
 from __future__ import annotations
@@ -26,30 +26,29 @@ DEFAULT = Path(".envmatrix", "audit-cache.sqlite")
 _APPLICATION = 0x656D6163  # "emac", in the header of SQLite's file: whose it is
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS facts (key BLOB PRIMARY KEY, facts BLOB NOT NULL, day INTEGER NOT NULL) WITHOUT ROWID;
-DROP TABLE IF EXISTS files;
 CREATE TABLE IF NOT EXISTS heads (
     path BLOB PRIMARY KEY, mtime INTEGER NOT NULL, ctime INTEGER NOT NULL, size INTEGER NOT NULL, inode INTEGER NOT NULL,
     key BLOB NOT NULL, head BLOB NOT NULL, day INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS views (view BLOB PRIMARY KEY, state INTEGER NOT NULL, ground BLOB NOT NULL, day INTEGER NOT NULL)
+CREATE TABLE IF NOT EXISTS views (view BLOB PRIMARY KEY, state INTEGER NOT NULL, inputs BLOB NOT NULL, day INTEGER NOT NULL)
 WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS summaries (
     view BLOB NOT NULL, path BLOB NOT NULL, basis BLOB NOT NULL, summary BLOB NOT NULL, PRIMARY KEY (view, path)
 ) WITHOUT ROWID;
 """
 _RACY_NS = 2_000_000_000
-"""A file may change again within the granularity of its times, and look the same."""
+"""A file may change again within the resolution of its times, and keep its stamp."""
 _DAYS_KEPT = 14
 _LOCKED_S = 1.0
-"""For another run to end its writing."""
+"""Deadline for another run to end its writing."""
 _AT_ONCE = 500
-"""Files that one query asks for."""
+"""Files in one query."""
 
 _T = TypeVar("_T")
 
 
 class Stamp(NamedTuple):
-    """What a file system says about a file: while none of it changes, neither did the bytes."""
+    """The times, size and inode of a file: while they stay the same, so do its bytes."""
 
     mtime_ns: int
     ctime_ns: int
@@ -58,12 +57,12 @@ class Stamp(NamedTuple):
 
     @classmethod
     def of(cls, status: os.stat_result) -> Stamp:
-        """Take it from `os.stat`, called before the bytes are read."""
+        """Return the stamp in a result of `os.stat`, which must be called before the bytes are read."""
         return cls(status.st_mtime_ns, status.st_ctime_ns, status.st_size, status.st_ino)
 
     @classmethod
     def of_file(cls, path: str | Path) -> Stamp | None:
-        """Take it of a regular file; None of anything else."""
+        """Return the stamp of a regular file; None for anything else."""
         try:
             status = os.stat(path)  # noqa: PTH116 -- may be text, for there are very many
         except (OSError, ValueError):
@@ -71,33 +70,29 @@ class Stamp(NamedTuple):
         return cls.of(status) if stat.S_ISREG(status.st_mode) else None
 
     def is_settled(self, now_ns: int) -> bool:
-        """Whether the file cannot have changed at this time, or later, and still have this stamp."""
+        """Return whether any change of the file since this time would have changed its stamp."""
         return max(self.mtime_ns, self.ctime_ns) < now_ns - _RACY_NS
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """What is kept of a tree, as seen with some settings."""
+    """The cached data of a tree, as read with some settings."""
 
     key: bytes
     state: int = 0
-    """Another number each time that it is kept."""
-    ground: bytes = b""
+    """A number that is new whenever the view is stored."""
+    inputs: bytes = b""
+    """Encoded inputs of the whole tree."""
     parts: dict[str, tuple[bytes, bytes]] = field(default_factory=dict)
-    """Of each file by its path: what it rests on, and what was made of it."""
-
-
-def digest_of(source: bytes) -> bytes:
-    """Return the name under which the facts of these bytes are kept."""
-    return hashlib.blake2b(source, digest_size=16).digest()
+    """Path of a file → its inputs and its summary, encoded."""
 
 
 class Cache:
-    """Facts of files, written and read as bytes. No method raises because of the cache's file.
+    """A cache in an SQLite file. No method raises because of that file.
 
     Args:
-        file: An SQLite file; made, with its directory, where there is none.
-        options: Whatever else than the bytes decides what is read out of them.
+        file: The file; created, with its directory, where there is none.
+        options: What decides about the facts besides the bytes.
     """
 
     def __init__(self, file: Path, options: Iterable[str] = ()) -> None:
@@ -122,7 +117,7 @@ class Cache:
         self.close()
 
     def unchanged(self, stamps: Mapping[str, Stamp]) -> Iterator[tuple[str, bytes]]:
-        """Yield the head of those files, by their paths, that are as they were when last read."""
+        """Yield path and head of each file that is unchanged since it was cached."""
         for paths in _chunks(list(stamps)):
             rows = self._try(self._rows, [os.fsencode(path) for path in paths]) or ()
             for name, mtime, ctime, size, inode, key, head, day in rows:
@@ -142,7 +137,7 @@ class Cache:
         ).fetchall()
 
     def get(self, digest: bytes) -> bytes | None:
-        """Return the facts of a file by the digest of its bytes."""
+        """Return the facts of a file by the digest of its bytes; None where they are not cached."""
         key = digest + self._variant
         rows = self._try(lambda db, key: db.execute("SELECT facts FROM facts WHERE key = ?", (key,)).fetchall(), key)
         facts = _checked(rows[0][0]) if rows else None
@@ -151,37 +146,37 @@ class Cache:
         return facts
 
     def put(self, digest: bytes, facts: bytes) -> None:
-        """Keep the facts of a file."""
+        """Store the facts of a file."""
         row = (digest + self._variant, _with_checksum(facts), self._today)
         self._write("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", [row])
 
     def remember(self, path: str, stamp: Stamp, digest: bytes, head: bytes) -> None:
-        """Remember the head of a file while its stamp stays the same; not if it changed a moment ago."""
+        """Store the head of a file with its stamp; not if the file changed a moment ago."""
         if stamp.is_settled(time.time_ns()):
             row = (os.fsencode(path), *stamp, digest + self._variant, _with_checksum(head), self._today)
             self._write("INSERT OR REPLACE INTO heads VALUES (?, ?, ?, ?, ?, ?, ?, ?)", [row])
 
     def view(self, view: bytes) -> View:
-        """Return what is kept of a tree as seen with some settings; nothing of it where any part is broken."""
+        """Return the cached data of a tree; an empty view where any part of it is broken."""
         view += self._variant
         rows = self._try(_kept_rows, view)
         if not rows:
             return View(view)
-        (state, ground), kept = rows
-        whole = _checked(ground)
-        parts = {os.fsdecode(path): (_checked(basis), _checked(summary)) for path, basis, summary in kept}
+        (state, inputs), files = rows
+        whole = _checked(inputs)
+        parts = {os.fsdecode(path): (_checked(basis), _checked(summary)) for path, basis, summary in files}
         if whole is None or any(None in pair for pair in parts.values()):
             return View(view, state)
         return View(view, state, whole, {path: (basis or b"", made or b"") for path, (basis, made) in parts.items()})
 
     def keep(self, view: View, changed: Iterable[str] = (), gone: Iterable[str] = ()) -> None:
-        """Keep what is new of a view, unless another run kept something of it since it was read."""
+        """Store the changes of a view, unless another run stored some since it was read."""
         parts = [
             (view.key, os.fsencode(path), _with_checksum(view.parts[path][0]), _with_checksum(view.parts[path][1]))
             for path in changed
         ]
         dropped = [(view.key, os.fsencode(path)) for path in gone]
-        ground = _with_checksum(view.ground)
+        inputs = _with_checksum(view.inputs)
 
         def write(db: sqlite3.Connection, _: None) -> None:
             db.commit()
@@ -190,7 +185,7 @@ class Cache:
             if (row[0] if row else 0) == view.state:
                 db.execute(
                     "INSERT OR REPLACE INTO views VALUES (?, ?, ?, ?)",
-                    (view.key, secrets.randbits(62) + 1, ground, self._today),
+                    (view.key, secrets.randbits(62) + 1, inputs, self._today),
                 )
                 db.executemany("DELETE FROM summaries WHERE view = ? AND path = ?", dropped)
                 db.executemany("INSERT OR REPLACE INTO summaries VALUES (?, ?, ?, ?)", parts)
@@ -199,7 +194,7 @@ class Cache:
         self._try(write, None)
 
     def close(self) -> None:
-        """Save what is new, and forget what nobody asked for in two weeks."""
+        """Save changes, and delete entries that were not used for two weeks."""
         if self._seen or self._seen_files:
             self._write("UPDATE facts SET day = ? WHERE key = ?", [(self._today, key) for key in self._seen])
             self._write("UPDATE heads SET day = ? WHERE path = ?", [(self._today, path) for path in self._seen_files])
@@ -227,7 +222,7 @@ class Cache:
         return None
 
     def _fail(self, error: Exception) -> None:
-        """Go on without; a broken file of ours is removed, so that the next run has a cache again."""
+        """Go on without a cache; remove a broken file of ours, so that the next run has one again."""
         is_operational = isinstance(error, sqlite3.OperationalError | OSError)  # locked, read-only, disk full
         connection, self._connection = self._connection, None
         with suppress(sqlite3.Error, OSError):
@@ -263,7 +258,7 @@ def _is_ours(file: Path) -> bool:
 
 
 def _kept_rows(db: sqlite3.Connection, view: bytes) -> tuple[Any, list[Any]] | None:
-    row = db.execute("SELECT state, ground FROM views WHERE view = ?", (view,)).fetchone()
+    row = db.execute("SELECT state, inputs FROM views WHERE view = ?", (view,)).fetchone()
     return row and (row, db.execute("SELECT path, basis, summary FROM summaries WHERE view = ?", (view,)).fetchall())
 
 
@@ -272,16 +267,16 @@ def _with_checksum(kept: bytes) -> bytes:
 
 
 def _checked(facts: bytes) -> bytes | None:
-    """Return facts without their checksum; None where it does not match."""
+    """Return cached data without its checksum; None where that does not match."""
     return facts[4:] if zlib.crc32(facts[4:]).to_bytes(4, "big") == facts[:4] else None
 
 
 def _variant(options: Iterable[str]) -> bytes:
-    """Return a digest of all else that decides what is read: our own code, Python and the options."""
-    seen = hashlib.blake2b(repr((sys.implementation.name, sys.hexversion, sorted(options))).encode(), digest_size=8)
+    """Return a digest of what decides about facts besides the bytes: our own code, Python and the options."""
+    digest = hashlib.blake2b(repr((sys.implementation.name, sys.hexversion, sorted(options))).encode(), digest_size=8)
     for module in sorted(Path(__file__).parents[1].rglob("*.py")):
-        seen.update(module.read_bytes())
-    return seen.digest()
+        digest.update(module.read_bytes())
+    return digest.digest()
 
 
 def _chunks(paths: list[str]) -> Iterator[list[str]]:

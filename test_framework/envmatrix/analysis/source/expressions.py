@@ -1,10 +1,13 @@
-"""From an expression of the syntax tree to what is followed of it: names, calls, literals."""
+"""Turn expressions of a syntax tree into facts: names, calls and literals."""
 
 from __future__ import annotations
 
 import ast
+from typing import TypeAlias
 
 from envmatrix.analysis.source.facts import Call, Constant, Expression, Mapping, Name, Other, Sequence
+
+FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
 OTHER = Other()
 _LONGEST = 1000

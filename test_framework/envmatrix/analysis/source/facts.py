@@ -1,6 +1,6 @@
-"""What one Python file says about fixtures and tests: facts, not yet put together with those of other files.
+"""Facts of one Python file about fixtures and tests, not yet combined with those of other files.
 
-They depend on the file's bytes alone, so that a cache can keep them under a digest of these. Lines and columns begin with 1.
+They depend on the file's bytes alone: a digest of these is their cache key. Lines and columns begin with 1.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import msgspec
 
 
 class Fact(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """Something that the source says; written and read as an array, for there are very many of them."""
+    """Base of all facts, which are encoded as arrays, for there are very many of them."""
 
 
 class Name(Fact, frozen=True, tag="n"):
@@ -41,7 +41,7 @@ class Sequence(Fact, frozen=True, tag="s"):
 
 
 class Mapping(Fact, frozen=True, tag="m"):
-    """A dict; what `**` brings in is a value under `None`."""
+    """A dict; a value spread by `**` has the key None."""
 
     items: tuple[tuple[Expression | None, Expression], ...]
 
@@ -72,7 +72,7 @@ class Ask(Fact, frozen=True):
 
 
 class Note(Fact, frozen=True):
-    """What a rule of hygiene saw inside a function or a module, without knowing yet whether it is a test or a fixture."""
+    """A possible finding in a function or module, which counts once pytest is known to use it."""
 
     code: str
     line: int
@@ -90,20 +90,20 @@ class Key(Fact, frozen=True):
 
 
 class Shape(Fact, frozen=True):
-    """What a fixture yields, as far as its source shows it."""
+    """The value of a fixture, as far as its source shows it."""
 
     kind: Literal["dict", "object", "value", "unknown"]
     type: str
     """Dotted name of the class, or `dict`, `str`, `bool`…; empty where unknown."""
     keys: tuple[Key, ...]
     is_complete: bool
-    """Whether these are all the keys: no call, loop or `**` that we can't follow may have added one."""
+    """Whether these are all the keys: no call, loop or `**` may have added another."""
     line: int
     column: int
 
 
 class Read(Fact, frozen=True):
-    """A function reads a key or an attribute of what a fixture gave it."""
+    """A read of a key or an attribute of a fixture's value."""
 
     parameter: str
     key: str
@@ -117,9 +117,9 @@ class Function(Fact, frozen=True, tag="def"):
 
     name: str
     first_line: int
-    """Of the first decorator, where Python says that its code begins."""
+    """Line of the first decorator, where Python says that the code begins."""
     line: int
-    """Of `def`."""
+    """Line of `def`."""
     column: int
     end_line: int
     parameters: tuple[Parameter, ...]
@@ -130,11 +130,11 @@ class Function(Fact, frozen=True, tag="def"):
     notes: tuple[Note, ...]
     reads: tuple[Read, ...]
     shape: Shape | None
-    """What it yields, where a decorator says that it may be a fixture."""
+    """Shape of its value, where a decorator says that it may be a fixture."""
     is_wrapper: bool = False
-    """Whether it is a decorator that keeps to `functools.wraps`: what it decorates asks for the same arguments."""
+    """Whether it is a decorator that uses `functools.wraps`, and so keeps the arguments of what it decorates."""
     parametrizes: tuple[str, ...] = ()
-    """For the hook `pytest_generate_tests`: the arguments that it supplies, empty for one that is computed."""
+    """Arguments that the hook `pytest_generate_tests` supplies; an empty one is computed."""
 
 
 class Class(Fact, frozen=True, tag="class"):
@@ -171,9 +171,9 @@ class Deleted(Fact, frozen=True, tag="del"):
 
 
 class Binding(Fact, frozen=True):
-    """A name of a module or class, and what it is bound to; a later one of the same name wins.
+    """A name of a module or class, and its value; a later binding of the same name wins.
 
-    The name is `name.__test__` for what is said of another one whether it is a test.
+    The name is `name.__test__` where that attribute of another name is set.
     """
 
     name: str
@@ -181,11 +181,11 @@ class Binding(Fact, frozen=True):
     column: int
     to: Function | Class | Import | Assigned | Deleted
     is_certain: bool
-    """False under `if`, in `try`, in a loop: it may not come to be."""
+    """False under `if`, in `try` or in a loop, where it may not run."""
 
 
 class Module(Fact, frozen=True):
-    """A file: what its top level binds, in order."""
+    """The facts of a file: the bindings of its top level in order, and more."""
 
     body: tuple[Binding, ...] = ()
     imports: tuple[Import, ...] = ()
@@ -194,27 +194,27 @@ class Module(Fact, frozen=True):
     noqa: tuple[tuple[int, tuple[str, ...]], ...] = ()
     """Lines with a comment `# noqa`, and the codes that it names, where one is ours; none of them means all."""
     is_dynamic: bool = False
-    """Whether it makes names that cannot be read: `globals()`, `setattr`, `exec`, a module's `__getattr__`."""
+    """Whether it creates names at run time: by `globals()`, `setattr`, `exec` or a module's `__getattr__`."""
     registers: tuple[str, ...] = ()
-    """What it hands to `pluginmanager.register`, and modules that it has loaded by `import_plugin`."""
+    """Arguments of `pluginmanager.register`, and modules that it loads by `import_plugin`."""
     unread: str = ""
-    """Why the file could not be read, with the line; nothing else is known of it then."""
+    """Why the file cannot be read, with the line; all else is empty then."""
     digest: bytes = b""
-    """Of its bytes; empty where these could not be had."""
+    """Digest of its bytes; empty where it cannot be read."""
 
 
 class Head(Fact, frozen=True):
-    """What of a file is asked for although nothing changed."""
+    """The facts that are needed even of an unchanged file."""
 
     digest: bytes
     unread: str
     noqa: tuple[tuple[int, tuple[str, ...]], ...]
     names_plugins: bool
-    """Whether it may bind `pytest_plugins`: itself, or by a `*` from elsewhere."""
+    """Whether it may bind `pytest_plugins`, itself or by importing `*`."""
 
     @classmethod
     def of(cls, module: Module) -> Head:
-        """Take it from a module."""
+        """Return the head of a module."""
         binds = any(binding.name == "pytest_plugins" for binding in module.body)
         names_plugins = binds or any(each.attribute == "*" for each in module.imports)
         return cls(module.digest, module.unread, module.noqa, names_plugins)

@@ -1,4 +1,4 @@
-"""What a class has: fields with their types, and other members, read from its source and that of its bases."""
+"""The fields and members of classes, read from their source and that of their bases."""
 
 from __future__ import annotations
 
@@ -9,37 +9,34 @@ from pathlib import Path
 from typing import TypeAlias
 
 OURS = Path(__file__).parents[2] / "contracts" / "fields.py"
-"""Our own contracts, read as a project's are."""
+"""The shipped contracts, read like those of a project."""
 
 _OUR_PACKAGE = "envmatrix"
 _PLAIN = frozenset(["str", "int", "float", "bool", "bytes", "None", "dict", "list", "tuple", "set"])
 _ALSO = {
-    "Mapping": "dict",
-    "MutableMapping": "dict",
-    "Dict": "dict",
-    "TypedDict": "dict",
+    **dict.fromkeys(["Mapping", "MutableMapping", "Dict", "TypedDict"], "dict"),
     "List": "list",
     "Tuple": "tuple",
     "Set": "set",
 }
 _BASES_WITHOUT_FIELDS = frozenset(["object", "Protocol", "Generic", "ABC", "NamedTuple"])
 _DECORATORS = frozenset(["dataclass", "define", "frozen", "attrs", "s", "final", "runtime_checkable"])
-"""Those that give a class nothing to read."""
+"""Decorators that add no readable member to a class."""
 _DEEPEST = 20
 
 Find: TypeAlias = Callable[[str, str], str | None]
-"""The path of a module by its name, as seen from a file; both as the index has them."""
+"""Returns the path of a module by its name, as seen from a file; both paths are those of the index."""
 
 
 @dataclass(frozen=True, slots=True)
 class ClassFields:
-    """A class, with what it inherits."""
+    """The fields and members of a class, inherited ones included."""
 
     name: str
     fields: Mapping[str, frozenset[str]] = field(default_factory=dict)
-    """Annotated names → the types that fit, `None` among them; none at all where that is not known."""
+    """Annotated names → the types that fit, `None` among them; empty where they are unknown."""
     members: frozenset[str] = frozenset()
-    """Methods, and what methods assign to `self`."""
+    """Methods, and attributes that methods assign to `self`."""
     is_whole: bool = False
     """Whether all of its bases could be read, so that it has nothing else."""
 
@@ -120,7 +117,7 @@ class FieldReader:
 
 
 def types_of(annotation: ast.expr, *, with_classes: bool = False) -> frozenset[str]:  # noqa: C901, PLR0911 -- one answer for each form
-    """Return the types that fit an annotation; none where it may be any.
+    """Return the types that fit an annotation; none where any may.
 
     Args:
         annotation: What is written.
@@ -157,8 +154,8 @@ def types_of(annotation: ast.expr, *, with_classes: bool = False) -> frozenset[s
 
 
 def _either(parts: list[ast.expr], *, with_classes: bool) -> frozenset[str]:
-    found = [types_of(part, with_classes=with_classes) for part in parts]
-    return frozenset().union(*found) if all(found) else frozenset()
+    types = [types_of(part, with_classes=with_classes) for part in parts]
+    return frozenset().union(*types) if all(types) else frozenset()
 
 
 def _last(node: ast.expr) -> str:

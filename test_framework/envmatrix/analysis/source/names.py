@@ -1,4 +1,4 @@
-"""What a dotted name in a file stands for: followed through imports, `*`, `__all__` and packages, reading source only."""
+"""Resolve dotted names in a file through imports, `*`, `__all__` and packages, reading source only."""
 
 from __future__ import annotations
 
@@ -21,29 +21,14 @@ from envmatrix.analysis.source.facts import (
     Sequence,
 )
 
-WELL_KNOWN = frozenset(
-    [
-        "_pytest",
-        "abc",
-        "anyio",
-        "contextlib",
-        "functools",
-        "hypothesis",
-        "mock",
-        "os",
-        "pytest",
-        "pytest_asyncio",
-        "sys",
-        "typing",
-        "unittest",
-    ]
-)
-"""Packages whose names mean what their documentation says: they are not read, and a name in them keeps its own."""
+_PYTEST = ["_pytest", "anyio", "hypothesis", "mock", "pytest", "pytest_asyncio"]
+WELL_KNOWN = frozenset([*_PYTEST, "abc", "contextlib", "functools", "os", "sys", "typing", "unittest"])
+"""Packages that are not read: a name in them stands for itself, as documented."""
 
 _PUBLIC = {"_pytest.fixtures.": "pytest.", "_pytest.mark.": "pytest.", "mock.": "unittest.mock."}
 _WHERE_FIXTURE_IS = "_pytest/fixtures.py"
 _DEEPEST = 40
-"""Steps from a name to what it stands for: more of them go round in a circle."""
+"""Steps from a name to its target; more of them are a cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +41,7 @@ class Definition:
 
 @dataclass(frozen=True, slots=True)
 class External:
-    """A name that means what its documentation says, such as `pytest.fixture`, whatever it was imported as."""
+    """A documented name such as `pytest.fixture`, whatever it was imported as."""
 
     dotted: str
 
@@ -70,14 +55,14 @@ class Package:
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """It leads nowhere that can be read."""
+    """A name that cannot be resolved."""
 
     dotted: str
 
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A function or class that can be no fixture and no test: nothing in its file says so. The file was not parsed."""
+    """A function or class that is no fixture and no test, by a skim of its file."""
 
 
 Target: TypeAlias = Definition | External | Package | Lost | Plain
@@ -85,7 +70,7 @@ Target: TypeAlias = Definition | External | Package | Lost | Plain
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """What a name of a file may be bound to, where the binding was written."""
+    """A binding, and the file in which it is written."""
 
     path: str
     binding: Binding
@@ -93,21 +78,21 @@ class Bound:
 
 @dataclass(slots=True)
 class Namespace:
-    """The names of a file, each with all that it may be: the last binding first, up to one that is certain."""
+    """The names of a file, each with its possible bindings: the last one first, up to a certain one."""
 
     names: dict[str, list[Bound]]
     lost: tuple[str, ...] = ()
-    """Modules of which `*` is imported and which cannot be read: any name may come from there."""
+    """Unreadable modules of which `*` is imported: any name may come from there."""
 
 
 class Names:
-    """Follows names from file to file; remembers what it found.
+    """Resolves names from file to file, and caches the results.
 
     Args:
         module: The facts of a file, by its path.
         find: The path of a module by its absolute or relative name, as seen from a file; None where there is none.
-        skim: The file's facts as far as they say where a name of it comes from; None where it can be no fixture, test
-            or mark, by a look at the bytes.
+        skim: The imports and assignments of a file, by its path and the name that is wanted; None where that is no
+            fixture, test or mark.
     """
 
     def __init__(
@@ -122,10 +107,10 @@ class Names:
         self._namespaces: dict[str, Namespace] = {}
         self._skimmed: dict[str, tuple[Module, dict[str, list[Bound]]]] = {}
         self._resolved: dict[tuple[str, str], Target] = {}
-        self._glanced: dict[tuple[str, str], Target] = {}
+        self._resolved_skimming: dict[tuple[str, str], Target] = {}
 
     def namespace(self, path: str) -> Namespace:
-        """Return all names that a file's top level binds, those that `*` brings in too."""
+        """Return the names of a file's top level, those imported by `*` too."""
         if (known := self._namespaces.get(path)) is not None:
             return known
         space = self._namespaces[path] = Namespace({})  # what a circle of imports sees: what is there so far
@@ -151,59 +136,59 @@ class Names:
     def _public(self, path: str, space: Namespace) -> list[str]:
         """Return the names that `*` imports: those of `__all__` where that can be read."""
         if "__all__" in space.names:
-            listed = self.literal(path, Name("__all__"))
-            if isinstance(listed, Sequence):
-                names = [item.value for item in listed.items if isinstance(item, Constant)]
-                if len(names) == len(listed.items):
+            exports = self.literal(path, Name("__all__"))
+            if isinstance(exports, Sequence):
+                names = [item.value for item in exports.items if isinstance(item, Constant)]
+                if len(names) == len(exports.items):
                     return [name for name in names if isinstance(name, str)]
         return [name for name in space.names if not name.startswith("_")]
 
     def resolve(self, path: str, dotted: str) -> Target:
-        """Return what a name stands for, as seen from a file's top level."""
+        """Return the target of a name, as seen from a file's top level."""
         if (known := self._resolved.get((path, dotted))) is None:
-            known = self._resolved[path, dotted] = self._from_top(path, dotted, 0, glance=False)
+            known = self._resolved[path, dotted] = self._from_top(path, dotted, 0, skim=False)
         return known
 
-    def glance(self, path: str, dotted: str) -> Target:
-        """Return the same, or `Plain` where no file needs to be parsed to know that it is nothing of ours."""
-        if (known := self._glanced.get((path, dotted))) is None:
-            known = self._glanced[path, dotted] = self._from_top(path, dotted, 0, glance=True)
+    def resolve_skimming(self, path: str, dotted: str) -> Target:
+        """Return the same, skimming files instead of parsing them; `Plain` for what is no fixture, test or mark."""
+        if (known := self._resolved_skimming.get((path, dotted))) is None:
+            known = self._resolved_skimming[path, dotted] = self._from_top(path, dotted, 0, skim=True)
         return known
 
-    def _from_top(self, path: str, dotted: str, depth: int, *, glance: bool) -> Target:
+    def _from_top(self, path: str, dotted: str, depth: int, *, skim: bool) -> Target:
         head, _, rest = dotted.partition(".")
         if path.endswith(_WHERE_FIXTURE_IS) and dotted == "fixture":
             return External("pytest.fixture")
         bound = self.namespace(path).names.get(head)
         if bound is None or depth > _DEEPEST:
             return Lost(dotted)
-        return self.follow(bound[0], rest, depth, glance=glance)
+        return self.follow(bound[0], rest, depth, skim=skim)
 
-    def follow(self, bound: Bound, rest: str = "", depth: int = 0, *, glance: bool) -> Target:
-        """Return what one binding stands for, and what `rest` is inside of that."""
+    def follow(self, bound: Bound, rest: str = "", depth: int = 0, *, skim: bool) -> Target:
+        """Return the target of a binding, or of the name `rest` inside of it."""
         path, binding = bound.path, bound.binding
         target: Target = Lost(rest or binding.name)
         match binding.to:
             case Import(module=module, attribute=""):
                 whole = binding.name != module.partition(".")[0]  # `import a.b` binds a, and a.b is found through it
-                target = self._inside(path, module if whole else binding.name, rest, depth, glance=glance)
+                target = self._inside(path, module if whole else binding.name, rest, depth, skim=skim)
             case Import(module=module, attribute=attribute):
-                target = self._inside(path, module, f"{attribute}.{rest}" if rest else attribute, depth, glance=glance)
+                target = self._inside(path, module, f"{attribute}.{rest}" if rest else attribute, depth, skim=skim)
             case Assigned(value=Name(dotted=other)):
-                target = self._follow_alias(bound, f"{other}.{rest}" if rest else other, depth + 1, glance=glance)
+                target = self._follow_alias(bound, f"{other}.{rest}" if rest else other, depth + 1, skim=skim)
             case Class(body=body) if rest:
                 head, _, inner = rest.partition(".")
                 member = next((member for member in reversed(body) if member.name == head), None)
                 if member is not None:
-                    target = self.follow(Bound(path, member), inner, depth + 1, glance=glance)
+                    target = self.follow(Bound(path, member), inner, depth + 1, skim=skim)
             case Function() | Class() | Assigned() if not rest:
                 target = Definition(path, binding)
             case _:
                 pass
         return target
 
-    def _follow_alias(self, bound: Bound, dotted: str, depth: int, *, glance: bool) -> Target:
-        """Return what a name stood for where another one was bound to it; a later binding of it makes no difference."""
+    def _follow_alias(self, bound: Bound, dotted: str, depth: int, *, skim: bool) -> Target:
+        """Return the target of a name at the time another name was bound to it."""
         head, _, rest = dotted.partition(".")
         last: Binding | None = None
         for binding in self._module(bound.path).body if bound.path in self._namespaces else ():
@@ -212,11 +197,11 @@ class Names:
             if binding.name == head:
                 last = binding
         if last is not None and depth <= _DEEPEST:
-            return self.follow(Bound(bound.path, last), rest, depth, glance=glance)
-        return Lost(dotted) if head == bound.binding.name else self._from_top(bound.path, dotted, depth, glance=glance)
+            return self.follow(Bound(bound.path, last), rest, depth, skim=skim)
+        return Lost(dotted) if head == bound.binding.name else self._from_top(bound.path, dotted, depth, skim=skim)
 
-    def _inside(self, path: str, module: str, rest: str, depth: int, *, glance: bool) -> Target:
-        """Return what `rest` is in a module: a name of it, or a module below it."""
+    def _inside(self, path: str, module: str, rest: str, depth: int, *, skim: bool) -> Target:
+        """Return the target of `rest` in a module: one of its names, or a module below it."""
         full = f"{module}.{rest}" if rest else module
         if module.partition(".")[0] in WELL_KNOWN:
             return External(_public_name(full))
@@ -226,16 +211,16 @@ class Names:
         if not rest:
             return Package(source)
         head, _, inner = rest.partition(".")
-        bound = self._glance_into(source, head) if glance else self.namespace(source).names.get(head, [])
+        bound = self._skim_into(source, head) if skim else self.namespace(source).names.get(head, [])
         if bound is None:
             return Plain()
         if bound:
-            return self.follow(bound[0], inner, depth + 1, glance=glance)
+            return self.follow(bound[0], inner, depth + 1, skim=skim)
         below = f"{module}{head}" if module.endswith(".") else f"{module}.{head}"
-        return self._inside(path, below, inner, depth + 1, glance=glance) if self._find(path, below) else Lost(full)
+        return self._inside(path, below, inner, depth + 1, skim=skim) if self._find(path, below) else Lost(full)
 
-    def _glance_into(self, path: str, name: str, depth: int = 0) -> list[Bound] | None:
-        """Return what a name of a file that was not parsed is bound to; None if it is plainly nothing of ours."""
+    def _skim_into(self, path: str, name: str, depth: int = 0) -> list[Bound] | None:
+        """Return the bindings of a name in a skimmed file; None if it is no fixture, test or mark."""
         if path in self._namespaces:
             return self._namespaces[path].names.get(name, [])
         module = self._skim(path, name)
@@ -253,13 +238,13 @@ class Names:
             source = self._find(path, star.binding.to.module) if isinstance(star.binding.to, Import) else None
             if source is None or depth > _DEEPEST:
                 continue
-            inner = self._glance_into(source, name, depth + 1)
+            inner = self._skim_into(source, name, depth + 1)
             if inner is None or inner:
                 return inner
         return []
 
     def literal(self, path: str, value: Expression, depth: int = 0) -> Expression:
-        """Return an expression with each name replaced by what it stands for.
+        """Return an expression with each name replaced by its value.
 
         A name becomes what was assigned to it, in whatever file, or keeps to its documented name (`pytest.mark.skip`);
         one that is a function or class of ours, or that is lost, stays a name with its file before it.
@@ -283,7 +268,7 @@ class Names:
                 return value
 
     def _literal_name(self, path: str, dotted: str, depth: int) -> Expression:
-        match self.glance(path, dotted):
+        match self.resolve_skimming(path, dotted):
             case External(dotted=known):
                 return Name(known)
             case Definition(path=where, binding=Binding(name=name, to=Assigned(value=value))):
@@ -296,7 +281,7 @@ class Names:
                 return Name(f"{path}:{dotted}")
 
     def _without_itself(self, path: str, name: str, value: Sequence) -> Sequence:
-        """Put what a name held before in the place of `*name` in its own new value."""
+        """Replace `*name` in the new value of that name by its earlier value."""
         mine = Call(Name("*"), (Name(name),), ())
         if mine not in value.items:
             return value
@@ -311,7 +296,7 @@ class Names:
 
 
 def _public_name(full: str) -> str:
-    """Return the documented name of what is also known by another one."""
+    """Return the documented name for one that is internal."""
     for other, public in _PUBLIC.items():
         if full.startswith(other):
             return public + full.removeprefix(other)
@@ -319,7 +304,7 @@ def _public_name(full: str) -> str:
 
 
 def _spread(items: Iterable[Expression]) -> list[Expression]:
-    """Put what `*` spreads in its place, where that is known."""
+    """Replace each `*sequence` by the items of the sequence, where they are known."""
     spread: list[Expression] = []
     for item in items:
         match item:
@@ -331,6 +316,6 @@ def _spread(items: Iterable[Expression]) -> list[Expression]:
 
 
 def _bind(names: dict[str, list[Bound]], name: str, bound: Bound) -> None:
-    """Put a binding before those that it may replace; where it is certain, it replaces them."""
+    """Add a binding before the earlier ones of its name; a certain one replaces them."""
     earlier = names.pop(name, [])  # the order of a module's names is that of their last binding, or near enough
     names[name] = [bound] if bound.binding.is_certain else [bound, *earlier]

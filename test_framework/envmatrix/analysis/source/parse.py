@@ -1,4 +1,4 @@
-"""From the bytes of one Python file to its facts. Nothing is imported, and no source can make it raise."""
+"""Parse the bytes of one Python file into facts. Nothing is imported, and no source makes it raise."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
-from envmatrix.analysis.source.expressions import OTHER, dotted, expression, joined
+from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression, joined
 from envmatrix.analysis.source.facts import (
     Ask,
     Assigned,
@@ -27,25 +27,24 @@ from envmatrix.analysis.source.facts import (
     Parameter,
     Sequence,
 )
-from envmatrix.analysis.source.hygiene import function_notes, module_notes
-from envmatrix.analysis.source.shapes import reads_of, shape_of
-
-VERSION = 1
-"""Of what is read out of a file: a cache forgets what another version read."""
+from envmatrix.analysis.source.hosts import hosts
+from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source.secrets import secrets
+from envmatrix.analysis.source.shapes import shape_of
+from envmatrix.analysis.source.smells.functions import function_notes
 
 _NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
 _DYNAMIC = (b"globals", b"setattr", b"exec", b"vars", b"locals", b"__getattr__")
 _SURROGATE = re.compile(rb"\\(?:u|U0000)[dD][89a-fA-F]")
-_Def = ast.FunctionDef | ast.AsyncFunctionDef
 _Bound = Function | Class | Import | Assigned | Deleted
 
 
-def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
-    """Return what a file says; what cannot be read says why instead.
+def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
+    """Return the facts of a file; one that cannot be parsed says why.
 
     Args:
         source: The file's bytes.
-        contracts: Names of the fixtures of which it is recorded which keys and attributes are read.
+        contracts: Names of the fixtures whose reads of keys and attributes are recorded.
     """
     try:
         with warnings.catch_warnings():
@@ -53,7 +52,7 @@ def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
             tree = ast.parse(source)
         if _SURROGATE.search(source):
             _escape_surrogates(tree)
-        return _Reader(source, contracts).module(tree)
+        return _Parser(source, contracts).module(tree)
     except SyntaxError as error:
         return Module(unread=f"line {error.lineno or 1}: {error.msg}")
     except RecursionError:
@@ -62,40 +61,40 @@ def read(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
         return Module(unread=str(error) or type(error).__name__)
 
 
-class _Reader:
+class _Parser:
     def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
         self._source = source
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
-        self._asking = _Lines(source, b"getfixturevalue")
-        self._wrapping = _Lines(source, b"" if b"__signature__" in source else b"wraps")
-        self._importing = _Lines(source, b"import")
-        self._skipping = _Lines(source, b"skip")
-        self._suppressing = _Lines(source, b"suppress")
-        self._yielding = _Lines(source, b"yield")
+        self._asking = _WordLines(source, b"getfixturevalue")
+        self._wrapping = _WordLines(source, b"" if b"__signature__" in source else b"wraps")
+        self._importing = _WordLines(source, b"import")
+        self._skipping = _WordLines(source, b"skip")
+        self._suppressing = _WordLines(source, b"suppress")
+        self._yielding = _WordLines(source, b"yield")
         self._imports: list[Import] = []
 
     def module(self, tree: ast.Module) -> Module:
         return Module(
             body=tuple(self._bindings(tree.body, certain=True)),
             imports=tuple(dict.fromkeys(self._imports)),
-            notes=module_notes(tree, self._source),
+            notes=(*secrets(self._source), *hosts(tree, self._source)),
             noqa=tuple(_noqa(self._source)),
             registers=tuple(self._registered(tree.body)),
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
         )
 
     def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:
-        """Return what statements bind, those inside of them too; what may not happen is not certain."""
-        found: list[Binding] = []
+        """Return the bindings of statements and of those inside of them; conditional ones are not certain."""
+        bindings: list[Binding] = []
         for node in body:
             bound: Iterable[tuple[str, _Bound]] = ()
             line, column = node.lineno, node.col_offset + 1
             match node:
                 case ast.FunctionDef() | ast.AsyncFunctionDef():
-                    found.append(Binding(node.name, line, column, self._function(node), certain))
+                    bindings.append(Binding(node.name, line, column, self._function(node), certain))
                     continue
                 case ast.ClassDef():
-                    found.append(Binding(node.name, line, column, self._class(node), certain))
+                    bindings.append(Binding(node.name, line, column, self._class(node), certain))
                     continue
                 case ast.Expr(value=ast.Constant()):
                     continue
@@ -106,12 +105,12 @@ class _Reader:
                     bound = [(target.id, Deleted()) for target in targets if isinstance(target, ast.Name)]
                 case _:
                     bound = _assigned(node)
-            found += [Binding(name, line, column, to, certain) for name, to in bound]
+            bindings += [Binding(name, line, column, to, certain) for name, to in bound]
             if isinstance(node, ast.If) and _never(node.test):
                 self._note_imports(node.body)
             for inner, always in _blocks(node):
-                found += self._bindings(inner, certain=certain and always)
-        return found
+                bindings += self._bindings(inner, certain=certain and always)
+        return bindings
 
     def _class(self, node: ast.ClassDef) -> Class:
         return Class(
@@ -126,7 +125,7 @@ class _Reader:
             body=tuple(self._bindings(node.body, certain=True)),
         )
 
-    def _function(self, node: _Def) -> Function:
+    def _function(self, node: FunctionNode) -> Function:
         decorators = tuple(expression(decorator) for decorator in node.decorator_list)
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
         parameters = _parameters(node.args)
@@ -159,7 +158,7 @@ class _Reader:
     def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
         if b"pluginmanager" not in self._source:
             return
-        lines = _Lines(self._source, b"register("), _Lines(self._source, b"import_plugin(")
+        lines = _WordLines(self._source, b"register("), _WordLines(self._source, b"import_plugin(")
         for node in body:
             for inner in ast.walk(node) if any(each.in_(node) for each in lines) else ():
                 match inner:
@@ -170,7 +169,7 @@ class _Reader:
                         yield name
 
     def _note_imports(self, body: list[ast.stmt]) -> None:
-        """Note the imports below some statements, which bind no name of the module."""
+        """Record the imports inside of statements, which bind no name of the module."""
         for node in body:
             if isinstance(node, ast.Import | ast.ImportFrom):
                 self._imports.extend(found for _, found in _imports(node))
@@ -205,7 +204,7 @@ def _assigned(node: ast.stmt) -> Iterator[tuple[str, Assigned]]:
 
 
 def _blocks(node: ast.stmt) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """Yield the statements inside of one that stay at the level of the module, and whether they are always reached."""
+    """Yield the blocks of a statement that bind names of the module, and whether each always runs."""
     match node:
         case ast.If():
             never = _never(node.test)
@@ -254,16 +253,16 @@ def _parameters(arguments: ast.arguments) -> tuple[Parameter, ...]:
     only = len(arguments.posonlyargs)
     positional = [*arguments.posonlyargs, *arguments.args] if only else arguments.args
     without = len(positional) - len(arguments.defaults)
-    found = [
+    parameters = [
         Parameter(node.arg, node.lineno, node.col_offset + 1, index >= without, index < only)
         for index, node in enumerate(positional)
     ]
     for node, default in zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True):
-        found.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
-    return tuple(found)
+        parameters.append(Parameter(node.arg, node.lineno, node.col_offset + 1, default is not None, False))
+    return tuple(parameters)
 
 
-def _document(node: _Def | ast.ClassDef) -> str:
+def _document(node: FunctionNode | ast.ClassDef) -> str:
     match node.body:
         case [ast.Expr(value=ast.Constant(value=str(text))), *_]:
             lines = text.strip().splitlines()
@@ -272,8 +271,8 @@ def _document(node: _Def | ast.ClassDef) -> str:
             return ""
 
 
-class _Lines:
-    """The lines that hold a word: a function without any of them is not walked through for it."""
+class _WordLines:
+    """The lines with a word in them: a function without any of these is not walked in search of it."""
 
     def __init__(self, source: bytes, word: bytes) -> None:
         self._numbers = []
@@ -284,29 +283,29 @@ class _Lines:
             last, at = at, source.find(word, at + 1)
 
     def in_(self, node: ast.stmt) -> bool:
-        """Whether a statement has one of the lines."""
+        """Return whether a statement has one of the lines."""
         if not self._numbers:
             return False
         index = bisect.bisect_left(self._numbers, node.lineno)
         return index < len(self._numbers) and self._numbers[index] <= (node.end_lineno or node.lineno)
 
 
-def _is_wrapper(node: _Def) -> bool:
+def _is_wrapper(node: FunctionNode) -> bool:
     for inner in ast.walk(node):
-        decorators = inner.decorator_list if isinstance(inner, _Def) and inner is not node else ()
+        decorators = inner.decorator_list if isinstance(inner, FunctionNode) and inner is not node else ()
         if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
             return True
     return False
 
 
 def _escape_surrogates(tree: ast.Module) -> None:
-    """Let every text of a file have an encoding: facts are kept and handed on as bytes."""
+    """Escape lone surrogates in texts, which cannot be encoded: facts are stored as bytes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = node.value.encode(errors="backslashreplace").decode()
 
 
-def _asks(node: _Def) -> Iterator[Ask]:
+def _asks(node: FunctionNode) -> Iterator[Ask]:
     for inner in ast.walk(node):
         match inner:
             case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
@@ -316,7 +315,7 @@ def _asks(node: _Def) -> Iterator[Ask]:
                 yield Ask(name, inner.lineno, inner.col_offset + 1)
 
 
-def _parametrized(node: _Def) -> Iterator[str]:
+def _parametrized(node: FunctionNode) -> Iterator[str]:
     for inner in ast.walk(node):
         match inner:
             case ast.Call(func=ast.Attribute(attr="parametrize"), args=arguments, keywords=keywords):
@@ -325,7 +324,7 @@ def _parametrized(node: _Def) -> Iterator[str]:
 
 
 def argument_names(names: Expression) -> tuple[str, ...]:
-    """Return what `parametrize` calls its arguments: "a, b" or a sequence; an empty one is computed."""
+    """Return the argument names of `parametrize`, given as "a, b" or a sequence; an empty one is computed."""
     match names:
         case Constant(value=str(text)):
             return tuple(word for part in text.split(",") if (word := part.strip()))
@@ -338,7 +337,7 @@ def argument_names(names: Expression) -> tuple[str, ...]:
 
 
 def _never(test: ast.expr) -> bool:
-    """Whether a condition does not hold when pytest imports the file."""
+    """Return whether a condition is false when pytest imports the file."""
     match test:
         case ast.Name(id="TYPE_CHECKING") | ast.Attribute(attr="TYPE_CHECKING") | ast.Constant(value=False | 0):
             return True
@@ -362,17 +361,17 @@ def _is_dynamic(body: list[ast.stmt]) -> bool:
 
 
 def _noqa(source: bytes) -> Iterator[tuple[int, tuple[str, ...]]]:
-    """Yield the lines whose comment suppresses all rules or some of ours; other tools' codes are not looked at."""
+    """Yield the lines whose `noqa` comment suppresses all rules or some of ours, and the codes that it names."""
     if b"noqa" not in source and b"NOQA" not in source:
         return
-    found: dict[int, tuple[str, ...]] = {}
+    codes_by_line: dict[int, tuple[str, ...]] = {}
     for match in _NOQA.finditer(source):
         codes = (match[1] or b"").decode().upper().replace(",", " ").split()
         if not codes or any(code.startswith("EM") for code in codes):
-            found[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
-    if found:
+            codes_by_line[source.count(b"\n", 0, match.start()) + 1] = tuple(codes)
+    if codes_by_line:
         comments = {token.start[0] for token in _tokens(source) if token.type == tokenize.COMMENT}
-        yield from ((line, codes) for line, codes in found.items() if line in comments)
+        yield from ((line, codes) for line, codes in codes_by_line.items() if line in comments)
 
 
 def _tokens(source: bytes) -> Iterator[tokenize.TokenInfo]:

@@ -1,66 +1,65 @@
-"""Which keys and attributes a function reads of what a fixture gave it."""
+"""Keys and attributes that a function reads of its fixtures' values."""
 
 from __future__ import annotations
 
 import ast
 from collections import Counter
 from collections.abc import Iterator
-from typing import TypeAlias
 
+from envmatrix.analysis.source.expressions import FunctionNode
 from envmatrix.analysis.source.facts import Read
 
-_Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
-"""What a dict has besides its keys."""
+"""Methods of a dict, which are no keys."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
-"""What a function that catches one of them expects: that the key is not there."""
+"""A function that catches one of these expects a key to be missing."""
 
 
-def reads_of(node: _Def, names: frozenset[str]) -> tuple[Read, ...]:
-    """Return the keys and attributes that a function reads of its parameters of these names, inner functions included.
+def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
+    """Return the keys and attributes that a function reads of parameters with these names.
 
-    Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
+    Inner functions are included. Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
     (`"key" in services`, `pytest.raises(KeyError)`) is no read.
     """
     arguments = node.args
-    given = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} & names
+    parameters = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} & names
     bound = Counter(
         inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load)
     )
-    meant = {name: name for name in given if not bound[name]}
+    aliases = {name: name for name in parameters if not bound[name]}
     for inner in ast.walk(node):
         match inner:
             case ast.Assign(targets=[ast.Name(id=other)], value=ast.Name(id=name)) if (
-                name in meant and bound[other] == 1
+                name in aliases and bound[other] == 1
             ):
-                meant[other] = meant[name]
-    if not meant:
+                aliases[other] = aliases[name]
+    if not aliases:
         return ()
-    reader = _Reader()
+    reader = _ReadsVisitor()
     for statement in node.body:
-        reader.visit(statement, meant)
+        reader.visit(statement, aliases)
     return tuple(read for read in reader.reads if (read.parameter, read.key) not in reader.expected_absent)
 
 
-class _Reader:
+class _ReadsVisitor:
     def __init__(self) -> None:
         self.reads: list[Read] = []
         self.expected_absent: set[tuple[str, str]] = set()
 
-    def visit(self, node: ast.AST, meant: dict[str, str]) -> None:  # noqa: C901 -- one case for each way to read
-        """Take down what a node and all below it read."""
+    def visit(self, node: ast.AST, aliases: dict[str, str]) -> None:  # noqa: C901 -- one case for each way to read
+        """Record the reads of a node and all nodes inside of it."""
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)), ctx=ast.Load()) if (
-                name in meant
+                name in aliases
             ):
-                self.reads.append(Read(meant[name], key, "item", node.lineno, node.col_offset + 1))
+                self.reads.append(Read(aliases[name], key, "item", node.lineno, node.col_offset + 1))
             case ast.Call(
                 func=ast.Attribute(value=ast.Name(id=name), attr="get"), args=[ast.Constant(value=str(key)), *_]
-            ) if name in meant:
-                self.reads.append(Read(meant[name], key, "get", node.lineno, node.col_offset + 1))
-            case ast.Attribute(value=ast.Name(id=name), attr=key, ctx=ast.Load()) if name in meant:
+            ) if name in aliases:
+                self.reads.append(Read(aliases[name], key, "get", node.lineno, node.col_offset + 1))
+            case ast.Attribute(value=ast.Name(id=name), attr=key, ctx=ast.Load()) if name in aliases:
                 if key not in _METHODS and not key.startswith("_"):
-                    self.reads.append(Read(meant[name], key, "attribute", node.lineno, node.col_offset + 1))
+                    self.reads.append(Read(aliases[name], key, "attribute", node.lineno, node.col_offset + 1))
             case (
                 ast.Compare(
                     left=ast.Constant(value=str(key)), ops=[ast.In() | ast.NotIn()], comparators=[ast.Name(id=name)]
@@ -68,32 +67,32 @@ class _Reader:
                 | ast.Call(
                     func=ast.Name(id="hasattr" | "getattr"), args=[ast.Name(id=name), ast.Constant(value=str(key)), *_]
                 )
-            ) if name in meant:
-                self.expected_absent.add((meant[name], key))
+            ) if name in aliases:
+                self.expected_absent.add((aliases[name], key))
             case ast.Try(body=body, handlers=handlers) if any(_expects_absence(each.type) for each in handlers):
                 for each in (*handlers, *node.orelse, *node.finalbody):
-                    self.visit(each, meant)
+                    self.visit(each, aliases)
                 for statement in body:
-                    self._visit_unread(statement, meant)
+                    self._visit_unread(statement, aliases)
                 return
             case ast.With(items=items, body=body) if any(_expects_absence(item.context_expr) for item in items):
                 for statement in body:
-                    self._visit_unread(statement, meant)
+                    self._visit_unread(statement, aliases)
                 return
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
                 own = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
-                meant = {name: parameter for name, parameter in meant.items() if name not in own}
+                aliases = {name: parameter for name, parameter in aliases.items() if name not in own}
         for inner in ast.iter_child_nodes(node):
-            self.visit(inner, meant)
+            self.visit(inner, aliases)
 
-    def _visit_unread(self, node: ast.AST, meant: dict[str, str]) -> None:
+    def _visit_unread(self, node: ast.AST, aliases: dict[str, str]) -> None:
         count = len(self.reads)
-        self.visit(node, meant)
+        self.visit(node, aliases)
         del self.reads[count:]
 
 
 def _expects_absence(node: ast.expr | None) -> bool:
-    """Whether `except X` or `with pytest.raises(X)` is about a key that is not there; a bare `except` is."""
+    """Return whether `except X` or `with pytest.raises(X)` expects a missing key, as a bare `except` does."""
     return node is None or not _ABSENT.isdisjoint(_words(node))
 
 

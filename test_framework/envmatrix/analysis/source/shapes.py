@@ -1,97 +1,33 @@
-"""What a fixture yields, as far as the source of its function shows: dicts, objects and constants, also filled later.
+"""The shape of a fixture's value, by following the statements of its function.
 
-A key that only may come to be is among a shape's keys, with a value that is not known; whatever could add a key that we
-do not see makes the shape incomplete.
+A key that is set under a condition is among a shape's keys, with an unknown value; a statement that may add unknown keys
+makes the shape incomplete.
 """
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
 
-from envmatrix.analysis.source.expressions import OTHER, dotted, expression
-from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Shape
-from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression
+from envmatrix.analysis.source.facts import Call, Constant, Expression, Name, Shape
+from envmatrix.analysis.source.values import BAGS, Value, either, is_mock, merged, place_of_node, type_of, unknown
 
-__all__ = ["is_mock", "reads_of", "shape_of"]
-
-_Def: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
-_Kind: TypeAlias = Literal["dict", "object", "value", "unknown"]
-
-BAGS = frozenset({"SimpleNamespace", "types.SimpleNamespace", "Namespace", "argparse.Namespace"})
-"""Classes whose objects have the attributes that they are made with, and no others."""
-_MOCKS = frozenset(
-    [
-        "Mock",
-        "MagicMock",
-        "AsyncMock",
-        "NonCallableMock",
-        "NonCallableMagicMock",
-        "PropertyMock",
-        "ThreadingMock",
-        "create_autospec",
-    ]
-)
 _READING = frozenset(["items", "keys", "values", "get", "copy"])
 _PURE = frozenset(
-    [
-        "len",
-        "print",
-        "repr",
-        "str",
-        "sorted",
-        "list",
-        "tuple",
-        "set",
-        "dict",
-        "bool",
-        "isinstance",
-        "id",
-        "type",
-        "json.dumps",
-        "pprint.pprint",
-    ]
-)
-"""What changes nothing of what it is given."""
+    ["len", "print", "repr", "str", "sorted", "list", "tuple", "set", "dict", "bool", "isinstance", "id"]
+) | {"type", "json.dumps", "pprint.pprint"}
+"""Functions that do not change their arguments."""
 
 
-@dataclass(eq=False)
-class _Value:
-    """A value while it is made; two names may hold the same one."""
+def shape_of(node: FunctionNode, *, yields: bool = True) -> Shape | None:
+    """Return the shape of a fixture's value; None where it has none.
 
-    kind: _Kind
-    type: str
-    expression: Expression
-    line: int
-    column: int
-    keys: dict[str, Key] = field(default_factory=dict)
-    is_complete: bool = True
-
-    def put(self, key: str, value: Expression, node: ast.expr, *, certain: bool) -> None:
-        """Add or replace a key."""
-        self.keys[key] = Key(key, value if certain else OTHER, node.lineno, node.col_offset + 1)
-
-    def add(self, other: _Value, *, certain: bool) -> None:
-        """Add all keys of another value."""
-        for key in other.keys.values():
-            self.keys[key.name] = key if certain else Key(key.name, OTHER, key.line, key.column)
-        self.is_complete &= other.is_complete and other.kind == "dict"
-
-    def shape(self) -> Shape:
-        """Return it as it is now."""
-        return Shape(self.kind, self.type, tuple(self.keys.values()), self.is_complete, self.line, self.column)
-
-
-def shape_of(node: _Def, *, yields: bool = True) -> Shape | None:
-    """Return what a fixture yields or returns; None where it gives nothing.
-
-    What has several ends of one kind has the keys of all of them.
+    With several ends of one kind, the shape has the keys of all.
 
     Args:
         node: The function.
-        yields: Whether the word is in it, or nobody looked.
+        yields: Whether the word `yield` is in it.
     """
     maker = _Maker(is_generator=yields and any(_own_yields(node.body)))
     arguments = node.args
@@ -107,31 +43,11 @@ def shape_of(node: _Def, *, yields: bool = True) -> Shape | None:
     maker.run(node.body, certain=True)
     if not maker.ends:
         return None
-    return maker.ends[0] if len(maker.ends) == 1 else _merged(maker.ends)
-
-
-def is_mock(written: str) -> bool:
-    """Whether a name, as it is written where it is called, makes a mock: `mock.patch.object`, `mocker.MagicMock`."""
-    first, _, rest = written.partition(".")
-    return written.rpartition(".")[2] in _MOCKS or first in {"mock", "patch"} or (first == "mocker" and rest != "spy")
-
-
-def _merged(shapes: list[Shape]) -> Shape:
-    first = shapes[0]
-    if any((other.kind, other.type) != (first.kind, first.type) for other in shapes):
-        return Shape("unknown", "", (), is_complete=False, line=first.line, column=first.column)
-    keys: dict[str, Key] = {}
-    for key in (key for shape in shapes for key in shape.keys):
-        values = {other.value for shape in shapes for other in shape.keys if other.name == key.name}
-        count = sum(other.name == key.name for shape in shapes for other in shape.keys)
-        is_same = len(values) == 1 and count == len(shapes)
-        keys.setdefault(key.name, Key(key.name, key.value if is_same else OTHER, key.line, key.column))
-    is_complete = all(shape.is_complete for shape in shapes)
-    return Shape(first.kind, first.type, tuple(keys.values()), is_complete, first.line, first.column)
+    return maker.ends[0] if len(maker.ends) == 1 else merged(maker.ends)
 
 
 def _own_yields(body: Iterable[ast.stmt]) -> Iterator[bool]:
-    """Say for each `yield` of a function, and for none of those inside of it, that it is there."""
+    """Yield True for each `yield` of a function, inner functions left out."""
     waiting: list[ast.AST] = list(body)
     while waiting:
         node = waiting.pop()
@@ -142,19 +58,19 @@ def _own_yields(body: Iterable[ast.stmt]) -> Iterator[bool]:
 
 
 class _Maker:
-    """Follows the local names of one function, statement by statement, and takes down what it gives."""
+    """Follows the local names of a function, statement by statement, and records the shapes that it yields."""
 
     def __init__(self, *, is_generator: bool) -> None:
         self.ends: list[Shape] = []
         self._is_generator = is_generator
-        self._locals: dict[str, _Value] = {}
+        self._locals: dict[str, Value] = {}
 
     def lose(self, name: str, node: ast.AST) -> None:
-        """Forget what a name holds: it is bound to what we cannot follow."""
-        self._locals[name] = _unknown(node)
+        """Forget the value of a name, which is bound to an expression that is not followed."""
+        self._locals[name] = unknown(node)
 
     def run(self, body: Iterable[ast.stmt], *, certain: bool) -> None:
-        """Follow statements; what is not certain may not be run."""
+        """Follow statements; `certain` says whether they always run."""
         for statement in body:
             self._step(statement, certain=certain)
 
@@ -166,7 +82,7 @@ class _Maker:
             case ast.Expr(value=ast.Yield(value=value)) | ast.Assign(value=ast.Yield(value=value)):
                 self._end(node, value)
             case ast.Expr(value=ast.YieldFrom()):
-                self.ends.append(_unknown(node).shape())
+                self.ends.append(unknown(node).shape())
             case ast.Assign(targets=targets, value=value):
                 self._leak(value, but_name=True)
                 for target in targets:
@@ -217,19 +133,21 @@ class _Maker:
                 self._leak(node)
 
     def _branch(self, body: list[ast.stmt], orelse: list[ast.stmt]) -> None:
-        """Follow two ways of which one is taken, and put together what each made of every name."""
+        """Follow both ways of a branch, and merge the values of each name."""
         before = self._locals
         self._locals = before.copy()
         self.run(body, certain=False)
         first, self._locals = self._locals, before.copy()
         self.run(orelse, certain=False)
         second = self._locals
-        self._locals = {name: _joined(first.get(name), second.get(name)) for name in {**first, **second}}
+        self._locals = {name: either(first.get(name), second.get(name)) for name in {**first, **second}}
 
     def _end(self, node: ast.stmt, value: ast.expr | None) -> None:
         self._leak(value, but_name=True)
-        given = self._made(value) if value is not None else _Value("value", "None", Constant(None), *_place(node))
-        self.ends.append(given.shape())  # as it is now: what tidies up comes later
+        result = (
+            self._made(value) if value is not None else Value("value", "None", Constant(None), *place_of_node(node))
+        )
+        self.ends.append(result.shape())  # as it is now: teardown comes later
 
     def _assign(self, target: ast.expr, value: ast.expr, *, certain: bool) -> None:
         match target:
@@ -242,7 +160,7 @@ class _Maker:
                 self._locals[name].put(key, self._followed(value), target, certain=certain)
             case _:
                 if isinstance(value, ast.Name):
-                    self._leak(value)  # somebody else holds it now
+                    self._leak(value)  # it has another name now
                 self._lose(target)
 
     def _lose(self, target: ast.expr | None) -> None:
@@ -275,8 +193,8 @@ class _Maker:
         else:
             self._lose(item.optional_vars)
 
-    def _called(self, value: _Value, method: str, call: ast.Call, *, certain: bool) -> None:
-        """Follow a method that fills a dict; of any other method of a dict, say that it may do anything."""
+    def _called(self, value: Value, method: str, call: ast.Call, *, certain: bool) -> None:
+        """Follow a method that fills a dict; any other that may change a dict makes its shape incomplete."""
         match method, call.args:
             case "update", arguments:
                 for argument in arguments:
@@ -290,7 +208,7 @@ class _Maker:
             case _:
                 value.is_complete &= value.kind != "dict" or method in _READING
 
-    def _keywords(self, value: _Value, call: ast.Call, *, certain: bool) -> None:
+    def _keywords(self, value: Value, call: ast.Call, *, certain: bool) -> None:
         for word in call.keywords:
             if word.arg is None:
                 value.add(self._made(word.value), certain=certain)
@@ -298,22 +216,22 @@ class _Maker:
                 value.put(word.arg, self._followed(word.value), word.value, certain=certain)
 
     def _followed(self, node: ast.expr) -> Expression:
-        """Return an expression with a local name in it replaced by what that holds."""
+        """Return an expression; that of its value if it is a local name."""
         if isinstance(node, ast.Name) and node.id in self._locals:
             return self._locals[node.id].expression
         if isinstance(node, ast.JoinedStr):
             return Call(Name("str"), (), ())
-        found = expression(node)
-        head = found.dotted.partition(".")[0] if isinstance(found, Name) else ""
-        return OTHER if head in self._locals else found
+        followed = expression(node)
+        head = followed.dotted.partition(".")[0] if isinstance(followed, Name) else ""
+        return OTHER if head in self._locals else followed
 
-    def _made(self, node: ast.expr) -> _Value:  # noqa: C901, PLR0911, PLR0912 -- one answer for each kind of node
-        line, column = _place(node)
+    def _made(self, node: ast.expr) -> Value:  # noqa: C901, PLR0911, PLR0912 -- one answer for each kind of node
+        line, column = place_of_node(node)
         match node:
             case ast.Name(id=name) if name in self._locals:
                 return self._locals[name]
             case ast.Dict(keys=keys, values=values):
-                made = _Value("dict", "dict", expression(node), line, column)
+                made = Value("dict", "dict", expression(node), line, column)
                 for key, value in zip(keys, values, strict=True):
                     match key:
                         case None:
@@ -326,7 +244,7 @@ class _Maker:
                             made.is_complete = False
                 return made
             case ast.DictComp():
-                return _Value("dict", "dict", OTHER, line, column, is_complete=False)
+                return Value("dict", "dict", OTHER, line, column, is_complete=False)
             case ast.BinOp(left=left, op=ast.BitOr(), right=right):
                 return self._together(node, self._made(left), self._made(right))
             case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="copy"), args=[]) if name in self._locals:
@@ -338,41 +256,41 @@ class _Maker:
             case ast.Call():
                 return self._object(node)
             case _:
-                kind = _type_of(node)
-                return _Value(
+                kind = type_of(node)
+                return Value(
                     "value" if kind else "unknown", kind, self._followed(node), line, column, is_complete=bool(kind)
                 )
 
-    def _together(self, node: ast.expr, *parts: _Value) -> _Value:
+    def _together(self, node: ast.expr, *parts: Value) -> Value:
         if any(part.kind != "dict" for part in parts):
             is_dict = any(part.kind == "dict" for part in parts) or isinstance(node, ast.Call)
-            made = _Value("dict", "dict", OTHER, *_place(node), is_complete=False) if is_dict else _unknown(node)
+            made = Value("dict", "dict", OTHER, *place_of_node(node), is_complete=False) if is_dict else unknown(node)
         else:
-            made = _Value("dict", "dict", Call(Name("dict"), (), ()), *_place(node))
+            made = Value("dict", "dict", Call(Name("dict"), (), ()), *place_of_node(node))
         for part in parts:
             made.add(part, certain=True)
         return made
 
-    def _object(self, node: ast.Call) -> _Value:
-        """Return what a call of a class makes; of any other call nothing is known."""
+    def _object(self, node: ast.Call) -> Value:
+        """Return the value of a call of a class; an unknown one for any other call."""
         written = dotted(expression(node.func))
         if not written or written.partition(".")[0] in self._locals:
-            return _unknown(node)
+            return unknown(node)
         last = written.rpartition(".")[2]
         if not (last.lstrip("_")[:1].isupper() or is_mock(written)):
-            return _unknown(node, expression(node))
-        made = _Value("object", written, expression(node), *_place(node), is_complete=not is_mock(written))
+            return unknown(node, expression(node))
+        made = Value("object", written, expression(node), *place_of_node(node), is_complete=not is_mock(written))
         self._keywords(made, node, certain=True)
         if written in BAGS and node.args:
             made.is_complete = False
         return made
 
     def _leak(self, node: ast.AST | None, *, but_name: bool = False) -> None:  # noqa: C901, PLR0912
-        """Mark what is handed to somebody who may change it.
+        """Mark the values in an expression that may be changed elsewhere as incomplete.
 
         Args:
-            node: Where it may be handed on.
-            but_name: Whether the node itself, where it is a name, does no harm.
+            node: The expression.
+            but_name: Whether the node itself may be a name without being marked.
         """
         if node is None or (but_name and isinstance(node, ast.Name)):
             return
@@ -408,47 +326,3 @@ class _Maker:
             self._leak(argument, but_name=is_pure)
         for word in call.keywords:
             self._leak(word.value, but_name=is_pure or word.arg is None)
-
-
-def _place(node: ast.AST) -> tuple[int, int]:
-    return getattr(node, "lineno", 1), getattr(node, "col_offset", 0) + 1
-
-
-def _unknown(node: ast.AST, written: Expression = OTHER) -> _Value:
-    return _Value("unknown", "", written, *_place(node), is_complete=False)
-
-
-def _joined(first: _Value | None, second: _Value | None) -> _Value:
-    """Return what a name holds after one of two ways was taken."""
-    if first is second and first is not None:
-        return first
-    one = first or second
-    if one is None or first is None or second is None:
-        return one or _unknown(ast.Pass())
-    if (first.kind, first.type) != (second.kind, second.type):
-        return _Value("unknown", "", OTHER, first.line, first.column, is_complete=False)
-    merged = _merged([first.shape(), second.shape()])
-    same = first.expression if first.expression == second.expression else OTHER
-    keys = {key.name: key for key in merged.keys}
-    return _Value(first.kind, first.type, same, first.line, first.column, keys, merged.is_complete)
-
-
-def _type_of(node: ast.expr) -> str:  # noqa: PLR0911 -- one answer for each kind of node
-    """Return the type of what is no call and no dict, as far as anybody sees it; empty where not."""
-    match node:
-        case ast.Constant(value=None):
-            return "None"
-        case ast.Constant(value=value):
-            return type(value).__name__
-        case ast.JoinedStr():
-            return "str"
-        case ast.List() | ast.ListComp():
-            return "list"
-        case ast.Tuple():
-            return "tuple"
-        case ast.Set() | ast.SetComp():
-            return "set"
-        case ast.Compare() | ast.UnaryOp(op=ast.Not()):
-            return "bool"
-        case _:
-            return ""

@@ -10,7 +10,7 @@ from pathlib import Path
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.rules import rule
-from envmatrix.analysis.index.index import NOT_INSTALLED
+from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.text import inert, middle, plural
 
 _NAMED = 3

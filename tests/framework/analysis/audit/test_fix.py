@@ -11,7 +11,7 @@ from envmatrix.analysis.audit.edits import restore, write
 from envmatrix.analysis.audit.fix import Fixes, fixes
 from envmatrix.analysis.index.build import index_of
 from envmatrix.exceptions import CannotFixError
-from tests.framework.analysis.index.test_index import _read_all
+from tests.framework.analysis.trees import read_once
 
 
 def written(root: Path, files: dict[str, str]) -> None:
@@ -24,7 +24,7 @@ def written(root: Path, files: dict[str, str]) -> None:
 
 def audited(root: Path) -> tuple[Audit, Fixes]:
     """Return what is found, and how it is mended."""
-    index = index_of(root, read_all=_read_all)
+    index = index_of(root, load_modules=read_once)
     done = audit(index, Selection(select=("EM101", "EM199", "EM209")), Baseline.empty())
     return done, fixes(index, done.findings)
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 from envmatrix.analysis.impact import Change, Impact, Kind, Place, Start, Tree, impact
 from envmatrix.analysis.index.collect import Patterns
-from envmatrix.analysis.index.index import Index, Surroundings
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.source.facts import Module
-from envmatrix.analysis.source.parse import read
-from envmatrix.analysis.source.sources import Sources
+from envmatrix.analysis.source.parse import parse
+from envmatrix.analysis.source.source_files import SourceFiles
 
 LOCAL = Place(
     "local",
@@ -103,7 +104,7 @@ def text(source: str) -> bytes:
 def make_tree(files: Mapping[str, str]) -> Tree:
     """The project of these files, whose suite is `tests/e2e`."""
     held = {path: text(source) for path, source in files.items() if path.endswith(".py")}
-    modules = {path: read(source) for path, source in held.items()}
+    modules = {path: parse(source) for path, source in held.items()}
 
     def find(path: str, module: str) -> str | None:
         bare = module.lstrip(".")
@@ -112,7 +113,7 @@ def make_tree(files: Mapping[str, str]) -> Tree:
         below = "/".join([*base, *bare.split(".")]) if bare else "/".join(base)
         return next((each for each in (f"{below}.py", f"{below}/__init__.py") if each in held), None)
 
-    surroundings = Surroundings(
+    surroundings = ProjectContext(
         directory="",
         patterns=Patterns(),
         usefixtures=(),
@@ -121,7 +122,7 @@ def make_tree(files: Mapping[str, str]) -> Tree:
         plugins=(("plug", "plug.py"),) if "plug.py" in held else (),
         unread_plugins=(),
     )
-    index = Index(Path("/nowhere"), [surroundings], Sources(Path("/nowhere"), dict(modules), _refuse), find)
+    index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)
     return Tree(
         index,
         modules,

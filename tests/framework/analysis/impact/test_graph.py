@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envmatrix.analysis.impact.graph import Finder, Graph, make_graph
-from envmatrix.analysis.source.parse import read
+from envmatrix.analysis.source.parse import parse
 
 FILES = {
     "a.py": b"",
@@ -25,7 +25,7 @@ def graph_of(source: bytes, gone: tuple[str, ...] = ()) -> Graph:
         path = name.replace(".", "/")
         return next((each for each in (f"{path}.py", f"{path}/__init__.py") if each in files), None)
 
-    modules = {path: read(text) for path, text in files.items()}
+    modules = {path: parse(text) for path, text in files.items()}
     return make_graph(modules, Finder(find, modules, gone), files.__getitem__, {"shop": "cli.py"}, ["plug.py"])
 
 

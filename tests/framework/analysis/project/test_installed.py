@@ -84,7 +84,7 @@ def test_entry_points_are_read_from_every_kind_of_metadata(tmp_path: Path) -> No
     site = Site.read([tmp_path])
     assert set(site.entry_points("pytest11")) == {
         EntryPoint("some-plugin", "a", "some.plugin"),
-        EntryPoint("some-plugin", "b", "some", "Class"),
+        EntryPoint("some-plugin", "b", "some"),
         EntryPoint("old", "c", "old_plugin"),
     }
     assert site.distributions == {"some-plugin", "old", "binary", "none"}

@@ -6,7 +6,7 @@ import pytest
 
 from envmatrix.analysis.project.installed import Site
 from envmatrix.analysis.project.modules import ModuleFinder
-from envmatrix.analysis.project.tree import Tree
+from envmatrix.analysis.project.tree import ProjectTree
 
 _FILES = """
     conftest.py  helpers.py  src/app/__init__.py  src/app/testing.py  lib/extra.py  calendar/data.txt
@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def _find(root: Path, path: str, dotted: str) -> str | None:
-    tree = Tree.read(root)
+    tree = ProjectTree.read(root)
     (project,) = tree.projects
     site = Site((str(root / "site"),))
     finder = ModuleFinder(project.settings, [*project.test_files, *project.conftests], site, tree.listings)
@@ -77,7 +77,7 @@ def test_an_editable_install_is_found_through_its_mapping(root: Path) -> None:
     elsewhere = root.parent / f"{root.name}_elsewhere"
     (elsewhere / "mapped").mkdir(parents=True)
     (elsewhere / "mapped/__init__.py").touch()
-    tree = Tree.read(root)
+    tree = ProjectTree.read(root)
     site = Site((), {"mapped": str(elsewhere)})
     finder = ModuleFinder(tree.projects[0].settings, (), site, tree.listings)
     assert finder.find(str(root / "conftest.py"), "mapped") == str(elsewhere / "mapped/__init__.py")

@@ -8,15 +8,16 @@ import pytest
 
 from envmatrix.analysis.project.installed import Site, normalised
 from envmatrix.analysis.project.modules import ModuleFinder
-from envmatrix.analysis.project.plugins import PROVIDED_BY, Plugins, declared, find_plugins
-from envmatrix.analysis.project.settings import Settings
-from envmatrix.analysis.project.tree import Tree
+from envmatrix.analysis.project.plugins import PROVIDED_BY, Plugins, find_plugins
+from envmatrix.analysis.project.requirements import declared
+from envmatrix.analysis.project.settings import PytestSettings
+from envmatrix.analysis.project.tree import ProjectTree
 
 
 def _plugins(root: Path, site: Site | None = None) -> Plugins:
-    settings = Settings.find(root)
+    settings = PytestSettings.find(root)
     site = site or Site.of(root)
-    return find_plugins(settings, site, ModuleFinder(settings, (), site, Tree.read(root).listings).find)
+    return find_plugins(settings, site, ModuleFinder(settings, (), site, ProjectTree.read(root).listings).find)
 
 
 def _installed(root: Path, name: str, entry_point: str) -> None:
@@ -35,17 +36,17 @@ def test_plugins_are_those_that_pytest_registers(pytester: pytest.Pytester) -> N
     manager = pytester.parseconfig().pluginmanager
     registered = {module.__name__ for module in manager.get_plugins() if hasattr(module, "__name__")}
     plugins = _plugins(pytester.path)
-    assert {plugin.module for plugin in plugins.found} == registered - {"_pytest.pytester_assertions"}
-    paths = {plugin.name: plugin.path for plugin in plugins.found}
+    assert {plugin.module for plugin in plugins.registered} == registered - {"_pytest.pytester_assertions"}
+    paths = {plugin.name: plugin.path for plugin in plugins.registered}
     assert paths["mine"] == str(pytester.path / "mine.py")
-    for plugin in plugins.found:
+    for plugin in plugins.registered:
         assert plugin.path == manager.get_plugin(plugin.name).__file__
 
 
 def test_a_plugin_that_cannot_be_read_has_no_path(tmp_path: Path) -> None:
     """It is registered all the same: its fixtures are unknown, not missing."""
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = -p nowhere")
-    (plugin,) = _plugins(tmp_path, Site(())).found
+    (plugin,) = _plugins(tmp_path, Site(())).registered
     assert (plugin.name, plugin.path) == ("nowhere", None)
 
 
@@ -54,7 +55,7 @@ def test_installed_plugins_may_have_to_be_named(tmp_path: Path) -> None:
     _installed(tmp_path, "pytest_a", "a = plugin_a")
     _installed(tmp_path, "pytest_b", "b = plugin_b")
     (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload -p b")
-    (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).found
+    (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).registered
     assert (plugin.name, plugin.module, plugin.distribution) == ("b", "plugin_b", "pytest-b")
 
 
@@ -71,7 +72,7 @@ def test_the_plugin_that_a_project_is_counts_as_loaded(name: str, text: str, tmp
     (tmp_path / name).write_text(text)
     (tmp_path / "src").mkdir()
     (tmp_path / "src/own_plugin.py").touch()
-    (plugin,) = _plugins(tmp_path, Site(())).found
+    (plugin,) = _plugins(tmp_path, Site(())).registered
     assert (plugin.name, plugin.path) == ("own", str(tmp_path / "src/own_plugin.py"))
 
 
@@ -142,7 +143,7 @@ def test_of_two_plugins_of_one_name_the_projects_own_is_taken(tmp_path: Path) ->
     (tmp_path / "pyproject.toml").write_text(
         "[project]\nname = 'me'\n[project.entry-points.pytest11]\nown = 'own_plugin'"
     )
-    (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).found
+    (plugin,) = _plugins(tmp_path, Site.read([tmp_path / "site"])).registered
     assert (plugin.module, plugin.distribution) == ("own_plugin", "me")
 
 
@@ -187,5 +188,5 @@ def test_our_own_fixtures_count_where_a_project_has_to_do_with_environments(
         (root / name).write_text(text)
     (root / "setup.py").touch()  # which makes it the root
     _installed(root, "envmatrix", "envmatrix = envmatrix.plugin")
-    found = _plugins(root, Site.read([root / "site"])).found
+    found = _plugins(root, Site.read([root / "site"])).registered
     assert ("envmatrix" in {plugin.name for plugin in found}) is is_counted

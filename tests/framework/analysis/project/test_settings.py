@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.project.settings import Settings
+from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.exceptions import DeclarationError
 
 _LAYOUTS = {
@@ -40,7 +40,7 @@ def test_settings_are_those_of_pytest(layout: str, pytester: pytest.Pytester) ->
     for name, text in _LAYOUTS[layout].items():
         (pytester.path / name).write_text(text)
     config = pytester.parseconfig(inner)
-    settings = Settings.find(inner)
+    settings = PytestSettings.find(inner)
     if config.inipath is not None or layout == "setup.py":
         assert settings.root == config.rootpath
     assert settings.file == config.inipath
@@ -53,22 +53,21 @@ def test_settings_are_those_of_pytest(layout: str, pytester: pytest.Pytester) ->
 def test_without_any_file_the_directory_itself_is_the_root(tmp_path: Path) -> None:
     """Where nothing configures pytest, the directory that is asked about is its root."""
     (tmp_path / "test_a.py").touch()
-    assert Settings.find(tmp_path / "test_a.py") == Settings(root=tmp_path, confcutdir=tmp_path)
+    assert PytestSettings.find(tmp_path / "test_a.py") == PytestSettings(root=tmp_path, confcutdir=tmp_path)
 
 
 def test_options_that_change_what_is_collected_are_read_from_addopts(tmp_path: Path) -> None:
     """Plugins named and blocked, in their order; ignored paths; where conftests end; all others are passed over."""
     (tmp_path / "pytest.ini").write_text(
         "[pytest]\naddopts = -q -p no:a -pno:b -p a -p mine --maxfail 1 --ignore gone --ignore-glob=*_old.py\n"
-        "  --confcutdir=tests --disable-plugin-autoload --asyncio-mode=auto -p no:cacheprovider"
+        "  --confcutdir=tests --disable-plugin-autoload -p no:cacheprovider"
     )
-    settings = Settings.find(tmp_path)
+    settings = PytestSettings.find(tmp_path)
     assert settings.plugins == ("a", "mine")
     assert settings.blocked == {"b", "pytest_b", "cacheprovider", "pytest_cacheprovider", "stepwise", "pytest_stepwise"}
     assert settings.ignore == (str(tmp_path / "gone"),)
     assert settings.ignore_glob == (str(tmp_path / "*_old.py"),)
     assert settings.confcutdir == tmp_path / "tests"
-    assert settings.asyncio_mode == "auto"
     assert not settings.is_autoload
 
 
@@ -76,7 +75,7 @@ def test_suites_of_our_own_table_are_read_beside(tmp_path: Path) -> None:
     """`suites` come from `pyproject.toml`, whichever file configures pytest; a node id's file counts."""
     (tmp_path / "pytest.ini").touch()
     (tmp_path / "pyproject.toml").write_text("[tool.envmatrix]\nsuites = ['tests/e2e', 'tests/a/test_a.py::test_one']")
-    assert Settings.find(tmp_path).suites == ("tests/e2e", "tests/a/test_a.py")
+    assert PytestSettings.find(tmp_path).suites == ("tests/e2e", "tests/a/test_a.py")
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,7 @@ def test_what_is_broken_is_said_with_file_and_line(name: str, content: bytes, me
     """A configuration that pytest could not use either is an error of one line."""
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DeclarationError) as caught:
-        Settings.find(tmp_path)
+        PytestSettings.find(tmp_path)
     assert caught.value.message.removeprefix(f"{tmp_path}/").startswith(message)
     assert "\n" not in str(caught.value)
 
@@ -115,4 +114,4 @@ def test_an_empty_file_configures_pytest_if_it_is_named_after_it(tmp_path: Path)
     inner = tmp_path / "inner"
     inner.mkdir()
     (inner / "tox.ini").touch()
-    assert Settings.find(inner).file == tmp_path / "pytest.ini"
+    assert PytestSettings.find(inner).file == tmp_path / "pytest.ini"

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.project.tree import Project, Tree
+from envmatrix.analysis.project.tree import ProjectTree, PytestProject
 from envmatrix.exceptions import UsageError
 
 _TEST = "def test(): pass"
@@ -23,7 +23,7 @@ def _relative(root: Path, files: tuple[str, ...]) -> list[str]:
     return [str(Path(file).relative_to(root)) for file in files]
 
 
-def _only(tree: Tree) -> Project:
+def _only(tree: ProjectTree) -> PytestProject:
     (project,) = tree.projects
     return project
 
@@ -83,7 +83,7 @@ def test_pytest_collects_the_same_files(case: str, pytester: pytest.Pytester) ->
     _grow(pytester.path, dict.fromkeys(files, _TEST))
     items, _ = pytester.inline_genitems("--import-mode=importlib", "-p", "no:asyncio", *arguments)
     assert items
-    project = _only(Tree.read(pytester.path, [Path(argument) for argument in arguments]))
+    project = _only(ProjectTree.read(pytester.path, [Path(argument) for argument in arguments]))
     assert _relative(pytester.path, project.test_files) == sorted({item.nodeid.partition("::")[0] for item in items})
 
 
@@ -94,14 +94,14 @@ def test_conftests_are_those_on_the_way_and_below(tmp_path: Path) -> None:
         ["conftest.py", "a/conftest.py", "a/b/conftest.py", "a/b/test_b.py", "a/b/c/conftest.py", "d/conftest.py"],
     )
     (tmp_path / "pytest.ini").touch()
-    project = _only(Tree.read(tmp_path, [tmp_path / "a/b"]))
+    project = _only(ProjectTree.read(tmp_path, [tmp_path / "a/b"]))
     assert _relative(tmp_path, project.conftests) == [
         "a/b/c/conftest.py",
         "a/b/conftest.py",
         "a/conftest.py",
         "conftest.py",
     ]
-    above = _only(Tree.read(tmp_path / "a/b"))
+    above = _only(ProjectTree.read(tmp_path / "a/b"))
     assert above.test_files == project.test_files
     assert set(above.conftests) == set(project.conftests)
 
@@ -128,11 +128,11 @@ def test_a_directory_that_configures_pytest_is_a_project_of_its_own(tmp_path: Pa
             "node_modules/z/test_z.py": _TEST,
         },
     )
-    outer, inner = Tree.read(tmp_path).projects
+    outer, inner = ProjectTree.read(tmp_path).projects
     assert _relative(tmp_path, outer.test_files) == ["tests/sample/test_covered.py", "tests/test_a.py"]
     assert _relative(tmp_path, inner.test_files) == ["packages/x/t/check_x.py"]
     assert _relative(tmp_path, inner.conftests) == ["packages/x/conftest.py"]
-    named = Tree.read(tmp_path, [tmp_path / "packages"])
+    named = ProjectTree.read(tmp_path, [tmp_path / "packages"])
     assert [_relative(tmp_path, project.test_files) for project in named.projects] == [
         ["packages/y/test_y.py"],
         ["packages/x/check_elsewhere.py", "packages/x/t/check_x.py"],
@@ -147,7 +147,7 @@ def test_links_are_followed_and_circles_are_not(tmp_path: Path) -> None:
     (tmp_path / "b/to_a").symlink_to(tmp_path / "a")
     (tmp_path / "b/test_gone.py").symlink_to(tmp_path / "nowhere.py")
     (tmp_path / "b/itself").symlink_to("itself")
-    files = _relative(tmp_path, _only(Tree.read(tmp_path)).test_files)
+    files = _relative(tmp_path, _only(ProjectTree.read(tmp_path)).test_files)
     assert files == ["a/test_a.py", "a/to_b/test_b.py", "b/test_b.py", "b/to_a/test_a.py"]
 
 
@@ -162,7 +162,7 @@ def test_a_directory_that_may_not_be_listed_is_not_passed_over(tmp_path: Path, m
         return scan(path)
 
     monkeypatch.setattr(os, "scandir", denied)  # root may list anything
-    assert _relative(tmp_path, _only(Tree.read(tmp_path)).test_files) == ["a/test_a.py", "b"]
+    assert _relative(tmp_path, _only(ProjectTree.read(tmp_path)).test_files) == ["a/test_a.py", "b"]
 
 
 def test_what_conftests_ignore_goes_by_the_nearest_that_says_anything(tmp_path: Path) -> None:
@@ -171,7 +171,7 @@ def test_what_conftests_ignore_goes_by_the_nearest_that_says_anything(tmp_path: 
         tmp_path,
         ["conftest.py", "a/conftest.py", "a/test_a.py", "a/b/test_b.py", "c/test_c.py", "c/conftest.py", "test_d.py"],
     )
-    project = _only(Tree.read(tmp_path))
+    project = _only(ProjectTree.read(tmp_path))
     top, below = str(tmp_path / "conftest.py"), str(tmp_path / "a/conftest.py")
     left = project.without({top: ["a/test_a.py", "c"], below: ["b"]}, {top: ["*_d.py"]})
     assert _relative(tmp_path, left.test_files) == ["a/test_a.py"]
@@ -182,7 +182,7 @@ def test_what_conftests_ignore_goes_by_the_nearest_that_says_anything(tmp_path: 
 def test_a_path_that_does_not_exist_is_a_usage_error(tmp_path: Path) -> None:
     """A mistyped path is said, not passed over."""
     with pytest.raises(UsageError, match=r"no such file or directory: .*tsets"):
-        Tree.read(tmp_path, [tmp_path / "tsets"])
+        ProjectTree.read(tmp_path, [tmp_path / "tsets"])
 
 
 def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
@@ -190,4 +190,4 @@ def test_a_very_deep_tree_is_walked(tmp_path: Path) -> None:
     deep = tmp_path.joinpath(*["d"] * 600)
     deep.mkdir(parents=True)
     (deep / "test_a.py").write_text(_TEST)
-    assert _only(Tree.read(tmp_path)).test_files == (str(deep / "test_a.py"),)
+    assert _only(ProjectTree.read(tmp_path)).test_files == (str(deep / "test_a.py"),)

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.source.cache import Cache, Stamp, digest_of
+from envmatrix.analysis.source.cache import Cache, Stamp
+from envmatrix.analysis.source.parse_file import digest_of
 
 _DIGEST = digest_of(b"source")
 

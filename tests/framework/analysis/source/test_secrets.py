@@ -4,7 +4,8 @@ import ast
 
 import pytest
 
-from envmatrix.analysis.source.secrets import hosts, secrets
+from envmatrix.analysis.source.hosts import hosts
+from envmatrix.analysis.source.secrets import secrets
 
 RANDOM = "q8Zr5VtK2m" + "Xw9Lb4Nc7Hs1Jd"
 HEX = "9f1c7be2d04a" + "8e35c61fa07b2d94e8c3"

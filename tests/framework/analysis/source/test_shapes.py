@@ -6,7 +6,8 @@ from textwrap import dedent, indent
 import pytest
 
 from envmatrix.analysis.source.facts import Call, Constant, Key, Name, Other, Shape
-from envmatrix.analysis.source.shapes import is_mock, shape_of
+from envmatrix.analysis.source.shapes import shape_of
+from envmatrix.analysis.source.values import is_mock
 
 
 def shape(body: str, parameters: str = "") -> Shape:

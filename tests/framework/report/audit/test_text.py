@@ -7,7 +7,7 @@ import pytest
 
 from envmatrix.analysis.audit.audit import Audit
 from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.index.index import NOT_INSTALLED
+from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.audit import text
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 

@@ -9,7 +9,7 @@ from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.rules import contract, hygiene, visibility
 from envmatrix.analysis.audit.rules.rule import Rule
 from envmatrix.analysis.audit.rules.survey import Survey
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.exceptions import UsageError, nearest
 
 UNKNOWN = "EM108"

@@ -11,13 +11,13 @@ from envmatrix.analysis.audit.rules.given import Contracts, Given
 from envmatrix.analysis.audit.rules.rule import Rule
 from envmatrix.analysis.audit.rules.survey import Survey, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Read, Shape
 from envmatrix.analysis.source.facts import Mapping as MappingOf
 from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.fields import ClassFields
-from envmatrix.analysis.source.secrets import host_of
-from envmatrix.analysis.source.shapes import BAGS, is_mock
+from envmatrix.analysis.source.hosts import host_of
+from envmatrix.analysis.source.values import BAGS, is_mock
 
 RULES = (
     Rule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),

@@ -10,11 +10,11 @@ from pathlib import Path
 from typing import Any, Literal
 
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Binding, Call, Class, Function, Key, Name
 from envmatrix.analysis.source.fields import OURS, ClassFields, FieldReader
 from envmatrix.analysis.source.names import Definition
-from envmatrix.analysis.source.shapes import BAGS, is_mock
+from envmatrix.analysis.source.values import BAGS, is_mock
 
 _OUR_FIXTURES = "envmatrix/plugin/"
 _OUR_CONTRACTS = {"real_services": "RealServices", "real_llm": "RealLLM"}

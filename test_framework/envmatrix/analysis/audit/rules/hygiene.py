@@ -8,7 +8,7 @@ from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.rules.rule import Rule
 from envmatrix.analysis.audit.rules.survey import Survey, Tested, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Note
 
 RULES = (

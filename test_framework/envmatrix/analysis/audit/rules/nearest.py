@@ -11,7 +11,7 @@ from envmatrix.analysis.audit.rules.survey import Group, Survey
 from envmatrix.analysis.audit.rules.texts import Pattern, Texts
 from envmatrix.analysis.audit.rules.well_known import PLUGINS
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Binding, Call, Class, Constant, Expression, Function, Name
 
 _NAMED = 3

@@ -12,7 +12,7 @@ from envmatrix.analysis.audit.summaries.summaries import Summaries
 from envmatrix.analysis.audit.summaries.summarize import place_of
 from envmatrix.analysis.audit.summaries.summary import Asked, Cited, Numbers, Place, Summary
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
 from envmatrix.analysis.source.facts import Note, Read
 

@@ -12,7 +12,8 @@ from typing import NamedTuple, TypeAlias
 
 import msgspec
 
-from envmatrix.analysis.source.cache import Cache, Stamp, View, digest_of
+from envmatrix.analysis.source.cache import Cache, Stamp, View
+from envmatrix.analysis.source.parse_file import digest_of
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 _MAX_BYTES = 4 << 20
@@ -75,7 +76,7 @@ class Texts:
         wanted = range(len(patterns)) if wanted is None else wanted
         began = time.time_ns()
         view = self._view(patterns)
-        known = _decode(view.ground) if view and view.ground else {}
+        known = _decode(view.inputs) if view and view.inputs else {}
         marks: dict[str, _Mark] = {}
         try:
             for path in paths:

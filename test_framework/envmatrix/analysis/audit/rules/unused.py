@@ -10,7 +10,7 @@ from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.audit.rules.texts import Pattern
 from envmatrix.analysis.audit.summaries.summarize import place_of
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 
 _COMPUTED = (
     Pattern(b"fixture", rb"getfixturevalue(?!\s*\(\s*[\"'])"),  # of a name that is computed, or handed on

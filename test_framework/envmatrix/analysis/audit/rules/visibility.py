@@ -12,7 +12,7 @@ from envmatrix.analysis.audit.rules.survey import Group, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused import unused
 from envmatrix.analysis.audit.summaries.summary import Asked
 from envmatrix.analysis.index.answers import Fixture
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
     Rule(

@@ -13,10 +13,10 @@ from typing import TypeAlias
 import msgspec
 
 from envmatrix.analysis.audit.summaries.summary import EMPTY, Summary, decode, encode
-from envmatrix.analysis.index.index import Ground, Index
-from envmatrix.analysis.source.cache import Cache, Stamp, View, digest_of
+from envmatrix.analysis.index.fixture_index import Index, IndexInputs
+from envmatrix.analysis.source.cache import Cache, Stamp, View
 from envmatrix.analysis.source.facts import Fact
-from envmatrix.analysis.source.workers import digest_of_file
+from envmatrix.analysis.source.parse_file import digest_of, digest_of_file
 
 NoqaLines: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
 
@@ -62,7 +62,7 @@ class Kept:
         ground: The index's own.
     """
 
-    def __init__(self, cache: Cache, index: Index, ground: Ground) -> None:
+    def __init__(self, cache: Cache, index: Index, ground: IndexInputs) -> None:
         self._cache = cache
         self._index = index
         self._ground = ground
@@ -71,16 +71,16 @@ class Kept:
             for project in index.projects
             for path in (*project.conftests, *project.test_files)
         } | {f"{project.directory}:": () for project in index.projects}
-        self._plugins = [index.plugins_of(project) for project in index.projects]
+        self._plugins = [index.plugins.of(project) for project in index.projects]
         self._view = cache.view(ground.view)
-        self._bases = self._still_true() if self._view.ground else {}
+        self._bases = self._still_true() if self._view.inputs else {}
         self.summaries: dict[str, Summary] = {
             path: decode(self._view.parts[path][1]) for path in self._bases if path in self._around
         }
         """Those that hold, by path."""
 
     def _still_true(self) -> dict[str, Basis]:
-        whole = _decode_whole(self._view.ground)
+        whole = _decode_whole(self._view.inputs)
         bases = {path: _decode_basis(basis) for path, (basis, _) in self._view.parts.items()}
         changed = {path for path, basis in bases.items() if self._is_changed(path, basis)}
         if any(digest != self._digest_of(directory) for directory, digest in whole.listings.items()):
@@ -113,7 +113,7 @@ class Kept:
         """Keep the summaries of all files; return what each file rests on, those too to which names in others lead."""
         bases = dict(self._bases)
         for path, digest in self._index.modules.digests():
-            if path not in bases or self._ground.found.get(path):
+            if path not in bases or self._ground.searches.get(path):
                 bases[path] = self._basis(path, digest)
         bases |= {path: Basis() for path in self._around if path.endswith(":")}
         plugins = (path for found, _ in self._plugins for _, path in found)
@@ -134,7 +134,7 @@ class Kept:
         ground = msgspec.msgpack.encode(_Whole(digest_of(repr(self._plugins).encode()), listings))
         changed = [path for path, part in parts.items() if earlier.get(path) != part]
         gone = earlier.keys() - parts.keys()
-        if changed or gone or ground != self._view.ground:
+        if changed or gone or ground != self._view.inputs:
             self._cache.keep(View(self._view.key, self._view.state, ground, parts), changed, gone)
 
     def _encoded(self, path: str, summary: Summary) -> bytes:
@@ -145,7 +145,7 @@ class Kept:
     def _basis(self, path: str, digest: bytes) -> Basis:
         head = self._index.modules.head(path) if path in self._index.modules else None
         earlier = self._bases.get(path)
-        found = {**dict(earlier.found if earlier else ()), **self._ground.found.get(path, {})}
+        found = {**dict(earlier.found if earlier else ()), **self._ground.searches.get(path, {})}
         stamp = Stamp.of_file(self._index.root / path) if path not in self._around else None
         return Basis(
             digest,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from envmatrix.analysis.audit.summaries.kept import Kept, NoqaLines
 from envmatrix.analysis.audit.summaries.summarize import Summarizer
 from envmatrix.analysis.audit.summaries.summary import Summary
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
 
 
@@ -24,7 +24,7 @@ class Summaries:
     @classmethod
     def of(cls, index: Index, cache: Cache | None = None) -> Summaries:
         """Summarize every file of an index; what an earlier run kept in a cache, and still holds, is taken from there."""
-        kept = Kept(cache, index, index.ground) if cache is not None and index.ground is not None else None
+        kept = Kept(cache, index, index.inputs) if cache is not None and index.inputs is not None else None
         summarizer = Summarizer(index)
         known = kept.summaries if kept is not None else {}
         found = cls()

@@ -21,8 +21,10 @@ from envmatrix.analysis.audit.summaries.summary import (
     Surprise,
 )
 from envmatrix.analysis.index.answers import Fixture, Found, Missing, Request, Unknown
-from envmatrix.analysis.index.index import Index, Surroundings
-from envmatrix.analysis.index.scopes import Scope, Test
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.index.project_context import ProjectContext
+from envmatrix.analysis.index.scopes import Scope
+from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Note, Read
 
 _CLOSE = 0.75
@@ -126,12 +128,12 @@ class Summarizer:
                 edges.pop(circle[0])
         return tuple((circle, tuple(numbers)) for circle, numbers in found.values())
 
-    def of_conftest(self, project: Surroundings, path: str) -> Summary:
+    def of_conftest(self, project: ProjectContext, path: str) -> Summary:
         """Summarize a conftest."""
         fixtures, alone = _provided([self._index.conftest_scope(project, path)])
         return Summary(fixtures=fixtures, alone=alone, notes=self._index.modules.module(path).notes)
 
-    def of_plugins(self, project: Surroundings) -> Summary:
+    def of_plugins(self, project: ProjectContext) -> Summary:
         """Summarize what the plugins of a project provide that are in the tree themselves."""
         fixtures, alone = _provided(self._index.outermost(project).around())
         kept = [number for number, fixture in enumerate(fixtures) if not fixture.path.startswith("/")]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envmatrix.analysis.audit.findings import Finding
 from envmatrix.analysis.audit.rules.survey import Survey
-from envmatrix.analysis.index.index import Index
+from envmatrix.analysis.index.fixture_index import Index
 from tests.framework.analysis.trees import tree
 from tests.framework.docs_pages import ROOT, Block, blocks, folded, headings
 

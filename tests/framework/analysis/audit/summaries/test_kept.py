@@ -16,11 +16,11 @@ from envmatrix.analysis.audit.audit import Audit, Selection, audit
 from envmatrix.analysis.audit.baseline import Baseline
 from envmatrix.analysis.audit.summaries.kept import Kept
 from envmatrix.analysis.index.build import CONTRACTS, index_of
-from envmatrix.analysis.index.index import Index
-from envmatrix.analysis.source import reading
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.source import load
 from envmatrix.analysis.source.cache import Cache
 from envmatrix.analysis.source.facts import Module
-from envmatrix.analysis.source.reading import read_all
+from envmatrix.analysis.source.load import load_modules
 from tests.framework.analysis.generated import Files, trees
 from tests.framework.analysis.trees import read_once, write_tree
 
@@ -52,13 +52,13 @@ def look(root: Path, cache: Cache | None = None) -> Audit:
 def index(root: Path, cache: Cache | None = None) -> Index:
     """Index a tree as the command does."""
     if cache is None:
-        return index_of(root, read_all=read_once)
+        return index_of(root, load_modules=read_once)
 
     def read(files: Sequence[Path]) -> dict[Path, Module]:
-        found = read_all(map(str, files), contracts=CONTRACTS, cache=cache)
+        found = load_modules(map(str, files), contracts=CONTRACTS, cache=cache)
         return {Path(path): module for path, module in found.items()}
 
-    return index_of(root, read_all=read, look=partial(reading.look, contracts=CONTRACTS, cache=cache))
+    return index_of(root, load_modules=read, load_changes=partial(load.load_changes, contracts=CONTRACTS, cache=cache))
 
 
 @given(before=trees(), after=trees(), changed=st.sets(st.integers(0, 20)))
@@ -221,5 +221,5 @@ def _write(root: Path, files: Files) -> None:
 
 def _kept(root: Path, cache: Cache) -> Kept:
     found = index(root, cache)
-    assert found.ground is not None
-    return Kept(cache, found, found.ground)
+    assert found.inputs is not None
+    return Kept(cache, found, found.inputs)

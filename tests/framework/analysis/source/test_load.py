@@ -1,4 +1,4 @@
-"""Reading many files: the same facts whether they come from the cache, from here or from other processes."""
+"""Loading many files: the same facts whether they come from the cache, from here or from other processes."""
 
 import os
 import sqlite3
@@ -8,17 +8,18 @@ from pathlib import Path
 import psutil
 import pytest
 
-from envmatrix.analysis.source import reading, workers
-from envmatrix.analysis.source.cache import Cache, digest_of
+from envmatrix.analysis.source import load, workers
+from envmatrix.analysis.source.cache import Cache
 from envmatrix.analysis.source.facts import Head, Module
-from envmatrix.analysis.source.reading import look, read_all, read_one
+from envmatrix.analysis.source.load import load_changes, load_modules
+from envmatrix.analysis.source.parse_file import digest_of, parse_file
 
 
 @pytest.fixture
 def in_processes(monkeypatch: pytest.MonkeyPatch) -> None:
     """Have two processes read whatever there is, in chunks of three files."""
-    monkeypatch.setattr(reading, "_WORTH_PROCESSES", 0)
-    monkeypatch.setattr(reading, "usable_processors", lambda: 2)
+    monkeypatch.setattr(load, "_WORTH_PROCESSES", 0)
+    monkeypatch.setattr(load, "usable_processors", lambda: 2)
     monkeypatch.setattr(workers, "_CHUNK_FILES", 3)
 
 
@@ -43,7 +44,7 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     with (tmp_path / "huge.py").open("wb") as stream:
         stream.truncate((4 << 20) + 1)
     names = ("not_utf8", "nul", "broken", "deep", "empty", "pipe", "huge", "gone")
-    found = read_all([*(str(tmp_path / f"{name}.py") for name in names), str(tmp_path)])
+    found = load_modules([*(str(tmp_path / f"{name}.py") for name in names), str(tmp_path)])
     reasons = [module.unread for module in found.values()]
     for reason, expected in zip(
         reasons,
@@ -70,9 +71,9 @@ def test_other_processes_find_the_same(tmp_path: Path) -> None:
     Path(files[-1]).write_text("import os")
     steps: list[tuple[int, int]] = []
     contracts = frozenset({"real_services"})
-    found = read_all(files, contracts=contracts, progress=lambda done, total: steps.append((done, total)))
+    found = load_modules(files, contracts=contracts, progress=lambda done, total: steps.append((done, total)))
     assert list(found) == files
-    assert found == {file: workers.read_file(file, contracts)[1] for file in files}
+    assert found == {file: parse_file(file, contracts) for file in files}
     assert steps == [(number, len(files)) for number in range(1, len(files) + 1)]
 
 
@@ -85,7 +86,7 @@ def test_nothing_beside_the_files_is_imported(tmp_path: Path, monkeypatch: pytes
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     files = [*_files(tmp_path), str(tmp_path / "conftest.py")]
-    assert not any(module.unread for module in read_all(files).values())
+    assert not any(module.unread for module in load_modules(files).values())
     assert not (tmp_path / "imported").exists()
 
 
@@ -95,13 +96,13 @@ def test_what_is_known_is_not_parsed(tmp_path: Path) -> None:
     told = Module(unread="the cache says so")
     with Cache(tmp_path / "cache.sqlite") as cache:
         cache.put(digest_of(Path(file).read_bytes()), workers.encode(told))
-        assert read_one(file, cache=cache) == told
+        assert load_modules([file], cache=cache)[file] == told
         Path(file).write_text("import changed")
-        fresh = read_one(file, cache=cache)
-        assert fresh == read_one(file)
+        fresh = load_modules([file], cache=cache)[file]
+        assert fresh == load_modules([file])[file]
         assert fresh.imports
     with Cache(tmp_path / "cache.sqlite") as cache:
-        assert read_one(file, cache=cache) == fresh
+        assert load_modules([file], cache=cache)[file] == fresh
 
 
 def test_facts_that_cannot_be_decoded_are_read_again(tmp_path: Path) -> None:
@@ -109,7 +110,7 @@ def test_facts_that_cannot_be_decoded_are_read_again(tmp_path: Path) -> None:
     (file,) = _files(tmp_path, 1)
     with Cache(tmp_path / "cache.sqlite") as cache:
         cache.put(digest_of(Path(file).read_bytes()), b"\xc1")
-        assert read_one(file, cache=cache) == read_one(file)
+        assert load_modules([file], cache=cache)[file] == load_modules([file])[file]
 
 
 def test_of_a_file_that_did_not_change_the_head_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,15 +118,15 @@ def test_of_a_file_that_did_not_change_the_head_is_enough(tmp_path: Path, monkey
     monkeypatch.setattr("envmatrix.analysis.source.cache._RACY_NS", 0)
     (file,) = _files(tmp_path, 1)
     with Cache(tmp_path / "cache.sqlite") as cache:
-        (module,) = look([file], cache=cache).values()
+        (module,) = load_changes([file], cache=cache).values()
         assert isinstance(module, Module)
-        assert look([file], cache=cache) == {file: Head.of(module)}
-        assert read_one(file, cache=cache) == module
+        assert load_changes([file], cache=cache) == {file: Head.of(module)}
+        assert load_modules([file], cache=cache)[file] == module
     with sqlite3.connect(tmp_path / "cache.sqlite") as connection:
         connection.execute("DELETE FROM facts")
     connection.close()
     with Cache(tmp_path / "cache.sqlite") as cache:
-        assert read_one(file, cache=cache) == module
+        assert load_modules([file], cache=cache)[file] == module
         assert cache.get(module.digest) is not None
 
 
@@ -138,29 +139,21 @@ def test_a_file_that_ends_the_process_is_unread_and_the_others_are_read(
     files = _files(tmp_path)
     Path(files[4]).write_text("fatal")
     with Cache(tmp_path / "cache.sqlite") as cache:
-        found = read_all(files, cache=cache)
+        found = load_modules(files, cache=cache)
         assert cache.get(digest_of(b"fatal")) is None
     assert [file for file in files if found[file].unread] == [files[4]]
     assert found[files[4]].unread == "it ended the process that read it"
 
 
-@pytest.mark.usefixtures("in_processes")
-def test_a_file_that_takes_for_ever_is_unread(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """When nothing was heard until the deadline, what is being read is given up."""
+def test_a_worker_that_takes_for_ever_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """At its deadline it counts as one that died."""
     _in_child(monkeypatch, "time.sleep(600)")
-    wait = workers._Crew.wait
-
-    def impatiently(crew: workers._Crew) -> list[workers._Child]:
-        is_started = all(child._is_started for child in crew.children)
-        monkeypatch.setattr(workers, "_DEADLINE_S", 0.1 if is_started else 60.0)
-        return wait(crew)
-
-    monkeypatch.setattr(workers._Crew, "wait", impatiently)
-    file, other = _files(tmp_path, 2)
-    Path(file).write_text("fatal")
-    found = read_all([file, other])
-    assert found[file].unread
-    assert not found[other].unread
+    (tmp_path / "test_a.py").write_text("fatal")
+    worker = workers.Worker(workers.encode([]))
+    monkeypatch.setattr(workers, "_DEADLINE_S", 0.1)
+    assert not worker.ask(workers.encode([bytes(tmp_path / "test_a.py")]))
+    assert worker.process.wait(timeout=30) < 0
+    worker.close()
 
 
 def _in_child(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
@@ -168,9 +161,9 @@ def _in_child(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     monkeypatch.setattr(
         workers,
         "_START",
-        "import sys; sys.path += sys.argv[1:]; import os, time; from envmatrix.analysis import workers\n"
-        "read = workers.read\n"
-        f"workers.read = lambda source, contracts: {what} if source == b'fatal' else read(source, contracts)\n"
+        "import sys; sys.path += sys.argv[1:]; import os, time; from envmatrix.analysis.source import parse_file, workers\n"
+        "parse = parse_file.parse\n"
+        f"parse_file.parse = lambda source, contracts: {what} if source == b'fatal' else parse(source, contracts)\n"
         "workers.work()",
     )
 
@@ -182,12 +175,12 @@ def test_without_processes_files_are_read_here(
 ) -> None:
     """Where none can be started, or none gets as far as importing us, nothing is lost but time."""
     monkeypatch.setattr(sys, "executable", executable)
-    assert not any(module.unread for module in read_all(_files(tmp_path)).values())
+    assert not any(module.unread for module in load_modules(_files(tmp_path)).values())
 
 
 def test_no_process_is_left_when_reading_is_interrupted(tmp_path: Path) -> None:
     """As by Ctrl-C: they are ended at once, and waited for."""
-    answers = workers.read_in_processes(((file, 1 << 20) for file in _files(tmp_path)), frozenset(), 2)
+    answers = workers.parse_in_processes(((file, 1 << 20) for file in _files(tmp_path)), frozenset(), 2)
     next(answers)
     children = psutil.Process().children()
     assert children
@@ -195,9 +188,9 @@ def test_no_process_is_left_when_reading_is_interrupted(tmp_path: Path) -> None:
     assert not [child for child in children if child.is_running()]
 
 
-def test_a_process_ends_with_its_parent() -> None:
-    """When whoever asks is gone, so is what it reads from: that ends it."""
-    child = workers._Child(workers.encode([]), [])
-    child.requests.close()
-    assert child.process.wait(timeout=30) == 0
-    child.answers.close()
+def test_a_worker_ends_with_its_parent() -> None:
+    """When its standard input ends, so does it."""
+    worker = workers.Worker(workers.encode([]))
+    worker.requests.close()
+    assert worker.process.wait(timeout=30) == 0
+    worker.close()

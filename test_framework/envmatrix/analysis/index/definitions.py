@@ -1,4 +1,4 @@
-"""Where a tree of tests defines fixtures: read with `ast`, nothing is imported."""
+"""Find all definitions of fixtures below a directory, without resolving names: for suggestions."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _MAX_BYTES = 4 << 20
 
 
 @dataclass(frozen=True, order=True)
-class Provider:
-    """One definition of a fixture."""
+class FixtureDefinition:
+    """The place of a definition of a fixture."""
 
     file: Path
     line: int
@@ -25,7 +25,7 @@ class Provider:
         return f"{self.file}:{self.line}"
 
 
-def find_providers(root: Path) -> Iterator[Provider]:
+def find_definitions(root: Path) -> Iterator[FixtureDefinition]:
     """Yield every fixture that a Python file below `root` defines; files that cannot be read or parsed are left out."""
     for directory, names, files in os.walk(root):
         names[:] = sorted(name for name in names if not name.startswith(".") and name not in _SKIPPED)
@@ -34,7 +34,7 @@ def find_providers(root: Path) -> Iterator[Provider]:
                 yield from _in_file(Path(directory, file))
 
 
-def _in_file(path: Path) -> Iterator[Provider]:
+def _in_file(path: Path) -> Iterator[FixtureDefinition]:
     try:
         if path.stat().st_size > _MAX_BYTES:
             return
@@ -48,7 +48,7 @@ def _in_file(path: Path) -> Iterator[Provider]:
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             for decorator in node.decorator_list:
                 if (name := _fixture_name(decorator, node.name)) is not None:
-                    yield Provider(path, node.lineno, name)
+                    yield FixtureDefinition(path, node.lineno, name)
 
 
 def _fixture_name(decorator: ast.expr, function: str) -> str | None:

@@ -1,24 +1,14 @@
 """Which fixture answers each request, in trees that are read and never run."""
 
-from collections.abc import Sequence
 from pathlib import Path
 from textwrap import dedent
 
 import pytest
 
-from envmatrix.analysis.index.build import CONTRACTS, index_of
-from envmatrix.analysis.index.index import Found, Index, Missing, Request, Unknown
-from envmatrix.analysis.source.facts import Module
-from envmatrix.analysis.source.reading import read_all
-
-_READ: dict[Path, Module] = {}
-
-
-def _read_all(files: Sequence[Path]) -> dict[Path, Module]:
-    """Read pytest's own plugins once for all tests here."""
-    wanted = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
-    _READ.update((Path(path), module) for path, module in read_all(wanted, contracts=CONTRACTS).items())
-    return {file: _READ[file] for file in files}
+from envmatrix.analysis.index.answers import Found, Missing, Request, Unknown
+from envmatrix.analysis.index.build import index_of
+from envmatrix.analysis.index.fixture_index import Index
+from tests.framework.analysis.trees import read_once
 
 
 def index(root: Path, **files: str) -> Index:
@@ -28,7 +18,7 @@ def index(root: Path, **files: str) -> Index:
         path = root / f"{name.replace('__', '/')}.py"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(dedent(text))
-    return index_of(root, read_all=_read_all)
+    return index_of(root, load_modules=read_once)
 
 
 def requests(found: Index, name: str) -> dict[str, Request]:

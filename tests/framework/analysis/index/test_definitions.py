@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis import find_providers
+from envmatrix.analysis.index.definitions import find_definitions
 
 SOURCE = """
 import pytest, pytest_asyncio
@@ -30,7 +30,7 @@ def no_fixture(): ...
 def test_every_form_of_definition_is_found_and_nothing_is_run(tmp_path: Path) -> None:
     """Decorators in all their forms are read; a module that would end the process when imported does no harm."""
     (tmp_path / "conftest.py").write_text(SOURCE)
-    found = {provider.name for provider in find_providers(tmp_path)}
+    found = {provider.name for provider in find_definitions(tmp_path)}
     assert found == {"plain", "bare", "asynchronous", "renamed", "method"}
 
 
@@ -39,4 +39,4 @@ def test_what_cannot_be_read_is_left_out(tmp_path: Path) -> None:
     (tmp_path / "a.py").write_text("def fixture(:")
     (tmp_path / "b.py").write_bytes(b"fixture \x00\xff")
     (tmp_path / "c.py").symlink_to(tmp_path / "nowhere.py")
-    assert list(find_providers(tmp_path)) == []
+    assert list(find_definitions(tmp_path)) == []

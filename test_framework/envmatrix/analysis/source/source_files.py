@@ -1,4 +1,4 @@
-"""The files that the index reads: those of the tree at once, others when a name leads to them."""
+"""The facts of all files that the index uses: the tree's at once, others when a name leads to them."""
 
 from __future__ import annotations
 
@@ -6,28 +6,28 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
-from envmatrix.analysis.source.cache import digest_of
 from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.parse_file import digest_of
 from envmatrix.analysis.source.skim import definitions, has_our_words, skim
 
 _EMPTY = Module()
 
 
-class Sources(Mapping[str, Module]):
-    """The facts of every file read so far, by its path: relative to the root with slashes, or absolute outside of it.
+class SourceFiles(Mapping[str, Module]):
+    """The facts of each loaded file by its path: relative to the root, or absolute outside of it.
 
     Args:
         root: The tree's root.
-        known: What has been read already; of a file that did not change since an earlier run, the head is enough.
-        read: Reads one more, by its path.
+        known: The facts that are loaded already, or the heads of unchanged files.
+        load: Loads another file by its path.
     """
 
-    def __init__(self, root: Path, known: Mapping[str, Module | Head], read: Callable[[Path], Module]) -> None:
+    def __init__(self, root: Path, known: Mapping[str, Module | Head], load: Callable[[Path], Module]) -> None:
         self._root = root
         self._modules = {path: each for path, each in known.items() if isinstance(each, Module)}
         self._heads = {path: each for path, each in known.items() if isinstance(each, Head)}
-        self._read = read
-        self._glimpses: dict[str, _Glimpse] = {}
+        self._load = load
+        self._skimmed: dict[str, _SkimmedFile] = {}
 
     def __contains__(self, path: object) -> bool:
         return path in self._modules or path in self._heads
@@ -44,46 +44,46 @@ class Sources(Mapping[str, Module]):
         return len(self._heads.keys() | self._modules.keys())
 
     def head(self, path: str) -> Head:
-        """Return the head of a file, which is read where it has not been yet."""
+        """Return the head of a file, which is loaded if need be."""
         if (known := self._heads.get(path)) is None:
             known = self._heads[path] = Head.of(self.module(path))
         return known
 
     def heads(self) -> Iterator[tuple[str, Head]]:
-        """Yield every file that was read, and its head."""
+        """Yield path and head of each loaded file."""
         for path in self:
             yield path, self.head(path)
 
     def module(self, path: str) -> Module:
-        """Return the facts of a file, which is read where it has not been yet; a namespace, a directory, has none."""
+        """Return the facts of a file, which is loaded if need be; a directory (a namespace) has none."""
         if not path.endswith(".py"):
             return _EMPTY
         if (known := self._modules.get(path)) is None:
-            known = self._modules[path] = self._read(self._root / path)
+            known = self._modules[path] = self._load(self._root / path)
         return known
 
     def skim(self, path: str, name: str) -> Module | None:
-        """Return where the names of a file come from, at the least cost; None if this one is plainly nothing of ours."""
+        """Return the facts of a file that say where a name comes from; None if that is no fixture, test or mark."""
         if path in self or not path.endswith(".py"):
             return self.module(path)
-        if (glimpse := self._glimpses.get(path)) is None:
-            glimpse = self._glimpses[path] = _Glimpse(self._root / path)
-        is_here, is_below = glimpse.defines(name.encode())
-        if glimpse.is_ours and (is_here or is_below):
+        if (skimmed := self._skimmed.get(path)) is None:
+            skimmed = self._skimmed[path] = _SkimmedFile(self._root / path)
+        is_here, is_below = skimmed.defines(name.encode())
+        if skimmed.is_ours and (is_here or is_below):
             return self.module(path)
-        return None if is_here else glimpse.module
+        return None if is_here else skimmed.module
 
     def digests(self) -> Iterator[tuple[str, bytes]]:
-        """Yield each file that was looked into, with the digest of its bytes, empty where these could not be had."""
+        """Yield path and digest of each file that was loaded or skimmed; the digest of an unreadable one is empty."""
         for path, head in self.heads():
             yield path, head.digest
-        for path, glimpse in self._glimpses.items():
+        for path, skimmed in self._skimmed.items():
             if path not in self._modules:
-                yield path, glimpse.digest
+                yield path, skimmed.digest
 
 
-class _Glimpse:
-    """What patterns see in a file."""
+class _SkimmedFile:
+    """A file of which only patterns are known."""
 
     def __init__(self, path: Path) -> None:
         try:
@@ -95,7 +95,7 @@ class _Glimpse:
         self._source = source
 
     def defines(self, name: bytes) -> tuple[bool, bool]:
-        """Whether a function or class of this name is at the top level, and whether one is below: under `if`, a method."""
+        """Return whether the file defines a function or class at its top level, and whether further inside."""
         if b"def " + name not in self._source and b"class " + name not in self._source:
             return False, False  # nearly always
         top, below = self._definitions
@@ -107,5 +107,5 @@ class _Glimpse:
 
     @cached_property
     def module(self) -> Module:
-        """What it imports and assigns."""
+        """Return its imports and assignments."""
         return skim(self._source)

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from envmatrix.analysis.source.hygiene import function_notes
+from envmatrix.analysis.source.smells.functions import function_notes
 
 
 def codes(source: str, *, is_fixture: bool = False) -> list[str]:

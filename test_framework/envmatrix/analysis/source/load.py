@@ -1,0 +1,162 @@
+"""Load the facts of files: those of unchanged files from the cache, others by parsing, in several processes if they are many."""
+
+from __future__ import annotations
+
+import gc
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from typing import TypeAlias
+
+import msgspec
+
+from envmatrix.analysis.source.cache import Cache, Stamp
+from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.parse_file import LARGEST, TOO_LARGE, digest_of_file, parse_file
+from envmatrix.analysis.source.workers import CannotStartError, encode, parse_in_processes
+
+Progress: TypeAlias = Callable[[int, int], None]
+"""Called with the number of files that are done, and of all."""
+
+_WORTH_PROCESSES = 1 << 19
+"""Bytes of source, a quarter of a second's work: with fewer, starting processes takes longer than they save."""
+_MOST_PROCESSES = 8
+"""With more, the parent could not keep up with decoding their facts."""
+
+_decode = msgspec.msgpack.Decoder(Module).decode
+_decode_head = msgspec.msgpack.Decoder(Head).decode
+
+
+def load_modules(
+    paths: Iterable[str],
+    *,
+    contracts: frozenset[str] = frozenset(),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Module]:
+    """Return the facts of files by their paths, in the given order; a file that cannot be read says why.
+
+    Args:
+        paths: Files, absolute.
+        contracts: Names of contract fixtures, handed on to `parse`.
+        cache: Facts of earlier runs, opened with the same contracts among its options.
+        progress: Called after each file.
+    """
+    changes = load_changes(paths, contracts=contracts, cache=cache, progress=progress)
+    modules: dict[str, Module] = {}
+    not_cached: dict[str, Stamp] = {}
+    for path, facts in changes.items():
+        module = facts if isinstance(facts, Module) else _cached(facts.digest, cache)
+        if module is not None:
+            modules[path] = module
+        elif isinstance(stamp := _stamp(path), Stamp):
+            not_cached[path] = stamp
+        else:
+            modules[path] = stamp
+    modules |= _parsed(not_cached, contracts, cache)
+    return {path: modules[path] for path in changes}
+
+
+def load_changes(
+    paths: Iterable[str],
+    *,
+    contracts: frozenset[str] = frozenset(),
+    cache: Cache | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Module | Head]:
+    """Return the facts of new and changed files, and the heads of unchanged ones, by their paths in the given order.
+
+    The arguments are those of `load_modules`.
+    """
+    loaded: dict[str, Module | Head | None] = dict.fromkeys(paths)
+    total, done = len(loaded), 0
+    with no_garbage_collection():
+        for path, facts in _load(list(loaded), contracts, cache):
+            loaded[path] = facts
+            done += 1
+            if progress is not None:
+                progress(done, total)
+    return {path: facts for path, facts in loaded.items() if facts is not None}
+
+
+def _load(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) -> Iterator[tuple[str, Module | Head]]:
+    stamps: dict[str, Stamp] = {}
+    for path in paths:
+        stamp = _stamp(path)
+        if isinstance(stamp, Module):
+            yield path, stamp
+        else:
+            stamps[path] = stamp
+    if cache is not None:
+        for path, head in cache.unchanged(stamps):
+            with suppress(msgspec.DecodeError):
+                yield path, _decode_head(head)
+                del stamps[path]
+        for path in list(stamps):
+            digest = digest_of_file(path)
+            if (module := _cached(digest, cache)) is not None:
+                cache.remember(path, stamps.pop(path), digest, encode(Head.of(module)))
+                yield path, module
+    yield from _parsed(stamps, contracts, cache)
+
+
+def _cached(digest: bytes, cache: Cache | None) -> Module | None:
+    """Return the cached facts of some bytes; None where there are none."""
+    facts = cache.get(digest) if cache is not None and digest else None
+    with suppress(msgspec.DecodeError):
+        return _decode(facts) if facts is not None else None
+    return None
+
+
+def _parsed(
+    stamps: Mapping[str, Stamp], contracts: frozenset[str], cache: Cache | None
+) -> Iterator[tuple[str, Module]]:
+    """Yield the facts of files, parsed now, and keep them in the cache."""
+    for path, module in _parse({path: stamp.size for path, stamp in stamps.items()}, contracts):
+        if cache is not None and module.digest:
+            cache.put(module.digest, encode(module))
+            cache.remember(path, stamps[path], module.digest, encode(Head.of(module)))
+        yield path, module
+
+
+def _parse(sizes: dict[str, int], contracts: frozenset[str]) -> Iterator[tuple[str, Module]]:
+    """Yield the facts of files, in several processes if there is enough to parse."""
+    left = dict(sizes)
+    processes = min(usable_processors(), _MOST_PROCESSES)
+    if processes > 1 and sum(sizes.values()) >= _WORTH_PROCESSES:
+        with suppress(CannotStartError):
+            for name, facts in parse_in_processes(sizes.items(), contracts, processes):
+                path = os.fsdecode(name)
+                del left[path]
+                yield path, _decode(facts)
+    for path in left:
+        yield path, parse_file(path, contracts)
+
+
+def _stamp(path: str) -> Stamp | Module:
+    """Return a file's stamp, or why it is not to be opened: reading a pipe would wait for ever."""
+    try:
+        status = os.stat(path)  # noqa: PTH116 -- paths are text here, for there are very many
+    except (OSError, ValueError) as error:
+        return Module(unread=f"it cannot be opened: {getattr(error, 'strerror', error)}")
+    if not stat.S_ISREG(status.st_mode):
+        return Module(unread="it is no regular file")
+    return TOO_LARGE if status.st_size > LARGEST else Stamp.of(status)
+
+
+def usable_processors() -> int:
+    """Return how many processors this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@contextmanager
+def no_garbage_collection() -> Iterator[None]:
+    """Switch garbage collection off: facts and syntax trees hold no cycles, and looking for them takes a third of the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
