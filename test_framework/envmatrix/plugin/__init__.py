@@ -85,10 +85,10 @@ def pytest_configure(config: pytest.Config) -> None:
     name = selected_environment(config)
     if not name:
         return
-    from envmatrix.plugin.far import refusing
     from envmatrix.plugin.register import register
+    from envmatrix.plugin.remote_workers import usage_errors
 
-    with refusing(config):
+    with usage_errors(config):
         register(config, name)
 
 
@@ -96,9 +96,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_cmdline_main(config: pytest.Config) -> None:
     """Make a worker on another machine able to begin at all."""
     if hasattr(config, "workerinput"):
-        from envmatrix.plugin.far import keep_reruns_here
+        from envmatrix.plugin.remote_workers import count_reruns_here
 
-        keep_reruns_here(config)
+        count_reruns_here(config)
 
 
 def selected_environment(config: pytest.Config) -> str:
@@ -107,9 +107,9 @@ def selected_environment(config: pytest.Config) -> str:
     A worker on another machine has none of the controller's variables, and is told.
     """
     if hasattr(config, "workerinput"):
-        from envmatrix.plugin.far import handed
+        from envmatrix.plugin.remote_workers import remote_input
 
-        if (far := handed(config)) is not None:
-            return far.environment
+        if (remote := remote_input(config)) is not None:
+            return remote.environment
     option: str | None = config.getoption("--matrix-environment")
     return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))

@@ -5,29 +5,19 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import pytest
 
 from envmatrix.analysis import Provider, find_providers
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
-from envmatrix.services.ping import Ping, PingStatus
+from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED
+from envmatrix.plugin.process import Process
 
-if TYPE_CHECKING:
-    from envmatrix.plugin.process import Process
-
-REQUIRED = pytest.StashKey[frozenset[str]]()
-"""The services behind the capabilities that an item requires."""
-MISSING = pytest.StashKey[EnvmatrixError]()
-"""Why an item cannot run at all: it asks for what nobody provides."""
 NEEDS = pytest.StashKey[bool]()
 """Set for an item that needs the environment."""
 _NEEDED = pytest.StashKey[frozenset[str]]()
 """The services that must be up for an item, those included that others of them need."""
-DESTRUCTIVE = pytest.StashKey[bool]()
-"""Set for an item that may destroy something, once the declaration and the flag have said yes."""
-
 _WELL_KNOWN = frozenset(
     {"auth", "backend", "clickhouse", "database", "llm", "multi_user", "real_llm", "redis", "websocket"}
 )
@@ -111,43 +101,6 @@ class Collection:
         """Let `--collect-only` fail too: pytest's own exits 0 although a fixture is missing."""
         if self._missing and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
-
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
-        __tracebackhide__ = True
-        if (error := item.stash.get(MISSING, None)) is not None:
-            raise error
-        if item.stash.get(DESTRUCTIVE, False) and (reason := self._what_the_target_says()):
-            pytest.skip(reason)
-        for service in sorted(item.stash.get(REQUIRED, ())):
-            session = self._process.session
-            session.start(frozenset({service}))
-            ping = session.ping([service])[service]
-            if not ping.is_up and not session.environment.services[service].is_required:
-                pytest.skip(self._because(service, ping))
-
-    def _what_the_target_says(self) -> str:
-        """Return why a destructive test must not run, by the target's own word; what we started ourselves is ours."""
-        environment = self._environment
-        remote = [name for name, spec in environment.services.items() if spec.source is Source.REMOTE]
-        if not remote or environment.twin is not None:
-            return ""
-        session = self._process.session
-        session.start(frozenset(remote))
-        told = {
-            name: ping.identity["environment"]
-            for name, ping in session.ping(remote).items()
-            if "environment" in ping.identity
-        }
-        for name, word in told.items():
-            if word != environment.name:
-                return f"destructive, and {name} says that it is {word}, not {environment.name}"
-        return "" if told else f"destructive, and nothing in {environment.label} says which environment it is"
-
-    def _because(self, service: str, ping: Ping) -> str:
-        state = "absent" if ping.status is PingStatus.ABSENT else f"optional and {ping.status}: {ping.detail}"
-        return f"{service} is {state} in {self._environment.label}"
 
     def _note_needs(self, item: pytest.Item, required: list[str]) -> None:
         environment = self._environment

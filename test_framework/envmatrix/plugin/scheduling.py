@@ -20,7 +20,7 @@ from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist ships no 
     LoadScopeScheduling,
 )
 
-from envmatrix.plugin.far import is_far, tell_reruns
+from envmatrix.plugin.remote_workers import is_remote, limit_reruns
 from envmatrix.runs.killed import Stuck
 
 if TYPE_CHECKING:
@@ -129,8 +129,8 @@ class Crashes:
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
         """Say what ended the worker: a deadline, a signal, or its own exit code."""
         worker: WorkerController = report.node
-        if is_far(worker.gateway.spec):
-            tell_reruns(worker.config, crashitem)
+        if is_remote(worker.gateway.spec):
+            limit_reruns(worker.config, crashitem)
         said = [str(report.longrepr)]
         if stuck := Stuck.read(Stuck.of_worker(self._process.run_dir, worker.gateway.id)):
             said = [f"{said[0]}: {stuck.summary}", stuck.stack]
@@ -142,7 +142,7 @@ class Crashes:
 def _ending(worker: WorkerController) -> str:
     """Say how a worker's process ended; empty where that cannot be known, as of one on another machine."""
     process = getattr(getattr(worker.gateway, "_io", None), "popen", None)  # execnet has no public way
-    if is_far(worker.gateway.spec) or not isinstance(process, subprocess.Popen):
+    if is_remote(worker.gateway.spec) or not isinstance(process, subprocess.Popen):
         return ""  # the process that is ours is ssh
     try:
         code = process.wait(_EXIT_DEADLINE)

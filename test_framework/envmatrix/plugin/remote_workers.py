@@ -1,7 +1,7 @@
-"""Workers of xdist on other machines (`--tx ssh=…`): what the controller hands over, and what they make of it.
+"""Workers of xdist on other machines (`--tx ssh=…`): what the controller gives them, and what is different for them.
 
-The environment stays with the controller. A far worker has a checkout of its own, and gets the values of the declaration's
-variables and a way to ask for services, both through xdist's own connection.
+The environment stays with the controller. A remote worker has a checkout of its own, and gets the values of the
+declaration's variables and a way to ask for services, both through xdist's own connection.
 """
 
 from __future__ import annotations
@@ -19,12 +19,11 @@ import pytest
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
 if TYPE_CHECKING:
-    from envmatrix.plugin.selection import Selection
-    from envmatrix.services.supervisor import Relay, RelayedClient
+    from envmatrix.services.supervisor import RelayedClient
 
-HANDED = "envmatrix_handed"
-"""The key under which the controller hands it over."""
-_FAR = pytest.StashKey["Far"]()
+_KEY = "envmatrix_remote"
+"""The key of the input in xdist's `workerinput`."""
+_INPUT = pytest.StashKey["RemoteInput"]()
 
 _RESTARTS = 4
 """For each worker: xdist's own number."""
@@ -33,22 +32,33 @@ _RERUNS = "rerunfailures"
 
 
 @dataclass(frozen=True, slots=True)
-class Far:
-    """What a worker on another machine was handed."""
+class RemoteInput:
+    """What the controller gives a worker on another machine."""
 
     environment: str
     directory: str
-    """Of the declarations, relative to the project's root where it is below."""
+    """The directory of the declarations, relative to the project's root where it is below."""
     digest: str
     """SHA-256 of the declaration as the controller read it."""
     variables: Mapping[str, str] = field(repr=False)
-    """Those that the declaration asks for, in the clear."""
+    """The variables that the declaration uses, in the clear."""
     channel: Any
-    """To the controller's relay."""
+    """Leads to the controller's relay."""
+
+    @classmethod
+    def of(
+        cls, *, environment: str, directory: str, declaration: Path, variables: Mapping[str, str], channel: Any
+    ) -> RemoteInput:
+        """Return the input for a declaration of this checkout."""
+        return cls(environment, directory, _digest(declaration), variables, channel)
+
+    def hand_to(self, node: Any) -> None:
+        """Give it to a new worker."""
+        node.workerinput[_KEY] = {name: getattr(self, name) for name in self.__slots__}
 
     @property
     def client(self) -> RelayedClient:
-        """Ask for services."""
+        """Return the client of the controller's supervisor."""
         from envmatrix.services.supervisor import RelayedClient
 
         return RelayedClient(self.channel)
@@ -64,39 +74,24 @@ class Far:
             raise UsageError(what, "Check out the same commit there, and name that directory with chdir= in --tx")
 
 
-def is_far(spec: Any) -> bool:
-    """Return whether what runs behind an execnet spec shares neither our files nor our account, as far as one can know.
+def is_remote(spec: Any) -> bool:
+    """Return whether a worker behind an execnet spec may share neither our files nor our account.
 
-    ssh to this very machine is far, too: it may be anybody's account there, with a home of its own.
+    ssh to this very machine counts as remote, too: it may be another account, with a home of its own.
     """
     return not spec.popen or bool(spec.via)
 
 
-def hand_over(node: Any, selection: Selection, relay: Relay) -> None:
-    """Give a new worker on another machine what it needs."""
-    environment, root = selection.environment, selection.project.root
-    if relay.refusal:  # whoever takes the place of a worker that could not begin cannot either
-        pytest.exit(f"a worker on another machine refuses: {relay.refusal}", pytest.ExitCode.USAGE_ERROR)
-    inside = selection.directory.is_relative_to(root)
-    node.workerinput[HANDED] = {
-        "environment": environment.name,
-        "directory": str(selection.directory.relative_to(root) if inside else selection.directory),
-        "digest": _digest(environment.file),
-        "variables": dict(selection.variables),
-        "channel": relay.channel(node.gateway),
-    }
-
-
-def handed(config: pytest.Config) -> Far | None:
-    """Return what this process was handed; `None` where it is no worker on another machine."""
-    if HANDED in (workerinput := getattr(config, "workerinput", {})):
-        config.stash[_FAR] = Far(**workerinput.pop(HANDED))  # taken away: nothing is to show it
-    return config.stash.get(_FAR, None)
+def remote_input(config: pytest.Config) -> RemoteInput | None:
+    """Return what the controller gave this process; `None` where it is no worker on another machine."""
+    if _KEY in (workerinput := getattr(config, "workerinput", {})):
+        config.stash[_INPUT] = RemoteInput(**workerinput.pop(_KEY))  # removed: nothing is to show it
+    return config.stash.get(_INPUT, None)
 
 
 @contextmanager
-def refusing(config: pytest.Config) -> Iterator[None]:
-    """Let an error of ours be one of usage; a worker on another machine tells the controller, too, which would replace it.
+def usage_errors(config: pytest.Config) -> Iterator[None]:
+    """Turn our errors into pytest's usage errors; a remote worker also tells the controller, which would replace it.
 
     Raises:
         UsageError: pytest's, in place of ours.
@@ -104,13 +99,13 @@ def refusing(config: pytest.Config) -> Iterator[None]:
     try:
         yield
     except EnvmatrixError as error:
-        if (far := handed(config)) is not None:
-            far.client.refuse(str(error))
+        if (remote := remote_input(config)) is not None:
+            remote.client.refuse(str(error))
         raise pytest.UsageError(str(error)) from None
 
 
-def prepare(config: pytest.Config) -> None:
-    """Have xdist replace as many workers as it does with `-n`: with `--tx` it knows no end, and one may never begin.
+def prepare_tx(config: pytest.Config) -> None:
+    """Limit the restarts of workers with `--tx` as xdist does with `-n`: one that can never begin has no end otherwise.
 
     Raises:
         UsageError: the command line has paths, which xdist would look for in what it sends.
@@ -130,9 +125,9 @@ def prepare(config: pytest.Config) -> None:
                 raise UsageError(f"{word} is a path on this machine, of which workers elsewhere know nothing", how)
 
 
-def keep_reruns_here(config: pytest.Config) -> None:
-    """Let pytest-rerunfailures count the tries on this machine: the port that it would ask is on the controller's only."""
-    if handed(config) is None or not config.pluginmanager.hasplugin(_RERUNS):
+def count_reruns_here(config: pytest.Config) -> None:
+    """Let pytest-rerunfailures count tries on this machine: the port that it would ask is the controller's."""
+    if remote_input(config) is None or not config.pluginmanager.hasplugin(_RERUNS):
         return
     from pytest_rerunfailures import ServerStatusDB  # type: ignore[import-untyped]  # it ships no types
 
@@ -141,8 +136,8 @@ def keep_reruns_here(config: pytest.Config) -> None:
     config.workerinput |= {"sock_port": counts.sock_port, "statusdb_token": token}  # type: ignore[attr-defined]  # xdist's
 
 
-def tell_reruns(config: pytest.Config, test: str) -> None:
-    """Tell pytest-rerunfailures how often a test may be tried that crashed another machine: its worker only told itself."""
+def limit_reruns(config: pytest.Config, test: str) -> None:
+    """Tell pytest-rerunfailures how often to try a test that crashed a remote worker, which only told itself."""
     if config.pluginmanager.hasplugin(_RERUNS) and (reruns := config.getoption("reruns")):
         config.failures_db.set_test_reruns(test, reruns)  # type: ignore[attr-defined]  # the plugin's
 

@@ -40,7 +40,7 @@ _AnyTask = Task[Any]
 
 
 @dataclass(frozen=True)
-class Sight:
+class Resources:
     """What there is in this process at one moment; it costs microseconds."""
 
     sockets: frozenset[tuple[int, int]]
@@ -49,17 +49,17 @@ class Sight:
     tasks: frozenset[_AnyTask]
 
     @classmethod
-    def now(cls, loops: Iterable[AbstractEventLoop]) -> Sight:
+    def now(cls, loops: Iterable[AbstractEventLoop]) -> Resources:
         """Look; tasks are seen in these loops, as far as they are open."""
         return cls(frozenset(_sockets()), frozenset(threading.enumerate()), frozenset(pending(loops)))
 
-    def without(self, other: Sight) -> Sight:
+    def without(self, other: Resources) -> Resources:
         """Return what there is here and not there."""
-        return Sight(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
+        return Resources(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
 
-    def plus(self, other: Sight) -> Sight:
+    def plus(self, other: Resources) -> Resources:
         """Return what there is here or there."""
-        return Sight(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
+        return Resources(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
 
     def __bool__(self) -> bool:
         return bool(self.sockets or self.threads or self.tasks)
@@ -94,7 +94,7 @@ def settle(loops: Iterable[AbstractEventLoop]) -> None:
 
 
 def describe(
-    new: Sight, older: Collection[threading.Thread], owners: Iterable[object], barred: Collection[object]
+    new: Resources, older: Collection[threading.Thread], owners: Iterable[object], barred: Collection[object]
 ) -> list[str]:
     """Return one text for each thing that is new and that nobody holds who lives longer than the test.
 

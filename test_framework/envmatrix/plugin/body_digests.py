@@ -11,21 +11,21 @@ _BYTES = 6
 """Of a digest: among 10,000 tests two different bodies agree by chance once in six million suites."""
 
 
-def bodies(items: Iterable[object]) -> list[str]:
+def body_digests(items: Iterable[object]) -> list[str]:
     """Return a digest of each item's body, in their order; empty where an item has no Python function.
 
     The same for the same source, whatever the test's name, its docstring, its parameters' values and the lines around it.
     Another version of Python or of pytest, which rewrites assertions, compiles to other code: then none is alike.
     """
     known: dict[int, str] = {}
-    found = []
+    digests = []
     for item in items:
         function = getattr(item, "function", None)
         key = id(function)  # of what the items keep alive; the cases of a parametrized test share it
         if key not in known:
             known[key] = body_digest(function)
-        found.append(known[key])
-    return found
+        digests.append(known[key])
+    return digests
 
 
 def body_digest(function: Any) -> str:
