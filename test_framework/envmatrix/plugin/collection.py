@@ -5,14 +5,17 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
-from envmatrix.analysis import Provider, find_providers
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
 from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED
 from envmatrix.plugin.process import Process
+
+if TYPE_CHECKING:
+    from envmatrix.analysis import Provider
 
 NEEDS = pytest.StashKey[bool]()
 """Set for an item that needs the environment."""
@@ -31,13 +34,18 @@ class Collection:
         self._process = process
         self._environment = process.selection.environment
         self._everything = self._environment.closure(frozenset(self._environment.services))
+        self._contract_fixtures = process.selection.contract_fixtures
         self._missing: list[MissingFixtureError] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
         """Mark what the environment cannot or must not run as skipped, with the reason; note what the rest needs."""
+        inherited: dict[pytest.Collector | None, list[pytest.Mark]] = {}
+        """What the items of a module or a class have in common: asking each item would take longer than all the rest."""
         for item in items:
-            markers = list(item.iter_markers())
+            if (above := inherited.get(item.parent)) is None:
+                above = inherited[item.parent] = list(item.parent.iter_markers()) if item.parent else []
+            markers = [*item.own_markers, *above]
             try:
                 required = self._required(item, [marker for marker in markers if marker.name == "requires"])
             except UnknownCapabilityError as error:
@@ -68,6 +76,8 @@ class Collection:
             self._process.session.want(self._process.needed)
 
     def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
+        from envmatrix.analysis import find_providers
+
         providers = list(find_providers(root))
         known = {provider.name for provider in providers}
         for name, items in asking.items():
@@ -107,7 +117,7 @@ class Collection:
         services = frozenset(environment.providers[capability] for capability in required)
         if services:
             item.stash[REQUIRED] = services
-        fixtures = self._process.selection.contract_fixtures.intersection(getattr(item, "fixturenames", ()))
+        fixtures = self._contract_fixtures.intersection(getattr(item, "fixturenames", ()))
         if not fixtures and not services:
             return
         item.stash[NEEDS] = True

@@ -13,13 +13,13 @@ import pytest
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.remote_workers import RemoteInput, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
-from envmatrix.plugin.shard import Sharding
 from envmatrix.runs.killed import Stuck
 
 if TYPE_CHECKING:
     from envmatrix.plugin.access import ProtectedPaths
     from envmatrix.plugin.isolation import Isolation
     from envmatrix.plugin.session import EnvironmentSession
+    from envmatrix.plugin.shard import Sharding
     from envmatrix.plugin.users import SessionUsers
     from envmatrix.services.supervisor import Owner, Relay, SupervisorClient
 

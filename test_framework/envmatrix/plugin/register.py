@@ -8,7 +8,6 @@ import pytest
 
 from envmatrix.masking import MASKER
 from envmatrix.plugin.collection import Collection
-from envmatrix.plugin.deadline import TestDeadline
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.left_over import LeftOver
 from envmatrix.plugin.preconditions import Preconditions
@@ -17,12 +16,10 @@ from envmatrix.plugin.recorder import Recorder
 from envmatrix.plugin.remote_workers import prepare_tx
 from envmatrix.plugin.reused import ReusedTests
 from envmatrix.plugin.selection import declared_secrets, path_option, select
-from envmatrix.plugin.shard import Sharding
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
 from envmatrix.plugin.worker_output import WorkerReporter
 from envmatrix.runs.reused import read_list
-from envmatrix.runs.shards import Shard
 
 
 def register(config: pytest.Config, name: str) -> None:
@@ -43,6 +40,9 @@ def register(config: pytest.Config, name: str) -> None:
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
     if part := config.getoption("--matrix-shard"):
+        from envmatrix.plugin.shard import Sharding
+        from envmatrix.runs.shards import Shard
+
         durations = path_option(config, "--matrix-durations")
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
@@ -61,6 +61,8 @@ def register(config: pytest.Config, name: str) -> None:
 
         manager.register(Crashes(process), "envmatrix-crashes")
     elif manager.hasplugin("timeout"):
+        from envmatrix.plugin.deadline import TestDeadline
+
         seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
         manager.register(TestDeadline(seconds, process.stuck_file), "envmatrix-test-deadline")
     if process.is_worker:
