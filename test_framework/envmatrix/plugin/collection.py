@@ -1,4 +1,4 @@
-"""Right after collection, before anything starts: what the tests need, what they may not do, and what nobody provides."""
+"""Checks the collected tests before anything starts: what they need, what is forbidden, which fixtures are missing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 NEEDS = pytest.StashKey[bool]()
 """Set for an item that needs the environment."""
 _NEEDED = pytest.StashKey[frozenset[str]]()
-"""The services that must be up for an item, those included that others of them need."""
+"""The services that must be up for an item, with those that they need themselves."""
 _WELL_KNOWN = frozenset(
     {"auth", "backend", "clickhouse", "database", "llm", "multi_user", "real_llm", "redis", "websocket"}
 )
@@ -28,7 +28,7 @@ _WELL_KNOWN = frozenset(
 
 
 class Collection:
-    """Looks at the collected items of one process."""
+    """Checks the collected items of one process."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -39,22 +39,22 @@ class Collection:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Mark what the environment cannot or must not run as skipped, with the reason; note what the rest needs."""
+        """Skip the tests that the environment cannot or must not run; note what the others need."""
         inherited: dict[pytest.Collector | None, list[pytest.Mark]] = {}
-        """What the items of a module or a class have in common: asking each item would take longer than all the rest."""
+        """The markers that the items of a module or a class share: cheaper than a walk up from each item."""
         for item in items:
             if (above := inherited.get(item.parent)) is None:
                 above = inherited[item.parent] = list(item.parent.iter_markers()) if item.parent else []
             markers = [*item.own_markers, *above]
             try:
-                required = self._required(item, [marker for marker in markers if marker.name == "requires"])
+                required = self._capabilities(item, [marker for marker in markers if marker.name == "requires"])
             except UnknownCapabilityError as error:
                 if self._process.is_worker:  # which cannot end the run: the test itself says it
                     item.stash[MISSING] = error
                     continue
                 raise pytest.UsageError(str(error)) from None
             destructive = any(marker.name == "destructive" for marker in markers)
-            if reason := self._why_not(required, destructive=destructive):
+            if reason := self._reason_to_skip(required, destructive=destructive):
                 item.add_marker(pytest.mark.skip(reason=reason))
                 continue
             if destructive:
@@ -63,24 +63,24 @@ class Collection:
                 self._note_needs(item, required)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Find the fixtures that nobody provides; have started what the tests need that are left."""
-        asking: dict[str, list[pytest.Item]] = {}
+        """Find the missing fixtures; have the services started that the remaining tests need."""
+        missing: dict[str, list[pytest.Item]] = {}
         for item in session.items:
             if needed := item.stash.get(_NEEDED, None):
                 self._process.needed |= needed
             for name in missing_fixtures(item):
-                asking.setdefault(name, []).append(item)
-        if asking:
-            self._note_missing(asking, session.config.rootpath)
+                missing.setdefault(name, []).append(item)
+        if missing:
+            self._note_missing(missing, session.config.rootpath)
         if self._process.needed and not session.config.option.collectonly:
             self._process.session.want(self._process.needed)
 
-    def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
+    def _note_missing(self, missing: dict[str, list[pytest.Item]], root: Path) -> None:
         from envmatrix.analysis import find_providers
 
         providers = list(find_providers(root))
         known = {provider.name for provider in providers}
-        for name, items in asking.items():
+        for name, items in missing.items():
             error = MissingFixtureError(
                 name,
                 tuple(item.nodeid for item in items),
@@ -92,15 +92,15 @@ class Collection:
                 item.stash.setdefault(MISSING, error)
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """List what nobody provides, under the number of collected items."""
+        """List the missing fixtures under the number of collected items."""
         return [f"error: {error}" for error in self._missing]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """List it again where it was not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
+        """List them again where they were not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
         reports = [report for key in ("failed", "error") for report in terminalreporter.stats.get(key, ())]
         evidence = [getattr(report, "envmatrix_evidence", None) or {} for report in reports]
         lines = [f"error: {error}" for error in self._missing]
-        lines += [f"error: {held['summary']}" for held in evidence if held.get("rule") == "C101"]
+        lines += [f"error: {each['summary']}" for each in evidence if each.get("rule") == "C101"]
         if lines and (terminalreporter.verbosity < 0 or not self._missing):
             terminalreporter.section("fixtures that nobody provides")
             for line in dict.fromkeys(lines):
@@ -127,7 +127,7 @@ class Collection:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
             item.stash[_NEEDED] = environment.closure(services | llm)
 
-    def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
+    def _capabilities(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.
 
         Raises:
@@ -148,7 +148,7 @@ class Collection:
                     raise UnknownCapabilityError(item.nodeid, what, nearest(capability, known))
         return required
 
-    def _why_not(self, required: list[str], *, destructive: bool) -> str:
+    def _reason_to_skip(self, required: list[str], *, destructive: bool) -> str:
         environment = self._environment
         for capability in required:
             service = environment.providers.get(capability)
@@ -156,9 +156,9 @@ class Collection:
                 return f"{capability} is not declared in {environment.label} ({environment.file.name})"
             if environment.services[service].source is Source.ABSENT:
                 return f"{capability} is absent in {environment.label} ({environment.file.name})"
-        return self._why_not_destructive() if destructive else ""
+        return self._refusal_to_destroy() if destructive else ""
 
-    def _why_not_destructive(self) -> str:
+    def _refusal_to_destroy(self) -> str:
         environment = self._environment
         if environment.production:
             return f"destructive, and {environment.label} is production: refused whatever the flags"
@@ -170,25 +170,25 @@ class Collection:
 
 
 def missing_fixtures(item: pytest.Item) -> Iterator[str]:
-    """Yield the fixtures that an item asks for, directly or through others, and that nobody above it provides."""
-    info = getattr(item, "_fixtureinfo", None)  # no public name; held against pytest's own answer by a test
+    """Yield the fixtures that an item asks for, directly or through others, and that are not defined for it."""
+    info = getattr(item, "_fixtureinfo", None)  # no public name; a test compares with pytest's own answer
     if info is None:
         return
     callspec = getattr(item, "callspec", None)
-    given = set(callspec.params) if callspec is not None else set()
+    parametrized = set(callspec.params) if callspec is not None else set()
     for name in info.names_closure:
-        if name != "request" and name not in info.name2fixturedefs and name not in given:
+        if name != "request" and name not in info.name2fixturedefs and name not in parametrized:
             yield name
 
 
 def _declared_capabilities(directory: Path) -> frozenset[str]:
-    found: set[str] = set()
+    capabilities: set[str] = set()
     for name in declared_names(directory):
         try:
-            found |= load_file(directory / f"{name}.toml", _AnyVariable(os.environ)).providers.keys()
+            capabilities |= load_file(directory / f"{name}.toml", _AnyVariable(os.environ)).providers.keys()
         except EnvmatrixError:
             continue  # that environment's own run says what is wrong with its file
-    return frozenset(found)
+    return frozenset(capabilities)
 
 
 class _AnyVariable(dict[str, str]):

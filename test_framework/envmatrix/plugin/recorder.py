@@ -68,10 +68,10 @@ class Recorder:
         self._findings: list[FindingRecord] = []
         self._closed = False
         self._attested: dict[str, dict[str, Any]] = {}
-        """What services said they are, by moment, as it was recorded last."""
+        """The attestations as they were recorded last, by moment."""
         self._deselected = 0
         self._crashed_workers = 0
-        self._left: set[str] = set()
+        self._unfinished: set[str] = set()
         """Planned tests without an end so far."""
         self.early_end = ""
         """Why the run ends before its end, if it does."""
@@ -84,7 +84,7 @@ class Recorder:
             raise UsageError(f"run file {run_file} cannot be written: {error.strerror}", "Name another one") from None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write the header; with xdist the controller collects nothing, and its workers tell."""
+        """Write the header, unless this is xdist's controller, which collects nothing itself."""
         if session.items or not session.config.pluginmanager.hasplugin("dsession"):
             self._header([item.nodeid for item in session.items])
             self._bodies(body_digests(session.items))
@@ -104,11 +104,11 @@ class Recorder:
             self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what was collected and left out; with xdist the workers tell."""
+        """Count the tests that were collected and left out; with xdist the workers report them."""
         self._deselected += len(items)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note a test in flight: if the run ends under it, it is told apart from those that never began."""
+        """Note a test in flight: if the run ends under it, it differs from those that never began."""
         self._in_flight[nodeid] = 0.0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -126,7 +126,7 @@ class Recorder:
             self._in_flight[test] = duration
             return
         self._in_flight.pop(test, None)
-        self._left.discard(test)
+        self._unfinished.discard(test)
         worst = self._worst.pop(test, None) if self._worst else None
         shown = self._shown.get(test, test) if self._shown else test
         if report.when != "teardown":  # xdist's "???": the worker is gone, no other phase will follow
@@ -146,7 +146,7 @@ class Recorder:
         self._attest("after", output.attestation, getattr(getattr(node, "gateway", None), "id", ""))
 
     def _bodies(self, digests: Sequence[str]) -> None:
-        """Record what the tests' bodies are; workers of xdist have collected the same tests in the same order."""
+        """Record the digests of the tests' bodies; workers of xdist have collected the same tests in the same order."""
         if digests and self._header_written and not self._bodies_written:
             self._bodies_written = True
             self._writer.event(Bodies(digests=tuple(digests)))
@@ -159,7 +159,7 @@ class Recorder:
             self._writer.event(Attestation(moment=moment, worker=worker, services=dict(pings)))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note that somebody stopped the run; xdist ends so, too, and says why."""
+        """Note that the run was stopped; xdist ends this way, too, and gives its reason."""
         self.early_end = self.early_end or MASKER.mask(str(excinfo.value)) or "interrupted"
 
     def pytest_internalerror(self, excrepr: object) -> None:
@@ -174,7 +174,7 @@ class Recorder:
             self.early_end = str(session.shouldstop)
         if not self.early_end and session.shouldfail:
             self.early_end = str(session.shouldfail)
-        if not self.early_end and self._crashed_workers and (self._left or not self._header_written):
+        if not self.early_end and self._crashed_workers and (self._unfinished or not self._header_written):
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
             self._attest("after", self._process.final_attestation(), "")
@@ -210,7 +210,7 @@ class Recorder:
         shown = tuple(self._shown.get(test, test) for test in planned)
         suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
-        self._left = set(planned)
+        self._unfinished = set(planned)
         self._writer.event(
             Header(
                 run_id=uuid.uuid4().hex,
@@ -291,16 +291,15 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
 
 
 def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
-    said = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
-    summary, _, stack = said.partition("\n")
+    text = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+    summary, _, stack = text.partition("\n")
     evidence = Evidence("H301", summary, phase="call", detail=stack)
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
     return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
 
 
 def _skip_reason(report: pytest.TestReport) -> str:
-    held = report.longrepr
-    text = held[2] if isinstance(held, tuple) else report.longreprtext
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     return str(text).removeprefix("Skipped: ")
 
 

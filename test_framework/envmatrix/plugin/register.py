@@ -57,9 +57,9 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
     manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out
-        from envmatrix.plugin.scheduling import Crashes
+        from envmatrix.plugin.scheduling import CrashedWorkers
 
-        manager.register(Crashes(process), "envmatrix-crashes")
+        manager.register(CrashedWorkers(process), "envmatrix-crashed-workers")
     elif manager.hasplugin("timeout"):
         from envmatrix.plugin.deadline import TestDeadline
 
