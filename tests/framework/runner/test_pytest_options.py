@@ -17,7 +17,9 @@ def test_a_flag_or_an_attached_value_takes_no_word(word: str) -> None:
     assert not takes_next_word(word)
 
 
-@pytest.mark.parametrize("word", ["-k", "-kfast", "-m", "--deselect=a", "--ignore-glob", "--last-failed", "--co", "--sw"])
+@pytest.mark.parametrize(
+    "word", ["-k", "-kfast", "-m", "--deselect=a", "--ignore-glob", "--last-failed", "--co", "--sw"]
+)
 def test_an_option_that_chooses_tests_is_known_in_each_spelling(word: str) -> None:
     """With its value attached or not."""
     assert chooses_tests(word)
