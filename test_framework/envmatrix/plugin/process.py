@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envmatrix.exceptions import EnvmatrixError
-from envmatrix.plugin.remote_workers import RemoteInput, is_remote, remote_input
+from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import Stuck
 
@@ -152,10 +152,10 @@ class Process:
             pytest.exit(why, pytest.ExitCode.USAGE_ERROR)
         selection, root = self.selection, self.selection.project.root
         is_inside = selection.directory.is_relative_to(root)
-        RemoteInput.of(
+        RemoteInput(
             environment=selection.environment.name,
             directory=str(selection.directory.relative_to(root) if is_inside else selection.directory),
-            declaration=selection.environment.file,
+            digest=digest(selection.environment.file),
             variables=dict(selection.variables),
             channel=self.relay.channel(node.gateway),
         ).hand_to(node)

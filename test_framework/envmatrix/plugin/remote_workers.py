@@ -45,13 +45,6 @@ class RemoteInput:
     channel: Any
     """Leads to the controller's relay."""
 
-    @classmethod
-    def of(
-        cls, *, environment: str, directory: str, declaration: Path, variables: Mapping[str, str], channel: Any
-    ) -> RemoteInput:
-        """Return the input for a declaration of this checkout."""
-        return cls(environment, directory, _digest(declaration), variables, channel)
-
     def hand_to(self, node: Any) -> None:
         """Give it to a new worker."""
         node.workerinput[_KEY] = {name: getattr(self, name) for name in self.__slots__}
@@ -69,7 +62,7 @@ class RemoteInput:
         Raises:
             UsageError: it does not.
         """
-        if not file.is_file() or _digest(file) != self.digest:
+        if not file.is_file() or digest(file) != self.digest:
             what = f"{file} on {socket.gethostname()} is not the declaration that the controller read"
             raise UsageError(what, "Check out the same commit there, and name that directory with chdir= in --tx")
 
@@ -142,5 +135,6 @@ def limit_reruns(config: pytest.Config, test: str) -> None:
         config.failures_db.set_test_reruns(test, reruns)  # type: ignore[attr-defined]  # the plugin's
 
 
-def _digest(file: Path) -> str:
+def digest(file: Path) -> str:
+    """Return the SHA-256 of a file."""
     return hashlib.sha256(file.read_bytes()).hexdigest()
