@@ -31,6 +31,43 @@ _SHAPES = (
     ),
 )
 
+_SECRET_WORD = re.compile(
+    r"(?:\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)KEY)"
+    r"|KEY|PASS|PAT|PWD)S?\d*"
+)
+_HARMLESS = frozenset({"COUNT", "LIMIT", "MAX", "MIN", "PUBLIC"})
+_ABOUT_A_SECRET = frozenset(
+    {
+        "ALGORITHM",
+        "DIR",
+        "EXPIRY",
+        "FILE",
+        "HOST",
+        "LENGTH",
+        "NAME",
+        "PATH",
+        "PORT",
+        "PREFIX",
+        "SECONDS",
+        "TTL",
+        "URI",
+        "URL",
+    }
+)
+
+
+def is_secret_name(variable: str) -> bool:
+    """Return whether a variable's value is secret by its name: `PGPASSWORD`, `api_key_v2`, `MYSQL_PASS`.
+
+    One word of the name is enough, whatever follows it, unless the last one names a property or a place of the secret
+    (`TOKEN_TTL`, `SECRET_FILE`) or the value is public or a number (`PUBLIC_KEY`, `MAX_TOKENS`). A URL or a DSN is no
+    secret as a whole: its password is masked by its shape, and the host is what a reader needs.
+    """
+    words = [word for word in re.split(r"[^A-Z0-9]+", variable.upper()) if word]
+    if words == ["PWD"] or not any(map(_SECRET_WORD.fullmatch, words)):  # PWD alone is the working directory
+        return False
+    return words[-1] not in _ABOUT_A_SECRET and _HARMLESS.isdisjoint(words)
+
 
 class Secret(str):
     """A string that works as itself (in a header, an f-string) and shows as stars in every repr.

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from envmatrix.masking import MASK, Masker, Secret
+from envmatrix.masking import MASK, Masker, Secret, is_secret_name
 
 CANARY = 'k4nary-S3cret/with+odd="chärs'
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-x"
@@ -162,3 +162,38 @@ def test_a_secret_string_works_and_does_not_show() -> None:
     assert secret == CANARY
     assert CANARY not in repr({"token": secret, "all": [secret]})
     assert pickle.loads(pickle.dumps(secret)) == secret
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *(
+            "PASSWORD",
+            "PGPASSWORD",
+            "DB_PASSWD",
+            "MYSQL_PASS",
+            "DB_PWD",
+            "SSH_PASSPHRASE",
+            "PASSWORD_HASH",
+            "db-password",
+        ),
+        *("JWT_SECRET", "SECRET_KEY_BASE", "CLIENT_SECRETS", "GOOGLE_CREDENTIALS", "AWS_ACCESS_KEY_ID"),
+        *("API_KEY", "api_key", "apiKey", "API_KEY_V2", "API_KEY2", "APIKEY", "PRIVATE_KEY", "GITHUB_TOKEN", "GH_PAT"),
+    ],
+)
+def test_a_variable_named_like_a_secret_is_one(variable: str) -> None:
+    """In any case, glued or in words, versioned or not."""
+    assert is_secret_name(variable)
+
+
+@pytest.mark.parametrize(
+    "variable",
+    [
+        *("", "PWD", "OLDPWD", "PATH", "COMPASS", "PATTERN", "KEYCLOAK_URL", "MONKEY", "TOKENIZERS_PARALLELISM"),
+        *("TOKEN_URL", "TOKEN_TTL", "SECRET_NAME", "PGPASSFILE", "PASSWORD_FILE", "CACHE_KEY_PREFIX", "MAX_TOKENS"),
+        *("JWT_PUBLIC_KEY", "DATABASE_URL", "SENTRY_DSN"),
+    ],
+)
+def test_a_variable_that_only_resembles_a_secret_is_shown(variable: str) -> None:
+    """Blanking its value would hide ordinary words; the password in a URL or a DSN is masked by its shape."""
+    assert not is_secret_name(variable)

@@ -13,16 +13,12 @@ from envmatrix.commands.git import changes_since, full_commit
 from envmatrix.commands.history import history_file
 from envmatrix.commands.impact import find_impact
 from envmatrix.exceptions import HistoryError, RunFileError, UsageError
+from envmatrix.runner.pytest_options import chooses_tests
 
 if TYPE_CHECKING:
     from envmatrix.environments import Environment
     from envmatrix.runner.plan import Plan
     from envmatrix.runs.cells import Run
-
-_SELECTING = frozenset(
-    {"-k", "-m", "--lf", "--last-failed", "--ff", "--failed-first", "--sw", "--stepwise", "--pyargs"}
-)
-_SELECTING_WITH = ("-k", "-m", "--deselect", "--ignore", "--lfnf", "--collect-only", "--co")
 
 
 def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path | None, history: Path | None) -> Plan:
@@ -62,7 +58,7 @@ def _refuse_parts(plan: Plan) -> None:
         # A shard's file says of the whole suite what its shards are to bring: tests that were taken over are nobody's.
         how = "Leave --shard out: what may have changed is run in one piece, and shards are for runs of everything"
         raise UsageError("--impacted-since and --shard exclude each other", how)
-    chosen = [word for word in plan.pytest_args if word in _SELECTING or word.startswith(_SELECTING_WITH)] or (
+    chosen = [word for word in plan.pytest_args if chooses_tests(word)] or (
         list(plan.pytest_args) if plan.suites != plan.project.suites else []
     )
     if chosen:

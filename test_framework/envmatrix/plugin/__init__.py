@@ -1,7 +1,7 @@
-"""The pytest plugin: `--matrix-environment NAME` runs a suite against a declared environment.
+"""The pytest plugin: `--matrix-environment NAME` runs a suite against a declared environment, and records the run.
 
-Loaded in every project that has the package installed, so it imports nothing heavy and, without that option, registers
-four fixtures that say what to do and does nothing else.
+pytest comes in here, in every project that has the package installed: so it imports nothing heavy and, without that
+option, registers markers and four fixtures that say what to do. `register` has the rest, in the order of its hooks.
 """
 
 from __future__ import annotations
@@ -35,18 +35,18 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="directory of the declarations (default: [tool.envmatrix] environments, else environments/)",
     )
     group.addoption("--matrix-env-file", metavar="FILE", help="NAME=value lines that fill in ${NAME} in declarations")
-    group.addoption("--matrix-run-file", metavar="PATH", help="write what became of each test here, as JSON Lines")
+    group.addoption(
+        "--matrix-run-file", metavar="PATH", help="write the run file here: the outcome of each test, as JSON Lines"
+    )
     group.addoption(
         "--matrix-destructive", action="store_true", help="run tests marked destructive where the environment allows it"
     )
     group.addoption("--matrix-shard", metavar="I/N", help="run only this part of the suite: 2/4 is the second of four")
-    group.addoption(
-        "--matrix-durations", metavar="PATH", help="a run file: shards take equally long by what tests took in it"
-    )
+    group.addoption("--matrix-durations", metavar="PATH", help="a run file: shards take equally long by its durations")
     group.addoption(
         "--matrix-carried",
         metavar="PATH",
-        help="a JSON list of tests that are taken over from an earlier run, and left out",
+        help="a JSON list of tests whose cells are reused from an earlier run: they are left out",
     )
     group.addoption(
         "--matrix-test-deadline",
@@ -85,31 +85,31 @@ def pytest_configure(config: pytest.Config) -> None:
     name = selected_environment(config)
     if not name:
         return
-    from envmatrix.plugin.far import refusing
     from envmatrix.plugin.register import register
+    from envmatrix.plugin.remote_workers import usage_errors
 
-    with refusing(config):
+    with usage_errors(config):
         register(config, name)
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> None:
-    """Make a worker on another machine able to begin at all."""
+    """Prepare a worker on another machine for pytest-rerunfailures, before that plugin starts."""
     if hasattr(config, "workerinput"):
-        from envmatrix.plugin.far import keep_reruns_here
+        from envmatrix.plugin.remote_workers import count_reruns_here
 
-        keep_reruns_here(config)
+        count_reruns_here(config)
 
 
 def selected_environment(config: pytest.Config) -> str:
     """Return the selected environment's name: by option, variable or ini, in this order; empty where none is.
 
-    A worker on another machine has none of the controller's variables, and is told.
+    A worker on another machine has none of the controller's variables, and gets the name from it.
     """
     if hasattr(config, "workerinput"):
-        from envmatrix.plugin.far import handed
+        from envmatrix.plugin.remote_workers import remote_input
 
-        if (far := handed(config)) is not None:
-            return far.environment
+        if (remote := remote_input(config)) is not None:
+            return remote.environment
     option: str | None = config.getoption("--matrix-environment")
     return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))

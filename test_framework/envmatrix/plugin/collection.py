@@ -1,4 +1,4 @@
-"""Right after collection, before anything starts: what the tests need, what they may not do, and what nobody provides."""
+"""Checks the collected tests before anything starts: what they need, what is forbidden, which fixtures are missing."""
 
 from __future__ import annotations
 
@@ -9,25 +9,18 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from envmatrix.analysis.index.definitions import FixtureDefinition, find_definitions
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
-from envmatrix.services.ping import Ping, PingStatus
+from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED
+from envmatrix.plugin.process import Process
 
 if TYPE_CHECKING:
-    from envmatrix.plugin.process import Process
+    from envmatrix.analysis.index.definitions import FixtureDefinition
 
-REQUIRED = pytest.StashKey[frozenset[str]]()
-"""The services behind the capabilities that an item requires."""
-MISSING = pytest.StashKey[EnvmatrixError]()
-"""Why an item cannot run at all: it asks for what nobody provides."""
 NEEDS = pytest.StashKey[bool]()
 """Set for an item that needs the environment."""
 _NEEDED = pytest.StashKey[frozenset[str]]()
-"""The services that must be up for an item, those included that others of them need."""
-DESTRUCTIVE = pytest.StashKey[bool]()
-"""Set for an item that may destroy something, once the declaration and the flag have said yes."""
-
+"""The services that must be up for an item, with those that they need themselves."""
 _WELL_KNOWN = frozenset(
     {"auth", "backend", "clickhouse", "database", "llm", "multi_user", "real_llm", "redis", "websocket"}
 )
@@ -35,28 +28,33 @@ _WELL_KNOWN = frozenset(
 
 
 class Collection:
-    """Looks at the collected items of one process."""
+    """Checks the collected items of one process."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
         self._environment = process.selection.environment
         self._everything = self._environment.closure(frozenset(self._environment.services))
+        self._contract_fixtures = process.selection.contract_fixtures
         self._missing: list[MissingFixtureError] = []
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
-        """Mark what the environment cannot or must not run as skipped, with the reason; note what the rest needs."""
+        """Skip the tests that the environment cannot or must not run; note what the others need."""
+        inherited: dict[pytest.Collector | None, list[pytest.Mark]] = {}
+        """The markers that the items of a module or a class share: cheaper than a walk up from each item."""
         for item in items:
-            markers = list(item.iter_markers())
+            if (above := inherited.get(item.parent)) is None:
+                above = inherited[item.parent] = list(item.parent.iter_markers()) if item.parent else []
+            markers = [*item.own_markers, *above]
             try:
-                required = self._required(item, [marker for marker in markers if marker.name == "requires"])
+                required = self._capabilities(item, [marker for marker in markers if marker.name == "requires"])
             except UnknownCapabilityError as error:
                 if self._process.is_worker:  # which cannot end the run: the test itself says it
                     item.stash[MISSING] = error
                     continue
                 raise pytest.UsageError(str(error)) from None
             destructive = any(marker.name == "destructive" for marker in markers)
-            if reason := self._why_not(required, destructive=destructive):
+            if reason := self._reason_to_skip(required, destructive=destructive):
                 item.add_marker(pytest.mark.skip(reason=reason))
                 continue
             if destructive:
@@ -65,22 +63,24 @@ class Collection:
                 self._note_needs(item, required)
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Find the fixtures that nobody provides; have started what the tests need that are left."""
-        asking: dict[str, list[pytest.Item]] = {}
+        """Find the missing fixtures; have the services started that the remaining tests need."""
+        missing: dict[str, list[pytest.Item]] = {}
         for item in session.items:
             if needed := item.stash.get(_NEEDED, None):
                 self._process.needed |= needed
             for name in missing_fixtures(item):
-                asking.setdefault(name, []).append(item)
-        if asking:
-            self._note_missing(asking, session.config.rootpath)
+                missing.setdefault(name, []).append(item)
+        if missing:
+            self._note_missing(missing, session.config.rootpath)
         if self._process.needed and not session.config.option.collectonly:
             self._process.session.want(self._process.needed)
 
-    def _note_missing(self, asking: dict[str, list[pytest.Item]], root: Path) -> None:
+    def _note_missing(self, missing: dict[str, list[pytest.Item]], root: Path) -> None:
+        from envmatrix.analysis.index.definitions import find_definitions
+
         providers = list(find_definitions(root))
         known = {provider.name for provider in providers}
-        for name, items in asking.items():
+        for name, items in missing.items():
             error = MissingFixtureError(
                 name,
                 tuple(item.nodeid for item in items),
@@ -92,15 +92,15 @@ class Collection:
                 item.stash.setdefault(MISSING, error)
 
     def pytest_report_collectionfinish(self) -> list[str]:
-        """List what nobody provides, under the number of collected items."""
+        """List the missing fixtures under the number of collected items."""
         return [f"error: {error}" for error in self._missing]
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
-        """List it again where it was not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
+        """List them again where they were not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
         reports = [report for key in ("failed", "error") for report in terminalreporter.stats.get(key, ())]
         evidence = [getattr(report, "envmatrix_evidence", None) or {} for report in reports]
         lines = [f"error: {error}" for error in self._missing]
-        lines += [f"error: {held['summary']}" for held in evidence if held.get("rule") == "C101"]
+        lines += [f"error: {each['summary']}" for each in evidence if each.get("rule") == "C101"]
         if lines and (terminalreporter.verbosity < 0 or not self._missing):
             terminalreporter.section("fixtures that nobody provides")
             for line in dict.fromkeys(lines):
@@ -112,49 +112,12 @@ class Collection:
         if self._missing and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_setup(self, item: pytest.Item) -> None:
-        """Fail what asks for a missing fixture, before `skip` or `xfail` can hide it; skip what is optional and down."""
-        __tracebackhide__ = True
-        if (error := item.stash.get(MISSING, None)) is not None:
-            raise error
-        if item.stash.get(DESTRUCTIVE, False) and (reason := self._what_the_target_says()):
-            pytest.skip(reason)
-        for service in sorted(item.stash.get(REQUIRED, ())):
-            session = self._process.session
-            session.start(frozenset({service}))
-            ping = session.ping([service])[service]
-            if not ping.is_up and not session.environment.services[service].is_required:
-                pytest.skip(self._because(service, ping))
-
-    def _what_the_target_says(self) -> str:
-        """Return why a destructive test must not run, by the target's own word; what we started ourselves is ours."""
-        environment = self._environment
-        remote = [name for name, spec in environment.services.items() if spec.source is Source.REMOTE]
-        if not remote or environment.twin is not None:
-            return ""
-        session = self._process.session
-        session.start(frozenset(remote))
-        told = {
-            name: ping.identity["environment"]
-            for name, ping in session.ping(remote).items()
-            if "environment" in ping.identity
-        }
-        for name, word in told.items():
-            if word != environment.name:
-                return f"destructive, and {name} says that it is {word}, not {environment.name}"
-        return "" if told else f"destructive, and nothing in {environment.label} says which environment it is"
-
-    def _because(self, service: str, ping: Ping) -> str:
-        state = "absent" if ping.status is PingStatus.ABSENT else f"optional and {ping.status}: {ping.detail}"
-        return f"{service} is {state} in {self._environment.label}"
-
     def _note_needs(self, item: pytest.Item, required: list[str]) -> None:
         environment = self._environment
         services = frozenset(environment.providers[capability] for capability in required)
         if services:
             item.stash[REQUIRED] = services
-        fixtures = self._process.selection.contract_fixtures.intersection(getattr(item, "fixturenames", ()))
+        fixtures = self._contract_fixtures.intersection(getattr(item, "fixturenames", ()))
         if not fixtures and not services:
             return
         item.stash[NEEDS] = True
@@ -164,7 +127,7 @@ class Collection:
             llm = {"llm"} & environment.services.keys() if fixtures else set()
             item.stash[_NEEDED] = environment.closure(services | llm)
 
-    def _required(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
+    def _capabilities(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.
 
         Raises:
@@ -185,7 +148,7 @@ class Collection:
                     raise UnknownCapabilityError(item.nodeid, what, nearest(capability, known))
         return required
 
-    def _why_not(self, required: list[str], *, destructive: bool) -> str:
+    def _reason_to_skip(self, required: list[str], *, destructive: bool) -> str:
         environment = self._environment
         for capability in required:
             service = environment.providers.get(capability)
@@ -193,9 +156,9 @@ class Collection:
                 return f"{capability} is not declared in {environment.label} ({environment.file.name})"
             if environment.services[service].source is Source.ABSENT:
                 return f"{capability} is absent in {environment.label} ({environment.file.name})"
-        return self._why_not_destructive() if destructive else ""
+        return self._refusal_to_destroy() if destructive else ""
 
-    def _why_not_destructive(self) -> str:
+    def _refusal_to_destroy(self) -> str:
         environment = self._environment
         if environment.production:
             return f"destructive, and {environment.label} is production: refused whatever the flags"
@@ -207,25 +170,25 @@ class Collection:
 
 
 def missing_fixtures(item: pytest.Item) -> Iterator[str]:
-    """Yield the fixtures that an item asks for, directly or through others, and that nobody above it provides."""
-    info = getattr(item, "_fixtureinfo", None)  # no public name; held against pytest's own answer by a test
+    """Yield the fixtures that an item asks for, directly or through others, and that are not defined for it."""
+    info = getattr(item, "_fixtureinfo", None)  # no public name; a test compares with pytest's own answer
     if info is None:
         return
     callspec = getattr(item, "callspec", None)
-    given = set(callspec.params) if callspec is not None else set()
+    parametrized = set(callspec.params) if callspec is not None else set()
     for name in info.names_closure:
-        if name != "request" and name not in info.name2fixturedefs and name not in given:
+        if name != "request" and name not in info.name2fixturedefs and name not in parametrized:
             yield name
 
 
 def _declared_capabilities(directory: Path) -> frozenset[str]:
-    found: set[str] = set()
+    capabilities: set[str] = set()
     for name in declared_names(directory):
         try:
-            found |= load_file(directory / f"{name}.toml", _AnyVariable(os.environ)).providers.keys()
+            capabilities |= load_file(directory / f"{name}.toml", _AnyVariable(os.environ)).providers.keys()
         except EnvmatrixError:
             continue  # that environment's own run says what is wrong with its file
-    return frozenset(found)
+    return frozenset(capabilities)
 
 
 class _AnyVariable(dict[str, str]):

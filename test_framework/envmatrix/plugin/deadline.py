@@ -27,7 +27,7 @@ GRACE = 5.0
 """Seconds from the exception to the end by force; as long as the deadline where that is shorter."""
 
 _SETTINGS = pytest.StashKey[Any]()
-"""What pytest-timeout goes by for an item whose deadline covers setup and teardown."""
+"""pytest-timeout's settings for an item whose deadline covers setup and teardown."""
 
 
 class TestDeadline:
@@ -38,12 +38,12 @@ class TestDeadline:
     def __init__(self, seconds: float, path: Path | None) -> None:
         self._seconds = seconds
         self._path = path
-        """Where to leave word before the process is ended; `None` is its standard error."""
+        """The file to write the stacks to before the process is ended; `None` is its standard error."""
         self._descriptor = -1
         self._armed = False
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
-        """Open what can be written to when Python no longer runs."""
+        """Open the file, which must be writable when Python code no longer runs."""
         if self._path is not None:
             self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
         elif capture := session.config.pluginmanager.getplugin("capturemanager"):
@@ -51,7 +51,7 @@ class TestDeadline:
                 self._descriptor = os.dup(2)
 
     def pytest_unconfigure(self) -> None:
-        """Leave no word where nothing happened."""
+        """Remove the file: no test had to be ended by force."""
         faulthandler.cancel_dump_traceback_later()
         if self._descriptor >= 0:
             os.close(self._descriptor)
@@ -93,12 +93,12 @@ class TestDeadline:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_timeout_cancel_timer(self) -> None:
-        """Take back the end by force, with pytest-timeout's own timer."""
+        """Cancel the end by force together with pytest-timeout's own timer."""
         self._armed = False
         faulthandler.cancel_dump_traceback_later()
 
     def pytest_enter_pdb(self) -> None:
-        """Leave alone who debugs."""
+        """Cancel the end by force while somebody debugs."""
         faulthandler.cancel_dump_traceback_later()
 
     @pytest.hookimpl(tryfirst=True)
@@ -108,7 +108,7 @@ class TestDeadline:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
-        """Stop the clock where a phase failed: what we and others then find out is not the test's."""
+        """Stop the clock where a phase failed: collecting evidence is not the test's time."""
         if call.excinfo is not None and _SETTINGS in item.stash:
             item.config.hook.pytest_timeout_cancel_timer(item=item)
 
@@ -135,7 +135,7 @@ def _is_debugging(settings: Any) -> bool:
 def _on_alarm(
     then: Callable[[int, FrameType | None], None], settings: Any, signum: int, frame: FrameType | None
 ) -> None:
-    """Leave alone who began to debug meanwhile, as pytest-timeout does."""
+    """Cancel the end by force if a debugger was started meanwhile, as pytest-timeout does."""
     __tracebackhide__ = True
     if _is_debugging(settings):
         faulthandler.cancel_dump_traceback_later()

@@ -227,7 +227,7 @@ class EvidenceCollector:
             facts,
             pings=pings,
             required=frozenset(name for name in used if session.environment.services[name].is_required),
-            access=session.access(read, _token(values)) if values else (),
+            access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = {name for name, ping in pings.items() if not ping.is_up}
         return facts, Around(before, session.log_tails(read | silent))

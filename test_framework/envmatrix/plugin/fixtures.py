@@ -11,11 +11,10 @@ import pytest
 if TYPE_CHECKING:
     from envmatrix.contracts import Contract, Reality, RealLLM, RealServices
     from envmatrix.plugin.process import Process
-    from envmatrix.plugin.session import EnvironmentSession
     from envmatrix.services.users import Users
 
 
-def _session(request: pytest.FixtureRequest) -> EnvironmentSession:
+def _process(request: pytest.FixtureRequest) -> Process:
     process: Process | None = request.config.pluginmanager.getplugin("envmatrix-process")
     if process is None:
         pytest.fail(
@@ -23,17 +22,18 @@ def _session(request: pytest.FixtureRequest) -> EnvironmentSession:
             "pass --matrix-environment NAME, or set MATRIX_ENVIRONMENT",
             pytrace=False,
         )
-    return process.session
+    return process
 
 
 def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]:
-    session = _session(request)
+    process = _process(request)
     from envmatrix.plugin.left_over import LEFT
+    from envmatrix.plugin.values import build
 
     with ExitStack() as scope:
-        value = session.build(fixture, session.contracts[fixture], scope)
+        value = build(process, fixture, scope)
         yield value
-        request.node.stash.setdefault(LEFT, []).extend(session.reset(value.used_fields))
+        request.node.stash.setdefault(LEFT, []).extend(process.isolation.reset(value.used_fields))
 
 
 @pytest.fixture
@@ -54,17 +54,17 @@ def real_llm(request: pytest.FixtureRequest) -> Iterator[RealLLM]:
 @pytest.fixture
 def users(real_services: RealServices) -> Users:
     """Fresh users: each call signs one up; no two tests share one."""
-    made: Users | None = real_services["users"]
-    if made is None:
+    factory: Users | None = real_services["users"]
+    if factory is None:
         pytest.skip(f"environment {real_services['environment']!r} makes no users: it declares no [users]")
-    return made
+    return factory
 
 
 @pytest.fixture
 def matrix_reality(request: pytest.FixtureRequest, real_services: RealServices) -> Reality:
-    """What `real_services` is held against: the declaration, the endpoints, and what a ping of each service saw.
+    """The facts that `real_services` is compared with: the declaration, the endpoints, and a ping of each service.
 
-    For tests of an environment rather than of the product in it. Whoever asks for it uses every service.
+    For tests of an environment rather than of the product in it. A test that asks for it uses every service.
     """
     getattr(real_services, "values", list)()  # reading is what notes the use; a legacy object has no such register
-    return _session(request).reality()
+    return _process(request).session.reality()

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
 
     from envmatrix.plugin.process import Process
-    from envmatrix.plugin.remains import Sight
+    from envmatrix.plugin.process_resources import Resources
 
 LEFT = pytest.StashKey[list[str]]()
 """What the reset after an item found in the services."""
@@ -59,7 +59,7 @@ class Watch:
         self._fails = fails
         self._loops: WeakSet[AbstractEventLoop] = WeakSet()
         """Those that fixtures of pytest-asyncio gave."""
-        self._before: Sight | None = None
+        self._before: Resources | None = None
         self._lists: dict[int, int] = {}
         """The lists of the test's own module, and how long they were."""
         self._tasks: list[Task[Any]] = []
@@ -77,10 +77,10 @@ class Watch:
         yield
 
     def _begin(self, item: pytest.Item) -> None:
-        from envmatrix.plugin.remains import Sight
+        from envmatrix.plugin.process_resources import Resources
 
         self._lists = {id(each): len(each) for each in _lists_of(item)}
-        self._before = Sight.now(self._loops)
+        self._before = Resources.now(self._loops)
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -98,7 +98,7 @@ class Watch:
             self._begin(request.node)  # asked for while the test runs
         return value
 
-    def _look(self) -> Sight | None:
+    def _look(self) -> Resources | None:
         return type(self._before).now(self._loops) if self._before is not None else None
 
     def _note_loop(self, value: object) -> None:
@@ -127,7 +127,7 @@ class Watch:
 
     def _note_tasks(self) -> None:
         """Note the tasks that still run: a loop that ends with its test ends them, too, and nobody could tell later."""
-        from envmatrix.plugin.remains import pending, settle
+        from envmatrix.plugin.process_resources import pending, settle
 
         if self._before is not None and set(pending(self._loops)) - self._before.tasks:
             settle(self._loops)
@@ -162,14 +162,14 @@ class Watch:
     def _in_this_process(self, item: pytest.Item) -> list[str]:
         if self._before is None:
             return []
-        from envmatrix.plugin.remains import Sight, describe, settle
+        from envmatrix.plugin.process_resources import Resources, describe, settle
 
         left = self._tasks
-        if not left and not Sight.now(self._loops).without(self._before):
+        if not left and not Resources.now(self._loops).without(self._before):
             return []
         settle(self._loops)
-        new = Sight.now(self._loops).without(self._before)
-        new = Sight(new.sockets, new.threads, frozenset(left))
+        new = Resources.now(self._loops).without(self._before)
+        new = Resources(new.sockets, new.threads, frozenset(left))
         barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
         owners = [self._config, *sys.modules.values()]
         return describe(new, self._before.threads, owners, barred) if new else []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import ExitStack
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -10,36 +11,38 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envmatrix.exceptions import EnvmatrixError
-from envmatrix.plugin.far import hand_over, handed, is_far
-from envmatrix.plugin.shard import Sharding
+from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
+from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import Stuck
 
 if TYPE_CHECKING:
+    from envmatrix.plugin.access import ProtectedPaths
+    from envmatrix.plugin.isolation import Isolation
     from envmatrix.plugin.session import EnvironmentSession
+    from envmatrix.plugin.shard import Sharding
+    from envmatrix.plugin.users import SessionUsers
     from envmatrix.services.supervisor import Owner, Relay, SupervisorClient
 
-from envmatrix.plugin.selection import Selection
-
-RUN_DIR = "envmatrix_run_dir"
+_RUN_DIR = "envmatrix_run_dir"
 """The key under which the controller tells its xdist workers on this machine where the supervisor's directory is."""
 
 
 class Process:
-    """What this process has of the run, each part made when it is first needed: tests without services need none.
+    """The parts of a run that this process has, each made when it is first needed: tests without services need none.
 
     The controller, or the only process, owns the supervisor's directory; xdist workers are told where it is, or on another
     machine get a channel to ask through.
     """
 
     def __init__(self, config: pytest.Config, selection: Selection) -> None:
+        self.config = config
         self.selection = selection
-        self._config = config
         self.needed: frozenset[str] = frozenset()
         """The services that the collected tests need."""
         self.attestation: dict[str, dict[str, Any]] | None = None
-        """What each service said it is, until a report takes it to the recorder."""
+        """The first ping of each service in use, until a report takes it to the recorder."""
         self.sharding: Sharding | None = None
-        """What keeps only a part of the suite; `None` where all of it is run."""
+        """Keeps only a part of the suite; `None` where all of it is run."""
         self._workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
 
     @property
@@ -47,9 +50,13 @@ class Process:
         """Return whether this is one of xdist's workers."""
         return self._workerinput is not None
 
+    @property
+    def _worker(self) -> str:
+        return self._workerinput["workerid"] if self._workerinput is not None else "main"
+
     @cached_property
     def owner(self) -> Owner:
-        """Hold the run: when this process ends, everything that was started for it does."""
+        """Return the owner of the run: when this process ends, everything that was started for it does."""
         from envmatrix.services.supervisor import Owner
 
         return Owner()
@@ -57,19 +64,18 @@ class Process:
     @property
     def run_dir(self) -> Path:
         """Return the supervisor's directory."""
-        return Path(self._workerinput[RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
+        return Path(self._workerinput[_RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
 
     @property
     def stuck_file(self) -> Path | None:
-        """Return where to leave word of a test that nothing can end; `None` where nobody could read it."""
+        """Return the file that tells of a test that nothing can end; `None` where nobody could read it."""
         if self._workerinput is not None:
-            worker = self._workerinput["workerid"]
-            return Stuck.of_worker(self.run_dir, worker) if RUN_DIR in self._workerinput else None
+            return Stuck.of_worker(self.run_dir, self._worker) if _RUN_DIR in self._workerinput else None
         return Stuck.beside(self.selection.run_file) if self.selection.run_file else None
 
     @cached_property
     def supervisor(self) -> SupervisorClient:
-        """Ask the supervisor, which is on this machine."""
+        """Return the client of the supervisor, which is on this machine."""
         from envmatrix.services.supervisor import SupervisorClient
 
         selection = self.selection
@@ -78,25 +84,47 @@ class Process:
 
     @cached_property
     def relay(self) -> Relay:
-        """Ask it for workers on other machines."""
+        """Return the relay by which workers on other machines reach the supervisor."""
         from envmatrix.services.supervisor import Relay
 
         return Relay(self.supervisor)
 
     @cached_property
     def session(self) -> EnvironmentSession:
-        """Use the environment."""
+        """Return the environment as this process uses it."""
         from envmatrix.plugin.session import EnvironmentSession
 
-        worker = self._workerinput["workerid"] if self._workerinput is not None else "main"
-        far = handed(self._config)
-        return EnvironmentSession(self._config, self.selection, far.client if far else self.supervisor, worker)
+        remote = remote_input(self.config)
+        return EnvironmentSession(self.selection, remote.client if remote else self.supervisor)
+
+    @cached_property
+    def users(self) -> SessionUsers:
+        """Return the users that this process makes."""
+        from envmatrix.plugin.users import SessionUsers
+
+        return SessionUsers(self.session, self._worker)
+
+    @cached_property
+    def isolation(self) -> Isolation:
+        """Return this worker's own parts of services."""
+        from envmatrix.plugin.isolation import Isolation
+
+        return Isolation(self.session, self._worker)
+
+    @cached_property
+    def protected(self) -> ProtectedPaths:
+        """Return the services' protected paths."""
+        from envmatrix.plugin.access import ProtectedPaths
+
+        return ProtectedPaths(self.session, self.users)
 
     def close(self, deadline: float = 10.0) -> None:
         """Give back what the tests took, then stop what was started, within `deadline` seconds."""
         try:
-            if "session" in self.__dict__:
-                self.session.close()
+            with ExitStack() as stack:
+                for name in ("users", "isolation"):  # closed in the opposite order
+                    if (part := self.__dict__.get(name)) is not None:
+                        stack.callback(part.close)
         except EnvmatrixError as error:
             sys.stderr.write(f"envmatrix: could not give back what the tests took: {error.message}\n")
         finally:
@@ -107,16 +135,27 @@ class Process:
         if "owner" in self.__dict__:
             self.owner.close(deadline)
 
-    def last_word(self) -> dict[str, dict[str, Any]]:
-        """Return what each service that was used says it is, now; nothing where none was."""
+    def final_attestation(self) -> dict[str, dict[str, Any]]:
+        """Return a fresh ping of each service in use; nothing where none was."""
         if "session" not in self.__dict__:
             return {}
         return {name: ping.model_dump(mode="json") for name, ping in self.session.attest(fresh=True).items()}
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a new xdist worker where the supervisor's directory is, or how to ask without it."""
-        if is_far(node.gateway.spec):
-            hand_over(node, self.selection, self.relay)
-        else:
-            node.workerinput[RUN_DIR] = str(self.run_dir)
+        """Tell a new xdist worker where the supervisor's directory is, or how to reach the supervisor without it."""
+        if not is_remote(node.gateway.spec):
+            node.workerinput[_RUN_DIR] = str(self.run_dir)
+            return
+        if self.relay.refusal:  # whatever takes the place of a worker that could not begin cannot either
+            why = f"a worker on another machine refuses: {self.relay.refusal}"
+            pytest.exit(why, pytest.ExitCode.USAGE_ERROR)
+        selection, root = self.selection, self.selection.project.root
+        is_inside = selection.directory.is_relative_to(root)
+        RemoteInput(
+            environment=selection.environment.name,
+            directory=str(selection.directory.relative_to(root) if is_inside else selection.directory),
+            digest=digest(selection.environment.file),
+            variables=dict(selection.variables),
+            channel=self.relay.channel(node.gateway),
+        ).hand_to(node)

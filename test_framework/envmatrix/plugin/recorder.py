@@ -5,8 +5,7 @@ from __future__ import annotations
 import subprocess
 import time
 import uuid
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -14,8 +13,10 @@ import pytest
 
 from envmatrix.exceptions import UsageError
 from envmatrix.masking import MASKER
-from envmatrix.plugin.bodies import bodies
+from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.narrowed import narrowed
+from envmatrix.plugin.process import Process
+from envmatrix.plugin.worker_output import WorkerOutput
 from envmatrix.runs.cells import (
     Attempt,
     Attestation,
@@ -35,24 +36,11 @@ from envmatrix.runs.reused import versions
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from envmatrix.plugin.process import Process
+_EARLY_PHASES = ("setup", "call")
+"""The phases after which a test goes on."""
 
 _GIT_DEADLINE = 5.0
 """Seconds for one question to git."""
-
-
-LAST_WORD = "envmatrix_last_word"
-DESELECTED = "envmatrix_deselected"
-BODIES = "envmatrix_bodies"
-"""The keys under which a worker of xdist tells the controller at its end."""
-
-
-@dataclass(slots=True)
-class _Open:
-    """A test between its first report and its last."""
-
-    duration: float = 0.0
-    worst: pytest.TestReport | None = None
 
 
 class Recorder:
@@ -70,17 +58,20 @@ class Recorder:
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._started = time.monotonic()
         self._started_at = _now()
-        self._open: dict[str, _Open] = {}
+        self._in_flight: dict[str, float] = {}
+        """The tests that have begun and not ended, and how long their phases took so far."""
+        self._worst: dict[str, pytest.TestReport] = {}
+        """The report that decides the outcome of a test in flight, where not all of its phases passed."""
         self._shown: dict[str, str] = {}
         """Node ids that hold a secret, as a parameter may, and what is written instead."""
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
         self._attested: dict[str, dict[str, Any]] = {}
-        """What services said they are, by moment, as it was recorded last."""
+        """The attestations as they were recorded last, by moment."""
         self._deselected = 0
         self._crashed_workers = 0
-        self._left: set[str] = set()
+        self._unfinished: set[str] = set()
         """Planned tests without an end so far."""
         self.early_end = ""
         """Why the run ends before its end, if it does."""
@@ -93,10 +84,10 @@ class Recorder:
             raise UsageError(f"run file {run_file} cannot be written: {error.strerror}", "Name another one") from None
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        """Write the header; with xdist the controller collects nothing, and its workers tell."""
+        """Write the header, unless this is xdist's controller, which collects nothing itself."""
         if session.items or not session.config.pluginmanager.hasplugin("dsession"):
             self._header([item.nodeid for item in session.items])
-            self._bodies(bodies(session.items))
+            self._bodies(body_digests(session.items))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
@@ -113,66 +104,62 @@ class Recorder:
             self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what was collected and left out; with xdist the workers tell."""
+        """Count the tests that were collected and left out; with xdist the workers report them."""
         self._deselected += len(items)
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
-        """Note a test in flight: if the run ends under it, it is told apart from those that never began."""
-        self._open[nodeid] = _Open()
+        """Note a test in flight: if the run ends under it, it differs from those that never began."""
+        self._in_flight[nodeid] = 0.0
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
-        if (said := getattr(report, "envmatrix_attestation", None)) is not None:
-            self._attest("before", said, getattr(report, "worker_id", ""))
+        fields = report.__dict__  # three reports a test: looking for an attribute that is not there costs more
+        if (pings := fields.get("envmatrix_attestation")) is not None:
+            self._attest("before", pings, fields.get("worker_id", ""))
         test = report.nodeid
-        current = self._open.get(test)
-        if current is None:
-            current = self._open[test] = _Open()
-        current.duration += report.duration
-        if report.outcome != "passed" or hasattr(report, "wasxfail"):
-            self._note(current, report)
-        if report.when not in {"setup", "call"}:
-            self._left.discard(test)
-        if report.when == "teardown":
-            del self._open[test]
-            test = self._shown.get(test, test)
-            if current.worst is None:
-                self._writer.passed(test, current.duration, *_about(report))
-            else:
-                self._writer.attempt(_attempt(report, current.worst, current.duration)._replace(test=test))
-        elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
-            del self._open[test]
-            self._writer.attempt(_crashed(report, current.duration)._replace(test=self._shown.get(test, test)))
-
-    @staticmethod
-    def _note(current: _Open, report: pytest.TestReport) -> None:
-        if current.worst is None or (_has_failed(report) and not _has_failed(current.worst)):
-            current.worst = report
+        duration = self._in_flight.get(test, 0.0) + report.duration
+        if report.outcome != "passed" or "wasxfail" in fields:
+            worst = self._worst.get(test)
+            if worst is None or (_has_failed(report) and not _has_failed(worst)):
+                self._worst[test] = report
+        if report.when in _EARLY_PHASES:
+            self._in_flight[test] = duration
+            return
+        self._in_flight.pop(test, None)
+        self._unfinished.discard(test)
+        worst = self._worst.pop(test, None) if self._worst else None
+        shown = self._shown.get(test, test) if self._shown else test
+        if report.when != "teardown":  # xdist's "???": the worker is gone, no other phase will follow
+            self._writer.attempt(_crashed(report, duration)._replace(test=shown))
+        elif worst is None:
+            self._writer.passed(shown, duration, *_about(report))
+        else:
+            self._writer.attempt(_attempt(report, worst, duration)._replace(test=shown))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
-        """Take what a worker of xdist says at its end; one that crashed says nothing."""
+        """Record what a worker of xdist reports at its end; one that crashed reports nothing."""
         self._crashed_workers += error is not None
-        told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
-        self._deselected = max(self._deselected, told.get(DESELECTED, 0))
-        self._bodies(told.get(BODIES, ()))
-        self._attest("after", told.get(LAST_WORD, {}), getattr(getattr(node, "gateway", None), "id", ""))
+        output = WorkerOutput.of(node)
+        self._deselected = max(self._deselected, output.deselected)
+        self._bodies(output.body_digests)
+        self._attest("after", output.attestation, getattr(getattr(node, "gateway", None), "id", ""))
 
     def _bodies(self, digests: Sequence[str]) -> None:
-        """Record what the tests' bodies are; workers of xdist have collected the same tests in the same order."""
+        """Record the digests of the tests' bodies; workers of xdist have collected the same tests in the same order."""
         if digests and self._header_written and not self._bodies_written:
             self._bodies_written = True
             self._writer.event(Bodies(digests=tuple(digests)))
 
-    def _attest(self, moment: Literal["before", "after"], said: dict[str, dict[str, Any]], worker: str) -> None:
-        """Record what services said they are; a second process that heard the same adds nothing."""
-        claims = {name: {**ping, "latency": 0.0} for name, ping in said.items()}
-        if said and self._header_written and claims != self._attested.get(moment):
+    def _attest(self, moment: Literal["before", "after"], pings: Mapping[str, dict[str, Any]], worker: str) -> None:
+        """Record an attestation; a second process that got the same answers adds nothing."""
+        claims = {name: {**ping, "latency": 0.0} for name, ping in pings.items()}
+        if pings and self._header_written and claims != self._attested.get(moment):
             self._attested[moment] = claims
-            self._writer.event(Attestation(moment=moment, worker=worker, services=said))
+            self._writer.event(Attestation(moment=moment, worker=worker, services=dict(pings)))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
-        """Note that somebody stopped the run; xdist ends so, too, and says why."""
+        """Note that the run was stopped; xdist ends this way, too, and gives its reason."""
         self.early_end = self.early_end or MASKER.mask(str(excinfo.value)) or "interrupted"
 
     def pytest_internalerror(self, excrepr: object) -> None:
@@ -187,10 +174,10 @@ class Recorder:
             self.early_end = str(session.shouldstop)
         if not self.early_end and session.shouldfail:
             self.early_end = str(session.shouldfail)
-        if not self.early_end and self._crashed_workers and (self._left or not self._header_written):
+        if not self.early_end and self._crashed_workers and (self._unfinished or not self._header_written):
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
-            self._attest("after", self._process.last_word(), "")
+            self._attest("after", self._process.final_attestation(), "")
         self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
 
     def finish(self, exit_code: int) -> None:
@@ -200,7 +187,7 @@ class Recorder:
         self._closed = True
         if not self._header_written:
             self._header([])
-        for test in self._open:
+        for test in self._in_flight:
             self._writer.attempt(_cut_off(self._shown.get(test, test), self.early_end))
         self._writer.event(
             Footer(
@@ -223,7 +210,7 @@ class Recorder:
         shown = tuple(self._shown.get(test, test) for test in planned)
         suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
-        self._left = set(planned)
+        self._unfinished = set(planned)
         self._writer.event(
             Header(
                 run_id=uuid.uuid4().hex,
@@ -258,8 +245,9 @@ class Recorder:
 
 def _about(last: pytest.TestReport) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
     """Return xdist's name for the process that ran a test, and the services and capabilities that the test used."""
-    services = tuple(getattr(last, "envmatrix_services", ()))
-    return getattr(last, "worker_id", ""), services, tuple(getattr(last, "envmatrix_capabilities", ()))
+    fields = last.__dict__
+    services = tuple(fields.get("envmatrix_services", ()))
+    return fields.get("worker_id", ""), services, tuple(fields.get("envmatrix_capabilities", ()))
 
 
 def _has_failed(report: pytest.TestReport) -> bool:
@@ -303,16 +291,15 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
 
 
 def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
-    said = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
-    summary, _, stack = said.partition("\n")
+    text = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+    summary, _, stack = text.partition("\n")
     evidence = Evidence("H301", summary, phase="call", detail=stack)
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
     return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
 
 
 def _skip_reason(report: pytest.TestReport) -> str:
-    held = report.longrepr
-    text = held[2] if isinstance(held, tuple) else report.longreprtext
+    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
     return str(text).removeprefix("Skipped: ")
 
 

@@ -1,53 +1,25 @@
-"""Register what a selected environment needs: the collection's checks, the recorder, the watch for signals."""
+"""Registers the plugins that a run against a selected environment needs, in the order that they need."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
 from envmatrix.masking import MASKER
-from envmatrix.plugin.bodies import bodies
 from envmatrix.plugin.collection import Collection
-from envmatrix.plugin.deadline import TestDeadline
 from envmatrix.plugin.evidence import EvidenceCollector
-from envmatrix.plugin.far import prepare
 from envmatrix.plugin.left_over import LeftOver
-from envmatrix.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
-from envmatrix.plugin.reused import LeftOut
-from envmatrix.plugin.shard import Sharding
+from envmatrix.plugin.preconditions import Preconditions
+from envmatrix.plugin.process import Process
+from envmatrix.plugin.recorder import Recorder
+from envmatrix.plugin.remote_workers import prepare_tx
+from envmatrix.plugin.reused import ReusedTests
+from envmatrix.plugin.selection import declared_secrets, path_option, select
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
+from envmatrix.plugin.worker_output import WorkerReporter
 from envmatrix.runs.reused import read_list
-from envmatrix.runs.shards import Shard
-
-if TYPE_CHECKING:
-    pass
-
-from envmatrix.plugin.process import Process
-from envmatrix.plugin.selection import declared_secrets, path_option, select
-
-
-class LastWord:
-    """What a worker of xdist tells the controller at its end: a run file has one writer."""
-
-    def __init__(self, process: Process) -> None:
-        self._process = process
-        self._deselected = 0
-
-    def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
-        """Count what was collected and left out."""
-        self._deselected += len(items)
-
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Say what each service is now, how many tests were left out, and what the bodies of the others are."""
-        output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's
-        output |= {
-            DESELECTED: self._deselected,
-            LAST_WORD: self._process.last_word(),
-            BODIES: bodies(session.items),
-        }
 
 
 def register(config: pytest.Config, name: str) -> None:
@@ -68,27 +40,35 @@ def register(config: pytest.Config, name: str) -> None:
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
     if part := config.getoption("--matrix-shard"):
+        from envmatrix.plugin.shard import Sharding
+        from envmatrix.runs.shards import Shard
+
         durations = path_option(config, "--matrix-durations")
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
     if (carried := path_option(config, "--matrix-carried")) is not None:
-        told: dict[str, Any] | None = getattr(config, "workerinput", None)
-        manager.register(LeftOut.told(told) if told else LeftOut(read_list(carried)), "envmatrix-left-out")
+        workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
+        reused = ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(carried))
+        manager.register(reused, "envmatrix-reused")
     manager.register(Smoke(process), "envmatrix-smoke")
-    manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
+    # After it: what is registered last is called first.
+    manager.register(Preconditions(process), "envmatrix-preconditions")
+    manager.register(Collection(process), "envmatrix-collection")
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
     manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out
-        from envmatrix.plugin.scheduling import Crashes
+        from envmatrix.plugin.scheduling import CrashedWorkers
 
-        manager.register(Crashes(process), "envmatrix-crashes")
+        manager.register(CrashedWorkers(process), "envmatrix-crashed-workers")
     elif manager.hasplugin("timeout"):
+        from envmatrix.plugin.deadline import TestDeadline
+
         seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
         manager.register(TestDeadline(seconds, process.stuck_file), "envmatrix-test-deadline")
     if process.is_worker:
-        manager.register(LastWord(process), "envmatrix-last-word")
+        manager.register(WorkerReporter(process), "envmatrix-worker-reporter")
         return
-    prepare(config)
+    prepare_tx(config)
     recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")

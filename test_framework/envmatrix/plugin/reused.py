@@ -1,4 +1,4 @@
-"""Leaves out what is taken over from an earlier run."""
+"""Leaves out the tests whose cells are reused from an earlier run."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ from typing import Any
 
 import pytest
 
-_TESTS = "envmatrix_carried"
+_KEY = "envmatrix_reused"
 """The key under which the controller gives its xdist workers the tests."""
 
 
-class LeftOut:
-    """Deselects tests by their node ids; what is new beside them is run."""
+class ReusedTests:
+    """Deselects the reused tests by their node ids; others are run, also new ones."""
 
     def __init__(self, tests: Collection[str]) -> None:
         self._tests = frozenset(tests)
 
     @classmethod
-    def told(cls, workerinput: dict[str, Any]) -> LeftOut:
-        """Make that of a worker of xdist, which was told the tests."""
-        return cls(workerinput.pop(_TESTS))
+    def of_worker(cls, workerinput: dict[str, Any]) -> ReusedTests:
+        """Return those that the controller gave a worker of xdist."""
+        return cls(workerinput.pop(_KEY))
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
-        """Leave them out before anybody asks what the tests need."""
+        """Deselect them before anything asks what the tests need."""
         left_out = [item for item in items if item.nodeid in self._tests]
         if left_out:
             config.hook.pytest_deselected(items=left_out)
@@ -32,5 +32,5 @@ class LeftOut:
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
-        """Tell a new worker of xdist."""
-        node.workerinput[_TESTS] = sorted(self._tests)
+        """Give the tests to a new worker of xdist."""
+        node.workerinput[_KEY] = sorted(self._tests)

@@ -1,4 +1,4 @@
-"""Keeps xdist's scope-based schedulers going when a worker crashes, and says of a crash what can be known.
+"""Keeps xdist's scope-based schedulers going when a worker crashes, and explains the crash.
 
 xdist 3.8 puts a crashed worker's whole unit back, with the test that crashed it as not yet run: loadscope and loadfile run
 it again until no worker may be restarted. And a worker starts no test before it knows the next one, or that there is
@@ -20,7 +20,7 @@ from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist ships no 
     LoadScopeScheduling,
 )
 
-from envmatrix.plugin.far import is_far, tell_reruns
+from envmatrix.plugin.remote_workers import is_remote, limit_reruns
 from envmatrix.runs.killed import Stuck
 
 if TYPE_CHECKING:
@@ -99,8 +99,8 @@ SCHEDULERS = {"loadscope": CrashSafeScope, "loadfile": CrashSafeFile, "loadgroup
 """By the value of xdist's `--dist`. The others survive a crash as they are."""
 
 
-class Crashes:
-    """Chooses the scheduler, and says what ended a worker."""
+class CrashedWorkers:
+    """Chooses a scheduler that survives crashed workers, and explains what ended a worker."""
 
     def __init__(self, process: Process) -> None:
         self._process = process
@@ -127,22 +127,22 @@ class Crashes:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_handlecrashitem(self, crashitem: str, report: pytest.TestReport) -> None:
-        """Say what ended the worker: a deadline, a signal, or its own exit code."""
+        """Add what ended the worker to its report: a deadline, a signal, or its own exit code."""
         worker: WorkerController = report.node
-        if is_far(worker.gateway.spec):
-            tell_reruns(worker.config, crashitem)
-        said = [str(report.longrepr)]
+        if is_remote(worker.gateway.spec):
+            limit_reruns(worker.config, crashitem)
+        lines = [str(report.longrepr)]
         if stuck := Stuck.read(Stuck.of_worker(self._process.run_dir, worker.gateway.id)):
-            said = [f"{said[0]}: {stuck.summary}", stuck.stack]
+            lines = [f"{lines[0]}: {stuck.summary}", stuck.stack]
         elif ending := _ending(worker):
-            said = [f"{said[0]}: {ending}"]
-        report.longrepr = "\n".join(said)
+            lines = [f"{lines[0]}: {ending}"]
+        report.longrepr = "\n".join(lines)
 
 
 def _ending(worker: WorkerController) -> str:
-    """Say how a worker's process ended; empty where that cannot be known, as of one on another machine."""
+    """Return how a worker's process ended; empty where that is unknown, as for a remote one."""
     process = getattr(getattr(worker.gateway, "_io", None), "popen", None)  # execnet has no public way
-    if is_far(worker.gateway.spec) or not isinstance(process, subprocess.Popen):
+    if is_remote(worker.gateway.spec) or not isinstance(process, subprocess.Popen):
         return ""  # the process that is ours is ssh
     try:
         code = process.wait(_EXIT_DEADLINE)

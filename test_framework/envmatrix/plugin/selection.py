@@ -1,22 +1,18 @@
-"""The selected environment, and what the options and the project's table say about the run."""
+"""The selected environment, and the run as the options and the project's table describe it."""
 
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import pytest
 
 from envmatrix.environments import Environment, Project, load_environment, read_env_file
-from envmatrix.plugin.far import handed
-
-if TYPE_CHECKING:
-    pass
+from envmatrix.masking import is_secret_name
+from envmatrix.plugin.remote_workers import remote_input
 
 OUR_CONTRACTS = ("real_services", "real_llm")
 """Fixtures whose contract we bring; a project's table may add to them."""
@@ -24,7 +20,7 @@ OUR_CONTRACTS = ("real_services", "real_llm")
 
 @dataclass(frozen=True)
 class Selection:
-    """What the options and the project's table amount to."""
+    """The run as the options and the project's table describe it."""
 
     environment: Environment
     directory: Path
@@ -33,7 +29,7 @@ class Selection:
     project: Project
     destructive: bool
     variables: Mapping[str, str] = field(repr=False)
-    """Those that the declaration asks for, in the clear."""
+    """The variables that the declaration uses, in the clear."""
 
     @property
     def contract_fixtures(self) -> frozenset[str]:
@@ -50,10 +46,10 @@ def select(config: pytest.Config, name: str) -> Selection:
     project = Project.find(config.rootpath)
     directory = path_option(config, "--matrix-environments") or project.environments_dir
     env_file = path_option(config, "--matrix-env-file")
-    if (far := handed(config)) is not None:
-        directory, env_file = project.root / far.directory, None
-        far.demand_same(directory / f"{name}.toml")
-    variables = _Noted(far.variables if far else {**read_env_file(env_file), **os.environ})
+    if (remote := remote_input(config)) is not None:
+        directory, env_file = project.root / remote.directory, None
+        remote.demand_same(directory / f"{name}.toml")
+    variables = _UsedVariables(remote.variables if remote else {**read_env_file(env_file), **os.environ})
     return Selection(
         environment=load_environment(name, directory, variables=variables),
         directory=directory,
@@ -61,30 +57,30 @@ def select(config: pytest.Config, name: str) -> Selection:
         run_file=path_option(config, "--matrix-run-file"),
         project=project,
         destructive=bool(config.getoption("--matrix-destructive")),
-        variables=variables.asked,
+        variables=variables.used,
     )
 
 
 def declared_secrets(environment: Environment) -> Iterator[str | None]:
-    """Yield the secrets that a declaration holds: keys, passwords in URLs, variables whose name says so."""
+    """Yield the secrets that a declaration holds: keys, passwords in URLs, variables whose name tells."""
     for service in environment.services.values():
         yield service.api_key.get_secret_value() if service.api_key else None
         yield urlsplit(service.url.get_secret_value()).password if service.url else None
         for name, value in service.env.items():
-            if re.search(r"(PASSWORD|SECRET|TOKEN|KEY)$", name, re.IGNORECASE):
+            if is_secret_name(name):
                 yield value.get_secret_value()
 
 
-class _Noted(Mapping[str, str]):
-    """Variables, of which those that were asked for are noted."""
+class _UsedVariables(Mapping[str, str]):
+    """Variables that remember which of them were read."""
 
     def __init__(self, values: Mapping[str, str]) -> None:
         self._values = values
-        self.asked: dict[str, str] = {}
+        self.used: dict[str, str] = {}
 
     def __getitem__(self, name: str) -> str:
-        self.asked[name] = self._values[name]
-        return self.asked[name]
+        self.used[name] = self._values[name]
+        return self.used[name]
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._values)
@@ -94,6 +90,6 @@ class _Noted(Mapping[str, str]):
 
 
 def path_option(config: pytest.Config, option: str) -> Path | None:
-    """Return the path that an option names, seen from where pytest was started."""
+    """Return the path that an option names, relative to where pytest was started."""
     value = config.getoption(option)
     return config.invocation_params.dir / value if value else None

@@ -1,4 +1,4 @@
-"""Cuts what was collected into shards; every process of a run cuts alike, and so does every machine."""
+"""Cuts the collected tests into shards, in every process and on every machine alike."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ _DEADLINE = 30.0
 
 
 class Sharding:
-    """Keeps only one shard's tests; knows the whole suite, as the recorder must."""
+    """Keeps only one shard's tests; knows the whole suite, which the recorder writes down."""
 
     def __init__(self, shard: Shard, durations: Path | None, workerinput: dict[str, Any] | None) -> None:
-        """Read what each test took last time; a worker of xdist is told.
+        """Read the tests' last durations; a worker of xdist gets them from the controller.
 
         Raises:
             RunFileError: the file is no run file.
         """
         self.shard = shard
         self.suite: tuple[str, ...] = ()
-        """All that was collected, before the cut."""
+        """The collected tests, before the cut."""
         self.cut_digest = ""
         self._channel: Any = None
         if workerinput is None:
@@ -41,7 +41,7 @@ class Sharding:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
-        """Cut after everybody else has selected and ordered."""
+        """Cut after all other plugins have selected and ordered."""
         yield
         self.suite = tuple(item.nodeid for item in items)
         numbers = cut(self.suite, self._durations, self.shard.total)
@@ -58,14 +58,14 @@ class Sharding:
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
-        """Learn what the whole suite is from the first worker, before the recorder writes its header."""
+        """Take the whole suite from the first worker, before the recorder writes its header."""
         if not self.cut_digest:
             self.suite, self.cut_digest = node.envmatrix_suite.receive(_DEADLINE)
 
     def pytest_report_header(self) -> str:
-        """Say that this is a part."""
+        """Name the shard."""
         return f"envmatrix: shard {self.shard}"
 
     def pytest_report_collectionfinish(self, items: list[pytest.Item]) -> str:
-        """Say how large a part it is."""
+        """Show how many of the suite's tests are in the shard."""
         return f"shard {self.shard}: {len(items)} of {len(self.suite)} tests"

@@ -7,13 +7,11 @@ import signal
 import threading
 from collections.abc import Callable
 from types import FrameType
-from typing import TYPE_CHECKING
 
 import pytest
 
-if TYPE_CHECKING:
-    from envmatrix.plugin.process import Process
-    from envmatrix.plugin.recorder import Recorder
+from envmatrix.plugin.process import Process
+from envmatrix.plugin.recorder import Recorder
 
 GRACE = 5.0
 """Seconds from the signal to the end; GitHub, Kubernetes and systemd kill after 7.5, 30 and 90."""
@@ -35,7 +33,7 @@ class SignalWatch:
         self._before: signal.Handlers | int | Callable[[int, FrameType | None], object] | None = None
 
     def pytest_sessionstart(self) -> None:
-        """Take the signal over; only the main thread may, and an embedding program may run us in another."""
+        """Install our handler; only the main thread may, and an embedding program may run us in another."""
         if threading.current_thread() is threading.main_thread():
             self._before = signal.signal(signal.SIGTERM, self._on_sigterm)
             if self._deadline is not None:
@@ -44,14 +42,14 @@ class SignalWatch:
                 self._timer.start()
 
     def pytest_unconfigure(self) -> None:
-        """Give the signal back: pytest may run inside another program."""
+        """Restore the former handler: pytest may run inside another program."""
         self._stop_timer()
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Tell the exit code of a run that was terminated; its teardown is not the suite's to answer for."""
+        """Set the exit code of a run that was terminated, whatever became of its teardown."""
         self._stop_timer()
         if self._terminated:
             session.exitstatus = EXIT_SIGTERM
@@ -69,7 +67,7 @@ class SignalWatch:
         raise KeyboardInterrupt(self._why)
 
     def _on_deadline(self) -> None:
-        """End the run as if it had been told to; if this thread cannot run any more, the test's own deadline holds."""
+        """End the run as SIGTERM would; if the main thread is stuck, the test's own deadline ends it."""
         self._why = f"deadline of {self._deadline:g} s passed"
         os.kill(os.getpid(), signal.SIGTERM)
 

@@ -103,7 +103,7 @@ class Smoke:
         failure: Exception | None = None
         try:
             session.demand_required(names)
-            access = session.renewed_access(required)
+            access = self._process.protected.ask_renewed(required)
         except Exception as error:  # noqa: BLE001  whatever it is, the rules say what it means
             failure, access = error, ()
         self._process.attestation = {name: ping.model_dump(mode="json") for name, ping in session.attest().items()}

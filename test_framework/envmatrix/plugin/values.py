@@ -1,37 +1,53 @@
-"""The values of the contract fixtures' fields: from the declaration, the endpoints, and what a ping of each service saw."""
+"""Builds the contract fixtures' values: from the declaration, the endpoints, and a ping of each service."""
 
 from __future__ import annotations
 
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from envmatrix.contracts import CONTRACT_VERSION, Contract, Reality, service_of
 from envmatrix.environments import Source
+from envmatrix.plugin.process import Process
+from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.kinds.openai_client import new_openai_clients
 
-if TYPE_CHECKING:
-    from envmatrix.plugin.session import EnvironmentSession
+
+def build(process: Process, fixture: str, scope: ExitStack) -> Contract:
+    """Build a contract fixture's value; what must be closed after the test goes into `scope`.
+
+    Raises:
+        ServiceError: a required service is not up.
+        UserError: the environment refused to make a user.
+    """
+    session = process.session
+    contract = session.contracts[fixture]
+    if fixture == "real_llm":
+        session.demand_required(session.environment.closure(frozenset({"llm"} & session.environment.services.keys())))
+        return contract.model_construct(**_llm_values(session, scope))
+    session.demand_required(frozenset(session.environment.services))
+    values = _services_values(process, contract, scope)
+    return contract.model_construct(**{field: values[field] for field in contract.model_fields})
 
 
-def services_values(session: EnvironmentSession, contract: type[Contract], scope: ExitStack) -> dict[str, Any]:
+def _services_values(process: Process, contract: type[Contract], scope: ExitStack) -> dict[str, Any]:
     """Return a value for every field of `real_services`, or of the contract that a project puts in its place."""
+    session = process.session
     reality = session.reality()
-    values = _own_values(session, scope)
-    for added in session.config.hook.pytest_envmatrix_contract_fields(
+    values = _own_values(process, scope)
+    for added in process.config.hook.pytest_envmatrix_contract_fields(
         environment=session.environment, endpoints=session.endpoints
     ):
         values.update(added)
     for field in contract.model_fields.keys() - values.keys():
-        values[field] = _value_by_name(session, field, reality)
+        values[field] = _value_by_name(process, field, reality)
     return values
 
 
-def _own_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:
-    target = session.target()
-    headers = {}
-    if (user := session.default_user()) is not None:
-        headers = user.headers
+def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
+    session, users = process.session, process.users
+    target, user = users.target, users.default()
+    headers = user.headers if user else {}
     base = target.api if target else session.endpoints.get("backend")
     return {
         "environment": session.environment.name,
@@ -39,14 +55,14 @@ def _own_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
         "test_jwt_token": user.token if user else None,
-        "test_api_key": session.default_api_key(),
+        "test_api_key": users.default_api_key,
         "health_endpoints": _health_endpoints(session),
-        "users": session.users(),
+        "users": users.factory,
         "contract_version": CONTRACT_VERSION,
     }
 
 
-def _value_by_name(session: EnvironmentSession, field: str, reality: Reality) -> Any:
+def _value_by_name(process: Process, field: str, reality: Reality) -> Any:
     service = service_of(field) or field
     if field.endswith("_available"):
         return reality.available(service)
@@ -54,8 +70,8 @@ def _value_by_name(session: EnvironmentSession, field: str, reality: Reality) ->
         return reality.required(service)
     if field.endswith("_url"):
         return reality.url(field)
-    isolated = session.isolated(service)
-    return isolated.endpoint if isolated else None
+    part = process.isolation.of(service)
+    return part.endpoint if part else None
 
 
 def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
@@ -70,7 +86,7 @@ def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
     return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
 
 
-def llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:
+def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:
     """Return a value for every field of `real_llm`."""
     spec = session.environment.services.get("llm")
     endpoint = session.endpoints.get("llm")

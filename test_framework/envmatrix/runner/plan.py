@@ -12,23 +12,10 @@ from pathlib import Path
 from envmatrix.environments import Environment, Project, declared_names, load_environment
 from envmatrix.exceptions import UsageError
 from envmatrix.runner.processes import Job
+from envmatrix.runner.pytest_options import takes_next_word
 from envmatrix.runs.directory import RunDir, last_complete
 from envmatrix.runs.reused import Carry
 from envmatrix.runs.shards import Shard
-
-_SHORT_WITH_VALUE = frozenset({"-c", "-k", "-m", "-n", "-o", "-p", "-r", "-W"})
-"""pytest's short options that take the next word as their value, even where a directory has that name."""
-
-_LONG_WITHOUT_VALUE = frozenset(
-    """
-    --cache-clear --co --collect-only --disable-warnings --doctest-modules --exitfirst --failed-first --ff
-    --fixtures --full-trace --keep-duplicates --last-failed --lf --markers --matrix-destructive --new-first --nf
-    --no-header --no-showlocals --no-summary --noconftest --pdb --pyargs --quiet --runxfail --setup-only
-    --setup-plan --setup-show --showlocals --stepwise --stepwise-skip --strict --strict-config --strict-markers --sw
-    --sw-skip --trace --verbose
-    """.split()  # noqa: SIM905  one a line, they would hide the rest
-)
-"""pytest's long options without a value. Any other, a plugin's included, may take the next word as its value."""
 
 _BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
 """Failures that a retry cannot change, as a pattern of pytest-rerunfailures."""
@@ -162,9 +149,8 @@ def make_plan(
 def _with_kind(args: Sequence[str]) -> Iterator[tuple[str, bool]]:
     """Yield each of pytest's arguments, and whether it names a file, a directory or a test."""
     for before, word in pairwise(("", *args)):
-        opened = before.startswith("--") and "=" not in before and before not in _LONG_WITHOUT_VALUE
-        is_value = opened or before in _SHORT_WITH_VALUE or word.startswith("-")
-        yield word, not is_value and ("::" in word or Path(word).exists())
+        is_option = word.startswith("-") or takes_next_word(before)
+        yield word, not is_option and ("::" in word or Path(word).exists())
 
 
 def _from_here(word: str) -> str:

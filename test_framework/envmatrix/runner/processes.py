@@ -158,8 +158,8 @@ def run_all(
     Raises:
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
-    with _Signals() as signals, _tether() as tether:
-        children = [_start(job, cwd, tether) for job in jobs]
+    with _Signals() as signals, _runner_pipe() as pipe:
+        children = [_start(job, cwd, pipe) for job in jobs]
         try:
             while True:
                 running = [child for child in children if child.poll()]
@@ -185,9 +185,9 @@ def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int |
     """
     started = time.monotonic()
     note = ""
-    with _Signals() as signals, _tether() as tether:
+    with _Signals() as signals, _runner_pipe() as pipe:
         process = subprocess.Popen(  # noqa: S603  our own command
-            _tethered(command, tether), pass_fds=(tether,), cwd=cwd, env=child_environment(), stdout=stdout
+            _watching(command, pipe), pass_fds=(pipe,), cwd=cwd, env=child_environment(), stdout=stdout
         )
         kill_at: float | None = None
         while True:
@@ -208,7 +208,7 @@ def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int |
 
 
 @contextmanager
-def _tether() -> Iterator[int]:
+def _runner_pipe() -> Iterator[int]:
     """Open a pipe and yield its reading end; the writing end closes when we are done, or killed."""
     reading, writing = os.pipe()
     try:
@@ -218,17 +218,17 @@ def _tether() -> Iterator[int]:
         os.close(writing)
 
 
-def _tethered(command: Sequence[str], tether: int) -> list[str]:
+def _watching(command: Sequence[str], pipe: int) -> list[str]:
     python, module, pytest, *arguments = command
-    return [python, module, pytest, "-p", "envmatrix.plugin.tether", f"--matrix-tether={tether}", *arguments]
+    return [python, module, pytest, "-p", "envmatrix.plugin.runner_pipe", f"--matrix-runner-pipe={pipe}", *arguments]
 
 
-def _start(job: Job, cwd: Path, tether: int) -> Child:
+def _start(job: Job, cwd: Path, pipe: int) -> Child:
     # Readable by the user alone: a product may print secrets.
     with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
         process = subprocess.Popen(  # noqa: S603  our own command
-            _tethered(job.command, tether),
-            pass_fds=(tether,),
+            _watching(job.command, pipe),
+            pass_fds=(pipe,),
             cwd=cwd,
             env=child_environment(),
             stdin=subprocess.DEVNULL,

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from envmatrix.environments import ServiceSpec, Source
-from envmatrix.plugin.session import _look_there
+from envmatrix.plugin.session import ping_absent
 from envmatrix.services import PingStatus, get_kind
 from envmatrix.validation import TRUTH_RULES
 from tests.framework.bare import Bare
@@ -211,7 +211,7 @@ def test_a_literal_secret_beside_a_change_is_not_shown(shop: Shop) -> None:
 )
 def test_an_absent_service_that_cannot_be_looked_at_was_not_seen(kind: str, url: str, said: str) -> None:
     """Whatever is wrong with its declaration breaks no run: it is absent."""
-    seen = _look_there(ServiceSpec(name="x", kind=kind, source=Source.ABSENT, url=url))
+    seen = ping_absent(ServiceSpec(name="x", kind=kind, source=Source.ABSENT, url=url))
     assert seen.status is PingStatus.ABSENT
     assert said in seen.detail
 

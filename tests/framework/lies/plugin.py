@@ -15,6 +15,8 @@ from typing import Any
 import pytest
 
 from envmatrix.contracts import Contract
+from envmatrix.plugin.process import Process
+from envmatrix.plugin.values import build
 from envmatrix.services.kinds.http import new_client
 from tests.framework.lies.table import LIES, Lie
 
@@ -57,30 +59,30 @@ def _concerned(item: pytest.Function) -> bool:
 @pytest.fixture(autouse=True)
 def lie(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Tell one lie for the length of one test, or none."""
-    session = request.config.pluginmanager.getplugin("envmatrix-process").session
+    process = request.config.pluginmanager.getplugin("envmatrix-process")
     if hasattr(request.module, "PATIENCE"):
         monkeypatch.setattr(request.module, "PATIENCE", 0.2)
     told = BY_NAME.get(request.param)
     with ExitStack() as stack:
         if told is not None:
+            session = process.session
             session.start(frozenset(session.environment.services))
-            monkeypatch.setattr(
-                session, "_pings", dict(session._pings)
-            )  # what is seen under a lie is forgotten with it
-            _tell(told, session, monkeypatch, stack)
+            # What is seen under a lie is forgotten with it.
+            monkeypatch.setattr(session._pings, "_last", dict(session._pings._last))
+            _tell(told, process, monkeypatch, stack)
         yield
 
 
-def _tell(told: Lie, session: Any, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
+def _tell(told: Lie, process: Process, monkeypatch: pytest.MonkeyPatch, stack: ExitStack) -> None:
     if told.told_by_services:
-        _post(session, [told.name])
-        stack.callback(_post, session, [])
+        _post(process.session, [told.name])
+        stack.callback(_post, process.session, [])
     if told.patch is not None:
-        told.patch(monkeypatch, session)
+        told.patch(monkeypatch, process)
     if told.falsify is not None:
         # The plugin's own check catches most of these at set-up, before the suite can; it is the suite that is tried.
         monkeypatch.setattr("envmatrix.contracts.check", lambda *_: ())
-        monkeypatch.setattr(session, "build", _falsified(told, session, session.build))
+        monkeypatch.setattr("envmatrix.plugin.values.build", _falsified(told, build))
 
 
 def _post(session: Any, lies: list[str]) -> None:
@@ -89,10 +91,10 @@ def _post(session: Any, lies: list[str]) -> None:
             client.post(client.base_url.copy_with(path="/lies"), json=lies).raise_for_status()
 
 
-def _falsified(told: Lie, session: Any, build: Any) -> Any:
-    def built(fixture: str, contract: type[Contract], scope: ExitStack) -> Contract:
-        value = build(fixture, contract, scope)
-        return told.falsify(value, session) if told.falsify and fixture == told.fixture else value
+def _falsified(told: Lie, build: Any) -> Any:
+    def built(process: Process, fixture: str, scope: ExitStack) -> Contract:
+        value = build(process, fixture, scope)
+        return told.falsify(value, process) if told.falsify and fixture == told.fixture else value
 
     return built
 

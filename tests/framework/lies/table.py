@@ -19,7 +19,7 @@ from envmatrix.services import get_kind
 from envmatrix.services.kinds.isolation import WholeService
 
 Falsify = Callable[[Contract, Any], Contract]
-"""Gets a fixture's value and the session that built it."""
+"""Gets a fixture's value and the process that built it."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def _served(name: str, *caught_by: str, fault: str = "") -> Lie:
 def _said(field: str, value: object, *caught_by: str, fixture: str = "real_services") -> Lie:
     """Falsify one field; a callable gets the true value."""
 
-    def falsify(contract: Contract, _session: Any) -> Contract:
+    def falsify(contract: Contract, _process: Any) -> Contract:
         held = value(contract.__dict__[field]) if callable(value) else value
         return contract.model_copy(update={field: held})
 
@@ -91,14 +91,14 @@ def _without_backend(urls: Any) -> Any:
 def _shared(service: str, test: str) -> Lie:
     """Give every worker the whole service."""
 
-    def patch(monkeypatch: pytest.MonkeyPatch, _session: Any) -> None:
+    def patch(monkeypatch: pytest.MonkeyPatch, _process: Any) -> None:
         kind = type(get_kind({"database": "postgres"}.get(service, service)))
         monkeypatch.setattr(
             kind, "isolate", lambda _self, _spec, endpoint, _worker: nullcontext(WholeService(endpoint))
         )
 
-    def falsify(contract: Contract, session: Any) -> Contract:
-        return contract.model_copy(update={service: session.endpoints[service]})
+    def falsify(contract: Contract, process: Any) -> Contract:
+        return contract.model_copy(update={service: process.session.endpoints[service]})
 
     name = f"{service}: one part for all workers"
     return Lie(name, (test,), falsify=falsify, patch=patch, fault="cross-worker-collision")
@@ -107,8 +107,8 @@ def _shared(service: str, test: str) -> Lie:
 def _product_sees(service: str, test: str) -> Lie:
     """Give this worker the product's part, and other workers a part of their own."""
 
-    def falsify(contract: Contract, session: Any) -> Contract:
-        return contract.model_copy(update={service: session.endpoints[service]})
+    def falsify(contract: Contract, process: Any) -> Contract:
+        return contract.model_copy(update={service: process.session.endpoints[service]})
 
     return Lie(f"{service}: the product's own part", (test,), falsify=falsify)
 
@@ -116,9 +116,9 @@ def _product_sees(service: str, test: str) -> Lie:
 def _greedy(service: str, test: str) -> Lie:
     """Make the end of any other part empty this worker's, too."""
 
-    def patch(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
+    def patch(monkeypatch: pytest.MonkeyPatch, process: Any) -> None:
         kind = type(get_kind({"database": "postgres"}.get(service, service)))
-        isolate, own = kind.isolate, session.isolated(service)
+        isolate, own = kind.isolate, process.isolation.of(service)
 
         @contextmanager
         def greedy(self: Any, spec: Any, endpoint: Any, worker: str) -> Iterator[Any]:
@@ -131,11 +131,11 @@ def _greedy(service: str, test: str) -> Lie:
     return Lie(f"{service}: one part goes, all go", (test,), patch=patch, fault="concurrent-staging-runs")
 
 
-def _never_reset(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
-    monkeypatch.setattr(session, "reset", lambda _services: None)
+def _never_reset(monkeypatch: pytest.MonkeyPatch, process: Any) -> None:
+    monkeypatch.setattr(process.isolation, "reset", lambda _services: None)
 
 
-def _not_frozen(contract: Contract, _session: Any) -> Contract:
+def _not_frozen(contract: Contract, _process: Any) -> Contract:
     class Open(SimpleNamespace):
         used_services: frozenset[str] = frozenset()
 
@@ -145,7 +145,7 @@ def _not_frozen(contract: Contract, _session: Any) -> Contract:
     return Open(**contract.__dict__)  # type: ignore[return-value]  # a legacy object, as some conftest may make one
 
 
-def _two_faced(contract: Contract, _session: Any) -> Contract:
+def _two_faced(contract: Contract, _process: Any) -> Contract:
     class TwoFaced(RealServices):
         def __getitem__(self, name: str) -> Any:
             return "http://other" if name == "auth_url" else super().__getitem__(name)
@@ -153,9 +153,9 @@ def _two_faced(contract: Contract, _session: Any) -> Contract:
     return TwoFaced.model_construct(**contract.__dict__)
 
 
-def _one_user(monkeypatch: pytest.MonkeyPatch, session: Any) -> None:
-    user = session.users()("only")
-    monkeypatch.setattr(type(session.users()), "__call__", lambda _self, _name="user": user)
+def _one_user(monkeypatch: pytest.MonkeyPatch, process: Any) -> None:
+    user = process.users.factory("only")
+    monkeypatch.setattr(type(process.users.factory), "__call__", lambda _self, _name="user": user)
 
 
 _SIGNATURES = ("foreign signature", "foreign secret", "no signature", "prolonged", "other user")

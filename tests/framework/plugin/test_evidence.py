@@ -21,10 +21,10 @@ BROAD = """
 
     @pytest.fixture(scope="session")
     def real_services(request):
-        session = request.config.pluginmanager.getplugin("envmatrix-process").session
         from contextlib import ExitStack
+        from envmatrix.plugin.values import build
         with ExitStack() as scope:
-            yield dict(session.build("real_services", session.contracts["real_services"], scope).items())
+            yield dict(build(request.config.pluginmanager.getplugin("envmatrix-process"), "real_services", scope).items())
 """
 
 OTHER_SERVER = """

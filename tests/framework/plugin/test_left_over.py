@@ -381,8 +381,8 @@ def test_a_kind_that_returns_nothing_still_works(project: Project) -> None:
 
         @pytest.fixture
         def part(request, returned, real_services):
-            session = request.config.pluginmanager.getplugin("envmatrix-process").session
-            session._isolated["backend"] = SimpleNamespace(reset=lambda: returned)
+            isolation = request.config.pluginmanager.getplugin("envmatrix-process").isolation
+            isolation._parts["backend"] = SimpleNamespace(reset=lambda: returned)
             assert real_services.backend_url
         """,
     )

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 
 from envmatrix.environments import Project, ServiceSpec, fill
-from envmatrix.masking import MASKER
+from envmatrix.masking import MASKER, is_secret_name
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.certificates import Authority
 from envmatrix.services.processes.fork_server import import_path
@@ -22,7 +22,6 @@ from envmatrix.services.processes.supervisor_directory import SupervisorDirector
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """Variables that a command inherits from the runner, beside the locale: the rest may be secret."""
-_SECRET_WORDS = ("KEY", "TOKEN", "SECRET", "PASSWORD")
 
 
 @dataclass
@@ -67,7 +66,7 @@ class RunContext:
             return {"python": sys.executable, "environment": environment}.get(name) or self.commit
 
         env = {name: fill(value.get_secret_value(), value_of) for name, value in spec.env.items()}
-        MASKER.add_all(value for name, value in env.items() if any(word in name.upper() for word in _SECRET_WORDS))
+        MASKER.add_all(value for name, value in env.items() if is_secret_name(name))
         return Launch(
             endpoint=endpoint,
             command=tuple(fill(word, value_of) for word in spec.command),

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from envmatrix.plugin.bodies import body_digest
+from envmatrix.plugin.body_digests import body_digest
 from tests.framework.project import Project
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_function_has_no_body() -> None:
 
 def test_a_body_is_the_same_in_every_process() -> None:
     """Whatever the seed of hashes: a set's order is not the body's."""
-    program = f"from envmatrix.plugin.bodies import body_digest\n{ONE}\nprint(body_digest(test_one))"
+    program = f"from envmatrix.plugin.body_digests import body_digest\n{ONE}\nprint(body_digest(test_one))"
     said = {
         subprocess.run(
             [sys.executable, "-c", program],

@@ -1,4 +1,4 @@
-"""What a test may leave in this process: sockets, asyncio tasks and threads; and whether it is really the test's.
+"""Sockets, asyncio tasks and threads of this process: which are left over, and whether the test itself holds them.
 
 Most of what is new after a test is not left over: a client of a broader fixture has opened its first connection, a pool has
 grown, a library keeps a thread of its own. So nothing is blamed that somebody holds who lives longer than the test: what
@@ -40,8 +40,8 @@ _AnyTask = Task[Any]
 
 
 @dataclass(frozen=True)
-class Sight:
-    """What there is in this process at one moment; it costs microseconds."""
+class Resources:
+    """The resources of this process at one moment; taking them costs microseconds."""
 
     sockets: frozenset[tuple[int, int]]
     """Descriptor and inode."""
@@ -49,17 +49,17 @@ class Sight:
     tasks: frozenset[_AnyTask]
 
     @classmethod
-    def now(cls, loops: Iterable[AbstractEventLoop]) -> Sight:
-        """Look; tasks are seen in these loops, as far as they are open."""
+    def now(cls, loops: Iterable[AbstractEventLoop]) -> Resources:
+        """Return those of now; tasks are seen in these loops, as far as they are open."""
         return cls(frozenset(_sockets()), frozenset(threading.enumerate()), frozenset(pending(loops)))
 
-    def without(self, other: Sight) -> Sight:
-        """Return what there is here and not there."""
-        return Sight(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
+    def without(self, other: Resources) -> Resources:
+        """Return the resources that are in this one only."""
+        return Resources(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
 
-    def plus(self, other: Sight) -> Sight:
-        """Return what there is here or there."""
-        return Sight(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
+    def plus(self, other: Resources) -> Resources:
+        """Return the resources of both."""
+        return Resources(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
 
     def __bool__(self) -> bool:
         return bool(self.sockets or self.threads or self.tasks)
@@ -94,9 +94,9 @@ def settle(loops: Iterable[AbstractEventLoop]) -> None:
 
 
 def describe(
-    new: Sight, older: Collection[threading.Thread], owners: Iterable[object], barred: Collection[object]
+    new: Resources, older: Collection[threading.Thread], owners: Iterable[object], barred: Collection[object]
 ) -> list[str]:
-    """Return one text for each thing that is new and that nobody holds who lives longer than the test.
+    """Return one text for each new resource that is held by nothing that outlives the test.
 
     `owners` live longer; a search from them passes through nothing in `barred`.
     """

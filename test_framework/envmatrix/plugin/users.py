@@ -1,0 +1,97 @@
+"""The users that one process makes: fresh ones, and the one whose token the fixtures hand out."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+import secrets
+import sys
+import time
+from dataclasses import replace
+from functools import cached_property
+
+import httpx
+
+from envmatrix.contracts import Reality
+from envmatrix.environments import Source
+from envmatrix.exceptions import UserError
+from envmatrix.plugin.session import EnvironmentSession
+from envmatrix.services.users import Target, User, Users
+
+_TOKEN_MARGIN = 30.0
+"""Seconds. A token with less left than this is renewed before the next test gets it."""
+
+
+class SessionUsers:
+    """The users of one process; none is made before the first test that needs one."""
+
+    def __init__(self, session: EnvironmentSession, worker: str) -> None:
+        self._session = session
+        self._worker = worker
+        self._factory: Users | None = None
+        self.current: User | None = None
+        """The default user, once one was made."""
+
+    @property
+    def target(self) -> Target | None:
+        """Return where users come from; `None` where the environment makes none."""
+        environment, endpoints = self._session.environment, self._session.endpoints
+        routes = environment.users
+        if routes is None or routes.service not in endpoints:
+            return None
+        signup = endpoints[routes.service]
+        reality = Reality(environment, endpoints, {})
+        return Target(routes, signup, endpoints.get("backend", signup), reality.url("websocket_url"))
+
+    @property
+    def factory(self) -> Users | None:
+        """Return the maker of fresh users; `None` where the environment makes none."""
+        if self._factory is None and (target := self.target) is not None:
+            self._factory = Users(target, f"{secrets.token_hex(3)}-{self._worker}")
+        return self._factory
+
+    def default(self) -> User | None:
+        """Return the user whose token the fixtures hand out, the token renewed before it expires."""
+        if (factory := self.factory) is None:
+            return None
+        if self.current is None:
+            self.current = factory("default")
+        elif _seconds_left(self.current.token) < _TOKEN_MARGIN:
+            self.current = replace(self.current, token=factory.token_for(self.current))
+        return self.current
+
+    @cached_property
+    def default_api_key(self) -> str | None:
+        """Return the default user's API key; `None` where the environment has no keys."""
+        user, factory = self.default(), self.factory
+        return factory.api_key_for(user) if user and factory else None
+
+    def renew_token(self) -> None:
+        """Renew the default user's token after it was refused; if that fails, it stays refused."""
+        try:
+            if self.current is not None and self.factory is not None:
+                self.current = replace(self.current, token=self.factory.token_for(self.current))
+        except (UserError, httpx.TransportError):
+            pass  # the next request is refused, too, and evidence enough
+
+    def close(self) -> None:
+        """Delete the users that were made in a deployment that is not ours."""
+        if self._factory is None or (target := self.target) is None:
+            return
+        environment = self._session.environment
+        is_remote = environment.services[target.routes.service].source is Source.REMOTE
+        remaining = self._factory.close(delete=is_remote)
+        if is_remote and remaining:
+            where = f"{remaining} of our users may still be in {environment.label}"
+            sys.stderr.write(f"envmatrix: {where}: deleting them was refused\n")
+
+
+def _seconds_left(token: str) -> float:
+    """Return the seconds until a JWT expires; infinite where it does not say. Nothing is verified here."""
+    try:
+        payload = token.split(".")[1]
+        claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
+        return float(claims["exp"]) - time.time()
+    except (IndexError, KeyError, ValueError, TypeError, binascii.Error):
+        return float("inf")
