@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.git import of_other_branches, order_of
 from envmatrix.commands.options import HistoryFile, Json
 from envmatrix.exceptions import UsageError, nearest
+from envmatrix.git import commit_order, commits_elsewhere
 
 if TYPE_CHECKING:
     from envmatrix.environments import Project
@@ -83,7 +83,7 @@ def history(
         entries = past.entries(name, environment)
     commits = {entry.commit for entry in entries}
     timelines = Timeline.by_environment(
-        entries, order_of(project.root, commits), of_other_branches(project.root, commits)
+        entries, commit_order(project.root, commits), commits_elsewhere(project.root, commits)
     )
     typer.echo(render(TestHistory(name, timelines, limit)), nl=False)
     return 0
