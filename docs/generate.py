@@ -23,7 +23,7 @@ from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.registry import Registry
 from envmatrix.causes import HARNESS_RULES, RULES
-from envmatrix.contracts import FINDING_RULES, RealLLM, RealServices
+from envmatrix.contracts import FINDING_RULES, Contract, RealLLM, RealServices, meaning_of
 from envmatrix.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
@@ -205,17 +205,11 @@ def _contracts() -> Iterator[str]:
         yield _table(("field", "type", "what must be true"), _contract_fields(contract))
 
 
-def _contract_fields(contract: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
-    """Yield every field; fields in a row share the text that follows the last of them."""
-    texts = {**_texts(contract.__mro__[1]), **_texts(contract)}
+def _contract_fields(contract: type[Contract]) -> Iterator[tuple[str, str, str]]:
     types = {name: hint for base in reversed(contract.__mro__) for name, hint in _annotations(base).items()}
-    names = [name for name in types if name in contract.model_fields]
-    shared = ""
-    rows = []
-    for name in reversed(names):
-        shared = texts.get(name, shared)
-        rows.append((f"`{name}`", f"`{types[name]}`", shared))
-    yield from reversed(rows)
+    for field in contract.model_fields:
+        hint = re.sub(r"^Annotated\[(.*), Meaning\(.*", r"\1", types[field], flags=re.DOTALL)
+        yield f"`{field}`", f"`{hint}`", meaning_of(contract, field).truth
 
 
 def _outcomes() -> Iterator[str]:

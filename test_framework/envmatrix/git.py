@@ -113,7 +113,9 @@ def files_changed_since(root: Path, revision: str) -> tuple[ChangedFile, ...]:
     commit = full_commit(root, revision)
     if not commit:
         if why := problem(root):
-            raise UsageError(f"{root} is no git checkout that git can read: {why}", "Impact is what differs from a commit")
+            raise UsageError(
+                f"{root} is no git checkout that git can read: {why}", "Impact is what differs from a commit"
+            )
         how = "Name a commit, a branch or a tag; a shallow clone lacks most: git fetch --unshallow"
         raise UsageError(f"git knows no revision {revision!r}", how)
     diff = ("diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", commit, "--", ":/")
@@ -122,7 +124,11 @@ def files_changed_since(root: Path, revision: str) -> tuple[ChangedFile, ...]:
         top = Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
         pairs = [
             *_renames(_ask(root, *diff, deadline=_FILES_DEADLINE)),
-            *((None, os.fsdecode(path)) for path in _ask(root, *untracked, deadline=_FILES_DEADLINE).split(b"\0") if path),
+            *(
+                (None, os.fsdecode(path))
+                for path in _ask(root, *untracked, deadline=_FILES_DEADLINE).split(b"\0")
+                if path
+            ),
         ]
         old = _contents(root, commit, [before for before, _ in pairs if before is not None and _is_read(before)])
     except (GitError, ValueError) as error:

@@ -20,6 +20,8 @@ import pytest
 
 from envmatrix.contracts import Contract, Reality, contract_classes, services_behind
 from envmatrix.environments import Environment, ServiceSpec, Source
+from envmatrix.contracts import Contract, Meaning, Reality, Role, contract_classes, services_behind
+from envmatrix.environments import Environment, ServiceSpec, Source, load_file
 from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Ping, PingStatus, get_kind
@@ -256,10 +258,10 @@ class EnvironmentSession:
             self._isolated[service] = self._stack.enter_context(part)
         return self._isolated[service]
 
-    def reset(self, fields: Iterable[str]) -> tuple[str, ...]:
+    def reset(self, meanings: Iterable[Meaning]) -> tuple[str, ...]:
         """Empty this worker's part of the services behind the fields that a test read; return what was left in them."""
         left: list[str] = []
-        for service in sorted(services_behind(fields, self.environment)):
+        for service in sorted(services_behind(meanings, self.environment)):
             if (isolated := self._isolated.get(service)) is not None:
                 found = isolated.reset()  # somebody else's kind may return nothing, or something of its own
                 texts = found if isinstance(found, tuple) else ()
@@ -275,7 +277,7 @@ class EnvironmentSession:
             return None
         signup = self.endpoints[routes.service]
         reality = Reality(self.environment, self.endpoints, {})
-        return Target(routes, signup, self.endpoints.get("backend", signup), reality.url("websocket_url"))
+        return Target(routes, signup, self.endpoints.get("backend", signup), reality.url(Role.WEBSOCKET_URL, "backend"))
 
     def users(self) -> Users | None:
         """Return this process's maker of users."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
-from envmatrix.contracts import CONTRACT_VERSION, Contract, Reality, service_of
+from envmatrix.contracts import CONTRACT_VERSION, Contract, Meaning, Reality, Role, meaning_of
 from envmatrix.environments import Source
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.kinds.openai_client import new_openai_clients
@@ -23,7 +23,7 @@ def services_values(session: EnvironmentSession, contract: type[Contract], scope
     ):
         values.update(added)
     for field in contract.model_fields.keys() - values.keys():
-        values[field] = _value_by_name(session, field, reality)
+        values[field] = _value(session, meaning_of(contract, field), reality)
     return values
 
 
@@ -46,15 +46,14 @@ def _own_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
     }
 
 
-def _value_by_name(session: EnvironmentSession, field: str, reality: Reality) -> Any:
-    service = service_of(field) or field
-    if field.endswith("_available"):
-        return reality.available(service)
-    if field.endswith("_required"):
-        return reality.required(service)
-    if field.endswith("_url"):
-        return reality.url(field)
-    isolated = session.isolated(service)
+def _value(session: EnvironmentSession, meaning: Meaning, reality: Reality) -> Any:
+    if meaning.role is Role.AVAILABLE:
+        return reality.available(meaning.service)
+    if meaning.role is Role.REQUIRED:
+        return reality.required(meaning.service)
+    if meaning.role.is_url:
+        return reality.url(meaning.role, meaning.service)
+    isolated = session.isolated(meaning.service)
     return isolated.endpoint if isolated else None
 
 
