@@ -207,9 +207,9 @@ def _contracts() -> Iterator[str]:
 
 def _contract_fields(contract: type[Contract]) -> Iterator[tuple[str, str, str]]:
     types = {name: hint for base in reversed(contract.__mro__) for name, hint in _annotations(base).items()}
-    for field in contract.model_fields:
-        hint = re.sub(r"^Annotated\[(.*), Meaning\(.*", r"\1", types[field], flags=re.DOTALL)
-        yield f"`{field}`", f"`{hint}`", meaning_of(contract, field).truth
+    for name in contract.model_fields:
+        hint = re.sub(r"^Annotated\[(.*), Meaning\(.*", r"\1", types[name], flags=re.DOTALL)
+        yield f"`{name}`", f"`{hint}`", meaning_of(contract, name).truth
 
 
 def _outcomes() -> Iterator[str]:

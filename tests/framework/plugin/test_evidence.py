@@ -467,4 +467,4 @@ def test_a_client_of_another_server_breaks_the_contract(cells: Mapping[str, Cell
     """The fixture's client talks to what the declaration names."""
     evidence = cells["other/test_a"].evidence
     assert evidence is not None
-    assert "C114 field 'http_client_sync' talks to 127.0.0.1:9 and 'backend' is at 127.0.0.1:" in evidence.summary
+    assert "C114 http_client_sync points to 127.0.0.1:9, but backend is at 127.0.0.1:" in evidence.summary
