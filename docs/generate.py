@@ -38,6 +38,7 @@ from envmatrix.environments import (
     Twin,
     UserRoutes,
 )
+from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_svg
@@ -49,6 +50,7 @@ FIXTURES = FILE.with_name("fixtures.md")
 PICTURE = FILE.with_name("fixtures.svg")
 
 _TOML_TYPES = {
+    "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "Cause": "cause",
     "Count": "number",
@@ -69,7 +71,6 @@ _TOML_TYPES = {
     "tuple[UrlPath, ...]": "list of paths of a URL",
     "tuple[str, ...]": "list of texts",
 }
-_FILLED_IN_BY_US = {"name", "file", "root", "written"}
 
 
 def render() -> str:
@@ -269,7 +270,7 @@ def _keys(model: type[BaseModel], leave_out: Iterable[str] = ()) -> Iterator[tup
     """
     texts, types = _texts(model), _annotations(model)
     for name, info in model.model_fields.items():
-        if name in _FILLED_IN_BY_US or name in leave_out:
+        if name in FILLED_IN_BY_US or name in leave_out:
             continue
         if name not in texts:
             raise LookupError(f"{model.__name__}.{name} has no docstring")

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from envmatrix.environments.toml_file import no_list, read_toml
-from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
+from envmatrix.environments.explain import explained
+from envmatrix.environments.toml_file import read_toml
+from envmatrix.exceptions import DeclarationError, UnknownKeyError
 
 Days = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -128,14 +129,4 @@ class Project(BaseModel):
         try:
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            keys = tuple(str(part) for part in first["loc"])
-            line = file.line_of(("tool", "envmatrix", *keys))
-            if first["type"] == "extra_forbidden":
-                what = f"unknown key {keys[-1]!r} in {'.'.join(('tool.envmatrix', *keys[:-1]))}"
-                tables: dict[str, type[BaseModel]] = {"gate": GatePolicy, "audit": AuditPolicy}
-                known = set(tables[keys[0]].model_fields) if keys[0] in tables else set(cls.model_fields) - {"root"}
-                raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
-            if first["type"] == "tuple_type":
-                raise no_list(file, ("tool", "envmatrix", *keys), first["input"]) from None
-            raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None
+            raise explained(file, error, cls, ("tool", "envmatrix"), may_show=True) from None

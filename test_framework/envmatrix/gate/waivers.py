@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import fnmatch
-import itertools
 import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from envmatrix.environments import read_toml
 from envmatrix.environments.edit import rewrite
-from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
+from envmatrix.environments.explain import explained
+from envmatrix.environments.toml_file import TomlFile
+from envmatrix.exceptions import DeclarationError, UnknownKeyError
 from envmatrix.gate.verdict import Answer, Code, Reason
 from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
 
 _HEADER = re.compile(r"\s*\[\[\s*waiver\s*\]\]")
+
+
+def _link(text: str) -> str:
+    if not re.fullmatch(r"https?://\S+", text):
+        raise ValueError("is no link such as https://example.com/issues/12")
+    return text
 
 
 class Waiver(BaseModel):
@@ -32,7 +40,7 @@ class Waiver(BaseModel):
     """An environment's name; `*` stands for anything."""
     cause: Cause
     """What it may fail for; for another cause it is another failure."""
-    issue: str = Field(pattern=r"^https?://\S+$")
+    issue: Annotated[str, AfterValidator(_link)]
     """Where it is being mended."""
     owner: str = Field(min_length=1)
     """Who mends it."""
@@ -84,24 +92,14 @@ def read_waivers(path: Path) -> tuple[Waiver, ...]:
         raise UnknownKeyError(path, f"unknown key {unknown[0]!r}", file.line_of((unknown[0],)), "Write [[waiver]]")
     if not isinstance(entries, list):
         raise DeclarationError(path, "waiver is one table", file.line_of(("waiver",)), "Write [[waiver]]")
-    lines = [number for number, line in enumerate(file.text.splitlines(), start=1) if _HEADER.match(line)]
-    if len(lines) != len(entries):
-        lines = [0] * len(entries)  # written inline: nobody knows where each stands
-    return tuple(_waiver(path, *each) for each in zip(itertools.count(1), lines, entries, strict=False))
+    return tuple(_waiver(file, str(index), entry) for index, entry in enumerate(entries))
 
 
-def _waiver(path: Path, number: int, line: int, entry: object) -> Waiver:
+def _waiver(file: TomlFile, index: str, entry: object) -> Waiver:
     try:
         return Waiver.model_validate(entry)
     except ValidationError as error:
-        errors = error.errors(include_url=False, include_input=False)
-        first = min(errors, key=lambda each: each["type"] != "extra_forbidden")  # a key mistyped is also one missing
-        key = str(first["loc"][0]) if first["loc"] else ""
-        if first["type"] == "extra_forbidden":
-            what = f"waiver {number} has an unknown key {key!r}"
-            raise UnknownKeyError(path, what, line, nearest(key, Waiver.model_fields)) from None
-        how = "Write a link, as https://example.com/issues/12" if key == "issue" else ""
-        raise DeclarationError(path, f"waiver {number}: {key}: {first['msg']}", line, how) from None
+        raise explained(file, error, Waiver, ("waiver", index), may_show=True) from None
 
 
 def is_held(cell: Cell) -> bool:

@@ -33,7 +33,6 @@ from envmatrix.runs.file import RunWriter
 from envmatrix.runs.reused import versions
 
 if TYPE_CHECKING:
-
     from envmatrix.plugin.process import Process
 
 LAST_WORD = "envmatrix_last_word"
