@@ -102,7 +102,7 @@ waivers_app = typer.Typer(
 def update_baseline(
     runs: Runs = None, *, baseline: BaselineFile = None, dry_run: DryRun = False, mixed_commits: MixedCommits = False
 ) -> int:
-    """Write the baseline from a run; comments in the file are kept."""
+    """Write the baseline from a run."""
     from envmatrix.gate.baseline import Baseline, now, write_baseline
 
     project = _project()

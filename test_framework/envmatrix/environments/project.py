@@ -24,8 +24,8 @@ class GatePolicy(BaseModel):
 
     required: tuple[str, ...] = ()
     """Environments without whose run the gate stays shut; by default those of the baseline."""
-    baseline: str = "envmatrix-baseline.toml"
-    """What was so before: only what got worse is held against a change."""
+    baseline: str = "envmatrix-baseline.json"
+    """How each test ended before: only what got worse is held against a change."""
     waivers: str = "envmatrix-waivers.toml"
     """Failures that are known, owned and due."""
     maximum_baseline_age: Days | None = None
