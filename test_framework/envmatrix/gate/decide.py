@@ -8,8 +8,9 @@ from datetime import datetime
 
 from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
+from envmatrix.gate.judgement import judge
 from envmatrix.gate.source import StillThere, function_of, nowhere
-from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, judge, number_of_tests, worst
+from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
 from envmatrix.gate.waivers import Waived, Waiver, apply, is_held
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, MissingRun, Outcome, Run
