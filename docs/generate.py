@@ -43,7 +43,7 @@ from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_svg
 from envmatrix.runs.cells import Cause, Outcome
-from envmatrix.validation import TRUTH_RULES
+from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
@@ -235,7 +235,7 @@ def _codes() -> Iterator[str]:
     yield "What a contract check finds:"
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in FINDING_RULES.items()])
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
-    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in TRUTH_RULES.items()])
+    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in VALIDATION_RULES.items()])
     yield "What `envmatrix audit` finds in the source:"
     audited = [(_page(each.code), each.name, each.summary, "yes" if each.is_fixable else "") for each in AUDIT_RULES]
     yield _table(("code", "name", "meaning", "`--fix`"), audited)

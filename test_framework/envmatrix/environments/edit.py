@@ -1,4 +1,4 @@
-"""Change a declaration's file, and nothing else in it: comments, order, newlines and formatting stay as they are."""
+"""ServiceEdit a declaration's file, and nothing else in it: comments, order, newlines and formatting stay as they are."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from envmatrix.exceptions import DeclarationError
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class ServiceEdit:
     """Keys of one `[services.NAME]` table, and what they should say; the table is added where there is none."""
 
     service: str
@@ -39,8 +39,8 @@ class Change:
         return tuple(f"{key} = {json.dumps(value)}" for key, value in self.values.items())
 
 
-def edited(file: TomlFile, changes: Iterable[Change]) -> str:
-    """Return the file's text with the changes made.
+def edited(file: TomlFile, edits: Iterable[ServiceEdit]) -> str:
+    """Return the file's text with some edits made.
 
     Raises:
         DeclarationError: a variable fills in what would be changed, or the file is written so that we cannot change these
@@ -48,15 +48,15 @@ def edited(file: TomlFile, changes: Iterable[Change]) -> str:
     """
     text = file.text
     expected = deepcopy(file.data)
-    for change in changes:
-        table = expected.setdefault("services", {}).setdefault(change.service, {})
-        for key, value in change.values.items():
+    for edit in edits:
+        table = expected.setdefault("services", {}).setdefault(edit.service, {})
+        for key, value in edit.values.items():
             if "${" in str(table.get(key)) and table[key] != value:
-                what = f"services.{change.service}.{key} is filled in from a variable: {table[key]}"
-                line = file.line_of(("services", change.service, key))
+                what = f"services.{edit.service}.{key} is filled in from a variable: {table[key]}"
+                line = file.line_of(("services", edit.service, key))
                 raise DeclarationError(file.path, what, line, "Set the variable instead")
-        text = _with_keys(text, change) if table else _with_table(text, change)
-        table.update(change.values)
+        text = _with_keys(text, edit) if table else _with_table(text, edit)
+        table.update(edit.values)
     if "\r\n" in file.text and not re.search(r"(?<!\r)\n", file.text):
         text = re.sub(r"(?<!\r)\n", "\r\n", text)
     if not _says(text, expected):
@@ -71,19 +71,19 @@ def _says(text: str, expected: Mapping[str, Any]) -> bool:
         return False
 
 
-def _with_keys(text: str, change: Change) -> str:
+def _with_keys(text: str, edit: ServiceEdit) -> str:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import Table
 
     try:
         document = tomlkit.parse(text)
-        table: Any = document["services"][change.service]
+        table: Any = document["services"][edit.service]
         # What stands between this table's last key and the next header is about what follows: new keys go before it.
         after = []
         while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
             after.append(table.value.body.pop()[1])
-        for key, value in change.values.items():
+        for key, value in edit.values.items():
             table[key] = value
         for item in reversed(after):
             table.raw_append(None, item)
@@ -92,9 +92,9 @@ def _with_keys(text: str, change: Change) -> str:
         return text
 
 
-def _with_table(text: str, change: Change) -> str:
+def _with_table(text: str, edit: ServiceEdit) -> str:
     start = text if text.endswith("\n") or not text else f"{text}\n"
-    return "\n".join([start, change.header, *change.lines, ""])
+    return "\n".join([start, edit.header, *edit.lines, ""])
 
 
 def diff(file: TomlFile, text: str) -> str:
