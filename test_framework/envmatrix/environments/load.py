@@ -11,8 +11,8 @@ from typing import Any
 from dotenv import dotenv_values
 from pydantic import ValidationError
 
+from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
-from envmatrix.environments.models import Environment, Twin
 from envmatrix.environments.references import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,

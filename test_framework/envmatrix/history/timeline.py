@@ -18,7 +18,7 @@ _RECENT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class PastCell:
     """One test in one run."""
 
     test: str
@@ -63,7 +63,7 @@ class Timeline:
     """
 
     environment: str
-    entries: tuple[Entry, ...]
+    entries: tuple[PastCell, ...]
     order: Mapping[str, int]
     """Commit → its place among the others: parents before children where git knows them."""
     elsewhere: frozenset[str] = frozenset()
@@ -73,7 +73,7 @@ class Timeline:
     def of(
         cls,
         environment: str,
-        entries: Sequence[Entry],
+        entries: Sequence[PastCell],
         order: Mapping[str, int] | None = None,
         elsewhere: Collection[str] = (),
     ) -> Timeline:
@@ -82,14 +82,14 @@ class Timeline:
 
     @classmethod
     def by_environment(
-        cls, entries: Sequence[Entry], order: Mapping[str, int] | None = None, elsewhere: Collection[str] = ()
+        cls, entries: Sequence[PastCell], order: Mapping[str, int] | None = None, elsewhere: Collection[str] = ()
     ) -> tuple[Timeline, ...]:
         """Make a timeline of each environment, of entries that come by environment."""
         groups = groupby(entries, key=lambda entry: entry.environment)
         return tuple(cls.of(name, tuple(held), order, elsewhere) for name, held in groups)
 
     @cached_property
-    def told(self) -> tuple[Entry, ...]:
+    def told(self) -> tuple[PastCell, ...]:
         """Return the runs that say something about the product."""
         return tuple(entry for entry in self.entries if entry.passed or entry.failed)
 
@@ -104,7 +104,7 @@ class Timeline:
         flaky = sum(entry.outcome is Outcome.FLAKY or (entry.failed and self._passed_too(entry)) for entry in self.told)
         return flaky / len(self.told) if self.told else None
 
-    def _passed_too(self, entry: Entry) -> bool:
+    def _passed_too(self, entry: PastCell) -> bool:
         return entry.is_of_a_commit and entry.commit in self._good
 
     @cached_property
@@ -145,7 +145,7 @@ class Timeline:
         return tuple(entry.duration for entry in self.entries if entry.outcome is Outcome.PASSED)
 
 
-def _complete(order: Mapping[str, int], entries: Sequence[Entry]) -> Mapping[str, int]:
+def _complete(order: Mapping[str, int], entries: Sequence[PastCell]) -> Mapping[str, int]:
     """Place every commit: those known by their order, others right after what was run before them."""
     sequence = list(dict.fromkeys(entry.commit for entry in entries))
     known = iter(sorted((commit for commit in sequence if commit in order), key=order.__getitem__))

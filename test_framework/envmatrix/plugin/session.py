@@ -18,10 +18,8 @@ from typing import TYPE_CHECKING
 import httpx
 import pytest
 
-from envmatrix.contracts import Contract, Reality, contract_classes, services_behind
-from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.contracts import Contract, Meaning, Reality, Role, contract_classes, services_behind
-from envmatrix.environments import Environment, ServiceSpec, Source, load_file
+from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Ping, PingStatus, get_kind

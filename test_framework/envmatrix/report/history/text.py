@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.history.answers import Overview, TestHistory, newest
 from envmatrix.report.text import first_line, inert, plural, seconds
@@ -86,7 +86,7 @@ def _facts(timeline: Timeline) -> Iterator[str]:
             yield f"{abs(trend):.0%} {'slower' if trend > 0 else 'faster'} than before"
 
 
-def _why(entry: Entry, test: str) -> Text:
+def _why(entry: PastCell, test: str) -> Text:
     text = Text()
     if entry.cause is not None:
         summary = short(first_line(entry.summary))

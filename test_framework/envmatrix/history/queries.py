@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading
-from envmatrix.history.timeline import Entry, Timeline
+from envmatrix.history.timeline import PastCell, Timeline
 from envmatrix.matrix.compare import renames
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import (
@@ -89,7 +89,7 @@ class History:
         )
         return tuple(commit for (commit,) in rows)
 
-    def entries(self, test: str, environment: str = "") -> tuple[Entry, ...]:
+    def entries(self, test: str, environment: str = "") -> tuple[PastCell, ...]:
         """Return what a test did in each run, by environment, the oldest first; in one environment if that is named.
 
         What it did under other names comes before: a rename does not hide since when it fails.
@@ -101,8 +101,8 @@ class History:
         )
         return tuple(chain.from_iterable(self._followed(test, name) for (name,) in rows.fetchall()))
 
-    def _followed(self, test: str, environment: str) -> tuple[Entry, ...]:
-        found: list[Entry] = []
+    def _followed(self, test: str, environment: str) -> tuple[PastCell, ...]:
+        found: list[PastCell] = []
         name, oldest = test, _END_OF_TIME
         while name:
             rows = self._connection.execute(
@@ -238,8 +238,8 @@ class History:
         return found
 
 
-def _entry(row: sqlite3.Row) -> Entry:
-    return Entry(
+def _entry(row: sqlite3.Row) -> PastCell:
+    return PastCell(
         test=row["test"],
         environment=row["environment"],
         label=row["label"],
