@@ -80,10 +80,10 @@ def history(
             typer.echo(render(Overview(past.flakiest(limit, environment), past.slowest(limit, environment))), nl=False)
             return 0
         name = _only(test, past.tests_like(test))
-        entries = past.entries(name, environment)
-    commits = {entry.commit for entry in entries}
+        cells = past.cells(name, environment)
+    commits = {cell.commit for cell in cells}
     timelines = Timeline.by_environment(
-        entries, commit_order(project.root, commits), commits_elsewhere(project.root, commits)
+        cells, commit_order(project.root, commits), commits_elsewhere(project.root, commits)
     )
     typer.echo(render(TestHistory(name, timelines, limit)), nl=False)
     return 0

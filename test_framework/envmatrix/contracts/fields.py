@@ -29,7 +29,7 @@ class Contract(BaseModel):
     _used: set[str] = PrivateAttr(default_factory=set)
 
     def __getattribute__(self, name: str) -> Any:
-        """Return an attribute; note which fields are read, so that a failure knows what its test used."""
+        """Return an attribute; remember which fields are read, so that a failure knows what its test used."""
         value = super().__getattribute__(name)
         if not name.startswith("_") and name in type(self).model_fields:
             # Not self._used: pydantic finds private attributes by __getattr__, which this method comes before.

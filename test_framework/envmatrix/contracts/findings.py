@@ -1,4 +1,4 @@
-"""Check a fixture's value, a dict or an object, against its contract and against what is really there."""
+"""Check a fixture's value, a dict or an object, against its contract and against reality."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ FINDING_RULES = {
     "C112": "a field is untrue: it does not equal what the declaration says or what a ping sees",
     "C113": "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
     "C114": "a URL is another environment's: the declared service lives elsewhere",
-    "C115": "the fixture skips the tests that ask for it, and hides them where it should tell what is there",
+    "C115": "the fixture skips the tests that ask for it, instead of telling which services are there",
 }
 """Every code that `check` can find, with its meaning."""
 
@@ -61,7 +61,7 @@ def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Co
 
 
 def _missing(contract: type[Contract], fields: list[str]) -> ContractFinding:
-    """Return one finding for all missing fields: a legacy fixture lacks a dozen, and one line says it."""
+    """Return one finding for all missing fields: a legacy fixture lacks a dozen."""
     message = f"{', '.join(fields)} {'is' if len(fields) == 1 else 'are'} missing"
     hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
     return ContractFinding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)

@@ -18,7 +18,7 @@ class Reality:
     endpoints: Mapping[str, Endpoint]
     """The services that are up."""
     pings: Mapping[str, Ping]
-    """What a look at each declared service saw."""
+    """The last ping of each declared service."""
 
     def available(self, service: str) -> bool:
         """Return whether a ping saw the service up; an undeclared one is not."""
@@ -26,7 +26,7 @@ class Reality:
         return ping is not None and ping.is_up
 
     def required(self, service: str) -> bool:
-        """Return whether the declaration demands the service."""
+        """Return whether the declaration requires the service."""
         spec = self.environment.services.get(service)
         return spec is not None and spec.is_required
 
@@ -45,12 +45,12 @@ class Reality:
 
     @property
     def api(self) -> Endpoint | None:
-        """Return what clients talk to: the backend, or else the service that makes users; `None` where neither is up."""
+        """Return the endpoint for clients: the backend, else the service that makes users; `None` if neither is up."""
         users = self.environment.users
         return self.endpoints.get("backend") or (self.endpoints.get(users.service) if users else None)
 
     def absent(self, service: str) -> bool:
-        """Return whether the environment has no such service, by declaration."""
+        """Return whether the service is undeclared, or declared absent."""
         spec = self.environment.services.get(service)
         return spec is None or spec.source is Source.ABSENT
 

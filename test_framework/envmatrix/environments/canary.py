@@ -9,7 +9,7 @@ from envmatrix.environments.tables import Table, UrlPath
 
 
 class CanaryRoute(Table):
-    """One `[[canary.http]]` table: how a user writes a word with the backend, and where that word would show."""
+    """One `[[canary.http]]` table: how a user writes a word with the backend, and where the word would show."""
 
     method: Literal["POST", "PUT"] = "POST"
     """How to write."""
@@ -34,7 +34,7 @@ class CanaryRoute(Table):
 
 
 class CanarySocket(Table):
-    """The `[canary.websocket]` table: how a user says a word over the WebSocket, and how to tell that all was said."""
+    """The `[canary.websocket]` table: how a user sends a word over the WebSocket, and which frame ends the answer."""
 
     say: str
     """The message that makes the product speak of `{canary}`."""
@@ -57,7 +57,7 @@ class CanarySocket(Table):
 
 
 class Canary(Table):
-    """The `[canary]` table: where a word that one user leaves would show, were it to leak to another."""
+    """The `[canary]` table: where the word of one user would show if another user could read it."""
 
     http: tuple[CanaryRoute, ...] = ()
     """Routes that keep something for a user."""

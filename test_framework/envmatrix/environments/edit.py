@@ -1,4 +1,4 @@
-"""ServiceEdit a declaration's file, and nothing else in it: comments, order, newlines and formatting stay as they are."""
+"""Edit keys of a declaration and nothing else in its file: comments, order and formatting stay."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from envmatrix.exceptions import DeclarationError
 
 @dataclass(frozen=True, slots=True)
 class ServiceEdit:
-    """Keys of one `[services.NAME]` table, and what they should say; the table is added where there is none."""
+    """New values for keys of one `[services.NAME]` table; the table is added if there is none."""
 
     service: str
     values: Mapping[str, str | bool]
@@ -40,11 +40,10 @@ class ServiceEdit:
 
 
 def edited(file: TomlFile, edits: Iterable[ServiceEdit]) -> str:
-    """Return the file's text with some edits made.
+    """Return the text of a file with some edits made.
 
     Raises:
-        DeclarationError: a variable fills in what would be changed, or the file is written so that we cannot change these
-            keys alone.
+        DeclarationError: a variable fills in a value to change, or the keys cannot be changed without touching others.
     """
     text = file.text
     expected = deepcopy(file.data)
@@ -106,10 +105,10 @@ def diff(file: TomlFile, text: str) -> str:
 
 
 def rewrite(file: TomlFile, text: str, check: Callable[[Path], object]) -> None:
-    """Put a text in the place of a file that still says what it said when it was read.
+    """Replace the text of a file, unless the file was changed since it was read.
 
-    `check` is given a file beside it with the new text, and raises where that is wrong. Mode and owner are kept, and who
-    reads the file meanwhile sees all of the old or all of the new text.
+    `check` is given a temporary file with the new text, and raises if that is wrong. Mode and owner are kept; a reader sees
+    all of the old or all of the new text, never a part.
 
     Raises:
         DeclarationError: the new text is wrong, the file was changed meanwhile, or it must not or cannot be written.

@@ -1,4 +1,4 @@
-"""What a file in `environments/` may say at its top, and what follows from all of it."""
+"""The environment that a file declares: its top-level keys, its users, its twin."""
 
 from collections.abc import Mapping
 from functools import cached_property
@@ -69,7 +69,7 @@ class Environment(Table):
     ]
     users: UserRoutes | None = None
     canary: Canary = Canary()
-    """Where one user's words would show, were they to leak to another."""
+    """Where a cross-user read would show."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
@@ -77,12 +77,12 @@ class Environment(Table):
 
     @property
     def label(self) -> str:
-        """Return the column's name: never claims to have tested what it did not."""
+        """Return the name of the matrix column; a twin is named as one."""
         return f"{self.name} (twin)" if self.twin else self.name
 
     @cached_property
     def providers(self) -> Mapping[str, str]:
-        """Map every capability that is declared, absent ones too, to the service that provides it."""
+        """Map every declared capability, absent ones too, to the service that provides it."""
         found: dict[str, str] = {}
         for service in self.services.values():
             extra = ["websocket"] if service.websocket else []
@@ -93,7 +93,7 @@ class Environment(Table):
         return MappingProxyType(found)
 
     def closure(self, names: frozenset[str]) -> frozenset[str]:
-        """Return the named services with all that they reference, directly or not, absent ones left out."""
+        """Return the named services and all that they reference, directly or not, without absent ones."""
         found: set[str] = set()
         waiting = list(names)
         while waiting:
@@ -107,7 +107,7 @@ class Environment(Table):
     def masked(self) -> Mapping[str, Any]:
         """Return the resolved declaration as plain values, every secret as stars.
 
-        What fills a blank in a command or an option may be a secret too: these stand as they are written.
+        Commands and options stay as written: what fills in their blanks may be a secret.
         """
         plain = self.model_dump(mode="json", exclude_none=True, exclude={"file"})
         for service, keys in self.written.items():

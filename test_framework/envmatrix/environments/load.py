@@ -1,4 +1,4 @@
-"""From a TOML file to an `Environment`: read, fill in the variables, validate, check the references."""
+"""Load an `Environment` from a TOML file: fill in the variables, validate, check the references."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def load_environment(
 
 
 def read_env_file(path: Path | None) -> dict[str, str]:
-    """Read `NAME=value` lines; nothing where no file is named.
+    """Return the `NAME=value` lines of a file; none if no file is named.
 
     Raises:
         DeclarationError: the file cannot be read.
@@ -123,7 +123,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
 
 
 def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | None:
-    """Return the twin if it must stand in: it is declared and none of the variables it would set is set."""
+    """Return the declared twin, if none of the variables that it would set is set."""
     if table is None:
         return None
     try:
@@ -146,7 +146,7 @@ def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[st
 
 
 def _similar(name: str, variables: Iterable[str]) -> list[str]:
-    """Only variables of the same family are worth suggesting: a process has dozens of others."""
+    """Return the variables with the same first word: a process has dozens of others."""
     family = name.split("_", maxsplit=1)[0]
     return [variable for variable in variables if variable.startswith(family)]
 

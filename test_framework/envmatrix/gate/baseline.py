@@ -21,20 +21,20 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """How a test ended when the baseline was made."""
+    """The outcome and the cause of a test when the baseline was made."""
 
     outcome: Outcome
     cause: Cause | None = None
 
     @classmethod
     def of(cls, cell: Cell) -> Known:
-        """Keep of a cell what the gate compares."""
+        """Return the part of a cell that the gate compares."""
         return cls(cell.outcome, cell.cause if cell.outcome in {Outcome.FAILED, Outcome.NOT_RUN} else None)
 
     @staticmethod
     @cache  # there are a dozen of them, and as many lines as cells
     def read(text: str) -> Known:
-        """Read what `str` writes.
+        """Parse the text that `str` makes.
 
         Raises:
             ValueError: it is something else.
@@ -48,7 +48,7 @@ class Known:
 
 @dataclass(frozen=True, slots=True)
 class Baseline:
-    """A matrix, reduced to what the gate compares."""
+    """A matrix, reduced to the outcomes and causes that the gate compares."""
 
     commit: str
     made_at: str
@@ -58,9 +58,9 @@ class Baseline:
 
     @classmethod
     def of(cls, matrix: Matrix, made_at: str) -> Baseline:
-        """Make a baseline of a matrix, of the environments that have a run.
+        """Make a baseline of the runs of a matrix.
 
-        What was not run says nothing about then, unless what it stands on had failed: it still does, or got better.
+        A test that was not run is left out, unless a failed prerequisite kept it from running.
         """
         return cls(
             commit=", ".join(matrix.commits),
@@ -76,7 +76,7 @@ class Baseline:
         )
 
     def age(self, now: datetime) -> float:
-        """Return how many days old it is."""
+        """Return the age in days."""
         return (now - datetime.fromisoformat(self.made_at)).total_seconds() / 86_400
 
 
@@ -157,5 +157,5 @@ def _digest(document: Mapping[str, Any]) -> str:
 
 
 def now() -> datetime:
-    """Return the time, with its zone."""
+    """Return the present time in UTC."""
     return datetime.now(UTC)

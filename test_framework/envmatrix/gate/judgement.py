@@ -1,4 +1,4 @@
-"""Judge the run of an environment: each reason that it gives for a verdict. Nothing empty is green."""
+"""Judge the run of one environment. Nothing empty is green."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def judge(
     more: Iterable[Reason] = (),
     as_part: bool = False,
 ) -> Verdict:
-    """Judge one environment. `note` is what is known about the run's end beside its file.
+    """Return the verdict on one environment. `note` is what the runner knows about the run's end.
 
     One reason for `incompatible` is enough, whatever else is unknown; one for `unknown` is enough against `compatible`.
     The failures of `excused` tests count for nothing; `more` reasons count like the run's own. A shard alone is unknown,
@@ -44,7 +44,7 @@ def judge(
 
 
 def judge_all(matrix: Matrix, *, as_parts: bool = False) -> tuple[Verdict, ...]:
-    """Judge every column, in the order of the columns; parts for what they are, where that is wanted."""
+    """Return the verdict on every column, in the order of the columns; `as_parts` as in `judge`."""
     return tuple(judge(column.run, column.note, as_part=as_parts) for column in matrix.columns)
 
 
@@ -93,7 +93,7 @@ def _at_earlier(run: Run) -> str:
 
 
 def _remarks(run: Run) -> Iterator[Reason]:
-    """Yield what is worth saying and changes no answer."""
+    """Yield reasons that change no answer."""
     for commit, tests in run.carried.items():
         text = f"{len(tests)} of {number_of_tests(len(run.cells))} were not run now: they are of commit {commit[:12]}"
         yield Reason(Code.CARRIED, text, Answer.COMPATIBLE, tuple(tests))
@@ -103,26 +103,26 @@ def _remarks(run: Run) -> Iterator[Reason]:
 
 
 def _of_other_commits(run: Run) -> str:
-    """Name the services that say they are of another commit than the tests; empty where all agree or nobody says."""
-    said = {
+    """Return the services that report another commit than the tests, in one line; empty if there are none."""
+    commits = {
         service: str(ping.get("identity", {}).get("commit", ""))
         for attestation in run.attestations
         for service, ping in attestation.services.items()
     }
-    known = {"", "unknown", run.header.commit}
+    expected = {"", "unknown", run.header.commit}
     if run.header.commit == "unknown":
         return ""
     return ", ".join(
-        f"{service} is of {commit[:12]}" for service, commit in sorted(said.items()) if commit not in known
+        f"{service} is of {commit[:12]}" for service, commit in sorted(commits.items()) if commit not in expected
     )
 
 
 def _unexercised(run: Run) -> str:
-    """Name the services that were up and that no passed test exercised; empty where tests were left out, or not run now."""
+    """Return the services that were up and that no passed test exercised; empty if tests were left out or reused."""
     if run.footer is None or run.footer.deselected or run.carried:
         return ""
     up = {
-        name for said in run.attestations for name, ping in said.services.items() if ping.get("status") == "up"
+        name for each in run.attestations for name, ping in each.services.items() if ping.get("status") == "up"
     } & run.header.sources.keys()
     idle = up - {name for name, source in run.header.sources.items() if source == "absent"}
     passed = (cell.attempts[-1] for outcome in IN_THE_END_PASSED for cell in run.ended[outcome])
@@ -156,7 +156,7 @@ def _about_failures(run: Run, excused: frozenset[str]) -> Iterator[Reason]:
 
 
 def _about_blocked(cells: list[Cell]) -> Iterator[Reason]:
-    """Yield one reason for all tests that one failure kept from running."""
+    """Yield one reason for each failure that kept tests from running."""
     waiting: dict[tuple[Cause | None, str], list[str]] = {}
     for cell in cells:
         waiting.setdefault((cell.cause, cell.reason), []).append(cell.test)

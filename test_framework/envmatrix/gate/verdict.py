@@ -11,15 +11,15 @@ class Answer(enum.StrEnum):
     """Does the suite hold in this environment?"""
 
     COMPATIBLE = "compatible"
-    """Something passed, and nothing stands against it."""
+    """Tests passed, and nothing speaks against it."""
     INCOMPATIBLE = "incompatible"
     """A contract is broken, or a test failed on healthy services."""
     UNKNOWN = "unknown"
-    """The run does not tell: it is missing, cut short, empty, or an outage hid the answer."""
+    """The run does not tell: it is missing, cut short or empty, or an outage hid the answer."""
 
     @property
     def exit_code(self) -> int:
-        """Return what the command line ends with."""
+        """Return the exit code of the command line."""
         return {Answer.COMPATIBLE: 0, Answer.INCOMPATIBLE: 1, Answer.UNKNOWN: 3}[self]
 
 
@@ -45,21 +45,21 @@ class Code(enum.StrEnum):
     ENDED_EARLY = "ended-early"
     """The run was stopped: by a signal, a deadline or an error of pytest's."""
     BLOCKED = "blocked"
-    """Tests were not run since what they stand on had failed: the environment, or a fixture."""
+    """Tests were not run since a prerequisite had failed: the environment, or a fixture."""
     SHARD = "shard"
-    """The run is one part of a suite; what the others say is in none of it."""
+    """The run is one shard of a suite, and says nothing about the others."""
     NARROWED = "narrowed"
-    """Only a part of the suite was asked for: by paths, `-k`, `-m` and their like. What the rest says nobody knows."""
+    """Only a part of the suite was asked for: by paths, `-k`, `-m` and their like."""
     NOT_RUN = "not-run"
     """Tests were planned and never ended."""
     MIXED = "mixed"
-    """A service was not one and the same throughout: it was deployed anew under the run."""
+    """A service was deployed anew during the run."""
     ZERO_TESTS = "zero-tests"
     """No test was collected."""
     NONE_PASSED = "none-passed"
     """Tests were collected and not one passed."""
     FINDING = "finding"
-    """Something is wrong beside the tests: a module that cannot be imported, a fixture that nobody provides."""
+    """Something is wrong besides the tests: a module that cannot be imported, a missing fixture."""
     EXIT_CODE = "exit-code"
     """pytest reported a failure that no test accounts for."""
     OTHER_COMMIT = "other-commit"
@@ -119,18 +119,18 @@ class Verdict:
 
 
 def decided(about: str, reasons: Iterable[Reason]) -> Verdict:
-    """Return the verdict that reasons call for: the worst of them, and those that call for it first."""
+    """Return the verdict that reasons call for: the worst answer, with its reasons first."""
     ordered = sorted(reasons, key=lambda reason: _SEVERITY.index(reason.calls_for))
     return Verdict(about, ordered[0].calls_for, tuple(ordered))
 
 
 def worst(answers: Iterable[Answer]) -> Answer:
-    """Return the worst of some answers; of none at all nobody knows."""
+    """Return the worst of some answers; unknown if there is none."""
     return min(answers, key=_SEVERITY.index, default=Answer.UNKNOWN)
 
 
 def exit_code(verdicts: Iterable[Verdict]) -> int:
-    """Return 1 where an environment is incompatible, else 3 where one is unknown or there is none at all, else 0."""
+    """Return 1 if an environment is incompatible, else 3 if one is unknown or there is none, else 0."""
     return worst(verdict.answer for verdict in verdicts).exit_code
 
 

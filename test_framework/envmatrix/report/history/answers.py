@@ -33,4 +33,4 @@ class Overview:
 
 def newest(timeline: Timeline, limit: int) -> Sequence[PastCell]:
     """Return the last runs of a timeline, the newest first."""
-    return timeline.entries[: -limit - 1 : -1]
+    return timeline.cells[: -limit - 1 : -1]

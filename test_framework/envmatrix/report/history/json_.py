@@ -21,7 +21,7 @@ def _history(history: TestHistory) -> dict[str, Any]:
         "environments": [
             {
                 "name": timeline.environment,
-                "runs": len(timeline.entries),
+                "runs": len(timeline.cells),
                 **_rates(timeline),
                 "duration": timeline.duration,
                 "trend": timeline.trend,
