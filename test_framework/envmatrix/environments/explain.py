@@ -46,7 +46,7 @@ def explained(
             )
             return DeclarationError(file.path, f"{_spelled(keys)} is {what}", line, f"Write [{spelled}]")
     hint = "The spelling and the case count" if first["type"] in {"enum", "literal_error"} else ""
-    what = first["msg"].removeprefix("Value error, ")
+    what = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
     return DeclarationError(file.path, f"{_spelled(keys)}: {what}", line, hint)
 
 
