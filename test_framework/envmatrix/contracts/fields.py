@@ -106,6 +106,13 @@ _AVAILABLE = "Equals what a ping sees; never a literal."
 _REQUIRED = "Equals the declaration; required and not available is a failure, never a skip."
 _URL = "An absolute http(s) URL that answers; `None` exactly where the service is absent."
 _CLIENT = "Base URL and a valid bearer token set; the same client without the token is refused with 401."
+_WEBSOCKET = "A ws(s) URL: an authenticated handshake succeeds, an anonymous one is refused."
+_JWT = "Accepted; expired, forged, wrong-audience and `alg=none` variants are refused. Shows as stars."
+_API_KEY = "Accepted where the API takes keys. Shows as stars."
+_HEALTH = "Service → URL; each answers, and names the service it claims to be."
+_USERS = "Each call makes a fresh user: unique id, own token. `None` where the environment makes no users."
+_BASE_URL = "The OpenAI-compatible API, `/v1` included; `None` where there is no model."
+_IS_REAL = "A scripted stand-in says `False`: tests that need the real thing skip with that reason."
 _ENDPOINT = "Connection details of this worker's own part: no other worker sees what is in it."
 
 
@@ -129,7 +136,7 @@ class RealServices(Contract):
         Meaning(
             Role.WEBSOCKET_URL,
             "backend",
-            "A ws(s) URL: an authenticated handshake succeeds, an anonymous one is refused.",
+            _WEBSOCKET,
             capability="websocket",
         ),
     ]
@@ -140,15 +147,11 @@ class RealServices(Contract):
         Meaning(
             Role.USER,
             "auth",
-            "Accepted; expired, forged, wrong-audience and `alg=none` variants are refused. Shows as stars.",
+            _JWT,
         ),
     ]
-    test_api_key: Annotated[
-        str | None, Meaning(Role.USER, "auth", "Accepted where the API takes keys. Shows as stars.")
-    ]
-    health_endpoints: Annotated[
-        Mapping[str, str], Meaning(truth="Service → URL; each answers, and names the service it claims to be.")
-    ]
+    test_api_key: Annotated[str | None, Meaning(Role.USER, "auth", _API_KEY)]
+    health_endpoints: Annotated[Mapping[str, str], Meaning(truth=_HEALTH)]
     database: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "database", _ENDPOINT)]
     redis: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "redis", _ENDPOINT)]
     clickhouse: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "clickhouse", _ENDPOINT)]
@@ -157,7 +160,7 @@ class RealServices(Contract):
         Meaning(
             Role.USER,
             "auth",
-            "Each call makes a fresh user: unique id, own token. `None` where the environment makes no users.",
+            _USERS,
             capability="multi_user",
         ),
     ]
@@ -172,14 +175,12 @@ class RealLLM(Contract):
     model: Annotated[str, Meaning(Role.PLAIN, "llm", "The model's name, as the API wants it.")]
     base_url: Annotated[
         str | None,
-        Meaning(Role.HTTP_URL, "llm", "The OpenAI-compatible API, `/v1` included; `None` where there is no model."),
+        Meaning(Role.HTTP_URL, "llm", _BASE_URL),
     ]
     api_key_configured: Annotated[bool, Meaning(truth="Whether the declaration has a key; never the key.")]
     client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.OpenAI`; `None` where there is no model.")]
     async_client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.AsyncOpenAI`; `None` where there is no model.")]
     is_real: Annotated[
         bool,
-        Meaning(
-            Role.PLAIN, "llm", "A scripted stand-in says `False`: tests that need the real thing skip with that reason."
-        ),
+        Meaning(Role.PLAIN, "llm", _IS_REAL),
     ]
