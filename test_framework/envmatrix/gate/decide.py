@@ -9,11 +9,12 @@ from datetime import datetime
 from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
 from envmatrix.gate.judgement import judge
-from envmatrix.gate.source import StillThere, function_of, nowhere
+from envmatrix.gate.source import StillThere, nowhere
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
 from envmatrix.gate.waivers import AppliedWaivers, Waiver, apply, counts_as_failed
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, MissingRun, Outcome, Run
+from envmatrix.runs.reused import function_of
 
 _LOST = frozenset({Cause.INFRASTRUCTURE, Cause.HARNESS, Cause.UNDETERMINED, None})
 """Causes that tell nothing about the change."""

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from envmatrix.runs.reused import function_of
+
 StillThere = Callable[[str], bool]
 """Node id → whether its function is still defined."""
 
@@ -14,11 +16,6 @@ StillThere = Callable[[str], bool]
 def nowhere(_: str) -> bool:
     """Return false: without sources no test is known to be left out."""
     return False
-
-
-def function_of(test: str) -> str:
-    """Return a node id without its parameters."""
-    return test.partition("[")[0]
 
 
 def defined_below(root: Path) -> StillThere:
