@@ -73,15 +73,6 @@ def full_commit(root: Path, revision: str) -> str:
     return "".join(_words(root, *words))
 
 
-def problem(root: Path) -> str:
-    """Return git's own sentence where it does not answer for a directory; empty where it does."""
-    try:
-        _ask(root, "rev-parse", "--git-dir")
-    except GitError as error:
-        return str(error)
-    return ""
-
-
 def commit_order(root: Path, commits: Iterable[str]) -> Mapping[str, int]:
     """Number the commits that the repository knows, parents before their children."""
     names = _full_names(commits)
@@ -112,7 +103,7 @@ def files_changed_since(root: Path, revision: str) -> tuple[ChangedFile, ...]:
     """
     commit = full_commit(root, revision)
     if not commit:
-        if why := problem(root):
+        if why := working_tree(root).problem:
             raise UsageError(
                 f"{root} is no git checkout that git can read: {why}", "Impact is what differs from a commit"
             )

@@ -10,7 +10,7 @@ import typer
 
 from envmatrix.commands.options import Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
-from envmatrix.git import full_commit, problem
+from envmatrix.git import full_commit, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -240,4 +240,4 @@ def _commit(root: Path, revision: str) -> str:
         return commit
     if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return revision  # a whole hash needs no checkout
-    raise UsageError(f"no commit {revision!r} in {root}", problem(root) or "Name a commit that git knows")
+    raise UsageError(f"no commit {revision!r} in {root}", working_tree(root).problem or "Name a commit that git knows")
