@@ -23,7 +23,7 @@ from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.registry import Registry
 from envmatrix.causes import HARNESS_RULES, RULES
-from envmatrix.contracts import FINDING_RULES, RealLLM, RealServices
+from envmatrix.contracts import FINDING_RULES, Contract, RealLLM, RealServices, meaning_of
 from envmatrix.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
@@ -38,17 +38,19 @@ from envmatrix.environments import (
     Twin,
     UserRoutes,
 )
+from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_svg
 from envmatrix.runs.cells import Cause, Outcome
-from envmatrix.validation import TRUTH_RULES
+from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
 PICTURE = FILE.with_name("fixtures.svg")
 
 _TOML_TYPES = {
+    "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "Cause": "cause",
     "Count": "number",
@@ -69,7 +71,6 @@ _TOML_TYPES = {
     "tuple[UrlPath, ...]": "list of paths of a URL",
     "tuple[str, ...]": "list of texts",
 }
-_FILLED_IN_BY_US = {"name", "file", "root", "written"}
 
 
 def render() -> str:
@@ -205,17 +206,11 @@ def _contracts() -> Iterator[str]:
         yield _table(("field", "type", "what must be true"), _contract_fields(contract))
 
 
-def _contract_fields(contract: type[BaseModel]) -> Iterator[tuple[str, str, str]]:
-    """Yield every field; fields in a row share the text that follows the last of them."""
-    texts = {**_texts(contract.__mro__[1]), **_texts(contract)}
+def _contract_fields(contract: type[Contract]) -> Iterator[tuple[str, str, str]]:
     types = {name: hint for base in reversed(contract.__mro__) for name, hint in _annotations(base).items()}
-    names = [name for name in types if name in contract.model_fields]
-    shared = ""
-    rows = []
-    for name in reversed(names):
-        shared = texts.get(name, shared)
-        rows.append((f"`{name}`", f"`{types[name]}`", shared))
-    yield from reversed(rows)
+    for name in contract.model_fields:
+        hint = re.sub(r"^Annotated\[(.*), Meaning\(.*", r"\1", types[name], flags=re.DOTALL)
+        yield f"`{name}`", f"`{hint}`", meaning_of(contract, name).truth
 
 
 def _outcomes() -> Iterator[str]:
@@ -240,7 +235,7 @@ def _codes() -> Iterator[str]:
     yield "What a contract check finds:"
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in FINDING_RULES.items()])
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
-    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in TRUTH_RULES.items()])
+    yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in VALIDATION_RULES.items()])
     yield "What `envmatrix audit` finds in the source:"
     audited = [(_page(each.code), each.name, each.summary, "yes" if each.is_fixable else "") for each in AUDIT_RULES]
     yield _table(("code", "name", "meaning", "`--fix`"), audited)
@@ -275,7 +270,7 @@ def _keys(model: type[BaseModel], leave_out: Iterable[str] = ()) -> Iterator[tup
     """
     texts, types = _texts(model), _annotations(model)
     for name, info in model.model_fields.items():
-        if name in _FILLED_IN_BY_US or name in leave_out:
+        if name in FILLED_IN_BY_US or name in leave_out:
             continue
         if name not in texts:
             raise LookupError(f"{model.__name__}.{name} has no docstring")

@@ -18,7 +18,7 @@ import pytest
 
 from envmatrix.conformance.looks import answers
 from envmatrix.conformance.targets import api
-from envmatrix.contracts import CONTRACT_VERSION, Reality, RealServices, check, service_of
+from envmatrix.contracts import CONTRACT_VERSION, Reality, RealServices, check, meaning_of
 from envmatrix.services.kinds.http import new_client
 
 STORES = ("database", "redis", "clickhouse", "llm")
@@ -137,9 +137,10 @@ def test_url_is_none_exactly_where_there_is_no_service(
     real_services: RealServices, matrix_reality: Reality, field: str
 ) -> None:
     """An absent service has no URL, and a present one has."""
-    spec = matrix_reality.environment.services.get(service_of(field) or "")
+    service = meaning_of(RealServices, field).service
+    spec = matrix_reality.environment.services.get(service)
     speaks = spec is not None and (field != "websocket_url" or spec.websocket is not None)
-    there = speaks and service_of(field) in matrix_reality.endpoints
+    there = speaks and service in matrix_reality.endpoints
     assert (real_services[field] is not None) is there
 
 
@@ -149,7 +150,7 @@ def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality
     url = urlsplit(real_services[field])
     assert url.scheme in {"http", "https"}
     assert url.hostname
-    with new_client(matrix_reality.endpoints[service_of(field) or ""]) as client:
+    with new_client(matrix_reality.endpoints[meaning_of(RealServices, field).service]) as client:
         assert client.get(real_services[field]).status_code < 500
 
 

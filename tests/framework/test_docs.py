@@ -16,7 +16,7 @@ from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
 from envmatrix.causes import HARNESS_RULES, RULES
 from envmatrix.contracts import FINDING_RULES
 from envmatrix.runs.cells import Cause
-from envmatrix.validation import TRUTH_RULES
+from envmatrix.validation import VALIDATION_RULES
 from tests.framework.bare import plain_environment
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links
 
@@ -24,7 +24,7 @@ DOCS = ROOT / "docs"
 RULE_PAGES = DOCS / "rules"
 TITLES = {
     **{rule.code: rule.title for rule in (*RULES, *HARNESS_RULES)},
-    **{code: text.partition(":")[0] for code, text in (FINDING_RULES | TRUTH_RULES).items()},
+    **{code: text.partition(":")[0] for code, text in (FINDING_RULES | VALIDATION_RULES).items()},
 }
 """Code → title: what stands before the colon of a finding's text."""
 CAUSES = {rule.code: rule.cause for rule in (*RULES, *HARNESS_RULES)} | dict.fromkeys(FINDING_RULES, Cause.CONTRACT)

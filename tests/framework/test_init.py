@@ -65,5 +65,6 @@ def test_the_command_line_imports_what_a_command_needs() -> None:
     assert {name for name in ours if not name.startswith("envmatrix.commands")} == {
         "envmatrix.__main__",
         "envmatrix.exceptions",
+        "envmatrix.git",
     }
     assert not found & {"pydantic", "rich", "httpx", "asyncio", "pytest"}

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.git import full_commit
 from envmatrix.commands.history import history_file
 from envmatrix.commands.options import HistoryFile, Json, load_matrix
 from envmatrix.exceptions import HistoryError, UsageError
+from envmatrix.git import full_commit
 
 if TYPE_CHECKING:
     from envmatrix.environments import Project

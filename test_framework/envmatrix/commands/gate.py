@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.git import full_commit
 from envmatrix.commands.options import Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
+from envmatrix.git import full_commit, working_tree
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -102,7 +102,7 @@ waivers_app = typer.Typer(
 def update_baseline(
     runs: Runs = None, *, baseline: BaselineFile = None, dry_run: DryRun = False, mixed_commits: MixedCommits = False
 ) -> int:
-    """Write the baseline from a run; comments in the file are kept."""
+    """Write the baseline from a run."""
     from envmatrix.gate.baseline import Baseline, now, write_baseline
 
     project = _project()
@@ -240,4 +240,4 @@ def _commit(root: Path, revision: str) -> str:
         return commit
     if re.fullmatch("[0-9a-f]{40}|[0-9a-f]{64}", revision):
         return revision  # a whole hash needs no checkout
-    raise UsageError(f"no commit {revision!r} in {root}", "Name a commit that git knows")
+    raise UsageError(f"no commit {revision!r} in {root}", working_tree(root).problem or "Name a commit that git knows")

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.git import of_other_branches, order_of
 from envmatrix.commands.options import HistoryFile, Json
 from envmatrix.exceptions import UsageError, nearest
+from envmatrix.git import commit_order, commits_elsewhere
 
 if TYPE_CHECKING:
     from envmatrix.environments import Project
@@ -80,10 +80,10 @@ def history(
             typer.echo(render(Overview(past.flakiest(limit, environment), past.slowest(limit, environment))), nl=False)
             return 0
         name = _only(test, past.tests_like(test))
-        entries = past.entries(name, environment)
-    commits = {entry.commit for entry in entries}
+        cells = past.cells(name, environment)
+    commits = {cell.commit for cell in cells}
     timelines = Timeline.by_environment(
-        entries, order_of(project.root, commits), of_other_branches(project.root, commits)
+        cells, commit_order(project.root, commits), commits_elsewhere(project.root, commits)
     )
     typer.echo(render(TestHistory(name, timelines, limit)), nl=False)
     return 0

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.git import changes_since, full_commit, tracked
 from envmatrix.commands.indexing import reader
 from envmatrix.exceptions import UsageError, nearest
+from envmatrix.git import files_changed_since, full_commit, tracked_files
 
 if TYPE_CHECKING:
     from envmatrix.analysis.impact import Impact
@@ -85,18 +85,18 @@ def find_impact(
         UsageError: git knows no such revision.
         EnvmatrixError: pytest's configuration is broken, or a declaration is missing.
     """
-    from envmatrix.analysis.impact import Kind
+    from envmatrix.analysis.impact import Change, Kind
     from envmatrix.analysis.impact import impact as impact_of
     from envmatrix.analysis.impact.project import Asked, read_project
     from envmatrix.environments import read_env_file
     from envmatrix.runs.cells import CONTRACT_VERSION
 
-    changes = changes_since(project.root, since)
+    changes = tuple(Change(*each) for each in files_changed_since(project.root, since))
     asked = Asked(
         project,
         environments.resolve() if environments else project.environments_dir,
         {**read_env_file(env_file), **os.environ},
-        tracked(project.root, "*.py"),
+        tracked_files(project.root, "*.py"),
         CONTRACTS | project.contracts,
         CONTRACT_VERSION,
     )

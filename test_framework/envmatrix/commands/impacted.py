@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from envmatrix.commands.git import changes_since, full_commit
 from envmatrix.commands.history import history_file
 from envmatrix.commands.impact import find_impact
 from envmatrix.exceptions import HistoryError, RunFileError, UsageError
+from envmatrix.git import working_tree
 from envmatrix.runner.pytest_options import chooses_tests
 
 if TYPE_CHECKING:
@@ -47,9 +47,8 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         carry[name] = Carry.of(run, selected, known)
         left = len(known) - len({function_of(test) for test in carry[name].tests})
         _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
-    commit = full_commit(plan.project.root, "HEAD") or "unknown"
-    dirty = bool(changes_since(plan.project.root, "HEAD"))
-    return replace(plan, carry=carry, commit=commit, dirty=dirty)
+    here = working_tree(plan.project.root)
+    return replace(plan, carry=carry, commit=here.commit, dirty=here.dirty)
 
 
 def _refuse_parts(plan: Plan) -> None:

@@ -12,7 +12,7 @@ from envmatrix.commands.options import EnvFile, Environments, Json, Quiet
 
 if TYPE_CHECKING:
     from envmatrix.environments.toml_file import TomlFile
-    from envmatrix.report.validation.validation import Validation
+    from envmatrix.report.validation.validation import ValidationReport
     from envmatrix.runner.plan import Plan
     from envmatrix.runs.directory import RunDir
 
@@ -27,7 +27,7 @@ def validate(
     ctx: typer.Context,
     name: Annotated[str, typer.Argument(metavar="ENV", help="Environment to validate.", show_default=False)],
     *,
-    fix: Annotated[bool, typer.Option("--fix", help="Change the declaration to what is true.")] = False,
+    fix: Annotated[bool, typer.Option("--fix", help="ServiceEdit the declaration to what is true.")] = False,
     environments: Environments = None,
     env_file: EnvFile = None,
     json: Json = False,
@@ -52,7 +52,7 @@ def validate(
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options)), observe)
     validation = _compare(plan, declaration, run_dir)
-    if validation.truth.changes:
+    if validation.truth.edits:
         validation = _propose(validation, plan, declaration, write=fix)
     typer.echo((json_ if json else text).render(validation), nl=False)
     if validation.verdict.answer.exit_code and (tail := runs.tail(run_dir.log_file(name))):
@@ -61,23 +61,25 @@ def validate(
     return validation.answer.exit_code
 
 
-def _compare(plan: Plan, declaration: TomlFile, run_dir: RunDir) -> Validation:
+def _compare(plan: Plan, declaration: TomlFile, run_dir: RunDir) -> ValidationReport:
     """Compare the run with the declaration."""
     from envmatrix.gate import Code, judge_all
     from envmatrix.matrix.table import matrix_of
-    from envmatrix.report.validation.validation import Validation
-    from envmatrix.validation import Truth
+    from envmatrix.report.validation.validation import ValidationReport
+    from envmatrix.validation import Validation
 
     (environment,) = plan.environments
     matrix = matrix_of(run_dir.load())
     (verdict,) = judge_all(matrix, as_parts=True)
     # The conformance suite ran as a whole: that the run left out the project's own tests is no reason.
     verdict = replace(verdict, reasons=tuple(each for each in verdict.reasons if each.code is not Code.NARROWED))
-    nothing = Truth(environment.name, environment.label, (), ())
-    return Validation(Truth.of(matrix.runs[0], environment, declaration) if matrix.runs else nothing, verdict)
+    nothing = Validation(environment.name, environment.label, (), ())
+    return ValidationReport(
+        Validation.of(matrix.runs[0], environment, declaration) if matrix.runs else nothing, verdict
+    )
 
 
-def _propose(validation: Validation, plan: Plan, declaration: TomlFile, *, write: bool) -> Validation:
+def _propose(validation: ValidationReport, plan: Plan, declaration: TomlFile, *, write: bool) -> ValidationReport:
     """Add the change that makes the declaration true, or why there is none; with `write`, make it."""
     from envmatrix.environments import load_file, read_env_file
     from envmatrix.environments.edit import diff, edited, rewrite
@@ -92,7 +94,7 @@ def _propose(validation: Validation, plan: Plan, declaration: TomlFile, *, write
     MASKER.add_all(declared_secrets(environment))
     difference = ""
     try:
-        text = edited(declaration, validation.truth.changes)
+        text = edited(declaration, validation.truth.edits)
         difference = MASKER.mask(diff(declaration, text))
         if write:
             rewrite(declaration, text, lambda path: load_file(path, {**read_env_file(plan.env_file), **os.environ}))

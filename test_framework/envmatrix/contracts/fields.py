@@ -1,13 +1,15 @@
-"""The contracts themselves: each field, its type and its meaning."""
+"""The contracts: each field with its type and its meaning."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from functools import cache
+from typing import Annotated, Any, get_args
 
 import httpx
 from pydantic import BaseModel, ConfigDict, PrivateAttr
 
+from envmatrix.contracts.meaning import Meaning, Role, meaning_by_name
 from envmatrix.services import Endpoint
 from envmatrix.services.users import Users
 
@@ -20,13 +22,14 @@ class Contract(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
 
-    environment: str
-    """Equals the selected environment, and what the target itself reports."""
+    environment: Annotated[
+        str, Meaning(Role.ENVIRONMENT, truth="Equals the selected environment, and what the target itself reports.")
+    ]
 
     _used: set[str] = PrivateAttr(default_factory=set)
 
     def __getattribute__(self, name: str) -> Any:
-        """Return an attribute; note which fields are read, so that a failure knows what its test used."""
+        """Return an attribute; remember which fields are read, so that a failure knows what its test used."""
         value = super().__getattribute__(name)
         if not name.startswith("_") and name in type(self).model_fields:
             # Not self._used: pydantic finds private attributes by __getattr__, which this method comes before.
@@ -37,6 +40,11 @@ class Contract(BaseModel):
     def used_fields(self) -> frozenset[str]:
         """Return the fields that were read so far."""
         return frozenset(self._used)
+
+    @property
+    def used_meanings(self) -> frozenset[Meaning]:
+        """Return the meanings of the fields that were read so far."""
+        return frozenset(meaning_of(type(self), field) for field in self._used)
 
     def __getitem__(self, name: str) -> Any:
         """Return a field by name.
@@ -82,67 +90,97 @@ class Contract(BaseModel):
 Mapping.register(Contract)
 
 
+@cache
+def meaning_of(contract: type[Contract], field: str) -> Meaning:
+    """Return what a field means: by its metadata, a base class's where it has none, else by its name."""
+    for kind in contract.__mro__:
+        if issubclass(kind, Contract) and field in kind.model_fields:
+            for metadata in kind.model_fields[field].metadata:
+                if isinstance(metadata, Meaning):
+                    return metadata
+    annotation = contract.model_fields[field].annotation
+    return meaning_by_name(field, is_endpoint=Endpoint in (annotation, *get_args(annotation)))
+
+
+_AVAILABLE = "Equals what a ping sees; never a literal."
+_REQUIRED = "Equals the declaration; required and not available is a failure, never a skip."
+_URL = "An absolute http(s) URL that answers; `None` exactly where the service is absent."
+_CLIENT = "Base URL and a valid bearer token set; the same client without the token is refused with 401."
+_WEBSOCKET = "A ws(s) URL: an authenticated handshake succeeds, an anonymous one is refused."
+_JWT = "Accepted; expired, forged, wrong-audience and `alg=none` variants are refused. Shows as stars."
+_API_KEY = "Accepted where the API takes keys. Shows as stars."
+_HEALTH = "Service → URL; each answers, and names the service it claims to be."
+_USERS = "Each call makes a fresh user: unique id, own token. `None` where the environment makes no users."
+_BASE_URL = "The OpenAI-compatible API, `/v1` included; `None` where there is no model."
+_IS_REAL = "A scripted stand-in says `False`: tests that need the real thing skip with that reason."
+_ENDPOINT = "Connection details of this worker's own part: no other worker sees what is in it."
+
+
 class RealServices(Contract):
     """The services of one environment, as tests see them."""
 
-    config: Mapping[str, Any]
-    """The resolved declaration, secrets masked."""
-
-    database_available: bool
-    redis_available: bool
-    clickhouse_available: bool
-    llm_available: bool
-    """Each equals what a ping sees; never a literal."""
-
-    database_required: bool
-    redis_required: bool
-    clickhouse_required: bool
-    llm_required: bool
-    """Required and not available is a failure, never a skip."""
-
-    backend_url: str | None
-    api_url: str | None
-    auth_url: str | None
-    """Absolute http(s) URLs that answer; `None` exactly where the service is absent."""
-    websocket_url: str | None
-    """A ws(s) URL: an authenticated handshake succeeds, an anonymous one is refused."""
-
-    http_client: httpx.AsyncClient
-    http_client_sync: httpx.Client
-    """Base URL and a valid bearer token set; the same client without the token is refused with 401."""
-    test_jwt_token: str | None
-    """Accepted; expired, forged, wrong-audience and `alg=none` variants are refused. Shows as stars."""
-    test_api_key: str | None
-    """Accepted where the API takes keys. Shows as stars."""
-    health_endpoints: Mapping[str, str]
-    """Service → URL; each answers, and names the service it claims to be."""
-
-    database: Endpoint | None
-    redis: Endpoint | None
-    clickhouse: Endpoint | None
-    """Connection details of this worker's own part: no other worker sees what is in it."""
-    users: Users | None
-    """Each call makes a fresh user: unique id, own token. `None` where the environment makes no users."""
-    contract_version: str
-    """Semantic version of this table."""
+    config: Annotated[Mapping[str, Any], Meaning(truth="The resolved declaration, secrets masked.")]
+    database_available: Annotated[bool, Meaning(Role.AVAILABLE, "database", _AVAILABLE)]
+    redis_available: Annotated[bool, Meaning(Role.AVAILABLE, "redis", _AVAILABLE)]
+    clickhouse_available: Annotated[bool, Meaning(Role.AVAILABLE, "clickhouse", _AVAILABLE)]
+    llm_available: Annotated[bool, Meaning(Role.AVAILABLE, "llm", _AVAILABLE)]
+    database_required: Annotated[bool, Meaning(Role.REQUIRED, "database", _REQUIRED)]
+    redis_required: Annotated[bool, Meaning(Role.REQUIRED, "redis", _REQUIRED)]
+    clickhouse_required: Annotated[bool, Meaning(Role.REQUIRED, "clickhouse", _REQUIRED)]
+    llm_required: Annotated[bool, Meaning(Role.REQUIRED, "llm", _REQUIRED)]
+    backend_url: Annotated[str | None, Meaning(Role.HTTP_URL, "backend", _URL)]
+    api_url: Annotated[str | None, Meaning(Role.API_URL, "backend", _URL)]
+    auth_url: Annotated[str | None, Meaning(Role.HTTP_URL, "auth", _URL)]
+    websocket_url: Annotated[
+        str | None,
+        Meaning(
+            Role.WEBSOCKET_URL,
+            "backend",
+            _WEBSOCKET,
+            capability="websocket",
+        ),
+    ]
+    http_client: Annotated[httpx.AsyncClient, Meaning(Role.CLIENT, "backend", _CLIENT)]
+    http_client_sync: Annotated[httpx.Client, Meaning(Role.CLIENT, "backend", _CLIENT)]
+    test_jwt_token: Annotated[
+        str | None,
+        Meaning(
+            Role.USER,
+            "auth",
+            _JWT,
+        ),
+    ]
+    test_api_key: Annotated[str | None, Meaning(Role.USER, "auth", _API_KEY)]
+    health_endpoints: Annotated[Mapping[str, str], Meaning(truth=_HEALTH)]
+    database: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "database", _ENDPOINT)]
+    redis: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "redis", _ENDPOINT)]
+    clickhouse: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "clickhouse", _ENDPOINT)]
+    users: Annotated[
+        Users | None,
+        Meaning(
+            Role.USER,
+            "auth",
+            _USERS,
+            capability="multi_user",
+        ),
+    ]
+    contract_version: Annotated[str, Meaning(Role.VERSION, truth="Semantic version of this table.")]
 
 
 class RealLLM(Contract):
     """The language model of one environment."""
 
-    llm_available: bool
-    """Equals what a ping sees."""
-    provider: str
-    """What the model's server says it is; else its kind."""
-    model: str
-    """The model's name, as the API wants it."""
-    base_url: str | None
-    """The OpenAI-compatible API, `/v1` included; `None` where there is no model."""
-    api_key_configured: bool
-    """Whether the declaration has a key; never the key."""
-    client: Any
-    """An `openai.OpenAI`; `None` where there is no model."""
-    async_client: Any
-    """An `openai.AsyncOpenAI`; `None` where there is no model."""
-    is_real: bool
-    """A scripted stand-in says `False`: tests that need the real thing skip with that reason."""
+    llm_available: Annotated[bool, Meaning(Role.AVAILABLE, "llm", _AVAILABLE)]
+    provider: Annotated[str, Meaning(Role.PLAIN, "llm", "What the model's server says it is; else its kind.")]
+    model: Annotated[str, Meaning(Role.PLAIN, "llm", "The model's name, as the API wants it.")]
+    base_url: Annotated[
+        str | None,
+        Meaning(Role.HTTP_URL, "llm", _BASE_URL),
+    ]
+    api_key_configured: Annotated[bool, Meaning(truth="Whether the declaration has a key; never the key.")]
+    client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.OpenAI`; `None` where there is no model.")]
+    async_client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.AsyncOpenAI`; `None` where there is no model.")]
+    is_real: Annotated[
+        bool,
+        Meaning(Role.PLAIN, "llm", _IS_REAL),
+    ]

@@ -1,18 +1,19 @@
-"""Holds a fixture's value, a dict or an object, against its contract and against what is really there."""
+"""Check a fixture's value, a dict or an object, against its contract and against reality."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from envmatrix.contracts.fields import Contract
-from envmatrix.contracts.reality import Reality, service_of
+from envmatrix.contracts.fields import Contract, meaning_of
+from envmatrix.contracts.meaning import Meaning, Role
+from envmatrix.contracts.reality import Reality
 from envmatrix.masking import MASKER
 from envmatrix.runs.cells import CONTRACT_VERSION
 
@@ -20,7 +21,7 @@ _MISSING = object()
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class ContractFinding:
     """One breach of a contract."""
 
     rule: str
@@ -40,30 +41,30 @@ FINDING_RULES = {
     "C112": "a field is untrue: it does not equal what the declaration says or what a ping sees",
     "C113": "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
     "C114": "a URL is another environment's: the declared service lives elsewhere",
-    "C115": "the fixture skips the tests that ask for it, and hides them where it should tell what is there",
+    "C115": "the fixture skips the tests that ask for it, instead of telling which services are there",
 }
 """Every code that `check` can find, with its meaning."""
 
 
-def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Finding, ...]:
-    """Hold a fixture's value, a dict or an object, against its contract and against what is really there."""
+def check(contract: type[Contract], value: object, reality: Reality) -> tuple[ContractFinding, ...]:
+    """Return what is wrong with a fixture's value: missing fields, other types, untrue values."""
     missing = [field for field in contract.model_fields if _read(value, field) is _MISSING]
     findings = [_missing(contract, missing)] if missing else []
     for field in contract.model_fields:
-        held = _read(value, field)
-        if held is _MISSING:
+        content = _read(value, field)
+        if content is _MISSING:
             continue
-        if (finding := _check_type(contract, field, held)) or (finding := _check_truth(field, held, reality)):
+        finding = _check_type(contract, field, content)
+        if finding := finding or _check_truth(field, meaning_of(contract, field), content, reality):
             findings.append(finding)
     return tuple(findings)
 
 
-def _missing(contract: type[Contract], fields: list[str]) -> Finding:
-    """Return one finding for all missing fields: a legacy fixture lacks a dozen, and one line says it."""
-    named = ", ".join(map(repr, fields))
-    message = f"field {named} is missing" if len(fields) == 1 else f"fields {named} are missing"
+def _missing(contract: type[Contract], fields: list[str]) -> ContractFinding:
+    """Return one finding for all missing fields: a legacy fixture lacks a dozen."""
+    message = f"{', '.join(fields)} {'is' if len(fields) == 1 else 'are'} missing"
     hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
-    return Finding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
+    return ContractFinding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
 
 
 def _read(value: object, field: str) -> object:
@@ -89,16 +90,18 @@ def _adapter(contract: type[Contract], field: str) -> TypeAdapter[Any] | None:
 _LOOSE = ConfigDict(arbitrary_types_allowed=True)
 
 
-def _check_type(contract: type[Contract], field: str, held: object) -> Finding | None:
+def _check_type(contract: type[Contract], field: str, content: object) -> ContractFinding | None:
     adapter = _adapter(contract, field)
     if adapter is None:
         return None
     try:
         # As a dict: pydantic's strict mode knows no other mapping, and ours are read-only ones.
-        adapter.validate_python(dict(held) if isinstance(held, Mapping) else held, strict=True)
+        adapter.validate_python(dict(content) if isinstance(content, Mapping) else content, strict=True)
     except ValidationError:
         expected = _type_name(contract.model_fields[field].annotation)
-        return Finding("C111", field, f"field {field!r} is of type {type(held).__name__}, the contract says {expected}")
+        return ContractFinding(
+            "C111", field, f"{field} is of type {type(content).__name__}, but the contract says {expected}"
+        )
     return None
 
 
@@ -106,69 +109,75 @@ def _type_name(annotation: Any) -> str:
     return annotation.__name__ if isinstance(annotation, type) else str(annotation).replace("typing.", "")
 
 
-def _check_truth(field: str, held: Any, reality: Reality) -> Finding | None:
-    service = service_of(field)
-    if field.endswith("_url") and service:
-        return _check_url(field, held, service, reality)
-    if field in {"http_client", "http_client_sync"}:
-        return _check_client(field, held, reality)
-    truth: object
-    if field == "contract_version":  # a major version of its own is another contract
-        held, truth, source = held.partition(".")[0], CONTRACT_VERSION.partition(".")[0], "this library's major version"
-    elif field == "environment":
-        truth, source = reality.environment.name, "the selected environment"
-    elif service and field.endswith("_required"):
-        truth, source = reality.required(service), reality.environment.file.name
-    elif service and field.endswith("_available"):
-        truth, source = reality.available(service), _seen(service, reality)
-    elif field in {"database", "redis", "clickhouse"}:
-        held, truth, source = held is not None, reality.available(field), _seen(field, reality)
-    else:
-        return None
-    return (
-        None
-        if held == truth
-        else Finding("C112", field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
-    )
+def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> ContractFinding | None:
+    service = meaning.service
+    if meaning.role.is_url:
+        return _check_url(field, meaning, value, reality)
+    if meaning.role is Role.CLIENT:
+        return _check_client(field, value, reality)
+    match meaning.role:
+        case Role.VERSION:  # a major version of its own is another contract
+            is_true = value.partition(".")[0] == CONTRACT_VERSION.partition(".")[0]
+            truth = f"this envmatrix provides contract {CONTRACT_VERSION}"
+        case Role.ENVIRONMENT:
+            is_true = value == reality.environment.name
+            truth = f"the selected environment is {reality.environment.name!r}"
+        case Role.REQUIRED:
+            is_true = value == reality.required(service)
+            truth = f"{service} is {'' if value is False else 'not '}required ({reality.environment.file.name})"
+        case Role.AVAILABLE:
+            is_true, truth = value == reality.available(service), _state(service, reality)
+        case Role.ENDPOINT:
+            is_true, truth = (value is not None) == reality.available(service), _state(service, reality)
+        case _:
+            return None
+    shown = "there" if meaning.role is Role.ENDPOINT and value is not None else repr(value)
+    return None if is_true else ContractFinding("C112", field, f"{field} is {shown}, but {truth}")
 
 
-def _check_client(field: str, held: httpx.Client | httpx.AsyncClient, reality: Reality) -> Finding | None:
+def _state(service: str, reality: Reality) -> str:
+    """Say what is really there: `redis is absent here (bare.toml)`."""
+    ping = reality.pings.get(service)
+    if ping is None or reality.absent(service):
+        what = "not declared" if service not in reality.environment.services else "absent here"
+        return f"{service} is {what} ({reality.environment.file.name})"
+    return f"{service} is {ping.status}{f': {ping.detail}' if ping.detail and not ping.is_up else ''}"
+
+
+def _check_client(field: str, client: httpx.Client | httpx.AsyncClient, reality: Reality) -> ContractFinding | None:
     api = reality.api
     if api is None:
         return None
-    base = held.base_url
+    base = client.base_url
     if not base.host:
-        return Finding("C113", field, f"field {field!r} has no base URL, and {api.service!r} is up")
+        return ContractFinding("C113", field, f"{field} has no base URL, but {api.service} is up")
     port = base.port or (443 if base.scheme == "https" else 80)
     if (base.host, port) == (api.host, api.port):
         return None
-    message = f"field {field!r} talks to {base.host}:{port} and {api.service!r} is at {api.host}:{api.port}"
-    return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
+    return _elsewhere(field, f"{base.host}:{port}", api.service, f"{api.host}:{api.port}", reality)
 
 
-def _seen(service: str, reality: Reality) -> str:
-    ping = reality.pings.get(service)
-    return f"a ping of {service!r} sees {ping.status} {ping.detail}".rstrip() if ping else "it is not declared"
-
-
-def _check_url(field: str, held: str | None, service: str, reality: Reality) -> Finding | None:
-    expected = reality.url(field)
-    if held is None:
-        if expected is None:
-            return None
-        return Finding("C113", field, f"field {field!r} is None and {service!r} is declared and up")
+def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) -> ContractFinding | None:
+    service = meaning.service
+    expected = reality.url(meaning.role, service)
+    if url is None:
+        return (
+            None
+            if expected is None
+            else ContractFinding("C113", field, f"{field} is None, but {service} is declared and up")
+        )
     if reality.absent(service):
-        return Finding("C113", field, f"field {field!r} is a URL and {service!r} is absent here")
-    parts = urlsplit(held)
-    wanted: tuple[Literal["ws", "wss", "http", "https"], ...]
-    wanted = ("ws", "wss") if field == "websocket_url" else ("http", "https")
-    # Only our own URL fields promise a scheme; kafka_url may be anything absolute.
-    ours = field in {"backend_url", "api_url", "auth_url", "websocket_url", "base_url"}
-    if not parts.scheme or not parts.netloc or (ours and parts.scheme not in wanted):
-        shown = MASKER.mask(held)
-        return Finding("C113", field, f"field {field!r} is {shown!r}, not an absolute {'/'.join(wanted)} URL")
-    if expected is not None and urlsplit(expected).netloc.rpartition("@")[2] != parts.netloc.rpartition("@")[2]:
-        where = urlsplit(expected).netloc.rpartition("@")[2]
-        message = f"field {field!r} points to {parts.netloc.rpartition('@')[2]} and {service!r} is at {where}"
-        return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
+        return ContractFinding("C113", field, f"{field} is a URL, but {_state(service, reality)}")
+    parts, schemes = urlsplit(url), meaning.role.schemes
+    if not parts.scheme or not parts.netloc or (schemes and parts.scheme not in schemes):
+        kind = f"{'/'.join(schemes)} URL" if schemes else "URL"
+        return ContractFinding("C113", field, f"{field} is {MASKER.mask(url)!r}, not an absolute {kind}")
+    host = parts.netloc.rpartition("@")[2]
+    if expected is not None and (where := urlsplit(expected).netloc.rpartition("@")[2]) != host:
+        return _elsewhere(field, host, service, where, reality)
     return None
+
+
+def _elsewhere(field: str, host: str, service: str, expected: str, reality: Reality) -> ContractFinding:
+    message = f"{field} points to {host}, but {service} is at {expected}"
+    return ContractFinding("C114", field, message, f"The declaration: {reality.environment.file.name}")

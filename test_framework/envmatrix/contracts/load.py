@@ -1,4 +1,4 @@
-"""Which contract each fixture has to keep: ours, and what a project declares."""
+"""Find the contract of each fixture: ours, and those that a project declares."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from envmatrix.exceptions import UsageError
 
 
 def contract_classes(project: Project) -> dict[str, type[Contract]]:
-    """Return fixture name → contract class: ours, and what the project declares instead or besides.
+    """Map each fixture name to its contract class: ours, and what the project declares instead or besides.
 
     Raises:
         UsageError: the project names a class that cannot be imported or is no contract.

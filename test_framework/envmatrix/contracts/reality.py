@@ -1,23 +1,24 @@
-"""What a fixture's values are held against, and which service each field speaks of."""
+"""What the environment really is, for comparison with the values of a fixture."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
+from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.environments import Environment, Source
 from envmatrix.services import Endpoint, Ping
 
 
 @dataclass(frozen=True, slots=True)
 class Reality:
-    """What a fixture's values are held against."""
+    """An environment as declared and as a ping saw it."""
 
     environment: Environment
     endpoints: Mapping[str, Endpoint]
     """The services that are up."""
     pings: Mapping[str, Ping]
-    """What a look at each declared service saw."""
+    """The last ping of each declared service."""
 
     def available(self, service: str) -> bool:
         """Return whether a ping saw the service up; an undeclared one is not."""
@@ -25,65 +26,37 @@ class Reality:
         return ping is not None and ping.is_up
 
     def required(self, service: str) -> bool:
-        """Return whether the declaration demands the service."""
+        """Return whether the declaration requires the service."""
         spec = self.environment.services.get(service)
         return spec is not None and spec.is_required
 
-    def url(self, field: str) -> str | None:
-        """Return what a URL field must be: `None` where its service is absent or not up."""
-        service = service_of(field)
-        endpoint = self.endpoints.get(service) if service else None
+    def url(self, role: Role, service: str) -> str | None:
+        """Return the URL of a service, as a field of this role has it; `None` where the service is absent or not up."""
+        endpoint = self.endpoints.get(service)
         if endpoint is None:
             return None
         base = endpoint.url.get_secret_value().rstrip("/")
         spec = self.environment.services[endpoint.service]
-        if field == "api_url":
+        if role is Role.API_URL:
             return base + spec.api
-        if field == "websocket_url":
+        if role is Role.WEBSOCKET_URL:
             return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
         return base
 
     @property
     def api(self) -> Endpoint | None:
-        """Return what clients talk to: the backend, or else the service that makes users; `None` where neither is up."""
+        """Return the endpoint for clients: the backend, else the service that makes users; `None` if neither is up."""
         users = self.environment.users
         return self.endpoints.get("backend") or (self.endpoints.get(users.service) if users else None)
 
     def absent(self, service: str) -> bool:
-        """Return whether the environment has no such service, by declaration."""
+        """Return whether the service is undeclared, or declared absent."""
         spec = self.environment.services.get(service)
         return spec is None or spec.source is Source.ABSENT
 
 
-_FIXED = {
-    "api_url": "backend",
-    "websocket_url": "backend",
-    "http_client": "backend",
-    "http_client_sync": "backend",
-    "test_jwt_token": "auth",
-    "test_api_key": "auth",
-    "users": "auth",
-    "provider": "llm",
-    "model": "llm",
-    "base_url": "llm",
-    "client": "llm",
-    "async_client": "llm",
-    "is_real": "llm",
-}
-"""Fields whose service their name does not tell."""
-
-
-def service_of(field: str) -> str | None:
-    """Return the service that a field speaks of, by its name; `None` for `environment`, `config` and their like."""
-    if field in _FIXED:
-        return _FIXED[field]
-    if field in {"environment", "config", "health_endpoints", "contract_version", "api_key_configured"}:
-        return None
-    return field.removesuffix("_url").removesuffix("_available").removesuffix("_required")
-
-
-def services_behind(fields: Iterable[str], environment: Environment) -> frozenset[str]:
-    """Return the services that a test uses by reading these fields; flags say something without using it.
+def services_behind(meanings: Iterable[Meaning], environment: Environment) -> frozenset[str]:
+    """Return the services that a test uses by reading fields of these meanings; flags tell without using any.
 
     Clients and users talk to the backend, and where there is none to the service that makes users.
     """
@@ -91,11 +64,11 @@ def services_behind(fields: Iterable[str], environment: Environment) -> frozense
     backend = environment.services.get("backend")
     api = "backend" if backend is not None and backend.source is not Source.ABSENT else signup
     behind: set[str] = set()
-    for field in fields:
-        if field in {"http_client", "http_client_sync"}:
+    for meaning in meanings:
+        if meaning.role is Role.CLIENT:
             behind.add(api)
-        elif field in {"users", "test_jwt_token", "test_api_key"}:
+        elif meaning.role is Role.USER:
             behind |= {api, signup}
-        elif not field.endswith(("_available", "_required")):
-            behind.add(service_of(field) or "")
+        elif not meaning.role.is_flag:
+            behind.add(meaning.service)
     return frozenset(behind & environment.services.keys())

@@ -1,18 +1,14 @@
-"""Environments as data: what a TOML file declares, validated into frozen models."""
+"""Where the system under test runs: what a TOML file declares, validated into frozen models.
 
+Every room reads them; `commands/` and `plugin/` load them, and only `edit` writes a declaration back.
+"""
+
+from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
+from envmatrix.environments.environment import Environment, Twin, UserRoutes
 from envmatrix.environments.load import declared_names, load_environment, load_file, read_env_file
-from envmatrix.environments.models import (
-    Canary,
-    CanaryRoute,
-    CanarySocket,
-    Environment,
-    ServiceSpec,
-    Source,
-    Twin,
-    UserRoutes,
-)
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
+from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""Change a declaration's file, and nothing else in it: comments, order, newlines and formatting stay as they are."""
+"""Edit keys of a declaration and nothing else in its file: comments, order and formatting stay."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from envmatrix.exceptions import DeclarationError
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
-    """Keys of one `[services.NAME]` table, and what they should say; the table is added where there is none."""
+class ServiceEdit:
+    """New values for keys of one `[services.NAME]` table; the table is added if there is none."""
 
     service: str
     values: Mapping[str, str | bool]
@@ -39,24 +39,23 @@ class Change:
         return tuple(f"{key} = {json.dumps(value)}" for key, value in self.values.items())
 
 
-def edited(file: TomlFile, changes: Iterable[Change]) -> str:
-    """Return the file's text with the changes made.
+def edited(file: TomlFile, edits: Iterable[ServiceEdit]) -> str:
+    """Return the text of a file with some edits made.
 
     Raises:
-        DeclarationError: a variable fills in what would be changed, or the file is written so that we cannot change these
-            keys alone.
+        DeclarationError: a variable fills in a value to change, or the keys cannot be changed without touching others.
     """
     text = file.text
     expected = deepcopy(file.data)
-    for change in changes:
-        table = expected.setdefault("services", {}).setdefault(change.service, {})
-        for key, value in change.values.items():
+    for edit in edits:
+        table = expected.setdefault("services", {}).setdefault(edit.service, {})
+        for key, value in edit.values.items():
             if "${" in str(table.get(key)) and table[key] != value:
-                what = f"services.{change.service}.{key} is filled in from a variable: {table[key]}"
-                line = file.line_of(("services", change.service, key))
+                what = f"services.{edit.service}.{key} is filled in from a variable: {table[key]}"
+                line = file.line_of(("services", edit.service, key))
                 raise DeclarationError(file.path, what, line, "Set the variable instead")
-        text = _with_keys(text, change) if table else _with_table(text, change)
-        table.update(change.values)
+        text = _with_keys(text, edit) if table else _with_table(text, edit)
+        table.update(edit.values)
     if "\r\n" in file.text and not re.search(r"(?<!\r)\n", file.text):
         text = re.sub(r"(?<!\r)\n", "\r\n", text)
     if not _says(text, expected):
@@ -71,19 +70,19 @@ def _says(text: str, expected: Mapping[str, Any]) -> bool:
         return False
 
 
-def _with_keys(text: str, change: Change) -> str:
+def _with_keys(text: str, edit: ServiceEdit) -> str:
     import tomlkit
     from tomlkit.exceptions import TOMLKitError
     from tomlkit.items import Table
 
     try:
         document = tomlkit.parse(text)
-        table: Any = document["services"][change.service]
+        table: Any = document["services"][edit.service]
         # What stands between this table's last key and the next header is about what follows: new keys go before it.
         after = []
         while isinstance(table, Table) and table.value.body and table.value.body[-1][0] is None:
             after.append(table.value.body.pop()[1])
-        for key, value in change.values.items():
+        for key, value in edit.values.items():
             table[key] = value
         for item in reversed(after):
             table.raw_append(None, item)
@@ -92,9 +91,9 @@ def _with_keys(text: str, change: Change) -> str:
         return text
 
 
-def _with_table(text: str, change: Change) -> str:
+def _with_table(text: str, edit: ServiceEdit) -> str:
     start = text if text.endswith("\n") or not text else f"{text}\n"
-    return "\n".join([start, change.header, *change.lines, ""])
+    return "\n".join([start, edit.header, *edit.lines, ""])
 
 
 def diff(file: TomlFile, text: str) -> str:
@@ -106,10 +105,10 @@ def diff(file: TomlFile, text: str) -> str:
 
 
 def rewrite(file: TomlFile, text: str, check: Callable[[Path], object]) -> None:
-    """Put a text in the place of a file that still says what it said when it was read.
+    """Replace the text of a file, unless the file was changed since it was read.
 
-    `check` is given a file beside it with the new text, and raises where that is wrong. Mode and owner are kept, and who
-    reads the file meanwhile sees all of the old or all of the new text.
+    `check` is given a temporary file with the new text, and raises if that is wrong. Mode and owner are kept; a reader sees
+    all of the old or all of the new text, never a part.
 
     Raises:
         DeclarationError: the new text is wrong, the file was changed meanwhile, or it must not or cannot be written.

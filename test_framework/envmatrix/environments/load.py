@@ -1,26 +1,18 @@
-"""From a TOML file to an `Environment`: read, fill in the variables, validate, check the references."""
+"""Load an `Environment` from a TOML file: fill in the variables, validate, check the references."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
-from fnmatch import fnmatchcase
+from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from envmatrix.environments.models import (
-    Canary,
-    CanaryRoute,
-    CanarySocket,
-    Environment,
-    ServiceSpec,
-    Twin,
-    UserRoutes,
-)
+from envmatrix.environments.environment import Environment, Twin
+from envmatrix.environments.explain import explained
 from envmatrix.environments.references import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
@@ -30,7 +22,7 @@ from envmatrix.environments.references import (
     texts_in,
     variables_in,
 )
-from envmatrix.environments.toml_file import TomlFile, no_list, read_toml
+from envmatrix.environments.toml_file import TomlFile, read_toml
 from envmatrix.exceptions import (
     DeclarationError,
     ReferenceCycleError,
@@ -44,15 +36,6 @@ from envmatrix.exceptions import (
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""
-_MODELS: dict[str, type[BaseModel]] = {
-    "services.*": ServiceSpec,
-    "users": UserRoutes,
-    "canary": Canary,
-    "canary.http.*": CanaryRoute,
-    "canary.websocket": CanarySocket,
-    "twin": Twin,
-}
-"""Which model a table is read into."""
 
 
 def declared_names(directory: Path) -> tuple[str, ...]:
@@ -90,7 +73,7 @@ def load_environment(
 
 
 def read_env_file(path: Path | None) -> dict[str, str]:
-    """Read `NAME=value` lines; nothing where no file is named.
+    """Return the `NAME=value` lines of a file; none if no file is named.
 
     Raises:
         DeclarationError: the file cannot be read.
@@ -132,7 +115,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     try:
         environment = Environment.model_validate({**data, **ours})
     except ValidationError as error:
-        raise _explain(file, error) from None
+        raise explained(file, error, Environment) from None
     if "services" not in data:
         raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
     _check_references(file, environment)
@@ -140,13 +123,13 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
 
 
 def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | None:
-    """Return the twin if it must stand in: it is declared and none of the variables it would set is set."""
+    """Return the declared twin, if none of the variables that it would set is set."""
     if table is None:
         return None
     try:
         twin = Twin.model_validate(table)
     except ValidationError as error:
-        raise _explain(file, error, ("twin",)) from None
+        raise explained(file, error, Twin, ("twin",)) from None
     return None if any(variables.get(name) for name in twin.variables) else twin
 
 
@@ -163,36 +146,9 @@ def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[st
 
 
 def _similar(name: str, variables: Iterable[str]) -> list[str]:
-    """Only variables of the same family are worth suggesting: a process has dozens of others."""
+    """Return the variables with the same first word: a process has dozens of others."""
     family = name.split("_", maxsplit=1)[0]
     return [variable for variable in variables if variable.startswith(family)]
-
-
-def _explain(file: TomlFile, error: ValidationError, prefix: tuple[str, ...] = ()) -> DeclarationError:
-    """Turn pydantic's first finding into one line with file, line and the nearest right spelling."""
-    first = error.errors(include_url=False, include_input=False)[0]
-    keys = (*prefix, *(str(part) for part in first["loc"]))
-    line = file.line_of(keys)
-    where = ".".join(keys[:-1]) or "the file"
-    if first["type"] == "extra_forbidden":
-        hint = nearest(keys[-1], _known_keys(keys))
-        return UnknownKeyError(file.path, f"unknown key {keys[-1]!r} in {where}", line, hint)
-    if first["type"] == "missing":
-        return DeclarationError(file.path, f"{where} needs the key {keys[-1]!r}", line)
-    if first["type"] == "tuple_type":
-        return no_list(file, keys)  # what stands there may be a secret
-    what = first["msg"].removeprefix("Value error, ")
-    hint = ""
-    if first["type"] in {"enum", "literal_error"}:
-        hint = "The spelling and the case count"
-    return DeclarationError(file.path, f"{'.'.join(keys) or 'the file'}: {what}", line, hint)
-
-
-def _known_keys(keys: tuple[str, ...]) -> Iterator[str]:
-    """Yield the keys that were possible where an unknown one stands."""
-    table = ".".join(keys[:-1])
-    model = next((model for pattern, model in _MODELS.items() if fnmatchcase(table, pattern)), Environment)
-    return (key for key in model.model_fields if key not in {"name", "file", "written"})
 
 
 def _check_references(file: TomlFile, environment: Environment) -> None:

@@ -7,8 +7,9 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from envmatrix.environments.toml_file import no_list, read_toml
-from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
+from envmatrix.environments.explain import explained
+from envmatrix.environments.toml_file import read_toml
+from envmatrix.exceptions import DeclarationError, UnknownKeyError
 
 Days = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -22,15 +23,15 @@ class GatePolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     required: tuple[str, ...] = ()
-    """Environments without whose run the gate stays shut; by default those of the baseline."""
-    baseline: str = "envmatrix-baseline.toml"
-    """What was so before: only what got worse is held against a change."""
+    """Environments whose run the gate demands; by default those of the baseline."""
+    baseline: str = "envmatrix-baseline.json"
+    """How each test ended before: only what got worse is held against a change."""
     waivers: str = "envmatrix-waivers.toml"
-    """Failures that are known, owned and due."""
+    """Expected failures, each with an issue, an owner and an expiry."""
     maximum_baseline_age: Days | None = None
-    """Days after which the baseline tells no more; no limit by default."""
+    """Days after which the baseline is too old; no limit by default."""
     allowed: tuple[Excusable, ...] = ("skipped", "xfailed", "xpassed", "flaky")
-    """Outcomes beside `passed` that are let through."""
+    """Outcomes besides `passed` that do not shut the gate."""
     minimum_tests: Count = 1
     """Tests that must have passed in each environment."""
     maximum_skipped: Share = 1.0
@@ -45,17 +46,17 @@ class AuditPolicy(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     select: tuple[str, ...] = ("ALL",)
-    """Rules that hold: `EM101`, `EM1` for all that begin so, `ALL`."""
+    """Rules that are on: `EM101`, `EM1` for all that begin so, `ALL`."""
     ignore: tuple[str, ...] = ()
-    """Rules that do not hold. Where `select` names more of a code than `ignore` does, it holds."""
+    """Rules that are off. A rule that `select` names more exactly than `ignore` is on."""
     per_file_ignores: dict[str, tuple[str, ...]] = Field(default_factory=dict)
-    """Pattern of a path or of a file's name → rules that do not hold there."""
+    """Pattern of a path or of a file name → rules that are off there."""
     baseline: str = ".envmatrix-audit.json"
-    """Findings that are known: only others are told."""
+    """Known findings: only others are reported."""
 
 
 class Project(BaseModel):
-    """What one project tells us about itself. Paths are as written, relative to `root`."""
+    """The `[tool.envmatrix]` table of one project. Paths are as written, relative to `root`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -128,14 +129,4 @@ class Project(BaseModel):
         try:
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:
-            first = error.errors(include_url=False)[0]
-            keys = tuple(str(part) for part in first["loc"])
-            line = file.line_of(("tool", "envmatrix", *keys))
-            if first["type"] == "extra_forbidden":
-                what = f"unknown key {keys[-1]!r} in {'.'.join(('tool.envmatrix', *keys[:-1]))}"
-                tables: dict[str, type[BaseModel]] = {"gate": GatePolicy, "audit": AuditPolicy}
-                known = set(tables[keys[0]].model_fields) if keys[0] in tables else set(cls.model_fields) - {"root"}
-                raise UnknownKeyError(path, what, line, nearest(keys[-1], known)) from None
-            if first["type"] == "tuple_type":
-                raise no_list(file, ("tool", "envmatrix", *keys), first["input"]) from None
-            raise DeclarationError(path, f"tool.envmatrix.{'.'.join(keys)}: {first['msg']}", line) from None
+            raise explained(file, error, cls, ("tool", "envmatrix"), may_show=True) from None

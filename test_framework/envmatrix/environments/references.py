@@ -29,9 +29,9 @@ def references_in(text: str) -> Iterator[tuple[str, str]]:
 
 
 def substitute(text: str, variables: Mapping[str, str]) -> str:
-    """Fill in each `${NAME}`; as in a shell, a default stands in for what is unset or empty.
+    """Fill in each `${NAME}`; as in a shell, a default replaces a variable that is unset or empty.
 
-    What is unset and has no default stays as it stands.
+    An unset variable without a default stays as written.
     """
 
     def value(match: re.Match[str]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 import tomllib
 from collections import Counter
@@ -71,10 +70,3 @@ def read_toml(path: Path) -> TomlFile:
         what = re.sub(r"\s*\(at .*\)$", "", str(error))
         line = int(where[1]) if where else len(text.splitlines())  # "at end of document"
         raise DeclarationError(path, f"is not TOML: {what}", line) from None
-
-
-def no_list(file: TomlFile, keys: tuple[str, ...], one: object = None) -> DeclarationError:
-    """Say of a key that it is a list; `one` is what stands there instead, where it may be shown."""
-    spelled = json.dumps(one, ensure_ascii=False) if isinstance(one, str) else '"…"'
-    what = "is a list, also of one" if isinstance(one, str) else "is a list"
-    return DeclarationError(file.path, f"{'.'.join(keys)} {what}", file.line_of(keys), f"Write [{spelled}]")

@@ -1,4 +1,4 @@
-"""The decision: a matrix held against its baseline, its waivers and the project's policy. Pure."""
+"""Decide on a matrix by its baseline, its waivers and the project's policy. Pure."""
 
 from __future__ import annotations
 
@@ -8,17 +8,19 @@ from datetime import datetime
 
 from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
-from envmatrix.gate.source import StillThere, function_of, nowhere
-from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, judge, number_of_tests, worst
-from envmatrix.gate.waivers import Waived, Waiver, apply, is_held
+from envmatrix.gate.judgement import judge
+from envmatrix.gate.source import StillThere, nowhere
+from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
+from envmatrix.gate.waivers import AppliedWaivers, Waiver, apply, counts_as_failed
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, MissingRun, Outcome, Run
+from envmatrix.runs.reused import function_of
 
 _LOST = frozenset({Cause.INFRASTRUCTURE, Cause.HARNESS, Cause.UNDETERMINED, None})
-"""Causes that say nothing about the change."""
+"""Causes that tell nothing about the change."""
 
 _REMARKED = {Outcome.FLAKY: Code.FLAKY, Outcome.XPASSED: Code.XPASSED}
-"""Outcomes that a verdict remarks on by itself."""
+"""Outcomes on which every verdict has a remark of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,20 +31,20 @@ class Decision:
     verdicts: tuple[Verdict, ...]
     """In the order of the columns."""
     overall: tuple[Reason, ...]
-    """What belongs to no single environment: a waiver, the baseline as a whole."""
+    """Reasons that belong to no single environment: a waiver, the baseline as a whole."""
     baseline: Baseline | None = None
-    """What it was held against."""
+    """The baseline that the runs were compared with."""
 
     @property
     def answer(self) -> Answer:
-        """Return the worst of all; a gate before nothing is unknown, whatever else is said."""
+        """Return the worst answer of all; without any verdict it is unknown."""
         return worst(
             [worst(verdict.answer for verdict in self.verdicts), *(reason.calls_for for reason in self.overall)]
         )
 
     @property
     def exit_code(self) -> int:
-        """Return what the command line ends with: 0 open, 1 shut, 3 unknown."""
+        """Return the exit code of the command line: 0 open, 1 shut, 3 unknown."""
         return self.answer.exit_code
 
 
@@ -58,18 +60,19 @@ def decide(
     declared: Collection[str] | None = None,
     still_there: StillThere = nowhere,
 ) -> Decision:
-    """Decide; `overall` are reasons that the caller has found already, such as a baseline that cannot be read.
+    """Return whether the gate opens, with a verdict on each environment.
 
-    `commit` is the one that the change is at, by its full name; empty where nobody knows. `declared` are the environments
-    that there are, `None` where nobody knows. `still_there` tells a test that was left out from one that is gone.
+    `overall` are reasons that the caller has already, such as a baseline that cannot be read. `commit` is the full name of
+    the change's commit, empty if unknown. `declared` are the declared environments, `None` if unknown. `still_there` tells
+    a test that was left out from one that was removed.
     """
     columns = (*matrix.columns, *_missing(matrix, policy, baseline, declared))
     places = None if declared is None else {*declared, *(column.environment for column in columns)}
     waived = apply(waivers, matrix.runs, now.date(), places)
-    against = _Against(policy, baseline, waived, commit, still_there)
-    verdicts = tuple(against.verdict(column) for column in columns)
-    found = (*overall, *_about_commits(matrix), *_about_age(policy, baseline, now), *waived.problems)
-    return Decision(columns, verdicts, found, baseline)
+    comparison = _Comparison(policy, baseline, waived, commit, still_there)
+    verdicts = tuple(comparison.verdict(column) for column in columns)
+    reasons = (*overall, *_about_commits(matrix), *_about_age(policy, baseline, now), *waived.problems)
+    return Decision(columns, verdicts, reasons, baseline)
 
 
 def _missing(
@@ -105,12 +108,12 @@ def _about_age(policy: GatePolicy, baseline: Baseline | None, now: datetime) -> 
 
 
 @dataclass(frozen=True, slots=True)
-class _Against:
-    """What a run is held against."""
+class _Comparison:
+    """What each run is compared with."""
 
     policy: GatePolicy
     baseline: Baseline | None
-    waived: Waived
+    waived: AppliedWaivers
     commit: str
     still_there: StillThere
 
@@ -126,8 +129,8 @@ class _Against:
         elif self.baseline is not None:
             more.append(Reason(Code.BASELINE, "the baseline does not know this environment", Answer.COMPATIBLE))
         judged = judge(column.run, column.note, excused=excuses.tests, more=more)
-        said = {code for outcome, code in _REMARKED.items() if outcome.value not in self.policy.allowed}
-        return decided(judged.environment, [reason for reason in judged.reasons if reason.code not in said])
+        superseded = {code for outcome, code in _REMARKED.items() if outcome.value not in self.policy.allowed}
+        return decided(judged.environment, [reason for reason in judged.reasons if reason.code not in superseded])
 
     def _about_commit(self, run: Run) -> Iterator[Reason]:
         commit = run.header.commit
@@ -138,7 +141,7 @@ class _Against:
 
 @dataclass(frozen=True, slots=True)
 class _Excuses:
-    """Failures that are not held against the change, by what excuses them."""
+    """Failures that do not count against the change, by what excuses them."""
 
     run: Run
     waived: Mapping[str, Waiver]
@@ -150,10 +153,14 @@ class _Excuses:
         cls, run: Run, policy: GatePolicy, before: Mapping[str, Known] | None, waived: Mapping[str, Waiver]
     ) -> _Excuses:
         ended = (*run.ended[Outcome.FAILED], *run.ended[Outcome.NOT_RUN])
-        held = [cell for cell in ended if is_held(cell) and cell.test not in waived]
-        lost = tuple(cell.test for cell in held if cell.cause in _LOST)  # also where the baseline has the same outage
+        failures = [cell for cell in ended if counts_as_failed(cell) and cell.test not in waived]
+        lost = tuple(
+            cell.test for cell in failures if cell.cause in _LOST
+        )  # also where the baseline has the same outage
         known = tuple(
-            cell.test for cell in held if cell.cause not in _LOST and (before or {}).get(cell.test) == Known.of(cell)
+            cell.test
+            for cell in failures
+            if cell.cause not in _LOST and (before or {}).get(cell.test) == Known.of(cell)
         )
         return cls(run, waived, known, lost if len(lost) <= policy.infrastructure_budget else ())
 
@@ -218,7 +225,7 @@ def _about_changes(run: Run, before: Mapping[str, Known], still_there: StillTher
 
 
 def _about_causes(run: Run, before: Mapping[str, Known]) -> Iterator[Reason]:
-    """Say why a failure that the baseline has is held against the change all the same."""
+    """Yield a reason for failures that the baseline has with another cause: they count against the change."""
     was: dict[Cause, list[str]] = {}
     for cell in run.ended[Outcome.FAILED]:
         known = before.get(cell.test)
@@ -230,9 +237,9 @@ def _about_causes(run: Run, before: Mapping[str, Known]) -> Iterator[Reason]:
 
 
 def _left_out(run: Run, gone: Collection[str], still_there: StillThere) -> tuple[str, ...]:
-    """Return the tests of the baseline that somebody kept out of the run: by an option, a path, or a changed setting.
+    """Return the tests of the baseline that are still defined, and that an option or a setting kept out of the run.
 
-    A function that was planned with other parameters has changed, unless something was deselected.
+    A function that was planned with other parameters has changed, unless tests were deselected.
     """
     if not gone:
         return ()

@@ -1,4 +1,4 @@
-"""May a commit go on to the next environment? Which evidence for that is missing, stale, or of another commit. Pure."""
+"""Judge whether a commit may go on to the next environment, by the evidence of its runs. Pure."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ def promote(
 ) -> Verdict:
     """Judge whether `commit` may go from one environment to the other.
 
-    `verdict` is the gate's on the source. `maximum_age` is in hours. What is known of the target is told, and decides
-    nothing: the commit is not there yet.
+    `verdict` is the gate's on the source. `maximum_age` is in hours. The target's last run is reported and decides nothing:
+    the commit is not there yet.
     """
     reasons = [*_about_target(target, names[1])]
     run = source.run if source is not None else None
@@ -39,7 +39,7 @@ def promote(
 
 
 def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) -> Iterator[Reason]:
-    """Yield what keeps a run from being evidence for a commit."""
+    """Yield the reasons why a run is no evidence for a commit."""
     header = run.header
     if header.commit != commit:
         text = f"of another commit: {header.label} was run at {header.commit[:12]}, the one to promote is {commit[:12]}"
@@ -47,8 +47,8 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
     if header.dirty:
         text = f"of no commit: {header.label} was run with files that differ from {header.commit[:12]}"
         yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
-    if held := sum(map(len, run.carried.values())):
-        text = f"in part: {held} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
+    if number := sum(map(len, run.carried.values())):
+        text = f"in part: {number} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
         yield Reason(Code.CARRIED, text, Answer.UNKNOWN)
     age = (now - datetime.fromisoformat(header.started_at)).total_seconds() / _HOUR
     if age > maximum_age:
@@ -57,7 +57,7 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
 
 
 def _about_verdict(name: str, verdict: Verdict) -> Iterator[Reason]:
-    """Yield what decided the source's own verdict."""
+    """Yield the reasons that decided the verdict on the source."""
     for reason in verdict.reasons:
         if reason.calls_for is verdict.answer:
             yield Reason(reason.code, f"{name}: {reason.text}", reason.calls_for, reason.tests)

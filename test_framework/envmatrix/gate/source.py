@@ -1,4 +1,4 @@
-"""Does a test still stand in the sources? By that, one that was left out of a run is told from one that is gone."""
+"""Tell a test that was left out of a run from one that was removed, by the sources."""
 
 from __future__ import annotations
 
@@ -7,24 +7,21 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from envmatrix.runs.reused import function_of
+
 StillThere = Callable[[str], bool]
 """Node id → whether its function is still defined."""
 
 
 def nowhere(_: str) -> bool:
-    """Know of no sources: then nobody can say that a test was left out."""
+    """Return false: without sources no test is known to be left out."""
     return False
 
 
-def function_of(test: str) -> str:
-    """Return a node id without its parameters."""
-    return test.partition("[")[0]
-
-
 def defined_below(root: Path) -> StillThere:
-    """Return what tells whether a test's function is still defined; each file is parsed once, and never imported.
+    """Return a function that says whether a test is still defined; each file is parsed once, and never imported.
 
-    Node ids are relative to `root`. What a file defines under a condition, inherits or makes up is not seen.
+    Node ids are relative to `root`. Tests that are inherited, generated or defined under a condition are not seen.
     """
 
     @cache

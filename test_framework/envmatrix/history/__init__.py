@@ -1,8 +1,11 @@
-"""Runs over time, in one SQLite file: what a test did at which commit, how steady it is, and since when it fails."""
+"""Runs over time, in one SQLite file: what a test did at which commit, how steady it is, and since when it fails.
 
-from envmatrix.history.asked import History
+Every command that ends a run records it; `commands/` asks for timelines, durations and earlier matrices.
+"""
+
 from envmatrix.history.file import DEFAULT
+from envmatrix.history.queries import History
 from envmatrix.history.record import forget, remember
-from envmatrix.history.timeline import Entry, Timeline
+from envmatrix.history.timeline import PastCell, Timeline
 
-__all__ = ["DEFAULT", "Entry", "History", "Timeline", "forget", "remember"]
+__all__ = ["DEFAULT", "History", "PastCell", "Timeline", "forget", "remember"]

@@ -1,6 +1,6 @@
-"""The file that holds the history: how it is opened, made, and set aside where it cannot be read.
+"""Open the file of the history, make it, or set it aside if it cannot be read.
 
-Every write is one transaction; in WAL mode who reads waits for nobody. A file that is damaged, foreign or newer is set aside
+Every write is one transaction; in WAL mode readers never wait. A file that is damaged, foreign or newer is set aside
 and never deleted, by one process at a time: the others find the fresh one.
 """
 
@@ -72,11 +72,11 @@ CREATE VIEW ages AS
 
 
 class UnusableError(Exception):
-    """What is there is no history that this version can use; the text says why."""
+    """The file is no history that this version can use; the text says why."""
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
-    """Open a history that is there.
+    """Open an existing history.
 
     Raises:
         HistoryError: it is missing, no history of ours, or cannot be read.
@@ -101,7 +101,7 @@ def open_for_reading(path: Path) -> sqlite3.Connection:
 
 
 def open_for_writing(path: Path) -> sqlite3.Connection:
-    """Open a history, made where there is none.
+    """Open a history, or make it.
 
     Raises:
         UnusableError: what is there cannot be used; `set_aside` makes room for a fresh one.
@@ -124,7 +124,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
 
 
 def set_aside(path: Path) -> Path | None:
-    """Rename a history that cannot be used, and return its new name; `None` where another process has done it already.
+    """Rename an unusable history and return its new name; `None` if another process has done so already.
 
     Raises:
         OSError: it cannot be renamed.
@@ -145,7 +145,7 @@ def set_aside(path: Path) -> Path | None:
 
 
 def is_damage(error: sqlite3.Error) -> bool:
-    """Return whether an error says that the file is no database, or damaged: not that it is locked, or the disk full."""
+    """Return whether the file is no database or damaged, rather than locked or the disk full."""
     return getattr(error, "sqlite_errorcode", 0) & 0xFF in {sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB}
 
 
@@ -157,7 +157,7 @@ def _connect(path: Path, mode: str) -> sqlite3.Connection:
 
 
 def _is_ready(connection: sqlite3.Connection) -> bool:
-    """Return whether a file is a history of ours; `False` where it is empty yet.
+    """Return whether a file is a history of ours; false if it is still empty.
 
     Raises:
         UnusableError: it is something else.
@@ -189,7 +189,7 @@ def _make(connection: sqlite3.Connection) -> None:
 
 @contextmanager
 def _alone(path: Path) -> Iterator[None]:
-    """Hold the directory, so that two processes do not make or set aside one file at the same time.
+    """Lock the directory, so that two processes do not make or set aside one file at the same time.
 
     Raises:
         TimeoutError: another process holds it for too long.
@@ -211,12 +211,12 @@ def _alone(path: Path) -> Iterator[None]:
 
 
 def encoded(text: str) -> bytes:
-    """Return text as SQLite takes it, with what is no character: a test's name may hold half a surrogate pair."""
+    """Return text as bytes for SQLite; a test's name may hold half a surrogate pair."""
     return text.encode(errors="surrogatepass")
 
 
 def normal_time(moment: str) -> str:
-    """Return a moment in the one form in which texts sort as times do; what is no moment is left as it is."""
+    """Return a time in UTC, in a form that sorts as text; any other text is left as it is."""
     try:
         return datetime.fromisoformat(moment).astimezone(UTC).isoformat(timespec="milliseconds")
     except ValueError:

@@ -1,4 +1,4 @@
-"""Writes runs into the history, each once, and never in the way of a verdict."""
+"""Record runs in the history, each once; a failure to do so never changes a verdict."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from envmatrix.runs.cells import Cell, Run
 
 
 def remember(path: Path, runs: Iterable[Run]) -> str:
-    """Record runs, each once; return what to warn of in one line, or nothing.
+    """Record runs, each once; return a warning in one line, or an empty text.
 
-    Whatever is wrong with the history, the runs themselves and their verdict are not touched by it. A file that is damaged,
-    foreign or newer is set aside, never deleted, and a fresh one started. A shard is recorded in the run that it is merged into.
+    A file that is damaged, foreign or newer is set aside, never deleted, and a fresh one started. A shard is not recorded:
+    the run that it is merged into is.
     """
     whole = [run for run in runs if not run.header.shard]
     try:
@@ -55,7 +55,7 @@ def _remember(path: Path, runs: Sequence[Run]) -> str:
 
 
 def forget(path: Path, days: float, now: datetime) -> int:
-    """Drop the runs that started more than some days ago, give their room back, and return how many they were.
+    """Delete the runs that started more than some days ago, shrink the file, and return their number.
 
     Raises:
         HistoryError: the history is missing, no history, or locked.
@@ -65,18 +65,18 @@ def forget(path: Path, days: float, now: datetime) -> int:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
             with _transaction(connection):
-                gone = connection.execute("DELETE FROM runs WHERE started_at < ?", (oldest,)).rowcount
+                number = connection.execute("DELETE FROM runs WHERE started_at < ?", (oldest,)).rowcount
                 connection.execute("DELETE FROM tests WHERE id NOT IN (SELECT test FROM cells)")
-            if gone:
+            if number:
                 connection.execute("VACUUM")
                 connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         except sqlite3.Error as error:
             raise HistoryError(path, f"cannot be written: {error}") from None
-    return gone
+    return number
 
 
 def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs, all or none. One that was cut short when it was recorded, and is whole now, is replaced."""
+    """Record runs, all or none; a whole run replaces its incomplete record."""
     with _transaction(connection):
         for run in runs:
             _record(connection, run)
@@ -130,17 +130,17 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
 
 
 def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[str, int]:
-    """Return the numbers of tests, those included that are new."""
-    known: dict[str, int] = dict(connection.execute("SELECT name, id FROM tests").fetchall())
-    new = [name for name in names if name not in known]
+    """Return the row ids of tests; new tests are inserted."""
+    ids: dict[str, int] = dict(connection.execute("SELECT name, id FROM tests").fetchall())
+    new = [name for name in names if name not in ids]
     for name in new:
         inserted = connection.execute("INSERT INTO tests (name) VALUES (CAST(? AS TEXT))", (encoded(name),))
-        known[name] = inserted.lastrowid or 0
-    return known
+        ids[name] = inserted.lastrowid or 0
+    return ids
 
 
 def _events(run: Run) -> Mapping[str, Any]:
-    """Return what a run says beside its cells."""
+    """Return the events of a run besides its cells, as JSON values."""
     return {
         "header": run.header.model_dump(mode="json", by_alias=True, exclude={"planned", "planned_digest"}),
         "footer": run.footer.model_dump(mode="json") if run.footer else None,

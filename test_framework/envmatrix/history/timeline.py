@@ -1,4 +1,4 @@
-"""What a test did over time in one environment, and what that says. Pure."""
+"""The cells of one test over time, and what they say about it. Pure."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _RECENT = 5
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """One test in one run."""
+class PastCell:
+    """One test in one recorded run."""
 
     test: str
-    """What the test was called then."""
+    """The name of the test at that time."""
     environment: str
     label: str
     commit: str
     dirty: bool
-    """The files differed from the commit: what it says is of no commit."""
+    """Whether files differed from the commit: the cell is then evidence of no commit."""
     started_at: str
     """ISO 8601, UTC."""
     run_id: str
@@ -41,17 +41,17 @@ class Entry:
 
     @property
     def passed(self) -> bool:
-        """Return whether it passed in the end."""
+        """Return whether the last attempt passed."""
         return self.outcome in _GOOD
 
     @property
     def failed(self) -> bool:
-        """Return whether it failed by the product's fault."""
+        """Return whether the test failed because of the product or the test."""
         return self.outcome is Outcome.FAILED and self.cause in _OF_THE_PRODUCT
 
     @property
-    def is_of_a_commit(self) -> bool:
-        """Return whether it tells something about a commit."""
+    def is_evidence(self) -> bool:
+        """Return whether the cell is evidence about its commit."""
         return not self.dirty and self.commit != "unknown"
 
 
@@ -59,82 +59,82 @@ class Entry:
 class Timeline:
     """One test in one environment, the oldest run first.
 
-    Runs that say nothing about the product, lost to an outage, skipped or not run, count in no rate.
+    Cells that say nothing about the product (an outage, skipped, not run) count in no rate.
     """
 
     environment: str
-    entries: tuple[Entry, ...]
+    cells: tuple[PastCell, ...]
     order: Mapping[str, int]
-    """Commit → its place among the others: parents before children where git knows them."""
+    """Commit → its number: parents before children if git knows them."""
     elsewhere: frozenset[str] = frozenset()
-    """Commits of other branches: they are shown, and say nothing about since when it fails on this one."""
+    """Commits of other branches: they are shown, and do not count for the first bad commit."""
 
     @classmethod
     def of(
         cls,
         environment: str,
-        entries: Sequence[Entry],
+        cells: Sequence[PastCell],
         order: Mapping[str, int] | None = None,
         elsewhere: Collection[str] = (),
     ) -> Timeline:
         """Make a timeline; commits that `order` does not know stand where they were first run."""
-        return cls(environment, tuple(entries), _complete(order or {}, entries), frozenset(elsewhere))
+        return cls(environment, tuple(cells), _complete(order or {}, cells), frozenset(elsewhere))
 
     @classmethod
     def by_environment(
-        cls, entries: Sequence[Entry], order: Mapping[str, int] | None = None, elsewhere: Collection[str] = ()
+        cls, cells: Sequence[PastCell], order: Mapping[str, int] | None = None, elsewhere: Collection[str] = ()
     ) -> tuple[Timeline, ...]:
-        """Make a timeline of each environment, of entries that come by environment."""
-        groups = groupby(entries, key=lambda entry: entry.environment)
-        return tuple(cls.of(name, tuple(held), order, elsewhere) for name, held in groups)
+        """Make a timeline of each environment, of cells that are sorted by environment."""
+        groups = groupby(cells, key=lambda cell: cell.environment)
+        return tuple(cls.of(name, tuple(group), order, elsewhere) for name, group in groups)
 
     @cached_property
-    def told(self) -> tuple[Entry, ...]:
-        """Return the runs that say something about the product."""
-        return tuple(entry for entry in self.entries if entry.passed or entry.failed)
+    def decisive(self) -> tuple[PastCell, ...]:
+        """Return the cells that say something about the product."""
+        return tuple(cell for cell in self.cells if cell.passed or cell.failed)
 
     @property
     def pass_rate(self) -> float | None:
-        """Return the share of those that passed, at the first try or a later one; `None` where there are none."""
-        return sum(entry.passed for entry in self.told) / len(self.told) if self.told else None
+        """Return the share of decisive cells that passed in the end; `None` if there are none."""
+        return sum(cell.passed for cell in self.decisive) / len(self.decisive) if self.decisive else None
 
     @property
     def flake_rate(self) -> float | None:
-        """Return the share of those that were flaky: passed when tried again, or failed on a commit that also passed."""
-        flaky = sum(entry.outcome is Outcome.FLAKY or (entry.failed and self._passed_too(entry)) for entry in self.told)
-        return flaky / len(self.told) if self.told else None
+        """Return the share of decisive cells that were flaky: passed on a retry, or failed on a commit that also passed."""
+        flaky = sum(cell.outcome is Outcome.FLAKY or (cell.failed and self._passed_too(cell)) for cell in self.decisive)
+        return flaky / len(self.decisive) if self.decisive else None
 
-    def _passed_too(self, entry: Entry) -> bool:
-        return entry.is_of_a_commit and entry.commit in self._good
+    def _passed_too(self, cell: PastCell) -> bool:
+        return cell.is_evidence and cell.commit in self._good
 
     @cached_property
     def _good(self) -> frozenset[str]:
-        return frozenset(entry.commit for entry in self.entries if entry.passed and entry.is_of_a_commit)
+        return frozenset(cell.commit for cell in self.cells if cell.passed and cell.is_evidence)
 
     @cached_property
     def _bad(self) -> frozenset[str]:
-        return frozenset(entry.commit for entry in self.entries if entry.failed and entry.is_of_a_commit) - self._good
+        return frozenset(cell.commit for cell in self.cells if cell.failed and cell.is_evidence) - self._good
 
     @property
     def last_good(self) -> str:
-        """Return the last commit at which it passed; empty where there is none. Uncommitted changes tell nothing."""
+        """Return the last commit at which the test passed; empty if there is none. Dirty runs do not count."""
         return max(self._good - self.elsewhere, key=self.order.__getitem__, default="")
 
     @property
     def first_bad(self) -> str:
-        """Return the first commit after the last good one at which it failed; empty where it fails at none."""
+        """Return the first commit after the last good one at which the test failed; empty if there is none."""
         after = self.order[self.last_good] if self.last_good else -1
         bad = (commit for commit in self._bad - self.elsewhere if self.order[commit] > after)
         return min(bad, key=self.order.__getitem__, default="")
 
     @property
     def duration(self) -> float | None:
-        """Return the seconds that it takes now: the median of its last passed runs; `None` where it never passed."""
+        """Return the median seconds of the last passed runs; `None` if there are none."""
         return median(self._durations[-_RECENT:]) if self._durations else None
 
     @property
     def trend(self) -> float | None:
-        """Return how much longer that is than before, as a share: 0.25 is a quarter; `None` with too few runs to tell."""
+        """Return how much longer the test takes than before, as a share: 0.25 is a quarter; `None` if too few runs."""
         before = self._durations[:-_RECENT]
         if len(before) < _RECENT or self.duration is None or not median(before):
             return None
@@ -142,12 +142,12 @@ class Timeline:
 
     @cached_property
     def _durations(self) -> tuple[float, ...]:
-        return tuple(entry.duration for entry in self.entries if entry.outcome is Outcome.PASSED)
+        return tuple(cell.duration for cell in self.cells if cell.outcome is Outcome.PASSED)
 
 
-def _complete(order: Mapping[str, int], entries: Sequence[Entry]) -> Mapping[str, int]:
-    """Place every commit: those known by their order, others right after what was run before them."""
-    sequence = list(dict.fromkeys(entry.commit for entry in entries))
+def _complete(order: Mapping[str, int], cells: Sequence[PastCell]) -> Mapping[str, int]:
+    """Number every commit: known ones by their order, others right after the commit that was run before them."""
+    sequence = list(dict.fromkeys(cell.commit for cell in cells))
     known = iter(sorted((commit for commit in sequence if commit in order), key=order.__getitem__))
     placed = [next(known) if commit in order else commit for commit in sequence]
     return {commit: number for number, commit in enumerate(placed)}

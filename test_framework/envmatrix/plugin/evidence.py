@@ -107,12 +107,12 @@ class EvidenceCollector:
             ContractError: all are up, and the fixture hides them.
         """
         __tracebackhide__ = True
-        from envmatrix.contracts import Finding
+        from envmatrix.contracts import ContractFinding
 
         session = self._process.session
         session.demand_required(frozenset(session.environment.services))
         what = f"the fixture skips instead of telling what is there: {skipped}"
-        finding = Finding("C115", fixturedef.argname, what, "Yield it, and let tests say what they require")
+        finding = ContractFinding("C115", fixturedef.argname, what, "Yield it, and let tests say what they require")
         raise ContractError(fixturedef.argname, _place(fixturedef, request, self._root), (str(finding),)) from skipped
 
     def _check(self, fixturedef: pytest.FixtureDef[Any], value: object, request: pytest.FixtureRequest) -> None:
@@ -243,10 +243,10 @@ class EvidenceCollector:
         from envmatrix.contracts import services_behind
 
         environment = self._process.selection.environment
-        fields = [getattr(value, "used_fields", None) for value in values]
-        if None in fields:
+        used = [getattr(value, "used_meanings", None) for value in values]
+        if None in used:
             return environment.closure(frozenset(environment.services))
-        return services_behind(set().union(*(field or () for field in fields)), environment)
+        return services_behind(set().union(*(meanings or () for meanings in used)), environment)
 
     def _exercised(self, item: pytest.Item, values: list[object]) -> set[str]:
         """Return the capabilities that a test exercised: what it requires or used, services too.
@@ -255,13 +255,9 @@ class EvidenceCollector:
         """
         found = {str(name) for marker in item.iter_markers("requires") for name in marker.args}
         if "matrix_reality" not in getattr(item, "fixturenames", ()):
-            fields = set().union(*(getattr(value, "used_fields", ()) for value in values))
-            found |= self._read(values) | {name for field_, name in _CAPABILITIES.items() if field_ in fields}
+            used = set().union(*(getattr(value, "used_meanings", ()) for value in values))
+            found |= self._read(values) | {meaning.capability for meaning in used}
         return found & self._process.selection.environment.providers.keys()
-
-
-_CAPABILITIES = {"websocket_url": "websocket", "users": "multi_user"}
-"""Fields by which a test exercises what is no service of its own."""
 
 
 def _token(values: list[object]) -> str | None:

@@ -33,7 +33,7 @@ def _provide(request: pytest.FixtureRequest, fixture: str) -> Iterator[Contract]
     with ExitStack() as scope:
         value = build(process, fixture, scope)
         yield value
-        request.node.stash.setdefault(LEFT, []).extend(process.isolation.reset(value.used_fields))
+        request.node.stash.setdefault(LEFT, []).extend(process.isolation.reset(value.used_meanings))
 
 
 @pytest.fixture

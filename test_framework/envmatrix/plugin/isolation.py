@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from contextlib import ExitStack
 
-from envmatrix.contracts import services_behind
+from envmatrix.contracts import Meaning, services_behind
 from envmatrix.masking import MASKER
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services import get_kind
@@ -35,10 +35,10 @@ class Isolation:
             self._parts[service] = self._stack.enter_context(part)
         return self._parts[service]
 
-    def reset(self, fields: Iterable[str]) -> tuple[str, ...]:
+    def reset(self, meanings: Iterable[Meaning]) -> tuple[str, ...]:
         """Empty the parts behind the fields that a test read; return what was left over in them."""
         left_over: list[str] = []
-        for service in sorted(services_behind(fields, self._session.environment)):
+        for service in sorted(services_behind(meanings, self._session.environment)):
             if (part := self._parts.get(service)) is not None:
                 texts = part.reset()  # somebody else's kind may return nothing, or something of its own
                 texts = texts if isinstance(texts, tuple) else ()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import time
 import uuid
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import pytest
 
 from envmatrix.exceptions import UsageError
+from envmatrix.git import working_tree
 from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.narrowed import narrowed
@@ -34,13 +34,10 @@ from envmatrix.runs.file import RunWriter
 from envmatrix.runs.reused import versions
 
 if TYPE_CHECKING:
-    from pathlib import Path
+    pass
 
 _EARLY_PHASES = ("setup", "call")
 """The phases after which a test goes on."""
-
-_GIT_DEADLINE = 5.0
-"""Seconds for one question to git."""
 
 
 class Recorder:
@@ -202,7 +199,7 @@ class Recorder:
 
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
-        commit, dirty = _commit(self._root)
+        here = working_tree(self._root)
         sharding = self._process.sharding
         suite = sharding.suite if sharding else ()
         if MASKER.knows_secrets:
@@ -217,8 +214,8 @@ class Recorder:
                 environment=environment.name,
                 label=environment.label,
                 started_at=self._started_at,
-                commit=commit,
-                dirty=dirty,
+                commit=here.commit,
+                dirty=here.dirty,
                 sources={name: spec.source.value for name, spec in environment.services.items()},
                 versions=versions(),
                 planned=shown,
@@ -305,21 +302,3 @@ def _skip_reason(report: pytest.TestReport) -> str:
 
 def _now() -> str:
     return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
-def _commit(root: Path) -> tuple[str, bool]:
-    """Return the commit under test, and whether files differ from it; `unknown` outside a git checkout."""
-
-    def git(*words: str) -> str:
-        return subprocess.run(  # noqa: S603  fixed words
-            ("git", "-C", str(root), *words),  # noqa: S607  git is wherever PATH says
-            capture_output=True,
-            text=True,
-            timeout=_GIT_DEADLINE,
-            check=True,
-        ).stdout.strip()
-
-    try:
-        return git("rev-parse", "HEAD"), bool(git("status", "--porcelain", "--untracked-files=no"))
-    except (OSError, subprocess.SubprocessError):
-        return "unknown", False

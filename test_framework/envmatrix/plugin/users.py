@@ -13,7 +13,7 @@ from functools import cached_property
 
 import httpx
 
-from envmatrix.contracts import Reality
+from envmatrix.contracts import Reality, Role
 from envmatrix.environments import Source
 from envmatrix.exceptions import UserError
 from envmatrix.plugin.session import EnvironmentSession
@@ -42,7 +42,7 @@ class SessionUsers:
             return None
         signup = endpoints[routes.service]
         reality = Reality(environment, endpoints, {})
-        return Target(routes, signup, endpoints.get("backend", signup), reality.url("websocket_url"))
+        return Target(routes, signup, endpoints.get("backend", signup), reality.url(Role.WEBSOCKET_URL, "backend"))
 
     @property
     def factory(self) -> Users | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from envmatrix.contracts import CONTRACT_VERSION, Contract, Reality, service_of
+from envmatrix.contracts import CONTRACT_VERSION, Contract, Meaning, Reality, Role, meaning_of
 from envmatrix.environments import Source
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.session import EnvironmentSession
@@ -40,7 +40,7 @@ def _services_values(process: Process, contract: type[Contract], scope: ExitStac
     ):
         values.update(added)
     for field in contract.model_fields.keys() - values.keys():
-        values[field] = _value_by_name(process, field, reality)
+        values[field] = _value(process, meaning_of(contract, field), reality)
     return values
 
 
@@ -62,15 +62,14 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     }
 
 
-def _value_by_name(process: Process, field: str, reality: Reality) -> Any:
-    service = service_of(field) or field
-    if field.endswith("_available"):
-        return reality.available(service)
-    if field.endswith("_required"):
-        return reality.required(service)
-    if field.endswith("_url"):
-        return reality.url(field)
-    part = process.isolation.of(service)
+def _value(process: Process, meaning: Meaning, reality: Reality) -> Any:
+    if meaning.role is Role.AVAILABLE:
+        return reality.available(meaning.service)
+    if meaning.role is Role.REQUIRED:
+        return reality.required(meaning.service)
+    if meaning.role.is_url:
+        return reality.url(meaning.role, meaning.service)
+    part = process.isolation.of(meaning.service)
     return part.endpoint if part else None
 
 

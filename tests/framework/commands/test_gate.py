@@ -189,10 +189,10 @@ def test_a_baseline_that_is_none_is_never_passed_over(team: Team) -> None:
     """Without one every failure counts, and that is said; one that is asked for and missing, or edited, is unknown."""
     decision = team.gate()
     assert decision["gate"] == "open"
-    assert decision["overall"][0]["text"].startswith("there is no baseline at envmatrix-baseline.toml: every failure")
-    assert team.gate("--baseline", "elsewhere.toml")["exit_code"] == 3
+    assert decision["overall"][0]["text"].startswith("there is no baseline at envmatrix-baseline.json: every failure")
+    assert team.gate("--baseline", "elsewhere.json")["exit_code"] == 3
     team.run("baseline", "update")
-    path = team.root / "envmatrix-baseline.toml"
+    path = team.root / "envmatrix-baseline.json"
     path.write_text(path.read_text().replace('"passed"', '"failed logic"'))
     decision = team.gate()
     assert decision["exit_code"] == 3
@@ -206,7 +206,7 @@ def test_no_baseline_is_made_of_half_a_run(team: Team) -> None:
     code, said = team.run("baseline", "update")
     assert code == 2
     assert "no baseline can be made: local: 2 tests planned and never ended" in said
-    assert not (team.root / "envmatrix-baseline.toml").exists()
+    assert not (team.root / "envmatrix-baseline.json").exists()
 
 
 def test_no_environment_drops_out_of_the_baseline_unseen(shop: Shop) -> None:
@@ -222,12 +222,12 @@ def test_no_environment_drops_out_of_the_baseline_unseen(shop: Shop) -> None:
         "error: no baseline can be made: staging, of the present baseline, was not run",
     )
     (shop.root / "environments/staging.toml").unlink()
-    path = shop.root / "envmatrix-baseline.toml"
+    path = shop.root / "envmatrix-baseline.json"
     path.write_text(path.read_text().replace("passed", "failed logic"))  # an edited one is made anew, not read
     code, out, _ = shop.call("baseline", "update", "run-1.jsonl")
     assert (code, out) == (
         0,
-        f"envmatrix-baseline.toml holds 1 cell of 1 environment at {commit[:12]}\n",
+        f"envmatrix-baseline.json holds 1 cell of 1 environment at {commit[:12]}\n",
     )
 
 

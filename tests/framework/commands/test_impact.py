@@ -13,12 +13,9 @@ from typing import Any
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.analysis.impact import Change
-from envmatrix.commands.git import changes_since, tracked
 from envmatrix.commands.impact import CONTRACTS, find_impact
 from envmatrix.contracts import RealLLM, RealServices
 from envmatrix.environments import Project
-from envmatrix.exceptions import UsageError
 from tests.framework.docs_pages import ROOT
 
 LOCAL = """
@@ -224,13 +221,6 @@ def test_what_makes_no_sense_is_exit_2(capsys: pytest.CaptureFixture[str], words
     assert said in capsys.readouterr().err
 
 
-def test_without_a_checkout_nobody_knows_what_differs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """That is said, whatever repository may be above."""
-    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", os.fspath(tmp_path.parent))
-    with pytest.raises(UsageError, match="is no git checkout"):
-        changes_since(tmp_path, "HEAD")
-
-
 def test_a_change_outside_of_the_project_may_change_everything(
     shop: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -241,24 +231,6 @@ def test_a_change_outside_of_the_project_may_change_everything(
     (tmp_path / "lib.py").write_text("x = 2\n")
     found = selected(capsys)
     assert found["mail"]["test_order"].startswith("x of ../lib.py is changed, and could not be mapped")
-
-
-def test_every_kind_of_difference_is_told(shop: Path) -> None:
-    """Changed, deleted, renamed, new; names that need quotes included."""
-    (shop / "login.py").write_text("x = 2\n")
-    (shop / "unit/test_words.py").unlink()
-    git(shop, "mv", "shop/store.py", "shop/shelf.py")
-    (shop / 'a "b" ü.py').write_text("y = 1\n")
-    (shop / "data.bin").write_bytes(b"\0")
-    assert changes_since(shop, "HEAD") == (
-        Change("login.py", "login.py", b"x = 1\n", b"x = 2\n"),
-        Change("shop/shelf.py", "shop/store.py", b"def save(): ...\n", b"def save(): ...\n"),
-        Change("unit/test_words.py", "unit/test_words.py", b"def test_words(): ...\n", None),
-        Change('a "b" ü.py', 'a "b" ü.py', None, b"y = 1\n"),
-        Change("data.bin", "data.bin", None, b""),
-    )
-    assert "unit/test_words.py" not in tracked(shop, "*.py")
-    assert 'a "b" ü.py' in tracked(shop, "*.py")
 
 
 @pytest.mark.fault("malicious-conftest")

@@ -41,7 +41,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     bare = make_bare(tmp_path_factory.mktemp("template"))
     bare.write("suite/test_it.py", "def test_it(): ...\n")
     bare.write("suite/test_more.py", SUITE)
-    bare.write(".gitignore", "ignored\n")
+    bare.write(".gitignore", "ignored\n__pycache__/\n")
     git(bare.root, "init", "-q")
     git(bare.root, "add", "-A")
     git(bare.root, "commit", "-qm", "all")

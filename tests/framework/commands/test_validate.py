@@ -12,7 +12,7 @@ import pytest
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.plugin.session import ping_absent
 from envmatrix.services import PingStatus, get_kind
-from envmatrix.validation import TRUTH_RULES
+from envmatrix.validation import VALIDATION_RULES
 from tests.framework.bare import Bare
 from tests.framework.docs_pages import ROOT
 from tests.framework.project import Project
@@ -246,6 +246,6 @@ def test_what_a_test_exercises(project: Project) -> None:
 
 def test_every_rule_has_its_page() -> None:
     """Its heading is what the table says, up to the colon."""
-    for code, meaning in TRUTH_RULES.items():
+    for code, meaning in VALIDATION_RULES.items():
         page = ROOT / "docs/rules" / f"{code}.md"
         assert page.read_text(encoding="utf-8").startswith(f"# {code}: {meaning.partition(':')[0]}\n")

@@ -13,10 +13,14 @@ from pydantic import SecretStr, ValidationError
 from envmatrix.contracts import (
     CONTRACT_VERSION,
     FINDING_RULES,
+    Contract,
+    Meaning,
     Reality,
+    RealLLM,
     RealServices,
+    Role,
     check,
-    service_of,
+    meaning_of,
     services_behind,
 )
 from envmatrix.environments import Environment, ServiceSpec, Source, UserRoutes
@@ -180,10 +184,10 @@ def test_reading_a_field_notes_its_service(value: dict[str, Any]) -> None:
     services = RealServices.model_construct(**value)
     check(RealServices, services, REALITY)
     assert services.database_available
-    assert services_behind(services.used_fields, REALITY.environment) == frozenset()
+    assert services_behind(services.used_meanings, REALITY.environment) == frozenset()
     assert services["database"] is not None
     assert services.http_client is not None
-    assert services_behind(services.used_fields, REALITY.environment) == {"database", "backend"}
+    assert services_behind(services.used_meanings, REALITY.environment) == {"database", "backend"}
 
 
 def test_a_subclass_adds_a_field_that_is_checked(value: dict[str, Any]) -> None:
@@ -194,10 +198,64 @@ def test_a_subclass_adds_a_field_that_is_checked(value: dict[str, Any]) -> None:
 
     (finding,) = check(ShopServices, value, REALITY)
     assert (finding.rule, finding.field) == ("C110", "kafka_url")
-    assert service_of("kafka_url") == "kafka"
+    assert meaning_of(ShopServices, "kafka_url") == Meaning(Role.URL, "kafka")
     assert check(ShopServices, {**value, "kafka_url": None}, REALITY) == ()
     (finding,) = check(ShopServices, {**value, "kafka_url": "kafka://k:1"}, REALITY)
     assert finding.rule == "C113"
+
+
+@pytest.mark.parametrize("contract", [RealServices, RealLLM])
+def test_each_field_of_ours_says_what_must_be_true(contract: type[Contract]) -> None:
+    """Its meaning stands on it, as metadata: nothing is guessed by its name."""
+    assert [field for field in contract.model_fields if not meaning_of(contract, field).truth] == []
+
+
+def test_a_field_without_metadata_is_known_by_its_name() -> None:
+    """A suffix, or the type of an endpoint, tells; a field that only changes a type keeps its meaning."""
+
+    class ShopServices(RealServices):
+        kafka_available: bool
+        kafka_required: bool
+        kafka: Endpoint | None
+        flavour: str
+        api_url: str
+
+    names = ("kafka_available", "kafka_required", "kafka", "flavour", "api_url")
+    roles = [Role.AVAILABLE, Role.REQUIRED, Role.ENDPOINT, Role.PLAIN, Role.API_URL]
+    assert [meaning_of(ShopServices, name).role for name in names] == roles
+    assert [meaning_of(ShopServices, name).service for name in names] == [
+        "kafka",
+        "kafka",
+        "kafka",
+        "flavour",
+        "backend",
+    ]
+
+
+MESSAGES = [
+    ("redis_available", True, "C112 redis_available is True, but redis is absent here (here.toml)"),
+    ("database_available", False, "C112 database_available is False, but database is up"),
+    ("clickhouse_available", True, "C112 clickhouse_available is True, but clickhouse is not declared (here.toml)"),
+    ("database_required", False, "C112 database_required is False, but database is required (here.toml)"),
+    ("redis_required", True, "C112 redis_required is True, but redis is not required (here.toml)"),
+    ("database", None, "C112 database is None, but database is up"),
+    ("environment", "there", "C112 environment is 'there', but the selected environment is 'here'"),
+    ("backend_url", "b:1", "C113 backend_url is 'b:1', not an absolute http/https URL"),
+    ("auth_url", "http://a:1", "C113 auth_url is a URL, but auth is not declared (here.toml)"),
+    ("backend_url", "http://c:1", "C114 backend_url points to c:1, but backend is at b:1. The declaration: here.toml"),
+    ("test_api_key", 7, "C111 test_api_key is of type int, but the contract says str | None"),
+]
+
+
+@pytest.mark.parametrize(("field", "wrong", "message"), MESSAGES)
+def test_a_finding_is_understood_by_a_newcomer(value: dict[str, Any], field: str, wrong: object, message: str) -> None:
+    """It says what the fixture claims, and what is really so."""
+    assert [str(finding) for finding in check(RealServices, {**value, field: wrong}, REALITY)] == [message]
+
+
+def behind(environment: Environment, *fields: str) -> frozenset[str]:
+    """The services behind some fields."""
+    return services_behind((meaning_of(RealServices, field) for field in fields), environment)
 
 
 def test_users_and_clients_use_the_service_that_they_talk_to() -> None:
@@ -207,8 +265,8 @@ def test_users_and_clients_use_the_service_that_they_talk_to() -> None:
     both = REALITY.environment.model_copy(update={"users": routes, "services": {"auth": auth, "backend": BACKEND}})
     alone = both.model_copy(update={"services": {"auth": auth}})
     for field in ("users", "test_jwt_token", "test_api_key"):
-        assert services_behind([field], both) == {"auth", "backend"}
-        assert services_behind([field], alone) == {"auth"}
-    assert services_behind(["http_client", "http_client_sync"], both) == {"backend"}
-    assert services_behind(["http_client", "http_client_sync"], alone) == {"auth"}
-    assert services_behind(["database_available", "config", "environment"], both) == frozenset()
+        assert behind(both, field) == {"auth", "backend"}
+        assert behind(alone, field) == {"auth"}
+    assert behind(both, "http_client", "http_client_sync") == {"backend"}
+    assert behind(alone, "http_client", "http_client_sync") == {"auth"}
+    assert behind(both, "database_available", "config", "environment") == frozenset()

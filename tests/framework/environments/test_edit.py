@@ -13,12 +13,12 @@ from hypothesis import HealthCheck, assume, given, settings
 from hypothesis import strategies as st
 
 from envmatrix.environments import load_file
-from envmatrix.environments.edit import Change, diff, edited, rewrite
+from envmatrix.environments.edit import ServiceEdit, diff, edited, rewrite
 from envmatrix.environments.toml_file import TomlFile, read_toml
 from envmatrix.exceptions import DeclarationError
 
-REMOTE = Change("redis", {"source": "remote"})
-WHOLE = Change("redis", {"source": "remote", "url": "${LOCAL_REDIS_URL:-}", "required": False})
+REMOTE = ServiceEdit("redis", {"source": "remote"})
+WHOLE = ServiceEdit("redis", {"source": "remote", "url": "${LOCAL_REDIS_URL:-}", "required": False})
 
 DECLARED = """\
 description = "x"  # one line
@@ -34,7 +34,7 @@ source = "absent"
 """
 
 
-def changed(text: str, *changes: Change) -> str:
+def changed(text: str, *changes: ServiceEdit) -> str:
     """The text of a declaration after some changes."""
     return edited(TomlFile(Path("local.toml"), tomllib.loads(text), text), changes)
 
@@ -55,7 +55,7 @@ def test_new_keys_stand_at_the_end_of_their_table() -> None:
 
 def test_a_table_that_is_not_there_is_added_at_the_end() -> None:
     """With all its keys, after an empty line."""
-    change = Change("a.b", {"kind": "http", "source": "remote"})
+    change = ServiceEdit("a.b", {"kind": "http", "source": "remote"})
     assert changed("x = 1", change) == 'x = 1\n\n[services."a.b"]\nkind = "http"\nsource = "remote"\n'
 
 
@@ -80,7 +80,7 @@ def test_a_change_that_is_made_already_changes_nothing() -> None:
     ids=["inline", "dotted", "half dotted", "sub-table", "scattered", "no last newline", "quoted"],
 )
 @pytest.mark.parametrize("change", [REMOTE, WHOLE], ids=["one key", "new keys"])
-def test_however_a_table_is_written_its_keys_alone_change(text: str, change: Change) -> None:
+def test_however_a_table_is_written_its_keys_alone_change(text: str, change: ServiceEdit) -> None:
     """Every other line stays, in its order; an empty one may join them."""
     after = changed(text, change)
     expected = tomllib.loads(text)
@@ -152,7 +152,7 @@ def declarations(draw: st.DrawFn) -> str:
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])  # a busy machine proves nothing
 @given(declarations(), st.sampled_from([REMOTE, WHOLE]))
-def test_whatever_a_file_looks_like_only_the_keys_change(text: str, change: Change) -> None:
+def test_whatever_a_file_looks_like_only_the_keys_change(text: str, change: ServiceEdit) -> None:
     """The values differ in them alone; each other line is there, in its order, with its newline; twice is once."""
     try:
         before = tomllib.loads(text)
@@ -191,7 +191,7 @@ def test_a_file_is_rewritten_as_it_was(declared: Path) -> None:
     link = declared.with_name("link.toml")
     link.symlink_to(declared.name)
     file = read_toml(link)
-    text = edited(file, [REMOTE, Change("redis", {"url": "redis://x"})])
+    text = edited(file, [REMOTE, ServiceEdit("redis", {"url": "redis://x"})])
     rewrite(file, text, load)
     assert declared.read_text() == text
     assert stat.S_IMODE(declared.stat().st_mode) == 0o640

@@ -169,7 +169,7 @@ def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
             reads = ["/other"]
             read = ["/other"]
             """,
-            "local.toml:9: unknown key 'reads' in canary.http.1. Did you mean 'read'?",
+            "local.toml:9: unknown key 'reads' in canary.http 2. Did you mean 'read'?",
         ),
         (
             """
@@ -188,7 +188,7 @@ def test_a_name_is_no_path(tmp_path: Path, name: str) -> None:
             environment = "x.toml"
             variable = {}
             """,
-            "local.toml:2: twin needs the key 'variables'",
+            "local.toml:4: unknown key 'variable' in twin. Did you mean 'variables'?",
         ),
         (
             """
@@ -405,12 +405,12 @@ def test_an_unknown_reference_is_refused_with_the_nearest(tmp_path: Path, word: 
 @pytest.mark.parametrize(
     ("table", "refused"),
     [
-        ("body = { text = 'word' }\nread = ['/n']", "canary.http.0: no text of body holds {canary}"),
+        ("body = { text = 'word' }\nread = ['/n']", "canary.http 1: no text of body holds {canary}"),
         (
             "body = { text = '{canary}' }\nread = ['/n', '/n/{id}']",
-            "canary.http.0: read asks for {id}, and `id` does not say which field of the answer that is",
+            "canary.http 1: read asks for {id}, and `id` does not say which field of the answer that is",
         ),
-        ("body = { text = '{canary}' }\nread = []", "canary.http.0: read names no path to look for the word at"),
+        ("body = { text = '{canary}' }\nread = []", "canary.http 1: read names no path to look for the word at"),
     ],
     ids=["no word", "no id", "no path"],
 )

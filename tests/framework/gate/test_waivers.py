@@ -124,10 +124,10 @@ def test_a_file_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("old", "new", "error", "what"),
     [
-        ("owner", "ownr", UnknownKeyError, ":3: waiver 1 has an unknown key 'ownr'"),
-        ('"logic"', '"bad luck"', DeclarationError, ":3: waiver 1: cause: "),
-        ("https://example.com/12", "later", DeclarationError, "waiver 1: issue: "),
-        ("expires = 2026-01-31", "", DeclarationError, "waiver 1: expires: "),
+        ("owner", "ownr", UnknownKeyError, ":8: unknown key 'ownr' in waiver 1"),
+        ('"logic"', '"bad luck"', DeclarationError, ":6: waiver 1.cause: "),
+        ("https://example.com/12", "later", DeclarationError, ":7: waiver 1.issue: is no link"),
+        ("expires = 2026-01-31", "", DeclarationError, ":3: waiver 1 needs the key 'expires'"),
         ("[[waiver]]", "[waiver]", DeclarationError, "waiver is one table"),
         ("[[waiver]]", "[[waver]]", UnknownKeyError, "unknown key 'waver'"),
     ],

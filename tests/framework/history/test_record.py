@@ -244,7 +244,7 @@ def test_what_only_asks_sets_nothing_aside(tmp_path: Path, path: Path) -> None:
     remember(path, [run_of(tmp_path)])
     _tear(path)
     with pytest.raises(HistoryError, match="malformed"), History(path) as history:
-        history.entries(TEST)
+        history.cells(TEST)
     assert aside(path) == []
     path.write_bytes(b"")
     with pytest.raises(HistoryError, match="is empty"):

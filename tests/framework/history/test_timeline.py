@@ -2,7 +2,7 @@
 
 import pytest
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 from envmatrix.runs.cells import Cause, Outcome
 
 _RUNS = iter(range(1_000_000))
@@ -15,11 +15,11 @@ def entry(
     *,
     dirty: bool = False,
     duration: float = 1.0,
-) -> Entry:
+) -> PastCell:
     """One run of the test, later than those made before."""
     number = next(_RUNS)
     cause = cause or (Cause.LOGIC if outcome is Outcome.FAILED else None)
-    return Entry(
+    return PastCell(
         "a.py::x",
         "local",
         "local",
@@ -36,17 +36,17 @@ def entry(
     )
 
 
-def good(commit: str) -> Entry:
+def good(commit: str) -> PastCell:
     """It passed."""
     return entry(commit)
 
 
-def bad(commit: str) -> Entry:
+def bad(commit: str) -> PastCell:
     """It failed by the product's fault."""
     return entry(commit, Outcome.FAILED)
 
 
-def timeline(*entries: Entry, order: dict[str, int] | None = None) -> Timeline:
+def timeline(*entries: PastCell, order: dict[str, int] | None = None) -> Timeline:
     """All of them, in one environment."""
     return Timeline.of("local", entries, order)
 
@@ -104,7 +104,9 @@ def test_without_a_run_that_says_something_there_is_no_rate() -> None:
         "skipped",
     ],
 )
-def test_the_first_bad_commit_follows_the_last_good_one(entries: list[Entry], last_good: str, first_bad: str) -> None:
+def test_the_first_bad_commit_follows_the_last_good_one(
+    entries: list[PastCell], last_good: str, first_bad: str
+) -> None:
     """Only what failed by the product's fault, at a commit, and never passed there, is bad."""
     made = timeline(*entries)
     assert (made.last_good, made.first_bad) == (last_good, first_bad)

@@ -100,5 +100,13 @@ def _classes(source: bytes | None) -> Mapping[str, Mapping[str, str]]:
                 fields |= found.get(ast.unparse(base), {})
             for inner in node.body:
                 if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
-                    fields[inner.target.id] = ast.unparse(inner.annotation)
+                    fields[inner.target.id] = ast.unparse(_without_metadata(inner.annotation))
     return {name: {field: kind for field, kind in fields.items() if field[0] != "_"} for name, fields in found.items()}
+
+
+def _without_metadata(annotation: ast.expr) -> ast.expr:
+    """Return the type that `Annotated[type, ...]` annotates; any other annotation as it is."""
+    match annotation:
+        case ast.Subscript(value=ast.Name(id="Annotated"), slice=ast.Tuple(elts=[kind, *_])):
+            return kind
+    return annotation

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 
 SCHEMA = 1
 
@@ -31,6 +31,6 @@ class Overview:
     """Environment, test, seconds."""
 
 
-def newest(timeline: Timeline, limit: int) -> Sequence[Entry]:
+def newest(timeline: Timeline, limit: int) -> Sequence[PastCell]:
     """Return the last runs of a timeline, the newest first."""
-    return timeline.entries[: -limit - 1 : -1]
+    return timeline.cells[: -limit - 1 : -1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 from envmatrix.report.documents import as_json
 from envmatrix.report.history.answers import SCHEMA, Overview, TestHistory, newest
 
@@ -21,7 +21,7 @@ def _history(history: TestHistory) -> dict[str, Any]:
         "environments": [
             {
                 "name": timeline.environment,
-                "runs": len(timeline.entries),
+                "runs": len(timeline.cells),
                 **_rates(timeline),
                 "duration": timeline.duration,
                 "trend": timeline.trend,
@@ -53,5 +53,5 @@ def _rates(timeline: Timeline) -> dict[str, float | None]:
     return {"pass_rate": timeline.pass_rate, "flake_rate": timeline.flake_rate}
 
 
-def _entry(entry: Entry) -> dict[str, Any]:
+def _entry(entry: PastCell) -> dict[str, Any]:
     return {**asdict(entry), "rule": entry.rule or None, "summary": entry.summary or None}

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.history.answers import Overview, TestHistory, newest
 from envmatrix.report.text import first_line, inert, plural, seconds
@@ -34,7 +34,7 @@ def _history(history: TestHistory) -> Iterator[RenderableType]:
 
 def _overview(overview: Overview) -> Iterator[RenderableType]:
     flaky = [
-        (f"{timeline.flake_rate or 0:.0%} of {plural(len(timeline.told), 'run')}", timeline.environment, test)
+        (f"{timeline.flake_rate or 0:.0%} of {plural(len(timeline.decisive), 'run')}", timeline.environment, test)
         for test, timeline in overview.flakiest
     ]
     slow = [(seconds(took), environment, test) for environment, test, took in overview.slowest]
@@ -68,12 +68,12 @@ def _timeline(test: str, timeline: Timeline, limit: int) -> Iterator[RenderableT
         last_reason = why.plain
         grid.add_row(Text(inert(when), "dim"), Text(commit), ended, Text(seconds(entry.duration)), shown)
     yield indented(grid)
-    if len(timeline.entries) > limit:
-        yield indented(Text(f"and {len(timeline.entries) - limit} earlier", "dim"))
+    if len(timeline.cells) > limit:
+        yield indented(Text(f"and {len(timeline.cells) - limit} earlier", "dim"))
 
 
 def _facts(timeline: Timeline) -> Iterator[str]:
-    yield plural(len(timeline.entries), "run")
+    yield plural(len(timeline.cells), "run")
     if timeline.pass_rate is None:
         yield "none of which says something about the product"
     else:
@@ -86,7 +86,7 @@ def _facts(timeline: Timeline) -> Iterator[str]:
             yield f"{abs(trend):.0%} {'slower' if trend > 0 else 'faster'} than before"
 
 
-def _why(entry: Entry, test: str) -> Text:
+def _why(entry: PastCell, test: str) -> Text:
     text = Text()
     if entry.cause is not None:
         summary = short(first_line(entry.summary))

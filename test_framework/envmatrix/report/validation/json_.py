@@ -7,13 +7,13 @@ from dataclasses import asdict
 from typing import Any
 
 from envmatrix.report.documents import as_json
-from envmatrix.report.validation.validation import Validation
-from envmatrix.validation import Finding
+from envmatrix.report.validation.validation import ValidationReport
+from envmatrix.validation import ValidationFinding
 
 SCHEMA = 1
 
 
-def render(validation: Validation) -> str:
+def render(validation: ValidationReport) -> str:
     """Return the validation as one JSON document."""
     truth, verdict = validation.truth, validation.verdict
     document = {
@@ -33,8 +33,8 @@ def render(validation: Validation) -> str:
     return as_json(document)
 
 
-def _finding(finding: Finding) -> dict[str, Any]:
-    change = finding.change
+def _finding(finding: ValidationFinding) -> dict[str, Any]:
+    change = finding.edit
     return {
         "rule": finding.rule,
         "capability": finding.capability,

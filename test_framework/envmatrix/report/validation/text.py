@@ -12,27 +12,27 @@ from rich.text import Text
 from envmatrix.gate import Answer as VerdictAnswer
 from envmatrix.report.console import indented, printed
 from envmatrix.report.text import inert
-from envmatrix.report.validation.validation import Validation
-from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
+from envmatrix.report.validation.validation import ValidationReport
+from envmatrix.validation import Capability, Declared, Validation, ValidationFinding, Validity
 
 _NAMED = 3
 """Tests to name for one reason; the JSON document has all."""
 
-_STYLES = {Answer.TRUE: "bold green", Answer.UNTRUE: "bold red", Answer.UNKNOWN: "bold magenta"}
+_STYLES = {Validity.TRUE: "bold green", Validity.UNTRUE: "bold red", Validity.UNKNOWN: "bold magenta"}
 
 
-def render(validation: Validation) -> str:
+def render(validation: ValidationReport) -> str:
     """Return the report for a person."""
     return printed(Group(*_parts(validation)))
 
 
-def _parts(validation: Validation) -> Iterator[RenderableType]:
+def _parts(validation: ValidationReport) -> Iterator[RenderableType]:
     truth = validation.truth
     yield Text.assemble(("envmatrix validate", "bold"), "  ", (inert(truth.label), "bold"))
     yield Text()
     yield _table(truth)
-    decisive = [finding for finding in truth.findings if finding.calls_for is not Answer.TRUE]
-    remarks = [finding for finding in truth.findings if finding.calls_for is Answer.TRUE]
+    decisive = [finding for finding in truth.findings if finding.calls_for is not Validity.TRUE]
+    remarks = [finding for finding in truth.findings if finding.calls_for is Validity.TRUE]
     yield from _section("What is not as declared", decisive)
     yield from _section("Remarks", remarks)
     yield from _proposal(validation)
@@ -47,7 +47,7 @@ def _parts(validation: Validation) -> Iterator[RenderableType]:
     yield Text.assemble((inert(truth.label), "bold"), ": ", (validation.answer.value, _STYLES[validation.answer]))
 
 
-def _table(truth: Truth) -> Table:
+def _table(truth: Validation) -> Table:
     table = Table.grid(padding=(0, 3))
     for _ in range(4):
         table.add_column(overflow="fold")
@@ -85,7 +85,7 @@ def _exercised(each: Capability) -> str:
     return ", ".join(filter(None, counts)) or "nothing"
 
 
-def _answer(truth: Truth, each: Capability) -> Text:
+def _answer(truth: Validation, each: Capability) -> Text:
     findings = truth.about(each.name)
     if not findings and each.is_promised and not each.is_up:
         return (
@@ -98,7 +98,7 @@ def _answer(truth: Truth, each: Capability) -> Text:
     return Text(", ".join(finding.rule for finding in findings), _STYLES[findings[0].calls_for])
 
 
-def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType]:
+def _section(title: str, findings: Sequence[ValidationFinding]) -> Iterator[RenderableType]:
     if findings:
         yield Text()
         yield Text(title, "bold")
@@ -109,9 +109,9 @@ def _section(title: str, findings: Sequence[Finding]) -> Iterator[RenderableType
         yield indented(Text(inert(finding.hint)), 7)
 
 
-def _proposal(validation: Validation) -> Iterator[RenderableType]:
+def _proposal(validation: ValidationReport) -> Iterator[RenderableType]:
     """Yield the lines to write: as a diff, or table by table where the file cannot be changed."""
-    changes = validation.truth.changes
+    changes = validation.truth.edits
     if not changes:
         return
     yield Text()

@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 from envmatrix.gate import Answer as VerdictAnswer
 from envmatrix.gate import Verdict
-from envmatrix.validation import Answer, Truth
+from envmatrix.validation import Validation, Validity
 
 
 @dataclass(frozen=True, slots=True)
-class Validation:
+class ValidationReport:
     """The validation of one environment, with the verdict on the conformance suite."""
 
-    truth: Truth
+    truth: Validation
     verdict: Verdict
     diff: str = ""
     """The change that makes the declaration true, as far as it can be written."""
@@ -23,12 +23,12 @@ class Validation:
     """Why the change cannot be written."""
 
     @property
-    def answer(self) -> Answer:
+    def answer(self) -> Validity:
         """Return the worse answer of declaration and suite: with a broken contract, a declaration is untrue."""
         suite = {
-            VerdictAnswer.COMPATIBLE: Answer.TRUE,
-            VerdictAnswer.INCOMPATIBLE: Answer.UNTRUE,
-            VerdictAnswer.UNKNOWN: Answer.UNKNOWN,
+            VerdictAnswer.COMPATIBLE: Validity.TRUE,
+            VerdictAnswer.INCOMPATIBLE: Validity.UNTRUE,
+            VerdictAnswer.UNKNOWN: Validity.UNKNOWN,
         }[self.verdict.answer]
         answers = {self.truth.answer, suite}
-        return next(each for each in (Answer.UNTRUE, Answer.UNKNOWN, Answer.TRUE) if each in answers)
+        return next(each for each in (Validity.UNTRUE, Validity.UNKNOWN, Validity.TRUE) if each in answers)

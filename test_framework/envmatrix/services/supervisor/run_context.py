@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Callable
@@ -12,6 +11,7 @@ from functools import cached_property
 from pathlib import Path
 
 from envmatrix.environments import Project, ServiceSpec, fill
+from envmatrix.git import full_commit
 from envmatrix.masking import MASKER, is_secret_name
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.certificates import Authority
@@ -48,12 +48,7 @@ class RunContext:
     @cached_property
     def commit(self) -> str:
         """Return the commit under test; `unknown` outside a Git repository."""
-        command = ["git", "rev-parse", "HEAD"]
-        try:
-            completed = subprocess.run(command, cwd=self.root, capture_output=True, text=True, timeout=5, check=False)  # noqa: S603
-        except (OSError, subprocess.TimeoutExpired):
-            return "unknown"
-        return completed.stdout.strip() or "unknown"
+        return full_commit(self.root, "HEAD") or "unknown"
 
     def launch(
         self, spec: ServiceSpec, endpoint: Endpoint, environment: str, lookup: Callable[[str, str], str]

@@ -17,7 +17,7 @@ def test_what_configures_a_run_concerns_everything(path: str) -> None:
     assert not concerns_nothing(path)
 
 
-@pytest.mark.parametrize("path", ["README.md", "docs/a/b.svg", "LICENSE", ".gitignore", "envmatrix-baseline.toml"])
+@pytest.mark.parametrize("path", ["README.md", "docs/a/b.svg", "LICENSE", ".gitignore", "envmatrix-baseline.json"])
 def test_documentation_concerns_nothing(path: str) -> None:
     """Unless a test names it."""
     assert concerns_nothing(path)

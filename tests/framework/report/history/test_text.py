@@ -4,17 +4,19 @@ import json
 
 import pytest
 
-from envmatrix.history import Entry, Timeline
+from envmatrix.history import PastCell, Timeline
 from envmatrix.report.history import json_, text
 from envmatrix.report.history.answers import Overview, TestHistory
 from envmatrix.runs.cells import Cause, Outcome
 from tests.framework.report.samples import HOSTILE
 
 
-def entry(minute: int, outcome: Outcome, *, duration: float = 0.5, test: str = "a.py::x", summary: str = "") -> Entry:
+def entry(
+    minute: int, outcome: Outcome, *, duration: float = 0.5, test: str = "a.py::x", summary: str = ""
+) -> PastCell:
     """One run of the test, at a commit of its own."""
     failed = outcome is Outcome.FAILED
-    return Entry(
+    return PastCell(
         test=test,
         environment="staging",
         label="staging (twin)",
@@ -74,7 +76,7 @@ def test_only_as_many_runs_are_shown_as_asked_for() -> None:
         ([], "was not run there"),
     ],
 )
-def test_what_is_known_is_said(entries: list[Entry], said: str) -> None:
+def test_what_is_known_is_said(entries: list[PastCell], said: str) -> None:
     """And nothing else."""
     assert said in text.render(TestHistory("a.py::x", [Timeline.of("staging", entries)] if entries else [], 10))
 

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.environments.edit import Change
+from envmatrix.environments.edit import ServiceEdit
 from envmatrix.gate import Answer as VerdictAnswer
 from envmatrix.gate import Code, Reason, Verdict
 from envmatrix.report.validation import json_, text
-from envmatrix.report.validation.validation import Validation
-from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
+from envmatrix.report.validation.validation import ValidationReport
+from envmatrix.validation import Capability, Declared, Validation, ValidationFinding, Validity
 
 FILE = Path("environments/shop.toml").absolute()
 BACKEND = Capability(
@@ -24,20 +24,20 @@ LLM = Capability("llm", "llm", Declared.ABSENT, "absent", "absent")
 REDIS = Capability("redis", "redis", Declared.ABSENT, "absent", "", said_by=("backend",))
 SOCKET = Capability("websocket", "backend", Declared.REQUIRED, "remote", "up", "shop 1")
 UNSEEN = Capability("auth", "auth", Declared.REQUIRED, "process", "")
-GAP = Finding(
+GAP = ValidationFinding(
     "T602",
     "redis",
     "redis is declared absent, and backend says that it is up",
     "Declare it remote",
-    Answer.UNTRUE,
+    Validity.UNTRUE,
     FILE,
     8,
-    Change("redis", {"source": "remote", "required": False}),
+    ServiceEdit("redis", {"source": "remote", "required": False}),
 )
-REMARK = Finding(
-    "T603", "websocket", "websocket is available, and no test exercised it", "Write one", Answer.TRUE, FILE
+REMARK = ValidationFinding(
+    "T603", "websocket", "websocket is available, and no test exercised it", "Write one", Validity.TRUE, FILE
 )
-TRUTH = Truth("shop", "shop (twin)", (BACKEND, MAIL, LLM, REDIS, SOCKET, UNSEEN), (GAP, REMARK))
+TRUTH = Validation("shop", "shop (twin)", (BACKEND, MAIL, LLM, REDIS, SOCKET, UNSEEN), (GAP, REMARK))
 PASSED = Verdict(
     "shop", VerdictAnswer.COMPATIBLE, (Reason(Code.PASSED, "2 of 3 tests passed", VerdictAnswer.COMPATIBLE),)
 )
@@ -50,7 +50,7 @@ DIFF = '--- shop.toml\n+++ shop.toml\n-source = "absent"\n+source = "remote"\n'
 
 def test_each_capability_is_a_line_and_each_finding_two() -> None:
     """Declared, observed, exercised, and what follows; then what to write."""
-    assert text.render(Validation(TRUTH, PASSED, DIFF)).splitlines() == [
+    assert text.render(ValidationReport(TRUTH, PASSED, DIFF)).splitlines() == [
         "envmatrix validate  shop (twin)",
         "",
         "capability   declared               observed                                   exercised by",
@@ -81,8 +81,10 @@ def test_each_capability_is_a_line_and_each_finding_two() -> None:
 
 def test_what_was_written_is_told_from_what_could_be() -> None:
     """Where the file cannot be changed for us, the lines stand there to be copied."""
-    assert "\nWritten; validate again to see it hold:\n" in text.render(Validation(TRUTH, PASSED, DIFF, written=True))
-    refused = text.render(Validation(TRUTH, PASSED, refused="shop.toml: is read-only"))
+    assert "\nWritten; validate again to see it hold:\n" in text.render(
+        ValidationReport(TRUTH, PASSED, DIFF, written=True)
+    )
+    refused = text.render(ValidationReport(TRUTH, PASSED, refused="shop.toml: is read-only"))
     assert (
         'Cannot be written for you: shop.toml: is read-only\n  [services.redis]\n  source = "remote"\n  required = false\n'
         in refused
@@ -92,16 +94,16 @@ def test_what_was_written_is_told_from_what_could_be() -> None:
 @pytest.mark.parametrize(
     ("truth", "verdict", "answer"),
     [
-        (replace(TRUTH, findings=(), capabilities=(BACKEND,)), PASSED, Answer.TRUE),
-        (replace(TRUTH, findings=(), capabilities=(BACKEND,)), FAILED, Answer.UNTRUE),
-        (replace(TRUTH, findings=()), PASSED, Answer.UNKNOWN),
-        (replace(TRUTH, findings=()), FAILED, Answer.UNTRUE),
-        (TRUTH, Verdict("shop", VerdictAnswer.UNKNOWN, ()), Answer.UNTRUE),
+        (replace(TRUTH, findings=(), capabilities=(BACKEND,)), PASSED, Validity.TRUE),
+        (replace(TRUTH, findings=(), capabilities=(BACKEND,)), FAILED, Validity.UNTRUE),
+        (replace(TRUTH, findings=()), PASSED, Validity.UNKNOWN),
+        (replace(TRUTH, findings=()), FAILED, Validity.UNTRUE),
+        (TRUTH, Verdict("shop", VerdictAnswer.UNKNOWN, ()), Validity.UNTRUE),
     ],
 )
-def test_a_broken_contract_is_no_truth(truth: Truth, verdict: Verdict, answer: Answer) -> None:
+def test_a_broken_contract_is_no_truth(truth: Validation, verdict: Verdict, answer: Validity) -> None:
     """The worse of what the declaration and the conformance suite tell; some of the failed tests are named."""
-    validation = Validation(truth, verdict)
+    validation = ValidationReport(truth, verdict)
     assert validation.answer is answer
     assert json.loads(json_.render(validation))["exit_code"] == answer.exit_code
     if verdict is FAILED:
@@ -113,7 +115,7 @@ def test_a_broken_contract_is_no_truth(truth: Truth, verdict: Verdict, answer: A
 
 def test_the_document_has_everything() -> None:
     """Nothing is shortened: rules, places, lines to write, tests."""
-    document = json.loads(json_.render(Validation(TRUTH, FAILED, DIFF)))
+    document = json.loads(json_.render(ValidationReport(TRUTH, FAILED, DIFF)))
     assert (document["schema"], document["label"], document["answer"]) == (1, "shop (twin)", "untrue")
     assert document["capabilities"][0]["failed"] == ["c"]
     gap = document["findings"][0]
@@ -127,6 +129,6 @@ def test_the_document_has_everything() -> None:
 def test_what_a_server_says_of_itself_does_nothing_on_a_terminal() -> None:
     """No cursor moves, no CI log obeys."""
     hostile = replace(MAIL, detail="\x1b[2J::error::gotcha")
-    shown = text.render(Validation(replace(TRUTH, capabilities=(hostile,)), PASSED))
+    shown = text.render(ValidationReport(replace(TRUTH, capabilities=(hostile,)), PASSED))
     assert "\x1b" not in shown
     assert "::error::" not in shown

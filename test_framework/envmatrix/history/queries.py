@@ -1,4 +1,4 @@
-"""What is asked about all runs that were recorded."""
+"""Questions about all recorded runs."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from typing import Any, Self
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading
-from envmatrix.history.timeline import Entry, Timeline
+from envmatrix.history.timeline import PastCell, Timeline
 from envmatrix.matrix.compare import renames
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import (
@@ -30,24 +30,24 @@ from envmatrix.runs.cells import (
 )
 
 _RECENT_RUNS = 100
-"""Of each environment, by which the flakiest tests are found: what was flaky before has been mended since."""
+"""Runs of each environment that count for the flakiest tests: older flakes are fixed by now."""
 
 _RECENT_DURATIONS = 10
-"""Runs of each environment from which a test's duration is taken: its present form, and no single slow machine."""
+"""Runs of each environment that count for a test's duration: recent, and more than one slow machine."""
 
 _NOISE_RUNS = 30
-"""Earlier runs by which a test's noise is known: more would remember a form that it no longer has."""
+"""Earlier runs that count for the noise of a test: older ones may be of another test body."""
 
 
 _END_OF_TIME = "9999"
-"""After every moment, as texts are compared."""
+"""A text that sorts after every time."""
 
 
 class History:
-    """All runs that were recorded; a context manager, since every question may find the file damaged.
+    """All recorded runs; a context manager, since every question may find the file damaged.
 
     Raises:
-        HistoryError: it is missing, damaged, or none of ours; also by what is asked in its context.
+        HistoryError: it is missing, damaged or no history; questions inside of its context raise it too.
     """
 
     def __init__(self, path: Path) -> None:
@@ -66,7 +66,7 @@ class History:
             raise HistoryError(self._path, f"cannot be read: {error}") from None
 
     def tests_like(self, word: str) -> tuple[str, ...]:
-        """Return the test of that very name, or else every one whose name contains the word."""
+        """Return the test of exactly that name, else all whose names contain the word."""
         exact = self._connection.execute("SELECT name FROM tests WHERE name = CAST(? AS TEXT)", (encoded(word),))
         names = tuple(name for (name,) in exact)
         if names:
@@ -78,31 +78,31 @@ class History:
 
     @property
     def environments(self) -> tuple[str, ...]:
-        """Return the environments of which a run is recorded, sorted."""
+        """Return the environments that have a recorded run, sorted."""
         rows = self._connection.execute("SELECT DISTINCT environment FROM runs ORDER BY 1")
         return tuple(name for (name,) in rows)
 
     def commits_like(self, prefix: str) -> tuple[str, ...]:
-        """Return the recorded commits that begin so."""
+        """Return the recorded commits that begin with a prefix."""
         rows = self._connection.execute(
             "SELECT DISTINCT commit_id FROM runs WHERE substr(commit_id, 1, ?) = ? ORDER BY 1", (len(prefix), prefix)
         )
         return tuple(commit for (commit,) in rows)
 
-    def entries(self, test: str, environment: str = "") -> tuple[Entry, ...]:
-        """Return what a test did in each run, by environment, the oldest first; in one environment if that is named.
+    def cells(self, test: str, environment: str = "") -> tuple[PastCell, ...]:
+        """Return the cells of a test, by environment, the oldest first; of one environment if that is named.
 
-        What it did under other names comes before: a rename does not hide since when it fails.
+        Cells under former names come before: a rename does not hide since when a test fails.
         """
         rows = self._connection.execute(
             "SELECT DISTINCT environment FROM entries WHERE test = CAST(? AS TEXT) AND (? = '' OR environment = ?)"
             " ORDER BY environment",
             (encoded(test), environment, environment),
         )
-        return tuple(chain.from_iterable(self._followed(test, name) for (name,) in rows.fetchall()))
+        return tuple(chain.from_iterable(self._with_former_names(test, name) for (name,) in rows.fetchall()))
 
-    def _followed(self, test: str, environment: str) -> tuple[Entry, ...]:
-        found: list[Entry] = []
+    def _with_former_names(self, test: str, environment: str) -> tuple[PastCell, ...]:
+        cells: list[PastCell] = []
         name, oldest = test, _END_OF_TIME
         while name:
             rows = self._connection.execute(
@@ -112,13 +112,13 @@ class History:
             ).fetchall()
             if not rows:
                 break
-            found[:0] = map(_entry, rows)
+            cells[:0] = map(_cell, rows)
             oldest = rows[0]["started_at"]
             name = self._former_name(name, environment, rows[0]["run"], oldest)
-        return tuple(found)
+        return tuple(cells)
 
     def _former_name(self, test: str, environment: str, run: int, moment: str) -> str:
-        """Return what a test was called in the run before the first one of its present name; empty where nobody knows."""
+        """Return the name of a test in the run before the first one of its present name; empty if unknown."""
         before = self._connection.execute(
             "SELECT id FROM runs WHERE environment = ? AND started_at < ? ORDER BY started_at DESC, id DESC LIMIT 1",
             (environment, moment),
@@ -136,7 +136,7 @@ class History:
         return {name: body for name, body in rows}  # noqa: C416  rows are pairs for us, not for a type checker
 
     def flakiest(self, limit: int, environment: str = "") -> Sequence[tuple[str, Timeline]]:
-        """Return the tests that flake most of late, each with its timeline in that environment, the worst first."""
+        """Return the flakiest tests of recent runs, each with its timeline in one environment, the worst first."""
         rows = self._connection.execute(
             "SELECT * FROM entries JOIN ages USING (run) WHERE age <= ? AND (? = '' OR environment = ?) AND test_id IN"
             " (SELECT test FROM cells JOIN ages USING (run) WHERE age <= ? AND outcome IN ('flaky', 'failed'))"
@@ -144,21 +144,21 @@ class History:
             (_RECENT_RUNS, environment, environment, _RECENT_RUNS),
         )
         groups = groupby(rows, key=lambda row: (row["environment"], row["test"]))
-        found = [(test, Timeline.of(name, [_entry(row) for row in held])) for (name, test), held in groups]
-        flaky = [(test, timeline) for test, timeline in found if timeline.flake_rate]
+        timelines = [(test, Timeline.of(name, list(map(_cell, group)))) for (name, test), group in groups]
+        flaky = [(test, timeline) for test, timeline in timelines if timeline.flake_rate]
         return sorted(flaky, key=lambda each: (-(each[1].flake_rate or 0), each[1].environment, each[0]))[:limit]
 
     def slowest(self, limit: int, environment: str = "") -> Sequence[tuple[str, str, float]]:
-        """Return environment, name and seconds of the tests that take longest, the longest first."""
-        found = [(name, test, median(held)) for (name, test), held in self._passed(environment)]
-        return sorted(found, key=lambda each: (-each[2], each[0], each[1]))[:limit]
+        """Return environment, name and seconds of the slowest tests, the slowest first."""
+        medians = [(name, test, median(seconds)) for (name, test), seconds in self._passed(environment)]
+        return sorted(medians, key=lambda each: (-each[2], each[0], each[1]))[:limit]
 
     def durations(self, environment: str = "") -> Mapping[str, float]:
-        """Map each test to the seconds that it takes: the median of its last passed runs, in all environments or one."""
-        held: dict[str, list[float]] = {}
+        """Map each test to its seconds: the median of its last passed runs, in all environments or one."""
+        durations: dict[str, list[float]] = {}
         for (_, test), seconds in self._passed(environment):
-            held.setdefault(test, []).extend(seconds)
-        return {test: median(seconds) for test, seconds in held.items()}
+            durations.setdefault(test, []).extend(seconds)
+        return {test: median(seconds) for test, seconds in durations.items()}
 
     def _passed(self, environment: str) -> Iterator[tuple[tuple[str, str], list[float]]]:
         rows = self._connection.execute(
@@ -166,11 +166,11 @@ class History:
             " WHERE age <= ? AND outcome = 'passed' AND (? = '' OR environment = ?) ORDER BY 1, 2",
             (_RECENT_DURATIONS, environment, environment),
         )
-        for key, held in groupby(rows, key=lambda row: (row["environment"], row["test"])):
-            yield key, [seconds for _, _, seconds in held]
+        for key, group in groupby(rows, key=lambda row: (row["environment"], row["test"])):
+            yield key, [seconds for _, _, seconds in group]
 
     def earlier_durations(self, environment: str, test: str, moment: str = "") -> Sequence[float]:
-        """Return the seconds of a test's last passed runs before a moment (ISO 8601); of all where none is named."""
+        """Return the seconds of a test's last passed runs, before a time (ISO 8601) if one is named."""
         rows = self._connection.execute(
             "SELECT duration FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND outcome = 'passed'"
             " AND (? = '' OR started_at < ?) ORDER BY started_at DESC, run DESC LIMIT ?",
@@ -179,11 +179,10 @@ class History:
         return [seconds for (seconds,) in rows]
 
     def matrix_of(self, commit: str) -> Matrix | None:
-        """Return the last run of each environment at a commit, by its full name; `None` where there is none.
+        """Return the last run of each environment at a commit, by its full name; `None` if there is none.
 
-        One that was asked for a part of the suite counts only where there is no other.
-        Runs of uncommitted changes are of no commit. How each try of a test ended is not kept, nor all of its evidence: of
-        that its rule and summary.
+        A narrowed run counts only if there is no other, a dirty one never. Of a cell's evidence only rule and summary are
+        recorded, and not how each attempt ended.
         """
         rows = self._connection.execute(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
@@ -222,24 +221,24 @@ class History:
         )
 
     def _carried(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
-        """Return what became of tests at the commit that they were run at."""
+        """Return the cells of reused tests, from the commit that they were run at."""
         rows = self._connection.execute(
             "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"
             " JOIN tests ON tests.id = cells.test JOIN runs ON runs.id = cells.run"
             " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id",
             (encoded(environment), commit),
         )
-        found = {}
+        cells = {}
         for test, outcome, cause, rule, summary, reason, duration in rows:
             if test in tests:
                 ended, why = Outcome(outcome), Cause(cause) if cause else None
                 evidence = Evidence(rule, summary or "") if rule else None
-                found[test] = Cell(test, ended, (Attempt(test, ended, duration),), why, evidence, reason or "", commit)
-        return found
+                cells[test] = Cell(test, ended, (Attempt(test, ended, duration),), why, evidence, reason or "", commit)
+        return cells
 
 
-def _entry(row: sqlite3.Row) -> Entry:
-    return Entry(
+def _cell(row: sqlite3.Row) -> PastCell:
+    return PastCell(
         test=row["test"],
         environment=row["environment"],
         label=row["label"],

@@ -11,7 +11,7 @@ import pytest
 from envmatrix.environments import load_file
 from envmatrix.environments.toml_file import read_toml
 from envmatrix.runs.cells import Attempt, Attestation, Cause, Cell, Evidence, Outcome, Run
-from envmatrix.validation import Answer, Capability, Declared, Finding, Truth
+from envmatrix.validation import Capability, Declared, Validation, ValidationFinding, Validity
 from tests.framework.run_files import footer, header
 
 SHOP = """\
@@ -67,7 +67,7 @@ def failed(*capabilities: str, rule: str = "L401", cause: Cause = Cause.LOGIC, t
 
 def truth(
     directory: Path, *cells: Cell, before: Said = ALL_UP, after: Said | None = None, text: str = SHOP, **variables: str
-) -> Truth:
+) -> Validation:
     """Compare a run of these cells, in which services said this, with a declaration."""
     path = directory / "shop.toml"
     path.write_text(text)
@@ -75,21 +75,21 @@ def truth(
     if after is not None:
         attestations.append(Attestation(moment="after", services={name: dict(ping) for name, ping in after.items()}))
     run = Run(header("shop"), {cell.test: cell for cell in cells}, footer(), (), tuple(attestations))
-    return Truth.of(run, load_file(path, variables), read_toml(path))
+    return Validation.of(run, load_file(path, variables), read_toml(path))
 
 
-def rules(found: Truth) -> list[tuple[str, str, Answer]]:
+def rules(found: Validation) -> list[tuple[str, str, Validity]]:
     """Which rule found what, and what that calls for."""
     return [(one.rule, one.capability, one.calls_for) for one in found.findings]
 
 
-def the(found: Truth, rule: str) -> Finding:
+def the(found: Validation, rule: str) -> ValidationFinding:
     """The one finding of a rule."""
     (one,) = (one for one in found.findings if one.rule == rule)
     return one
 
 
-def row(found: Truth, name: str) -> Capability:
+def row(found: Validation, name: str) -> Capability:
     """What is known of one capability."""
     (one,) = (one for one in found.capabilities if one.name == name)
     return one
@@ -98,7 +98,7 @@ def row(found: Truth, name: str) -> Capability:
 def test_declared_and_up_and_exercised_is_true(tmp_path: Path) -> None:
     """No finding; what is absent and was not seen is true as well."""
     found = truth(tmp_path, passed(*EVERYTHING), after={**ALL_UP, "clickhouse": {"status": "absent"}})
-    assert (found.answer, found.findings) == (Answer.TRUE, ())
+    assert (found.answer, found.findings) == (Validity.TRUE, ())
     declared = {one.name: (one.service, one.declared, one.observed) for one in found.capabilities}
     assert declared == {
         "backend": ("backend", Declared.REQUIRED, "up"),
@@ -119,8 +119,8 @@ def test_required_and_down_leaves_it_unknown(tmp_path: Path, moment: str) -> Non
     down = {**ALL_UP, "redis": {"status": "down", "detail": "connection refused"}}
     said = {"before": ALL_UP, "after": ALL_UP} | {moment: down}
     found = truth(tmp_path, passed(*EVERYTHING), **said)
-    assert rules(found) == [("T601", "redis", Answer.UNKNOWN)]
-    assert found.answer is Answer.UNKNOWN
+    assert rules(found) == [("T601", "redis", Validity.UNKNOWN)]
+    assert found.answer is Validity.UNKNOWN
     one = the(found, "T601")
     assert one.message == "redis is declared embedded and required, and is down: connection refused"
     assert (one.file.name, one.line) == ("shop.toml", 10)
@@ -137,21 +137,21 @@ def test_somebody_else_is_as_good_as_nobody(tmp_path: Path) -> None:
 def test_optional_and_down_is_said_and_no_finding(tmp_path: Path) -> None:
     """The environment may do without."""
     found = truth(tmp_path, passed(*EVERYTHING), before={**ALL_UP, "mail": {"status": "down", "detail": "timeout"}})
-    assert (found.answer, found.findings) == (Answer.TRUE, ())
+    assert (found.answer, found.findings) == (Validity.TRUE, ())
     assert (row(found, "mail").observed, row(found, "mail").detail) == ("down", "timeout")
 
 
 def test_required_and_never_looked_at_is_unknown(tmp_path: Path) -> None:
     """Nothing empty is true: a run whose tests needed nothing tells nothing."""
     found = truth(tmp_path, passed(), before={})
-    assert (found.answer, found.findings) == (Answer.UNKNOWN, ())
+    assert (found.answer, found.findings) == (Validity.UNKNOWN, ())
 
 
 def test_available_and_never_exercised_is_a_remark(tmp_path: Path) -> None:
     """Also for what is no service; the hint is the marker of a test that would."""
     found = truth(tmp_path, passed("backend", "redis", "multi_user", "websocket"))
-    assert rules(found) == [("T603", "search", Answer.TRUE), ("T603", "mail", Answer.TRUE)]
-    assert found.answer is Answer.TRUE
+    assert rules(found) == [("T603", "search", Validity.TRUE), ("T603", "mail", Validity.TRUE)]
+    assert found.answer is Validity.TRUE
     assert [one.line for one in found.findings] == [6, 24]
     assert '@pytest.mark.requires("search")' in found.findings[0].hint
 
@@ -165,12 +165,12 @@ def test_a_run_cut_short_does_not_say_what_is_never_exercised(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("cell", "answer"),
     [
-        (failed("redis", rule="C103", cause=Cause.CONTRACT), Answer.UNTRUE),
-        (failed("redis"), Answer.UNTRUE),
-        (failed("redis", rule="I206", cause=Cause.INFRASTRUCTURE), Answer.UNKNOWN),
+        (failed("redis", rule="C103", cause=Cause.CONTRACT), Validity.UNTRUE),
+        (failed("redis"), Validity.UNTRUE),
+        (failed("redis", rule="I206", cause=Cause.INFRASTRUCTURE), Validity.UNKNOWN),
     ],
 )
-def test_exercised_by_failed_tests_alone_is_said_with_the_rules(tmp_path: Path, cell: Cell, answer: Answer) -> None:
+def test_exercised_by_failed_tests_alone_is_said_with_the_rules(tmp_path: Path, cell: Cell, answer: Validity) -> None:
     """A broken contract is no truth; an outage under the tests tells nothing."""
     others = tuple(name for name in EVERYTHING if name != "redis")
     found = truth(tmp_path, passed(*others), cell)
@@ -193,19 +193,19 @@ def test_a_skipped_test_exercised_nothing(tmp_path: Path) -> None:
     """Though it read a field before it gave up."""
     attempt = Attempt("a.py::s", Outcome.SKIPPED, capabilities=("redis",))
     found = truth(tmp_path, passed("backend"), Cell("a.py::s", Outcome.SKIPPED, (attempt,)))
-    assert ("T603", "redis", Answer.TRUE) in rules(found)
+    assert ("T603", "redis", Validity.TRUE) in rules(found)
 
 
 def test_absent_and_answering_at_its_url_is_a_gap(tmp_path: Path) -> None:
     """Its source is all that must change."""
     seen = {**ALL_UP, "llm": {"status": "up", "version": "gpt 5"}}
     found = truth(tmp_path, passed(*EVERYTHING), before=seen, SHOP_MODEL="http://model/v1")
-    assert rules(found) == [("T602", "llm", Answer.UNTRUE)]
+    assert rules(found) == [("T602", "llm", Validity.UNTRUE)]
     one = the(found, "T602")
     assert one.message == "llm is declared absent, and answers at its url: gpt 5"
     assert one.line == 18
-    assert one.change is not None
-    assert one.change.lines == ('source = "remote"',)
+    assert one.edit is not None
+    assert one.edit.lines == ('source = "remote"',)
 
 
 @pytest.mark.parametrize("status", ["down", "degraded", "absent"])
@@ -213,7 +213,7 @@ def test_absent_and_not_answering_at_its_url_is_true(tmp_path: Path, status: str
     """Nothing to be seen, nothing to be proposed."""
     seen = {**ALL_UP, "llm": {"status": status, "detail": "connection refused"}}
     found = truth(tmp_path, passed(*EVERYTHING), before=seen, SHOP_MODEL="http://model/v1")
-    assert (found.answer, found.findings, found.changes) == (Answer.TRUE, (), ())
+    assert (found.answer, found.findings, found.edits) == (Validity.TRUE, (), ())
 
 
 def says(**dependencies: str) -> Said:
@@ -224,13 +224,13 @@ def says(**dependencies: str) -> Said:
 def test_absent_and_up_by_anothers_word_is_a_gap(tmp_path: Path) -> None:
     """Where it is nobody told us: a variable must, and the service stays optional."""
     found = truth(tmp_path, passed(*EVERYTHING), before=says(clickhouse="up", llm="down"))
-    assert rules(found) == [("T602", "clickhouse", Answer.UNTRUE)]
+    assert rules(found) == [("T602", "clickhouse", Validity.UNTRUE)]
     one = the(found, "T602")
     assert one.message == "clickhouse is declared absent, and backend says that it is up"
     assert one.hint == "Declare it remote, and set SHOP_CLICKHOUSE_URL to where it is"
-    assert one.change is not None
-    assert one.change.header == "[services.clickhouse]"
-    assert one.change.lines == ('source = "remote"', 'url = "${SHOP_CLICKHOUSE_URL:-}"', "required = false")
+    assert one.edit is not None
+    assert one.edit.header == "[services.clickhouse]"
+    assert one.edit.lines == ('source = "remote"', 'url = "${SHOP_CLICKHOUSE_URL:-}"', "required = false")
 
 
 def test_a_url_that_is_there_stays(tmp_path: Path) -> None:
@@ -238,8 +238,8 @@ def test_a_url_that_is_there_stays(tmp_path: Path) -> None:
     found = truth(tmp_path, passed(*EVERYTHING), before=says(llm="up"))
     one = the(found, "T602")
     assert one.hint.endswith("set SHOP_MODEL to where it is")
-    assert one.change is not None
-    assert one.change.lines == ('source = "remote"',)
+    assert one.edit is not None
+    assert one.edit.lines == ('source = "remote"',)
 
 
 def test_what_is_not_declared_and_yet_there_is_a_gap_if_tests_know_it_by_name(tmp_path: Path) -> None:
@@ -249,8 +249,8 @@ def test_what_is_not_declared_and_yet_there_is_a_gap_if_tests_know_it_by_name(tm
     one = the(found, "T602")
     assert len(found.findings) == 1
     assert one.message == "clickhouse is not declared, and backend says that it is up"
-    assert one.change is not None
-    assert one.change.lines[0] == 'kind = "clickhouse"'
+    assert one.edit is not None
+    assert one.edit.lines[0] == 'kind = "clickhouse"'
     assert row(found, "clickhouse").declared is Declared.UNDECLARED
 
 
@@ -270,13 +270,13 @@ def test_a_dependency_may_go_by_the_name_of_a_capability(tmp_path: Path) -> None
     """It is the service that provides it which is there."""
     text = SHOP.replace('kind = "clickhouse"', 'kind = "clickhouse"\ncapabilities = ["analytics"]')
     found = truth(tmp_path, passed(*EVERYTHING), before=says(analytics="up"), text=text)
-    assert rules(found) == [("T602", "clickhouse", Answer.UNTRUE)]
+    assert rules(found) == [("T602", "clickhouse", Validity.UNTRUE)]
 
 
 def test_a_target_that_has_no_such_service_contradicts_the_declaration(tmp_path: Path) -> None:
     """Ours answers, and what was deployed does not use it."""
     found = truth(tmp_path, passed(*EVERYTHING), before=says(redis="absent"))
-    assert rules(found) == [("T605", "redis", Answer.UNTRUE)]
+    assert rules(found) == [("T605", "redis", Validity.UNTRUE)]
     assert the(found, "T605").message == (
         "redis is declared embedded and answers us, and backend says that there is none"
     )
@@ -285,7 +285,7 @@ def test_a_target_that_has_no_such_service_contradicts_the_declaration(tmp_path:
 def test_a_target_that_cannot_reach_a_service_contradicts_our_look(tmp_path: Path) -> None:
     """Who is right is not known: the way between the two may be broken."""
     found = truth(tmp_path, passed(*EVERYTHING), before=says(redis="down"))
-    assert rules(found) == [("T605", "redis", Answer.UNKNOWN)]
+    assert rules(found) == [("T605", "redis", Validity.UNKNOWN)]
 
 
 def test_one_user_of_a_service_is_enough(tmp_path: Path) -> None:
@@ -306,8 +306,8 @@ def test_what_decides_comes_first(tmp_path: Path) -> None:
     before = {**says(clickhouse="up"), "redis": {"status": "down"}}
     found = truth(tmp_path, passed("backend", "websocket", "search", "multi_user"), before=before)
     assert [one.rule for one in found.findings] == ["T602", "T601", "T603"]
-    assert found.answer is Answer.UNTRUE
-    assert [answer.exit_code for answer in (Answer.TRUE, Answer.UNTRUE, Answer.UNKNOWN)] == [0, 1, 3]
+    assert found.answer is Validity.UNTRUE
+    assert [answer.exit_code for answer in (Validity.TRUE, Validity.UNTRUE, Validity.UNKNOWN)] == [0, 1, 3]
 
 
 def test_an_older_run_file_says_nothing_of_others(tmp_path: Path) -> None:
@@ -316,5 +316,5 @@ def test_an_older_run_file_says_nothing_of_others(tmp_path: Path) -> None:
     path.write_text(SHOP)
     services = {"backend": {"status": "up"}, "redis": {"status": "down"}}
     run = Run(header("shop"), {}, footer(), (), (Attestation(moment="before", services=services),))
-    (one,) = Truth.of(run, load_file(path, {})).findings[:1]
+    (one,) = Validation.of(run, load_file(path, {})).findings[:1]
     assert (one.rule, one.line) == ("T601", 0)

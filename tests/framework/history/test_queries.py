@@ -80,7 +80,7 @@ def test_entries_come_by_environment_in_the_order_of_the_runs(record: Recorder, 
     """Whatever the order in which they were recorded."""
     record(failed(), Attempt(ONE, Outcome.PASSED, 0.25), environment="staging")
     record(failed())
-    entries = history.entries(ONE)
+    entries = history.cells(ONE)
     assert [(entry.environment, entry.outcome) for entry in entries] == [
         ("local", Outcome.PASSED),
         ("local", Outcome.FAILED),
@@ -88,8 +88,8 @@ def test_entries_come_by_environment_in_the_order_of_the_runs(record: Recorder, 
     ]
     assert (entries[1].cause, entries[1].rule, entries[1].summary) == (Cause.LOGIC, "L401", WRONG.summary)
     assert (entries[2].duration, entries[2].attempts) == (0.75, 2)
-    assert [entry.environment for entry in history.entries(ONE, "staging")] == ["staging"]
-    assert history.entries("nobody") == ()
+    assert [entry.environment for entry in history.cells(ONE, "staging")] == ["staging"]
+    assert history.cells("nobody") == ()
 
 
 def test_a_test_is_followed_to_the_names_that_it_had(record: Recorder) -> None:
@@ -101,12 +101,12 @@ def test_a_test_is_followed_to_the_names_that_it_had(record: Recorder) -> None:
     record(Attempt(names[2], Outcome.PASSED), environment="staging", bodies=["body"])
     record(Attempt(TWO, Outcome.PASSED), failed(names[2]), commit="4" * 40, bodies=["other", "body"])
     with History(record.path) as history:
-        entries = history.entries(names[2], "local")
+        entries = history.cells(names[2], "local")
         timeline = Timeline.of("local", entries)
         assert [entry.test for entry in entries] == [names[0], names[0], names[1], names[2]]
         assert (timeline.last_good, timeline.first_bad) == ("1" * 40, "2" * 40)
-        assert [entry.test for entry in history.entries(TWO)] == [TWO, TWO]
-        assert len(history.entries(names[2], "staging")) == 1
+        assert [entry.test for entry in history.cells(TWO)] == [TWO, TWO]
+        assert len(history.cells(names[2], "staging")) == 1
 
 
 def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorder, tmp_path: Path) -> None:
@@ -194,7 +194,7 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     write_unstarted(path, carry, commit="b" * 40, dirty=False)
     later = read_run(path)
     assert remember(record.path, [later]) == ""
-    assert [entry.commit[0] for entry in history.entries(TWO)] == ["c"]
+    assert [entry.commit[0] for entry in history.cells(TWO)] == ["c"]
     matrix = history.matrix_of("b" * 40)
     assert matrix is not None
     (run,) = matrix.runs

@@ -1,0 +1,115 @@
+"""The environment that a file declares: its top-level keys, its users, its twin."""
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from types import MappingProxyType
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, Field, WrapSerializer
+
+from envmatrix.environments.canary import Canary
+from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.tables import Table, UrlPath
+
+
+class UserRoutes(Table):
+    """The `[users]` table: how the environment makes users. Paths are on the service named here."""
+
+    service: str = "auth"
+    """The service that makes users."""
+    signup: UrlPath
+    """POST {email, password} → 201."""
+    login: UrlPath
+    """POST {email, password} → {access_token, refresh_token?, user_id?}."""
+    refresh: UrlPath | None = None
+    """POST {refresh_token} → {access_token, refresh_token}."""
+    logout: UrlPath | None = None
+    """POST {refresh_token}: the token is refused from then on."""
+    me: UrlPath | None = None
+    """GET → the user; DELETE removes it, with all it owns on that service."""
+    api_keys: UrlPath | None = None
+    """POST → {api_key}."""
+    api_key_header: str = "X-API-Key"
+    """The header in which the backend takes an API key."""
+    lifetime_parameter: str | None = None
+    """Login field that asks for a token of so many seconds, so that a genuine expired token can be had."""
+    audience_parameter: str | None = None
+    """Login field that asks for a token for somebody else."""
+    foreign_audience: str | None = None
+    """An audience that the backend must refuse."""
+
+
+class Twin(Table):
+    """The `[twin]` table: what stands in for a remote deployment while its variables are unset."""
+
+    environment: str
+    """Another declaration, relative to this file, whose services are started first."""
+    variables: dict[str, str]
+    """What the variables become once those services are up: `STAGING_BACKEND_URL = "{backend.url}"`."""
+
+
+def _read_only(value: dict[str, ServiceSpec]) -> Mapping[str, ServiceSpec]:
+    return MappingProxyType(dict(value))
+
+
+class Environment(Table):
+    """A named place where the system under test runs."""
+
+    name: str
+    file: Path
+    description: str = ""
+    """One line for people."""
+    production: bool = False
+    """Destructive tests are refused, whatever the flags."""
+    destructive: bool = False
+    """Destructive tests may run here, when asked for by flag."""
+    services: Annotated[
+        dict[str, ServiceSpec], AfterValidator(_read_only), WrapSerializer(lambda value, handler: handler(dict(value)))
+    ]
+    users: UserRoutes | None = None
+    canary: Canary = Canary()
+    """Where a cross-user read would show."""
+    twin: Twin | None = None
+    """Set only while the twin really stands in: with the variables set it is `None`."""
+    written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
+    """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
+
+    @property
+    def label(self) -> str:
+        """Return the name of the matrix column; a twin is named as one."""
+        return f"{self.name} (twin)" if self.twin else self.name
+
+    @cached_property
+    def providers(self) -> Mapping[str, str]:
+        """Map every declared capability, absent ones too, to the service that provides it."""
+        found: dict[str, str] = {}
+        for service in self.services.values():
+            extra = ["websocket"] if service.websocket else []
+            for capability in (service.name, *service.capabilities, *extra):
+                found.setdefault(capability, service.name)
+        if self.users is not None:
+            found.setdefault("multi_user", self.users.service)
+        return MappingProxyType(found)
+
+    def closure(self, names: frozenset[str]) -> frozenset[str]:
+        """Return the named services and all that they reference, directly or not, without absent ones."""
+        found: set[str] = set()
+        waiting = list(names)
+        while waiting:
+            service = self.services[waiting.pop()]
+            if service.name in found or service.source is Source.ABSENT:
+                continue
+            found.add(service.name)
+            waiting.extend(service.references)
+        return frozenset(found)
+
+    def masked(self) -> Mapping[str, Any]:
+        """Return the resolved declaration as plain values, every secret as stars.
+
+        Commands and options stay as written: what fills in their blanks may be a secret.
+        """
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"file"})
+        for service, keys in self.written.items():
+            plain["services"][service].update(keys)
+        return MappingProxyType(plain)

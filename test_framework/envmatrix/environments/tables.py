@@ -1,0 +1,14 @@
+"""What every table of a declaration shares: it is frozen and refuses unknown keys."""
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+Seconds = Annotated[float, Field(gt=0, le=3600)]
+UrlPath = Annotated[str, Field(pattern=r"^/")]
+
+
+class Table(BaseModel):
+    """One table of a TOML file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
