@@ -12,19 +12,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 from envmatrix.environments import Environment
 from envmatrix.environments.edit import Change
 from envmatrix.environments.toml_file import TomlFile
-from envmatrix.runs.cells import Cause, Cell, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.rules import RuleCode
 
 TRUTH_RULES = {
-    "T601": "declared and down: a required service does not answer, or answers as somebody else",
-    "T602": "declared absent and up: a coverage gap, since every test that requires it is skipped",
-    "T603": "available and never exercised: a remark, since nobody would notice if it broke",
-    "T604": "exercised by failed tests alone: what it promises was tried and did not hold",
-    "T605": "contradicted by the target: a service that is up says otherwise about another one than our look at that",
+    RuleCode.DECLARED_AND_DOWN: "declared and down: a required service does not answer, or answers as somebody else",
+    RuleCode.ABSENT_AND_UP: "declared absent and up: a coverage gap, since every test that requires it is skipped",
+    RuleCode.NEVER_EXERCISED: "available and never exercised: a remark, since nobody would notice if it broke",
+    RuleCode.FAILED_ALONE: "exercised by failed tests alone: what it promises was tried and did not hold",
+    RuleCode.CONTRADICTED: "contradicted by the target: a service that is up says otherwise about another one than our look at that",
 }
 """Every code that a comparison of declared, observed and exercised can find, with its meaning."""
 
@@ -37,10 +38,6 @@ _KINDS = {
     "redis": "redis",
 }
 """Services that tests require by these names: a dependency of such a name is one even where nobody declares it."""
-
-_PASSED = frozenset({Outcome.PASSED, Outcome.FLAKY, Outcome.XPASSED})
-_FAILED = frozenset({Outcome.FAILED, Outcome.XFAILED})
-_UNTRUE_CAUSES = frozenset({Cause.CONTRACT, Cause.LOGIC})
 
 
 class Answer(enum.StrEnum):
@@ -173,12 +170,12 @@ class _Comparison:
         self._file = file
 
     @cached_property
-    def _seen(self) -> Mapping[str, Mapping[str, Any]]:
+    def _seen(self) -> Mapping[str, Ping]:
         """Return the look at each service that says most: the first that did not see it up, else the last."""
-        seen: dict[str, Mapping[str, Any]] = {}
+        seen: dict[str, Ping] = {}
         for attestation in self._run.attestations:
             for service, ping in attestation.services.items():
-                if service not in seen or seen[service].get("status") in {"up", "absent"}:
+                if service not in seen or seen[service].status in {PingStatus.UP, PingStatus.ABSENT}:
                     seen[service] = ping
         return seen
 
@@ -188,10 +185,10 @@ class _Comparison:
         said: dict[str, dict[str, str]] = {}
         for attestation in self._run.attestations:
             for speaker, ping in attestation.services.items():
-                for name, state in (ping.get("dependencies") or {}).items():
+                for name, state in ping.dependencies.items():
                     service = self._environment.providers.get(name, name)
                     if service != speaker:
-                        said.setdefault(service, {})[speaker] = str(state)
+                        said.setdefault(service, {})[speaker] = state
         return said
 
     def _sayers(self, service: str, state: str) -> tuple[str, ...]:
@@ -206,7 +203,7 @@ class _Comparison:
 
     def _capability(self, name: str, service: str) -> Capability:
         spec = self._environment.services.get(service)
-        ping = self._seen.get(service, {})
+        ping = self._seen.get(service)
         exercised = [cell for cell in self._run.cells.values() if _exercises(cell, name)]
         declared = Declared.UNDECLARED
         if spec is not None and spec.source.value == "absent":
@@ -218,11 +215,11 @@ class _Comparison:
             service=service,
             declared=declared,
             source=spec.source.value if spec else "",
-            observed=str(ping.get("status", "")),
-            detail=str(ping.get("detail") or ping.get("version") or ""),
+            observed=ping.status.value if ping else "",
+            detail=ping.detail or ping.version if ping else "",
             said_by=self._sayers(service, "up"),
-            passed=tuple(cell.test for cell in exercised if cell.outcome in _PASSED),
-            failed=tuple(cell.test for cell in exercised if cell.outcome in _FAILED),
+            passed=tuple(cell.test for cell in exercised if cell.outcome.reached_end),
+            failed=tuple(cell.test for cell in exercised if cell.outcome.broke),
         )
 
     def findings(self) -> Iterator[Finding]:
@@ -239,7 +236,7 @@ class _Comparison:
     def _down(self, service: Capability) -> Iterator[Finding]:
         if service.declared is Declared.REQUIRED and service.observed and not service.is_up:
             yield self._finding(
-                "T601",
+                RuleCode.DECLARED_AND_DOWN,
                 service,
                 f"{service.name} is declared {service.source} and required, and is {_state(service)}",
                 hint="Mend it, or where the declaration looks for it; if tests can do without, write required = false",
@@ -250,7 +247,7 @@ class _Comparison:
         what = f"{service.name} is {'declared absent' if service.declared is Declared.ABSENT else 'not declared'}"
         if service.is_up:
             yield self._finding(
-                "T602",
+                RuleCode.ABSENT_AND_UP,
                 service,
                 f"{what}, and answers at its url: {service.detail or 'it is up'}",
                 hint="Declare it remote",
@@ -261,7 +258,7 @@ class _Comparison:
             change, variable = self._remote(service.name)
             from_here = f"; its url does not answer from here: {service.detail}" if service.observed == "down" else ""
             yield self._finding(
-                "T602",
+                RuleCode.ABSENT_AND_UP,
                 service,
                 f"{what}, and {_names(service.said_by)} that it is up{from_here}",
                 hint=f"Declare it remote, and set {variable} to where it is" if variable else "Declare it remote",
@@ -291,7 +288,7 @@ class _Comparison:
         ours = f"{service.name} is declared {service.source}" + (" and answers us" if service.is_up else "")
         if down := self._sayers(service.name, "down"):
             yield self._finding(
-                "T605",
+                RuleCode.CONTRADICTED,
                 service,
                 f"{ours}, and {_names(down)} that it is down",
                 hint="Look at the way to it from there: its address, its password, the network between",
@@ -299,7 +296,7 @@ class _Comparison:
             )
         elif (absent := self._sayers(service.name, "absent")) and not service.said_by:
             yield self._finding(
-                "T605",
+                RuleCode.CONTRADICTED,
                 service,
                 f"{ours}, and {_names(absent)} that there is none",
                 hint="What was deployed does not use it: mend its configuration, or declare the service absent",
@@ -309,7 +306,7 @@ class _Comparison:
     def _never_exercised(self, about: Capability) -> Iterator[Finding]:
         if self._run.complete:  # else a test that was cut off may have been the one
             yield self._finding(
-                "T603",
+                RuleCode.NEVER_EXERCISED,
                 about,
                 f"{about.name} is available, and no test exercised it",
                 hint=f'Write one that does, marked @pytest.mark.requires("{about.name}")',
@@ -320,9 +317,9 @@ class _Comparison:
         cells = [self._run.cells[test] for test in about.failed]
         rules = ", ".join(sorted({cell.evidence.rule for cell in cells if cell.evidence})) or "expected to fail"
         tests = f"the {len(cells)} tests" if len(cells) > 1 else "the one test"
-        untrue = any(cell.cause in _UNTRUE_CAUSES for cell in cells)
+        untrue = any(cell.cause is not None and cell.cause.blames_product for cell in cells)
         yield self._finding(
-            "T604",
+            RuleCode.FAILED_ALONE,
             about,
             f"{about.name} is up, and {tests} that exercised it failed: {rules}",
             hint=f"Begin with {cells[0].test}",

@@ -13,7 +13,7 @@ from envmatrix.contracts.fields import Contract, RealLLM, RealServices
 from envmatrix.contracts.findings import FINDING_RULES, Finding, check
 from envmatrix.contracts.load import contract_classes
 from envmatrix.contracts.reality import Reality, service_of, services_behind
-from envmatrix.runs.cells import CONTRACT_VERSION
+from envmatrix.runs.events import CONTRACT_VERSION
 
 __all__ = [
     "CONTRACT_VERSION",

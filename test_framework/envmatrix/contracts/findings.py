@@ -14,7 +14,8 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from envmatrix.contracts.fields import Contract
 from envmatrix.contracts.reality import Reality, service_of
 from envmatrix.masking import MASKER
-from envmatrix.runs.cells import CONTRACT_VERSION
+from envmatrix.runs.events import CONTRACT_VERSION
+from envmatrix.runs.rules import RuleCode
 
 _MISSING = object()
 
@@ -35,12 +36,12 @@ class Finding:
 
 
 FINDING_RULES = {
-    "C110": "a field of the contract is missing",
-    "C111": "a field is of another type than the contract says",
-    "C112": "a field is untrue: it does not equal what the declaration says or what a ping sees",
-    "C113": "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
-    "C114": "a URL is another environment's: the declared service lives elsewhere",
-    "C115": "the fixture skips the tests that ask for it, and hides them where it should tell what is there",
+    RuleCode.FIELD_MISSING: "a field of the contract is missing",
+    RuleCode.FIELD_TYPE: "a field is of another type than the contract says",
+    RuleCode.FIELD_UNTRUE: "a field is untrue: it does not equal what the declaration says or what a ping sees",
+    RuleCode.URL_WRONG: "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
+    RuleCode.URL_ELSEWHERE: "a URL is another environment's: the declared service lives elsewhere",
+    RuleCode.FIXTURE_SKIPS: "the fixture skips the tests that ask for it, and hides them where it should tell what is there",
 }
 """Every code that `check` can find, with its meaning."""
 
@@ -63,7 +64,7 @@ def _missing(contract: type[Contract], fields: list[str]) -> Finding:
     named = ", ".join(map(repr, fields))
     message = f"field {named} is missing" if len(fields) == 1 else f"fields {named} are missing"
     hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
-    return Finding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
+    return Finding(RuleCode.FIELD_MISSING, fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
 
 
 def _read(value: object, field: str) -> object:
@@ -98,7 +99,11 @@ def _check_type(contract: type[Contract], field: str, held: object) -> Finding |
         adapter.validate_python(dict(held) if isinstance(held, Mapping) else held, strict=True)
     except ValidationError:
         expected = _type_name(contract.model_fields[field].annotation)
-        return Finding("C111", field, f"field {field!r} is of type {type(held).__name__}, the contract says {expected}")
+        return Finding(
+            RuleCode.FIELD_TYPE,
+            field,
+            f"field {field!r} is of type {type(held).__name__}, the contract says {expected}",
+        )
     return None
 
 
@@ -128,7 +133,7 @@ def _check_truth(field: str, held: Any, reality: Reality) -> Finding | None:
     return (
         None
         if held == truth
-        else Finding("C112", field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
+        else Finding(RuleCode.FIELD_UNTRUE, field, f"field {field!r} says {held!r} and {truth!r} is true: {source}")
     )
 
 
@@ -138,12 +143,12 @@ def _check_client(field: str, held: httpx.Client | httpx.AsyncClient, reality: R
         return None
     base = held.base_url
     if not base.host:
-        return Finding("C113", field, f"field {field!r} has no base URL, and {api.service!r} is up")
+        return Finding(RuleCode.URL_WRONG, field, f"field {field!r} has no base URL, and {api.service!r} is up")
     port = base.port or (443 if base.scheme == "https" else 80)
     if (base.host, port) == (api.host, api.port):
         return None
     message = f"field {field!r} talks to {base.host}:{port} and {api.service!r} is at {api.host}:{api.port}"
-    return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
+    return Finding(RuleCode.URL_ELSEWHERE, field, message, f"The declaration: {reality.environment.file.name}")
 
 
 def _seen(service: str, reality: Reality) -> str:
@@ -156,9 +161,9 @@ def _check_url(field: str, held: str | None, service: str, reality: Reality) -> 
     if held is None:
         if expected is None:
             return None
-        return Finding("C113", field, f"field {field!r} is None and {service!r} is declared and up")
+        return Finding(RuleCode.URL_WRONG, field, f"field {field!r} is None and {service!r} is declared and up")
     if reality.absent(service):
-        return Finding("C113", field, f"field {field!r} is a URL and {service!r} is absent here")
+        return Finding(RuleCode.URL_WRONG, field, f"field {field!r} is a URL and {service!r} is absent here")
     parts = urlsplit(held)
     wanted: tuple[Literal["ws", "wss", "http", "https"], ...]
     wanted = ("ws", "wss") if field == "websocket_url" else ("http", "https")
@@ -166,9 +171,11 @@ def _check_url(field: str, held: str | None, service: str, reality: Reality) -> 
     ours = field in {"backend_url", "api_url", "auth_url", "websocket_url", "base_url"}
     if not parts.scheme or not parts.netloc or (ours and parts.scheme not in wanted):
         shown = MASKER.mask(held)
-        return Finding("C113", field, f"field {field!r} is {shown!r}, not an absolute {'/'.join(wanted)} URL")
+        return Finding(
+            RuleCode.URL_WRONG, field, f"field {field!r} is {shown!r}, not an absolute {'/'.join(wanted)} URL"
+        )
     if expected is not None and urlsplit(expected).netloc.rpartition("@")[2] != parts.netloc.rpartition("@")[2]:
         where = urlsplit(expected).netloc.rpartition("@")[2]
         message = f"field {field!r} points to {parts.netloc.rpartition('@')[2]} and {service!r} is at {where}"
-        return Finding("C114", field, message, f"The declaration: {reality.environment.file.name}")
+        return Finding(RuleCode.URL_ELSEWHERE, field, message, f"The declaration: {reality.environment.file.name}")
     return None

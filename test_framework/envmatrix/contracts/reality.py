@@ -6,7 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from envmatrix.environments import Environment, Source
-from envmatrix.services import Endpoint, Ping
+from envmatrix.runs.ping import Ping
+from envmatrix.services import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from envmatrix.nodeid import split
+
 StillThere = Callable[[str], bool]
 """Node id → whether its function is still defined."""
 
@@ -14,11 +16,6 @@ StillThere = Callable[[str], bool]
 def nowhere(_: str) -> bool:
     """Know of no sources: then nobody can say that a test was left out."""
     return False
-
-
-def function_of(test: str) -> str:
-    """Return a node id without its parameters."""
-    return test.partition("[")[0]
 
 
 def defined_below(root: Path) -> StillThere:
@@ -36,7 +33,7 @@ def defined_below(root: Path) -> StillThere:
             return frozenset()  # nobody can say
 
     def is_defined(test: str) -> bool:
-        file, _, function = function_of(test).partition("::")
+        file, function, _ = split(test)
         return function in functions(file)
 
     return is_defined

@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--matrix-durations", metavar="PATH", help="a run file: shards take equally long by what tests took in it"
     )
     group.addoption(
-        "--matrix-carried",
+        "--matrix-reused",
         metavar="PATH",
         help="a JSON list of tests that are taken over from an earlier run, and left out",
     )

@@ -12,7 +12,8 @@ import pytest
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.far import hand_over, handed, is_far
 from envmatrix.plugin.shard import Sharding
-from envmatrix.runs.killed import Stuck
+from envmatrix.runs.killed import KilledTest
+from envmatrix.runs.ping import Ping
 
 if TYPE_CHECKING:
     from envmatrix.plugin.session import EnvironmentSession
@@ -36,7 +37,7 @@ class Process:
         self._config = config
         self.needed: frozenset[str] = frozenset()
         """The services that the collected tests need."""
-        self.attestation: dict[str, dict[str, Any]] | None = None
+        self.attestation: dict[str, Ping] = {}
         """What each service said it is, until a report takes it to the recorder."""
         self.sharding: Sharding | None = None
         """What keeps only a part of the suite; `None` where all of it is run."""
@@ -60,12 +61,12 @@ class Process:
         return Path(self._workerinput[RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
 
     @property
-    def stuck_file(self) -> Path | None:
+    def killed_file(self) -> Path | None:
         """Return where to leave word of a test that nothing can end; `None` where nobody could read it."""
         if self._workerinput is not None:
             worker = self._workerinput["workerid"]
-            return Stuck.of_worker(self.run_dir, worker) if RUN_DIR in self._workerinput else None
-        return Stuck.beside(self.selection.run_file) if self.selection.run_file else None
+            return KilledTest.of_worker(self.run_dir, worker) if RUN_DIR in self._workerinput else None
+        return KilledTest.beside(self.selection.run_file) if self.selection.run_file else None
 
     @cached_property
     def supervisor(self) -> SupervisorClient:
@@ -106,11 +107,11 @@ class Process:
         if "owner" in self.__dict__:
             self.owner.close(deadline)
 
-    def last_word(self) -> dict[str, dict[str, Any]]:
+    def last_word(self) -> dict[str, Ping]:
         """Return what each service that was used says it is, now; nothing where none was."""
         if "session" not in self.__dict__:
             return {}
-        return {name: ping.model_dump(mode="json") for name, ping in self.session.attest(fresh=True).items()}
+        return self.session.attest(fresh=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

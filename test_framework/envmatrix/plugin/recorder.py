@@ -10,27 +10,21 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+import msgspec
 import pytest
+from msgspec.structs import replace
 
 from envmatrix.exceptions import UsageError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.bodies import bodies
 from envmatrix.plugin.narrowed import narrowed
-from envmatrix.runs.cells import (
-    Attempt,
-    Attestation,
-    Bodies,
-    Cause,
-    Evidence,
-    FindingRecord,
-    Footer,
-    Header,
-    Outcome,
-    Suite,
-    digest,
-)
-from envmatrix.runs.file import RunWriter
+from envmatrix.plugin.note import note_of
+from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
+from envmatrix.runs.file import RunWriter, digest
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
+from envmatrix.runs.rules import RuleCode
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -76,8 +70,8 @@ class Recorder:
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
-        self._attested: dict[str, dict[str, Any]] = {}
-        """What services said they are, by moment, as it was recorded last."""
+        self._attested: dict[str, dict[str, Ping]] = {}
+        """The last attestation recorded of each moment."""
         self._deselected = 0
         self._crashed_workers = 0
         self._left: set[str] = set()
@@ -110,7 +104,7 @@ class Recorder:
             text = MASKER.mask(report.longreprtext).strip().splitlines()
             reason = text[-1].removeprefix("E ").strip() if text else "no reason given"
             message = f"{report.nodeid} could not be collected: {reason}"
-            self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
+            self._finding(FindingRecord(rule=RuleCode.COLLECTION_FAILED, message=message, place=report.nodeid))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count what was collected and left out; with xdist the workers tell."""
@@ -122,8 +116,8 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
-        if (said := getattr(report, "envmatrix_attestation", None)) is not None:
-            self._attest("before", said, getattr(report, "worker_id", ""))
+        if attestation := note_of(report).attestation:
+            self._attest("before", attestation, getattr(report, "worker_id", ""))
         test = report.nodeid
         current = self._open.get(test)
         if current is None:
@@ -136,13 +130,10 @@ class Recorder:
         if report.when == "teardown":
             del self._open[test]
             test = self._shown.get(test, test)
-            if current.worst is None:
-                self._writer.passed(test, current.duration, *_about(report))
-            else:
-                self._writer.attempt(_attempt(report, current.worst, current.duration)._replace(test=test))
+            self._writer.write(_attempt(test, report, current))
         elif report.when not in {"setup", "call"}:  # xdist's "???": the worker is gone, no other phase will follow
             del self._open[test]
-            self._writer.attempt(_crashed(report, current.duration)._replace(test=self._shown.get(test, test)))
+            self._writer.write(_crashed(self._shown.get(test, test), report, current.duration))
 
     @staticmethod
     def _note(current: _Open, report: pytest.TestReport) -> None:
@@ -156,20 +147,24 @@ class Recorder:
         told: dict[str, Any] = getattr(node, "workeroutput", None) or {}
         self._deselected = max(self._deselected, told.get(DESELECTED, 0))
         self._bodies(told.get(BODIES, ()))
-        self._attest("after", told.get(LAST_WORD, {}), getattr(getattr(node, "gateway", None), "id", ""))
+        self._attest(
+            "after",
+            msgspec.convert(told.get(LAST_WORD, {}), dict[str, Ping]),
+            getattr(getattr(node, "gateway", None), "id", ""),
+        )
 
     def _bodies(self, digests: Sequence[str]) -> None:
         """Record what the tests' bodies are; workers of xdist have collected the same tests in the same order."""
         if digests and self._header_written and not self._bodies_written:
             self._bodies_written = True
-            self._writer.event(Bodies(digests=tuple(digests)))
+            self._writer.write(Bodies(digests=tuple(digests)))
 
-    def _attest(self, moment: Literal["before", "after"], said: dict[str, dict[str, Any]], worker: str) -> None:
-        """Record what services said they are; a second process that heard the same adds nothing."""
-        claims = {name: {**ping, "latency": 0.0} for name, ping in said.items()}
-        if said and self._header_written and claims != self._attested.get(moment):
+    def _attest(self, moment: Literal["before", "after"], services: dict[str, Ping], worker: str) -> None:
+        """Record what services say they are; the same from a second process adds nothing."""
+        claims = {name: replace(ping, latency=0.0) for name, ping in services.items()}
+        if services and self._header_written and claims != self._attested.get(moment):
             self._attested[moment] = claims
-            self._writer.event(Attestation(moment=moment, worker=worker, services=said))
+            self._writer.write(Attestation(moment=moment, worker=worker, services=services))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that somebody stopped the run; xdist ends so, too, and says why."""
@@ -201,8 +196,8 @@ class Recorder:
         if not self._header_written:
             self._header([])
         for test in self._open:
-            self._writer.attempt(_cut_off(self._shown.get(test, test), self.early_end))
-        self._writer.event(
+            self._writer.write(_cut_off(self._shown.get(test, test), self.early_end))
+        self._writer.write(
             Footer(
                 ended_at=_now(),
                 duration=time.monotonic() - self._started,
@@ -224,7 +219,7 @@ class Recorder:
         suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
         self._left = set(planned)
-        self._writer.event(
+        self._writer.write(
             Header(
                 run_id=uuid.uuid4().hex,
                 environment=environment.name,
@@ -244,22 +239,16 @@ class Recorder:
             )
         )
         if sharding:
-            self._writer.event(Suite(tests=suite))
+            self._writer.write(Suite(tests=suite))
         for finding in self._findings:
-            self._writer.event(finding)
+            self._writer.write(finding)
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:
             return  # every xdist worker collects the same modules
         self._findings.append(finding)
         if self._header_written:
-            self._writer.event(finding)
-
-
-def _about(last: pytest.TestReport) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return xdist's name for the process that ran a test, and the services and capabilities that the test used."""
-    services = tuple(getattr(last, "envmatrix_services", ()))
-    return getattr(last, "worker_id", ""), services, tuple(getattr(last, "envmatrix_capabilities", ()))
+            self._writer.write(finding)
 
 
 def _has_failed(report: pytest.TestReport) -> bool:
@@ -269,20 +258,28 @@ def _has_failed(report: pytest.TestReport) -> bool:
 
 def _cut_off(test: str, why: str) -> Attempt:
     reason = f"was running when the run ended: {why or 'no reason given'}"
-    return Attempt(test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence("H303", reason))
+    return Attempt(
+        test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence(RuleCode.NEVER_ENDED, reason)
+    )
 
 
-def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float) -> Attempt:
-    worker, services, capabilities = _about(last)
+def _attempt(test: str, last: pytest.TestReport, current: _Open) -> Attempt:
+    """Return one try of a test, from its last report and its worst."""
+    about, report = note_of(last), current.worst
+    duration, worker = round(current.duration, 6), getattr(last, "worker_id", "")
+    services, capabilities = about.services, about.capabilities
+    if report is None:
+        return Attempt(test, Outcome.PASSED, duration, worker, services=services, capabilities=capabilities)
+    note = note_of(report)
     cause = evidence = None
     reason = ""
-    is_blocked = hasattr(report, "envmatrix_blocked")
-    if _has_failed(report) or is_blocked:
-        outcome = Outcome.NOT_RUN if is_blocked else Outcome.FAILED
-        cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
-        held = getattr(report, "envmatrix_evidence", None)
-        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext)[-500:])
-        reason = evidence.summary if is_blocked else ""
+    if _has_failed(report) or note.is_blocked:
+        outcome = Outcome.NOT_RUN if note.is_blocked else Outcome.FAILED
+        cause = note.cause or Cause.UNDETERMINED
+        evidence = note.evidence
+        if evidence is None:
+            evidence = Evidence(RuleCode.CONNECTION_LOST, MASKER.mask(report.longreprtext)[-500:])
+        reason = evidence.summary if note.is_blocked else ""
     elif hasattr(report, "wasxfail"):
         outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
         reason = str(report.wasxfail)
@@ -290,7 +287,7 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
         outcome = Outcome.SKIPPED
         reason = _skip_reason(report)
     return Attempt(
-        test=last.nodeid,
+        test=test,
         outcome=outcome,
         duration=duration,
         worker=worker,
@@ -302,12 +299,13 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
     )
 
 
-def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
-    said = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
-    summary, _, stack = said.partition("\n")
-    evidence = Evidence("H301", summary, phase="call", detail=stack)
+def _crashed(test: str, report: pytest.TestReport, duration: float) -> Attempt:
+    evidence = note_of(report).evidence
+    if evidence is None:
+        summary = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+        evidence = Evidence(RuleCode.WORKER_CRASHED, summary, phase="call")
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
-    return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
+    return Attempt(test, Outcome.FAILED, round(duration, 6), worker, cause=Cause.HARNESS, evidence=evidence)
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import pytest
 
 from envmatrix.masking import MASKER
@@ -14,6 +15,7 @@ from envmatrix.plugin.deadline import TestDeadline
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.far import prepare
 from envmatrix.plugin.left_over import LeftOver
+from envmatrix.plugin.note import Notes
 from envmatrix.plugin.recorder import BODIES, DESELECTED, LAST_WORD, Recorder
 from envmatrix.plugin.reused import LeftOut
 from envmatrix.plugin.shard import Sharding
@@ -45,7 +47,7 @@ class LastWord:
         output: dict[str, Any] = session.config.workeroutput  # type: ignore[attr-defined]  # xdist's
         output |= {
             DESELECTED: self._deselected,
-            LAST_WORD: self._process.last_word(),
+            LAST_WORD: msgspec.to_builtins(self._process.last_word()),
             BODIES: bodies(session.items),
         }
 
@@ -67,13 +69,15 @@ def register(config: pytest.Config, name: str) -> None:
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
+    if config.pluginmanager.hasplugin("xdist"):
+        manager.register(Notes(), "envmatrix-notes")
     if part := config.getoption("--matrix-shard"):
         durations = path_option(config, "--matrix-durations")
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
-    if (carried := path_option(config, "--matrix-carried")) is not None:
+    if (reused := path_option(config, "--matrix-reused")) is not None:
         told: dict[str, Any] | None = getattr(config, "workerinput", None)
-        manager.register(LeftOut.told(told) if told else LeftOut(read_list(carried)), "envmatrix-left-out")
+        manager.register(LeftOut.told(told) if told else LeftOut(read_list(reused)), "envmatrix-left-out")
     manager.register(Smoke(process), "envmatrix-smoke")
     manager.register(Collection(process), "envmatrix-collection")  # after it: what is registered last is asked first
     manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
@@ -84,7 +88,7 @@ def register(config: pytest.Config, name: str) -> None:
         manager.register(Crashes(process), "envmatrix-crashes")
     elif manager.hasplugin("timeout"):
         seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
-        manager.register(TestDeadline(seconds, process.stuck_file), "envmatrix-test-deadline")
+        manager.register(TestDeadline(seconds, process.killed_file), "envmatrix-test-deadline")
     if process.is_worker:
         manager.register(LastWord(process), "envmatrix-last-word")
         return

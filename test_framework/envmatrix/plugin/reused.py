@@ -1,4 +1,4 @@
-"""Leaves out what is taken over from an earlier run."""
+"""Leave out the tests whose cells are reused from an earlier run."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-_TESTS = "envmatrix_carried"
+_TESTS = "envmatrix_reused"
 """The key under which the controller gives its xdist workers the tests."""
 
 

@@ -18,13 +18,15 @@ from urllib.parse import urlsplit
 
 import httpx
 import pytest
+from msgspec import structs
 
 from envmatrix.contracts import Contract, Reality, contract_classes, services_behind
 from envmatrix.environments import Environment, ServiceSpec, Source, load_file
 from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError, UserError
 from envmatrix.masking import MASKER
-from envmatrix.services import Endpoint, Ping, PingStatus, get_kind
-from envmatrix.services.kinds.base import Isolated
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.kinds.base import Isolated, Left
 from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.probes.look import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
@@ -263,14 +265,15 @@ class EnvironmentSession:
             self._isolated[service] = self._stack.enter_context(part)
         return self._isolated[service]
 
-    def reset(self, fields: Iterable[str]) -> tuple[str, ...]:
+    def reset(self, fields: Iterable[str]) -> tuple[Left, ...]:
         """Empty this worker's part of the services behind the fields that a test read; return what was left in them."""
-        left: list[str] = []
+        left: list[Left] = []
         for service in sorted(services_behind(fields, self.environment)):
             if (isolated := self._isolated.get(service)) is not None:
-                found = isolated.reset()  # somebody else's kind may return nothing, or something of its own
-                texts = found if isinstance(found, tuple) else ()
-                left += [f"{MASKER.mask(str(text))[:300]} of {service}" for text in texts]
+                found = isolated.reset()  # somebody else's kind may return nothing, or texts of its own
+                for each in found if isinstance(found, tuple) else ():
+                    thing = each if isinstance(each, Left) else Left("", place=str(each))
+                    left.append(replace(thing, place=f"{MASKER.mask(thing.place)[:300]} of {service}"))
         return tuple(left)
 
     # Users
@@ -329,8 +332,8 @@ def majority(seen: Sequence[Ping]) -> Ping:
     up = [ping for ping in seen if ping.is_up]
     ping = (up if len(up) > len(failed) else failed)[-1]
     if up and failed:
-        ping = ping.model_copy(update={"detail": f"answered {len(up)} of {len(seen)} looks: {failed[-1].detail}"})
-    return ping.model_copy(update={"looks": len(seen), "failed_looks": len(failed)})
+        ping = structs.replace(ping, detail=f"answered {len(up)} of {len(seen)} looks: {failed[-1].detail}")
+    return structs.replace(ping, looks=len(seen), failed_looks=len(failed))
 
 
 def _url(spec: ServiceSpec) -> str:

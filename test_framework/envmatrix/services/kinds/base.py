@@ -1,16 +1,17 @@
-"""What every kind of service is made of: the endpoint, the ping, and the Protocol that a kind implements."""
+"""What every kind of service is made of: the endpoint, and the Protocol that a kind implements."""
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Mapping
 from contextlib import AbstractContextManager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from envmatrix.environments import ServiceSpec, Source
+from envmatrix.runs.ping import Ping
 
 
 class Endpoint(BaseModel):
@@ -46,47 +47,25 @@ class Endpoint(BaseModel):
         return {name: self.field(name) if name != "port" else self.port for name in type(self).model_fields}
 
 
-class PingStatus(enum.StrEnum):
-    """What one look at an endpoint saw."""
-
-    UP = "up"
-    DEGRADED = "degraded"
-    """It answers, and says that something it depends on does not; or it answers as somebody else."""
-    DOWN = "down"
-    ABSENT = "absent"
+MOST = 1000
+"""Rows of a table, or keys, are counted up to here: that it is too much is known by then."""
 
 
-class Ping(BaseModel):
-    """One look at an endpoint. Never holds a secret."""
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Things of one kind that a test left in one place."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    kind: str
+    """In the singular: `row`, `key`, `socket`. Empty where a kind of service gives only a text."""
+    count: int = 1
+    place: str = ""
+    """Where they are, or their names, as it follows the number: ` in table users`, `: a, b`."""
 
-    service: str
-    status: PingStatus
-    latency: float = 0.0
-    """Seconds."""
-    version: str = ""
-    """What the server says it is: `PostgreSQL 18.4`."""
-    identity: dict[str, str] = Field(default_factory=dict)
-    """What it claims to be: service, environment, version, commit."""
-    detail: str = ""
-    """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
-    dependencies: dict[str, str] = Field(default_factory=dict)
-    """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
-    looks: int = 1
-    """How often it was looked at for this answer."""
-    failed_looks: int = 0
-    """How many of these it failed; where it failed some, the majority is its status."""
-
-    @property
-    def is_up(self) -> bool:
-        """Return whether the service can be used."""
-        return self.status is PingStatus.UP
-
-    @property
-    def is_flapping(self) -> bool:
-        """Return whether it answered some looks and failed others."""
-        return 0 < self.failed_looks < self.looks
+    def __str__(self) -> str:
+        if not self.kind:
+            return self.place
+        number = f"at least {MOST}" if self.count >= MOST else str(self.count)
+        return f"{number} {self.kind}{'s'[: self.count != 1]}{self.place}"
 
 
 class StartContext(BaseModel):
@@ -169,10 +148,6 @@ class Isolated(Protocol):
         """Return the endpoint of that part alone."""
         ...
 
-    def reset(self) -> tuple[str, ...] | None:
-        """Empty it, between two tests.
-
-        Return what the test had left in it, one text each: a number, what it is, and where (`2 rows in table users`).
-        `None`, as of a kind that does not look, is nothing.
-        """
+    def reset(self) -> tuple[Left, ...] | None:
+        """Empty it, between two tests, and return what the test had left in it; `None` where the kind does not look."""
         ...

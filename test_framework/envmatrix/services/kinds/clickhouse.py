@@ -13,7 +13,8 @@ from pathlib import Path
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
+from envmatrix.runs.ping import Ping
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Left, StartContext
 from envmatrix.services.kinds.left import rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
@@ -100,7 +101,7 @@ class _Part:
         self.endpoint = endpoint
         self._spec = spec
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Empty the tables that have rows; return which they were."""
         (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
         tables = json.loads(text)["data"]

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import StartError
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, StartContext
 from envmatrix.services.probes import exchanges
 from envmatrix.services.probes.look import (
     IDENTITY_KEYS,

@@ -8,7 +8,8 @@ from http import HTTPStatus
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import StartError
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, PingStatus, StartContext
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, StartContext
 from envmatrix.services.kinds.http import SCHEMES, read_identity
 from envmatrix.services.probes.look import NoAnswerError, Sight, Whole, endpoint_at, look
 from envmatrix.services.probes.visit import Answer, Visit

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
-from envmatrix.services.kinds.left import MOST, rows_left
+from envmatrix.runs.ping import Ping
+from envmatrix.services.kinds.base import MOST, Endpoint, Isolated, Launch, Left, StartContext
+from envmatrix.services.kinds.left import rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import (
     SUPERUSER,
@@ -178,7 +179,7 @@ class _Part:
         self._schema = schema
         self._connection: psycopg.Connection[Any] | None = None
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete all rows of all tables; return which had some."""
         with _told(self._spec):
             if self._connection is None or self._connection.closed:

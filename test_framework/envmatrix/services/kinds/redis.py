@@ -16,8 +16,9 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Isolated, Launch, Ping, StartContext
-from envmatrix.services.kinds.left import MOST, keys_left
+from envmatrix.runs.ping import Ping
+from envmatrix.services.kinds.base import MOST, Endpoint, Isolated, Launch, Left, StartContext
+from envmatrix.services.kinds.left import keys_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.resp import ask
 from envmatrix.services.probes.look import NoAnswerError, Sight, at_database, endpoint_at, look, reason_of, removal
@@ -135,7 +136,7 @@ class _OwnDatabase:
         self._claim = (_claim_key(number), run)
         self._client = _client(self.endpoint, spec.ping_deadline)
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete every key of the database; return which there were."""
         from redis.exceptions import ResponseError
 
@@ -191,7 +192,7 @@ class _OwnKeys:
             update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
         )
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete every key under the prefix; return which there were."""
         with _told(self._spec):
             return _delete(self._client, self.endpoint.prefix)
@@ -214,7 +215,7 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
             client.acl_deluser(user)
 
 
-def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
+def _delete(client: redis.Redis, prefix: str) -> tuple[Left, ...]:
     """Delete every key under a prefix; return which there were, without those that would have gone by themselves."""
     left: list[str] = []
     while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):

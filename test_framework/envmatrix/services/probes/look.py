@@ -20,7 +20,8 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, ServiceError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services.kinds.base import Endpoint
 
 _MAX_DETAIL = 300
 """Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
@@ -56,6 +57,8 @@ class Sight:
     status: PingStatus = PingStatus.UP
     detail: str = ""
     dependencies: Mapping[str, str] = field(default_factory=dict)
+    wrong_identity: bool = False
+    """Whether what answers is not what was declared."""
 
 
 class NoAnswerError(Exception):
@@ -83,7 +86,7 @@ def look(spec: ServiceSpec, deadline: float, see: Callable[[], Sight]) -> Ping:
         try:
             sight = see()
         except WrongIdentityError as error:
-            sight = Sight("", error.identity, PingStatus.DEGRADED, str(error))
+            sight = Sight("", error.identity, PingStatus.DEGRADED, str(error), wrong_identity=True)
         except Exception as error:  # noqa: BLE001  a ping never raises: whatever went wrong is its answer
             sight = Sight(status=PingStatus.DOWN, detail=reason_of(error, deadline))
         pings.append(_ping(spec, sight, time.monotonic() - began))
@@ -103,6 +106,7 @@ def _ping(spec: ServiceSpec, sight: Sight, latency: float) -> Ping:
         latency=latency,
         version=one_line(sight.version),
         identity={key: one_line(value) for key, value in sight.identity.items()},
+        wrong_identity=sight.wrong_identity,
         detail=one_line(sight.detail),
         dependencies={
             one_line(name)[:_MAX_WORD]: one_line(state)[:_MAX_WORD]
@@ -224,6 +228,6 @@ class Whole:
 
     endpoint: Endpoint
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[()]:
         """Do nothing: the users are what is each test's own."""
         return ()

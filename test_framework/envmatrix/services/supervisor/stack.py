@@ -29,7 +29,8 @@ from envmatrix.exceptions import (
     UnreachableError,
 )
 from envmatrix.masking import MASKER
-from envmatrix.services.kinds.base import Endpoint, Kind, Launch, Ping, PingStatus, StartContext
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services.kinds.base import Endpoint, Kind, Launch, StartContext
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.probes.look import wrong_identity
 from envmatrix.services.processes.ports import HOST, answers, free_ports, is_listener

@@ -1,0 +1,50 @@
+"""What one look at a service saw: made by a service's kind, recorded in run files, read by the matrix."""
+
+from __future__ import annotations
+
+import enum
+
+from msgspec import Struct
+
+
+class PingStatus(enum.StrEnum):
+    """What one look at an endpoint saw."""
+
+    UP = "up"
+    DEGRADED = "degraded"
+    """It answers, and says that something it depends on does not; or it answers as somebody else."""
+    DOWN = "down"
+    ABSENT = "absent"
+
+
+class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One look at an endpoint. Never holds a secret."""
+
+    service: str
+    status: PingStatus
+    latency: float = 0.0
+    """Seconds."""
+    version: str = ""
+    """What the server says it is: `PostgreSQL 18.4`."""
+    identity: dict[str, str] = {}
+    """What it claims to be: service, environment, version, commit."""
+    wrong_identity: bool = False
+    """Whether it claims to be another service, environment or commit than the declaration demands."""
+    detail: str = ""
+    """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
+    dependencies: dict[str, str] = {}
+    """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
+    looks: int = 1
+    """How often it was looked at for this answer."""
+    failed_looks: int = 0
+    """How many of these it failed; where it failed some, the majority is its status."""
+
+    @property
+    def is_up(self) -> bool:
+        """Return whether the service can be used."""
+        return self.status == PingStatus.UP
+
+    @property
+    def is_flapping(self) -> bool:
+        """Return whether it answered some looks and failed others."""
+        return 0 < self.failed_looks < self.looks
