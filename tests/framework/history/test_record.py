@@ -180,7 +180,7 @@ def _tear(path: Path) -> None:
     [
         (_make_text, "is no history: file is not a database"),
         (_tear, "is damaged: database disk image is malformed"),
-        (_make_newer, "is of schema 2; this envmatrix reads schema 1"),
+        (_make_newer, "is of schema 3; this envmatrix reads schema 2"),
     ],
 )
 def test_what_cannot_be_used_is_set_aside_and_never_deleted(
