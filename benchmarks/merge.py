@@ -22,10 +22,11 @@ from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import now
 from envmatrix.gate.decide import decide
 from envmatrix.matrix.table import matrix_of
-from envmatrix.runs.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
 from envmatrix.runs.directory import RunDir
-from envmatrix.runs.file import RunWriter
+from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Suite
+from envmatrix.runs.file import RunWriter, digest
 from envmatrix.runs.merge import merge
+from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.shards import Shard, cut, cut_digest
 
 _ENVIRONMENTS, _SHARDS = 6, 4
@@ -121,7 +122,7 @@ def _write_shards(where: Path, tests: int) -> None:
             planned = tuple(test for test, of in zip(suite, numbers, strict=True) if of == number)
             shard = Shard(number, _SHARDS)
             writer = RunWriter(RunDir(where).run_file(environment, shard))
-            writer.event(
+            writer.write(
                 Header(
                     run_id=f"{environment}-{number}",
                     environment=environment,
@@ -138,15 +139,20 @@ def _write_shards(where: Path, tests: int) -> None:
                     cut_digest=cut_digest(suite, numbers),
                 )
             )
-            writer.event(Suite(tests=suite))
+            writer.write(Suite(tests=suite))
             for test in chance.sample(planned, len(planned)):  # as workers of xdist end them
                 if chance.random() < _FAILING:
-                    writer.attempt(_failed(test, durations[test]))
+                    writer.write(_failed(test, durations[test]))
                 else:
-                    writer.passed(test, durations[test], "gw1", _SERVICES, (*_SERVICES, "websocket"))
-            writer.event(Bodies(digests=("0123456789ab",) * len(planned)))
-            writer.event(Footer(ended_at="2026-01-02T03:24:05.678+00:00", duration=1200.0, exit_code=1))
+                    writer.write(_passed(test, durations[test]))
+            writer.write(Bodies(digests=("0123456789ab",) * len(planned)))
+            writer.write(Footer(ended_at="2026-01-02T03:24:05.678+00:00", duration=1200.0, exit_code=1))
             writer.close()
+
+
+def _passed(test: str, seconds: float) -> Attempt:
+    capabilities = (*_SERVICES, "websocket")
+    return Attempt(test, Outcome.PASSED, round(seconds, 6), "gw1", services=_SERVICES, capabilities=capabilities)
 
 
 def _failed(test: str, seconds: float) -> Attempt:

@@ -42,7 +42,7 @@ from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_svg
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
@@ -228,7 +228,7 @@ def _codes() -> Iterator[str]:
     yield "## Rules"
     yield "What decides the cause of a failure; the first that matches. Each has a page."
     rules = [
-        (_page(rule.code), rule.cause.value, f"{_sentence(rule.title)} {rule.meaning}")
+        (_page(rule.code), rule.cause.value, f"{_sentence(rule.title)} {rule.meaning} {rule.remedy}".rstrip())
         for rule in (*RULES, *HARNESS_RULES)
     ]
     yield _table(("code", "cause", "meaning"), rules)

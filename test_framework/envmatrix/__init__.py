@@ -15,12 +15,12 @@ if TYPE_CHECKING:
     from envmatrix.gate import Verdict as Verdict
     from envmatrix.gate import judge as judge
     from envmatrix.matrix.table import Matrix as Matrix
-    from envmatrix.runs.cells import Cause as Cause
     from envmatrix.runs.cells import Cell as Cell
-    from envmatrix.runs.cells import Evidence as Evidence
-    from envmatrix.runs.cells import Outcome as Outcome
     from envmatrix.runs.cells import Run as Run
+    from envmatrix.runs.events import Evidence as Evidence
     from envmatrix.runs.file import read_run as read_run
+    from envmatrix.runs.outcomes import Cause as Cause
+    from envmatrix.runs.outcomes import Outcome as Outcome
 
 # pytest imports this package in every project that has it installed: each name is imported when it is first used.
 _HOMES = {

@@ -12,7 +12,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Protocol
 
 
 @dataclass(eq=False)
@@ -277,13 +277,29 @@ class UserError(EnvmatrixError):
         return "Check [users] in the declaration, and the log of the service"
 
 
+class Breach(Protocol):
+    """One finding of a contract's check; `str` is all of it in one line."""
+
+    @property
+    def rule(self) -> str:
+        """The code of the rule: `C111`."""
+
+    @property
+    def message(self) -> str:
+        """What is wrong, in one line."""
+
+    @property
+    def hint(self) -> str:
+        """What to do next; may be empty."""
+
+
 @dataclass(eq=False)
 class ContractError(EnvmatrixError):
-    """A fixture breaks its contract. `findings` are texts, one each; `place` is where the fixture is defined."""
+    """A fixture breaks its contract; `place` is where the fixture is defined."""
 
     fixture: str
     place: str
-    findings: tuple[str, ...]
+    findings: tuple[Breach, ...]
 
     exit_code: ClassVar[int] = 1
 

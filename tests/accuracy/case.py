@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from envmatrix.gate import Answer
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.accuracy.declare import TINY
 
 

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from envmatrix.gate import Answer
-from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.cells import Cell
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.run import Seen
 

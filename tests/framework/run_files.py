@@ -5,7 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-from envmatrix.runs.cells import Attempt, FindingRecord, Footer, Header, Run
+from msgspec import structs
+
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt, FindingRecord, Footer, Header
 from envmatrix.runs.file import RunWriter, read_run
 
 _FINISHED = Footer(ended_at="2026-01-02T03:04:07.000+00:00", duration=1.5, exit_code=0)
@@ -37,7 +40,7 @@ def header(
 
 def footer(exit_code: int = 0, reason: str = "") -> Footer:
     """The footer of a run."""
-    return _FINISHED.model_copy(update={"exit_code": exit_code, "reason": reason})
+    return structs.replace(_FINISHED, exit_code=exit_code, reason=reason)
 
 
 def write_run(
@@ -53,12 +56,12 @@ def write_run(
     if planned is None:
         planned = list(dict.fromkeys(attempt.test for attempt in attempts))
     writer = RunWriter(path)
-    writer.event(header(environment, planned=planned, **more))  # type: ignore[arg-type]  # header's own keywords
+    writer.write(header(environment, planned=planned, **more))  # type: ignore[arg-type]  # header's own keywords
     for finding in findings:
-        writer.event(finding)
+        writer.write(finding)
     for attempt in attempts:
-        writer.attempt(attempt)
+        writer.write(attempt)
     if end is not None:
-        writer.event(end)
+        writer.write(end)
     writer.close()
     return read_run(path)

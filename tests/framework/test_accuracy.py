@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from envmatrix.gate import Answer, Code, Reason, Verdict, judge
-from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, Outcome
+from envmatrix.runs.events import Attempt, Evidence, FindingRecord
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.cases import CASES
 from tests.accuracy.run import Seen

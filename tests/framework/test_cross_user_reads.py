@@ -13,8 +13,9 @@ import pytest
 from environments.reference.backend import main
 from environments.reference.backend.cross_user_reads import ENVIRONMENT
 from envmatrix.conformance import test_canaries as canaries
-from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.cells import Cell
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Cause, Outcome
 
 ROOT = Path(__file__).parents[2]
 HTTP, SOCKET, CONTEXT = CANARIES = (

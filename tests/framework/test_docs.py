@@ -15,7 +15,7 @@ from docs.generate import FILE, _members, fixture_pages, render
 from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
 from envmatrix.causes import HARNESS_RULES, RULES
 from envmatrix.contracts import FINDING_RULES
-from envmatrix.runs.cells import Cause
+from envmatrix.runs.outcomes import Cause
 from envmatrix.validation import VALIDATION_RULES
 from tests.framework.bare import plain_environment
 from tests.framework.docs_pages import PAGES, ROOT, anchor, blocks, folded, headings, links

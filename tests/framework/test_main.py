@@ -14,7 +14,8 @@ import psutil
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import COMMAND, Bare, plain_environment
 from tests.framework.run_files import write_run
 

@@ -10,8 +10,8 @@ import pytest
 
 from envmatrix.environments import load_environment
 from envmatrix.exceptions import UnsetVariableError
-from envmatrix.runs.cells import Outcome
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Outcome
 from envmatrix.services.supervisor import Owner, SupervisorClient
 from tests.framework.bare import LEFT_OUT
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from envmatrix.services import Ping
+from envmatrix.runs.ping import Ping
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
 

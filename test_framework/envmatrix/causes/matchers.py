@@ -1,4 +1,4 @@
-"""What each rule looks for: a function from the facts to one line of what was seen, or to `None`."""
+"""What each rule looks for: a function from the facts to one line of what it saw, or to `None`."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ from envmatrix.exceptions import (
     UsageError,
     UserError,
 )
-from envmatrix.services import Ping
+from envmatrix.runs.ping import Ping
 from envmatrix.services.probes.access import GATEWAY_ERRORS
 
 _EXCERPT = 80
-"""Characters of an answer that is not what it says."""
+"""Characters shown of an answer that is not the JSON that it claims to be."""
 
 
 def fixture_not_found(facts: Facts) -> str | None:
@@ -45,7 +45,7 @@ def contract_broken(facts: Facts) -> str | None:
     """Match a fixture that is not what its contract says."""
     for error in facts.exceptions:
         if isinstance(error, ContractError):
-            return f"{error.place}: {'; '.join(error.findings)}"
+            return f"{error.place}: {'; '.join(map(str, error.findings))}"
     return None
 
 
@@ -58,8 +58,8 @@ def wrong_server(facts: Facts) -> str | None:
     """Match an identity that is not the declared one."""
     if (line := _first(facts, IdentityError)) is not None:
         return line
-    wrong = [f"{name} {ping.detail}" for name, ping in sorted(facts.pings.items()) if ping.identity and not ping.is_up]
-    return next((line for line in wrong if "answers as" in line), None)
+    wrong = (f"{name} {ping.detail}" for name, ping in sorted(facts.pings.items()) if ping.wrong_identity)
+    return next(wrong, None)
 
 
 def service_down(facts: Facts) -> str | None:
@@ -140,14 +140,14 @@ def cut_short(facts: Facts) -> str | None:
     for error in facts.exceptions:
         # The status came before the body: what broke off after it broke off an answer that had begun.
         begun = facts.last_status and _is_of(error, "httpx", "ReadError", "RemoteProtocolError")
-        told = _CUT.search(str(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
-        if begun or told or _is_of(error, "http", "IncompleteRead"):
+        wrapped = _CUT.search(str(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
+        if begun or wrapped or _is_of(error, "http", "IncompleteRead"):
             return f"{facts.exchanges[-1]}, then {_line(error)}" if begun else _line(error)
     return None
 
 
 _CUT = re.compile("without sending complete message body|incomplete chunked read", re.IGNORECASE)
-"""What httpx says of it, also where another library's client wraps it."""
+"""httpx's texts of an answer cut short, also in errors of clients that wrap it."""
 
 _CLIENTS = frozenset({"httpx", "httpcore", "openai", "requests", "urllib3", "aiohttp"})
 

@@ -1,4 +1,4 @@
-"""The rules, as data in one ordered table, and who asks them."""
+"""The rules, as data in one ordered table; the first that matches decides."""
 
 from __future__ import annotations
 
@@ -7,220 +7,228 @@ from dataclasses import dataclass
 
 from envmatrix.causes import matchers
 from envmatrix.causes.facts import Facts
-from envmatrix.runs.cells import Cause
+from envmatrix.runs.outcomes import Cause
+from envmatrix.runs.rules import RuleCode
 
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule: what it is called, what it decides, and when."""
+    """One rule: its name, the cause that it decides, and when it applies."""
 
-    code: str
+    code: RuleCode
     cause: Cause
     title: str
     meaning: str
-    """What to think of it, and what to do next."""
+    """What it says about the failure."""
+    remedy: str
+    """What to do next; empty where the cause's own advice says it all."""
     matches: Callable[[Facts], str | None]
-    """Returns one line of what was seen, or `None` where the rule does not apply."""
+    """Returns what was seen, in one line, or `None` where the rule does not apply."""
 
 
 RULES = (
     Rule(
-        "C101",
+        RuleCode.FIXTURE_NOT_FOUND,
         Cause.CONTRACT,
         "fixture not found",
-        "The test asks for a fixture that nobody above it provides. Move the named provider to a conftest.py "
-        "above the test, or drop the request.",
+        "The test asks for a fixture that nobody above it provides.",
+        "Move the named provider to a conftest.py above the test, or drop the request.",
         matchers.fixture_not_found,
     ),
     Rule(
-        "C102",
+        RuleCode.CONTRACT_BROKEN,
         Cause.CONTRACT,
         "contract broken",
-        "The fixture is there and is not what its contract says: the line names the file that defines it and "
-        "each field. Mend that fixture, or delete it: the plugin provides one that keeps the contract.",
+        "The fixture is there and is not what its contract says: the line names the file that defines it and each "
+        "field.",
+        "Mend that fixture, or delete it: the plugin provides one that keeps the contract.",
         matchers.contract_broken,
     ),
     Rule(
-        "C104",
+        RuleCode.UNKNOWN_CAPABILITY,
         Cause.CONTRACT,
         "unknown capability",
-        "The test requires a capability that no environment declares, so it would be skipped everywhere, for "
-        "ever. Mend the spelling in the marker, or declare the service.",
+        "The test requires a capability that no environment declares, so it would be skipped everywhere, for ever.",
+        "Mend the spelling in the marker, or declare the service.",
         matchers.unknown_capability,
     ),
     Rule(
-        "I203",
+        RuleCode.WRONG_SERVER,
         Cause.INFRASTRUCTURE,
         "wrong server",
-        "What answers is healthy, and is not the service, the environment or the commit that the declaration "
-        "demands. Mend the URL or the deployment; no test has been run against the stranger.",
+        "What answers is healthy, and is not the service, the environment or the commit that the declaration demands.",
+        "Mend the URL or the deployment; no test has been run against the stranger.",
         matchers.wrong_server,
     ),
     Rule(
-        "I202",
+        RuleCode.SERVICE_FAILED,
         Cause.INFRASTRUCTURE,
         "service did not start",
-        "A service that we start ended, or was not ready in time. The end of its log is among the evidence.",
+        "A service that we start ended, or was not ready in time.",
+        "The end of its log is among the evidence.",
         matchers.service_failed,
     ),
     Rule(
-        "I201",
+        RuleCode.SERVICE_DOWN,
         Cause.INFRASTRUCTURE,
         "required service down",
-        "A service that the test used, or one behind it, did not answer a ping right after the failure. Look "
-        "at that service first; the test has said nothing about the product.",
+        "A service that the test used, or one behind it, did not answer a ping right after the failure.",
+        "Look at that service first; the test has said nothing about the product.",
         matchers.service_down,
     ),
     Rule(
-        "I207",
+        RuleCode.SERVICE_FLAPPING,
         Cause.INFRASTRUCTURE,
         "service flapping",
-        "A service that the test used answered some of several looks right after the failure and failed the "
-        "others. Look at that service first: it is restarting, overloaded, or one of its instances is broken.",
+        "A service that the test used answered some of several looks right after the failure and failed the others.",
+        "Look at that service first: it is restarting, overloaded, or one of its instances is broken.",
         matchers.service_flapping,
     ),
     Rule(
-        "I204",
+        RuleCode.WORK_UNDONE,
         Cause.INFRASTRUCTURE,
         "healthy by its own word only",
-        "The health path says that the service is up, and its protected path is not answered, or a gateway "
-        "says that nobody is there. Look at what stands behind the service, and mend the health path: it "
-        "should have told.",
+        "The health path says that the service is up, and its protected path is not answered, or a gateway says that "
+        "nobody is there.",
+        "Look at what stands behind the service, and mend the health path: it should have told.",
         matchers.work_undone,
     ),
     Rule(
-        "L402",
+        RuleCode.LEFT_BEHIND,
         Cause.LOGIC,
         "left resources behind",
-        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line lists "
-        "them. Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
+        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line "
+        "lists them.",
+        "Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
         '@pytest.mark.leaves("rows").',
         matchers.left_behind,
     ),
     Rule(
-        "C106",
+        RuleCode.TOKEN_REFUSED,
         Cause.CONTRACT,
         "token refused",
-        "The fixture's token was valid when the test began and is refused now: it expired, was revoked, or "
-        "was signed with a key that was changed. The next test gets a new one; if that is refused too, mend "
-        "the login or the keys.",
+        "The fixture's token was valid when the test began and is refused now: it expired, was revoked, or was "
+        "signed with a key that was changed.",
+        "The next test gets a new one; if that is refused too, mend the login or the keys.",
         matchers.token_refused,
     ),
     Rule(
-        "C107",
+        RuleCode.USERS_NOT_MADE,
         Cause.CONTRACT,
         "users cannot be made",
-        "The environment refused to sign up or log in a test user, or answered with something else. Mend the "
-        "routes in [users], or the service's rights and limits for test users.",
+        "The environment refused to sign up or log in a test user, or answered with something else.",
+        "Mend the routes in [users], or the service's rights and limits for test users.",
         matchers.users_not_made,
     ),
     Rule(
-        "I205",
+        RuleCode.CUT_SHORT,
         Cause.INFRASTRUCTURE,
         "answer cut short",
-        "A connection ended in the middle of an answer that had begun. The server's process, or a proxy "
-        "before it, broke off: look at its log and at limits of size and time.",
+        "A connection ended in the middle of an answer that had begun.",
+        "The server's process, or a proxy before it, broke off: look at its log and at limits of size and time.",
         matchers.cut_short,
     ),
     Rule(
-        "I206",
+        RuleCode.RATE_LIMITED,
         Cause.INFRASTRUCTURE,
         "too many requests",
-        "The service refused for load (429). Raise the limit for test users, or run fewer workers.",
+        "The service refused for load (429).",
+        "Raise the limit for test users, or run fewer workers.",
         matchers.rate_limited,
     ),
     Rule(
-        "C105",
+        RuleCode.NOT_JSON,
         Cause.CONTRACT,
         "not the JSON it claims",
-        "An answer says that it is JSON and cannot be read as such; the line shows where. What sends it "
-        "breaks what its content type promises.",
+        "An answer says that it is JSON and cannot be read as such; the line shows where.",
+        "What sends it breaks what its content type promises.",
         matchers.not_json,
     ),
     Rule(
-        "H302",
+        RuleCode.HARNESS_FAILED,
         Cause.HARNESS,
         "harness failed",
-        "The supervisor or our own configuration failed, not the product and not its services. Run again; if "
-        "it stays, report it with the detail.",
+        "The supervisor or our own configuration failed, not the product and not its services.",
+        "Run again; if it stays, report it with the detail.",
         matchers.own_bug,
     ),
     Rule(
-        "H305",
+        RuleCode.DEADLINE_PASSED,
         Cause.HARNESS,
         "test's deadline passed",
-        "The test took longer than it may, and every service that it used answers. The detail shows where it "
-        "stood. Give it more time with @pytest.mark.timeout, or mend what it waits for.",
+        "The test took longer than it may, and every service that it used answers.",
+        "The detail shows where it stood. Give it more time with @pytest.mark.timeout, or mend what it waits for.",
         matchers.deadline_passed,
     ),
     Rule(
-        "U502",
+        RuleCode.GATEWAY_SPOKE,
         Cause.UNDETERMINED,
         "a gateway's error, and everything answers now",
-        "The test's last answer was a gateway's (502, 503, 504), and the health and protected paths are fine "
-        "now: the evidence conflicts. Run the test again; if it stays, look at what stands between, or at how"
-        " the product uses these codes.",
+        "The test's last answer was a gateway's (502, 503, 504), and the health and protected paths are fine now: "
+        "the evidence conflicts.",
+        "Run the test again; if it stays, look at what stands between, or at how the product uses these codes.",
         matchers.gateway_spoke,
     ),
     Rule(
-        "U501",
+        RuleCode.CONNECTION_LOST,
         Cause.UNDETERMINED,
         "connection lost while every service answers",
-        "A connection broke and every service that the test used answers now: the evidence conflicts. Run the"
-        " test again; if it stays, look at what stands between, such as a proxy.",
+        "A connection broke and every service that the test used answers now: the evidence conflicts.",
+        "Run the test again; if it stays, look at what stands between, such as a proxy.",
         matchers.connection_lost,
     ),
     Rule(
-        "C103",
+        RuleCode.CONFORMANCE_FAILED,
         Cause.CONTRACT,
         "conformance check failed",
-        "A test of the shipped conformance suite failed while every service answers: the contract's field "
-        "that the test is named after is untrue in this environment. Mend the environment, or the "
-        "declaration.",
+        "A test of the shipped conformance suite failed while every service answers: the contract's field that the "
+        "test is named after is untrue in this environment.",
+        "Mend the environment, or the declaration.",
         matchers.conformance_failed,
     ),
     Rule(
-        "L401",
+        RuleCode.FAILED_ON_HEALTHY,
         Cause.LOGIC,
         "failed on healthy services",
         "Every service that the test used answers, and the test failed: the product or the test is wrong.",
+        "",
         matchers.otherwise,
     ),
 )
-"""In order: what is certain first, what remains last."""
+"""In order: certain evidence first, the rest last."""
 
 
 def _decided_elsewhere(_: Facts) -> None:
-    """Match nothing: no exception in a test tells this."""
+    """Match nothing: the recorder or the reader decides."""
 
 
 HARNESS_RULES = (
     Rule(
-        "H301",
+        RuleCode.WORKER_CRASHED,
         Cause.HARNESS,
         "worker crashed",
-        "The process that ran the test ended under it: a signal, the kernel's memory killer, or os._exit. Run"
-        " the test alone, without xdist, to see what ends it.",
+        "The process that ran the test ended under it: a signal, the kernel's memory killer, or os._exit.",
+        "Run the test alone, without xdist, to see what ends it.",
         _decided_elsewhere,
     ),
     Rule(
-        "H303",
+        RuleCode.NEVER_ENDED,
         Cause.HARNESS,
         "planned and never ended",
-        "The run was killed, stopped early or passed its deadline before the test's end. The reason says "
-        "which; run it again.",
+        "The run was killed, stopped early or passed its deadline before the test's end.",
+        "The reason says which; run it again.",
         _decided_elsewhere,
     ),
     Rule(
-        "H304",
+        RuleCode.COLLECTION_FAILED,
         Cause.HARNESS,
         "collection failed",
-        "A test module could not be imported, so what it would have planned is unknown. Mend the import: "
-        "pytest's log shows it.",
+        "A test module could not be imported, so what it would have planned is unknown.",
+        "Mend the import: pytest's log shows it.",
         _decided_elsewhere,
     ),
 )
-"""What no exception in a test tells: decided by the recorder and by whoever reads the run file."""
+"""Rules that no exception in a test can match: the recorder and the reader of the run file decide them."""
 
 
 def is_about_connections(facts: Facts) -> bool:

@@ -94,7 +94,7 @@ class _Sides:
     def _baseline(self, word: str) -> Side:
         from envmatrix.gate.baseline import read_baseline
         from envmatrix.matrix.compare import Place, Seen, Side
-        from envmatrix.runs.cells import Outcome
+        from envmatrix.runs.outcomes import Outcome
 
         baseline = read_baseline(self.project.baseline_file)
         # A baseline holds no bodies, by which renames are seen, and no durations: the history may have its run.

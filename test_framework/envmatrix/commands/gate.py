@@ -134,7 +134,7 @@ def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
     for verdict in judge_all(matrix):
         for reason in verdict.reasons:
             is_hole = reason.calls_for is Answer.UNKNOWN and reason.code not in of_tests
-            if verdict.environment in runs and (is_hole or reason.code is Code.CARRIED):
+            if verdict.environment in runs and (is_hole or reason.code is Code.REUSED):
                 return f"{verdict.environment}: {reason.text}"
     declared = _declared(project)
     lost = [name for name in environments_of(path) if name not in runs and (declared is None or name in declared)]

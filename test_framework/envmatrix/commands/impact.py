@@ -89,7 +89,7 @@ def find_impact(
     from envmatrix.analysis.impact import impact as impact_of
     from envmatrix.analysis.impact.project import Asked, read_project
     from envmatrix.environments import read_env_file
-    from envmatrix.runs.cells import CONTRACT_VERSION
+    from envmatrix.runs.events import CONTRACT_VERSION
 
     changes = tuple(Change(*each) for each in files_changed_since(project.root, since))
     asked = Asked(

@@ -28,11 +28,12 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         UsageError: git knows no such revision, or the plan is of a part of the suite.
         EnvmatrixError: pytest's configuration is broken.
     """
-    from envmatrix.runs.reused import Carry, function_of
+    from envmatrix.nodeid import function_of
+    from envmatrix.runs.reused import Reuse
 
     _refuse_parts(plan)
     found = find_impact(plan.project, since, environments, env_file)
-    carry: dict[str, Carry] = {}
+    reuse: dict[str, Reuse] = {}
     for environment in plan.environments:
         name = environment.name
         known = frozenset(found.impact.tests.get(name, ()))
@@ -44,11 +45,11 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         if run is None:
             _say(f"{name}: all {len(known)} tests are run: {why}")
             continue
-        carry[name] = Carry.of(run, selected, known)
-        left = len(known) - len({function_of(test) for test in carry[name].tests})
+        reuse[name] = Reuse.of(run, selected, known)
+        left = len(known) - len({function_of(test) for test in reuse[name].tests})
         _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
     here = working_tree(plan.project.root)
-    return replace(plan, carry=carry, commit=here.commit, dirty=here.dirty)
+    return replace(plan, reuse=reuse, commit=here.commit, dirty=here.dirty)
 
 
 def _refuse_parts(plan: Plan) -> None:

@@ -9,7 +9,7 @@ from envmatrix.contracts.findings import FINDING_RULES, ContractFinding, check
 from envmatrix.contracts.load import contract_classes
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.contracts.reality import Reality, services_behind
-from envmatrix.runs.cells import CONTRACT_VERSION
+from envmatrix.runs.events import CONTRACT_VERSION
 
 __all__ = [
     "CONTRACT_VERSION",

@@ -15,7 +15,8 @@ from envmatrix.contracts.fields import Contract, meaning_of
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.contracts.reality import Reality
 from envmatrix.masking import MASKER
-from envmatrix.runs.cells import CONTRACT_VERSION
+from envmatrix.runs.events import CONTRACT_VERSION
+from envmatrix.runs.rules import RuleCode
 
 _MISSING = object()
 
@@ -36,12 +37,12 @@ class ContractFinding:
 
 
 FINDING_RULES = {
-    "C110": "a field of the contract is missing",
-    "C111": "a field is of another type than the contract says",
-    "C112": "a field is untrue: it does not equal what the declaration says or what a ping sees",
-    "C113": "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
-    "C114": "a URL is another environment's: the declared service lives elsewhere",
-    "C115": "the fixture skips the tests that ask for it, instead of telling which services are there",
+    RuleCode.FIELD_MISSING: "a field of the contract is missing",
+    RuleCode.FIELD_TYPE: "a field is of another type than the contract says",
+    RuleCode.FIELD_UNTRUE: "a field is untrue: it does not equal what the declaration says or what a ping sees",
+    RuleCode.URL_WRONG: "a URL is not absolute, or is there although the service is absent, or is missing although it is not",
+    RuleCode.URL_ELSEWHERE: "a URL is another environment's: the declared service lives elsewhere",
+    RuleCode.FIXTURE_SKIPS: "the fixture skips the tests that ask for it, instead of telling which services are there",
 }
 """Every code that `check` can find, with its meaning."""
 
@@ -64,7 +65,9 @@ def _missing(contract: type[Contract], fields: list[str]) -> ContractFinding:
     """Return one finding for all missing fields: a legacy fixture lacks a dozen."""
     message = f"{', '.join(fields)} {'is' if len(fields) == 1 else 'are'} missing"
     hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
-    return ContractFinding("C110", fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint)
+    return ContractFinding(
+        RuleCode.FIELD_MISSING, fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint
+    )
 
 
 def _read(value: object, field: str) -> object:
@@ -100,7 +103,7 @@ def _check_type(contract: type[Contract], field: str, content: object) -> Contra
     except ValidationError:
         expected = _type_name(contract.model_fields[field].annotation)
         return ContractFinding(
-            "C111", field, f"{field} is of type {type(content).__name__}, but the contract says {expected}"
+            RuleCode.FIELD_TYPE, field, f"{field} is of type {type(content).__name__}, but the contract says {expected}"
         )
     return None
 
@@ -132,7 +135,7 @@ def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> 
         case _:
             return None
     shown = "there" if meaning.role is Role.ENDPOINT and value is not None else repr(value)
-    return None if is_true else ContractFinding("C112", field, f"{field} is {shown}, but {truth}")
+    return None if is_true else ContractFinding(RuleCode.FIELD_UNTRUE, field, f"{field} is {shown}, but {truth}")
 
 
 def _state(service: str, reality: Reality) -> str:
@@ -150,7 +153,7 @@ def _check_client(field: str, client: httpx.Client | httpx.AsyncClient, reality:
         return None
     base = client.base_url
     if not base.host:
-        return ContractFinding("C113", field, f"{field} has no base URL, but {api.service} is up")
+        return ContractFinding(RuleCode.URL_WRONG, field, f"{field} has no base URL, but {api.service} is up")
     port = base.port or (443 if base.scheme == "https" else 80)
     if (base.host, port) == (api.host, api.port):
         return None
@@ -164,14 +167,14 @@ def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) 
         return (
             None
             if expected is None
-            else ContractFinding("C113", field, f"{field} is None, but {service} is declared and up")
+            else ContractFinding(RuleCode.URL_WRONG, field, f"{field} is None, but {service} is declared and up")
         )
     if reality.absent(service):
-        return ContractFinding("C113", field, f"{field} is a URL, but {_state(service, reality)}")
+        return ContractFinding(RuleCode.URL_WRONG, field, f"{field} is a URL, but {_state(service, reality)}")
     parts, schemes = urlsplit(url), meaning.role.schemes
     if not parts.scheme or not parts.netloc or (schemes and parts.scheme not in schemes):
         kind = f"{'/'.join(schemes)} URL" if schemes else "URL"
-        return ContractFinding("C113", field, f"{field} is {MASKER.mask(url)!r}, not an absolute {kind}")
+        return ContractFinding(RuleCode.URL_WRONG, field, f"{field} is {MASKER.mask(url)!r}, not an absolute {kind}")
     host = parts.netloc.rpartition("@")[2]
     if expected is not None and (where := urlsplit(expected).netloc.rpartition("@")[2]) != host:
         return _elsewhere(field, host, service, where, reality)

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.environments import Environment, Source
-from envmatrix.services import Endpoint, Ping
+from envmatrix.runs.ping import Ping
+from envmatrix.services import Endpoint
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from typing import Any
 
 from envmatrix.exceptions import BaselineError
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.cells import Cell
+from envmatrix.runs.outcomes import Cause, Outcome
 
 SCHEMA = 1
 
@@ -29,7 +30,7 @@ class Known:
     @classmethod
     def of(cls, cell: Cell) -> Known:
         """Return the part of a cell that the gate compares."""
-        return cls(cell.outcome, cell.cause if cell.outcome in {Outcome.FAILED, Outcome.NOT_RUN} else None)
+        return cls(cell.outcome, cell.cause if cell.outcome.counts_as_failed else None)
 
     @staticmethod
     @cache  # there are a dozen of them, and as many lines as cells

@@ -13,11 +13,9 @@ from envmatrix.gate.source import StillThere, nowhere
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
 from envmatrix.gate.waivers import AppliedWaivers, Waiver, apply, counts_as_failed
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, MissingRun, Outcome, Run
-from envmatrix.runs.reused import function_of
-
-_LOST = frozenset({Cause.INFRASTRUCTURE, Cause.HARNESS, Cause.UNDETERMINED, None})
-"""Causes that tell nothing about the change."""
+from envmatrix.nodeid import function_of
+from envmatrix.runs.cells import MissingRun, Run
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _REMARKED = {Outcome.FLAKY: Code.FLAKY, Outcome.XPASSED: Code.XPASSED}
 """Outcomes on which every verdict has a remark of its own."""
@@ -154,14 +152,12 @@ class _Excuses:
     ) -> _Excuses:
         ended = (*run.ended[Outcome.FAILED], *run.ended[Outcome.NOT_RUN])
         failures = [cell for cell in ended if counts_as_failed(cell) and cell.test not in waived]
-        lost = tuple(
-            cell.test for cell in failures if cell.cause in _LOST
-        )  # also where the baseline has the same outage
-        known = tuple(
-            cell.test
-            for cell in failures
-            if cell.cause not in _LOST and (before or {}).get(cell.test) == Known.of(cell)
-        )
+        blamed = {
+            cell.test: Known.of(cell) for cell in failures if cell.cause is not None and cell.cause.blames_product
+        }
+        # An outage tells nothing about the change, also where the baseline has the same one.
+        lost = tuple(cell.test for cell in failures if cell.test not in blamed)
+        known = tuple(test for test, now in blamed.items() if (before or {}).get(test) == now)
         return cls(run, waived, known, lost if len(lost) <= policy.infrastructure_budget else ())
 
     @property
@@ -192,7 +188,7 @@ def _about_policy(run: Run, policy: GatePolicy) -> Iterator[Reason]:
             text = f"{number_of_tests(len(tests))} {outcome}, which the policy does not allow"
             text += ": drop the xfail mark" if outcome is Outcome.XPASSED else ""
             yield Reason(Code.POLICY, text, Answer.INCOMPATIBLE, tests)
-    passed = sum(len(run.ended[outcome]) for outcome in IN_THE_END_PASSED)
+    passed = len(run.passed)
     if passed < policy.minimum_tests:
         text = f"{passed} passed, the policy demands at least {policy.minimum_tests}"
         yield Reason(Code.POLICY, text, Answer.UNKNOWN)
@@ -248,4 +244,4 @@ def _left_out(run: Run, gone: Collection[str], still_there: StillThere) -> tuple
 
 
 def _has_failed(known: Known | None) -> bool:
-    return known is not None and known.outcome in {Outcome.FAILED, Outcome.NOT_RUN}
+    return known is not None and known.outcome.counts_as_failed

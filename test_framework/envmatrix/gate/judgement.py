@@ -6,10 +6,10 @@ from collections.abc import Collection, Iterable, Iterator
 
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, Cell, FindingRecord, MissingRun, Outcome, Run
-
-_ENDED_BY_ITSELF = frozenset({0, 1, 5})
-"""pytest's exit codes of a run that reached its end: all passed, some failed, none collected."""
+from envmatrix.runs.cells import Cell, MissingRun, Run
+from envmatrix.runs.events import FindingRecord
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.rules import cause_of
 
 _EXIT_MEANINGS = {
     2: "interrupted",
@@ -19,9 +19,6 @@ _EXIT_MEANINGS = {
     137: "SIGKILL",
     143: "SIGTERM",
 }
-
-_CAUSE_OF_RULE = {"C": Cause.CONTRACT, "I": Cause.INFRASTRUCTURE, "L": Cause.LOGIC, "H": Cause.HARNESS}
-"""A rule's letter says which cause it decides."""
 
 
 def judge(
@@ -53,7 +50,7 @@ def _no_run(run: MissingRun) -> Reason:
 
 
 def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Iterator[Reason]:
-    number, passed = len(run.cells), sum(len(run.ended[outcome]) for outcome in IN_THE_END_PASSED)
+    number, passed = len(run.cells), len(run.passed)
     if shard := run.header.shard:
         text = f"shard {shard} alone, with {number} of {number_of_tests(run.header.suite_size)}: envmatrix merge makes the whole"
         yield Reason(Code.SHARD, text, Answer.COMPATIBLE if as_part else Answer.UNKNOWN)
@@ -88,15 +85,15 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
 
 
 def _at_earlier(run: Run) -> str:
-    number = sum(1 for outcome in IN_THE_END_PASSED for cell in run.ended[outcome] if cell.carried)
+    number = sum(1 for cell in run.passed if cell.reused_from)
     return f", {number} of them at an earlier commit" if number else ""
 
 
 def _remarks(run: Run) -> Iterator[Reason]:
     """Yield reasons that change no answer."""
-    for commit, tests in run.carried.items():
+    for commit, tests in run.reused.items():
         text = f"{len(tests)} of {number_of_tests(len(run.cells))} were not run now: they are of commit {commit[:12]}"
-        yield Reason(Code.CARRIED, text, Answer.COMPATIBLE, tuple(tests))
+        yield Reason(Code.REUSED, text, Answer.COMPATIBLE, tuple(tests))
     for outcome, code, text in _REMARKS:
         if tests := tuple(cell.test for cell in run.ended[outcome]):
             yield Reason(code, f"{number_of_tests(len(tests))} {text}", Answer.COMPATIBLE, tests)
@@ -105,7 +102,7 @@ def _remarks(run: Run) -> Iterator[Reason]:
 def _of_other_commits(run: Run) -> str:
     """Return the services that report another commit than the tests, in one line; empty if there are none."""
     commits = {
-        service: str(ping.get("identity", {}).get("commit", ""))
+        service: ping.identity.get("commit", "")
         for attestation in run.attestations
         for service, ping in attestation.services.items()
     }
@@ -119,13 +116,13 @@ def _of_other_commits(run: Run) -> str:
 
 def _unexercised(run: Run) -> str:
     """Return the services that were up and that no passed test exercised; empty if tests were left out or reused."""
-    if run.footer is None or run.footer.deselected or run.carried:
+    if run.footer is None or run.footer.deselected or run.reused:
         return ""
     up = {
-        name for each in run.attestations for name, ping in each.services.items() if ping.get("status") == "up"
+        name for each in run.attestations for name, ping in each.services.items() if ping.is_up
     } & run.header.sources.keys()
     idle = up - {name for name, source in run.header.sources.items() if source == "absent"}
-    passed = (cell.attempts[-1] for outcome in IN_THE_END_PASSED for cell in run.ended[outcome])
+    passed = (cell.attempts[-1] for cell in run.passed)
     for attempt in passed:
         if not idle:
             break
@@ -144,9 +141,10 @@ def _about_failures(run: Run, excused: frozenset[str]) -> Iterator[Reason]:
     for cell in run.ended[Outcome.FAILED]:
         if cell.test not in excused:
             failed.setdefault(cell.cause or Cause.UNDETERMINED, []).append(cell.test)
-    for cause, text, answer in _FAILURES:
+    for cause, text in _FAILURES.items():
         if tests := failed.get(cause):
-            yield Reason(Code(cause.value), f"{number_of_tests(len(tests))} failed: {text}", answer, tuple(tests))
+            why = f"{number_of_tests(len(tests))} failed: {text}"
+            yield Reason(Code(cause.value), why, _answer(cause), tuple(tests))
     not_run = [cell for cell in run.ended[Outcome.NOT_RUN] if cell.test not in excused]
     yield from _about_blocked([cell for cell in not_run if cell.is_blocked])
     if tests := [cell.test for cell in not_run if not cell.is_blocked]:
@@ -160,25 +158,26 @@ def _about_blocked(cells: list[Cell]) -> Iterator[Reason]:
     waiting: dict[tuple[Cause | None, str], list[str]] = {}
     for cell in cells:
         waiting.setdefault((cell.cause, cell.reason), []).append(cell.test)
-    answers = {cause: answer for cause, _, answer in _FAILURES}
     for (cause, reason), tests in waiting.items():
-        answer = answers.get(cause or Cause.UNDETERMINED, Answer.UNKNOWN)
-        yield Reason(Code.BLOCKED, f"{number_of_tests(len(tests))} not run: {cause}: {reason}", answer, tuple(tests))
+        why = f"{number_of_tests(len(tests))} not run: {cause}: {reason}"
+        yield Reason(Code.BLOCKED, why, _answer(cause), tuple(tests))
 
 
-_FAILURES = (
-    (Cause.CONTRACT, "a fixture is missing or breaks its contract", Answer.INCOMPATIBLE),
-    (Cause.LOGIC, "the services are healthy, the product or the test is wrong", Answer.INCOMPATIBLE),
-    (Cause.INFRASTRUCTURE, "a service was down", Answer.UNKNOWN),
-    (Cause.HARNESS, "the harness broke", Answer.UNKNOWN),
-    (Cause.UNDETERMINED, "the evidence conflicts", Answer.UNKNOWN),
-)
+def _answer(cause: Cause | None) -> Answer:
+    return Answer.INCOMPATIBLE if cause is not None and cause.blames_product else Answer.UNKNOWN
+
+
+_FAILURES = {
+    Cause.CONTRACT: "a fixture is missing or breaks its contract",
+    Cause.LOGIC: "the services are healthy, the product or the test is wrong",
+    Cause.INFRASTRUCTURE: "a service was down",
+    Cause.HARNESS: "the harness broke",
+    Cause.UNDETERMINED: "the evidence conflicts",
+}
 
 
 def _about_finding(finding: FindingRecord) -> Reason:
-    broken = _CAUSE_OF_RULE.get(finding.rule[:1]) is Cause.CONTRACT
-    answer = Answer.INCOMPATIBLE if broken else Answer.UNKNOWN
-    return Reason(Code.FINDING, f"{finding.rule}: {finding.message}", answer, finding.tests)
+    return Reason(Code.FINDING, f"{finding.rule}: {finding.message}", _answer(cause_of(finding.rule)), finding.tests)
 
 
 def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
@@ -188,7 +187,7 @@ def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
         yield Reason(Code.NO_FOOTER, text, Answer.UNKNOWN)
         return
     code = footer.exit_code
-    if code not in _ENDED_BY_ITSELF:
+    if not footer.ended_by_itself:
         meaning = note or footer.reason or _EXIT_MEANINGS.get(code, "no reason given")
         yield Reason(Code.ENDED_EARLY, f"ended with exit code {code}: {meaning}", Answer.UNKNOWN)
     elif note:

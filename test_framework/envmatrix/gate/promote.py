@@ -47,9 +47,9 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
     if header.dirty:
         text = f"of no commit: {header.label} was run with files that differ from {header.commit[:12]}"
         yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
-    if number := sum(map(len, run.carried.values())):
+    if number := sum(map(len, run.reused.values())):
         text = f"in part: {number} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
-        yield Reason(Code.CARRIED, text, Answer.UNKNOWN)
+        yield Reason(Code.REUSED, text, Answer.UNKNOWN)
     age = (now - datetime.fromisoformat(header.started_at)).total_seconds() / _HOUR
     if age > maximum_age:
         text = f"stale: {header.label} was run {age:.0f} hours ago, at most {maximum_age:g} count"

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
-from envmatrix.runs.reused import function_of
+from envmatrix.nodeid import split
 
 StillThere = Callable[[str], bool]
 """Node id → whether its function is still defined."""
@@ -33,7 +33,7 @@ def defined_below(root: Path) -> StillThere:
             return frozenset()  # nobody can say
 
     def is_defined(test: str) -> bool:
-        file, _, function = function_of(test).partition("::")
+        file, function, _ = split(test)
         return function in functions(file)
 
     return is_defined

@@ -68,7 +68,7 @@ class Code(enum.StrEnum):
     """A remark: a service is available, and no test that passed exercised it."""
     DESELECTED = "deselected"
     """Tests of the baseline were left out, and are still defined. A remark: tests were deselected, by `-k`, `-m` or a plugin."""
-    CARRIED = "carried"
+    REUSED = "reused"
     """A remark: tests were not run, since nothing that changed leads to them; their cells are an earlier commit's."""
     WAIVED = "waived"
     """A remark: tests failed, or were kept from running, as a waiver says."""

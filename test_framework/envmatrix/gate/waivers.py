@@ -18,7 +18,8 @@ from envmatrix.environments.explain import explained
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, UnknownKeyError
 from envmatrix.gate.verdict import Answer, Code, Reason
-from envmatrix.runs.cells import IN_THE_END_PASSED, Cause, Cell, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _HEADER = re.compile(r"\s*\[\[\s*waiver\s*\]\]")
 
@@ -154,7 +155,7 @@ def _problem(waiver: Waiver, cells: list[Cell], about: list[str], *, has_fitting
     others = {str(cell.cause) for cell in cells if counts_as_failed(cell)}
     if others:
         return f"fails for another cause, {' and '.join(sorted(others))}: {waiver.name}"
-    if any(cell.outcome in IN_THE_END_PASSED for cell in cells):
+    if any(cell.outcome.counts_as_passed for cell in cells):
         return f"passes now, drop it: {waiver.name}"
     return ""  # skipped or not run: that tells neither way
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from envmatrix.exceptions import HistoryError
 
-SCHEMA = 1
+SCHEMA = 2
 """The file's `user_version`; raised with each change that an older reader would misread."""
 
 DEFAULT = Path(".envmatrix", "history.sqlite")

@@ -11,23 +11,17 @@ from statistics import median
 from types import TracebackType
 from typing import Any, Self
 
+from msgspec import convert
+from msgspec.structs import replace
+
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading
 from envmatrix.history.timeline import PastCell, Timeline
-from envmatrix.matrix.compare import renames
+from envmatrix.matrix.renames import renames
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import (
-    Attempt,
-    Attestation,
-    Cause,
-    Cell,
-    Evidence,
-    FindingRecord,
-    Footer,
-    Header,
-    Outcome,
-    Run,
-)
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer, Header
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _RECENT_RUNS = 100
 """Runs of each environment that count for the flakiest tests: older flakes are fixed by now."""
@@ -208,19 +202,18 @@ class History:
             if body:
                 bodies[test] = body
         environment = events["header"]["environment"]
-        for commit, carried in events.get("carried", {}).items():
-            cells |= self._carried(environment, commit, frozenset(carried))
-        footer = events["footer"]
+        for commit, reused in events["reused"].items():
+            cells |= self._reused(environment, commit, frozenset(reused))
         return Run(
-            header=Header.model_validate({**events["header"], "planned": tuple(cells)}),
+            header=replace(convert(events["header"], Header), planned=tuple(cells)),
             cells=cells,
-            footer=Footer.model_validate(footer) if footer else None,
-            findings=tuple(map(FindingRecord.model_validate, events["findings"])),
-            attestations=tuple(map(Attestation.model_validate, events["attestations"])),
+            footer=convert(events["footer"], Footer | None),
+            findings=convert(events["findings"], tuple[FindingRecord, ...]),
+            attestations=convert(events["attestations"], tuple[Attestation, ...]),
             bodies=bodies,
         )
 
-    def _carried(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
+    def _reused(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
         """Return the cells of reused tests, from the commit that they were run at."""
         rows = self._connection.execute(
             "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"

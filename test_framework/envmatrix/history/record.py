@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from msgspec import to_builtins
+from msgspec.structs import replace
+
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import (
     UnusableError,
@@ -124,7 +127,7 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
         (
             (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test))
             for position, (test, cell) in enumerate(run.cells.items())
-            if not cell.carried  # it is remembered where it was run
+            if not cell.reused_from  # it is remembered where it was run
         ),
     )
 
@@ -142,11 +145,11 @@ def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[st
 def _events(run: Run) -> Mapping[str, Any]:
     """Return the events of a run besides its cells, as JSON values."""
     return {
-        "header": run.header.model_dump(mode="json", by_alias=True, exclude={"planned", "planned_digest"}),
-        "footer": run.footer.model_dump(mode="json") if run.footer else None,
-        "carried": {commit: list(tests) for commit, tests in run.carried.items()},
-        "findings": [finding.model_dump(mode="json") for finding in run.findings],
-        "attestations": [attestation.model_dump(mode="json") for attestation in run.attestations],
+        "header": to_builtins(replace(run.header, planned=(), planned_digest="")),
+        "footer": to_builtins(run.footer),
+        "reused": {commit: list(tests) for commit, tests in run.reused.items()},
+        "findings": to_builtins(run.findings),
+        "attestations": to_builtins(run.attestations),
     }
 
 

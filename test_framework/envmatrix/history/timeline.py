@@ -8,10 +8,7 @@ from functools import cached_property
 from itertools import groupby
 from statistics import median
 
-from envmatrix.runs.cells import Cause, Outcome
-
-_GOOD = frozenset({Outcome.PASSED, Outcome.FLAKY, Outcome.XPASSED})
-_OF_THE_PRODUCT = frozenset({Cause.LOGIC, Cause.CONTRACT})
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _RECENT = 5
 """Passed runs whose median is a test's duration now; as many again, at least, are what it was before."""
@@ -42,12 +39,12 @@ class PastCell:
     @property
     def passed(self) -> bool:
         """Return whether the last attempt passed."""
-        return self.outcome in _GOOD
+        return self.outcome.reached_end
 
     @property
     def failed(self) -> bool:
         """Return whether the test failed because of the product or the test."""
-        return self.outcome is Outcome.FAILED and self.cause in _OF_THE_PRODUCT
+        return self.outcome is Outcome.FAILED and self.cause is not None and self.cause.blames_product
 
     @property
     def is_evidence(self) -> bool:

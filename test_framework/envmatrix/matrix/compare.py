@@ -13,12 +13,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from statistics import median
 
+from envmatrix.matrix.renames import renames
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.runs.cells import Cause, Cell, MissingRun, Outcome, Run
+from envmatrix.runs.cells import Cell, MissingRun, Run
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.rules import RuleCode
 
 
 class Kind(enum.StrEnum):
-    """What became of a test from one side to the other, the most urgent first."""
+    """How a test changed from one side to the other, the most urgent first."""
 
     REGRESSED = "regressed"
     """Passed before, fails now."""
@@ -37,17 +40,11 @@ class Kind(enum.StrEnum):
     REMOVED = "removed"
     """Not there any more."""
     NOT_ASKED_FOR = "not_asked_for"
-    """On one side only, and the other was asked for a part of the suite: whether it is new or gone nobody knows."""
+    """On one side only, and the other was narrowed: it may be new, gone, or only left out."""
     RENAMED = "renamed"
     """The same body under another name, and otherwise the same."""
     SAME = "same"
     """Ended as before."""
-
-
-_GOOD = frozenset({Outcome.PASSED, Outcome.FLAKY, Outcome.XPASSED})
-_BAD = frozenset({Outcome.FAILED})
-_OF_THE_PRODUCT = frozenset({Cause.LOGIC, Cause.CONTRACT})
-"""Causes that say something about the change; the others say that nobody knows."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +62,15 @@ class Seen:
 
     @classmethod
     def of(cls, cell: Cell, body: str = "") -> Seen:
-        """Keep of a cell what is compared, and what a person wants to read."""
+        """Return the compared and displayed parts of a cell."""
         rule, summary = (cell.evidence.rule, cell.evidence.summary) if cell.evidence else ("", "")
         return cls(cell.outcome, cell.cause, rule, summary or cell.reason, cell.duration, body)
 
     @property
     def is_lost(self) -> bool:
-        """Return whether it says nothing about the product: not run, or failed for want of something else."""
-        failed = self.outcome is Outcome.FAILED and self.cause not in _OF_THE_PRODUCT
-        return failed or self.outcome is Outcome.NOT_RUN
+        """Return whether it says nothing about the product: not run, or failed for another reason."""
+        blames_product = self.cause is not None and self.cause.blames_product
+        return self.outcome is Outcome.NOT_RUN or (self.outcome is Outcome.FAILED and not blames_product)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,7 +80,7 @@ class Place:
     label: str
     cells: Mapping[str, Seen]
     gap: str = ""
-    """Why it cannot tell everything, in one line: no run, cut short."""
+    """Why the run is not conclusive, in one line: no run, cut short. Empty where it is."""
     started_at: str = ""
     """ISO 8601; empty where the side does not tell."""
     left_out: int = 0
@@ -93,7 +90,7 @@ class Place:
 
     @classmethod
     def of(cls, column: Column) -> Place:
-        """Keep of a column what is compared."""
+        """Return the compared parts of a column."""
         run = column.run
         if isinstance(run, MissingRun):
             return cls(run.label, {}, run.reason)
@@ -114,7 +111,7 @@ def _gap(run: Run, note: str) -> str:
         return f"a part of the suite was asked for: {' '.join(run.header.narrowed)}"
     if run.footer is None:
         return f"the run was cut short: {note or 'it has no footer'}"
-    if uncollected := [finding for finding in run.findings if finding.rule == "H304"]:
+    if uncollected := [finding for finding in run.findings if finding.rule == RuleCode.COLLECTION_FAILED]:
         return uncollected[0].message
     if run.redeployed:
         return f"the deployment changed under the run: {run.redeployed[0]}"
@@ -133,7 +130,7 @@ class Side:
 
     @classmethod
     def of(cls, name: str, matrix: Matrix) -> Side:
-        """Keep of a matrix what is compared."""
+        """Return the compared parts of a matrix."""
         places = {column.environment: Place.of(column) for column in matrix.columns}
         return cls(name, places, ", ".join(commit[:12] for commit in matrix.commits) + " (dirty)" * matrix.dirty)
 
@@ -203,7 +200,7 @@ class Changes:
 
     @property
     def gaps(self) -> tuple[str, ...]:
-        """Say what nobody knows, in one line each."""
+        """Return why either side is not conclusive, in one line each."""
         return tuple(
             f"{when}: {gap}"
             for when, place in (("before", self.before), ("after", self.after))
@@ -212,18 +209,18 @@ class Changes:
 
     @property
     def worse(self) -> tuple[Change, ...]:
-        """Return what is worse for certain: it fails by the product's fault, and did not before."""
-        return tuple(change for change in self.changes if self._says(change) == _WORSE)
+        """Return the tests that fail by the product's fault, and did not before."""
+        return tuple(change for change in self.changes if self._answer(change) == _WORSE)
 
     @property
     def unknown(self) -> bool:
-        """Return whether something may be worse and nobody can say."""
+        """Return whether something may be worse and the runs cannot tell."""
         if self.after is None or self.after.gap or not self.changes:
             return True
         left_out = self.after.left_out > (self.before.left_out if self.before else 0)
-        return any(self._says(change) == _UNKNOWN or (left_out and change.after is None) for change in self.changes)
+        return any(self._answer(change) == _UNKNOWN or (left_out and change.after is None) for change in self.changes)
 
-    def _says(self, change: Change) -> str:
+    def _answer(self, change: Change) -> str:
         before, after = change.before, change.after
         if after is None:
             return _FINE
@@ -233,8 +230,8 @@ class Changes:
             return _WORSE
         if after.outcome is not Outcome.FAILED or (before and before.outcome is Outcome.FAILED and not before.is_lost):
             return _FINE
-        tells = not before.is_lost if before else self.before is not None and not self.before.gap
-        return _WORSE if tells else _UNKNOWN
+        is_known = not before.is_lost if before else self.before is not None and not self.before.gap
+        return _WORSE if is_known else _UNKNOWN
 
 
 _FINE, _WORSE, _UNKNOWN = "fine", "worse", "unknown"
@@ -268,7 +265,7 @@ Durations = Callable[[str, str, str], Sequence[float]]
 
 
 def no_history(*_: str) -> Sequence[float]:
-    """Know of no earlier run: then nothing is slower."""
+    """Return no durations: without a history nothing is slower."""
     return ()
 
 
@@ -285,7 +282,7 @@ def compare(before: Side, after: Side, *, durations: Durations = no_history, fla
 
 @dataclass(frozen=True, slots=True)
 class _Pair:
-    """One environment of both sides, about to be compared."""
+    """One environment of both sides."""
 
     environment: str
     before: Place | None
@@ -321,20 +318,24 @@ class _Pair:
         return Change(test, Kind.RENAMED if renamed_from else Kind.SAME, before, after, renamed_from)
 
     def _kind(self, before: Seen, after: Seen) -> Kind:
-        good = _GOOD - {Outcome.FLAKY} if self.flaky_fails else _GOOD
-        bad = _BAD | {Outcome.FLAKY} if self.flaky_fails else _BAD
-        if before.outcome in good and after.outcome in bad:
+        if self._is_good(before) and self._is_bad(after):
             return Kind.REGRESSED
-        if before.outcome in bad and after.outcome in good:
+        if self._is_bad(before) and self._is_good(after):
             return Kind.FIXED
         if before.outcome is not after.outcome:
-            told = before.outcome is not Outcome.NOT_RUN
-            return Kind.NEWLY_SKIPPED if told and after.outcome is Outcome.SKIPPED else Kind.CHANGED
+            has_ended = before.outcome is not Outcome.NOT_RUN
+            return Kind.NEWLY_SKIPPED if has_ended and after.outcome is Outcome.SKIPPED else Kind.CHANGED
         failed = after.outcome is Outcome.FAILED
         return Kind.CAUSE_CHANGED if failed and before.cause is not after.cause else Kind.SAME
 
+    def _is_bad(self, seen: Seen) -> bool:
+        return seen.outcome is Outcome.FAILED or (self.flaky_fails and seen.outcome is Outcome.FLAKY)
+
+    def _is_good(self, seen: Seen) -> bool:
+        return seen.outcome.reached_end and not self._is_bad(seen)
+
     def _exceeded(self, was: str, before: Seen, after: Seen) -> Norm | None:
-        """Return the norm that a test has left: slower than its history allows, and than it was before."""
+        """Return the norm that a test exceeds: slower than its history allows, and than it was before."""
         took = after.duration
         if after.outcome is not Outcome.PASSED or took is None or self.after is None:
             return None
@@ -344,41 +345,3 @@ class _Pair:
         if norm is None or took <= norm.usual + norm.margin:
             return None
         return norm if before.duration is None or took > before.duration + norm.margin else None
-
-
-def renames(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:
-    """Map new names to old ones of the same body and parameters; both sides are name → body, of what the other lacks.
-
-    Bodies can be alike: a function of the same name in another file or class is the same first, then another function in
-    the same file, then any. Where several could be meant at a step, none is.
-    """
-    names: dict[str, str] = {}
-    for key in (_moved, _in_file, _anywhere):
-        taken = set(names.values())
-        theirs = _unique(key, {test: body for test, body in new.items() if test not in names})
-        ours = _unique(key, {test: body for test, body in old.items() if test not in taken})
-        names |= {theirs[each]: ours[each] for each in theirs.keys() & ours.keys()}
-    return names
-
-
-_Key = tuple[str, ...]
-
-
-def _anywhere(test: str, body: str) -> _Key:
-    return body, test.partition("[")[2]
-
-
-def _in_file(test: str, body: str) -> _Key:
-    return (*_anywhere(test, body), test.partition("::")[0])
-
-
-def _moved(test: str, body: str) -> _Key:
-    return (*_anywhere(test, body), test.partition("[")[0].rpartition("::")[2])
-
-
-def _unique(key: Callable[[str, str], _Key], bodies: Mapping[str, str]) -> Mapping[_Key, str]:
-    by_key: dict[_Key, list[str]] = {}
-    for test, body in bodies.items():
-        if body:
-            by_key.setdefault(key(test, body), []).append(test)
-    return {each: tests[0] for each, tests in by_key.items() if len(tests) == 1}

@@ -10,9 +10,11 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.runs.cells import Cell, MissingRun, Outcome, Run
+from envmatrix.nodeid import file_of
+from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.directory import Loaded
 from envmatrix.runs.garbage import paused
+from envmatrix.runs.outcomes import Outcome
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +23,7 @@ class Column:
 
     run: Run | MissingRun
     note: str = ""
-    """What whoever ran it knows about its end and the run file does not: a deadline passed, a signal came."""
+    """What the runner knows about the run's end and the run file does not: a deadline passed, a signal came."""
 
     @property
     def environment(self) -> str:
@@ -55,7 +57,7 @@ class Row:
     @property
     def group(self) -> str:
         """Return the test's file."""
-        return self.test.partition("::")[0]
+        return file_of(self.test)
 
     @property
     def passed_everywhere(self) -> bool:
@@ -137,14 +139,14 @@ class Matrix:
 
 
 def count(rows: Iterable[Row], column: int) -> Mapping[Outcome, int]:
-    """Count the outcomes in one column, in the order of `Outcome`; tests not planned or not run now are left out."""
-    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and not cell.carried)
+    """Count the outcomes in one column, in the order of `Outcome`; tests not planned, and reused cells, are left out."""
+    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and not cell.reused_from)
     return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
 
 
-def count_carried(rows: Iterable[Row], column: int) -> Mapping[Outcome, int]:
-    """Count the outcomes that were taken over from an earlier commit in one column, in the order of `Outcome`."""
-    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and cell.carried)
+def count_reused(rows: Iterable[Row], column: int) -> Mapping[Outcome, int]:
+    """Count the outcomes of the reused cells in one column, in the order of `Outcome`."""
+    counts = Counter(cell.outcome for row in rows if (cell := row.cells[column]) is not None and cell.reused_from)
     return {outcome: counts[outcome] for outcome in Outcome if counts[outcome]}
 
 

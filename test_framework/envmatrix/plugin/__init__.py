@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--matrix-shard", metavar="I/N", help="run only this part of the suite: 2/4 is the second of four")
     group.addoption("--matrix-durations", metavar="PATH", help="a run file: shards take equally long by its durations")
     group.addoption(
-        "--matrix-carried",
+        "--matrix-reused",
         metavar="PATH",
         help="a JSON list of tests whose cells are reused from an earlier run: they are left out",
     )

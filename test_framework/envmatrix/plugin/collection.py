@@ -11,8 +11,10 @@ import pytest
 
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
+from envmatrix.plugin.note import note_of
 from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED
 from envmatrix.plugin.process import Process
+from envmatrix.runs.rules import RuleCode
 
 if TYPE_CHECKING:
     from envmatrix.analysis.index.definitions import FixtureDefinition
@@ -98,9 +100,9 @@ class Collection:
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """List them again where they were not seen: `-q` hides the lines after collection, xdist collects elsewhere."""
         reports = [report for key in ("failed", "error") for report in terminalreporter.stats.get(key, ())]
-        evidence = [getattr(report, "envmatrix_evidence", None) or {} for report in reports]
+        evidence = [found for report in reports if (found := note_of(report).evidence) is not None]
         lines = [f"error: {error}" for error in self._missing]
-        lines += [f"error: {each['summary']}" for each in evidence if each.get("rule") == "C101"]
+        lines += [f"error: {each.summary}" for each in evidence if each.rule == RuleCode.FIXTURE_NOT_FOUND]
         if lines and (terminalreporter.verbosity < 0 or not self._missing):
             terminalreporter.section("fixtures that nobody provides")
             for line in dict.fromkeys(lines):

@@ -1,22 +1,27 @@
-"""Gathers the evidence where a test fails: in the process that ran it, right after the failure."""
+"""Gather the evidence of a failure, in the process that ran the test, right after it failed."""
 
 from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Generator, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Generator, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from msgspec import structs
 
 from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
+from envmatrix.nodeid import file_of
+from envmatrix.plugin.note import add_note
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
-from envmatrix.runs.cells import Cause, Evidence
-from envmatrix.services.ping import Ping
+from envmatrix.runs.events import Evidence, FindingRecord
+from envmatrix.runs.outcomes import Cause
+from envmatrix.runs.ping import Ping
+from envmatrix.runs.rules import RuleCode
 from envmatrix.services.probes.exchanges import EXCHANGES
 
 if TYPE_CHECKING:
@@ -40,15 +45,15 @@ _CONFORMANCE = (Path(__file__).parents[1] / "conformance" / "conftest.py").resol
 
 @dataclass(frozen=True, slots=True)
 class Around:
-    """What is evidence and decides nothing."""
+    """Evidence that decides nothing."""
 
     before: Mapping[str, Ping] = field(default_factory=dict)
-    """What each service had said when it was last looked at."""
+    """The last look at each service before the failure."""
     logs: Mapping[str, str] = field(default_factory=dict)
 
 
 def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence:
-    """Return the evidence as it is recorded: masked, bounded, plain."""
+    """Return the evidence as it is recorded: masked and bounded."""
     return Evidence(
         rule=rule.code,
         summary=MASKER.mask(seen),
@@ -56,19 +61,25 @@ def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence
         exceptions=tuple(
             MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in facts.exceptions
         ),
-        pings_before=_dumped(around.before),
-        pings=_dumped(facts.pings),
+        pings_before=tuple(ping for _, ping in sorted(around.before.items())),
+        pings=tuple(ping for _, ping in sorted(facts.pings.items())),
         exchanges=tuple(MASKER.mask(str(exchange)) for exchange in facts.exchanges),
-        logs=around.logs,
+        logs=dict(around.logs),
+        findings=tuple(_findings(facts)),
     )
 
 
-def _dumped(pings: Mapping[str, Ping]) -> tuple[dict[str, Any], ...]:
-    return tuple(ping.model_dump(mode="json") for _, ping in sorted(pings.items()))
+def _findings(facts: Facts) -> Iterator[FindingRecord]:
+    """Yield the breaches of the contract that the test met."""
+    for error in facts.exceptions:
+        if isinstance(error, ContractError):
+            for finding in error.findings:
+                message, hint = MASKER.mask(finding.message), MASKER.mask(finding.hint)
+                yield FindingRecord(rule=finding.rule, message=message, place=error.place, hint=hint)
 
 
 class EvidenceCollector:
-    """Checks the contract fixtures as they are set up, and attaches evidence to the reports of failures."""
+    """Check the contract fixtures as they are set up, and attach evidence to the reports of failures."""
 
     def __init__(self, process: Process, root: Path) -> None:
         self._process = process
@@ -76,7 +87,7 @@ class EvidenceCollector:
         self._root = root
         self._provided = False
         self._broken: dict[tuple[str, str, tuple[str, ...]], str] = {}
-        """A fixture's breach, and the first test that met it."""
+        """Each breach of a fixture, and the first test that met it."""
 
     @pytest.hookimpl(wrapper=True)
     def pytest_fixture_setup(
@@ -100,10 +111,10 @@ class EvidenceCollector:
     def _refuse_to_skip(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, skipped: BaseException
     ) -> None:
-        """Fail who would be skipped by the fixture itself: nothing is as easily overlooked as a suite that skips.
+        """Fail a test that a contract fixture would skip: a suite that skips is easily overlooked.
 
         Raises:
-            ServiceError: a required service is down, which the fixture may well have met.
+            ServiceError: a required service is down, which may be why the fixture skips.
             ContractError: all are up, and the fixture hides them.
         """
         __tracebackhide__ = True
@@ -112,8 +123,10 @@ class EvidenceCollector:
         session = self._process.session
         session.demand_required(frozenset(session.environment.services))
         what = f"the fixture skips instead of telling what is there: {skipped}"
-        finding = ContractFinding("C115", fixturedef.argname, what, "Yield it, and let tests say what they require")
-        raise ContractError(fixturedef.argname, _place(fixturedef, request, self._root), (str(finding),)) from skipped
+        finding = ContractFinding(
+            RuleCode.FIXTURE_SKIPS, fixturedef.argname, what, "Yield it, and let tests say what they require"
+        )
+        raise ContractError(fixturedef.argname, _place(fixturedef, request, self._root), (finding,)) from skipped
 
     def _check(self, fixturedef: pytest.FixtureDef[Any], value: object, request: pytest.FixtureRequest) -> None:
         __tracebackhide__ = True  # the error says where; our own lines would only stand before it
@@ -123,7 +136,7 @@ class EvidenceCollector:
         findings = check(session.contracts[fixturedef.argname], value, session.reality())
         if findings:
             place = _place(fixturedef, request, self._root)
-            error = ContractError(fixturedef.argname, place, tuple(map(str, findings)))
+            error = ContractError(fixturedef.argname, place, findings)
             # A fixture of a broader scope is set up once: whoever gets it later must see the breach too.
             key = fixturedef.cached_result[1] if fixturedef.cached_result else None
             fixturedef.cached_result = (None, key, (error, None))
@@ -133,7 +146,7 @@ class EvidenceCollector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the cause to a failure, and to the last report the services that the test used. Mask both."""
+        """Attach the cause to a failure, and the services that the test used to its last report. Mask both."""
         report = yield
         if call.excinfo is not None and not report.passed:
             _mask(report)
@@ -142,47 +155,43 @@ class EvidenceCollector:
                 report.outcome = "failed"
                 del report.wasxfail
         if report.failed:
-            self._attach(report, *self._explain(item, call, report))
-            self._demote(item, call, report)
+            cause, evidence = self._explain(item, call, report)
+            add_note(report, cause=cause, evidence=evidence)
+            self._demote(item, call, report, evidence)
         elif (block := item.stash.get(BLOCKED, None)) is not None and report.skipped:
-            self._attach(
-                report, block.rule.cause, evidence_of(block.rule, block.summary, block.facts, Around(logs=block.logs))
-            )
-            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
+            evidence = evidence_of(block.rule, block.summary, block.facts, Around(logs=block.logs))
+            add_note(report, cause=block.rule.cause, evidence=evidence, is_blocked=True)
         elif self._provided and report.skipped and not hasattr(report, "wasxfail"):
             self._unmask(item, call, report)
         if self._provided and report.when == "teardown" and (values := self._values(item)):
-            report.envmatrix_services = sorted(self._read(values))  # type: ignore[attr-defined]  # as above
-            report.envmatrix_capabilities = sorted(self._exercised(item, values))  # type: ignore[attr-defined]  # as above
+            services, capabilities = sorted(self._read(values)), sorted(self._exercised(item, values))
+            add_note(report, services=tuple(services), capabilities=tuple(capabilities))
             EXCHANGES.clear()
-        if (said := self._process.attestation) is not None:
-            self._process.attestation = None
-            report.envmatrix_attestation = said  # type: ignore[attr-defined]  # as above
+        if attestation := self._process.attestation:
+            self._process.attestation = {}
+            add_note(report, attestation=attestation)
         if report.sections:
             report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
         return report
 
-    @staticmethod
-    def _attach(report: pytest.TestReport, cause: Cause, evidence: Evidence) -> None:
-        # pytest carries added attributes from worker to controller.
-        report.envmatrix_cause = cause.value  # type: ignore[attr-defined]
-        report.envmatrix_evidence = asdict(evidence)  # type: ignore[attr-defined]
-
-    def _demote(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Make a test that meets a fixture's breach again `not_run`: the first failed for it, and once is enough."""
+    def _demote(
+        self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, evidence: Evidence
+    ) -> None:
+        """Make a test `not_run` that meets a fixture's breach again: the first test failed for it."""
         error = call.excinfo.value if call.excinfo else None
         if not isinstance(error, ContractError):
             return
-        first = self._broken.setdefault((error.fixture, error.place, error.findings), item.nodeid)
+        first = self._broken.setdefault((error.fixture, error.place, tuple(map(str, error.findings))), item.nodeid)
         if first != item.nodeid:
-            why = f"blocked by {first}: C102 {error.place}: fixture {error.fixture!r} breaks its contract"
+            broken = f"{RuleCode.CONTRACT_BROKEN} {error.place}: fixture {error.fixture!r} breaks its contract"
+            why = MASKER.mask(f"blocked by {first}: {broken}")
             path, line, _ = item.location
-            report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, MASKER.mask(why))
-            report.envmatrix_blocked = True  # type: ignore[attr-defined]  # as above
-            report.envmatrix_evidence["summary"] = MASKER.mask(why)
+            report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, why)
+            evidence = structs.replace(evidence, summary=why, blocked_by=MASKER.mask(first))
+            add_note(report, is_blocked=True, evidence=evidence)
 
     def _unmask(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        """Fail a test that skipped itself while a service that it used is down: an outage is no reason to be green."""
+        """Fail a test that skipped itself while a service that it used is down."""
         if call.excinfo is None or not self._values(item):
             return
         facts, around = self._look(item, Facts(report.when, tuple(chain_of(call.excinfo.value))))
@@ -190,13 +199,15 @@ class EvidenceCollector:
         if rule.cause is Cause.INFRASTRUCTURE:
             why = f"skipped itself, and {seen}"
             report.outcome, report.longrepr = "failed", MASKER.mask(why)
-            self._attach(report, rule.cause, evidence_of(rule, why, facts, around))
+            add_note(report, cause=rule.cause, evidence=evidence_of(rule, why, facts, around))
 
     def _explain(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Cause, Evidence]:
         if call.excinfo is None:  # passed, and was strictly expected not to
-            return Cause.LOGIC, Evidence("L401", report.longreprtext.strip() or "failed", phase=report.when)
+            return Cause.LOGIC, Evidence(
+                RuleCode.FAILED_ON_HEALTHY, report.longreprtext.strip() or "failed", phase=report.when
+            )
         facts = Facts(
             report.when,
             tuple(chain_of(call.excinfo.value)),
@@ -206,7 +217,8 @@ class EvidenceCollector:
         facts, around = self._look(item, facts)
         rule, seen = decide(facts)
         evidence = evidence_of(rule, seen, facts, around)
-        return rule.cause, replace(evidence, place=_failed_at(item, call), detail=report.longreprtext[-_MAX_DETAIL:])
+        detail = report.longreprtext[-_MAX_DETAIL:]
+        return rule.cause, structs.replace(evidence, place=_failed_at(item, call), detail=detail)
 
     def _look(self, item: pytest.Item, facts: Facts) -> tuple[Facts, Around]:
         """Look at each service that a test used, and at all behind it: at its health, its work, and its log."""
@@ -307,4 +319,4 @@ def _failed_at(item: pytest.Item, call: pytest.CallInfo[None]) -> str:
         path = Path(entry.path)
         if path.is_relative_to(root) and not _is_installed(path):
             return f"{path.relative_to(root)}:{entry.lineno + 1}"
-    return item.nodeid.partition("::")[0]
+    return file_of(item.nodeid)

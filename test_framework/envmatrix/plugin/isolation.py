@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from contextlib import ExitStack
+from dataclasses import replace
 
 from envmatrix.contracts import Meaning, services_behind
 from envmatrix.masking import MASKER
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services import get_kind
 from envmatrix.services.kinds.base import Isolated
+from envmatrix.services.kinds.left import Left
 
 _MAX_TEXT = 300
 """Characters about one thing that a test left over."""
@@ -35,14 +37,15 @@ class Isolation:
             self._parts[service] = self._stack.enter_context(part)
         return self._parts[service]
 
-    def reset(self, meanings: Iterable[Meaning]) -> tuple[str, ...]:
+    def reset(self, meanings: Iterable[Meaning]) -> tuple[Left, ...]:
         """Empty the parts behind the fields that a test read; return what was left over in them."""
-        left_over: list[str] = []
+        left_over: list[Left] = []
         for service in sorted(services_behind(meanings, self._session.environment)):
             if (part := self._parts.get(service)) is not None:
-                texts = part.reset()  # somebody else's kind may return nothing, or something of its own
-                texts = texts if isinstance(texts, tuple) else ()
-                left_over += [f"{MASKER.mask(str(text))[:_MAX_TEXT]} of {service}" for text in texts]
+                things = part.reset()  # somebody else's kind may return nothing, or texts of its own
+                for each in things if isinstance(things, tuple) else ():
+                    left = each if isinstance(each, Left) else Left("", place=str(each))
+                    left_over.append(replace(left, place=f"{MASKER.mask(left.place)[:_MAX_TEXT]} of {service}"))
         return tuple(left_over)
 
     def close(self) -> None:

@@ -1,8 +1,7 @@
-"""What a test that passed has left behind fails it, or is listed: the next test would meet it."""
+"""Fail a test that passed and left something behind for the next one, or list what it left."""
 
 from __future__ import annotations
 
-import re
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator
@@ -13,15 +12,17 @@ import pytest
 
 from envmatrix.exceptions import LeftOverError
 from envmatrix.plugin.collection import NEEDS
+from envmatrix.plugin.note import add_note, note_of
 
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
 
     from envmatrix.plugin.process import Process
     from envmatrix.plugin.process_resources import Resources
+    from envmatrix.services.kinds.left import Left
 
-LEFT = pytest.StashKey[list[str]]()
-"""What the reset after an item found in the services."""
+LEFT = pytest.StashKey[list["Left"]]()
+"""What an item left in the services."""
 
 
 class LeftOver:
@@ -43,14 +44,14 @@ class LeftOver:
             return
         for reports in terminalreporter.stats.values():
             for report in reports:
-                if (left := getattr(report, "envmatrix_left", None)) is not None:
-                    terminalreporter.line(f"warning: {left}")
+                if isinstance(report, pytest.TestReport) and (left_over := note_of(report).left_over):
+                    terminalreporter.line(f"warning: {left_over}")
 
 
 class Watch:
-    """Looks at this process before and after each test that needs the environment.
+    """Compare this process before and after each test that needs the environment.
 
-    A test that failed keeps its own failure: what it left is no news.
+    A test that failed keeps its own failure, whatever it left.
     """
 
     def __init__(self, config: pytest.Config, fixtures: frozenset[str], *, fails: bool) -> None:
@@ -61,16 +62,16 @@ class Watch:
         """Those that fixtures of pytest-asyncio gave."""
         self._before: Resources | None = None
         self._lists: dict[int, int] = {}
-        """The lists of the test's own module, and how long they were."""
+        """The lists of the test's own module, and their lengths before it."""
         self._tasks: list[Task[Any]] = []
-        """Those that ran at the test's end and that no fixture has ended yet."""
+        """Tasks that ran at the test's end and that no fixture has ended yet."""
         self._passed = False
-        self._said = ""
+        self._left_over = ""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Look before anything of the test is there."""
-        self._passed, self._before, self._tasks, self._said = False, None, [], ""
+        """Look before the test's fixtures are set up."""
+        self._passed, self._before, self._tasks, self._left_over = False, None, [], ""
         item.stash[LEFT] = []  # a test that is tried again has one already
         if NEEDS in item.stash:
             self._begin(item)
@@ -86,7 +87,7 @@ class Watch:
     def pytest_fixture_setup(
         self, fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest
     ) -> Generator[None, object, object]:
-        """Take what a fixture of a broader scope makes as there before; note the loops."""
+        """Count what a fixture of a broader scope makes as there before the test; note the event loops."""
         broad = fixturedef.scope != "function"
         before = self._look() if broad else None
         value = yield
@@ -112,18 +113,18 @@ class Watch:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
-        """Look once everything of the test is gone; an error of its own fixtures is not covered."""
+        """Look after the test's fixtures are torn down; their own errors take precedence."""
         __tracebackhide__ = True
         if self._passed and self._before is not None:
             self._note_tasks()
         yield
-        left = tuple(self._unexpected(item)) if self._passed else ()
+        left = tuple(map(str, self._unexpected(item))) if self._passed else ()
         self._before, self._tasks = None, []
         if left:
             error = LeftOverError(item.nodeid, left)
             if self._fails:
                 raise error
-            self._said = error.message
+            self._left_over = error.message
 
     def _note_tasks(self) -> None:
         """Note the tasks that still run: a loop that ends with its test ends them, too, and nobody could tell later."""
@@ -134,32 +135,31 @@ class Watch:
             self._tasks = [task for task in pending(self._loops) if task not in self._before.tasks]
 
     def pytest_fixture_post_finalizer(self) -> None:
-        """Strike out the tasks that a fixture's end has ended, while their loop is there."""
+        """Drop the tasks that a fixture's teardown has ended, while their loop is open."""
         self._tasks = [
             task for task in self._tasks if task.get_loop().is_closed() or not (task.done() or task.cancelling())
         ]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, Any]:
-        """Note whether the test has passed; show what was left in one line, or have the report carry it."""
+        """Note whether the test has passed; show what was left in one line, or put it on the report."""
         report = yield
         if call.when == "call":
             self._passed = report.passed
         if call.excinfo is not None and isinstance(call.excinfo.value, LeftOverError):
             report.longrepr = str(call.excinfo.value)  # raised here, it has no traceback that anybody needs
-        if self._said and call.when == "teardown":
-            report.envmatrix_left = self._said  # type: ignore[attr-defined]  # pytest carries it to the controller
+        if self._left_over and call.when == "teardown":
+            add_note(report, left_over=self._left_over)
         return report
 
-    def _unexpected(self, item: pytest.Item) -> Iterator[str]:
-        """Yield what was left, without what the test's markers name."""
-        meant = {str(word).removesuffix("s") for marker in item.iter_markers("leaves") for word in marker.args}
-        for text in (*item.stash.get(LEFT, ()), *self._in_this_process(item)):
-            named = re.match(r"(?:at least )?\d+ (\w+?)s?\b", text)
-            if named is None or named[1] not in meant:
-                yield text
+    def _unexpected(self, item: pytest.Item) -> Iterator[Left]:
+        """Yield what was left, without the kinds that the test's markers name."""
+        expected = {str(word).removesuffix("s") for marker in item.iter_markers("leaves") for word in marker.args}
+        for left in (*item.stash.get(LEFT, ()), *self._in_this_process(item)):
+            if left.kind not in expected:
+                yield left
 
-    def _in_this_process(self, item: pytest.Item) -> list[str]:
+    def _in_this_process(self, item: pytest.Item) -> list[Left]:
         if self._before is None:
             return []
         from envmatrix.plugin.process_resources import Resources, describe, settle
@@ -176,7 +176,7 @@ class Watch:
 
 
 def _lists_of(item: pytest.Item) -> Iterator[Any]:
-    """Yield the lists of a test's own module: what a test puts there nobody else looks after."""
+    """Yield the lists of a test's own module: what a test puts there is the test's own."""
     module = getattr(item, "module", None)
     for value in vars(module).values() if module is not None else ():
         if type(value) in {list, set, deque}:

@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 
-from envmatrix.services import Ping, PingStatus
+from msgspec import structs
+
+from envmatrix.runs.ping import Ping, PingStatus
 
 _QUICK = 0.25
 """Seconds. A ping that took less is repeated whenever its answer would fail a test."""
@@ -77,5 +79,5 @@ def majority(pings: Sequence[Ping]) -> Ping:
     up = [ping for ping in pings if ping.is_up]
     ping = (up if len(up) > len(failed) else failed)[-1]
     if up and failed:
-        ping = ping.model_copy(update={"detail": f"answered {len(up)} of {len(pings)} looks: {failed[-1].detail}"})
-    return ping.model_copy(update={"looks": len(pings), "failed_looks": len(failed)})
+        ping = structs.replace(ping, detail=f"answered {len(up)} of {len(pings)} looks: {failed[-1].detail}")
+    return structs.replace(ping, looks=len(pings), failed_looks=len(failed))

@@ -7,7 +7,7 @@ import pytest
 from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.process import Process
-from envmatrix.services import Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
 
 REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""

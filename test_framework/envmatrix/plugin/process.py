@@ -13,7 +13,8 @@ import pytest
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
-from envmatrix.runs.killed import Stuck
+from envmatrix.runs.killed import KilledTest
+from envmatrix.runs.ping import Ping
 
 if TYPE_CHECKING:
     from envmatrix.plugin.access import ProtectedPaths
@@ -39,7 +40,7 @@ class Process:
         self.selection = selection
         self.needed: frozenset[str] = frozenset()
         """The services that the collected tests need."""
-        self.attestation: dict[str, dict[str, Any]] | None = None
+        self.attestation: dict[str, Ping] = {}
         """The first ping of each service in use, until a report takes it to the recorder."""
         self.sharding: Sharding | None = None
         """Keeps only a part of the suite; `None` where all of it is run."""
@@ -67,11 +68,11 @@ class Process:
         return Path(self._workerinput[_RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
 
     @property
-    def stuck_file(self) -> Path | None:
+    def killed_file(self) -> Path | None:
         """Return the file that tells of a test that nothing can end; `None` where nobody could read it."""
         if self._workerinput is not None:
-            return Stuck.of_worker(self.run_dir, self._worker) if _RUN_DIR in self._workerinput else None
-        return Stuck.beside(self.selection.run_file) if self.selection.run_file else None
+            return KilledTest.of_worker(self.run_dir, self._worker) if _RUN_DIR in self._workerinput else None
+        return KilledTest.beside(self.selection.run_file) if self.selection.run_file else None
 
     @cached_property
     def supervisor(self) -> SupervisorClient:
@@ -135,11 +136,11 @@ class Process:
         if "owner" in self.__dict__:
             self.owner.close(deadline)
 
-    def final_attestation(self) -> dict[str, dict[str, Any]]:
+    def final_attestation(self) -> dict[str, Ping]:
         """Return a fresh ping of each service in use; nothing where none was."""
         if "session" not in self.__dict__:
             return {}
-        return {name: ping.model_dump(mode="json") for name, ping in self.session.attest(fresh=True).items()}
+        return self.session.attest(fresh=True)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:

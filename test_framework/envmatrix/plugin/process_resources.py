@@ -26,6 +26,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from envmatrix.services.kinds.left import Left
 from envmatrix.services.probes.reason import one_line
 
 _GRACE = 0.1
@@ -95,8 +96,8 @@ def settle(loops: Iterable[AbstractEventLoop]) -> None:
 
 def describe(
     new: Resources, older: Collection[threading.Thread], owners: Iterable[object], barred: Collection[object]
-) -> list[str]:
-    """Return one text for each new resource that is held by nothing that outlives the test.
+) -> list[Left]:
+    """Return each new resource that is held by nothing that outlives the test.
 
     `owners` live longer; a search from them passes through nothing in `barred`.
     """
@@ -181,11 +182,11 @@ def _is_library(runs: Any) -> bool:
     return False
 
 
-def _about(thing: str, name: str, runs: Any) -> str:
+def _about(thing: str, name: str, runs: Any) -> Left:
     code = _code_of(runs)
     place = f" ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else ""
     called = getattr(runs, "__qualname__", "") or type(runs).__name__
-    return one_line(f"1 {thing}: {name} running {called}{place}")[:_NAME]
+    return Left(thing, place=one_line(f": {name} running {called}{place}")[:_NAME])
 
 
 # Sockets
@@ -215,13 +216,13 @@ def _can_be_named(descriptor: int) -> bool:
     return False
 
 
-def _about_socket(descriptor: int) -> str:
+def _about_socket(descriptor: int) -> Left:
     try:
         with socket.socket(fileno=os.dup(descriptor)) as copy:
             here, there = copy.getsockname(), _peer(copy)
     except OSError:  # closed this moment
-        return "1 socket"
-    return one_line(f"1 socket: {f'to {_shown(there)}' if there else f'at {_shown(here)}'}")[:_NAME]
+        return Left("socket")
+    return Left("socket", place=one_line(f": {f'to {_shown(there)}' if there else f'at {_shown(here)}'}")[:_NAME])
 
 
 def _peer(one: socket.socket) -> Any:

@@ -6,32 +6,25 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pytest
+from msgspec.structs import replace
 
 from envmatrix.exceptions import UsageError
 from envmatrix.git import working_tree
 from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.narrowed import narrowed
+from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.worker_output import WorkerOutput
-from envmatrix.runs.cells import (
-    Attempt,
-    Attestation,
-    Bodies,
-    Cause,
-    Evidence,
-    FindingRecord,
-    Footer,
-    Header,
-    Outcome,
-    Suite,
-    digest,
-)
-from envmatrix.runs.file import RunWriter
+from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
+from envmatrix.runs.file import RunWriter, digest
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
+from envmatrix.runs.rules import RuleCode
 
 if TYPE_CHECKING:
     pass
@@ -64,7 +57,7 @@ class Recorder:
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
-        self._attested: dict[str, dict[str, Any]] = {}
+        self._attested: dict[str, Mapping[str, Ping]] = {}
         """The attestations as they were recorded last, by moment."""
         self._deselected = 0
         self._crashed_workers = 0
@@ -98,7 +91,7 @@ class Recorder:
             text = MASKER.mask(report.longreprtext).strip().splitlines()
             reason = text[-1].removeprefix("E ").strip() if text else "no reason given"
             message = f"{report.nodeid} could not be collected: {reason}"
-            self._finding(FindingRecord(rule="H304", message=message, place=report.nodeid))
+            self._finding(FindingRecord(rule=RuleCode.COLLECTION_FAILED, message=message, place=report.nodeid))
 
     def pytest_deselected(self, items: Sequence[pytest.Item]) -> None:
         """Count the tests that were collected and left out; with xdist the workers report them."""
@@ -110,12 +103,11 @@ class Recorder:
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
-        fields = report.__dict__  # three reports a test: looking for an attribute that is not there costs more
-        if (pings := fields.get("envmatrix_attestation")) is not None:
-            self._attest("before", pings, fields.get("worker_id", ""))
+        if attestation := note_of(report).attestation:
+            self._attest("before", attestation, report.__dict__.get("worker_id", ""))
         test = report.nodeid
         duration = self._in_flight.get(test, 0.0) + report.duration
-        if report.outcome != "passed" or "wasxfail" in fields:
+        if report.outcome != "passed" or hasattr(report, "wasxfail"):
             worst = self._worst.get(test)
             if worst is None or (_has_failed(report) and not _has_failed(worst)):
                 self._worst[test] = report
@@ -127,11 +119,9 @@ class Recorder:
         worst = self._worst.pop(test, None) if self._worst else None
         shown = self._shown.get(test, test) if self._shown else test
         if report.when != "teardown":  # xdist's "???": the worker is gone, no other phase will follow
-            self._writer.attempt(_crashed(report, duration)._replace(test=shown))
-        elif worst is None:
-            self._writer.passed(shown, duration, *_about(report))
+            self._writer.write(_crashed(shown, report, duration))
         else:
-            self._writer.attempt(_attempt(report, worst, duration)._replace(test=shown))
+            self._writer.write(_attempt(shown, report, worst, duration))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
@@ -146,14 +136,14 @@ class Recorder:
         """Record the digests of the tests' bodies; workers of xdist have collected the same tests in the same order."""
         if digests and self._header_written and not self._bodies_written:
             self._bodies_written = True
-            self._writer.event(Bodies(digests=tuple(digests)))
+            self._writer.write(Bodies(digests=tuple(digests)))
 
-    def _attest(self, moment: Literal["before", "after"], pings: Mapping[str, dict[str, Any]], worker: str) -> None:
+    def _attest(self, moment: Literal["before", "after"], pings: Mapping[str, Ping], worker: str) -> None:
         """Record an attestation; a second process that got the same answers adds nothing."""
-        claims = {name: {**ping, "latency": 0.0} for name, ping in pings.items()}
+        claims = {name: replace(ping, latency=0.0) for name, ping in pings.items()}
         if pings and self._header_written and claims != self._attested.get(moment):
             self._attested[moment] = claims
-            self._writer.event(Attestation(moment=moment, worker=worker, services=dict(pings)))
+            self._writer.write(Attestation(moment=moment, worker=worker, services=dict(pings)))
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped; xdist ends this way, too, and gives its reason."""
@@ -185,8 +175,8 @@ class Recorder:
         if not self._header_written:
             self._header([])
         for test in self._in_flight:
-            self._writer.attempt(_cut_off(self._shown.get(test, test), self.early_end))
-        self._writer.event(
+            self._writer.write(_cut_off(self._shown.get(test, test), self.early_end))
+        self._writer.write(
             Footer(
                 ended_at=_now(),
                 duration=time.monotonic() - self._started,
@@ -208,7 +198,7 @@ class Recorder:
         suite = tuple(self._shown.get(test, test) for test in suite)
         self._header_written = True
         self._unfinished = set(planned)
-        self._writer.event(
+        self._writer.write(
             Header(
                 run_id=uuid.uuid4().hex,
                 environment=environment.name,
@@ -228,23 +218,16 @@ class Recorder:
             )
         )
         if sharding:
-            self._writer.event(Suite(tests=suite))
+            self._writer.write(Suite(tests=suite))
         for finding in self._findings:
-            self._writer.event(finding)
+            self._writer.write(finding)
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:
             return  # every xdist worker collects the same modules
         self._findings.append(finding)
         if self._header_written:
-            self._writer.event(finding)
-
-
-def _about(last: pytest.TestReport) -> tuple[str, tuple[str, ...], tuple[str, ...]]:
-    """Return xdist's name for the process that ran a test, and the services and capabilities that the test used."""
-    fields = last.__dict__
-    services = tuple(fields.get("envmatrix_services", ()))
-    return fields.get("worker_id", ""), services, tuple(fields.get("envmatrix_capabilities", ()))
+            self._writer.write(finding)
 
 
 def _has_failed(report: pytest.TestReport) -> bool:
@@ -254,20 +237,28 @@ def _has_failed(report: pytest.TestReport) -> bool:
 
 def _cut_off(test: str, why: str) -> Attempt:
     reason = f"was running when the run ended: {why or 'no reason given'}"
-    return Attempt(test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence("H303", reason))
+    return Attempt(
+        test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence(RuleCode.NEVER_ENDED, reason)
+    )
 
 
-def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float) -> Attempt:
-    worker, services, capabilities = _about(last)
+def _attempt(test: str, last: pytest.TestReport, report: pytest.TestReport | None, duration: float) -> Attempt:
+    """Return one try of a test, from its last report and, where a phase did not pass, its worst."""
+    about = note_of(last)
+    duration, worker = round(duration, 6), last.__dict__.get("worker_id", "")
+    services, capabilities = about.services, about.capabilities
+    if report is None:
+        return Attempt(test, Outcome.PASSED, duration, worker, services=services, capabilities=capabilities)
+    note = note_of(report)
     cause = evidence = None
     reason = ""
-    is_blocked = hasattr(report, "envmatrix_blocked")
-    if _has_failed(report) or is_blocked:
-        outcome = Outcome.NOT_RUN if is_blocked else Outcome.FAILED
-        cause = Cause(getattr(report, "envmatrix_cause", Cause.UNDETERMINED))
-        held = getattr(report, "envmatrix_evidence", None)
-        evidence = Evidence(**held) if held else Evidence("U501", MASKER.mask(report.longreprtext)[-500:])
-        reason = evidence.summary if is_blocked else ""
+    if _has_failed(report) or note.is_blocked:
+        outcome = Outcome.NOT_RUN if note.is_blocked else Outcome.FAILED
+        cause = note.cause or Cause.UNDETERMINED
+        evidence = note.evidence
+        if evidence is None:
+            evidence = Evidence(RuleCode.CONNECTION_LOST, MASKER.mask(report.longreprtext)[-500:])
+        reason = evidence.summary if note.is_blocked else ""
     elif hasattr(report, "wasxfail"):
         outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
         reason = str(report.wasxfail)
@@ -275,7 +266,7 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
         outcome = Outcome.SKIPPED
         reason = _skip_reason(report)
     return Attempt(
-        test=last.nodeid,
+        test=test,
         outcome=outcome,
         duration=duration,
         worker=worker,
@@ -287,12 +278,13 @@ def _attempt(last: pytest.TestReport, report: pytest.TestReport, duration: float
     )
 
 
-def _crashed(report: pytest.TestReport, duration: float) -> Attempt:
-    text = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
-    summary, _, stack = text.partition("\n")
-    evidence = Evidence("H301", summary, phase="call", detail=stack)
+def _crashed(test: str, report: pytest.TestReport, duration: float) -> Attempt:
+    evidence = note_of(report).evidence
+    if evidence is None:
+        summary = MASKER.mask(str(report.longrepr or "the worker ended while the test ran"))
+        evidence = Evidence(RuleCode.WORKER_CRASHED, summary, phase="call")
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
-    return Attempt(report.nodeid, Outcome.FAILED, duration, worker, cause=Cause.HARNESS, evidence=evidence)
+    return Attempt(test, Outcome.FAILED, round(duration, 6), worker, cause=Cause.HARNESS, evidence=evidence)
 
 
 def _skip_reason(report: pytest.TestReport) -> str:

@@ -10,6 +10,7 @@ from envmatrix.masking import MASKER
 from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.left_over import LeftOver
+from envmatrix.plugin.note import Notes
 from envmatrix.plugin.preconditions import Preconditions
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.recorder import Recorder
@@ -39,6 +40,8 @@ def register(config: pytest.Config, name: str) -> None:
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
+    if config.pluginmanager.hasplugin("xdist"):
+        manager.register(Notes(), "envmatrix-notes")
     if part := config.getoption("--matrix-shard"):
         from envmatrix.plugin.shard import Sharding
         from envmatrix.runs.shards import Shard
@@ -46,10 +49,10 @@ def register(config: pytest.Config, name: str) -> None:
         durations = path_option(config, "--matrix-durations")
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
-    if (carried := path_option(config, "--matrix-carried")) is not None:
+    if (reused := path_option(config, "--matrix-reused")) is not None:
         workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-        reused = ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(carried))
-        manager.register(reused, "envmatrix-reused")
+        tests = ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused))
+        manager.register(tests, "envmatrix-reused")
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
@@ -64,7 +67,7 @@ def register(config: pytest.Config, name: str) -> None:
         from envmatrix.plugin.deadline import TestDeadline
 
         seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
-        manager.register(TestDeadline(seconds, process.stuck_file), "envmatrix-test-deadline")
+        manager.register(TestDeadline(seconds, process.killed_file), "envmatrix-test-deadline")
     if process.is_worker:
         manager.register(WorkerReporter(process), "envmatrix-worker-reporter")
         return

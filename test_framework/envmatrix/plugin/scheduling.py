@@ -20,8 +20,12 @@ from xdist.scheduler import (  # type: ignore[import-untyped]  # xdist ships no 
     LoadScopeScheduling,
 )
 
+from envmatrix.masking import MASKER
+from envmatrix.plugin.note import add_note
 from envmatrix.plugin.remote_workers import is_remote, limit_reruns
-from envmatrix.runs.killed import Stuck
+from envmatrix.runs.events import Evidence
+from envmatrix.runs.killed import KilledTest
+from envmatrix.runs.rules import RuleCode
 
 if TYPE_CHECKING:
     from xdist.remote import Producer  # type: ignore[import-untyped]  # as above
@@ -131,12 +135,14 @@ class CrashedWorkers:
         worker: WorkerController = report.node
         if is_remote(worker.gateway.spec):
             limit_reruns(worker.config, crashitem)
-        lines = [str(report.longrepr)]
-        if stuck := Stuck.read(Stuck.of_worker(self._process.run_dir, worker.gateway.id)):
-            lines = [f"{lines[0]}: {stuck.summary}", stuck.stack]
+        summary, stack = str(report.longrepr), ""
+        if killed := KilledTest.read(KilledTest.of_worker(self._process.run_dir, worker.gateway.id)):
+            summary, stack = f"{summary}: {killed.summary}", killed.stack
         elif ending := _ending(worker):
-            lines = [f"{lines[0]}: {ending}"]
-        report.longrepr = "\n".join(lines)
+            summary = f"{summary}: {ending}"
+        report.longrepr = "\n".join(filter(None, (summary, stack)))
+        summary, stack = MASKER.mask(summary), MASKER.mask(stack)
+        add_note(report, evidence=Evidence(RuleCode.WORKER_CRASHED, summary, phase="call", detail=stack))
 
 
 def _ending(worker: WorkerController) -> str:

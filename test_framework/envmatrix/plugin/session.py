@@ -11,7 +11,8 @@ from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
-from envmatrix.services import Endpoint, Ping, PingStatus, get_kind
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Endpoint, get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
 from envmatrix.services.supervisor.service_state import ServiceState

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
+from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.process import Process
+from envmatrix.runs.ping import Ping
 
 _KEY = "envmatrix"
 """The key of the message in xdist's `workeroutput`."""
 
 
-@dataclass(frozen=True, slots=True)
-class WorkerOutput:
+class WorkerOutput(msgspec.Struct, frozen=True):
     """What a worker reports at its end."""
 
     deselected: int = 0
     """How many tests were collected and left out."""
-    attestation: Mapping[str, dict[str, Any]] = field(default_factory=dict)
+    attestation: dict[str, Ping] = {}
     """The last ping of each service in use."""
-    body_digests: Sequence[str] = ()
+    body_digests: tuple[str, ...] = ()
     """Of the tests that were kept, in their order."""
 
     @classmethod
     def of(cls, node: object) -> WorkerOutput:
         """Return the output of an xdist worker that has ended; one that crashed reports nothing."""
         output = getattr(node, "workeroutput", None) or {}
-        return cls(**output.get(_KEY, {}))
+        return msgspec.convert(output.get(_KEY, {}), cls)
 
 
 class WorkerReporter:
@@ -46,5 +45,5 @@ class WorkerReporter:
 
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Send the message."""
-        output = WorkerOutput(self._deselected, self._process.final_attestation(), body_digests(session.items))
-        session.config.workeroutput[_KEY] = asdict(output)  # type: ignore[attr-defined]  # xdist's
+        output = WorkerOutput(self._deselected, self._process.final_attestation(), tuple(body_digests(session.items)))
+        session.config.workeroutput[_KEY] = msgspec.to_builtins(output)  # type: ignore[attr-defined]  # xdist's

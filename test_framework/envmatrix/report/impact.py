@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from envmatrix.analysis.impact import NOWHERE, Impact
+from envmatrix.nodeid import file_of
 from envmatrix.report.github import MOST, command
 from envmatrix.report.markdown import code
 from envmatrix.report.text import inert, plural
@@ -180,7 +181,7 @@ def _named(tests: Sequence[str]) -> Iterator[str]:
         return
     files: dict[str, int] = {}
     for test in tests:
-        file = test.partition("::")[0]
+        file = file_of(test)
         files[file] = files.get(file, 0) + 1
     for file, number in list(files.items())[:_FILES]:
         yield f"{inert(file)}: {plural(number, 'test')}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envmatrix.gate import Answer
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 
 STYLES = {
     Outcome.PASSED: "green",

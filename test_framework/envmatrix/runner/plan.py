@@ -14,7 +14,7 @@ from envmatrix.exceptions import UsageError
 from envmatrix.runner.processes import Job
 from envmatrix.runner.pytest_options import takes_next_word
 from envmatrix.runs.directory import RunDir, last_complete
-from envmatrix.runs.reused import Carry
+from envmatrix.runs.reused import Reuse
 from envmatrix.runs.shards import Shard
 
 _BEYOND_RETRIES = "^(MissingFixtureError|FixtureLookupError|ContractError|UnknownCapabilityError): "
@@ -42,7 +42,7 @@ class Plan:
     """Seconds that each test may take; by default the project's limit."""
     retries: int = 0
     """How often a failed test is tried again."""
-    carry: Mapping[str, Carry] = field(default_factory=dict)
+    reuse: Mapping[str, Reuse] = field(default_factory=dict)
     """Environment → the cells that it reuses of an earlier run."""
     commit: str = ""
     """The commit under test, known where cells are reused."""
@@ -74,10 +74,10 @@ class Plan:
             options += [f"--matrix-shard={self.shard}"]
             if durations := self._durations(environment.name):
                 options += [f"--matrix-durations={durations}"]
-        if (carry := self.carry.get(environment.name)) is not None:
-            left_out = run_dir.path / f".{environment.name}.carried"
-            carry.write_list(left_out)
-            options += [f"--matrix-carried={left_out}"]
+        if (reuse := self.reuse.get(environment.name)) is not None:
+            left_out = run_dir.path / f".{environment.name}.reused"
+            reuse.write_list(left_out)
+            options += [f"--matrix-reused={left_out}"]
         options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
         return Job(
             environment=environment.name,

@@ -21,16 +21,16 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
-    starting = [each for each in plan.environments if each.name not in plan.carry or plan.carry[each.name].starts]
+    starting = [each for each in plan.environments if each.name not in plan.reuse or plan.reuse[each.name].starts]
     jobs = [plan.job(environment, run_dir) for environment in starting]
     children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, observe=observe) if jobs else ()
     for job in jobs:
         finish_run(job.run_file)
-        if (carry := plan.carry.get(job.environment)) is not None:
-            complete(job.run_file, carry)
-    for name, carry in plan.carry.items():
-        if not carry.starts:
-            write_unstarted(run_dir.run_file(name), carry, commit=plan.commit, dirty=plan.dirty)
+        if (reuse := plan.reuse.get(job.environment)) is not None:
+            complete(job.run_file, reuse)
+    for name, reuse in plan.reuse.items():
+        if not reuse.starts:
+            write_unstarted(run_dir.run_file(name), reuse, commit=plan.commit, dirty=plan.dirty)
     run_dir.write_manifest(plan.labels, {child.job.environment: child.ending for child in children})
     return run_dir
 

@@ -7,74 +7,70 @@ attempt is `not_run`.
 
 from __future__ import annotations
 
+import hashlib
 import json
-import math
 import os
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
 from itertools import islice
 from operator import is_
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
-from pydantic import ValidationError
+import msgspec
+from msgspec.structs import force_setattr, replace
 
 from envmatrix.exceptions import RunFileError, SchemaError
-from envmatrix.runs.cells import (
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import (
     SCHEMA,
     Attempt,
     Attestation,
     Bodies,
-    Carried,
-    Cause,
-    Cell,
+    Event,
     Evidence,
     FindingRecord,
     Footer,
     Header,
-    Outcome,
-    Run,
+    Reused,
     Suite,
-    digest,
 )
 from envmatrix.runs.garbage import paused
-from envmatrix.runs.lines import parse_line, quote, raw_lines
+from envmatrix.runs.lines import raw_lines
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.rules import RuleCode
 
-Event = Header | Footer | Attestation | Bodies | Carried | FindingRecord | Suite
-"""What a run file holds beside attempts."""
+_EMPTY = "is empty: the run ended before its tests were collected"
+_NO_HEADER = "is no run file: the first line is not a header"
+_UNREADABLE = (msgspec.MsgspecError, RecursionError, TypeError, ValueError)
+
+_encode = msgspec.json.Encoder().encode
+_decode = msgspec.json.Decoder(Event).decode
 
 
-def event_line(event: Event) -> str:
+class _Kind(msgspec.Struct):
+    """What the first line must say before it is read as a header."""
+
+    type: str = ""
+    schema: Any = None
+
+
+class _Named(msgspec.Struct, tag_field="type", tag="attempt", gc=False):
+    """An attempt, of which only the name is wanted."""
+
+    test: str
+
+
+_decode_kind = msgspec.json.Decoder(_Kind).decode
+_decode_name = msgspec.json.Decoder(_Named).decode
+
+
+def event_line(event: Event) -> bytes:
     """Return an event as its line."""
-    return _line(event.model_dump(mode="json", by_alias=True))
-
-
-def attempt_line(attempt: Attempt) -> str:
-    """Return one try of a test as its line."""
-    line: dict[str, Any] = {
-        "type": "attempt",
-        "test": attempt.test,
-        "outcome": attempt.outcome,
-        "duration": round(attempt.duration, 6),
-    }
-    if attempt.worker:
-        line["worker"] = attempt.worker
-    if attempt.services:
-        line["services"] = attempt.services
-    if attempt.capabilities:
-        line["capabilities"] = attempt.capabilities
-    if attempt.reason:
-        line["reason"] = attempt.reason
-    if attempt.cause is not None:
-        line["cause"] = attempt.cause
-    if attempt.evidence is not None:
-        line["evidence"] = asdict(attempt.evidence)
-    return _line(line)
-
-
-def _line(event: Mapping[str, Any]) -> str:
-    return json.dumps(event, separators=(",", ":")) + "\n"
+    try:
+        return _encode(event) + b"\n"
+    except UnicodeEncodeError:  # half a surrogate pair in a test's name
+        return json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode() + b"\n"
 
 
 class RunWriter:
@@ -89,32 +85,9 @@ class RunWriter:
         self.path = path
         self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
 
-    def event(self, event: Event) -> None:
+    def write(self, event: Event) -> None:
         """Append an event."""
-        self._write(event_line(event))
-
-    def passed(
-        self,
-        test: str,
-        duration: float,
-        worker: str = "",
-        services: tuple[str, ...] = (),
-        capabilities: tuple[str, ...] = (),
-    ) -> None:
-        """Append a passed test: by far the most common line, so written without a detour (5 times faster)."""
-        more = f',"worker":{quote(worker)}' if worker else ""
-        if services:
-            more += f',"services":{json.dumps(services)}'
-        if capabilities:
-            more += f',"capabilities":{json.dumps(capabilities)}'
-        self._write(f'{{"type":"attempt","test":{quote(test)},"outcome":"passed","duration":{duration:.6f}{more}}}\n')
-
-    def attempt(self, attempt: Attempt) -> None:
-        """Append what became of one try."""
-        self._write(attempt_line(attempt))
-
-    def _write(self, line: str) -> None:
-        data = line.encode()
+        data = event_line(event)
         written = 0
         try:
             while written < len(data):  # one write, but for a nearly full disk, which takes a part and then says why
@@ -136,27 +109,32 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     Raises:
         RunFileError: it is no run file, or of a schema that this version does not read.
     """
-    from envmatrix.runs.attempts import attempt_of
-
     header = read_header(path)
     like = like if like and like.header.planned == header.planned else None
     planned = like.header.planned if like else tuple(map(sys.intern, header.planned))
-    header = header.model_copy(update={"planned": planned})
+    header = replace(header, planned=planned)
     events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer, Suite)}
     cells: dict[str, Cell] = {}
     ahead = iter(planned)
     likely = next(ahead, "")
+    shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     for number, _, line in islice(raw_lines(path), 1, None):
-        event = attempt_of(line, likely) or read_event(path, number, line)
-        if isinstance(event, Attempt):
+        event = read_event(path, number, line)
+        if type(event) is Attempt:
+            # Most environments have the same tests, and most tests the same services: a million cells share them.
+            test = likely if event.test == likely else sys.intern(event.test)
+            force_setattr(event, "test", test)
+            force_setattr(event, "worker", sys.intern(event.worker))
+            force_setattr(event, "services", shared.setdefault(event.services, event.services))
+            force_setattr(event, "capabilities", shared.setdefault(event.capabilities, event.capabilities))
             cell = _first(event)
-            known = cells.setdefault(event.test, cell)
+            known = cells.setdefault(test, cell)
             if known is not cell:
-                cells[event.test] = _again((*known.attempts, event))
-            if event.test is likely:
+                cells[test] = _again((*known.attempts, event))
+            if test is likely:
                 likely = next(ahead, "")
-        elif isinstance(event, Carried):
-            cells[sys.intern(event.test)] = event.cell
+        elif isinstance(event, Reused):
+            cells[sys.intern(event.test)] = _reused(event)
         elif event is not None:
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
@@ -176,10 +154,8 @@ def read_header(path: Path) -> Header:
     Raises:
         RunFileError: it is no run file, or of a schema that this version does not read.
     """
-    for number, _, line in raw_lines(path):
-        header = read_event(path, number, line)
-        if isinstance(header, Header):
-            return header
+    for _, _, line in raw_lines(path):
+        return _header(path, line)
     raise RunFileError(path, _EMPTY)
 
 
@@ -189,33 +165,14 @@ def read_suite(path: Path, header: Header) -> tuple[str, ...]:
     Raises:
         RunFileError: the file ends before it, or has lost tests of it.
     """
-    for number, _, line in raw_lines(path):
+    for number, _, line in islice(raw_lines(path), 1, None):
         event = read_event(path, number, line)
         if isinstance(event, Suite):
             if digest(event.tests) != header.suite_digest:
-                raise RunFileError(
-                    path, "has lost tests of its suite: its header's digest is of other node ids", number
-                )
+                what = "has lost tests of its suite: its header's digest is of other node ids"
+                raise RunFileError(path, what, number)
             return event.tests
     raise RunFileError(path, "ends before it says what the whole suite is")
-
-
-def read_event(path: Path, number: int, line: bytes) -> Event | Attempt | None:
-    """Read one line, the first as a header; `None` for what a newer version adds without changing the others' meaning.
-
-    Raises:
-        RunFileError: it is damaged, or of a schema that this version does not read.
-    """
-    event = parse_line(path, number, line)
-    kind = str(event.get("type"))
-    if (kind == "header") is (number > 1):
-        what = "holds a second header: two runs wrote to one file" if number > 1 else _NO_HEADER
-        raise RunFileError(path, what, number)
-    try:
-        read = _READERS.get(kind)
-        return _header(path, event) if number == 1 else read(event) if read else None
-    except (KeyError, TypeError, ValueError, ArithmeticError) as error:
-        raise RunFileError(path, f"is damaged: {_what(error)}", number) from None
 
 
 def read_durations(path: Path) -> dict[str, float]:
@@ -225,78 +182,94 @@ def read_durations(path: Path) -> dict[str, float]:
         RunFileError: it is no run file.
     """
     durations: dict[str, float] = {}
-    for number, _, line in raw_lines(path):
+    read_header(path)
+    for number, _, line in islice(raw_lines(path), 1, None):
         event = read_event(path, number, line)
-        if isinstance(event, Attempt | Carried):
+        if isinstance(event, Attempt | Reused):
             durations[event.test] = durations.get(event.test, 0.0) + event.duration
     return durations
 
 
-_EMPTY = "is empty: the run ended before its tests were collected"
-_NO_HEADER = "is no run file: the first line is not a header"
+def read_event(path: Path, number: int, line: bytes) -> Event | None:
+    """Read one line after the header; `None` for what a newer version adds without changing the others' meaning.
+
+    Raises:
+        RunFileError: it is damaged, or a second header.
+    """
+    try:
+        event: Event | None = _decode(line)
+    except _UNREADABLE:
+        event = _read_slowly(path, number, line)
+    if type(event) is Header:
+        raise RunFileError(path, "holds a second header: two runs wrote to one file", number)
+    return event
 
 
-def _what(error: Exception) -> str:
-    if isinstance(error, ValidationError):
-        first = error.errors(include_url=False, include_input=False)[0]
-        return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
-    return f"it has no {error}" if isinstance(error, KeyError) else str(error)
+def test_of(line: bytes) -> str | None:
+    """Return the test of an attempt's line, reading nothing else of it; `None` for any other line."""
+    try:
+        return _decode_name(line).test
+    except _UNREADABLE:
+        return None
 
 
-def _header(path: Path, event: Mapping[str, Any]) -> Header:
-    version = event.get("schema")
-    if version != SCHEMA:
-        what = f"is of schema {version!r}; this envmatrix reads schema {SCHEMA}"
+def digest(planned: Iterable[str]) -> str:
+    """Return the SHA-256 of node ids in their order, as hexadecimal digits."""
+    return hashlib.sha256("\n".join(planned).encode(errors="surrogatepass")).hexdigest()
+
+
+def _header(path: Path, line: bytes) -> Header:
+    try:
+        first = _decode_kind(line)
+    except msgspec.ValidationError:
+        raise RunFileError(path, _NO_HEADER, 1) from None
+    except _UNREADABLE:
+        first = msgspec.convert(_json(path, 1, line), _Kind)
+    if first.type != "header":
+        raise RunFileError(path, _NO_HEADER, 1)
+    if first.schema != SCHEMA:
+        what = f"is of schema {first.schema!r}; this envmatrix reads schema {SCHEMA}"
         raise SchemaError(path, f"{what}. Read it with the version that wrote it")
-    header = Header.model_validate(event)
+    try:
+        header: Event | None = _decode(line)
+    except _UNREADABLE:
+        header = _read_slowly(path, 1, line)
+    if not isinstance(header, Header):
+        raise RunFileError(path, _NO_HEADER, 1)
     if header.planned_digest and header.planned_digest != digest(header.planned):
         raise RunFileError(path, "has lost planned tests: its header's digest is of other node ids", 1)
     return header
 
 
-def _attempt(event: Mapping[str, Any]) -> Attempt:
-    evidence = event.get("evidence")
-    duration = float(event.get("duration", 0.0))
-    if not (isinstance(event["test"], str) and 0.0 <= duration < math.inf):
-        raise ValueError("an attempt needs a test's name and a duration")
-    return Attempt(
-        test=event["test"],
-        outcome=Outcome(event["outcome"]),
-        duration=duration,
-        worker=str(event.get("worker", "")),
-        reason=str(event.get("reason", "")),
-        cause=None if event.get("cause") is None else Cause(event["cause"]),
-        evidence=None if evidence is None else _evidence(evidence),
-        services=tuple(map(str, event.get("services", ()))),
-        capabilities=tuple(map(str, event.get("capabilities", ()))),
-    )
+def _read_slowly(path: Path, number: int, line: bytes) -> Event | None:
+    """Read half surrogate pairs, which msgspec's JSON refuses, and new kinds of events; or say what is wrong.
+
+    Raises:
+        RunFileError: it is damaged.
+    """
+    data = _json(path, number, line)
+    if isinstance(data, dict) and isinstance(kind := data.get("type"), str) and kind not in _KINDS:
+        return None
+    try:
+        event: Event = msgspec.convert(data, Event)
+    except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
+        raise RunFileError(path, f"is damaged: {error}", number) from None
+    return event
 
 
-def _evidence(held: Mapping[str, Any]) -> Evidence:
-    return Evidence(
-        rule=str(held["rule"]),
-        summary=str(held["summary"]),
-        phase=str(held.get("phase", "")),
-        place=str(held.get("place", "")),
-        exceptions=tuple(map(str, held.get("exceptions", ()))),
-        pings_before=tuple(map(dict, held.get("pings_before", ()))),
-        pings=tuple(map(dict, held.get("pings", ()))),
-        exchanges=tuple(map(str, held.get("exchanges", ()))),
-        logs={str(name): str(text) for name, text in dict(held.get("logs", {})).items()},
-        detail=str(held.get("detail", "")),
-    )
+_KINDS = frozenset(kind.__struct_config__.tag for kind in Event.__args__)
 
 
-_READERS: Mapping[str, Callable[[dict[str, Any]], Any]] = {
-    "attempt": _attempt,
-    "attestation": Attestation.model_validate,
-    "bodies": Bodies.model_validate,
-    "carried": Carried.model_validate,
-    "finding": FindingRecord.model_validate,
-    "footer": Footer.model_validate,
-    "suite": Suite.model_validate,
-}
-"""How each kind of event after the header is read."""
+def _json(path: Path, number: int, line: bytes) -> Any:
+    try:
+        return json.loads(line, parse_constant=_refuse)
+    except (ValueError, RecursionError):
+        what = "is no run file: not JSON" if number == 1 else "is damaged: not JSON"
+        raise RunFileError(path, what, number) from None
+
+
+def _refuse(constant: str) -> NoReturn:
+    raise ValueError(f"{constant} is not JSON")
 
 
 def _first(only: Attempt) -> Cell:
@@ -313,7 +286,13 @@ def _again(attempts: tuple[Attempt, ...]) -> Cell:
     return Cell(last.test, outcome, attempts, failed.cause, failed.evidence, failed.reason)
 
 
+def _reused(event: Reused) -> Cell:
+    attempt = Attempt(event.test, event.outcome, event.duration, reason=event.reason, cause=event.cause)
+    evidence = Evidence(event.rule, event.summary) if event.rule else None
+    return Cell(event.test, event.outcome, (attempt,), event.cause, evidence, event.reason, event.commit)
+
+
 def _not_run(test: str, footer: Footer | None) -> Cell:
     why = (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run was killed"
-    evidence = Evidence(rule="H303", summary=f"planned and never ended: {why}")
+    evidence = Evidence(RuleCode.NEVER_ENDED, f"planned and never ended: {why}")
     return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)

@@ -1,6 +1,6 @@
-"""What is left of a test that nothing in Python could end: where it stood when its process was ended by force.
+"""The stack of a test that nothing in Python could end, when its process was killed at the deadline.
 
-Written by a thread of the interpreter's own that runs no Python, read by whoever sees the process gone.
+A thread of the interpreter that runs no Python writes it; the process that outlives the killed one reads it.
 """
 
 from __future__ import annotations
@@ -12,43 +12,45 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Footer, Outcome
-from envmatrix.runs.file import attempt_line, event_line, read_run
+from envmatrix.runs.events import Attempt, Evidence, Footer
+from envmatrix.runs.file import event_line, read_run
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.rules import RuleCode
 
 _INNERMOST = re.compile(r"\(most recent call first\):\n  File \"(?P<file>.*)\", line (?P<line>\d+) in (?P<function>.*)")
 
 EXIT_CODE = 1
-"""Of a process that faulthandler ends."""
+"""Exit code of a process that faulthandler ends."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stuck:
-    """A test whose process was ended by force, since its deadline had passed and it did not end."""
+class KilledTest:
+    """A test whose process was killed, since it did not end at its deadline."""
 
     test: str
     deadline: float
     """Seconds."""
     stack: str
-    """Where each thread stood; the main one is the last."""
+    """The stack of each thread; the main one is the last."""
 
     @staticmethod
     def beside(run_file: Path) -> Path:
-        """Return where the process that writes a run file leaves word of itself."""
-        return run_file.with_suffix(".stuck")
+        """Return the file of the process that writes a run file."""
+        return run_file.with_suffix(".killed")
 
     @staticmethod
     def of_worker(run_dir: Path, worker: str) -> Path:
-        """Return where a worker of xdist leaves word of itself."""
-        return run_dir / f"{worker}.stuck"
+        """Return the file of an xdist worker."""
+        return run_dir / f"{worker}.killed"
 
     @staticmethod
     def first_line(test: str, deadline: float) -> bytes:
-        """Return what stands in the file before the stack: which test it would be."""
+        """Return the line before the stack: the test that is about to run."""
         return json.dumps({"test": test, "deadline": deadline}).encode() + b"\n"
 
     @classmethod
-    def read(cls, path: Path) -> Stuck | None:
-        """Read what a process left; `None` where its end was another."""
+    def read(cls, path: Path) -> KilledTest | None:
+        """Read a process's file; `None` where it ended in another way."""
         try:
             first, _, stack = path.read_text(errors="replace").partition("\n")
             about = json.loads(first)
@@ -58,27 +60,27 @@ class Stuck:
 
     @property
     def summary(self) -> str:
-        """Say it in one line."""
-        stood = _INNERMOST.findall(self.stack)
-        where = f"; it stood in {stood[-1][2]}, {stood[-1][0]}:{stood[-1][1]}" if stood else ""
+        """Return what happened, in one line."""
+        frames = _INNERMOST.findall(self.stack)
+        where = f"; it stood in {frames[-1][2]}, {frames[-1][0]}:{frames[-1][1]}" if frames else ""
         return (
             f"the deadline of {self.deadline:g} s passed and it did not end, so its process was ended by force{where}"
         )
 
 
 def finish_run(run_file: Path) -> None:
-    """Write what a run could not write any more whose process was ended by force: the test in flight, and a footer."""
-    beside = Stuck.beside(run_file)
-    stuck = Stuck.read(beside)
+    """Complete the run file of a process that was killed: the test in flight, and a footer."""
+    beside = KilledTest.beside(run_file)
+    killed = KilledTest.read(beside)
     beside.unlink(missing_ok=True)
     try:
-        run = read_run(run_file) if stuck else None
+        run = read_run(run_file) if killed else None
     except RunFileError:
         return
-    if stuck is None or run is None or run.footer is not None:
+    if killed is None or run is None or run.footer is not None:
         return
-    summary = f"{stuck.test}: {stuck.summary}"
-    evidence = Evidence("H301", stuck.summary, phase="call", detail=stuck.stack)
+    summary = f"{killed.test}: {killed.summary}"
+    evidence = Evidence(RuleCode.WORKER_CRASHED, killed.summary, phase="call", detail=killed.stack)
     now = datetime.now(UTC)
     footer = Footer(
         ended_at=now.isoformat(timespec="milliseconds"),
@@ -86,8 +88,8 @@ def finish_run(run_file: Path) -> None:
         exit_code=EXIT_CODE,
         reason=summary,
     )
-    attempt = Attempt(stuck.test, Outcome.FAILED, stuck.deadline, cause=Cause.HARNESS, evidence=evidence)
+    attempt = Attempt(killed.test, Outcome.FAILED, killed.deadline, cause=Cause.HARNESS, evidence=evidence)
     written = run_file.read_bytes()
     with run_file.open("r+b") as stream:
         stream.seek(stream.truncate(written.rfind(b"\n") + 1))  # a torn line would be glued to the next
-        stream.write((attempt_line(attempt) + event_line(footer)).encode())
+        stream.write(event_line(attempt) + event_line(footer))

@@ -1,12 +1,10 @@
-"""The lines of a run file, as bytes, and as JSON where that is needed."""
+"""The lines of a run file as bytes."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from envmatrix.exceptions import RunFileError
 
@@ -16,12 +14,11 @@ _MAX_LINE_BYTES = 64 << 20
 _BLOCK = 1 << 18
 """Bytes that are read at once."""
 
-quote = json.encoder.encode_basestring_ascii
-"""A string as JSON, as json.dumps would write it."""
+_TOO_LONG = "is no run file: a line is longer than 64 MiB"
 
 
 def is_suite(line: bytes) -> bool:
-    """Return whether a line says what the whole suite is, by far the longest, without reading it; `False` in doubt."""
+    """Return whether a line holds the whole suite, by far the longest, without reading it; `False` in doubt."""
     return line.startswith(b'{"type":"suite",')
 
 
@@ -43,21 +40,3 @@ def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
                 start += len(line)
     except OSError as error:
         raise RunFileError(path, f"cannot be read: {error.strerror}") from None
-
-
-_TOO_LONG = "is no run file: a line is longer than 64 MiB"
-
-
-def parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    """Return the event that a line holds.
-
-    Raises:
-        RunFileError: it holds none.
-    """
-    try:
-        event = json.loads(line)
-    except (ValueError, RecursionError):
-        raise RunFileError(path, "is no run file: not JSON", number) from None
-    if not isinstance(event, dict):
-        raise RunFileError(path, "is no run file: not a JSON object", number)
-    return event

@@ -1,4 +1,4 @@
-"""Puts the shards of each environment together into one run, and the runs of several environments into one directory.
+"""Merge the shards of each environment into one run, and the runs of several environments into one directory.
 
 Streams: memory holds the names of one suite and where its tests' lines are, never a run. The result is the same bytes
 whatever the order of what is given, and whatever the cut. What does not belong together is refused before anything is
@@ -14,11 +14,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from envmatrix.exceptions import RunFileError, SchemaError, UsageError
 from envmatrix.runs.archives import Found, gather
-from envmatrix.runs.cells import Header, digest
 from envmatrix.runs.directory import RunDir, part_of, read_manifest
-from envmatrix.runs.file import read_header, read_suite
+from envmatrix.runs.events import Header
+from envmatrix.runs.file import digest, read_header, read_suite
 from envmatrix.runs.garbage import paused
 from envmatrix.runs.merged import Order, Part, write_merged
 from envmatrix.runs.shards import Shard
@@ -29,7 +31,7 @@ MakeDir = Callable[[Mapping[str, str]], RunDir]
 
 @dataclass(frozen=True, slots=True)
 class Allowed:
-    """What is put together although it does not belong together."""
+    """Differences between runs that a merge accepts."""
 
     commits: bool = False
     contracts: bool = False
@@ -37,7 +39,7 @@ class Allowed:
 
 @dataclass(frozen=True, slots=True)
 class _Lost:
-    """A run file that tells nothing but why."""
+    """A run file that cannot be read."""
 
     shard: Shard | None
     reason: str
@@ -73,19 +75,19 @@ def merge(
                 problems = write_merged(parts, run_dir.run_file(name), reasons)
             else:
                 problems = sorted(each.reason for each in damaged)
-            said = asked.said(name, {part.file.place for part in parts}, is_whole=bool(parts) and not problems)
-            notes[name] = "; ".join(dict.fromkeys([*problems, *said]))
+            ends = asked.notes_of(name, {part.file.place for part in parts}, is_whole=bool(parts) and not problems)
+            notes[name] = "; ".join(dict.fromkeys([*problems, *ends]))
         run_dir.write_manifest(dict(sorted(labels.items())), notes)
     return run_dir
 
 
 @dataclass(frozen=True, slots=True)
 class _Asked:
-    """Which environments were asked for, by the manifests and whoever merges."""
+    """The environments that the manifests and the command line ask for."""
 
     labels: dict[str, str]
     notes: frozenset[tuple[str, str, str]]
-    """The environment, where the manifest is, and what it says about the end of the run there."""
+    """The environment, the manifest's place, and its note on the end of the run there."""
 
     @classmethod
     def of(cls, manifests: Iterable[Found], expect: Iterable[str]) -> _Asked:
@@ -103,8 +105,8 @@ class _Asked:
         chosen = {name: max(known, key=lambda label: (label != name, label)) for name, known in labels.items()}
         return cls(chosen, frozenset(note for note in notes if note[2]))
 
-    def said(self, name: str, places: set[str], *, is_whole: bool) -> list[str]:
-        """Return what is said of the runs at these places; and elsewhere, where one is lost."""
+    def notes_of(self, name: str, places: set[str], *, is_whole: bool) -> list[str]:
+        """Return the notes on an environment's runs at these places; on all its runs where one is lost."""
         return sorted({note for of, place, note in self.notes if of == name and (place in places or not is_whole)})
 
 
@@ -161,7 +163,7 @@ def _part(file: Found, orders: dict[str, Order], plans: _Plans) -> Part:
             plans[plan] = array("i", map(order.position.__getitem__, header.planned))
         return Part(
             file=file,
-            header=header.model_copy(update={"planned": ()}),
+            header=replace(header, planned=()),
             order=order,
             planned=plans[plan],
             shard=Shard.parse(header.shard) if header.shard else None,

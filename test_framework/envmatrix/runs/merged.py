@@ -1,4 +1,4 @@
-"""Writes one environment's shards as one run, as the uncut run would stand there: line by line, in the order of the suite.
+"""Write one environment's shards as one run, the same as the uncut run: line by line, in the order of the suite.
 
 Memory holds, beside the names of the suite, where each test's lines are; the lines themselves are copied as they are.
 """
@@ -15,16 +15,16 @@ from functools import cached_property
 from pathlib import Path
 from typing import BinaryIO
 
+from msgspec.structs import replace
+
 from envmatrix.exceptions import RunFileError
 from envmatrix.runs.archives import Found
-from envmatrix.runs.attempts import test_of
-from envmatrix.runs.cells import Attempt, Bodies, Cause, Evidence, Footer, Header, Outcome, Suite, digest
-from envmatrix.runs.file import attempt_line, event_line, read_event
+from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Suite
+from envmatrix.runs.file import digest, event_line, read_event, test_of
 from envmatrix.runs.lines import is_suite, raw_lines
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.rules import RuleCode
 from envmatrix.runs.shards import Shard
-
-_BY_ITSELF = frozenset({0, 1, 5})
-"""pytest's exit codes of a run that reached its end: all passed, some failed, none collected."""
 
 _NOWHERE = -1
 
@@ -44,10 +44,10 @@ class Part:
 
     file: Found
     header: Header
-    """Without the names of its tests."""
+    """The header, without the names of its tests."""
     order: Order
     planned: array[int]
-    """Positions in that order."""
+    """Positions of its planned tests in that order."""
     shard: Shard | None
 
     def planned_in(self, order: Order) -> Iterable[int]:
@@ -61,17 +61,17 @@ class Part:
 
     @property
     def name(self) -> str:
-        """Return what it is called in a sentence."""
+        """Return the part's name in a sentence: `shard 2/4`."""
         return f"shard {self.shard}" if self.shard else "the whole run"
 
 
 @dataclass(slots=True)
 class _Rest:
-    """What a run file holds beside attempts."""
+    """A run file's events besides attempts."""
 
     events: list[bytes] = field(default_factory=list)
     bodies: tuple[str, ...] = ()
-    """Of each planned test."""
+    """The digest of each planned test's body."""
     footer: Footer | None = None
 
 
@@ -108,7 +108,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
             for line in _head(parts, lines.order, rest):
                 stream.write(line)
             lines.write(stream, {part.number: stack.enter_context(part.file.path.open("rb")) for part in parts}, owed)
-            stream.write(event_line(footer).encode() if footer else b"")
+            stream.write(event_line(footer) if footer else b"")
         fresh.replace(target)
     except OSError as error:
         raise RunFileError(target, f"cannot be written: {error.strerror}") from None
@@ -116,7 +116,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
 
 
 class _Lines:
-    """Where each test's lines are."""
+    """Where each test's lines are in the files."""
 
     def __init__(self, order: Order) -> None:
         self.order = order
@@ -164,7 +164,7 @@ class _Lines:
         return position
 
     def _other(self, part: Part, number: int, line: bytes, rest: _Rest) -> str | None:
-        """Keep what is no attempt; return the test of one that is written in another way than ours."""
+        """Keep an event that is no attempt; return the test of an attempt that another program wrote."""
         if is_suite(line):
             return None  # it was read, once for all shards
         event = read_event(part.file.path, number, line)
@@ -184,7 +184,7 @@ class _Lines:
         return None
 
     def forget(self, part: int) -> None:
-        """Take back what was noted of a part."""
+        """Drop a part's lines: it turned out to be damaged."""
         for position in range(len(self._part)):
             left = [line for line in self._of(position) if line[0] != part]
             self._part[position], self._start[position], self._size[position] = left[0] if left else (_NOWHERE, 0, 0)
@@ -217,7 +217,7 @@ class _Lines:
 
 
 class _Owed:
-    """The tests that a lost or killed shard has not run."""
+    """Lines for the tests that a lost or killed shard has not run."""
 
     def __init__(self, parts: Sequence[Part], order: Order, problems: Mapping[int, str]) -> None:
         self._order = order
@@ -225,7 +225,7 @@ class _Owed:
         self._parts = parts
         present = {part.number for part in parts}
         self._lost = " or ".join(problems[number] for number in sorted(problems) if number not in present)
-        """One of these, where nobody tells which."""
+        """The reason of a test that no remaining part planned: one of these, and nobody knows which."""
 
     @cached_property
     def _owner(self) -> array[int]:
@@ -236,26 +236,26 @@ class _Owed:
         return owner
 
     def line(self, position: int) -> bytes:
-        """Say why a test was not run."""
+        """Return the line that says why a test was not run."""
         owner = self._owner[position]
         reason = self._problems.get(owner, f"shard {owner} ended early") if owner else self._lost
-        evidence = Evidence("H303", f"planned and never ended: {reason}")
+        evidence = Evidence(RuleCode.NEVER_ENDED, f"planned and never ended: {reason}")
         attempt = Attempt(
             self._order.tests[position], Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=evidence
         )
-        return attempt_line(attempt).encode()
+        return event_line(attempt)
 
 
 def _head(parts: Sequence[Part], order: Order, rest: Mapping[int, _Rest]) -> Iterator[bytes]:
     """Yield what stands before the attempts: the header, the bodies, and each event once."""
-    yield event_line(_header(parts, order)).encode()
+    yield event_line(_header(parts, order))
     if any(each.bodies for each in rest.values()):
         bodies = [""] * len(order.tests)
         for part in parts:
-            told = rest[part.number].bodies if part.number in rest else ()
-            for position, body in zip(part.planned_in(order), told, strict=False):
+            digests = rest[part.number].bodies if part.number in rest else ()
+            for position, body in zip(part.planned_in(order), digests, strict=False):
                 bodies[position] = body
-        yield event_line(Bodies(digests=tuple(bodies))).encode()
+        yield event_line(Bodies(digests=tuple(bodies)))
     yield from dict.fromkeys(line for number in sorted(rest) for line in rest[number].events)
 
 
@@ -263,24 +263,23 @@ def _header(parts: Sequence[Part], order: Order) -> Header:
     headers = [part.header for part in parts]
     runs = sorted(header.run_id for header in headers)
     keys = sorted({key for header in headers for key in header.versions})
-    return headers[0].model_copy(
-        update={
-            "run_id": runs[0] if len(runs) == 1 else hashlib.sha256("\n".join(runs).encode()).hexdigest()[:32],
-            "started_at": min(header.started_at for header in headers),
-            "commit": "+".join(sorted({header.commit for header in headers})),
-            "dirty": any(header.dirty for header in headers),
-            "versions": {
-                key: ", ".join(sorted({header.versions[key] for header in headers if key in header.versions}))
-                for key in keys
-            },
-            "planned": order.tests,
-            "planned_digest": order.digest,
-            "narrowed": tuple(sorted({word for header in headers for word in header.narrowed})),
-            "shard": "",
-            "suite_size": 0,
-            "suite_digest": "",
-            "cut_digest": "",
-        }
+    return replace(
+        headers[0],
+        run_id=runs[0] if len(runs) == 1 else hashlib.sha256("\n".join(runs).encode()).hexdigest()[:32],
+        started_at=min(header.started_at for header in headers),
+        commit="+".join(sorted({header.commit for header in headers})),
+        dirty=any(header.dirty for header in headers),
+        versions={
+            key: ", ".join(sorted({header.versions[key] for header in headers if key in header.versions}))
+            for key in keys
+        },
+        planned=order.tests,
+        planned_digest=order.digest,
+        narrowed=tuple(sorted({word for header in headers for word in header.narrowed})),
+        shard="",
+        suite_size=0,
+        suite_digest="",
+        cut_digest="",
     )
 
 
@@ -290,13 +289,14 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
     if len(footers) < len(ends):
         return None
     codes = {footer.exit_code for _, footer in footers}
-    said = dict.fromkeys(
+    early_ends = [footer.exit_code for _, footer in footers if not footer.ended_by_itself]
+    reasons = dict.fromkeys(
         f"{part.name}: {footer.reason}" if part.shard else footer.reason for part, footer in footers if footer.reason
     )
     return Footer(
         ended_at=max(footer.ended_at for _, footer in footers),
         duration=max(footer.duration for _, footer in footers),
-        exit_code=max(codes - _BY_ITSELF, default=1 if 1 in codes else min(codes)),
-        reason="; ".join(said),
+        exit_code=max(early_ends, default=1 if 1 in codes else min(codes)),
+        reason="; ".join(reasons),
         deselected=max(footer.deselected for _, footer in footers),
     )

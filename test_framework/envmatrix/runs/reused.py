@@ -1,38 +1,30 @@
-"""Cells that need not be run: which of an earlier run still hold, and how they are written beside those that were run."""
+"""Reuse cells of an earlier run: choose those that no change leads to, and write them into the new run file."""
 
 from __future__ import annotations
 
 import json
 import platform
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 
-from envmatrix.exceptions import RunFileError
-from envmatrix.runs.cells import (
-    CONTRACT_VERSION,
-    Bodies,
-    Carried,
-    Cause,
-    Cell,
-    Footer,
-    Header,
-    Outcome,
-    Run,
-    digest,
-)
-from envmatrix.runs.file import event_line, read_event, read_header
-from envmatrix.runs.lines import raw_lines
+from msgspec.structs import replace
 
-_TELLS_NOTHING = frozenset({Cause.INFRASTRUCTURE, Cause.HARNESS, Cause.UNDETERMINED})
-"""Causes of which nobody knows what they would be now."""
+from envmatrix.exceptions import RunFileError
+from envmatrix.nodeid import function_of
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import CONTRACT_VERSION, Bodies, Footer, Header, Reused
+from envmatrix.runs.file import digest, event_line, read_event, read_header
+from envmatrix.runs.lines import raw_lines
+from envmatrix.runs.outcomes import Outcome
 
 
 def versions() -> dict[str, str]:
-    """Return what a run depends on beside the commit."""
+    """Return the versions that a run depends on besides the commit."""
     return {
         "contract": CONTRACT_VERSION,
         "envmatrix": version("envmatrix"),
@@ -42,37 +34,30 @@ def versions() -> dict[str, str]:
     }
 
 
-def function_of(test: str) -> str:
-    """Return a test's node id without its parameters."""
-    file, separator, rest = test.partition("::")
-    return f"{file}{separator}{rest.partition('[')[0]}"
-
-
 def is_settled(cell: Cell) -> bool:
-    """Return whether a cell says what the same code would come to again."""
-    return cell.outcome is not Outcome.NOT_RUN and cell.cause not in _TELLS_NOTHING
+    """Return whether the same code would end the same way again."""
+    return cell.outcome is not Outcome.NOT_RUN and (cell.cause is None or cell.cause.blames_product)
 
 
 @dataclass(frozen=True, slots=True)
-class Carry:
-    """What one environment takes over from an earlier run."""
+class Reuse:
+    """The cells that one environment reuses from an earlier run."""
 
     run: Run
-    """That run, of the commit since which the changes are known."""
+    """The earlier run, of the commit since which the changes are known."""
     tests: tuple[str, ...]
-    """Its tests that nothing which changed leads to; the others are run."""
+    """Its tests that no change leads to; the others are run."""
     starts: bool = True
     """Whether anything is left to run."""
 
     @classmethod
-    def of(cls, run: Run, selected: Collection[str], known: Collection[str], sample: Collection[str] = ()) -> Carry:
-        """Choose what to take over.
+    def of(cls, run: Run, selected: Collection[str], known: Collection[str]) -> Reuse:
+        """Choose the cells to reuse.
 
         Args:
             run: A complete run of the earlier commit.
-            selected: Functions, as node ids without parameters, that something which changed leads to.
+            selected: Functions, as node ids without parameters, that a change leads to.
             known: All functions that the suite has now.
-            sample: Functions to run all the same.
         """
         by_function: dict[str, list[Cell]] = {}
         for cell in run.cells.values():
@@ -83,31 +68,30 @@ class Carry:
             for function, cells in by_function.items()
             if function in known and function not in selected and all(map(is_settled, cells))
         }
-        rest = kept - set(sample)
-        tests = tuple(cell.test for function in by_function if function in rest for cell in by_function[function])
-        return cls(run, tests, starts=bool((set(known) | by_function.keys()) - rest))
+        tests = tuple(cell.test for function in by_function if function in kept for cell in by_function[function])
+        return cls(run, tests, starts=bool((set(known) | by_function.keys()) - kept))
 
     @property
     def commit(self) -> str:
-        """Return the commit that it was run at."""
+        """Return the commit of the earlier run."""
         return self.run.header.commit
 
     def write_list(self, path: Path) -> None:
-        """Write the tests' node ids for pytest, which leaves them out."""
+        """Write the node ids of the reused tests, which pytest leaves out."""
         path.write_text(json.dumps(self.tests))
 
-    def events(self) -> list[Carried]:
-        """Return what is taken over as lines of a run file."""
-        return [Carried.of(self.run.cells[test], self.commit) for test in self.tests]
+    def events(self) -> list[Reused]:
+        """Return the reused cells as events of a run file."""
+        return [_event(self.run.cells[test], self.commit) for test in self.tests]
 
 
 def read_list(path: Path) -> frozenset[str]:
-    """Read the node ids that `Carry.write_list` wrote."""
+    """Read the node ids that `Reuse.write_list` wrote."""
     return frozenset(json.loads(path.read_bytes()))
 
 
-def complete(path: Path, carry: Carry) -> None:
-    """Add what was taken over to the run file of what was run; nothing where there is none, or it says nothing.
+def complete(path: Path, reuse: Reuse) -> None:
+    """Add the reused cells to the run file of the others; do nothing where that is missing or has no header.
 
     Raises:
         RunFileError: it cannot be written.
@@ -116,75 +100,68 @@ def complete(path: Path, carry: Carry) -> None:
         header = read_header(path)
     except RunFileError:
         return
-    tests = set(carry.tests) - set(header.planned)
-    events = [event for event in carry.events() if event.test in tests]
-    order = [test for test in carry.run.cells if test in tests or test in set(header.planned)]
+    tests = set(reuse.tests) - set(header.planned)
+    events = [event for event in reuse.events() if event.test in tests]
+    order = [test for test in reuse.run.cells if test in tests or test in set(header.planned)]
     planned = tuple(dict.fromkeys([*order, *header.planned]))
     lines = []
-    for number, _, written in raw_lines(path):
+    for number, _, written in islice(raw_lines(path), 1, None):
         line = written
         event = read_event(path, number, line) if b'"type":"attempt"' not in line[:20] else None
-        if isinstance(event, Header):
-            continue
         if isinstance(event, Bodies):
-            bodies = {**carry.run.bodies, **dict(zip(header.planned, event.digests, strict=False))}
-            line = event_line(Bodies(digests=tuple(bodies.get(test, "") for test in planned))).encode()
+            bodies = {**reuse.run.bodies, **dict(zip(header.planned, event.digests, strict=False))}
+            line = event_line(Bodies(digests=tuple(bodies.get(test, "") for test in planned)))
         elif isinstance(event, Footer):
             left_out = max(0, event.deselected - len(events))
-            line = event_line(event.model_copy(update={"deselected": left_out})).encode()
+            line = event_line(replace(event, deselected=left_out))
         lines.append(line)
-    header = header.model_copy(update={"planned": planned, "planned_digest": digest(planned)})
+    header = replace(header, planned=planned, planned_digest=digest(planned))
     _write(path, header, events, lines)
 
 
-def write_unstarted(path: Path, carry: Carry, *, commit: str, dirty: bool) -> None:
-    """Write the run file of an environment of which nothing had to be run.
+def write_unstarted(path: Path, reuse: Reuse, *, commit: str, dirty: bool) -> None:
+    """Write the run file of an environment whose cells are all reused.
 
     Raises:
         RunFileError: it cannot be written.
     """
     now = datetime.now(UTC).isoformat(timespec="milliseconds")
-    header = carry.run.header.model_copy(
-        update={
-            "run_id": uuid.uuid4().hex,
-            "started_at": now,
-            "commit": commit,
-            "dirty": dirty,
-            "planned": carry.tests,
-            "planned_digest": digest(carry.tests),
-        }
+    header = replace(
+        reuse.run.header,
+        run_id=uuid.uuid4().hex,
+        started_at=now,
+        commit=commit,
+        dirty=dirty,
+        planned=reuse.tests,
+        planned_digest=digest(reuse.tests),
     )
-    bodies = Bodies(digests=tuple(carry.run.bodies.get(test, "") for test in carry.tests))
+    bodies = Bodies(digests=tuple(reuse.run.bodies.get(test, "") for test in reuse.tests))
     footer = Footer(ended_at=now, duration=0.0, exit_code=0)
-    _write(path, header, carry.events(), [event_line(bodies).encode(), event_line(footer).encode()])
+    _write(path, header, reuse.events(), [event_line(bodies), event_line(footer)])
 
 
-def _write(path: Path, header: Header, events: Iterable[Carried], lines: Sequence[bytes]) -> None:
+def _event(cell: Cell, commit: str) -> Reused:
+    """Return a cell's event; one that was reused before keeps the commit where it was run."""
+    evidence = cell.evidence
+    return Reused(
+        test=cell.test,
+        outcome=cell.outcome,
+        commit=cell.reused_from or commit,
+        duration=round(cell.duration, 6),
+        reason=cell.reason,
+        cause=cell.cause,
+        rule=evidence.rule if evidence else "",
+        summary=evidence.summary if evidence else "",
+    )
+
+
+def _write(path: Path, header: Header, events: Iterable[Reused], lines: Sequence[bytes]) -> None:
     fresh = path.with_name(f".{path.name}")
     try:
         with fresh.open("wb") as stream:
-            stream.write(event_line(header).encode())
-            stream.writelines(event_line(event).encode() for event in events)
+            stream.write(event_line(header))
+            stream.writelines(map(event_line, events))
             stream.writelines(lines)
         fresh.replace(path)
     except OSError as error:
         raise RunFileError(path, f"cannot be written: {error.strerror}") from None
-
-
-def disagreements(run: Run, carry: Carry, sample: Collection[str]) -> Mapping[str, tuple[Cell, Cell]]:
-    """Return the tests of a sample that came out otherwise than they would have been taken over: before, and now.
-
-    What an outage hides says nothing.
-    """
-    found = {}
-    for test, before in carry.run.cells.items():
-        now = run.cells.get(test)
-        if function_of(test) not in sample or now is None or now.carried or not is_settled(now):
-            continue
-        if _ended(before) != _ended(now):
-            found[test] = before, now
-    return found
-
-
-def _ended(cell: Cell) -> tuple[Outcome, Cause | None]:
-    return (Outcome.PASSED, None) if cell.outcome is Outcome.FLAKY else (cell.outcome, cell.cause)

@@ -12,10 +12,9 @@ if TYPE_CHECKING:
     from envmatrix.services.endpoint import Endpoint as Endpoint
     from envmatrix.services.kinds.base import Kind as Kind
     from envmatrix.services.kinds.base import StartContext as StartContext
+    from envmatrix.services.kinds.left import Left as Left
     from envmatrix.services.kinds.registry import get_kind as get_kind
     from envmatrix.services.kinds.registry import known_kinds as known_kinds
-    from envmatrix.services.ping import Ping as Ping
-    from envmatrix.services.ping import PingStatus as PingStatus
     from envmatrix.services.processes.launch import Launch as Launch
 
 # The supervisor starts the fork server before it imports anything slow: each name is imported when it is first used.
@@ -23,8 +22,7 @@ _HOMES = {
     "Endpoint": "endpoint",
     "Kind": "kinds.base",
     "Launch": "processes.launch",
-    "Ping": "ping",
-    "PingStatus": "ping",
+    "Left": "kinds.left",
     "StartContext": "kinds.base",
     "get_kind": "kinds.registry",
     "known_kinds": "kinds.registry",

@@ -6,10 +6,10 @@ import enum
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from envmatrix.environments import Environment
-from envmatrix.runs.cells import Cell, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.ping import Ping, PingStatus
 
 KINDS = {
     "auth": "http",
@@ -20,9 +20,6 @@ KINDS = {
     "redis": "redis",
 }
 """Services that tests require by these names: a dependency of such a name is one even if it is not declared."""
-
-_PASSED = frozenset({Outcome.PASSED, Outcome.FLAKY, Outcome.XPASSED})
-_FAILED = frozenset({Outcome.FAILED, Outcome.XFAILED})
 
 
 class Declared(enum.StrEnum):
@@ -83,12 +80,12 @@ class Observations:
     environment: Environment
 
     @cached_property
-    def pings(self) -> Mapping[str, Mapping[str, Any]]:
+    def pings(self) -> Mapping[str, Ping]:
         """Return the ping of each service that says most: the first that did not see it up, else the last."""
-        pings: dict[str, Mapping[str, Any]] = {}
+        pings: dict[str, Ping] = {}
         for attestation in self.run.attestations:
             for service, ping in attestation.services.items():
-                if service not in pings or pings[service].get("status") in {"up", "absent"}:
+                if service not in pings or pings[service].status in {PingStatus.UP, PingStatus.ABSENT}:
                     pings[service] = ping
         return pings
 
@@ -98,10 +95,10 @@ class Observations:
         states: dict[str, dict[str, str]] = {}
         for attestation in self.run.attestations:
             for speaker, ping in attestation.services.items():
-                for name, state in (ping.get("dependencies") or {}).items():
+                for name, state in ping.dependencies.items():
                     service = self.environment.providers.get(name, name)
                     if service != speaker:
-                        states.setdefault(service, {})[speaker] = str(state)
+                        states.setdefault(service, {})[speaker] = state
         return states
 
     def speakers(self, service: str, state: str) -> tuple[str, ...]:
@@ -117,7 +114,7 @@ class Observations:
 
     def _capability(self, name: str, service: str) -> Capability:
         spec = self.environment.services.get(service)
-        ping = self.pings.get(service, {})
+        ping = self.pings.get(service)
         exercised = [cell for cell in self.run.cells.values() if _exercises(cell, name)]
         declared = Declared.UNDECLARED
         if spec is not None and spec.source.value == "absent":
@@ -129,11 +126,11 @@ class Observations:
             service=service,
             declared=declared,
             source=spec.source.value if spec else "",
-            observed=str(ping.get("status", "")),
-            detail=str(ping.get("detail") or ping.get("version") or ""),
+            observed=ping.status.value if ping else "",
+            detail=ping.detail or ping.version if ping else "",
             said_by=self.speakers(service, "up"),
-            passed=tuple(cell.test for cell in exercised if cell.outcome in _PASSED),
-            failed=tuple(cell.test for cell in exercised if cell.outcome in _FAILED),
+            passed=tuple(cell.test for cell in exercised if cell.outcome.reached_end),
+            failed=tuple(cell.test for cell in exercised if cell.outcome.broke),
         )
 
 

@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envmatrix.environments.edit import ServiceEdit
+from envmatrix.runs.rules import RuleCode
 
 VALIDATION_RULES = {
-    "T601": "declared and down: a required service does not answer, or answers as somebody else",
-    "T602": "declared absent and up: a coverage gap, since every test that requires it is skipped",
-    "T603": "available and never exercised: a remark, since no test would notice if it broke",
-    "T604": "exercised by failed tests alone: what it promises was tried and did not hold",
-    "T605": "contradicted by the target: a service that is up says otherwise about another one than our own ping",
+    RuleCode.DECLARED_AND_DOWN: "declared and down: a required service does not answer, or answers as somebody else",
+    RuleCode.ABSENT_AND_UP: "declared absent and up: a coverage gap, since every test that requires it is skipped",
+    RuleCode.NEVER_EXERCISED: "available and never exercised: a remark, since no test would notice if it broke",
+    RuleCode.FAILED_ALONE: "exercised by failed tests alone: what it promises was tried and did not hold",
+    RuleCode.CONTRADICTED: "contradicted by the target: a service that is up says otherwise about another one than our own ping",
 }
 """Every code that a validation can find, with its meaning."""
 

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from envmatrix.environments import Environment
 from envmatrix.environments.edit import ServiceEdit
 from envmatrix.environments.toml_file import TomlFile
-from envmatrix.runs.cells import Cause, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.rules import RuleCode
 from envmatrix.validation.capabilities import KINDS, Capability, Declared, Observations
 from envmatrix.validation.findings import SEVERITY, ValidationFinding, Validity
-
-_UNTRUE_CAUSES = frozenset({Cause.CONTRACT, Cause.LOGIC})
 
 
 @dataclass(frozen=True)
@@ -71,7 +70,7 @@ class _Comparison:
     def _down(self, service: Capability) -> Iterator[ValidationFinding]:
         if service.declared is Declared.REQUIRED and service.observed and not service.is_up:
             yield self._finding(
-                "T601",
+                RuleCode.DECLARED_AND_DOWN,
                 service,
                 f"{service.name} is declared {service.source} and required, and is {_state(service)}",
                 hint="Mend it, or where the declaration looks for it; if tests can do without, write required = false",
@@ -82,7 +81,7 @@ class _Comparison:
         what = f"{service.name} is {'declared absent' if service.declared is Declared.ABSENT else 'not declared'}"
         if service.is_up:
             yield self._finding(
-                "T602",
+                RuleCode.ABSENT_AND_UP,
                 service,
                 f"{what}, and answers at its url: {service.detail or 'it is up'}",
                 hint="Declare it remote",
@@ -93,7 +92,7 @@ class _Comparison:
             edit, variable = self._remote(service.name)
             from_here = f"; its url does not answer from here: {service.detail}" if service.observed == "down" else ""
             yield self._finding(
-                "T602",
+                RuleCode.ABSENT_AND_UP,
                 service,
                 f"{what}, and {_names(service.said_by)} that it is up{from_here}",
                 hint=f"Declare it remote, and set {variable} to where it is" if variable else "Declare it remote",
@@ -123,7 +122,7 @@ class _Comparison:
         ours = f"{service.name} is declared {service.source}" + (" and answers us" if service.is_up else "")
         if down := self.observations.speakers(service.name, "down"):
             yield self._finding(
-                "T605",
+                RuleCode.CONTRADICTED,
                 service,
                 f"{ours}, and {_names(down)} that it is down",
                 hint="Look at the way to it from there: its address, its password, the network between",
@@ -131,7 +130,7 @@ class _Comparison:
             )
         elif (absent := self.observations.speakers(service.name, "absent")) and not service.said_by:
             yield self._finding(
-                "T605",
+                RuleCode.CONTRADICTED,
                 service,
                 f"{ours}, and {_names(absent)} that there is none",
                 hint="What was deployed does not use it: mend its configuration, or declare the service absent",
@@ -141,7 +140,7 @@ class _Comparison:
     def _never_exercised(self, about: Capability) -> Iterator[ValidationFinding]:
         if self.observations.run.complete:  # else a test that was cut off may have been the one
             yield self._finding(
-                "T603",
+                RuleCode.NEVER_EXERCISED,
                 about,
                 f"{about.name} is available, and no test exercised it",
                 hint=f'Write one that does, marked @pytest.mark.requires("{about.name}")',
@@ -152,9 +151,9 @@ class _Comparison:
         cells = [self.observations.run.cells[test] for test in about.failed]
         rules = ", ".join(sorted({cell.evidence.rule for cell in cells if cell.evidence})) or "expected to fail"
         tests = f"the {len(cells)} tests" if len(cells) > 1 else "the one test"
-        untrue = any(cell.cause in _UNTRUE_CAUSES for cell in cells)
+        untrue = any(cell.cause is not None and cell.cause.blames_product for cell in cells)
         yield self._finding(
-            "T604",
+            RuleCode.FAILED_ALONE,
             about,
             f"{about.name} is up, and {tests} that exercised it failed: {rules}",
             hint=f"Begin with {cells[0].test}",

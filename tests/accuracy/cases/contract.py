@@ -1,6 +1,6 @@
 """Cases in which a fixture breaks its contract, or the environment refuses what the contract needs."""
 
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import TINY
 

@@ -1,6 +1,6 @@
 """Healthy cases that look odd: a tool that calls them red is as useless as one that never does."""
 
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.accuracy.case import Case, Remote, Truth
 from tests.accuracy.declare import absent, environment, remote, service
 

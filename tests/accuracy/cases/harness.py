@@ -1,7 +1,7 @@
 """Cases in which the test runner itself breaks, or nothing ran that could be judged."""
 
 from envmatrix.gate import Answer
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import environment, service
 

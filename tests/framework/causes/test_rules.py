@@ -7,8 +7,10 @@ from dataclasses import replace
 import httpx
 import psycopg
 import pytest
+from msgspec import structs
 
 from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
+from envmatrix.contracts import Finding
 from envmatrix.exceptions import (
     ContractError,
     IdentityError,
@@ -19,7 +21,7 @@ from envmatrix.exceptions import (
     UnknownCapabilityError,
     UserError,
 )
-from envmatrix.services import Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
 
@@ -30,9 +32,10 @@ STRANGER = Ping(
     service="backend",
     status=PingStatus.DEGRADED,
     identity={"service": "shop"},
+    wrong_identity=True,
     detail="answers as shop, expected backend",
 )
-FLAPPING = UP.model_copy(update={"detail": "answered 2 of 3 looks: connection reset", "looks": 3, "failed_looks": 1})
+FLAPPING = structs.replace(UP, detail="answered 2 of 3 looks: connection reset", looks=3, failed_looks=1)
 WORKS = Access("backend", "/me", 200)
 
 
@@ -69,7 +72,11 @@ CUT = httpx.RemoteProtocolError("peer closed connection without sending complete
 
 CASES = [
     (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
-    (facts(ContractError("real_services", "conftest.py:3", ("C110 no auth_url",))), "C102", "conftest.py:3"),
+    (
+        facts(ContractError("real_services", "conftest.py:3", (Finding("C110", "auth_url", "no auth_url"),))),
+        "C102",
+        "conftest.py:3",
+    ),
     (facts(UnknownCapabilityError("a::b", "'kafka'")), "C104", "'kafka'"),
     (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),
     (facts(AssertionError("404"), ping=STRANGER), "I203", "answers as shop"),
@@ -130,14 +137,16 @@ def test_an_optional_service_that_is_down_does_not_excuse_a_failure() -> None:
 
 def test_a_broken_contract_is_said_before_a_service_that_is_down() -> None:
     """A fixture that lies is the cause, also while its service is down."""
-    rule, seen = decide(facts(ContractError("real_services", "conftest.py:3", ("C112 untrue",)), ping=DOWN))
+    rule, seen = decide(
+        facts(ContractError("real_services", "conftest.py:3", (Finding("C112", "auth_url", "untrue"),)), ping=DOWN)
+    )
     assert rule.code == "C102"
     assert "conftest.py:3" in seen
 
 
 def test_a_deadline_that_a_hung_service_ate_is_the_services() -> None:
     """A test that waited for a service that answers nobody is no fault of the harness."""
-    hung = DOWN.model_copy(update={"detail": "timeout after 2.0 s"})
+    hung = structs.replace(DOWN, detail="timeout after 2.0 s")
     rule, _ = decide(facts(pytest.fail.Exception("Timeout (>1.0s) from pytest-timeout."), ping=hung))
     assert rule.code == "I201"
 

@@ -7,11 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from envmatrix.__main__ import main
 from envmatrix.history import DEFAULT, remember
-from envmatrix.runs.cells import Attempt, Bodies, Cause, Evidence, Outcome, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt, Bodies, Evidence
 from envmatrix.runs.file import RunWriter, read_run
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import Bare
 from tests.framework.run_files import footer, header
 
@@ -55,13 +58,13 @@ class Shop:
         path = self.root / f"run-{self.runs}.jsonl"
         writer = RunWriter(path)
         about = header(environment, planned=tests, commit=commit, run_id=path.stem)
-        writer.event(about.model_copy(update={"started_at": f"2026-01-02T03:{self.runs:02}:00.000+00:00"}))
-        writer.event(Bodies(digests=tuple(name[0] for name in tests)))
+        writer.write(structs.replace(about, started_at=f"2026-01-02T03:{self.runs:02}:00.000+00:00"))
+        writer.write(Bodies(digests=tuple(name[0] for name in tests)))
         for name, outcome in tests.items():
             failed = outcome == "failed"
             cause, evidence = (Cause.LOGIC, WRONG) if failed else (None, None)
-            writer.attempt(Attempt(name, Outcome(outcome), duration, cause=cause, evidence=evidence))
-        writer.event(footer())
+            writer.write(Attempt(name, Outcome(outcome), duration, cause=cause, evidence=evidence))
+        writer.write(footer())
         writer.close()
         run = read_run(path)
         assert remember(self.history, [run]) == ""

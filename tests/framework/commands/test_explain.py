@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.runs.cells import Attempt, Outcome
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.bare import Bare, plain_environment
 from tests.framework.project import Project
 from tests.framework.run_files import write_run

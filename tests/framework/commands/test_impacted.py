@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.runs.cells import Outcome
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.bare import Bare, make_bare
 
 SUITE = """
@@ -72,11 +72,11 @@ def test_what_cannot_have_changed_is_taken_over(repository: Bare) -> None:
     assert f"local: 2 of 7 tests are run, the others taken over from commit {commit[:12]}" in done.stderr
     run = last(repository, "local")
     assert run.complete
-    assert {test for test, cell in run.cells.items() if not cell.carried} == {
+    assert {test for test, cell in run.cells.items() if not cell.reused_from} == {
         "suite/test_it.py::test_it",
         "suite/test_it.py::test_new",
     }
-    assert run.carried == {
+    assert run.reused == {
         commit: [
             "suite/test_a.py::test_a",
             "suite/test_more.py::test_numbers[1]",
@@ -91,8 +91,8 @@ def test_what_cannot_have_changed_is_taken_over(repository: Bare) -> None:
     assert f"not run now, but at {commit[:12]}" in done.stdout
     shown = repository.run("show", "--json")
     cells = {test["id"]: test["cells"]["local"] for test in json.loads(shown.stdout)["tests"]}
-    assert cells["suite/test_more.py::test_red"]["carried_from"] == commit
-    assert cells["suite/test_it.py::test_it"]["carried_from"] is None
+    assert cells["suite/test_more.py::test_red"]["reused_from"] == commit
+    assert cells["suite/test_it.py::test_it"]["reused_from"] is None
     gate = repository.run("gate")
     assert f"6 of 8 tests were not run now: they are of commit {commit[:12]}" in gate.stdout
 
@@ -105,13 +105,13 @@ def test_what_changes_nothing_starts_nothing(repository: Bare) -> None:
     assert not list((repository.root / ".envmatrix/runs/latest").glob("*.log"))
     run = last(repository, "local")
     assert len(run.cells) == 7
-    assert all(cell.carried for cell in run.cells.values())
+    assert all(cell.reused_from for cell in run.cells.values())
     refused = repository.run("baseline", "update")
     assert refused.returncode == 2
     assert "no baseline can be made: local: 7 of 7 tests were not run now" in refused.stderr
     merged = repository.run("merge", ".envmatrix/runs/latest", "--output", "merged")
     assert merged.returncode == 1
-    assert len(read_run(repository.root / "merged/local.jsonl").carried) == 1
+    assert len(read_run(repository.root / "merged/local.jsonl").reused) == 1
 
 
 def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
@@ -120,12 +120,12 @@ def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
     repository.write("suite/test_it.py", "def test_it(): assert 1\n")
     done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
     assert "local: 1 of 6 tests are run" in done.stderr
-    assert len(last(repository, "local").carried) == 1
+    assert len(last(repository, "local").reused) == 1
     shutil.rmtree(repository.root / ".envmatrix/runs")
     (repository.root / ".envmatrix/history.sqlite").unlink()
     done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
     assert "local: all 6 tests are run: no whole run of commit" in done.stderr
-    assert last(repository, "local").carried == {}
+    assert last(repository, "local").reused == {}
 
 
 @pytest.mark.parametrize(

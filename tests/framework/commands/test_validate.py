@@ -11,7 +11,8 @@ import pytest
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.plugin.session import ping_absent
-from envmatrix.services import PingStatus, get_kind
+from envmatrix.runs.ping import PingStatus
+from envmatrix.services import get_kind
 from envmatrix.validation import VALIDATION_RULES
 from tests.framework.bare import Bare
 from tests.framework.docs_pages import ROOT

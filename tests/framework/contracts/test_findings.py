@@ -24,7 +24,8 @@ from envmatrix.contracts import (
     services_behind,
 )
 from envmatrix.environments import Environment, ServiceSpec, Source, UserRoutes
-from envmatrix.services import Endpoint, Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Endpoint
 
 
 def endpoint(service: str, kind: str, url: str) -> Endpoint:

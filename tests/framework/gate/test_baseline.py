@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from envmatrix.exceptions import BaselineError
 from envmatrix.gate.baseline import Baseline, Known, environments_of, read_baseline, write_baseline
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import write_run
 
 PASSED, WRONG = Known(Outcome.PASSED), Known(Outcome.FAILED, Cause.LOGIC)

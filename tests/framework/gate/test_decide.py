@@ -4,6 +4,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from envmatrix.environments import GatePolicy
 from envmatrix.gate import Answer, Code, Reason
@@ -12,7 +13,8 @@ from envmatrix.gate.decide import Decision, decide
 from envmatrix.gate.source import StillThere, nowhere
 from envmatrix.gate.waivers import Waiver
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import footer, write_run
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -52,7 +54,7 @@ def gate(
 ) -> Decision:
     """Decide on one run."""
     ends = {attempt.test: attempt.outcome for attempt in attempts}
-    end = footer(exit_code=int(Outcome.FAILED in ends.values())).model_copy(update={"deselected": deselected})
+    end = structs.replace(footer(exit_code=int(Outcome.FAILED in ends.values())), deselected=deselected)
     return decide(
         Matrix.from_runs([write_run(path / "local.jsonl", *attempts, end=end)]),
         GatePolicy.model_validate(policy),

@@ -6,10 +6,14 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from envmatrix.gate import Answer, Code, Reason, Verdict, exit_code, judge, judge_all
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Attempt, Attestation, Cause, Evidence, FindingRecord, Footer, MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping, PingStatus
 from tests.framework.run_files import footer, write_run
 
 PASSED = Attempt("a.py::passed", Outcome.PASSED)
@@ -105,7 +109,7 @@ def test_a_run_in_which_nothing_passed_is_unknown(tmp_path: Path, attempt: Attem
 def test_a_shard_in_which_all_is_skipped_is_no_reason_by_itself(tmp_path: Path) -> None:
     """Judged as a part it says so, and leaves the answer to the whole; alone it tells nothing."""
     run = write_run(tmp_path / "run.jsonl", SKIPPED)
-    shard = replace(run, header=run.header.model_copy(update={"shard": "1/2", "suite_size": 2}))
+    shard = replace(run, header=structs.replace(run.header, shard="1/2", suite_size=2))
     assert Code.NONE_PASSED in codes(judge(shard, as_part=True))
     assert [judge(shard, as_part=as_part).answer for as_part in (True, False)] == [Answer.COMPATIBLE, Answer.UNKNOWN]
     assert judge(run, as_part=True).answer is Answer.UNKNOWN, "a whole run is no part, whoever asks"
@@ -269,13 +273,18 @@ def test_what_blocks_tests_decides_and_is_said_once(tmp_path: Path, cause: Cause
     assert judged.reasons[0].text == f"2 tests not run: {cause}: blocked by the smoke check: it is so"
 
 
+def up(service: str, **identity: str) -> Ping:
+    """A look at a service that is up, and what it claims to be."""
+    return Ping(service=service, status=PingStatus.UP, identity=identity)
+
+
 @pytest.mark.fault("mid-run-redeploy")
 def test_a_run_with_two_deployments_in_it_is_unknown(tmp_path: Path) -> None:
     """All passed, and nobody knows on which of two commits."""
     path = tmp_path / "run.jsonl"
     run = write_run(path, PASSED)
-    before = Attestation(moment="before", services={"backend": {"identity": {"commit": "one"}}})
-    after = Attestation(moment="after", services={"backend": {"identity": {"commit": "two"}}})
+    before = Attestation(moment="before", services={"backend": up("backend", commit="one")})
+    after = Attestation(moment="after", services={"backend": up("backend", commit="two")})
     judged = judge(replace(run, attestations=(before, after)))
     assert judged.answer is Answer.UNKNOWN
     assert judged.reasons[0].code is Code.MIXED
@@ -285,7 +294,7 @@ def test_a_run_with_two_deployments_in_it_is_unknown(tmp_path: Path) -> None:
 
 def test_deselected_tests_are_told_and_change_nothing(tmp_path: Path) -> None:
     """Who leaves tests out sees how many; what was planned was run."""
-    judged = verdict(tmp_path, PASSED, end=footer().model_copy(update={"deselected": 3}))
+    judged = verdict(tmp_path, PASSED, end=structs.replace(footer(), deselected=3))
     assert judged.answer is Answer.COMPATIBLE
     assert "3 tests deselected, and not planned" in [reason.text for reason in judged.reasons]
 
@@ -293,7 +302,9 @@ def test_deselected_tests_are_told_and_change_nothing(tmp_path: Path) -> None:
 def test_a_target_of_another_commit_is_told_and_changes_nothing(tmp_path: Path) -> None:
     """Tests of one commit may well run against a deployment of another; who reads the verdict must know."""
     run = write_run(tmp_path / "run.jsonl", PASSED)
-    deployed = Attestation(moment="before", services={"backend": {"identity": {"commit": "d" * 40}}, "redis": {}})
+    backend = Ping(service="backend", status=PingStatus.DEGRADED, identity={"commit": "d" * 40})
+    redis = Ping(service="redis", status=PingStatus.ABSENT)
+    deployed = Attestation(moment="before", services={"backend": backend, "redis": redis})
     judged = judge(replace(run, attestations=(deployed,)))
     assert judged.answer is Answer.COMPATIBLE
     assert judged.reasons[-1].text == "the tests are of commit cccccccccccc, backend is of dddddddddddd"
@@ -302,13 +313,12 @@ def test_a_target_of_another_commit_is_told_and_changes_nothing(tmp_path: Path) 
 def test_what_is_available_and_never_exercised_is_told(tmp_path: Path) -> None:
     """A service that is up and that no passed test touched is a hole in the suite; one that is absent is none."""
     exercises = Attempt("a.py::used", Outcome.PASSED, services=("backend",))
-    up = {"status": "up"}
     sources = {"backend": "process", "llm": "stub", "redis": "absent"}
     run = write_run(tmp_path / "run.jsonl", exercises, sources=sources)
-    told = replace(run, attestations=(Attestation(moment="before", services=dict.fromkeys(sources, up)),))
+    told = replace(run, attestations=(Attestation(moment="before", services={name: up(name) for name in sources}),))
     (reason,) = [reason for reason in judge(told).reasons if reason.code is Code.UNEXERCISED]
     assert reason.text == "available, and no test that passed exercised it: llm"
     assert judge(told).answer is Answer.COMPATIBLE
     assert run.footer is not None
-    chosen = replace(told, footer=run.footer.model_copy(update={"deselected": 3}))
+    chosen = replace(told, footer=structs.replace(run.footer, deselected=3))
     assert Code.UNEXERCISED not in codes(judge(chosen))

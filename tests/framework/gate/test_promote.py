@@ -5,11 +5,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from envmatrix.gate import Answer, Verdict, judge
 from envmatrix.gate.promote import promote
 from envmatrix.matrix.table import Column
-from envmatrix.runs.cells import Attempt, Cause, Outcome, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import write_run
 
 COMMIT = "c" * 40
@@ -65,7 +68,7 @@ def test_evidence_that_is_none_is_named(
 ) -> None:
     """Unknown, with what is wrong with it."""
     source = run(tmp_path)
-    source = replace(source, header=source.header.model_copy(update=change))
+    source = replace(source, header=structs.replace(source.header, **change))
     verdict = judged(source, **more)  # type: ignore[arg-type]  # its own keywords
     assert verdict.answer is Answer.UNKNOWN
     assert verdict.reasons[0].text == said
@@ -88,7 +91,7 @@ def test_an_incompatible_commit_stays(tmp_path: Path) -> None:
 def test_what_was_not_run_at_the_commit_is_no_evidence(tmp_path: Path) -> None:
     """Impact may be wrong; what goes on to the next environment was run."""
     source = run(tmp_path)
-    held = {name: cell._replace(carried="b" * 40) for name, cell in source.cells.items()}
+    held = {name: cell._replace(reused_from="b" * 40) for name, cell in source.cells.items()}
     verdict = judged(replace(source, cells=held))
     assert verdict.answer is Answer.UNKNOWN
     assert verdict.reasons[0].text == "in part: 1 of 1 test of local not run at it, but taken over: run all"

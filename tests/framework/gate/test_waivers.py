@@ -8,7 +8,9 @@ import pytest
 from envmatrix.exceptions import DeclarationError, UnknownKeyError
 from envmatrix.gate import Answer, Code
 from envmatrix.gate.waivers import Waiver, apply, read_waivers, update_waivers
-from envmatrix.runs.cells import Attempt, Cause, Outcome, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import write_run
 
 TODAY = date(2026, 1, 2)

@@ -10,9 +10,11 @@ from envmatrix.gate import judge_all
 from envmatrix.history import History, Timeline, remember
 from envmatrix.matrix.compare import Kind, Side, compare
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, Outcome, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt, Evidence, FindingRecord
 from envmatrix.runs.file import read_run
-from envmatrix.runs.reused import Carry, write_unstarted
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.reused import Reuse, write_unstarted
 from tests.framework.run_files import write_run
 
 ONE, TWO = "test_a.py::test_one", "test_a.py::test_two"
@@ -189,14 +191,14 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     earlier = record(
         Attempt(ONE, Outcome.PASSED, 1.0), Attempt(TWO, Outcome.FAILED, 2.0, cause=Cause.LOGIC, evidence=WRONG)
     )
-    carry = Carry.of(earlier, selected=(), known={ONE, TWO})
+    reuse = Reuse.of(earlier, selected=(), known={ONE, TWO})
     path = record.directory / "later.jsonl"
-    write_unstarted(path, carry, commit="b" * 40, dirty=False)
+    write_unstarted(path, reuse, commit="b" * 40, dirty=False)
     later = read_run(path)
     assert remember(record.path, [later]) == ""
     assert [entry.commit[0] for entry in history.cells(TWO)] == ["c"]
     matrix = history.matrix_of("b" * 40)
     assert matrix is not None
     (run,) = matrix.runs
-    assert run.carried == {"c" * 40: [ONE, TWO]}
+    assert run.reused == {"c" * 40: [ONE, TWO]}
     assert (run.cells[TWO].outcome, run.cells[TWO].cause) == (Outcome.FAILED, Cause.LOGIC)

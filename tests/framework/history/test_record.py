@@ -14,10 +14,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history import History, file, forget, remember
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome, Run
+from envmatrix.runs.cells import Run
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import write_run
 
 TEST = "test_a.py::test_one"
@@ -76,7 +79,7 @@ def test_a_merge_takes_the_place_of_one_that_lacked_parts(tmp_path: Path, path: 
 def test_a_shard_is_no_run_of_its_own(tmp_path: Path, path: Path) -> None:
     """It is recorded in the run that it is merged into; nothing is made for it alone."""
     run = run_of(tmp_path)
-    assert remember(path, [replace(run, header=run.header.model_copy(update={"shard": "1/2"}))]) == ""
+    assert remember(path, [replace(run, header=structs.replace(run.header, shard="1/2"))]) == ""
     assert not path.exists()
 
 
@@ -177,7 +180,7 @@ def _tear(path: Path) -> None:
     [
         (_make_text, "is no history: file is not a database"),
         (_tear, "is damaged: database disk image is malformed"),
-        (_make_newer, "is of schema 2; this envmatrix reads schema 1"),
+        (_make_newer, "is of schema 3; this envmatrix reads schema 2"),
     ],
 )
 def test_what_cannot_be_used_is_set_aside_and_never_deleted(

@@ -3,7 +3,7 @@
 import pytest
 
 from envmatrix.history import PastCell, Timeline
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _RUNS = iter(range(1_000_000))
 

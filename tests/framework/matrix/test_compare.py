@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from envmatrix.matrix.compare import Comparison, Kind, Norm, Place, Seen, Side, compare
 from envmatrix.matrix.table import Matrix
-from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt, Evidence, FindingRecord
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import footer, write_run
 
 PASSED = Seen(Outcome.PASSED, duration=1.0)
@@ -232,7 +235,7 @@ def test_a_side_is_made_of_a_matrix(tmp_path: Path) -> None:
         write_run(tmp_path / "4", environment="empty", end=footer(5)),
     ]
     part = write_run(tmp_path / "5", failed, environment="part")
-    runs.append(replace(part, header=part.header.model_copy(update={"shard": "1/2"})))
+    runs.append(replace(part, header=structs.replace(part.header, shard="1/2")))
     made = Side.of("last", Matrix.from_runs(runs, [MissingRun("gone", "gone (twin)", "left no run file")]))
     assert {name: place.gap for name, place in made.places.items()} == {
         "whole": "",

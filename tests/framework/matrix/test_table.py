@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from envmatrix.exceptions import RunFileError
 from envmatrix.matrix.table import Matrix, count
-from envmatrix.runs.cells import Attempt, MissingRun, Outcome, Run
+from envmatrix.runs.cells import MissingRun, Run
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.run_files import write_run
 
 GONE = MissingRun("staging", "staging (twin)", "left no run file")
@@ -101,7 +104,7 @@ def test_shards_side_by_side_are_to_be_merged_first(tmp_path: Path) -> None:
     """They are no two runs of one environment: the error names both parts, and what makes one of them."""
     written = [write_run(tmp_path / f"{part}.jsonl", *passed("a")) for part in "12"]
     shards = [
-        replace(run, header=run.header.model_copy(update={"shard": f"{number}/2"}))
+        replace(run, header=structs.replace(run.header, shard=f"{number}/2"))
         for number, run in enumerate(written, start=1)
     ]
     with pytest.raises(RunFileError) as caught:

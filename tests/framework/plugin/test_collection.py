@@ -2,7 +2,7 @@
 
 import pytest
 
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.project import Project
 
 MISSING = """

@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 
 from envmatrix.gate import Answer, judge
-from envmatrix.runs.cells import Cause, Outcome, Run
+from envmatrix.runs.cells import Run
 from envmatrix.runs.file import read_run
-from envmatrix.runs.killed import Stuck, finish_run
+from envmatrix.runs.killed import KilledTest, finish_run
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import Bare, plain_environment
 from tests.framework.run_files import write_run
 
@@ -71,7 +72,7 @@ def test_a_test_that_takes_too_long_fails_for_its_deadline(bare: Bare, body: str
     assert evidence is not None
     assert (evidence.rule, found.cells[HUNG].cause) == ("H305", Cause.HARNESS)
     assert "test_hangs" in evidence.detail
-    assert not Stuck.beside(bare.root / "run.jsonl").exists()
+    assert not KilledTest.beside(bare.root / "run.jsonl").exists()
 
 
 def test_a_worker_whose_test_swallows_the_exception_is_ended_and_says_where_it_stood(bare: Bare) -> None:
@@ -104,7 +105,7 @@ def test_a_test_that_blocks_in_c_ends_a_run_that_says_why(bare: Bare, library: s
     assert found.cells["suite/test_a.py::test_last"].reason == found.footer.reason
     verdict = judge(found)
     assert verdict.answer is Answer.UNKNOWN
-    assert not list(bare.last.glob("*.stuck"))
+    assert not list(bare.last.glob("*.killed"))
 
 
 def test_the_teardown_after_a_failure_has_a_deadline_of_its_own(bare: Bare) -> None:
@@ -201,14 +202,14 @@ def test_a_server_that_accepts_and_never_answers_costs_one_deadline(bare: Bare) 
 
 
 def test_a_record_is_finished_only_where_something_was_left(tmp_path: Path) -> None:
-    """A whole run file stays as it is; word of a test that never got stuck is cleared away."""
+    """A whole run file stays as it is; the file of a test that was not killed is removed."""
     whole = tmp_path / "a.jsonl"
     write_run(whole)
     before = whole.read_bytes()
-    Stuck.beside(whole).write_bytes(Stuck.first_line("test_a.py::test_a", 1.0))
+    KilledTest.beside(whole).write_bytes(KilledTest.first_line("test_a.py::test_a", 1.0))
     finish_run(whole)
     assert whole.read_bytes() == before
-    assert not Stuck.beside(whole).exists()
+    assert not KilledTest.beside(whole).exists()
     finish_run(tmp_path / "none.jsonl")
 
 
@@ -219,7 +220,7 @@ def test_a_torn_line_is_cut_off_before_a_record_is_finished(tmp_path: Path) -> N
     write_run(torn)
     whole_lines = torn.read_bytes().splitlines(keepends=True)
     torn.write_bytes(b"".join(whole_lines[:-1]) + whole_lines[-1][:9])  # in the middle of the footer
-    Stuck.beside(torn).write_bytes(Stuck.first_line("test_a.py::test_a", 1.0) + b"Timeout (0:00:02)!\n")
+    KilledTest.beside(torn).write_bytes(KilledTest.first_line("test_a.py::test_a", 1.0) + b"Timeout (0:00:02)!\n")
     finish_run(torn)
     found = read_run(torn)
     assert found.footer is not None
@@ -229,8 +230,8 @@ def test_a_torn_line_is_cut_off_before_a_record_is_finished(tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "left", [b"", b"\xff", b"{}\nTimeout", b"[]\nTimeout", b'{"test":"a","deadline":"x"}\nTimeout']
 )
-def test_what_is_no_word_of_a_stuck_test_is_none(tmp_path: Path, left: bytes) -> None:
+def test_what_is_no_word_of_a_killed_test_is_none(tmp_path: Path, left: bytes) -> None:
     """Whatever stands there, reading it raises nothing."""
-    path = tmp_path / "a.stuck"
+    path = tmp_path / "a.killed"
     path.write_bytes(left)
-    assert Stuck.read(path) is None
+    assert KilledTest.read(path) is None

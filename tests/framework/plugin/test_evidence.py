@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pytest
 
 from envmatrix.gate import Answer, judge
-from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.cells import Cell
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.project import Project, run_together
 
 LEGACY = """
@@ -137,7 +138,7 @@ def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Proj
     for name in ("test_kills", "test_after"):
         assert cells[name].cause is Cause.INFRASTRUCTURE, cells[name]
         assert "backend" in cells[name].evidence.summary  # type: ignore[union-attr]
-    assert cells["test_kills"].evidence.pings[0]["status"] == "down"  # type: ignore[union-attr]
+    assert cells["test_kills"].evidence.pings[0].status == "down"  # type: ignore[union-attr]
 
 
 def test_a_failed_assertion_on_healthy_services_is_logic(cells: Mapping[str, Cell]) -> None:
@@ -147,7 +148,7 @@ def test_a_failed_assertion_on_healthy_services_is_logic(cells: Mapping[str, Cel
     assert cell.evidence is not None
     assert cell.evidence.place == "logic/test_a.py:2"
     assert cell.attempts[0].services == ("backend",)
-    assert cell.evidence.pings[0]["status"] == "up"
+    assert cell.evidence.pings[0].status == "up"
 
 
 @pytest.mark.fault("canary-secret")
@@ -257,7 +258,7 @@ def test_a_fixture_of_broad_scope_gives_evidence_to_every_test(cells: Mapping[st
     """A session-scoped dict fixture: each failure has the pings, each cell the services."""
     for cell in (cells["broad/test_a"], cells["broad/test_b"]):
         assert cell.evidence is not None
-        assert [ping["service"] for ping in cell.evidence.pings] == ["backend"]
+        assert [ping.service for ping in cell.evidence.pings] == ["backend"]
         assert cell.attempts[0].services == ("backend",)
 
 
@@ -399,8 +400,8 @@ def test_a_slow_answer_is_recorded_and_changes_nothing(project: Project) -> None
     project.write("slow.txt", "0.4")
     project.write("test_a.py", "def test_a(real_services): assert real_services.backend_url")
     project.pytest().assert_outcomes(passed=1)
-    assert project.run.attestations[0].services["backend"]["latency"] >= 0.4
-    assert project.run.attestations[0].services["backend"]["status"] == "up"
+    assert project.run.attestations[0].services["backend"].latency >= 0.4
+    assert project.run.attestations[0].services["backend"].status == "up"
     assert judge(project.run).answer is Answer.COMPATIBLE
 
 
@@ -423,7 +424,7 @@ def test_a_failure_holds_what_surrounds_it(project: Project) -> None:
     cell = failed_cell(project, 'assert client.get("/me").status_code == 201')
     evidence = cell.evidence
     assert evidence is not None
-    assert [ping["status"] for ping in (*evidence.pings_before, *evidence.pings)] == ["up", "up"]
+    assert [ping.status for ping in (*evidence.pings_before, *evidence.pings)] == ["up", "up"]
     assert evidence.exchanges[-1] == "GET /me → 200"
     assert evidence.logs == {"backend": "hello from the log"}
 

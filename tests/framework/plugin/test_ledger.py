@@ -5,7 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from envmatrix.gate import Answer, Code, judge
-from envmatrix.runs.cells import Outcome, digest
+from envmatrix.runs.file import digest
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.project import Project
 
 SUITE = """

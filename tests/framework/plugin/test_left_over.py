@@ -6,7 +6,8 @@ import textwrap
 
 import pytest
 
-from envmatrix.runs.cells import Cause, Cell, Outcome
+from envmatrix.runs.cells import Cell
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.project import ASYNCIO, Project
 
 pytestmark = pytest.mark.fault("leaked-resources")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.project import Project
 
 EVERY_OUTCOME = """

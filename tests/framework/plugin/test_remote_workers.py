@@ -18,8 +18,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from envmatrix.runs.cells import Outcome
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Outcome
 from envmatrix.services.processes.ports import free_ports
 from tests.framework.bare import Bare
 from tests.framework.project import Project

@@ -5,8 +5,9 @@ import sys
 
 import pytest
 
-from envmatrix.runs.cells import Cause, Cell, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import Bare, plain_environment
 
 DEADLINE = 60.0

@@ -6,8 +6,9 @@ import sys
 import pytest
 
 from envmatrix.gate import Answer, judge
-from envmatrix.runs.cells import Cause, Outcome, Run
+from envmatrix.runs.cells import Run
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import Bare, plain_environment
 
 DEADLINE = 60.0

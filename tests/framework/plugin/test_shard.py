@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from envmatrix.runs.cells import Outcome, digest
-from envmatrix.runs.file import read_suite
+from envmatrix.runs.file import digest, read_suite
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.project import Project
 
 SUITE = "import pytest\n@pytest.mark.parametrize('n', range(6))\ndef test_a(n): pass\n"

@@ -10,7 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.bare import LEFT_OUT
 from tests.framework.project import Project
 

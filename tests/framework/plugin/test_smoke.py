@@ -8,7 +8,7 @@ import time
 import pytest
 
 from envmatrix.gate import Answer, Code, judge
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import LEFT_OUT
 from tests.framework.project import TINY_TOML, Project
 
@@ -102,7 +102,7 @@ def test_a_healthy_environment_blocks_nothing_and_attests_itself(three: Project)
     run = three.run
     assert [attestation.moment for attestation in run.attestations] == ["before", "after"]
     identity = {"service": "backend", "environment": "tiny", "version": "1", "commit": "c"}
-    assert [said.services["backend"]["identity"] for said in run.attestations] == [identity, identity]
+    assert [said.services["backend"].identity for said in run.attestations] == [identity, identity]
     assert run.redeployed == ()
     assert run.cells["test_a.py::test_two"].attempts[0].capabilities == ("backend", "multi_user")
 

@@ -7,7 +7,9 @@ from pathlib import Path
 from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.summary import JudgedMatrix
-from envmatrix.runs.cells import Attempt, Cause, Evidence, FindingRecord, MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt, Evidence, FindingRecord
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import footer, write_run
 
 HOSTILE = (

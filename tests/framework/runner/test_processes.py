@@ -12,8 +12,9 @@ import pytest
 
 from envmatrix.runner import processes as children
 from envmatrix.runner.processes import Child, Job, child_environment, run_all, run_one
-from envmatrix.runs.cells import Attempt, Outcome
+from envmatrix.runs.events import Attempt
 from envmatrix.runs.file import RunWriter
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.run_files import header, write_run
 
 NOWHERE = Path("/")
@@ -62,11 +63,11 @@ def test_the_run_file_is_followed(tmp_path: Path) -> None:
     writer = RunWriter(tmp_path / "local.jsonl")
     child = Child(job(tmp_path, ""), None, 0.0)  # type: ignore[arg-type]  # no process is looked at
     assert child.state == "collecting"
-    writer.event(header(planned=["a", "b"]))
-    writer.attempt(Attempt("a", Outcome.FAILED))
+    writer.write(header(planned=["a", "b"]))
+    writer.write(Attempt("a", Outcome.FAILED))
     child.follow()
     assert (child.planned, child.done, child.failed, child.state) == (2, 1, 1, "running")
-    writer.passed("a", 0.1)
+    writer.write(Attempt("a", Outcome.PASSED, 0.1))
     with writer.path.open("a") as stream:
         stream.write('{"type":"attempt","test":"b","outcome":"pas')
         stream.flush()

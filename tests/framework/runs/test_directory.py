@@ -9,8 +9,9 @@ import pytest
 from envmatrix.exceptions import RunFileError, UsageError
 from envmatrix.masking import MASKER
 from envmatrix.matrix.table import matrix_of
-from envmatrix.runs.cells import Attempt, Outcome
 from envmatrix.runs.directory import RunDir, last_complete, latest, load_paths, part_of, tail
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.shards import Shard
 from tests.framework.run_files import write_run
 

@@ -13,26 +13,16 @@ from tempfile import TemporaryDirectory
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from msgspec import structs
 
 from envmatrix.exceptions import RunFileError, SchemaError, UsageError
 from envmatrix.gate import exit_code, judge_all
 from envmatrix.matrix.table import Matrix, matrix_of
-from envmatrix.runs.cells import (
-    SCHEMA,
-    Attempt,
-    Bodies,
-    Cause,
-    Evidence,
-    FindingRecord,
-    Footer,
-    Header,
-    Outcome,
-    Suite,
-    digest,
-)
 from envmatrix.runs.directory import RunDir
-from envmatrix.runs.file import RunWriter
+from envmatrix.runs.events import SCHEMA, Attempt, Bodies, Evidence, FindingRecord, Footer, Header, Suite
+from envmatrix.runs.file import RunWriter, digest
 from envmatrix.runs.merge import Allowed, merge
+from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.shards import Shard, cut, cut_digest
 from tests.framework.bare import Bare
 from tests.framework.run_files import footer, header
@@ -74,7 +64,7 @@ class Fake:
         mine = {*planned, *(() if number > 1 else {attempt.test for attempt in self.attempts} - {*self.suite})}
         attempts = [attempt for attempt in self.attempts if attempt.test in mine]
         path = RunDir(directory).run_file(self.environment, shard)
-        return self._write(path, self._header(planned).model_copy(update=more), attempts)
+        return self._write(path, structs.replace(self._header(planned), **more), attempts)
 
     def shards(self, directory: Path, total: int) -> list[Path]:
         """Write all of them, each in a directory of its own, as CI jobs leave them."""
@@ -82,25 +72,21 @@ class Fake:
 
     def _header(self, planned: Sequence[str]) -> Header:
         made = header(self.environment, planned=planned, label=self.label, commit=self.commit)
-        return made.model_copy(
-            update={"versions": {"contract": self.contract, "pytest": "9"}, "planned_digest": digest(planned)}
-        )
+        versions = {"contract": self.contract, "pytest": "9"}
+        return structs.replace(made, versions=versions, planned_digest=digest(planned))
 
     def _write(self, path: Path, first: Header, attempts: Sequence[Attempt]) -> Path:
         writer = RunWriter(path)
-        writer.event(first)
+        writer.write(first)
         if first.shard:
-            writer.event(Suite(tests=tuple(self.suite)))
-        writer.event(Bodies(digests=tuple(str(len(test)) for test in first.planned)))
+            writer.write(Suite(tests=tuple(self.suite)))
+        writer.write(Bodies(digests=tuple(str(len(test)) for test in first.planned)))
         for finding in self.findings:
-            writer.event(finding)
+            writer.write(finding)
         for attempt in attempts:
-            if attempt.outcome is Outcome.PASSED and not attempt.reason:
-                writer.passed(attempt.test, attempt.duration, attempt.worker, attempt.services)
-            else:
-                writer.attempt(attempt)
+            writer.write(attempt)
         if self.end is not None:
-            writer.event(self.end)
+            writer.write(self.end)
         writer.close()
         return path
 
@@ -285,7 +271,7 @@ def test_a_killed_shard_owes_what_it_has_not_said(tmp_path: Path, merged: Merge)
     [
         (b"", "is empty: the run ended before its tests were collected"),
         (b"\x00\n", ":1: is no run file: not JSON"),
-        (None, ":8: is no run file: not JSON"),
+        (None, ":8: is damaged: not JSON"),
     ],
 )
 def test_a_damaged_shard_is_missing_with_the_damage(

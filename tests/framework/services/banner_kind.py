@@ -13,7 +13,8 @@ from types import SimpleNamespace
 from urllib.parse import urlsplit
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.services import Endpoint, Launch, Ping, PingStatus, StartContext
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Endpoint, Launch, StartContext
 
 SERVER = Path(__file__).with_name("banner_server.py")
 

@@ -7,10 +7,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import convert
 
 from envmatrix.environments import load_file
 from envmatrix.environments.toml_file import read_toml
-from envmatrix.runs.cells import Attempt, Attestation, Cause, Cell, Evidence, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import Attempt, Attestation, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping
 from envmatrix.validation import Capability, Declared, Validation, ValidationFinding, Validity
 from tests.framework.run_files import footer, header
 
@@ -65,15 +69,20 @@ def failed(*capabilities: str, rule: str = "L401", cause: Cause = Cause.LOGIC, t
     return Cell(test, Outcome.FAILED, (attempt,), cause, Evidence(rule, "no"))
 
 
+def pings(said: Said) -> dict[str, Ping]:
+    """The looks that saw this."""
+    return {name: convert({"service": name, **ping}, Ping) for name, ping in said.items()}
+
+
 def truth(
     directory: Path, *cells: Cell, before: Said = ALL_UP, after: Said | None = None, text: str = SHOP, **variables: str
 ) -> Validation:
     """Compare a run of these cells, in which services said this, with a declaration."""
     path = directory / "shop.toml"
     path.write_text(text)
-    attestations = [Attestation(moment="before", services={name: dict(ping) for name, ping in before.items()})]
+    attestations = [Attestation(moment="before", services=pings(before))]
     if after is not None:
-        attestations.append(Attestation(moment="after", services={name: dict(ping) for name, ping in after.items()}))
+        attestations.append(Attestation(moment="after", services=pings(after)))
     run = Run(header("shop"), {cell.test: cell for cell in cells}, footer(), (), tuple(attestations))
     return Validation.of(run, load_file(path, variables), read_toml(path))
 
@@ -310,7 +319,7 @@ def test_what_decides_comes_first(tmp_path: Path) -> None:
     assert [answer.exit_code for answer in (Validity.TRUE, Validity.UNTRUE, Validity.UNKNOWN)] == [0, 1, 3]
 
 
-def test_an_older_run_file_says_nothing_of_others(tmp_path: Path) -> None:
+def test_services_that_say_nothing_of_others_contradict_nothing(tmp_path: Path) -> None:
     """And without the file's text a finding has no line."""
     path = tmp_path / "shop.toml"
     path.write_text(SHOP)

@@ -13,7 +13,7 @@ from envmatrix.matrix.compare import Change, Changes, Comparison, Kind, Seen, Si
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.text import first_line, inert, seconds
 from envmatrix.report.words import cause_and_rule, word
-from envmatrix.runs.cells import Outcome
+from envmatrix.runs.outcomes import Outcome
 
 _NAMED = 8
 """Tests to name of one kind in one environment; the JSON format has all."""

@@ -1,14 +1,17 @@
-"""What to do next about one cell: by its outcome, by the rule that decided, and by what other tests saw."""
+"""The advice on one cell: by its outcome, by the rule that decided, and by the evidence of other tests."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
+from collections.abc import Iterable, Iterator
 
 from envmatrix.causes import rule_named
 from envmatrix.report.explain.rerun import shell_word
 from envmatrix.report.words import ADVICE
-from envmatrix.runs.cells import Cause, Cell, Evidence, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.rules import RuleCode
 
 _CALM = {
     Outcome.PASSED: "Nothing: it passed.",
@@ -19,30 +22,23 @@ _CALM = {
 """What to do where nothing failed."""
 
 
-def thought_and_deed(meaning: str) -> tuple[str, str]:
-    """Cut a rule's meaning into what to think of it, its first sentence, and what to do; that may be empty."""
-    thought, _, deed = meaning.partition(". ")
-    return (f"{thought}." if deed else thought), deed
-
-
 def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
-    """Yield what to do, the most telling first."""
+    """Yield the steps to take, the most specific first."""
     if cell.outcome in _CALM:
         yield _CALM[cell.outcome]
         return
-    blocker = next((test for test in run.cells if evidence.summary.startswith(f"blocked by {test}: ")), None)
-    if blocker is not None:
-        yield f"See the test that failed first: {_explain_command(run, blocker)}"
+    if evidence.blocked_by:
+        yield f"See the test that failed first: {_explain_command(run, evidence.blocked_by)}"
         return
-    if evidence.rule == "H303":
+    if evidence.rule == RuleCode.NEVER_ENDED:
         yield _after_an_early_end(run, cell)
         return
     yield from _witness(run, cell, evidence)
     rule = rule_named(evidence.rule)
-    _, deed = thought_and_deed(rule.meaning) if rule else ("", "")
-    if deed or cell.cause is not None:
+    remedy = rule.remedy if rule else ""
+    if remedy or cell.cause is not None:
         advice = ADVICE[cell.cause or Cause.UNDETERMINED]
-        yield deed or f"{advice[:1].upper()}{advice[1:]}."
+        yield remedy or f"{advice[:1].upper()}{advice[1:]}."
     if evidence.phase == "smoke":
         yield "No test that needs the environment was run: none of them has said anything about the product."
     if cell.outcome is Outcome.FLAKY:
@@ -50,19 +46,21 @@ def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
 
 
 def _witness(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
-    """Yield who saw the services fall that were down before this test began."""
+    """Yield the test during which a service went down that was down before this one began."""
     down = _down(evidence.pings_before) & _down(evidence.pings)
     if cell.cause is not Cause.INFRASTRUCTURE or not down:
         return
     others = ((other.test, other.evidence) for other in run.cells.values() if other.evidence is not None)
-    saw = (test for test, seen in others if down & (_down(seen.pings) - _down(seen.pings_before)) and seen.pings_before)
-    witness = next(saw, None)
+    fell = (
+        test for test, seen in others if down & (_down(seen.pings) - _down(seen.pings_before)) and seen.pings_before
+    )
+    witness = next(fell, None)
     where = f"This one saw it fall: {_explain_command(run, witness)}" if witness else "Look at what ran before it."
     yield f"{', '.join(sorted(down))} was down before this test began. {where}"
 
 
-def _down(pings: Iterable[Mapping[str, Any]]) -> set[str]:
-    return {str(ping.get("service")) for ping in pings if ping.get("status") == "down"}
+def _down(pings: Iterable[Ping]) -> set[str]:
+    return {ping.service for ping in pings if ping.status is PingStatus.DOWN}
 
 
 def _explain_command(run: Run, test: str) -> str:

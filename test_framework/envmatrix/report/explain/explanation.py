@@ -1,13 +1,11 @@
-"""The whole chain of one cell: what happened, what the services said, which rule decided, what to do next.
+"""Everything that is known about one cell: what happened, the services, the rule that decided, what to do next.
 
-The models below are the words, for a person and for a program alike; `explain.py` only lays them out.
+The models below hold the words, for a person and for a program alike; `text.py` only lays them out.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -15,19 +13,25 @@ from envmatrix.causes import rule_named
 from envmatrix.contracts import FINDING_RULES
 from envmatrix.environments import Project
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.report.explain.advice import steps, thought_and_deed
+from envmatrix.report.explain.advice import steps
 from envmatrix.report.explain.find import is_of_module
 from envmatrix.report.explain.rerun import Rerun, rerun
 from envmatrix.report.text import first_line
 from envmatrix.report.words import word
-from envmatrix.runs.cells import Cause, Cell, Evidence, MissingRun, Outcome, Run
+from envmatrix.runs.cells import Cell, MissingRun, Run
+from envmatrix.runs.events import Evidence, FindingRecord
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping
+from envmatrix.runs.rules import RuleCode
 
 SCHEMA = 1
+
+_MEANINGS: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
 
 AROUND_THE_TEST = ("before", "right after")
 AROUND_THE_SMOKE_CHECK = ("before", "in the smoke check")
 AROUND_THE_SUITE = ("before the suite", "after it")
-"""When services were looked at: a test that failed has looks of its own."""
+"""The moments of the two looks; a failed test has looks of its own."""
 
 
 class _Frozen(BaseModel):
@@ -46,7 +50,7 @@ class AttemptEntry(_Frozen):
 
 
 class ServiceEntry(_Frozen):
-    """What one service said, twice."""
+    """Two looks at one service."""
 
     service: str
     source: str
@@ -56,7 +60,7 @@ class ServiceEntry(_Frozen):
     latency: float | None
     """Seconds of the later look; `null` where there was none."""
     claims: str
-    """What it says it is."""
+    """What the service says it is."""
 
 
 class RuleEntry(_Frozen):
@@ -66,11 +70,11 @@ class RuleEntry(_Frozen):
     title: str
     cause: Cause | None
     meaning: str
-    """What to think of it; what to do is in `next`."""
+    """What it says about the failure; the remedy is in `next`."""
     page: str
     """Where the documentation has more."""
     also: dict[str, str]
-    """Code → meaning of each finding that its line names: `C112`."""
+    """Code → meaning of each finding in the evidence: `C112`."""
 
 
 class RunEntry(_Frozen):
@@ -134,17 +138,17 @@ def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Expl
     """Explain one test in one environment of a matrix, to someone who stands in a project."""
     run = column.run
     if isinstance(run, MissingRun):
-        told = _of_no_run(run, test)
+        explanation = _of_no_run(run, test)
     elif (cell := run.cells.get(test)) is not None:
-        told = _of_cell(run, cell)
+        explanation = _of_cell(run, cell)
     else:
-        told = _not_planned(matrix, run, test)
+        explanation = _not_planned(matrix, run, test)
     is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
     again = rerun(column.environment, test, project) if is_known else Rerun("")
-    return told.model_copy(
+    return explanation.model_copy(
         update={
             "rerun": again.command,
-            "next": [*told.next, *again.remarks],
+            "next": [*explanation.next, *again.remarks],
             "run": None if isinstance(run, MissingRun) else _run(run, column.note),
         }
     )
@@ -187,7 +191,7 @@ def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
         cause=Cause.HARNESS if uncollected else None,
         summary=summary,
         place=uncollected.place if uncollected else "",
-        rule=_rule("H304", "") if uncollected else None,
+        rule=_rule(RuleCode.COLLECTION_FAILED, ()) if uncollected else None,
         next=steps,
     )
 
@@ -226,14 +230,14 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
         exchanges=list(evidence.exchanges),
         logs=dict(evidence.logs),
         detail=evidence.detail,
-        rule=_rule(evidence.rule, evidence.summary) if evidence.rule else None,
+        rule=_rule(evidence.rule, evidence.findings) if evidence.rule else None,
         next=list(steps(run, cell, evidence)),
     )
 
 
 def _headline(run: Run, cell: Cell) -> str:
     why = first_line(_why(cell.cause, cell.evidence, cell.reason))
-    where = f"{run.header.label} at {cell.carried[:12]}, not run since" if cell.carried else run.header.label
+    where = f"{run.header.label} at {cell.reused_from[:12]}, not run since" if cell.reused_from else run.header.label
     return f"{word(cell.outcome)} in {where}" + (f": {why}" if why else "")
 
 
@@ -257,8 +261,9 @@ def _alike(run: Run, cell: Cell) -> list[str]:
 
 
 def _services(run: Run, evidence: Evidence, used: Iterable[str]) -> Iterator[ServiceEntry]:
-    """Yield what each service said around the test, or, where nobody looked then, around the suite."""
-    before, after = _by_name(evidence.pings_before), _by_name(evidence.pings)
+    """Yield two looks at each service: around the test, or, without any, around the suite."""
+    before = {ping.service: ping for ping in evidence.pings_before}
+    after = {ping.service: ping for ping in evidence.pings}
     names: Iterable[str] = sorted(before.keys() | after.keys())
     if not names:
         names = sorted(used)
@@ -266,57 +271,47 @@ def _services(run: Run, evidence: Evidence, used: Iterable[str]) -> Iterator[Ser
             (before if attestation.moment == "before" else after).update(attestation.services)
     for name in names:
         first, last = before.get(name), after.get(name)
-        latency = last.get("latency") if last else None
         yield ServiceEntry(
             service=name,
             source=run.header.sources.get(name, ""),
-            before=_said(first),
-            after=_said(last),
-            latency=float(latency) if isinstance(latency, int | float) else None,
+            before=_in_words(first),
+            after=_in_words(last),
+            latency=last.latency if last else None,
             claims=_claims(last) or _claims(first),
         )
 
 
-def _by_name(pings: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
-    return {str(ping.get("service", "")): ping for ping in pings}
-
-
-def _said(ping: Mapping[str, Any] | None) -> str:
+def _in_words(ping: Ping | None) -> str:
     """Return a look in a few words: `down: connection refused`."""
     if ping is None:
         return "not looked at"
-    parts = [str(ping.get("status", "unknown"))]
-    looks, failed = ping.get("looks", 1), ping.get("failed_looks", 0)
-    if looks != 1 and failed in {0, looks}:  # where only some failed, the detail counts them
-        parts.append(f" ({looks} looks)")
-    if ping.get("detail"):
-        parts.append(f": {ping['detail']}")
-    leaning = ping.get("dependencies") or {}
-    unwell = [f"{name} {state}" for name, state in sorted(leaning.items()) if state not in {"up", "absent"}]
+    parts = [ping.status.value]
+    if ping.looks != 1 and not ping.is_flapping:  # where only some failed, the detail counts them
+        parts.append(f" ({ping.looks} looks)")
+    if ping.detail:
+        parts.append(f": {ping.detail}")
+    unwell = [f"{name} {state}" for name, state in sorted(ping.dependencies.items()) if state not in {"up", "absent"}]
     if unwell:
         parts.append(f"; says: {', '.join(unwell)}")
     return "".join(parts)
 
 
-def _claims(ping: Mapping[str, Any] | None) -> str:
-    if not ping:
+def _claims(ping: Ping | None) -> str:
+    if ping is None:
         return ""
-    identity = {str(name): str(value) for name, value in (ping.get("identity") or {}).items() if value}
-    claims = ", ".join(f"{name} {value}" for name, value in sorted(identity.items()))
-    return claims or str(ping.get("version") or "")
+    claims = ", ".join(f"{name} {value}" for name, value in sorted(ping.identity.items()) if value)
+    return claims or ping.version
 
 
-def _rule(code: str, summary: str) -> RuleEntry:
-    """Return what is known of a rule's code; one of another version has no words here."""
-    also = {found: FINDING_RULES[found] for found in re.findall(r"\bC\d{3}\b", summary) if found in FINDING_RULES}
+def _rule(code: str, findings: Iterable[FindingRecord]) -> RuleEntry:
+    """Return what is known of a rule's code; a code of another version has no words here."""
+    also = {each.rule: meaning for each in findings if (meaning := _MEANINGS.get(each.rule))}
     rule = rule_named(code)
     if rule is None:
         meaning = "No rule of this version: read it with the version that wrote the run file."
         return RuleEntry(code=code, title="", cause=None, meaning=meaning, page="", also=also)
-    meaning, _ = thought_and_deed(rule.meaning)
-    return RuleEntry(
-        code=code, title=rule.title, cause=rule.cause, meaning=meaning, page=f"docs/rules/{code}.md", also=also
-    )
+    page = f"docs/rules/{code}.md"
+    return RuleEntry(code=code, title=rule.title, cause=rule.cause, meaning=rule.meaning, page=page, also=also)
 
 
 def _run(run: Run, note: str) -> RunEntry:

@@ -1,4 +1,4 @@
-"""Finds the one cell that a person means: an environment by its name, a test by any part that tells it from the others."""
+"""Find the cell that a person names: an environment by its name, a test by any unambiguous part of its node id."""
 
 from __future__ import annotations
 
@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 
 from envmatrix.exceptions import UsageError, nearest
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.report.explain.rerun import without_parameters
+from envmatrix.nodeid import function_of
 from envmatrix.report.text import inert, middle
-from envmatrix.runs.cells import FindingRecord, MissingRun
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import FindingRecord
+from envmatrix.runs.rules import RuleCode
 
 _LISTED = 10
-"""Candidates that are named; a name that fits more says too little."""
+"""Candidates that are listed."""
 
 _COMPARED = 20_000
 """Names that are searched for the nearest spelling, which takes about 50 µs each."""
@@ -45,17 +47,20 @@ def find_test(matrix: Matrix, column: Column, wanted: str) -> str:
     """
     wanted = wanted.removeprefix("./")
     findings = () if isinstance(column.run, MissingRun) else column.run.findings
-    here = [*column.cells, *(finding.place for finding in findings if finding.rule == "H304" and finding.place)]
+    here = [
+        *column.cells,
+        *(finding.place for finding in findings if finding.rule == RuleCode.COLLECTION_FAILED and finding.place),
+    ]
     elsewhere = [row.test for row in matrix.rows if row.test not in column.cells]
     for matches in _ways(wanted):
         for tests in (here, elsewhere):
-            found = [test for test in tests if matches(test)]
-            if len(found) == 1:
-                return found[0]
-            if found:
-                raise UsageError(f"{len(found)} tests match {_shown(wanted)!r}", _candidates(found))
+            matching = [test for test in tests if matches(test)]
+            if len(matching) == 1:
+                return matching[0]
+            if matching:
+                raise UsageError(f"{len(matching)} tests match {_shown(wanted)!r}", _candidates(matching))
     if isinstance(column.run, MissingRun) or any(is_of_module(finding, wanted) for finding in findings):
-        return wanted  # nobody knows whether there is such a test, and what is there says why
+        return wanted  # there may be such a test, and the explanation says why it is not known
     raise UsageError(
         f"no test {_shown(wanted)!r} in {_shown(column.label)}", _spelling(wanted, [*here, *elsewhere][:_COMPARED])
     )
@@ -64,30 +69,34 @@ def find_test(matrix: Matrix, column: Column, wanted: str) -> str:
 def is_of_module(finding: FindingRecord, test: str) -> bool:
     """Return whether a test is of a module that could not be collected."""
     place = finding.place
-    return finding.rule == "H304" and bool(place) and (test == place or test.startswith((f"{place}::", f"{place}/")))
+    return (
+        finding.rule == RuleCode.COLLECTION_FAILED
+        and bool(place)
+        and (test == place or test.startswith((f"{place}::", f"{place}/")))
+    )
 
 
 def _ways(wanted: str) -> Sequence[Callable[[str], bool]]:
-    """Return in which ways a node id may be meant, the most exact first."""
+    """Return predicates of node ids, the most exact first."""
     ends = (f"::{wanted}", f"/{wanted}")
     # Pieces in order: a file and a name, with or without the class between them.
     loose = re.compile(".*".join(map(re.escape, wanted.split("::"))), re.DOTALL)
     return (
         lambda test: test == wanted,
-        lambda test: without_parameters(test) == wanted,
+        lambda test: function_of(test) == wanted,
         lambda test: test.endswith(ends),
-        lambda test: without_parameters(test).endswith(ends),
+        lambda test: function_of(test).endswith(ends),
         lambda test: loose.search(test) is not None,
     )
 
 
-def _candidates(found: Sequence[str]) -> str:
-    more = [f"and {len(found) - _LISTED} more"] if len(found) > _LISTED else []
-    return "\n  ".join(["Name one of them:", *map(_shown, found[:_LISTED]), *more])
+def _candidates(tests: Sequence[str]) -> str:
+    more = [f"and {len(tests) - _LISTED} more"] if len(tests) > _LISTED else []
+    return "\n  ".join(["Name one of them:", *map(_shown, tests[:_LISTED]), *more])
 
 
 def _spelling(wanted: str, known: Sequence[str]) -> str:
-    """Return the hint that names the nearest test, compared as a whole or by its name alone, as it was asked for."""
+    """Return the hint with the nearest test, compared by file and name or by name alone, as `wanted` is given."""
     by_name = {(test if "::" in wanted or "/" in wanted else test.rpartition("::")[2]): test for test in known}
     close = difflib.get_close_matches(wanted, by_name, n=1)
     return f"Did you mean {_shown(by_name[close[0]])!r}?" if close else "envmatrix show --json lists all that there are"

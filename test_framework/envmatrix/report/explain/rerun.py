@@ -1,4 +1,4 @@
-"""The command that runs exactly one test in one environment again, ready to be pasted into a shell."""
+"""The command that runs one test in one environment again, ready to be pasted into a shell."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 from envmatrix.environments import Project
 from envmatrix.masking import MASK
+from envmatrix.nodeid import function_of
 from envmatrix.report.text import inert
 
 _CONFORMANCE = Path(__file__).parents[2] / "conformance"
@@ -16,19 +17,19 @@ _CONFORMANCE = Path(__file__).parents[2] / "conformance"
 
 @dataclass(frozen=True, slots=True)
 class Rerun:
-    """How to run exactly one test again."""
+    """How to run one test again."""
 
     command: str
-    """Empty where nobody can know it."""
+    """Empty where it cannot be known."""
     remarks: tuple[str, ...] = ()
     """What to know before pasting it, or why there is none."""
 
 
 def rerun(environment: str, test: str, project: Project) -> Rerun:
-    """Return how one test of one environment is run again, by someone who stands in a project."""
+    """Return the command that runs one test of one environment again, from a project's directory."""
     remarks = []
     if MASK in test:
-        masked, test = test, without_parameters(test)
+        masked, test = test, function_of(test)
         if MASK in test:
             return Rerun("", ("It cannot be run by its name: a secret in it is masked.",))
         remarks.append(f"The command below runs all that is left of {inert(masked)}: a secret in it is masked.")
@@ -54,12 +55,6 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except OSError:  # a run file from elsewhere may name what no file system takes
         return False
-
-
-def without_parameters(test: str) -> str:
-    """Return a node id without what stands in brackets at its end."""
-    file, separator, rest = test.partition("::")
-    return f"{file}{separator}{rest.partition('[')[0]}"
 
 
 def shell_word(text: str) -> str:

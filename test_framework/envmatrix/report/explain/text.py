@@ -1,4 +1,4 @@
-"""An explanation on a terminal, in a pipe, or as one JSON document: the same words, laid out."""
+"""Lay out an explanation on a terminal, in a pipe, or as one JSON document: the words are the same."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from envmatrix.report.console import make_console
 from envmatrix.report.explain.explanation import Explanation, ServiceEntry
 from envmatrix.report.text import inert, middle
 from envmatrix.report.words import word
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 
 _LOG_LINES = 20
 """Lines of a log that are shown, the last; the JSON document has all that was recorded."""
@@ -32,7 +32,7 @@ _EXCEPTION_LINES = 6
 """Lines of each exception that are shown."""
 
 _NAMED = 3
-"""Tests of the same fate that are named."""
+"""Tests that ended the same way and are named."""
 
 _STYLES = {
     Outcome.PASSED: "bold green",
@@ -46,19 +46,19 @@ _STYLES = {
 }
 
 
-def as_json(told: Explanation) -> str:
+def as_json(explanation: Explanation) -> str:
     """Return the document, ASCII only: a lone surrogate in a test's name stays a JSON escape."""
-    return json.dumps(told.model_dump(mode="json"), indent=2) + "\n"
+    return json.dumps(explanation.model_dump(mode="json"), indent=2) + "\n"
 
 
-def as_text(told: Explanation) -> str:
+def as_text(explanation: Explanation) -> str:
     """Return the explanation for a person, drawn for the terminal that standard output is, or for a pipe."""
     console = make_console()
     with console.capture() as capture:
-        for part in _parts(told):
+        for part in _parts(explanation):
             console.print(part)
     text = "".join(f"{line.rstrip()}\n" for line in capture.get().splitlines())
-    return text + _command(console, told.rerun) if told.rerun else text
+    return text + _command(console, explanation.rerun) if explanation.rerun else text
 
 
 def _command(console: Console, command: str) -> str:
@@ -69,31 +69,33 @@ def _command(console: Console, command: str) -> str:
     return capture.get()
 
 
-def _parts(told: Explanation) -> Iterator[RenderableType]:
-    yield Text(_bounded(told.test), "bold")
-    outcome = word(told.outcome) if told.outcome or told.run else "no run"
-    head, _, rest = told.headline.partition(outcome)
-    yield Text.assemble(inert(head), (outcome, _STYLES[told.outcome]), _bounded(rest))
-    yield from _section("What happened", _facts(told))
-    yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, told.exceptions)))
-    yield from _section("What the services said", [_services(told)] if told.services else [])
-    yield from _section("What the test asked for, oldest first", map(_line, told.exchanges))
-    for service, log in told.logs.items():
+def _parts(explanation: Explanation) -> Iterator[RenderableType]:
+    yield Text(_bounded(explanation.test), "bold")
+    outcome = word(explanation.outcome) if explanation.outcome or explanation.run else "no run"
+    head, _, rest = explanation.headline.partition(outcome)
+    yield Text.assemble(inert(head), (outcome, _STYLES[explanation.outcome]), _bounded(rest))
+    yield from _section("What happened", _facts(explanation))
+    yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, explanation.exceptions)))
+    yield from _section("What the services said", [_services(explanation)] if explanation.services else [])
+    yield from _section("What the test asked for, oldest first", map(_line, explanation.exchanges))
+    for service, log in explanation.logs.items():
         yield from _section(f"The end of {inert(service)}'s log", _ends(log, 0, _LOG_LINES))
-    if not _says_it_all(told):
-        title = "The failure, as pytest shows it" if told.run else "The end of what pytest said"
-        yield from _section(title, _ends(told.detail, _DETAIL_LINES, _DETAIL_LINES))
-    yield from _rule(told)
-    yield from _section("What to do next", map(_line, told.next))
+    if not _says_it_all(explanation):
+        title = "The failure, as pytest shows it" if explanation.run else "The end of what pytest said"
+        yield from _section(title, _ends(explanation.detail, _DETAIL_LINES, _DETAIL_LINES))
+    yield from _rule(explanation)
+    yield from _section("What to do next", map(_line, explanation.next))
 
 
-def _says_it_all(told: Explanation) -> bool:
-    """Return whether the rule's line is all that a person needs: the traceback goes through our own code, or a client's."""
-    return told.cause is Cause.INFRASTRUCTURE or (told.cause is Cause.CONTRACT and told.phase == "setup")
+def _says_it_all(explanation: Explanation) -> bool:
+    """Return whether the summary suffices: the traceback goes through our own code, or a client's."""
+    return explanation.cause is Cause.INFRASTRUCTURE or (
+        explanation.cause is Cause.CONTRACT and explanation.phase == "setup"
+    )
 
 
-def _facts(told: Explanation) -> Iterator[Table]:
-    facts = list(_named_facts(told))
+def _facts(explanation: Explanation) -> Iterator[Table]:
+    facts = list(_named_facts(explanation))
     if not facts:
         return
     grid = Table.grid(padding=(0, 2))
@@ -104,38 +106,45 @@ def _facts(told: Explanation) -> Iterator[Table]:
     yield grid
 
 
-def _named_facts(told: Explanation) -> Iterator[tuple[str, str]]:
-    if told.summary not in told.headline:  # it has more than one line
-        yield "why", told.summary
-    if told.phase or told.place:
-        phase = {"": "", "smoke": "in the smoke check"}.get(told.phase, f"in {told.phase}")
-        yield "where", ", ".join(filter(None, (phase, told.place)))
-    if told.attempts:
-        yield "took", f"{_seconds(told.duration)}" + (f" in worker {told.worker}" if told.worker else "")
-    if len(told.attempts) > 1:
-        for number, attempt in enumerate(told.attempts, 1):
+def _named_facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
+    if explanation.summary not in explanation.headline:  # it has more than one line
+        yield "why", explanation.summary
+    if explanation.phase or explanation.place:
+        phase = {"": "", "smoke": "in the smoke check"}.get(explanation.phase, f"in {explanation.phase}")
+        yield "where", ", ".join(filter(None, (phase, explanation.place)))
+    if explanation.attempts:
+        yield (
+            "took",
+            f"{_seconds(explanation.duration)}" + (f" in worker {explanation.worker}" if explanation.worker else ""),
+        )
+    if len(explanation.attempts) > 1:
+        for number, attempt in enumerate(explanation.attempts, 1):
             worker = f" in worker {attempt.worker}" if attempt.worker else ""
             why = f": {attempt.why}" if attempt.why else ""
             yield f"attempt {number}", f"{word(attempt.outcome)} after {_seconds(attempt.duration)}{worker}{why}"
-    if told.alike:
-        named = ", ".join(middle(test, 100) for test in told.alike[:_NAMED])
-        more = f" and {len(told.alike) - _NAMED} more" if len(told.alike) > _NAMED else ""
+    if explanation.alike:
+        named = ", ".join(middle(test, 100) for test in explanation.alike[:_NAMED])
+        more = f" and {len(explanation.alike) - _NAMED} more" if len(explanation.alike) > _NAMED else ""
         yield "alike", f"{named}{more}: the same, for the same reason"
-    if told.run is not None:
-        dirty = " (dirty)" if told.run.dirty else ""
-        commit = "of no known commit" if told.run.commit == "unknown" else f"of commit {told.run.commit[:12]}{dirty}"
-        yield "run", f"began {told.run.started_at[:19].replace('T', ' ')} UTC, {commit}"
-        if told.run.ended:
-            yield "ended", told.run.ended
-        yield "run file", os.path.relpath(told.run.file) if told.run.file else ""
+    if explanation.run is not None:
+        dirty = " (dirty)" if explanation.run.dirty else ""
+        commit = (
+            "of no known commit"
+            if explanation.run.commit == "unknown"
+            else f"of commit {explanation.run.commit[:12]}{dirty}"
+        )
+        yield "run", f"began {explanation.run.started_at[:19].replace('T', ' ')} UTC, {commit}"
+        if explanation.run.ended:
+            yield "ended", explanation.run.ended
+        yield "run file", os.path.relpath(explanation.run.file) if explanation.run.file else ""
 
 
-def _services(told: Explanation) -> Table:
+def _services(explanation: Explanation) -> Table:
     table = Table.grid(padding=(0, 2))
     for _ in range(4):
         table.add_column(overflow="fold")
-    table.add_row(*(Text(title, "dim") for title in ("service", *told.moments, "claims to be")))
-    for each in told.services:
+    table.add_row(*(Text(title, "dim") for title in ("service", *explanation.moments, "claims to be")))
+    for each in explanation.services:
         table.add_row(
             Text(_bounded(f"{each.service} ({each.source})" if each.source else each.service)),
             Text(_bounded(each.before), _style(each.before)),
@@ -155,8 +164,8 @@ def _style(said: str) -> str:
     return {"up": "green", "down": "red", "degraded": "yellow"}.get(re.split(r"\W", said, maxsplit=1)[0], "dim")
 
 
-def _rule(told: Explanation) -> Iterator[RenderableType]:
-    rule = told.rule
+def _rule(explanation: Explanation) -> Iterator[RenderableType]:
+    rule = explanation.rule
     if rule is None:
         return
     lines = [_line(rule.meaning)]
@@ -181,11 +190,11 @@ def _exception(text: str) -> Iterator[RenderableType]:
 
 
 def _section(title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
-    held = list(parts)
-    if held:
+    content = list(parts)
+    if content:
         yield Text()
         yield Text(title, "bold")
-        yield from (part if isinstance(part, Padding) else _indented(part) for part in held)
+        yield from (part if isinstance(part, Padding) else _indented(part) for part in content)
 
 
 def _line(text: str, style: str = "") -> Padding:

@@ -15,7 +15,8 @@ from envmatrix.report.console import indented, printed, short
 from envmatrix.report.gate.promotion import STATES, Promotion
 from envmatrix.report.text import first_line, inert, middle
 from envmatrix.report.words import ANSWER_STYLES, cause_and_rule, word
-from envmatrix.runs.cells import Cell, Outcome, Run
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.outcomes import Outcome
 
 _NAMED = 8
 """Tests named under a reason that decides: one screen."""
@@ -23,7 +24,7 @@ _REMARKED = 3
 """Tests named under a remark."""
 _SUMMARY = 160
 """Characters of a failure's summary: `envmatrix explain` has all of it."""
-_COUNTED = frozenset({Code.CARRIED, Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
+_COUNTED = frozenset({Code.REUSED, Code.PASSED, Code.NEW, Code.REMOVED, Code.FIXED})
 """Reasons whose tests are counted, and not named."""
 
 

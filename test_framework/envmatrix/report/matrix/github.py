@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from envmatrix.gate import Answer, Verdict, number_of_tests
 from envmatrix.matrix.table import Matrix
+from envmatrix.nodeid import file_of
 from envmatrix.report.github import command, within_limit
 from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, Problem, by_label
 from envmatrix.report.words import cause_and_rule, word
@@ -37,4 +38,4 @@ def _about_verdicts(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str
 def _place(cells: AlikeCells, test: str) -> tuple[str, str]:
     """Return the file and line of what broke; the test's file where that is not known."""
     file, _, line = cells.place.rpartition(":")
-    return (file, line) if file and line.isdecimal() else (test.partition("::")[0], "")
+    return (file, line) if file and line.isdecimal() else (file_of(test), "")

@@ -7,16 +7,17 @@ added without. `python -m envmatrix.report.matrix.json_` prints it as JSON Schem
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Any
 
+from msgspec import to_builtins
 from pydantic import ConfigDict, Field
 
 from envmatrix.gate import Answer, Reason, Verdict, exit_code
 from envmatrix.matrix.table import Column, Row
 from envmatrix.report.documents import DocumentPart, as_json
 from envmatrix.report.matrix.summary import JudgedMatrix
-from envmatrix.runs.cells import Cause, Cell, FindingRecord, MissingRun, Outcome
+from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.outcomes import Cause, Outcome
 
 SCHEMA = 1
 
@@ -42,7 +43,8 @@ class EnvironmentEntry(DocumentPart):
     sources: dict[str, str]
     """Service → embedded, process, remote, stub or absent."""
     versions: dict[str, str]
-    findings: list[FindingRecord]
+    findings: list[dict[str, Any]]
+    """rule, message, place, hint, tests."""
     log_tail: str
     """The end of pytest's own output where there is no run."""
 
@@ -60,7 +62,7 @@ class CellEntry(DocumentPart):
     """Services that the test used."""
     evidence: dict[str, Any] | None
     """rule, summary, phase, place, exceptions, pings, detail."""
-    carried_from: str | None = None
+    reused_from: str | None = None
     """The commit of an earlier run whose result is reused; `null` where the test was run now."""
 
 
@@ -114,7 +116,7 @@ def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
         duration=run.footer.duration if run and run.footer else None,
         sources=dict(column.sources),
         versions=header.versions if header else {},
-        findings=list(run.findings) if run else [],
+        findings=to_builtins(run.findings) if run else [],
         log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
     )
 
@@ -130,10 +132,10 @@ def _cell(cell: Cell) -> CellEntry:
         cause=cell.cause,
         reason=cell.reason,
         duration=round(cell.duration, 6),
-        attempts=0 if cell.carried else len(cell.attempts),
-        carried_from=cell.carried or None,
+        attempts=0 if cell.reused_from else len(cell.attempts),
+        reused_from=cell.reused_from or None,
         services=sorted({service for attempt in cell.attempts for service in attempt.services}),
-        evidence=asdict(cell.evidence) if cell.evidence else None,
+        evidence=to_builtins(cell.evidence) if cell.evidence else None,
     )
 
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from envmatrix.gate import Answer, Verdict, number_of_tests
-from envmatrix.matrix.table import Column, Matrix, Row, count, count_carried
+from envmatrix.matrix.table import Column, Matrix, Row, count, count_reused
 from envmatrix.report.markdown import code, page
 from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
 from envmatrix.report.words import ADVICE, word
-from envmatrix.runs.cells import MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.outcomes import Outcome
 
 _MARKS = {
     Outcome.PASSED: "✅",
@@ -84,8 +85,8 @@ def _counts(matrix: Matrix, rows: Sequence[Row], index: int) -> str:
     if isinstance(matrix.columns[index].run, MissingRun):
         return "no run"
     parts = [f"{_MARKS[outcome]} {number}" for outcome, number in count(rows, index).items()]
-    if carried := count_carried(rows, index):
-        parts.append(f"(not run now: {', '.join(f'{number} {word(each)}' for each, number in carried.items())})")
+    if reused := count_reused(rows, index):
+        parts.append(f"(not run now: {', '.join(f'{number} {word(each)}' for each, number in reused.items())})")
     return " ".join(parts) or "·"
 
 

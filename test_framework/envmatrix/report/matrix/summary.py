@@ -14,10 +14,8 @@ from typing import NamedTuple
 from envmatrix.gate import Verdict
 from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
-from envmatrix.runs.cells import Cause, Cell, MissingRun, Outcome
-
-_TELLS_NOTHING = frozenset({Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN, None})
-_BAD = frozenset({Outcome.FAILED, Outcome.FLAKY, Outcome.XPASSED})
+from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.outcomes import Cause, Outcome
 
 
 class JudgedMatrix(NamedTuple):
@@ -118,7 +116,7 @@ def _title(matrix: Matrix) -> str:
 def _problems(matrix: Matrix) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
     for row in matrix.rows:
-        if any(cell is not None and cell.outcome in _BAD for cell in row.cells):
+        if any(cell is not None and cell.outcome.needs_attention for cell in row.cells):
             alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
     return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
@@ -130,16 +128,16 @@ def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
         if isinstance(column.run, MissingRun):
             continue  # what it would have planned is unknown, and its verdict says why
         alike.setdefault(_without_labels(cell), []).append(column.label)
-    order = sorted(alike.items(), key=lambda entry: entry[0].outcome not in _BAD)
+    order = sorted(alike.items(), key=lambda entry: entry[0].outcome is None or not entry[0].outcome.needs_attention)
     return (replace(cells, labels=tuple(labels)) for cells, labels in order)
 
 
 def _without_labels(cell: Cell | None) -> AlikeCells:
     if cell is None:
         return AlikeCells((), None)
-    if cell.carried:
-        now = _without_labels(cell._replace(carried=""))
-        return replace(now, summary=f"not run now, but at {cell.carried[:12]}: {now.summary}".rstrip(": "))
+    if cell.reused_from:
+        now = _without_labels(cell._replace(reused_from=""))
+        return replace(now, summary=f"not run now, but at {cell.reused_from[:12]}: {now.summary}".rstrip(": "))
     reason = first_line(cell.reason)
     if cell.evidence is None or cell.outcome is Outcome.NOT_RUN:
         expected = f"expected to fail: {reason}" if cell.outcome is Outcome.XPASSED and reason else reason
@@ -160,7 +158,7 @@ def _asides(matrix: Matrix) -> Iterator[Aside]:
         for row in matrix.rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
-            if outcome in _TELLS_NOTHING:
+            if outcome is None or outcome.is_silent:
                 grouped.setdefault((outcome, first_line(cell.reason) if cell else ""), []).append(row.test)
         for (outcome, reason), tests in grouped.items():
             alike.setdefault((outcome, reason, tuple(tests)), []).append(column.label)

@@ -10,12 +10,13 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.gate import Verdict, number_of_tests
-from envmatrix.matrix.table import Matrix, Row, count, count_carried
+from envmatrix.matrix.table import Matrix, Row, count, count_reused
 from envmatrix.report.console import indented, make_console, printed, short
 from envmatrix.report.matrix.summary import AlikeCells, Aside, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
 from envmatrix.report.text import inert, middle, short_path
 from envmatrix.report.words import ADVICE, ANSWER_STYLES, STYLES, cause_and_rule, word
-from envmatrix.runs.cells import MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.outcomes import Outcome
 
 _NARROWEST_NAME = 20
 _WIDEST_NAME = 60
@@ -146,9 +147,9 @@ class MatrixLayout:
         if isinstance(self._matrix.columns[index].run, MissingRun):
             return [Text("no run", "magenta")]
         parts = [self._number(outcome, number) for outcome, number in count(rows, index).items()]
-        if carried := count_carried(rows, index):
-            reused = ", ".join(f"{number} {_GLYPHS[outcome][1]}" for outcome, number in carried.items())
-            parts.append(Text(f"(not run now: {reused})", "dim"))
+        if reused := count_reused(rows, index):
+            counts = ", ".join(f"{number} {_GLYPHS[outcome][1]}" for outcome, number in reused.items())
+            parts.append(Text(f"(not run now: {counts})", "dim"))
         return parts or [Text("\N{MIDDLE DOT}" if self._glyphs else "-", "dim")]
 
     def _number(self, outcome: Outcome, number: int) -> Text:

@@ -9,8 +9,9 @@ from typing import Protocol, runtime_checkable
 from pydantic import BaseModel, ConfigDict, SecretStr
 
 from envmatrix.environments import ServiceSpec
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.ping import Ping
+from envmatrix.services.kinds.left import Left
 from envmatrix.services.processes.launch import Launch
 
 
@@ -77,10 +78,6 @@ class Isolated(Protocol):
         """Return the endpoint of that part alone."""
         ...
 
-    def reset(self) -> tuple[str, ...] | None:
-        """Empty it, between two tests.
-
-        Return what the test had left in it, one text each: a number, what it is, and where (`2 rows in table users`).
-        `None`, as of a kind that does not look, is nothing.
-        """
+    def reset(self) -> tuple[Left, ...] | None:
+        """Empty it, between two tests, and return what the test had left in it; `None` where the kind does not look."""
         ...

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import StartError
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import WholeService
-from envmatrix.services.ping import Ping, PingStatus
 from envmatrix.services.probes import exchanges
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import IDENTITY_KEYS, Observation, WrongIdentityError, probe, wrong_identity

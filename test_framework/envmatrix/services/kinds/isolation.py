@@ -31,6 +31,6 @@ class WholeService:
 
     endpoint: Endpoint
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[()]:
         """Do nothing: each test has its own users."""
         return ()

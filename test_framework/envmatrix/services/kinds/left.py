@@ -1,8 +1,9 @@
-"""What a reset found in a worker's part of a service, in words: a number, what it is, and where."""
+"""The rows and keys that a test left in a worker's part of a service."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 
 from envmatrix.services.probes.reason import one_line
 
@@ -15,21 +16,36 @@ _NAME = 60
 """Characters of a name: a test chooses it."""
 
 
-def rows_left(tables: Iterable[tuple[str, int]]) -> tuple[str, ...]:
-    """Return one text for each table that had rows: `2 rows in table users`."""
-    found = [f"{_counted(rows, 'row')} in table {one_line(name)[:_NAME]}" for name, rows in sorted(tables) if rows]
-    more = len(found) - _TABLES
-    return (*found[:_TABLES], f"rows in {more} more table{'s'[: more != 1]}") if more > 0 else tuple(found)
+@dataclass(frozen=True, slots=True)
+class Left:
+    """Things of one kind that a test left in one place."""
+
+    kind: str
+    """In the singular: `row`, `key`, `socket`. Empty where a kind of service gives only a text."""
+    count: int = 1
+    place: str = ""
+    """Where they are, or their names, as it follows the number: ` in table users`, `: a, b`."""
+
+    def __str__(self) -> str:
+        if not self.kind:
+            return self.place
+        number = f"at least {MOST}" if self.count >= MOST else str(self.count)
+        return f"{number} {self.kind}{'s'[: self.count != 1]}{self.place}"
 
 
-def keys_left(names: Sequence[str]) -> tuple[str, ...]:
-    """Return one text for all keys: `7 keys: a, b, c, d, e, …`."""
+def rows_left(tables: Iterable[tuple[str, int]]) -> tuple[Left, ...]:
+    """Return the rows of each table that has some: `2 rows in table users`; of many tables, the rest as one."""
+    full = [(rows, one_line(name)[:_NAME]) for name, rows in sorted(tables) if rows]
+    named = [Left("row", rows, f" in table {name}") for rows, name in full[:_TABLES]]
+    if more := full[_TABLES:]:
+        named.append(Left("row", sum(rows for rows, _ in more), f" in {len(more)} more table{'s'[: len(more) != 1]}"))
+    return tuple(named)
+
+
+def keys_left(names: Sequence[str]) -> tuple[Left, ...]:
+    """Return all keys as one: `7 keys: a, b, c, d, e, …`."""
     if not names:
         return ()
     shown = [one_line(name)[:_NAME] for name in sorted(names)[:_KEYS]]
     more = ["…"] if len(names) > _KEYS else []
-    return (f"{_counted(len(names), 'key')}: {', '.join(shown + more)}",)
-
-
-def _counted(number: int, thing: str) -> str:
-    return f"at least {MOST} {thing}s" if number >= MOST else f"{number} {thing}{'s'[: number != 1]}"
+    return (Left("key", len(names), f": {', '.join(shown + more)}"),)

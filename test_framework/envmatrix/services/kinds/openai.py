@@ -6,9 +6,9 @@ import urllib.parse
 from http import HTTPStatus
 
 from envmatrix.environments import ServiceSpec
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.http import HttpKind, read_identity
-from envmatrix.services.ping import Ping, PingStatus
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError

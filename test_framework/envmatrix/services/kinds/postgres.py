@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.masking import MASKER
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import MOST, rows_left
+from envmatrix.services.kinds.left import MOST, Left, rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import (
     SUPERUSER,
@@ -25,7 +26,6 @@ from envmatrix.services.kinds.postgres_files import (
     programs,
     run_as,
 )
-from envmatrix.services.ping import Ping
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, reason_of, timeout_reason
 from envmatrix.services.processes.launch import Launch
@@ -183,7 +183,7 @@ class _WorkerPart:
         self._schema = schema
         self._connection: psycopg.Connection[Any] | None = None
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete all rows of all tables; return the tables that had some."""
         with _client_errors(self._spec):
             if self._connection is None or self._connection.closed:

@@ -16,13 +16,13 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import MOST, keys_left
+from envmatrix.services.kinds.left import MOST, Left, keys_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.resp import ask
-from envmatrix.services.ping import Ping
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, reason_of
 from envmatrix.services.processes.launch import Launch
@@ -140,7 +140,7 @@ class _OwnDatabase:
         self._claim = (_claim_key(number), run)
         self._client = _client(self.endpoint, spec.ping_deadline)
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete every key of the database; return the keys that were there."""
         from redis.exceptions import ResponseError
 
@@ -196,7 +196,7 @@ class _OwnKeys:
             update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
         )
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Delete every key under the prefix; return the keys that were there."""
         with _client_errors(self._spec):
             return _delete(self._client, self.endpoint.prefix)
@@ -219,7 +219,7 @@ def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
             client.acl_deluser(user)
 
 
-def _delete(client: redis.Redis, prefix: str) -> tuple[str, ...]:
+def _delete(client: redis.Redis, prefix: str) -> tuple[Left, ...]:
     """Delete every key under a prefix; return those that would not have expired by themselves."""
     left: list[str] = []
     while keys := list(itertools.islice(client.scan_iter(f"{prefix}*", count=1000), 1000)):

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.services.ping import Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.reason import NoAnswerError, one_line, reason_of, timeout_reason
 
 _MAX_DEPENDENCIES = 50
@@ -28,6 +28,8 @@ class Observation:
     status: PingStatus = PingStatus.UP
     detail: str = ""
     dependencies: Mapping[str, str] = field(default_factory=dict)
+    wrong_identity: bool = False
+    """Whether the service that answers is not the declared one."""
 
 
 class WrongIdentityError(NoAnswerError):
@@ -51,7 +53,7 @@ def probe(spec: ServiceSpec, deadline: float, observe: Callable[[], Observation]
         try:
             observation = observe()
         except WrongIdentityError as error:
-            observation = Observation("", error.identity, PingStatus.DEGRADED, str(error))
+            observation = Observation("", error.identity, PingStatus.DEGRADED, str(error), wrong_identity=True)
         except Exception as error:  # noqa: BLE001  a ping never raises: an error is its answer
             observation = Observation(status=PingStatus.DOWN, detail=reason_of(error, deadline))
         pings.append(_ping(spec, observation, time.monotonic() - began))
@@ -72,6 +74,7 @@ def _ping(spec: ServiceSpec, observation: Observation, latency: float) -> Ping:
         latency=latency,
         version=one_line(observation.version),
         identity={key: one_line(value) for key, value in observation.identity.items()},
+        wrong_identity=observation.wrong_identity,
         detail=one_line(observation.detail),
         dependencies={
             one_line(name)[:_MAX_WORD]: one_line(state)[:_MAX_WORD]

@@ -28,10 +28,10 @@ from envmatrix.exceptions import (
     UnreachableError,
 )
 from envmatrix.masking import MASKER
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.registry import get_kind
-from envmatrix.services.ping import Ping, PingStatus
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_ports

@@ -7,7 +7,7 @@ import pytest
 
 from envmatrix.matrix.compare import Comparison, Kind, Place, Seen, Side, compare
 from envmatrix.report.compare import json_, text
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, hostile
 
 PASSED = Seen(Outcome.PASSED, duration=1.0)

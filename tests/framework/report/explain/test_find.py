@@ -7,7 +7,9 @@ import pytest
 from envmatrix.exceptions import UsageError
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.explain.find import column_named, find_test
-from envmatrix.runs.cells import Attempt, FindingRecord, MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt, FindingRecord
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.report.samples import HOSTILE
 from tests.framework.run_files import write_run
 

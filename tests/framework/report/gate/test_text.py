@@ -4,12 +4,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
+from msgspec import structs
+
 from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
 from envmatrix.gate.decide import decide
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.gate import text
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import footer, write_run
 
 WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "a.py:7")
@@ -23,7 +26,7 @@ def test_one_screen_says_what_decides(tmp_path: Path) -> None:
     tests += [Attempt("a.py::passed", Outcome.PASSED)]
     run = write_run(tmp_path / "r.jsonl", *tests, end=footer(1))
     before = Baseline("b" * 40, "2026-01-01T00:00:00+00:00", {"local": {f"a.py::known{n}": FAILED for n in range(5)}})
-    dirty = Matrix.from_runs([replace(run, header=run.header.model_copy(update={"dirty": True}))])
+    dirty = Matrix.from_runs([replace(run, header=structs.replace(run.header, dirty=True))])
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert text.render(decide(dirty, GatePolicy(), baseline=before, waivers=(), now=now)) == (
         "local  incompatible  at cccccccccccc (dirty)\n"

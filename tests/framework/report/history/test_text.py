@@ -7,7 +7,7 @@ import pytest
 from envmatrix.history import PastCell, Timeline
 from envmatrix.report.history import json_, text
 from envmatrix.report.history.answers import Overview, TestHistory
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import HOSTILE
 
 

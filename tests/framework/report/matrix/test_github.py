@@ -8,7 +8,8 @@ import pytest
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.github import MOST
 from envmatrix.report.matrix.github import render
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import everything, hostile, judged
 from tests.framework.run_files import write_run
 

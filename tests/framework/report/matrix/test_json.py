@@ -9,7 +9,7 @@ import pytest
 
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.json_ import SCHEMA, MatrixDocument, render
-from envmatrix.runs.cells import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 
 
@@ -37,7 +37,7 @@ def test_the_document_holds_everything(tmp_path: Path) -> None:
         "attempts": 1,
         "services": ["backend"],
         "evidence": None,
-        "carried_from": None,
+        "reused_from": None,
     }
     assert cells["test_two"]["local"]["evidence"]["detail"] == "long"
     assert (cells["test_three"]["local"]["outcome"], cells["test_three"]["local"]["attempts"]) == (Outcome.FLAKY, 2)

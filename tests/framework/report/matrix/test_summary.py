@@ -7,7 +7,8 @@ import pytest
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.summary import AlikeCells, Aside, MatrixSummary, Problem, sources, stand_ins
 from envmatrix.report.words import ADVICE
-from envmatrix.runs.cells import Attempt, Cause, Evidence, Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import everything
 from tests.framework.run_files import write_run
 

@@ -10,7 +10,9 @@ from rich.text import Text
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.report.matrix.terminal import MatrixLayout, render
-from envmatrix.runs.cells import Attempt, MissingRun, Outcome
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 from tests.framework.run_files import write_run
 

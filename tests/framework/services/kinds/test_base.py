@@ -6,7 +6,8 @@ import pytest
 from pydantic import SecretStr, ValidationError
 
 from envmatrix.environments import REFERENCE_FIELDS, Source
-from envmatrix.services import Endpoint, Ping, PingStatus
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Endpoint
 
 ENDPOINT = Endpoint(
     service="database",

@@ -17,7 +17,8 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
-from envmatrix.services import Kind, PingStatus, get_kind
+from envmatrix.runs.ping import PingStatus
+from envmatrix.services import Kind, get_kind
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import at, context, fake, free_port, process, running, silent, web

@@ -14,7 +14,8 @@ import trustme
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import StartError, UsageError
 from envmatrix.masking import MASK
-from envmatrix.services import Kind, Ping, PingStatus, get_kind
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Kind, get_kind
 from envmatrix.services.kinds.http import client_context, new_async_client, new_client
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import context, drips, fake, free_port, resets_after, says, silent, web

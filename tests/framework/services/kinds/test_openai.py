@@ -8,7 +8,8 @@ import pytest
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import StartError
-from envmatrix.services import Kind, Ping, PingStatus, get_kind
+from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.services import Kind, get_kind
 from tests.framework.services.servers import context, fake, silent, web
 
 KIND = get_kind("openai")

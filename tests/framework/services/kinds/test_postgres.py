@@ -17,7 +17,8 @@ import pytest
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, StartError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
-from envmatrix.services import Kind, PingStatus, get_kind
+from envmatrix.runs.ping import PingStatus
+from envmatrix.services import Kind, get_kind
 from envmatrix.services.kinds import postgres, postgres_files
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent

@@ -16,7 +16,8 @@ from redis.retry import Retry
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
-from envmatrix.services import Kind, PingStatus, get_kind
+from envmatrix.runs.ping import PingStatus
+from envmatrix.services import Kind, get_kind
 from envmatrix.services.kinds import redis as redis_kind
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent

@@ -8,7 +8,8 @@ import pytest
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import UnknownKindError, UsageError
-from envmatrix.services import Kind, PingStatus, get_kind, known_kinds
+from envmatrix.runs.ping import PingStatus
+from envmatrix.services import Kind, get_kind, known_kinds
 from tests.framework.services.servers import running
 
 OURS = ("clickhouse", "http", "openai", "postgres", "redis")

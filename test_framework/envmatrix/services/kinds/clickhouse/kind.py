@@ -13,12 +13,12 @@ from pathlib import Path
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import UnreachableError
 from envmatrix.masking import MASKER
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import rows_left
+from envmatrix.services.kinds.left import Left, rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
-from envmatrix.services.ping import Ping
 from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, reason_of
@@ -104,7 +104,7 @@ class _WorkerDatabase:
         self.endpoint = endpoint
         self._spec = spec
 
-    def reset(self) -> tuple[str, ...]:
+    def reset(self) -> tuple[Left, ...]:
         """Empty the tables that have rows; return these tables."""
         (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
         tables = json.loads(text)["data"]

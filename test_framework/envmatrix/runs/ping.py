@@ -1,10 +1,10 @@
-"""A ping: the result of one probe of an endpoint."""
+"""What one look at a service saw: made by a service's kind, recorded in run files, read by the matrix."""
 
 from __future__ import annotations
 
 import enum
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec import Struct
 
 
 class PingStatus(enum.StrEnum):
@@ -17,10 +17,8 @@ class PingStatus(enum.StrEnum):
     ABSENT = "absent"
 
 
-class Ping(BaseModel):
+class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One look at an endpoint. Never holds a secret."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     service: str
     status: PingStatus
@@ -28,11 +26,13 @@ class Ping(BaseModel):
     """Seconds."""
     version: str = ""
     """What the server says it is: `PostgreSQL 18.4`."""
-    identity: dict[str, str] = Field(default_factory=dict)
+    identity: dict[str, str] = {}
     """What it claims to be: service, environment, version, commit."""
+    wrong_identity: bool = False
+    """Whether it claims to be another service, environment or commit than the declaration demands."""
     detail: str = ""
     """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
-    dependencies: dict[str, str] = Field(default_factory=dict)
+    dependencies: dict[str, str] = {}
     """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
     looks: int = 1
     """How often it was looked at for this answer."""
@@ -42,7 +42,7 @@ class Ping(BaseModel):
     @property
     def is_up(self) -> bool:
         """Return whether the service can be used."""
-        return self.status is PingStatus.UP
+        return self.status == PingStatus.UP
 
     @property
     def is_flapping(self) -> bool:

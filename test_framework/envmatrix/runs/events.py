@@ -1,0 +1,183 @@
+"""The lines of a run file, one class each: `file.py` writes them and checks each when it reads it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from msgspec import Meta, Struct
+
+from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping
+
+SCHEMA = 2
+"""Raised with each change that an older reader would misread."""
+
+CONTRACT_VERSION = "1.0.0"
+"""Semantic version of the fixtures: a field removed or retyped is a major bump, a field added a minor one. It stands here
+since each run file has it, and loading the contracts would cost a run that uses none."""
+
+_ENDED_BY_ITSELF = frozenset({0, 1, 5})
+"""pytest's exit codes of a run that reached its end: all passed, some failed, none collected."""
+
+_Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+
+
+class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):
+    """A line; what it does not say has its default."""
+
+
+class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=False):
+    """The first line: what was about to be run, where, and of which commit."""
+
+    schema: int = SCHEMA
+    run_id: str
+    environment: str
+    label: str
+    """The column's name: `staging (twin)`."""
+    started_at: str
+    """ISO 8601, UTC."""
+    commit: str
+    """`unknown` outside a git checkout."""
+    dirty: bool = False
+    sources: dict[str, str]
+    """Service → embedded, process, remote, stub or absent."""
+    versions: dict[str, str]
+    planned: tuple[str, ...]
+    """The node ids that must end, each, in exactly one state."""
+    planned_digest: str = ""
+    """`digest(planned)`: a file that lost a planned test on its way says so."""
+    shard: str = ""
+    """`2/4` where this is one part of a suite; empty for the whole."""
+    suite_size: int = 0
+    """Tests of the whole suite, where this is a part."""
+    suite_digest: str = ""
+    """Digest of their node ids."""
+    narrowed: tuple[str, ...] = ()
+    """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
+    cut_digest: str = ""
+    """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
+
+
+class Suite(_Event, frozen=True, tag="suite"):
+    """The whole suite, where the run is a part of it: any one shard names the tests of the lost ones.
+
+    A line of its own, the same in every shard, so that a merge of many reads it once.
+    """
+
+    tests: tuple[str, ...]
+    """The node ids, in the order of collection."""
+
+
+class FindingRecord(_Event, frozen=True, tag="finding"):
+    """A breach that belongs to the run or to a fixture: a module that cannot be imported, a field that is untrue."""
+
+    rule: str
+    message: str
+    place: str = ""
+    hint: str = ""
+    tests: tuple[str, ...] = ()
+
+
+class Evidence(Struct, frozen=True, omit_defaults=True):
+    """What decided the cause. Texts are masked already."""
+
+    rule: str
+    """Code of the rule that decided: `I201`. A `RuleCode`, unless another version wrote it."""
+    summary: str
+    """One line for a person."""
+    phase: str = ""
+    """`smoke`, `setup`, `call`, `teardown` or `collect`."""
+    place: str = ""
+    """`file:line` of what broke."""
+    exceptions: tuple[str, ...] = ()
+    """The chain, outermost first: `AssertionError: …`."""
+    pings_before: tuple[Ping, ...] = ()
+    """The last look before the failure at each service that the test used."""
+    pings: tuple[Ping, ...] = ()
+    """A look at each of them right after the failure."""
+    exchanges: tuple[str, ...] = ()
+    """The test's last requests through the fixture's clients: `GET /api/me → 502`."""
+    logs: dict[str, str] = {}
+    """Service → the end of its log, of those that we started."""
+    detail: str = ""
+    """The failure as pytest shows it, cut to a bearable length."""
+    blocked_by: str = ""
+    """The test that failed first, where its failure kept this one from running."""
+    findings: tuple[FindingRecord, ...] = ()
+    """The breaches of a fixture's contract that it met."""
+
+
+class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type", tag="attempt"):
+    """One try of one test."""
+
+    test: str
+    """The node id."""
+    outcome: Outcome
+    duration: _Seconds = 0.0
+    """Seconds of a monotonic clock, setup and teardown included."""
+    worker: str = ""
+    """xdist's name for the process, empty without xdist."""
+    reason: str = ""
+    """Why it was skipped, or expected to fail."""
+    cause: Cause | None = None
+    evidence: Evidence | None = None
+    services: tuple[str, ...] = ()
+    """Services that the test used, observed through its fixtures."""
+    capabilities: tuple[str, ...] = ()
+    """What it exercised of all that a declaration can promise: services, `websocket`, a name of the project's own."""
+
+
+class Reused(_Event, frozen=True, tag="reused"):
+    """A planned test's end at an earlier commit: it was not run now, since nothing that changed leads to it."""
+
+    test: str
+    outcome: Outcome
+    commit: str
+    """Where it was run."""
+    duration: _Seconds = 0.0
+    """Seconds that it took there."""
+    reason: str = ""
+    cause: Cause | None = None
+    rule: str = ""
+    summary: str = ""
+
+
+class Attestation(_Event, frozen=True, kw_only=True, tag="attestation"):
+    """What each service said it is, before the suite or after it, as one process saw it."""
+
+    moment: Literal["before", "after"]
+    worker: str = ""
+    """xdist's name for the process, empty without xdist."""
+    services: dict[str, Ping]
+
+
+class Bodies(_Event, frozen=True, tag="bodies"):
+    """Digests of the tests' bodies: by these, a renamed test is told from a new one.
+
+    A line of its own, since with xdist only a worker knows them, and reports them at its end.
+    """
+
+    digests: tuple[str, ...]
+    """One for each planned test, in the header's order; empty where a test has no Python function."""
+
+
+class Footer(_Event, frozen=True, tag="footer"):
+    """The last line: the run ended by itself or by a signal that it could answer."""
+
+    ended_at: str
+    duration: float
+    """Seconds."""
+    exit_code: int
+    """pytest's, or 128 + signal."""
+    reason: str = ""
+    """Why it ended early, in one line."""
+    deselected: int = 0
+    """Tests that were collected and then left out, by `-k`, `-m` or a plugin."""
+
+    @property
+    def ended_by_itself(self) -> bool:
+        """Return whether pytest reached the end of its run."""
+        return self.exit_code in _ENDED_BY_ITSELF
+
+
+Event = Header | Suite | FindingRecord | Attempt | Reused | Attestation | Bodies | Footer

@@ -1,0 +1,21 @@
+"""Node ids are split at the file first: a bracket before it is part of a directory's name."""
+
+import pytest
+
+from envmatrix.nodeid import NodeId, file_of, function_of, split
+
+
+@pytest.mark.parametrize(
+    ("test", "parts", "function"),
+    [
+        ("a.py::C::test[x-1]", NodeId("a.py", "C::test", "x-1"), "a.py::C::test"),
+        ("dir[1]/a.py::test", NodeId("dir[1]/a.py", "test", ""), "dir[1]/a.py::test"),
+        ("a.py::test[b::c[0]]", NodeId("a.py", "test", "b::c[0]"), "a.py::test"),
+        ("a.py", NodeId("a.py", "", ""), "a.py"),
+    ],
+)
+def test_each_part_is_found(test: str, parts: NodeId, function: str) -> None:
+    """File, name and parameters, whatever a directory or a parameter is called."""
+    assert split(test) == parts
+    assert file_of(test) == parts.file
+    assert function_of(test) == function
