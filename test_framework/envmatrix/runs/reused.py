@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import uuid
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
@@ -65,14 +65,13 @@ class Carry:
     """Whether anything is left to run."""
 
     @classmethod
-    def of(cls, run: Run, selected: Collection[str], known: Collection[str], sample: Collection[str] = ()) -> Carry:
+    def of(cls, run: Run, selected: Collection[str], known: Collection[str]) -> Carry:
         """Choose what to take over.
 
         Args:
             run: A complete run of the earlier commit.
             selected: Functions, as node ids without parameters, that something which changed leads to.
             known: All functions that the suite has now.
-            sample: Functions to run all the same.
         """
         by_function: dict[str, list[Cell]] = {}
         for cell in run.cells.values():
@@ -83,9 +82,8 @@ class Carry:
             for function, cells in by_function.items()
             if function in known and function not in selected and all(map(is_settled, cells))
         }
-        rest = kept - set(sample)
-        tests = tuple(cell.test for function in by_function if function in rest for cell in by_function[function])
-        return cls(run, tests, starts=bool((set(known) | by_function.keys()) - rest))
+        tests = tuple(cell.test for function in by_function if function in kept for cell in by_function[function])
+        return cls(run, tests, starts=bool((set(known) | by_function.keys()) - kept))
 
     @property
     def commit(self) -> str:
@@ -169,22 +167,3 @@ def _write(path: Path, header: Header, events: Iterable[Carried], lines: Sequenc
         fresh.replace(path)
     except OSError as error:
         raise RunFileError(path, f"cannot be written: {error.strerror}") from None
-
-
-def disagreements(run: Run, carry: Carry, sample: Collection[str]) -> Mapping[str, tuple[Cell, Cell]]:
-    """Return the tests of a sample that came out otherwise than they would have been taken over: before, and now.
-
-    What an outage hides says nothing.
-    """
-    found = {}
-    for test, before in carry.run.cells.items():
-        now = run.cells.get(test)
-        if function_of(test) not in sample or now is None or now.carried or not is_settled(now):
-            continue
-        if _ended(before) != _ended(now):
-            found[test] = before, now
-    return found
-
-
-def _ended(cell: Cell) -> tuple[Outcome, Cause | None]:
-    return (Outcome.PASSED, None) if cell.outcome is Outcome.FLAKY else (cell.outcome, cell.cause)

@@ -8,7 +8,7 @@ import pytest
 
 from envmatrix.runs.cells import Attempt, Bodies, Cause, Cell, Evidence, Outcome, Run
 from envmatrix.runs.file import RunWriter, read_durations, read_run
-from envmatrix.runs.reused import Carry, complete, disagreements, function_of, is_settled, write_unstarted
+from envmatrix.runs.reused import Carry, complete, function_of, is_settled, write_unstarted
 from tests.framework.run_files import footer, header
 
 BEFORE, NOW = "a" * 40, "b" * 40
@@ -141,16 +141,3 @@ def test_nothing_is_added_to_what_says_nothing(tmp_path: Path) -> None:
     (tmp_path / "broken.jsonl").write_text("no")
     complete(tmp_path / "broken.jsonl", carry)
     assert (tmp_path / "broken.jsonl").read_text() == "no"
-
-
-def test_a_sample_disagrees_by_outcome_and_cause() -> None:
-    """Flaky is passed, an outage says nothing, and what was not run is no evidence."""
-    now = run(
-        cell("t.py::a[1]", Outcome.FLAKY),
-        cell("t.py::a[2]", Outcome.FAILED, Cause.INFRASTRUCTURE),
-        cell("t.py::b", Outcome.FAILED, Cause.CONTRACT),
-        cell("t.py::C::d")._replace(outcome=Outcome.FAILED, carried=BEFORE),
-    )
-    carry = Carry.of(EARLIER, (), {"t.py::a"})
-    assert list(disagreements(now, carry, {"t.py::a", "t.py::b", "t.py::C::d"})) == ["t.py::b"]
-    assert disagreements(now, carry, {"t.py::a"}) == {}
