@@ -109,8 +109,9 @@ def _audit(root: Path, cache: Path | None) -> None:
         "import sys, gc; gc.disable()\n"
         "from pathlib import Path\n"
         "from contextlib import nullcontext\n"
-        "from envmatrix.analysis.audit.audit import Selection, audit\n"
-        "from envmatrix.analysis.audit.baseline import Baseline\n"
+        "from envmatrix.analysis.audit.audit import audit\n"
+        "from envmatrix.analysis.audit.baseline import AuditBaseline\n"
+        "from envmatrix.analysis.audit.selection import RuleSelection\n"
         "from envmatrix.analysis.index.build import CONTRACTS, index_of\n"
         "from envmatrix.analysis.source.cache import Cache\n"
         "from envmatrix.analysis.source.load import load_changes, load_modules\n"
@@ -121,7 +122,7 @@ def _audit(root: Path, cache: Path | None) -> None:
         "        return {Path(path): module for path, module in found.items()}\n"
         "    def changes(files):\n"
         "        return load_changes(files, contracts=CONTRACTS, cache=open_)\n"
-        "    audit(index_of(root, load_modules=read, load_changes=changes), Selection(), Baseline.empty(), cache=open_)\n"
+        "    audit(index_of(root, load_modules=read, load_changes=changes), RuleSelection(), AuditBaseline.empty(), cache=open_)\n"
     )
     _run([sys.executable, "-c", code, str(root), str(cache or "")], "")
 

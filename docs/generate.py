@@ -19,7 +19,7 @@ from pydantic_core import PydanticUndefined
 
 from envmatrix import exceptions, gate, plugin
 from envmatrix.__main__ import app
-from envmatrix.analysis.audit.rules import ALL as AUDIT_RULES
+from envmatrix.analysis.audit.rules.catalog import ALL as AUDIT_RULES
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.registry import Registry
 from envmatrix.causes import HARNESS_RULES, RULES
@@ -41,13 +41,12 @@ from envmatrix.environments import (
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
-from envmatrix.report.registry import as_markdown, as_svg
+from envmatrix.report.registry import as_markdown, as_mermaid
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
-PICTURE = FILE.with_name("fixtures.svg")
 
 _TOML_TYPES = {
     "Annotated[str, AfterValidator(_link)]": "link",
@@ -359,8 +358,8 @@ def _cell(text: str) -> str:
     return text.replace("|", "\\|")
 
 
-def fixture_pages() -> Mapping[Path, str]:
-    """Return the page of this repository's own fixtures, and its picture: those that more than one file can ask for."""
+def fixtures_page() -> str:
+    """Return the page of this repository's own fixtures: those that more than one file can ask for."""
     every = Registry.of(index_of(FIXTURES.parents[1]))
     shared = tuple(
         each
@@ -370,19 +369,23 @@ def fixture_pages() -> Mapping[Path, str]:
     registry = Registry(shared)
     about = (
         "Made from the source by `python -m docs.generate`, without running any of it. `envmatrix fixtures` lists yours, "
-        "with the tests that use each; `envmatrix fixtures NAME` tells all about one."
+        "with the tests that use each; `envmatrix fixtures NAME` tells all about one, and `--format mermaid` draws it."
+    )
+    legend = (
+        "Each is made of those to its left. A rectangle is made once a test, one with round corners once a class, module "
+        "or package, a pill once a session. What needs none of the others and serves none is in the table alone."
     )
     parts = [
         "# The fixtures of this repository",
         about,
         "Here are those that more than one file can ask for. A test module's own are its own business.",
-        f"![Each fixture is made of those to its left]({PICTURE.name})",
+        legend,
+        f"```mermaid\n{as_mermaid(registry)}```",
         as_markdown(registry, is_page=True),
     ]
-    return {FIXTURES: "\n\n".join(parts), PICTURE: as_svg(registry)}
+    return "\n\n".join(parts)
 
 
 if __name__ == "__main__":
     FILE.write_text(render(), encoding="utf-8")
-    for path, text in fixture_pages().items():
-        path.write_text(text, encoding="utf-8")
+    FIXTURES.write_text(fixtures_page(), encoding="utf-8")

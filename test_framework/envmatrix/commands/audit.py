@@ -1,11 +1,12 @@
-"""`envmatrix audit`: what is wrong with a tree's fixtures, by reading its source alone."""
+"""`envmatrix audit`: find what is wrong with the fixtures of a tree, by reading its source alone."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,13 +15,14 @@ import typer
 from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from envmatrix.analysis.audit.audit import Audit
+    from envmatrix.analysis.audit.audit import AuditResult
+    from envmatrix.analysis.audit.baseline import AuditBaseline
     from envmatrix.analysis.index.fixture_index import Index
-    from envmatrix.analysis.source.cache import Cache
-    from envmatrix.commands.audit_settings import Settings
+    from envmatrix.commands.audit_settings import AuditSettings
+    from envmatrix.report.base import Reporter
 
 FOUND = 1
-"""What it exits with where there are findings."""
+"""The exit code where there are findings."""
 
 _COLOUR = re.compile(r"\x1b\[[\d;]*m")
 """Put there for a terminal; names have no such characters any more."""
@@ -75,76 +77,104 @@ def audit(
 
     Exit codes: 0 no finding, 1 findings, 2 usage or configuration.
     """
-    from envmatrix.report.audit import reporter
-
     if explain:
-        from envmatrix.analysis.audit.rules import page, rule
+        from envmatrix.analysis.audit.rules.catalog import page, rule
 
         typer.echo(page(rule(explain).code), nl=False)
         return 0
-    make = reporter(format_)
-    if (statistics or show_unknown) and format_ != "text":
+    render = _renderer(format_, statistics=statistics, show_unknown=show_unknown)
+    from envmatrix.analysis.audit.baseline import AuditBaseline
+    from envmatrix.commands.audit_settings import AuditSettings
+
+    settings = AuditSettings.find(paths or (), select, ignore, per_file_ignores)
+    file = baseline or settings.baseline
+    must_exist = baseline is not None and not update_baseline
+    known = AuditBaseline.read(file) if must_exist or file.exists() else AuditBaseline.empty()
+    tree = _AuditedTree(
+        settings, tuple(paths or ()), python, no_cache, AuditBaseline.empty() if update_baseline else known
+    )
+    with tree.audited() as (index, found):
+        result = found
+        if fix or diff:
+            from envmatrix.commands.audit_fixes import fix as mend
+
+            result = mend(index, found, tree.audit, write=fix, err=format_ != "text" and output is None)
+    if update_baseline:
+        _update(file, known, tree, result)
+        return 0
+    _write(render(result), output)
+    return FOUND if result.findings and not exit_zero else 0
+
+
+def _renderer(format_: str, *, statistics: bool, show_unknown: bool) -> Reporter[AuditResult]:
+    """Return what renders the result.
+
+    Raises:
+        UsageError: there is no such format, or an option is not for it.
+    """
+    from envmatrix.report.audit import reporter
+
+    render = reporter(format_)
+    if not (statistics or show_unknown):
+        return render
+    if format_ != "text":
         option = "--statistics" if statistics else "--show-unknown"
         raise UsageError(f"{option} is for --format text", "The JSON format has both, always")
-    from envmatrix.analysis.audit.audit import audit as audit_tree
-    from envmatrix.analysis.audit.audit import is_in_view
-    from envmatrix.analysis.audit.baseline import Baseline
-    from envmatrix.commands.audit_settings import Settings
     from envmatrix.report.audit import text
+
+    body = text.statistics if statistics else render
+    return lambda result: (text.unknown(result) if show_unknown else "") + body(result)
+
+
+@dataclass(frozen=True, slots=True)
+class _AuditedTree:
+    """A tree to audit, read anew by each audit."""
+
+    settings: AuditSettings
+    paths: tuple[Path, ...]
+    python: Path | None
+    no_cache: bool
+    known: AuditBaseline
+
+    @contextmanager
+    def audited(self) -> Iterator[tuple[Index, AuditResult]]:
+        """Give the index of the tree and the findings that are not known; the index can be asked until the end."""
+        from envmatrix.analysis.audit.audit import audit as audit_tree
+        from envmatrix.analysis.index.build import index_of
+        from envmatrix.commands.indexing import reader
+
+        root, contracts = self.settings.root, self.settings.contracts
+        files = [path.resolve() for path in self.paths]  # as the root is: what a link leads to may not be below it
+        with reader(root, contracts, no_cache=self.no_cache) as read:
+            index = index_of(
+                root, files, python=self.python, contracts=contracts, load_modules=read, load_changes=read.look
+            )
+            if not index.projects:
+                where = ", ".join(map(str, self.paths)) or str(root)
+                raise UsageError(
+                    f"nothing to audit: pytest would collect no file of {where}", "Name where the tests are"
+                )
+            within = self.within(index.root)
+            yield index, audit_tree(index, self.settings.selection, self.known, within, read.cache)
+
+    def audit(self) -> AuditResult:
+        """Return the findings that are not known."""
+        with self.audited() as (_, result):
+            return result
+
+    def within(self, root: Path) -> tuple[str, ...]:
+        """Return the paths to audit, relative to the root."""
+        return tuple(os.path.relpath(path.resolve(), root).replace(os.sep, "/") for path in self.paths)
+
+
+def _update(file: Path, known: AuditBaseline, tree: _AuditedTree, result: AuditResult) -> None:
+    from envmatrix.analysis.audit.audit import is_in_view
     from envmatrix.report.text import plural
 
-    settings = Settings.find(paths or (), select, ignore, per_file_ignores)
-    file = baseline or settings.baseline
-    must_be = baseline is not None and not update_baseline
-    known = Baseline.read(file) if must_be or file.exists() else Baseline.empty()
-    held = Baseline.empty() if update_baseline else known
-
-    def look(index: Index, cache: Cache | None) -> Audit:
-        return audit_tree(index, settings.selection, held, _within(index.root, paths or ()), cache)
-
-    def again() -> Audit:
-        with _index(settings, paths or (), python, no_cache=no_cache) as (index, cache):
-            return look(index, cache)
-
-    with _index(settings, paths or (), python, no_cache=no_cache) as (index, cache):
-        within, done = _within(index.root, paths or ()), look(index, cache)
-        if fix or diff:
-            from envmatrix.commands.fixing import fix as mend
-
-            done = mend(index, done, again, write=fix, err=format_ != "text" and output is None)
-    if update_baseline:
-        made = known.updated(done.findings, lambda entry: is_in_view(entry, settings.selection, within))
-        made.write(file)
-        typer.echo(f"{file.name} holds {plural(made.total, 'finding')}; before it was {known.total}")
-        return 0
-    rendered = text.statistics(done) if statistics else make(done)
-    if show_unknown:
-        rendered = text.unknown(done) + rendered
-    _write(rendered, output)
-    return FOUND if done.findings and not exit_zero else 0
-
-
-@contextmanager
-def _index(
-    settings: Settings, paths: Sequence[Path], python: Path | None, *, no_cache: bool
-) -> Iterator[tuple[Index, Cache | None]]:
-    """Index a tree; what it reads later is kept in the cache, too, so that this is open until nothing is asked any more."""
-    from envmatrix.analysis.index.build import index_of
-    from envmatrix.commands.indexing import reader
-
-    with reader(settings.root, settings.contracts, no_cache=no_cache) as read:
-        files = [path.resolve() for path in paths]  # as the root is, or what a link leads to would not be below it
-        index = index_of(
-            settings.root, files, python=python, contracts=settings.contracts, load_modules=read, load_changes=read.look
-        )
-        if not index.projects:
-            where = ", ".join(map(str, paths)) or str(settings.root)
-            raise UsageError(f"nothing to audit: pytest would collect no file of {where}", "Name where the tests are")
-        yield index, read.cache
-
-
-def _within(root: Path, paths: Sequence[Path]) -> tuple[str, ...]:
-    return tuple(os.path.relpath(path.resolve(), root).replace(os.sep, "/") for path in paths)
+    within, selection = tree.within(result.root), tree.settings.selection
+    updated = known.updated(result.findings, lambda entry: is_in_view(entry, selection, within))
+    updated.write(file)
+    typer.echo(f"{file.name} holds {plural(updated.total, 'finding')}; before it was {known.total}")
 
 
 def _write(rendered: str, output: Path | None) -> None:

@@ -1,4 +1,4 @@
-"""What `envmatrix audit` is told: by its options, and else by `[tool.envmatrix.audit]`."""
+"""The settings of `envmatrix audit`: its options, else `[tool.envmatrix.audit]`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envmatrix.analysis.audit.audit import Selection
 from envmatrix.analysis.audit.baseline import FILE
-from envmatrix.analysis.audit.rules import misspelt, spelling
+from envmatrix.analysis.audit.rules.catalog import misspelt, spelling
+from envmatrix.analysis.audit.selection import RuleSelection
 from envmatrix.analysis.index.build import CONTRACTS
 from envmatrix.exceptions import DeclarationError, UsageError
 
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
-    """Where to look, what for, and what is known already. Paths are absolute."""
+class AuditSettings:
+    """Settings of an audit. Paths are absolute."""
 
     root: Path
-    selection: Selection
+    selection: RuleSelection
     baseline: Path
     contracts: frozenset[str] = CONTRACTS
     """Fixtures that keep a contract."""
@@ -35,29 +35,29 @@ class Settings:
         select: Iterable[str] | None = None,
         ignore: Iterable[str] | None = None,
         per_file_ignores: Iterable[str] | None = None,
-    ) -> Settings:
+    ) -> AuditSettings:
         """Read options, and for those that are not given the table of the nearest `pyproject.toml`.
 
         Raises:
             UsageError: an option names no rule.
             DeclarationError: the table is wrong, or names no rule.
         """
-        asked = {
+        options = {
             "--select": _codes(select or ()),
             "--ignore": _codes(ignore or ()),
             **{f"--per-file-ignores {glob}": codes for glob, codes in _patterns(per_file_ignores or ()).items()},
         }
-        for option, words in asked.items():
+        for option, words in options.items():
             if word := misspelt(words):
                 raise UsageError(f"{option}: no rule begins with {word!r:.80}", spelling(word))
         root, project = _project(paths)
         policy = project.audit if project else None
-        chosen = Selection() if policy is None else _selection(policy)
+        chosen = RuleSelection() if policy is None else _selection(policy)
         return cls(
             root,
-            Selection(
-                asked["--select"] or chosen.select,
-                asked["--ignore"] or chosen.ignore,
+            RuleSelection(
+                options["--select"] or chosen.select,
+                options["--ignore"] or chosen.ignore,
                 tuple(_patterns(per_file_ignores or ()).items()) or chosen.per_file_ignores,
             ),
             root / (FILE if policy is None else policy.baseline),
@@ -66,7 +66,7 @@ class Settings:
 
 
 def _project(paths: Sequence[Path]) -> tuple[Path, Project | None]:
-    """Return the root of what is audited, and its tables.
+    """Return the root of the tree to audit, and the settings of its project.
 
     The root is where the nearest `pyproject.toml` is; without one it is here, or where the paths are, if that is elsewhere.
     """
@@ -86,8 +86,8 @@ def _project(paths: Sequence[Path]) -> tuple[Path, Project | None]:
     return (here if start.is_relative_to(here) else start), None
 
 
-def _selection(policy: AuditPolicy) -> Selection:
-    return Selection(policy.select, policy.ignore, tuple(policy.per_file_ignores.items()))
+def _selection(policy: AuditPolicy) -> RuleSelection:
+    return RuleSelection(policy.select, policy.ignore, tuple(policy.per_file_ignores.items()))
 
 
 def _check(file: Path, policy: AuditPolicy) -> None:
@@ -110,12 +110,12 @@ def _codes(values: Iterable[str]) -> tuple[str, ...]:
 
 
 def _patterns(values: Iterable[str]) -> dict[str, tuple[str, ...]]:
-    found: dict[str, tuple[str, ...]] = {}
+    patterns: dict[str, tuple[str, ...]] = {}
     for value in values:
         glob, colon, codes = value.rpartition(":")
         if not colon or not glob or not codes.strip():
             raise UsageError(
                 f"--per-file-ignores {value!r:.80} has no pattern and codes", "Write 'tests/old/*:EM105,EM3'"
             )
-        found[glob] = (*found.get(glob, ()), *_codes([codes]))
-    return found
+        patterns[glob] = (*patterns.get(glob, ()), *_codes([codes]))
+    return patterns

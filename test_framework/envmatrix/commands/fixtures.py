@@ -16,7 +16,9 @@ def fixtures(
         str | None, typer.Argument(metavar="NAME", help="All about this fixture; by default all.", show_default=False)
     ] = None,
     *,
-    format_: Annotated[str, typer.Option("--format", metavar="FORMAT", help="text, json, markdown or svg.")] = "text",
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="text, json, markdown or mermaid.")
+    ] = "text",
 ) -> int:
     """List the fixtures of the project: who provides each, its scope, what it yields, what it needs, who uses it.
 
@@ -31,7 +33,7 @@ def fixtures(
         "text": report.as_text,
         "json": report.as_json,
         "markdown": report.as_markdown,
-        "svg": report.as_svg,
+        "mermaid": report.as_mermaid,
     }
     if format_ not in formats:
         raise UsageError(f"--format knows no {format_!r}", nearest(format_, formats))

@@ -47,7 +47,7 @@ def impact(
     The diff is what differs between REV and the files that are there now, committed or not. What leads nowhere that
     can be seen may change everything.
     """
-    from envmatrix.analysis.impact import Kind
+    from envmatrix.analysis.impact import ChangeKind
     from envmatrix.environments import Project
     from envmatrix.report import impact as report
 
@@ -58,11 +58,11 @@ def impact(
         "markdown": report.as_markdown,
     }
     for word in changes or ():
-        if word not in list(Kind):
-            raise UsageError(f"--changes knows no {word!r}", nearest(word, [kind.value for kind in Kind]))
+        if word not in list(ChangeKind):
+            raise UsageError(f"--changes knows no {word!r}", nearest(word, [kind.value for kind in ChangeKind]))
     if format_ not in formats:
         raise UsageError(f"--format knows no {format_!r}", nearest(format_, formats))
-    kinds = frozenset(map(Kind, changes or Kind))
+    kinds = frozenset(map(ChangeKind, changes or ChangeKind))
     found = find_impact(Project.find(Path.cwd()), since, environments, env_file, kinds)
     typer.echo(formats[format_](found.impact, since), nl=False)
     return 0
@@ -70,7 +70,7 @@ def impact(
 
 @dataclass(frozen=True, slots=True)
 class Since:
-    """What may have changed since a commit."""
+    """The impact of the changes since a commit."""
 
     commit: str
     impact: Impact
@@ -79,20 +79,20 @@ class Since:
 def find_impact(
     project: Project, since: str, environments: Path | None, env_file: Path | None, kinds: frozenset[str] | None = None
 ) -> Since:
-    """Return what may have changed since a revision.
+    """Return the impact of the changes since a revision.
 
     Raises:
         UsageError: git knows no such revision.
         EnvmatrixError: pytest's configuration is broken, or a declaration is missing.
     """
-    from envmatrix.analysis.impact import Change, Kind
+    from envmatrix.analysis.impact import ChangeKind, FileChange
     from envmatrix.analysis.impact import impact as impact_of
-    from envmatrix.analysis.impact.project import Asked, read_project
+    from envmatrix.analysis.impact.project import ImpactInputs, read_project
     from envmatrix.environments import read_env_file
     from envmatrix.runs.events import CONTRACT_VERSION
 
-    changes = tuple(Change(*each) for each in files_changed_since(project.root, since))
-    asked = Asked(
+    changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
+    inputs = ImpactInputs(
         project,
         environments.resolve() if environments else project.environments_dir,
         {**read_env_file(env_file), **os.environ},
@@ -100,7 +100,7 @@ def find_impact(
         CONTRACTS | project.contracts,
         CONTRACT_VERSION,
     )
-    wanted = frozenset(Kind) if kinds is None else frozenset(map(Kind, kinds))
+    wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
     with reader(project.root) as read:
-        tree, places = read_project(asked, read)
+        tree, places = read_project(inputs, read)
         return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))

@@ -1,4 +1,4 @@
-"""How every command that looks at source reads it: from the cache where it did not change, with progress on a terminal."""
+"""Read the source for a command: unchanged files from the cache, with progress on a terminal."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Reader:
         return {Path(path): module for path, module in found.items()}
 
     def look(self, files: Sequence[str]) -> dict[str, Module | Head]:
-        """Return the same; of files that did not change, the head."""
+        """Return the facts of changed files, and the heads of the others."""
         from envmatrix.analysis.source.load import load_changes
 
         return load_changes(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
@@ -39,7 +39,7 @@ class Reader:
 
 @contextmanager
 def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[Reader]:
-    """Give what reads many files at once; it may be used until the end of the context.
+    """Give a reader of many files, which may be used until the end of the context.
 
     Args:
         root: Where the cache is kept.

@@ -1,13 +1,12 @@
-"""What a diff may change, as text, JSON, Markdown and annotations: tests by environment, grouped by their because."""
+"""Report the tests that a diff may change, by environment and reason: as text, JSON, Markdown, annotations."""
 
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from envmatrix.analysis.impact import NOWHERE, Impact
+from envmatrix.analysis.impact import NOWHERE, Because, Impact
 from envmatrix.nodeid import file_of
 from envmatrix.report.github import MOST, command
 from envmatrix.report.markdown import code
@@ -15,14 +14,13 @@ from envmatrix.report.text import inert, plural
 
 SCHEMA = 1
 _FEW = 5
-"""Tests named under a because; of more, the files and how many each has."""
+"""Tests named under a reason; of more, the files with their numbers."""
 _FILES = 8
-"""Files named under a because."""
+"""Files named under a reason."""
 _REASONS = 6
-"""Becauses of one environment."""
+"""Reasons named of one environment."""
 _STEPS = 5
-"""Steps of a because that are shown; of more, the first and the last ones."""
-_STEP = re.compile(r", (?=(?:imported|used|named in|run|asked for|loaded) |the package of |which |and )")
+"""Steps of a reason that are shown; of more, the first and the last ones."""
 
 
 def as_text(impact: Impact, since: str) -> str:
@@ -93,7 +91,7 @@ def as_json(impact: Impact, since: str) -> str:
             "tests": len(impact.tests.get(NOWHERE, ())),
             "selected": _entries(impact.selected.get(NOWHERE, {})),
         },
-        "everything": list(impact.everything),
+        "everything": [", ".join(why) for why in impact.everything],
         "nothing": list(impact.nothing),
         "contract": None,
     }
@@ -111,8 +109,8 @@ def as_json(impact: Impact, since: str) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _entries(selected: Mapping[str, str]) -> list[dict[str, str]]:
-    return [{"test": test, "because": because} for test, because in selected.items()]
+def _entries(selected: Mapping[str, Because]) -> list[dict[str, str]]:
+    return [{"test": test, "because": ", ".join(because)} for test, because in selected.items()]
 
 
 def _headline(impact: Impact, since: str) -> Iterator[str]:
@@ -145,33 +143,33 @@ def _share(impact: Impact, name: str) -> str:
 
 
 def _alike(impact: Impact) -> Iterator[tuple[str, str]]:
-    """Yield environments of which the same is to be said, by their names, with one of them."""
-    found: dict[str, list[str]] = {}
+    """Yield the names of environments with the same selection, and the first of them."""
+    names_by_first: dict[str, list[str]] = {}
     for name, selected in impact.selected.items():
-        same = (each for each in found if name and each and impact.selected[each] == selected)
+        same = (each for each in names_by_first if name and each and impact.selected[each] == selected)
         first = next((each for each in same if len(impact.tests[each]) == len(impact.tests[name])), name)
-        found.setdefault(first, []).append(name)
-    for first, names in found.items():
+        names_by_first.setdefault(first, []).append(name)
+    for first, names in names_by_first.items():
         yield ", ".join(map(_label, names)), first
 
 
-def _groups(impact: Impact, name: str) -> list[tuple[str, Sequence[str]]]:
-    """Return each because with its tests, the one with most tests first, then as they were found.
+def _groups(impact: Impact, name: str) -> list[tuple[Because, Sequence[str]]]:
+    """Return each reason with its tests, the reason with most tests first.
 
-    What selects everything is said once, at the top.
+    Reasons that select every test are left out: they are at the top.
     """
-    groups: dict[str, list[str]] = {}
+    groups: dict[Because, list[str]] = {}
     for test, because in impact.selected[name].items():
         if because not in impact.everything:
             groups.setdefault(because, []).append(test)
     return sorted(groups.items(), key=lambda group: -len(group[1]))
 
 
-def _short(because: str) -> str:
-    """Leave out the middle of a long way."""
-    steps = _STEP.split(because)
-    left = len(steps) - _STEPS
-    return because if left < 2 else ", ".join((*steps[:2], f"… {left} more steps …", *steps[2 - _STEPS :]))  # noqa: PLR2004
+def _short(because: Because) -> str:
+    """Return the steps of a reason in words, without the middle of a long way."""
+    left = len(because) - _STEPS
+    shown = because if left < 2 else (*because[:2], f"… {left} more steps …", *because[2 - _STEPS :])  # noqa: PLR2004
+    return ", ".join(shown)
 
 
 def _named(tests: Sequence[str]) -> Iterator[str]:

@@ -11,13 +11,13 @@ from pathlib import Path
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.analysis.audit.rules import ALL
+from envmatrix.analysis.audit.rules.catalog import ALL
 from tests.framework.analysis.trees import write_tree
 
 Call = Callable[..., subprocess.CompletedProcess[str]]
 
 PROVIDER = "import pytest\n@pytest.fixture\ndef served():\n    'Serve.'\n    return {}\n"
-FOUND = "tests/e2e/test_there.py:1:14: EM101 fixture 'served' is asked for, and nobody above provides it\n"
+FOUND = "tests/e2e/test_there.py:1:14: EM101 fixture 'served' is asked for, and none of that name is in sight\n"
 
 
 @pytest.fixture(scope="module")
@@ -192,7 +192,9 @@ def test_statistics_and_unknown_requests(call: Call, story: Path) -> None:
     assert "1 request is unknown (--show-unknown lists them)" in call("tests/unit").stdout
     done = call("tests/unit", "--show-unknown")
     assert done.returncode == 0
-    assert done.stdout.startswith("tests/unit/test_more.py:1:30: EM108 nobody knows whether a fixture is provided")
+    assert done.stdout.startswith(
+        "tests/unit/test_more.py:1:30: EM108 the source does not tell whether a fixture is provided"
+    )
 
 
 @pytest.mark.parametrize("code", [rule.code for rule in ALL])

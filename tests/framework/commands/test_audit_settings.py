@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.audit.audit import Selection
-from envmatrix.commands.audit_settings import Settings
+from envmatrix.analysis.audit.selection import RuleSelection
+from envmatrix.commands.audit_settings import AuditSettings
 
 TABLE = """
 [tool.envmatrix.audit]
@@ -29,26 +29,26 @@ def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_without_an_option_the_table_holds(root: Path) -> None:
     """Also where a path below it is named."""
-    chosen = Selection(("EM1",), ("EM105",), (("old/*", ("EM101", "EM102")),))
+    chosen = RuleSelection(("EM1",), ("EM105",), (("old/*", ("EM101", "EM102")),))
     for paths in ((), (Path("tests"),), (root / "tests",), (root / "pyproject.toml", root / "tests")):
-        assert Settings.find(paths) == Settings(root, chosen, root / "known.json")
+        assert AuditSettings.find(paths) == AuditSettings(root, chosen, root / "known.json")
 
 
 @pytest.mark.usefixtures("root")
 def test_an_option_replaces_the_key_of_its_name() -> None:
     """And leaves the others; several codes are parted by commas, or the option is given again."""
-    found = Settings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM103", "b:ALL"])
-    assert found.selection == Selection(
+    found = AuditSettings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM103", "b:ALL"])
+    assert found.selection == RuleSelection(
         ("EM101", "EM102", "EM107"), ("EM105",), (("a/*", ("EM101", "EM102", "EM103")), ("b", ("ALL",)))
     )
-    assert Settings.find((), ignore=["EM102"]).selection.ignore == ("EM102",)
+    assert AuditSettings.find((), ignore=["EM102"]).selection.ignore == ("EM102",)
 
 
 def test_a_project_without_a_table_holds_all_rules(root: Path) -> None:
     """Its root is where its `pyproject.toml` is."""
     (root / "tests/pyproject.toml").write_text("[project]\nname = 'other'\n")
-    found = Settings.find((Path("tests"),))
-    assert found == Settings(root / "tests", Selection(), root / "tests/.envmatrix-audit.json")
+    found = AuditSettings.find((Path("tests"),))
+    assert found == AuditSettings(root / "tests", RuleSelection(), root / "tests/.envmatrix-audit.json")
 
 
 def test_a_tree_without_a_project_is_audited_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -57,5 +57,5 @@ def test_a_tree_without_a_project_is_audited_from_here(tmp_path: Path, monkeypat
     inside.mkdir(parents=True)
     outside.mkdir()
     monkeypatch.chdir(tmp_path / "here")
-    assert Settings.find((inside,)).root == tmp_path / "here"
-    assert Settings.find((outside,)).root == outside
+    assert AuditSettings.find((inside,)).root == tmp_path / "here"
+    assert AuditSettings.find((outside,)).root == outside

@@ -39,7 +39,7 @@ def test_all_are_listed_from_anywhere_in_the_project(capsys: pytest.CaptureFixtu
 
 @pytest.mark.parametrize(
     ("form", "beginning"),
-    [("text", "basket: 1 provider"), ("markdown", "| fixture |"), ("svg", "<svg "), ("json", "{")],
+    [("text", "basket: 1 provider"), ("markdown", "| fixture |"), ("mermaid", "flowchart LR"), ("json", "{")],
 )
 def test_one_is_told_in_each_form(capsys: pytest.CaptureFixture[str], form: str, beginning: str) -> None:
     """The same fixture, for whoever reads."""
@@ -52,7 +52,7 @@ def test_one_is_told_in_each_form(capsys: pytest.CaptureFixture[str], form: str,
 
 
 @pytest.mark.parametrize(
-    ("words", "said"), [(("baskte",), "Did you mean 'basket'?"), (("--format", "svgz"), "Did you mean 'svg'?")]
+    ("words", "said"), [(("baskte",), "Did you mean 'basket'?"), (("--format", "mermiad"), "Did you mean 'mermaid'?")]
 )
 def test_what_is_not_known_is_exit_2(capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str) -> None:
     """With the nearest right spelling."""

@@ -263,7 +263,7 @@ def test_a_reference_services_file_names_tests_and_environments(
     assert {name for name, tests in found.selected.items() if tests} == {"backend", "local", "staging", ""}
     agents = "tests/e2e/test_multi_user_concurrent_sessions.py::TestMultiUserConcurrentSessions::"
     for name, by in (("local", "local.toml"), ("backend", "backend.toml"), ("staging", "the twin of staging")):
-        becauses = {because for test, because in found.selected[name].items() if test.startswith(agents)}
+        becauses = {", ".join(because) for test, because in found.selected[name].items() if test.startswith(agents)}
         (because,) = becauses
         assert because.startswith("environments/reference/backend/agents.py is changed, imported by environments/")
         assert because.endswith(f", which {by} starts as backend, and real_services needs every service")

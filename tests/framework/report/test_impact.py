@@ -7,26 +7,26 @@ import json
 import pytest
 
 from envmatrix.analysis.impact import Impact
-from envmatrix.analysis.impact.contract import Bump, FieldChange
+from envmatrix.analysis.impact.contract import FieldChange, VersionBump
 from envmatrix.report.impact import as_github, as_json, as_markdown, as_text
 
-BACKEND = "backend.py is changed, which local.toml starts as backend, and real_services needs every service"
+BACKEND = "backend.py is changed", "which local.toml starts as backend", "and real_services needs every service"
 REMOVED = FieldChange("contract.py", "Services", "url", "removed")
 FOUND = Impact(
     selected={
-        "local": {"suite/test_a.py::test_one": BACKEND, "suite/test_a.py::test_two": "test_two is changed"},
+        "local": {"suite/test_a.py::test_one": BACKEND, "suite/test_a.py::test_two": ("test_two is changed",)},
         "staging": {},
-        "": {f"unit/test_{file}.py::test_{n}": "x.py is changed" for file in range(10) for n in range(2)},
+        "": {f"unit/test_{file}.py::test_{n}": ("x.py is changed",) for file in range(10) for n in range(2)},
     },
     tests={"local": "ab", "staging": "ab", "": "x" * 40},
     nothing=("README.md is changed: documentation",),
 )
 BREAKING = Impact(
-    selected={"local": {"t.py::test_a": "Services.url is removed"}},
+    selected={"local": {"t.py::test_a": ("Services.url is removed",)}},
     tests={"local": "a"},
-    everything=("Services.url is removed",),
+    everything=(("Services.url is removed",),),
     fields=(REMOVED,),
-    bump=Bump("1.4.0", "2.0.0", "1.4.0"),
+    bump=VersionBump("1.4.0", "2.0.0", "1.4.0"),
 )
 
 
@@ -36,7 +36,7 @@ def test_tests_stand_under_their_because() -> None:
         "since main: 22 of 44 tests, counted once an environment, may come out otherwise\n"
         "\n"
         "local: all 2\n"
-        f"  because {BACKEND}\n"
+        f"  because {', '.join(BACKEND)}\n"
         "    suite/test_a.py::test_one\n"
         "  because test_two is changed\n"
         "    suite/test_a.py::test_two\n"
@@ -55,7 +55,7 @@ def test_tests_stand_under_their_because() -> None:
 
 def test_environments_of_which_the_same_is_to_be_said_are_one() -> None:
     """Tests outside of environments stay by themselves."""
-    same = {"t.py::test_a": "x is changed"}
+    same = {"t.py::test_a": ("x is changed",)}
     found = Impact({"a": same, "b": {}, "c": dict(same), "": same}, dict.fromkeys(["a", "b", "c", ""], "xy"))
     assert [line for line in as_text(found, "main").splitlines() if line.endswith("of 2")] == [
         "a, c: 1 of 2",
@@ -72,16 +72,16 @@ def test_what_selects_everything_is_said_once() -> None:
 
 def test_a_long_way_is_shown_by_its_ends() -> None:
     """The document has all of it."""
-    because = "f of a.py is changed" + "".join(f", used by f{n} of b{n}.py" for n in range(7)) + ", which it uses"
+    because = "f of a.py is changed", *(f"used by f{n} of b{n}.py" for n in range(7)), "which it uses"
     long = Impact({"local": {"t.py::test_a": because}}, {"local": "a"})
     said = "f of a.py is changed, used by f0 of b0.py, … 4 more steps …, used by f5 of b5.py, used by f6 of b6.py, which it uses"
     assert f"because {said}\n" in as_text(long, "main")
-    assert because in as_json(long, "main")
+    assert ", ".join(because) in as_json(long, "main")
 
 
 def test_many_becauses_are_counted() -> None:
     """A screen shows the first; the document has all."""
-    many = Impact({"local": {f"t.py::test_{n}": f"{n} is changed" for n in range(20)}}, {"local": "a" * 20})
+    many = Impact({"local": {f"t.py::test_{n}": (f"{n} is changed",) for n in range(20)}}, {"local": "a" * 20})
     assert as_text(many, "main").endswith("  and 14 more tests because of 14 more reasons: --format json has each\n")
     assert len(json.loads(as_json(many, "main"))["environments"][0]["selected"]) == 20
     assert "and 14 more reasons" in as_markdown(many, "main")
@@ -99,7 +99,7 @@ def test_a_breaking_contract_says_which_version_it_needs() -> None:
 
 def test_a_version_that_was_raised_is_no_error() -> None:
     """It is said all the same."""
-    raised = Impact({"local": {}}, {"local": "a"}, fields=(REMOVED,), bump=Bump("1.4.0", "2.0.0", "2.0.0"))
+    raised = Impact({"local": {}}, {"local": "a"}, fields=(REMOVED,), bump=VersionBump("1.4.0", "2.0.0", "2.0.0"))
     assert "::error" not in as_github(raised, "main")
     assert "needs contract version 2.0.0, as it is now" in as_text(raised, "main")
 
@@ -116,7 +116,7 @@ def test_github_shows_no_more_than_ten() -> None:
 def test_names_do_nothing() -> None:
     """A file's name may hold anything: commands, markup, colours."""
     name = "t.py::test_[\x1b[31m::error::<b>|`x`\n]"
-    hostile = Impact({"local": {name: name}}, {"local": "ab"}, everything=(name,), nothing=(name,))
+    hostile = Impact({"local": {name: (name,)}}, {"local": "ab"}, everything=((name,),), nothing=(name,))
     for render in (as_text, as_markdown, as_github):
         out = render(hostile, "\x1b[0m")
         assert "\x1b" not in out

@@ -1,4 +1,4 @@
 """The audit of a tree: rules, findings, what suppresses them, and the fixes that mend them.
 
-The command line comes in here.
+The commands and the reports come in here: by `audit`, `findings`, `baseline`, `rules.catalog` and `fixes`.
 """

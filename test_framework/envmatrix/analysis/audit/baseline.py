@@ -1,19 +1,18 @@
-"""The audit's baseline: findings that are known, so that an old tree starts green and only what is new is told.
+"""The audit's baseline: known findings, so that an old tree starts green and only new findings are reported.
 
-A finding is recognised by its file, its code and its message, not by its line, so that a change above it does not bring it
-back. One that is there twice is held twice.
+A finding is recognised by its file, its code and its message, which names no line: a change above it does not bring it back.
+One that is there twice is counted twice.
 """
 
 from __future__ import annotations
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.exceptions import DeclarationError
 
 FILE = ".envmatrix-audit.json"
@@ -21,43 +20,41 @@ FILE = ".envmatrix-audit.json"
 
 _SCHEMA = 1
 _MAX_BYTES = 64 << 20
-_LINE_NUMBER = re.compile(r"(?<=\.py):\d+(:\d+)?")
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Entry:
-    """What makes a finding the same one, wherever in its file it has moved."""
+class KnownFinding:
+    """The identity of a finding, wherever in its file it has moved."""
 
     path: str
     code: str
     message: str
-    """Without the lines that it names."""
 
     @classmethod
-    def of(cls, finding: Finding) -> Entry:
-        """Return the entry of a finding."""
-        return cls(finding.path, finding.code, _LINE_NUMBER.sub("", finding.message))
+    def of(cls, finding: AuditFinding) -> KnownFinding:
+        """Return the identity of a finding."""
+        return cls(finding.path, finding.code, finding.message)
 
 
 @dataclass(frozen=True, slots=True)
-class Baseline:
-    """How often each entry is known."""
+class AuditBaseline:
+    """Known findings, and how many there are of each."""
 
-    counts: Counter[Entry]
+    counts: Counter[KnownFinding]
 
     @property
     def total(self) -> int:
-        """Return how many findings it holds."""
+        """Return the number of known findings."""
         return self.counts.total()
 
     @classmethod
-    def empty(cls) -> Baseline:
-        """Return one that knows nothing."""
+    def empty(cls) -> AuditBaseline:
+        """Return a baseline without findings."""
         return cls(Counter())
 
     @classmethod
-    def read(cls, path: Path) -> Baseline:
-        """Read a file.
+    def read(cls, path: Path) -> AuditBaseline:
+        """Read a baseline from its file.
 
         Raises:
             DeclarationError: it cannot be read, or is no baseline.
@@ -81,26 +78,26 @@ class Baseline:
         return cls(counts)
 
     def without(
-        self, findings: Iterable[Finding], is_in_view: Callable[[Entry], bool]
-    ) -> tuple[list[Finding], tuple[Entry, ...]]:
-        """Return the findings that it does not hold, and its entries in view that are found no more, or not as often."""
+        self, findings: Iterable[AuditFinding], is_in_view: Callable[[KnownFinding], bool]
+    ) -> tuple[list[AuditFinding], tuple[KnownFinding, ...]]:
+        """Return the findings that are not known, and the known ones in view that are found no more, or less often."""
         left = self.counts.copy()
-        rest = []
+        new = []
         for finding in findings:
-            entry = Entry.of(finding)
+            entry = KnownFinding.of(finding)
             if left[entry] > 0:
                 left[entry] -= 1
             else:
-                rest.append(finding)
-        return rest, tuple(sorted(entry for entry, count in left.items() if count > 0 and is_in_view(entry)))
+                new.append(finding)
+        return new, tuple(sorted(entry for entry, count in left.items() if count > 0 and is_in_view(entry)))
 
-    def updated(self, findings: Iterable[Finding], is_in_view: Callable[[Entry], bool]) -> Baseline:
-        """Return what holds these findings, and of itself what this audit had no view of."""
+    def updated(self, findings: Iterable[AuditFinding], is_in_view: Callable[[KnownFinding], bool]) -> AuditBaseline:
+        """Return the baseline of these findings and of the known ones that this audit had no view of."""
         kept = {entry: count for entry, count in self.counts.items() if not is_in_view(entry)}
-        return Baseline(Counter(map(Entry.of, findings)) + Counter(kept))
+        return AuditBaseline(Counter(map(KnownFinding.of, findings)) + Counter(kept))
 
     def write(self, path: Path) -> None:
-        """Write it: sorted, one finding a line, so that a review shows what is accepted.
+        """Write the baseline: sorted, one finding a line, so that a review shows what is accepted.
 
         Raises:
             DeclarationError: it cannot be written.
@@ -117,10 +114,10 @@ class Baseline:
             raise DeclarationError(path, f"cannot be written: {error.strerror}") from None
 
 
-def _entry(item: dict[str, object]) -> Entry:
+def _entry(item: dict[str, object]) -> KnownFinding:
     match item:
         case {"path": str(path), "code": str(code), "message": str(message)}:
-            return Entry(path, code, message)
+            return KnownFinding(path, code, message)
         case _:
             raise ValueError(item)
 

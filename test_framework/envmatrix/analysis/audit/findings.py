@@ -1,4 +1,4 @@
-"""What the audit found: one place in the source that breaks one rule."""
+"""A finding of the audit: one place in the source that breaks one rule."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, order=True, slots=True)
-class Finding:
-    """One breach of one rule, at one place."""
+class AuditFinding:
+    """A breach of one rule at one place."""
 
     path: str
     """Relative to the root of the tree, with slashes."""
@@ -16,10 +16,12 @@ class Finding:
     code: str
     """`EM101`."""
     message: str
-    """One line: what is wrong. No path and no code in it."""
+    """One line: what is wrong. It names no code and no line: the baseline knows a finding by it."""
     hint: str = ""
     """What to do next, in one line."""
     tests: tuple[str, ...] = ()
     """Node ids of the tests that it affects."""
     masked: str = ""
     """What hides it from a run of pytest: `skip`, `skipif`, `xfail`."""
+    noqa: str = ""
+    """Of EM199: the code that the comment names."""

@@ -1,17 +1,17 @@
-"""`# noqa` in the source: what it covers, and what of it covers nothing."""
+"""Comments `# noqa` in the source: the findings that they suppress, and the codes that suppress nothing."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.findings import AuditFinding
 
 UNUSED = "EM199"
 _OURS = "EM"
 
 
 class Noqa:
-    """The suppressions of a tree, and which of them were of use.
+    """The comments `# noqa` of a tree; notes which of them suppressed a finding.
 
     Args:
         lines: Path → lines with `# noqa` and the codes that each names, none for all.
@@ -22,8 +22,8 @@ class Noqa:
         self._used: set[tuple[str, int, str]] = set()
         self.used = 0
 
-    def covers(self, finding: Finding) -> bool:
-        """Whether a comment on the finding's line suppresses it; noted, so that `unused` knows."""
+    def covers(self, finding: AuditFinding) -> bool:
+        """Return whether a comment on the finding's line suppresses it, and note that for `unused`."""
         codes = self._codes.get((finding.path, finding.line))
         if codes is None:
             return False
@@ -34,11 +34,11 @@ class Noqa:
         self.used += 1
         return True
 
-    def unused(self, held: Collection[str]) -> Iterator[Finding]:
-        """Yield a finding for each of our codes that suppressed nothing, of rules that hold: of others nobody knows."""
+    def unused(self, selected: Collection[str]) -> Iterator[AuditFinding]:
+        """Yield a finding for each code of a selected rule that suppressed nothing; of other rules that is not known."""
         for (path, line), codes in self._codes.items():
             for code in codes:
-                is_known = code.startswith(_OURS) and any(rule.startswith(code) for rule in held) and code != UNUSED
+                is_known = code.startswith(_OURS) and any(rule.startswith(code) for rule in selected) and code != UNUSED
                 if is_known and UNUSED not in codes and (path, line, code) not in self._used:
                     hint = f"Take {code} out of the comment"
-                    yield Finding(path, line, 1, UNUSED, f"# noqa: {code} suppresses nothing", hint)
+                    yield AuditFinding(path, line, 1, UNUSED, f"# noqa: {code} suppresses nothing", hint, noqa=code)

@@ -1,9 +1,22 @@
-"""What a change can break, and where: from a diff to tests and environments, each with its because."""
+"""The impact of a diff: which tests it may change, in which environments, and the way that leads to each.
 
-from envmatrix.analysis.impact.changes import Change, Kind
-from envmatrix.analysis.impact.columns import NOWHERE
-from envmatrix.analysis.impact.places import Place, Start
+`envmatrix impact`, `envmatrix matrix --impacted-since` and the reports come in here.
+"""
+
+from envmatrix.analysis.impact.changes import ChangeKind, FileChange
+from envmatrix.analysis.impact.environments import DeclaredEnvironment, ServiceCommand
+from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.impact.select import Impact, impact
-from envmatrix.analysis.impact.tree import Tree
+from envmatrix.analysis.impact.selection import NOWHERE, Because
 
-__all__ = ["NOWHERE", "Change", "Impact", "Kind", "Place", "Start", "Tree", "impact"]
+__all__ = [
+    "NOWHERE",
+    "Because",
+    "ChangeKind",
+    "DeclaredEnvironment",
+    "FileChange",
+    "Impact",
+    "ProjectSource",
+    "ServiceCommand",
+    "impact",
+]

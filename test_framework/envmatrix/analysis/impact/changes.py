@@ -1,4 +1,4 @@
-"""What a diff consists of: files, each as it was and as it is."""
+"""The changed files of a diff, each before and after, and the parts of a Python file that differ."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import enum
 from dataclasses import dataclass
 from functools import cached_property
 
-from envmatrix.analysis.impact.dissect import dissect
-from envmatrix.analysis.impact.parts import TOP, Version
+from envmatrix.analysis.impact.parsing import parse_parts
+from envmatrix.analysis.impact.parts import TOP, FileVersion
 
 
-class Kind(enum.StrEnum):
-    """What a change is one of."""
+class ChangeKind(enum.StrEnum):
+    """The kind of a change."""
 
     FIXTURES = "fixtures"
     """A fixture, or a file that holds fixtures for others: a conftest, a plugin."""
@@ -24,31 +24,31 @@ class Kind(enum.StrEnum):
 
 
 @dataclass(frozen=True)
-class Change:
-    """One file that differs. Paths are relative to the tree's root, with slashes."""
+class FileChange:
+    """A file that differs. Paths are relative to the root of the tree, with slashes."""
 
     path: str
-    """Where it is; where it was, if it is gone."""
+    """Its path; the old one, if it is deleted."""
     old_path: str
-    """Where it was: another place for what was renamed."""
+    """Its path before: another one, if it is renamed."""
     old: bytes | None
-    """None where it was not there."""
+    """Its bytes before; None if it is new."""
     new: bytes | None
-    """None where it is gone."""
+    """Its bytes now; None if it is deleted."""
 
     @property
     def is_renamed(self) -> bool:
-        """Return whether it was elsewhere before."""
+        """Return whether it had another path before."""
         return self.path != self.old_path
 
     @property
     def paths(self) -> tuple[str, ...]:
-        """Return both places of what was renamed, else the one."""
+        """Return its path, and the old one if it is renamed."""
         return tuple(dict.fromkeys((self.path, self.old_path)))
 
     @property
     def is_gone(self) -> bool:
-        """Return whether nothing is any more where it was."""
+        """Return whether there is no file any more at the old path."""
         return self.new is None or self.is_renamed
 
     def __str__(self) -> str:
@@ -59,19 +59,19 @@ class Change:
         return f"{self.path} was {self.old_path}" if self.is_renamed else f"{self.path} is changed"
 
     @cached_property
-    def parts(self) -> Parts:
-        """Return which parts of a Python file differ."""
+    def parts(self) -> FileDiff:
+        """Return the parts of a Python file that differ."""
         return compare(self.old or b"", self.new or b"")
 
 
 @dataclass(frozen=True, slots=True)
-class Parts:
-    """What differs between two versions."""
+class FileDiff:
+    """The difference of two versions of a Python file."""
 
-    old: Version
-    new: Version
+    old: FileVersion
+    new: FileVersion
     changed: frozenset[str]
-    """Parts that are new or otherwise than before."""
+    """Parts that are new or changed."""
     removed: frozenset[str]
     """Parts that are gone."""
     rest: bool
@@ -83,14 +83,14 @@ class Parts:
         return not (self.changed or self.removed or self.rest)
 
 
-def compare(old: bytes, new: bytes) -> Parts:
-    """Return what differs between two versions of a file; all of it, where one of them cannot be read."""
-    before, after = dissect(old, to_compare=True), dissect(new, to_compare=True)
+def compare(old: bytes, new: bytes) -> FileDiff:
+    """Return the difference of two versions of a file: everything, if one of them cannot be read."""
+    before, after = parse_parts(old, to_compare=True), parse_parts(new, to_compare=True)
     was, now = (
         {name: part.text for name, part in each.parts.items() if part.kind != "class"} for each in (before, after)
     )
     top = was.pop(TOP, "") != now.pop(TOP, "")
-    return Parts(
+    return FileDiff(
         before,
         after,
         changed=frozenset(name for name, text in now.items() if was.get(name) != text),

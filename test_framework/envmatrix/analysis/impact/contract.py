@@ -1,4 +1,4 @@
-"""What became of a contract's fields, and the version that calls for."""
+"""The fields of a contract that a change adds, removes or retypes, and the version that they call for."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from envmatrix.analysis.impact.changes import Change
+from envmatrix.analysis.impact.changes import FileChange
 
 _VERSION = re.compile(rb"""^CONTRACT_VERSION\s*=\s*["'](\d+)\.(\d+)\.(\d+)["']""", re.MULTILINE)
 
 
 @dataclass(frozen=True, order=True, slots=True)
 class FieldChange:
-    """One field that differs."""
+    """A field that differs."""
 
     path: str
     contract: str
@@ -23,7 +23,7 @@ class FieldChange:
     field: str
     what: Literal["added", "removed", "retyped"]
     detail: str = ""
-    """Both types, of one that is retyped."""
+    """The types before and after, if it is retyped."""
 
     @property
     def is_breaking(self) -> bool:
@@ -35,7 +35,7 @@ class FieldChange:
 
 
 @dataclass(frozen=True, slots=True)
-class Bump:
+class VersionBump:
     """The version that changed fields call for."""
 
     before: str
@@ -44,12 +44,12 @@ class Bump:
 
     @property
     def is_done(self) -> bool:
-        """Return whether the version is that already, or beyond."""
+        """Return whether the version is at least the needed one."""
         return _numbers(self.now) >= _numbers(self.needed)
 
 
-def field_changes(change: Change, contracts: Iterable[str]) -> Iterator[FieldChange]:
-    """Yield what became of the fields of these classes in a file that differs."""
+def field_changes(change: FileChange, contracts: Iterable[str]) -> Iterator[FieldChange]:
+    """Yield the fields of these classes that a changed file adds, removes or retypes."""
     before, after = _classes(change.old), _classes(change.new)
     for name in sorted(contracts):
         old, new = before.get(name, {}), after.get(name, {})
@@ -62,12 +62,12 @@ def field_changes(change: Change, contracts: Iterable[str]) -> Iterator[FieldCha
                 yield FieldChange(change.path, name, field, "retyped", f"{old[field]} → {new[field]}")
 
 
-def bump(found: Iterable[FieldChange], changes: Iterable[Change], version: str) -> Bump | None:
+def bump(fields: Iterable[FieldChange], changes: Iterable[FileChange], version: str) -> VersionBump | None:
     """Return the version that the contract must have after these changes; None where no field differs.
 
     `version` is the present one, where no change says what it was before.
     """
-    fields = list(found)
+    fields = list(fields)
     if not fields:
         return None
     before = now = version
@@ -78,7 +78,7 @@ def bump(found: Iterable[FieldChange], changes: Iterable[Change], version: str) 
             now = b".".join(is_.groups()).decode()
     major, minor, _ = _numbers(before)
     needed = f"{major + 1}.0.0" if any(field.is_breaking for field in fields) else f"{major}.{minor + 1}.0"
-    return Bump(before, needed, now)
+    return VersionBump(before, needed, now)
 
 
 def _numbers(version: str) -> tuple[int, int, int]:
@@ -92,16 +92,18 @@ def _classes(source: bytes | None) -> Mapping[str, Mapping[str, str]]:
         tree = ast.parse(source or b"")
     except (SyntaxError, ValueError, RecursionError):
         return {}
-    found: dict[str, dict[str, str]] = {}
+    classes: dict[str, dict[str, str]] = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            fields = found.setdefault(node.name, {})
+            fields = classes.setdefault(node.name, {})
             for base in node.bases:
-                fields |= found.get(ast.unparse(base), {})
+                fields |= classes.get(ast.unparse(base), {})
             for inner in node.body:
                 if isinstance(inner, ast.AnnAssign) and isinstance(inner.target, ast.Name):
                     fields[inner.target.id] = ast.unparse(_without_metadata(inner.annotation))
-    return {name: {field: kind for field, kind in fields.items() if field[0] != "_"} for name, fields in found.items()}
+    return {
+        name: {field: kind for field, kind in fields.items() if field[0] != "_"} for name, fields in classes.items()
+    }
 
 
 def _without_metadata(annotation: ast.expr) -> ast.expr:

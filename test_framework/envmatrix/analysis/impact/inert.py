@@ -1,4 +1,4 @@
-"""Which expressions run nothing of the project when they are evaluated, and which decorators hand a function to nobody."""
+"""Tell expressions that run no code of the project, and decorators that register nothing."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ _NEUTRAL = frozenset(
         "example",
     ]
 )
-"""Decorators that hand what they decorate to nobody."""
+"""Decorators that do not register what they decorate."""
 _INERT_CALLS = _NEUTRAL | frozenset(
     ["field", "Field", "frozenset", "set", "dict", "list", "tuple", "compile", "Path", "TypeVar", "param"]
 )
@@ -60,13 +60,13 @@ _MARK = re.compile(r"(?:^|\.)mark\.\w+$")
 
 
 def registers(decorator: ast.expr) -> bool:
-    """Return whether a decorator may hand what it decorates to somebody who calls it."""
+    """Return whether a decorator may register what it decorates, so that other code calls it."""
     dotted = ast.unparse(decorator.func if isinstance(decorator, ast.Call) else decorator)
     return dotted.rpartition(".")[2] not in _NEUTRAL and not _MARK.search(dotted)
 
 
 def is_inert(node: ast.AST) -> bool:
-    """Return whether evaluating an expression runs nothing of the project."""
+    """Return whether evaluating an expression runs no code of the project."""
     if isinstance(node, ast.Call):
         dotted = ast.unparse(node.func)
         is_known = dotted.rpartition(".")[2] in _INERT_CALLS or _MARK.search(dotted) is not None
@@ -75,7 +75,7 @@ def is_inert(node: ast.AST) -> bool:
 
 
 def is_inert_statement(node: ast.stmt) -> bool:
-    """Return whether a statement of a class's body does no more than to bind what runs nothing."""
+    """Return whether a statement in a class only binds an expression that runs no code."""
     match node:
         case ast.Assign(value=value) | ast.AnnAssign(value=ast.expr() as value):
             return is_inert(value)

@@ -1,12 +1,12 @@
-"""What a test needs of an environment: by the fixtures that it reaches, and by its `requires` marks."""
+"""The services that a test needs: by the fixtures that it uses, and by its `requires` marks."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from envmatrix.analysis.impact.places import Place
-from envmatrix.analysis.impact.tree import Tree
+from envmatrix.analysis.impact.environments import DeclaredEnvironment
+from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Assigned, Binding, Call, Class, Constant, Expression, Module, Name, Sequence
 from envmatrix.analysis.source.names import Definition
@@ -17,17 +17,17 @@ _LLM_ONLY = "real_llm"
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """What one test needs, whatever the environment."""
+    """The needs of one test, whatever the environment."""
 
     fixtures: tuple[str, ...] = ()
     """Fixtures with a contract that it reaches."""
     capabilities: tuple[str, ...] = ()
-    """What its marks require."""
+    """Capabilities that its marks require."""
     unknown: str = ""
     """A mark that cannot be read, and may require anything."""
 
-    def why(self, place: Place, services: frozenset[str]) -> str:
-        """Return why a test needs one of these services there; empty where it needs none."""
+    def why(self, place: DeclaredEnvironment, services: frozenset[str]) -> str:
+        """Return why the test needs one of these services of an environment; empty if it needs none."""
         for fixture in self.fixtures:
             if fixture != _LLM_ONLY:
                 return f"and {fixture} needs every service"
@@ -40,9 +40,9 @@ class Needs:
         return f"and its mark {self.unknown} may require it" if self.unknown else ""
 
 
-def needs_of(test: Test, tree: Tree) -> Needs:
-    """Return what a test needs."""
-    found = dict.fromkeys(request.name for request in tree.index.requests(test) if request.name in tree.contracts)
+def needs_of(test: Test, tree: ProjectSource) -> Needs:
+    """Return the needs of a test."""
+    fixtures = dict.fromkeys(request.name for request in tree.index.requests(test) if request.name in tree.contracts)
     capabilities: dict[str, None] = {}
     unknown = ""
     for path in dict.fromkeys((test.path, test.defined_in)):
@@ -55,10 +55,10 @@ def needs_of(test: Test, tree: Tree) -> Needs:
                         unknown = unknown or ("requires(…)" if len(names) < len(words) else "")
                     case Name(dotted=dotted) | Call(function=Name(dotted=dotted)):
                         unknown = unknown or _unread(dotted, tree)
-    return Needs(tuple(found), tuple(capabilities), unknown)
+    return Needs(tuple(fixtures), tuple(capabilities), unknown)
 
 
-def _unread(mark: str, tree: Tree) -> str:
+def _unread(mark: str, tree: ProjectSource) -> str:
     """Return the name of a decorator that is no mark by itself, where its file speaks of `requires`: it may add that."""
     file, _, name = mark.rpartition(":")
     if not file:

@@ -1,4 +1,4 @@
-"""The parts of one version of a Python file, each with what it uses: what runs on import, functions, classes, values."""
+"""The parts of a Python file, each with its uses: the top level, functions, classes, values."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from typing import Literal, TypeAlias
 from envmatrix.analysis.source.facts import Import
 
 TOP = ""
-"""The name of what runs when the file is imported."""
+"""The name of the part that runs when the file is imported."""
 SCRIPT = 'if __name__ == "__main__"'
-"""The name of what runs when the file is run."""
+"""The name of the part that runs when the file is run."""
 
 PartKind: TypeAlias = Literal["top", "function", "class", "value"]
 _IMPLICIT = re.compile(
     r"pytest_|(?:setup|teardown)(?:_module|_function)?$|setUpModule$|tearDownModule$|__|pytestmark$|collect_ignore"
 )
-"""What of a module is called or read without being named: by pytest, unittest or Python itself."""
+"""Names that pytest, unittest or Python itself calls or reads."""
 
 
 @dataclass(frozen=True, slots=True)
-class Imported:
+class PartImport:
     """One import of a part."""
 
     what: Import
     name: str
-    """That it binds; empty for `*`."""
+    """The name that it binds; empty for `*`."""
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
-    """What of a file can differ, and be used, by itself."""
+class FilePart:
+    """A part of a file that can differ, and be used, by itself."""
 
     name: str
     """With its classes: `TestOrders.test_total`."""
@@ -49,15 +49,15 @@ class Part:
     attributes: frozenset[tuple[str, str]] = frozenset()
     """Every attribute in it, after the name before its dot, if there is one; and texts that may be names, as attributes of nothing."""
     values: frozenset[str] = frozenset()
-    """Names that stand for themselves, not before a dot: a module that is handed on may be used in any way."""
-    imports: tuple[Imported, ...] = ()
+    """Names that are not before a dot: a module that is passed on may be used in any way."""
+    imports: tuple[PartImport, ...] = ()
     computed: tuple[str | None, ...] = ()
-    """What names of modules that are put together begin with: a dot for the file's own package, None for what cannot be seen."""
+    """Prefixes of computed module names: a dot for the file's own package, None if unknown."""
     fixture: str = ""
     """The fixture that it seems to be; empty for none."""
     is_autouse: bool = False
     is_registered: bool = False
-    """Whether importing the file may hand it to somebody who calls it: `@app.get("/")`."""
+    """Whether a decorator may register it for a caller: `@app.get("/")`."""
     bases: tuple[str, ...] = ()
     """Of a class, as they are written."""
 
@@ -68,27 +68,27 @@ class Part:
 
     @property
     def is_implicit(self) -> bool:
-        """Return whether it is of the module itself, and nobody has to name it."""
+        """Return whether pytest, unittest or Python uses it without a name in source."""
         return self.kind in {"function", "value"} and _IMPLICIT.match(self.name) is not None
 
     @property
     def provides(self) -> tuple[str, bool]:
-        """Return what makes another fixture of it, for those who ask by name."""
+        """Return the facts that make it another fixture to requests by name."""
         return self.fixture, self.is_autouse
 
 
 @dataclass(frozen=True)
-class Version:
+class FileVersion:
     """One version of a file."""
 
-    parts: Mapping[str, Part] = field(default_factory=dict)
+    parts: Mapping[str, FilePart] = field(default_factory=dict)
     """What runs on import is `TOP`."""
-    typing: tuple[Imported, ...] = ()
+    typing: tuple[PartImport, ...] = ()
     """Imports that only a type checker sees."""
     import_lines: frozenset[int] = frozenset()
     unread: bool = False
 
-    def at(self, line: int) -> Part:
+    def at(self, line: int) -> FilePart:
         """Return the innermost part that a line is in."""
         around = [
             (end - first, part) for part in self.parts.values() for first, end in part.spans if first <= line <= end
@@ -97,5 +97,5 @@ class Version:
 
     @cached_property
     def lends(self) -> bool:
-        """Return whether it imports what it exports when that is first asked for."""
+        """Return whether it imports its exports lazily, by `__getattr__`."""
         return "__getattr__" in self.parts and bool(self.typing)

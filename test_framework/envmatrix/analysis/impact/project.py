@@ -1,4 +1,4 @@
-"""From a project's directory to its tree and its environments. Nothing of it is imported or run."""
+"""Read a project's source and its declarations. Nothing of it is imported or run."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.analysis.impact.declared import Files, read_places
-from envmatrix.analysis.impact.places import Place
-from envmatrix.analysis.impact.tree import Tree
+from envmatrix.analysis.impact.declarations import CommandFiles, read_environments
+from envmatrix.analysis.impact.environments import DeclaredEnvironment
+from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.source.facts import Module
 from envmatrix.environments import Project, read_toml
 from envmatrix.exceptions import UsageError
 
 _FROM_THE_ROOT = "__main__.py"
-"""In place of a file that imports: as the project's root sees it."""
+"""The importing file, for modules as the project's root finds them."""
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """What impact is asked about."""
+class ImpactInputs:
+    """The inputs of an impact analysis."""
 
     project: Project
     environments_dir: Path
     variables: Mapping[str, str]
-    """Those that decide whether a twin stands in, and which command an environment runs."""
+    """Variables that decide whether a twin stands in, and which command an environment runs."""
     python: Sequence[str]
     """Every Python file of the project, relative to its root."""
     contracts: Mapping[str, str]
@@ -35,15 +35,15 @@ class Asked:
 
 
 def read_project(
-    asked: Asked, read_all: Callable[[Sequence[Path]], Mapping[Path, Module]]
-) -> tuple[Tree, tuple[Place, ...]]:
+    inputs: ImpactInputs, read_all: Callable[[Sequence[Path]], Mapping[Path, Module]]
+) -> tuple[ProjectSource, tuple[DeclaredEnvironment, ...]]:
     """Read a project's source, many files at once, and its declarations.
 
     Raises:
         EnvmatrixError: pytest's configuration is broken, or there is no directory of declarations.
     """
-    root = asked.project.root
-    every = {root / path: path for path in asked.python}
+    root = inputs.project.root
+    every = {root / path: path for path in inputs.python}
     known = read_all(list(every))
     index = index_of(root, load_modules=lambda files: _among(known, files, read_all))
     if index.root != root:
@@ -52,24 +52,26 @@ def read_project(
     modules = {every[file]: module for file, module in known.items()}
     sources = functools.cache(lambda path: _bytes(root / path))
     scripts = {name: found for name, module in _scripts(root).items() if (found := index.find(_FROM_THE_ROOT, module))}
-    named = {fixture: path.partition(":") for fixture, path in asked.contracts.items()}
-    tree = Tree(
+    named = {fixture: path.partition(":") for fixture, path in inputs.contracts.items()}
+    tree = ProjectSource(
         index,
         modules,
         index.find,
         sources,
-        suites=tuple(Path(suite).as_posix().rstrip("/") for suite in asked.project.suites),
+        suites=tuple(Path(suite).as_posix().rstrip("/") for suite in inputs.project.suites),
         plugins=frozenset(path for project in index.projects for _, path in project.plugins if path in modules)
         | frozenset(fixture.path for fixture in index.fixtures if fixture.plugin),
         scripts=scripts,
         contracts={
             fixture: (index.find(_FROM_THE_ROOT, module) or "", name) for fixture, (module, _, name) in named.items()
         },
-        contract_version=asked.contract_version,
+        contract_version=inputs.contract_version,
     )
-    if not asked.environments_dir.is_dir():
+    if not inputs.environments_dir.is_dir():
         return tree, ()
-    return tree, read_places(asked.environments_dir, Files(root, modules, index.find, scripts), asked.variables)
+    return tree, read_environments(
+        inputs.environments_dir, CommandFiles(root, modules, index.find, scripts), inputs.variables
+    )
 
 
 def _among(

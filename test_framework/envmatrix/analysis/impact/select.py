@@ -1,4 +1,4 @@
-"""From a diff to the tests that it may change, in each environment, each with the way that leads there."""
+"""Select the tests that a diff may change, in each environment, each with the way that leads there."""
 
 from __future__ import annotations
 
@@ -7,45 +7,52 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from envmatrix.analysis.impact.changes import Change, Kind
-from envmatrix.analysis.impact.columns import Columns
-from envmatrix.analysis.impact.contract import Bump, FieldChange, bump, field_changes
-from envmatrix.analysis.impact.files import concerns_everything, concerns_nothing, is_cache, namings
-from envmatrix.analysis.impact.flow import Flow, Node
-from envmatrix.analysis.impact.parts import TOP, Part
-from envmatrix.analysis.impact.places import Place, compare_declarations
-from envmatrix.analysis.impact.tree import Tree, is_conftest
+from envmatrix.analysis.impact.changes import ChangeKind, FileChange
+from envmatrix.analysis.impact.contract import FieldChange, VersionBump, bump, field_changes
+from envmatrix.analysis.impact.data_files import concerns_everything, concerns_nothing, is_cache, mentions
+from envmatrix.analysis.impact.environments import DeclaredEnvironment, compare_declarations
+from envmatrix.analysis.impact.parts import TOP, FilePart
+from envmatrix.analysis.impact.project_source import ProjectSource, is_conftest
+from envmatrix.analysis.impact.reachability import Node, Reachability, Step
+from envmatrix.analysis.impact.selection import Because, SelectedTests
 from envmatrix.analysis.index.tests import Test
+
+_UNREACHED = "and could not be mapped: no test and no environment reaches it"
+_OWN_STEPS = {"used by": "which it uses", "imported by": "which it imports"}
+"""How a step leads to a test → the words for it below the test's own name."""
 
 
 @dataclass(frozen=True)
 class Impact:
-    """What a diff may change."""
+    """The tests that a diff may change."""
 
-    selected: Mapping[str, Mapping[str, str]]
-    """Environment → node id, without parameters → because of what. `NOWHERE` for tests that are in no suite."""
+    selected: Mapping[str, Mapping[str, Because]]
+    """Environment → node id, without parameters → reason. `NOWHERE` for tests that are in no suite."""
     tests: Mapping[str, Sequence[str]]
     """Environment → all tests that it has."""
-    everything: tuple[str, ...] = ()
-    """Why every test is selected; none where they were told apart."""
+    everything: tuple[Because, ...] = ()
+    """Reasons to select every test; empty if tests could be told apart."""
     nothing: tuple[str, ...] = ()
-    """What differs and changes no test, and why."""
+    """Changes that concern no test, each with the reason."""
     fields: tuple[FieldChange, ...] = ()
     """Fields of contracts that differ."""
-    bump: Bump | None = None
+    bump: VersionBump | None = None
     """The version that they call for."""
 
 
 def impact(
-    changes: Iterable[Change], tree: Tree, places: Sequence[Place], kinds: Collection[Kind] = frozenset(Kind)
+    changes: Iterable[FileChange],
+    tree: ProjectSource,
+    places: Sequence[DeclaredEnvironment],
+    kinds: Collection[ChangeKind] = frozenset(ChangeKind),
 ) -> Impact:
-    """Return what a diff may change; what leads nowhere that we can see may change everything.
+    """Return the tests that a diff may change; a change that cannot be mapped may change every test.
 
     Args:
         changes: The files that differ.
         tree: The project as it is now.
         places: Its environments.
-        kinds: What is looked at; the rest of the diff is left out.
+        kinds: The kinds of change that count.
     """
     changes = sorted((each for each in changes if not is_cache(each.path)), key=lambda change: change.path)
     search = _Search(tree, places, changes, frozenset(kinds))
@@ -53,7 +60,7 @@ def impact(
         search.follow(change)
     for place in places:
         if place.unread and changes:
-            search.columns.select_column(place.name, f"what is declared cannot be read: {place.unread}")
+            search.columns.select_column(place.name, (f"what is declared cannot be read: {place.unread}",))
     fields = tuple(search.fields)
     return Impact(
         search.columns.selected,
@@ -66,40 +73,46 @@ def impact(
 
 
 class _Search:
-    """What was found so far. What follows a change returns how much it led to: where that is nothing, nobody knows."""
+    """The search for tests. Its steps return the number of hits: a change without any cannot be mapped."""
 
-    def __init__(self, tree: Tree, places: Sequence[Place], changes: Sequence[Change], kinds: frozenset[Kind]) -> None:
-        self.columns = Columns(tree, places)
-        self.everything: dict[Change, str] = {}
+    def __init__(
+        self,
+        tree: ProjectSource,
+        places: Sequence[DeclaredEnvironment],
+        changes: Sequence[FileChange],
+        kinds: frozenset[ChangeKind],
+    ) -> None:
+        self.columns = SelectedTests(tree, places)
+        self.everything: dict[FileChange, Because] = {}
         self.nothing: list[str] = []
         self.fields: list[FieldChange] = []
         self._tree = tree
         self._places = places
-        self._change = Change("", "", None, None)
+        self._change = FileChange("", "", None, None)
         self._kinds = kinds
         self._gone = tuple(change.old_path for change in changes if change.is_gone and change.old_path.endswith(".py"))
 
-    def follow(self, change: Change) -> None:
+    def follow(self, change: FileChange) -> None:
         """Select what one change may change."""
         self._change = change
         if self._is_declaration(change):
-            if Kind.ENVIRONMENTS in self._kinds:
+            if ChangeKind.ENVIRONMENTS in self._kinds:
                 self._declaration(change)
         elif change.path.endswith(".py"):
             self._contract_fields(change)
             self._python(change)
-        elif Kind.CODE in self._kinds:
+        elif ChangeKind.CODE in self._kinds:
             self._data(change)
 
     # Declarations
 
-    def _is_declaration(self, change: Change) -> bool:
+    def _is_declaration(self, change: FileChange) -> bool:
         """Return whether it declares an environment, or did."""
         files = [file for place in self._places for file in place.files]
         directories = {place.files[0].rpartition("/")[0] for place in self._places}
         return change.path in files or (change.path.endswith(".toml") and change.path.rpartition("/")[0] in directories)
 
-    def _declaration(self, change: Change) -> None:
+    def _declaration(self, change: FileChange) -> None:
         touched = compare_declarations(change.old, change.new)
         places = [place for place in self._places if change.path in place.files]
         if touched.nothing and not change.is_renamed:
@@ -109,33 +122,33 @@ class _Search:
         for place in places:
             services = ", ".join(sorted(touched.services))
             if touched.whole or change.is_renamed or not touched.services <= place.references.keys():
-                self.columns.select_column(place.name, f"{change}: {touched.whole or services}")
+                self.columns.select_column(place.name, (f"{change}: {touched.whole or services}",))
             elif services:
-                self.columns.select_users(place, touched.services, f"{change} in {services}")
+                self.columns.select_users(place, touched.services, (f"{change} in {services}",))
 
     # Files that are no Python
 
-    def _data(self, change: Change) -> None:
-        """Follow a file to what names it."""
+    def _data(self, change: FileChange) -> None:
+        """Follow a file to the parts that name it."""
         if why := concerns_everything(change.path):
-            self._everything(f"{change}: {why}")
+            self._everything((f"{change}: {why}",))
             return
         documentation = concerns_nothing(change.path)
         files = [path for path in self._tree.modules if not documentation or self._tree.is_beside_tests(path)]
         sources = ((path, self._tree.source(path)) for path in files)
         lines: dict[str, list[int]] = defaultdict(list)
-        for naming in namings(change.paths, sources):
+        for naming in mentions(change.paths, sources):
             lines[naming.path].append(naming.line)
-        hits = sum(self._lines(path, at, f"{change}, named in {path}") for path, at in lines.items())
-        hits += sum(self._started(path, str(change)) for path in change.paths)
+        hits = sum(self._lines(path, at, (str(change), f"named in {path}")) for path, at in lines.items())
+        hits += sum(self._started(path, (str(change),)) for path in change.paths)
         if not documentation:
             self._hidden(change)
         elif not hits:
             self.nothing.append(f"{change}: {documentation}")
         if not hits and not documentation:
-            self._everything(f"{change}, and could not be mapped: nothing names it")
+            self._everything((str(change), "and could not be mapped: nothing names it"))
 
-    def _lines(self, path: str, lines: Sequence[int], why: str) -> int:
+    def _lines(self, path: str, lines: Sequence[int], why: Because) -> int:
         """Follow the parts of a file that some lines of it are in."""
         read = self._flow.read(path)
         return self._spread([Node(path, read.at(line).name) for line in lines], why) or self._spread(
@@ -144,7 +157,7 @@ class _Search:
 
     # Python files
 
-    def _python(self, change: Change) -> None:
+    def _python(self, change: FileChange) -> None:
         parts, is_same_file = change.parts, change.old is not None and change.new is not None and not change.is_renamed
         if is_same_file and parts.nothing:
             self.nothing.append(f"{change}: only in its layout and comments")
@@ -153,15 +166,15 @@ class _Search:
         else:
             self._file(change)
 
-    def _file(self, change: Change) -> None:
+    def _file(self, change: FileChange) -> None:
         """Follow a file as a whole."""
         is_shared = is_conftest(change.path) or change.path in self._tree.plugins
-        if (Kind.FIXTURES if is_shared else Kind.CODE) not in self._kinds:
+        if (ChangeKind.FIXTURES if is_shared else ChangeKind.CODE) not in self._kinds:
             return
         why = concerns_everything(change.path, self._tree.modules)
         if why:
-            self._everything(f"{change}: {why}")
-        hits = self._spread([Node(path, TOP) for path in change.paths], str(change))
+            self._everything((f"{change}: {why}",))
+        hits = self._spread([Node(path, TOP) for path in change.paths], (str(change),))
         if not self._tree.holds_tests_or_fixtures(change.path):
             self._hidden(change)
         if hits or is_shared or why:
@@ -171,18 +184,18 @@ class _Search:
         elif not (change.new or b"").strip() and not (change.old or b"").strip():
             self.nothing.append(f"{change}: it is empty")
         else:
-            self._everything(f"{change}, and could not be mapped: no test and no environment reaches it")
+            self._everything((str(change), _UNREACHED))
 
-    def _parts(self, change: Change) -> None:
+    def _parts(self, change: FileChange) -> None:
         """Follow the functions and values that differ, each by itself."""
         path, parts = change.path, change.parts
         for name in sorted(parts.changed | parts.removed):
             is_gone, is_new = name in parts.removed, name not in parts.old.parts
             part = (parts.old if is_gone else parts.new).parts[name]
-            if (Kind.FIXTURES if part.fixture else Kind.CODE) not in self._kinds:
+            if (ChangeKind.FIXTURES if part.fixture else ChangeKind.CODE) not in self._kinds:
                 continue
             what = f"fixture {part.fixture}" if part.fixture else name
-            why = f"{what} of {path} {'is deleted' if is_gone else 'is new' if is_new else 'is changed'}"
+            why = (f"{what} of {path} {'is deleted' if is_gone else 'is new' if is_new else 'is changed'}",)
             if part.fixture and (is_gone or is_new or parts.old.parts[name].provides != part.provides):
                 self._askers_by_name(path, {part, parts.old.parts.get(name, part)}, why)
             seeds = [Node(path, name)]
@@ -191,50 +204,50 @@ class _Search:
             hits = self._spread(seeds, why)
             if not (hits or part.fixture or part.is_test or (path, part.line) in self._tree.tests_by_place):
                 # Nothing names it: it is used in a way that cannot be seen, by whoever uses the file.
-                hits = self._spread([Node(path, TOP)], f"{why}, and named by nobody who is tested")
+                hits = self._spread([Node(path, TOP)], (*why, "and no tested code names it"))
                 if not hits:
-                    self._everything(f"{why}, and could not be mapped: no test and no environment reaches it")
-        if Kind.CODE in self._kinds and not self._tree.holds_tests_or_fixtures(path):
+                    self._everything((*why, _UNREACHED))
+        if ChangeKind.CODE in self._kinds and not self._tree.holds_tests_or_fixtures(path):
             self._hidden(change)
 
-    def _askers_by_name(self, path: str, parts: Collection[Part], why: str) -> None:
-        """Select who asks for a fixture that came or went: another one may answer now, or none."""
+    def _askers_by_name(self, path: str, parts: Collection[FilePart], why: Because) -> None:
+        """Select the tests that ask for a fixture that came or went: another one may answer now, or none."""
         names = {part.fixture for part in parts}
         is_autouse = any(part.is_autouse for part in parts)
         for test in self._tree.tests_below(path):
             if is_autouse or any(request.name in names for request in self._tree.index.requests(test)):
                 self.columns.select(test, why)
 
-    def _contract_fields(self, change: Change) -> None:
-        held: dict[str, list[str]] = defaultdict(list)
+    def _contract_fields(self, change: FileChange) -> None:
+        fixtures_of: dict[str, list[str]] = defaultdict(list)
         for fixture, (path, name) in self._tree.contracts.items():
             if path in change.paths:
-                held[name].append(fixture)
-        if not held or Kind.CONTRACT not in self._kinds:
+                fixtures_of[name].append(fixture)
+        if not fixtures_of or ChangeKind.CONTRACT not in self._kinds:
             return
-        found = list(field_changes(change, held))
-        self.fields += found
-        if breaking := [each for each in found if each.is_breaking]:
-            self._everything(f"{breaking[0]}: what keeps to the contract as it was may break")
+        field_changes_here = list(field_changes(change, fixtures_of))
+        self.fields += field_changes_here
+        if breaking := [each for each in field_changes_here if each.is_breaking]:
+            self._everything((f"{breaking[0]}: what keeps to the contract as it was may break",))
             return
-        for each in found:
+        for each in field_changes_here:
             for test in self._tree.index.tests:
-                if any(request.name in held[each.contract] for request in self._tree.index.requests(test)):
-                    self.columns.select(test, f"{each}, a field of what it asks for")
+                if any(request.name in fixtures_of[each.contract] for request in self._tree.index.requests(test)):
+                    self.columns.select(test, (str(each), "a field of what it asks for"))
 
     # From file to file
 
-    def _spread(self, seeds: Iterable[Node], why: str) -> int:
+    def _spread(self, seeds: Iterable[Node], why: Because) -> int:
         """Select all that some parts of files reach, themselves included."""
         hits = 0
         for node, way in self._flow.reach(seeds):
-            hits += self._arrive(node, ", ".join((why, *way)), ", ".join((why, *_as_its_own(way))))
+            hits += self._arrive(node, (*why, *map(str, way)), (*why, *_as_its_own(way)))
             if self._change in self.everything:
                 break
         return hits
 
-    def _arrive(self, node: Node, why: str, why_a_test: str) -> int:
-        """Select what depends on how a part behaves; of a test itself, its name need not be told."""
+    def _arrive(self, node: Node, why: Because, why_a_test: Because) -> int:
+        """Select the tests that depend on a part; return the number of hits."""
         path, name = node
         hits = self._started(path, why)
         if name == TOP:
@@ -252,62 +265,63 @@ class _Search:
             self.columns.select(test, why_a_test)
             hits += 1
         for test, through in self._tree.askers.get(place, ()):
-            self.columns.select(test, f"{why}{through}")
+            self.columns.select(test, (*why, *through))
             hits += 1
         if place in self._tree.fixture_places:
             hits += 1
             for test, unread in self._tree.unknown_askers:
-                self.columns.select(test, f"{why}, and what this test asks for cannot be read: {unread}")
+                self.columns.select(test, (*why, f"and what this test asks for cannot be read: {unread}"))
         return hits
 
-    def _arrive_at_file(self, path: str, why: str) -> int:
+    def _arrive_at_file(self, path: str, why: Because) -> int:
         hits = 0
         if path in self._tree.plugins:
-            self._everything(f"{why}, which pytest loads for every test")
+            self._everything((*why, "which pytest loads for every test"))
             hits += 1
         elif is_conftest(path):
-            why = f"{why}, which pytest loads for all tests below it"
+            why = (*why, "which pytest loads for all tests below it")
             hits += 1
         for test in self._tree.tests_below(path):
             self.columns.select(test, why)
             hits += 1
         return hits
 
-    def _started(self, path: str, why: str) -> int:
-        """Select who needs a service that begins with a file."""
+    def _started(self, path: str, why: Because) -> int:
+        """Select the tests that need a service which starts from a file."""
         hits = 0
         for place in self._places:
             for start in place.starts:
                 if path in start.files:
-                    which = f"{why}, which {start.by} starts as {start.service}"
+                    which = (*why, f"which {start.by} starts as {start.service}")
                     self.columns.select_users(place, frozenset({start.service}), which)
                     hits += 1
         return hits
 
-    def _hidden(self, change: Change) -> None:
-        """Select who needs a service whose command names no file: this may be its code."""
+    def _hidden(self, change: FileChange) -> None:
+        """Select the tests that need a service whose command names no file: the change may be in its code."""
         for place in self._places:
             for start in place.starts:
                 if not start.files:
-                    which = f"{change}, and what `{start.command}` of {start.by} runs as {start.service} cannot be seen"
+                    which = (
+                        str(change),
+                        f"and what `{start.command}` of {start.by} runs as {start.service} cannot be seen",
+                    )
                     self.columns.select_users(place, frozenset({start.service}), which)
 
     @cached_property
-    def _flow(self) -> Flow:
-        return Flow(self._tree, self._gone)
+    def _flow(self) -> Reachability:
+        return Reachability(self._tree, self._gone)
 
-    def _everything(self, why: str) -> None:
+    def _everything(self, why: Because) -> None:
         if self._change not in self.everything:
             self.everything[self._change] = why
             self.columns.select_all(why)
 
 
-def _as_its_own(way: tuple[str, ...]) -> tuple[str, ...]:
-    """Say the last step as that of the test under which it is read: many have all but that in common."""
-    for how, said in (("used by ", "which it uses"), ("imported by ", "which it imports")):
-        if way and way[-1].startswith(how):
-            return (*way[:-1], said)
-    return way
+def _as_its_own(way: tuple[Step, ...]) -> Because:
+    """Return the way to a test itself, whose name need not be in the last step: many tests then share one reason."""
+    own = _OWN_STEPS.get(way[-1].how) if way else None
+    return (*map(str, way[:-1]), own) if own is not None else tuple(map(str, way))
 
 
 def _holders(test: Test) -> Collection[str]:

@@ -1,4 +1,4 @@
-"""What some nodes of a syntax tree use: names, attributes, imports, and modules that they put the names of together."""
+"""Collect what nodes of a syntax tree use: names, attributes, imports and computed module names."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import pairwise
 
-from envmatrix.analysis.impact.parts import Imported, Part
+from envmatrix.analysis.impact.parts import FilePart, PartImport
 from envmatrix.analysis.source.facts import Import
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef
@@ -17,11 +17,11 @@ _SCOPES = frozenset(
     {ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda}
     | {ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp}
 )
-"""What has variables of its own."""
+"""Nodes with variables of their own."""
 
 
 class Uses:
-    """What some nodes use."""
+    """The uses of some nodes."""
 
     def __init__(self) -> None:
         self.names: set[str] = set()
@@ -30,14 +30,14 @@ class Uses:
         self.own: set[str] = set()
         """Names that these nodes themselves bind."""
         self.shared: set[str] = set()
-        """Names that they say are those of what is around."""
-        self.imports: list[Imported] = []
+        """Names declared global or nonlocal."""
+        self.imports: list[PartImport] = []
         self.computed: list[str | None] = []
-        self.typing: list[Imported] = []
+        self.typing: list[PartImport] = []
         self.lines: set[int] = set()
 
     def add(self, nodes: Iterable[ast.AST]) -> None:
-        """Take in all that stands in these nodes. Most of the time goes here: types are looked at once each."""
+        """Add the uses of these nodes. Most of the time goes here: each node is looked at once."""
         here, inside = list(nodes), list[ast.AST]()
         for waiting, is_own in ((here, True), (inside, False)):
             while waiting:
@@ -63,7 +63,7 @@ class Uses:
             self.own.add(node.id)
 
     def _is_done(self, node: ast.AST, waiting: list[ast.AST], *, is_own: bool) -> bool:  # noqa: C901, PLR0911, PLR0912
-        """Look at a node of which there is something to say; return whether nothing below it is to be looked at."""
+        """Add the uses of a node; return whether the nodes below it are done too."""
         match node:
             case ast.Attribute(value=ast.Name(id=base), attr=attr):
                 self.attributes.add((base, attr))
@@ -109,12 +109,12 @@ class Uses:
         if isinstance(node, ast.Import):
             for alias in node.names:
                 bound = alias.asname or alias.name.partition(".")[0]
-                self.imports.append(Imported(Import(alias.name, ""), bound))
+                self.imports.append(PartImport(Import(alias.name, ""), bound))
             return
         module = "." * node.level + (node.module or "")
         for alias in node.names:
             bound = "" if alias.name == "*" else alias.asname or alias.name
-            self.imports.append(Imported(Import(module, alias.name), bound))
+            self.imports.append(PartImport(Import(module, alias.name), bound))
 
     def _call(self, node: ast.Call) -> None:
         function = node.func
@@ -143,7 +143,7 @@ class Uses:
             case _:
                 self.computed.append(None)
 
-    def part(self, part: Part, function: Def | None = None) -> Part:
+    def part(self, part: FilePart, function: Def | None = None) -> FilePart:
         """Return a part that uses all this; a function's own variables are left out."""
         own = self._own_of(function) if function is not None else frozenset()
         names = self.names - own
@@ -171,7 +171,7 @@ class Uses:
 
 
 def header(node: Def) -> Iterator[ast.expr]:
-    """Yield what of a function is evaluated on import."""
+    """Yield the expressions of a function that are evaluated on import."""
     yield from node.decorator_list
     yield from (each for each in (*node.args.defaults, *node.args.kw_defaults) if each is not None)
 

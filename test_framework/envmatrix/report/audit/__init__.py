@@ -6,10 +6,10 @@
 from collections.abc import Callable
 from functools import partial
 
-from envmatrix.analysis.audit.audit import Audit
+from envmatrix.analysis.audit.audit import AuditResult
 from envmatrix.report.base import Reporter, find_reporter
 
 FORMATS = {"text": "text", "json": "json_", "sarif": "sarif", "github": "github", "markdown": "markdown"}
 """Format → the module here that renders it."""
 
-reporter: Callable[[str], Reporter[Audit]] = partial(find_reporter, __name__, FORMATS)
+reporter: Callable[[str], Reporter[AuditResult]] = partial(find_reporter, __name__, FORMATS)

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.report.audit.text import affected, checkout, prefix
 from envmatrix.report.github import MOST, command
 from envmatrix.report.text import plural
 
 
-def render(audit: Audit) -> str:
+def render(audit: AuditResult) -> str:
     """Return one command a line, by code; the last says how many are left where GitHub would drop them."""
     before = prefix(audit.root, checkout())
     lines = [_annotation(each, before) for each in sorted(audit.findings, key=lambda each: each.code)]
@@ -19,7 +19,7 @@ def render(audit: Audit) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _annotation(each: Finding, before: str) -> str:
+def _annotation(each: AuditFinding, before: str) -> str:
     masked = f"masked by {each.masked}" if each.masked else ""
     tests = affected(each.tests) if each.tests else ""
     text = ". ".join(part for part in (each.message, tests, masked, each.hint) if part)

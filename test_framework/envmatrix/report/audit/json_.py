@@ -7,13 +7,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.findings import AuditFinding
 
 SCHEMA = 1
 
 
-def render(audit: Audit) -> str:
+def render(audit: AuditResult) -> str:
     """Return the document, ASCII only: a lone surrogate in a name stays a JSON escape."""
     document = {
         "schema": SCHEMA,
@@ -29,7 +29,7 @@ def render(audit: Audit) -> str:
     return json.dumps(document, indent=2) + "\n"
 
 
-def _entries(findings: Sequence[Finding]) -> list[dict[str, Any]]:
+def _entries(findings: Sequence[AuditFinding]) -> list[dict[str, Any]]:
     return [
         {
             "path": each.path,

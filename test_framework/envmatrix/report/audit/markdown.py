@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from itertools import groupby
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules import rule
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.catalog import rule
 from envmatrix.report.markdown import MOST, code
 from envmatrix.report.text import plural
 
 _NAMED = 5
 
 
-def render(audit: Audit) -> str:
+def render(audit: AuditResult) -> str:
     """Return the report, cut where GitHub would refuse it."""
     kept: list[str] = []
     room = MOST
@@ -27,15 +27,15 @@ def render(audit: Audit) -> str:
     return "\n".join(kept) + "\n"
 
 
-def _lines(audit: Audit) -> Iterator[str]:
+def _lines(audit: AuditResult) -> Iterator[str]:
     yield "## Fixture audit"
     yield ""
     number = plural(len(audit.findings), "finding") if audit.findings else "✅ No findings"
     yield f"{number} in {plural(audit.tests, 'test')} of {plural(audit.files, 'file')}."
-    held = {"suppressed by noqa": audit.suppressed, "known from the baseline": audit.known}
-    held |= {"of the baseline fit nothing any more": len(audit.stale), "requests unknown": len(audit.unknown)}
-    if any(held.values()):
-        yield f"Beside them {', '.join(f'{count} {what}' for what, count in held.items() if count)}."
+    left_out = {"suppressed by noqa": audit.suppressed, "known from the baseline": audit.known}
+    left_out |= {"of the baseline fit nothing any more": len(audit.stale), "requests unknown": len(audit.unknown)}
+    if any(left_out.values()):
+        yield f"Beside them {', '.join(f'{count} {what}' for what, count in left_out.items() if count)}."
     by_code = sorted(audit.findings, key=lambda each: each.code)
     for found, findings in groupby(by_code, key=lambda each: each.code):
         yield from ("", f"### {found}: {rule(found).name}", "")
@@ -43,7 +43,7 @@ def _lines(audit: Audit) -> Iterator[str]:
             yield from _finding(each)
 
 
-def _finding(each: Finding) -> Iterator[str]:
+def _finding(each: AuditFinding) -> Iterator[str]:
     yield f"- {code(f'{each.path}:{each.line}:{each.column}')} {code(each.message)}"
     if each.tests:
         more = f" and {len(each.tests) - _NAMED} more" if len(each.tests) > _NAMED else ""

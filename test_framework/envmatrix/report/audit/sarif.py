@@ -9,11 +9,11 @@ from importlib.metadata import version
 from typing import Any
 from urllib.parse import quote
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.baseline import Entry
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules import ALL, page
-from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.baseline import KnownFinding
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.catalog import ALL, page
+from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.report.audit.text import checkout, prefix
 from envmatrix.report.text import inert, middle
 
@@ -24,9 +24,9 @@ _NAMED = 10
 _ROOT = "%SRCROOT%"
 
 
-def render(audit: Audit) -> str:
+def render(audit: AuditResult) -> str:
     """Return the log, ASCII only."""
-    seen: Counter[Entry] = Counter()
+    counts: Counter[KnownFinding] = Counter()
     before = prefix(audit.root, checkout())
     rules = {rule.code: number for number, rule in enumerate(ALL)}
     run = {
@@ -39,12 +39,12 @@ def render(audit: Audit) -> str:
         },
         "columnKind": "utf16CodeUnits",
         "originalUriBaseIds": {_ROOT: {"description": {"text": "The checkout."}}},
-        "results": [_result(each, before, rules[each.code], seen) for each in audit.findings],
+        "results": [_result(each, before, rules[each.code], counts) for each in audit.findings],
     }
     return json.dumps({"$schema": _DIALECT, "version": "2.1.0", "runs": [run]}, indent=2) + "\n"
 
 
-def _rule(rule: Rule) -> dict[str, Any]:
+def _rule(rule: AuditRule) -> dict[str, Any]:
     return {
         "id": rule.code,
         "name": "".join(word.capitalize() for word in rule.name.split("-")),
@@ -55,10 +55,10 @@ def _rule(rule: Rule) -> dict[str, Any]:
     }
 
 
-def _result(each: Finding, before: str, number: int, seen: Counter[Entry]) -> dict[str, Any]:
-    entry = Entry.of(each)
-    seen[entry] += 1  # a finding that is there twice is two
-    print_ = "\0".join((entry.path, entry.code, entry.message, str(seen[entry])))
+def _result(each: AuditFinding, before: str, number: int, counts: Counter[KnownFinding]) -> dict[str, Any]:
+    entry = KnownFinding.of(each)
+    counts[entry] += 1  # a finding that is there twice is two
+    print_ = "\0".join((entry.path, entry.code, entry.message, str(counts[entry])))
     return {
         "ruleId": each.code,
         "ruleIndex": number,

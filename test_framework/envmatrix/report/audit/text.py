@@ -7,9 +7,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules import rule
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.catalog import rule
 from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.text import inert, middle, plural
 
@@ -20,13 +20,13 @@ _LONGEST = 500
 _BOLD, _RED, _CYAN, _DIM = "1", "1;31", "36", "2"
 
 
-def render(audit: Audit) -> str:
+def render(audit: AuditResult) -> str:
     """Return the findings and the summary, coloured where standard output is a terminal."""
     return "".join(f"{line}\n" for line in (*_findings(audit.root, audit.findings), *_summary(audit)))
 
 
-def statistics(audit: Audit) -> str:
-    """Return how many findings each rule has, most first."""
+def statistics(audit: AuditResult) -> str:
+    """Return the number of findings of each rule, most first."""
     width = len(str(max(audit.counts.values(), default=0)))
     ranked = sorted(audit.counts.items(), key=lambda pair: (-pair[1], pair[0]))
     rules = [(count, rule(code)) for code, count in ranked]
@@ -38,8 +38,8 @@ def statistics(audit: Audit) -> str:
     return "".join(f"{line}\n" for line in (*lines, *_summary(audit), *fixable))
 
 
-def unknown(audit: Audit) -> str:
-    """Return the requests of which the source does not tell whether they are answered."""
+def unknown(audit: AuditResult) -> str:
+    """Return the requests whose answer the source does not tell."""
     return "".join(f"{line}\n" for line in _findings(audit.root, audit.unknown))
 
 
@@ -60,7 +60,7 @@ def affected(tests: Sequence[str]) -> str:
     return f"{plural(len(tests), 'test')}: {named}{more}"
 
 
-def _findings(root: Path, findings: Sequence[Finding]) -> Iterator[str]:
+def _findings(root: Path, findings: Sequence[AuditFinding]) -> Iterator[str]:
     # As seen from here, so that a click on the path opens it.
     before = prefix(root, Path.cwd())
     for each in findings:
@@ -75,18 +75,18 @@ def _findings(root: Path, findings: Sequence[Finding]) -> Iterator[str]:
             yield f"    {_styled('help:', _CYAN)} {_bounded(each.hint)}"
 
 
-def _summary(audit: Audit) -> Iterator[str]:
-    seen = f"in {plural(audit.tests, 'test')} of {plural(audit.files, 'file')}"
+def _summary(audit: AuditResult) -> Iterator[str]:
+    scope = f"in {plural(audit.tests, 'test')} of {plural(audit.files, 'file')}"
     if audit.findings:
         found = _styled(f"Found {plural(len(audit.findings), 'finding')}", _BOLD)
-        yield f"{found} {seen}."
+        yield f"{found} {scope}."
     else:
-        yield f"No findings {seen}."
-    if held := [
+        yield f"No findings {scope}."
+    if left_out := [
         *([f"{audit.suppressed} suppressed by noqa"] if audit.suppressed else []),
         *([f"{audit.known} known from the baseline"] if audit.known else []),
     ]:
-        yield f"{', '.join(held)}."
+        yield f"{', '.join(left_out)}."
     if audit.stale:
         entries = "entry of the baseline fits" if len(audit.stale) == 1 else "entries of the baseline fit"
         yield f"{len(audit.stale)} {entries} nothing any more (--update-baseline takes them out):"
@@ -97,7 +97,7 @@ def _summary(audit: Audit) -> Iterator[str]:
     if audit.unknown:
         are = "request is" if len(audit.unknown) == 1 else "requests are"
         yield f"{len(audit.unknown)} {are} unknown (--show-unknown lists them)."
-        if absent := sum(each.message.endswith(NOT_INSTALLED) for each in audit.unknown):
+        if absent := sum(each.hint.endswith(NOT_INSTALLED) for each in audit.unknown):
             yield f"{absent} of them a plugin may answer that is not installed here: --python names where tests run."
 
 

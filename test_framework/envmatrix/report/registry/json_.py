@@ -11,7 +11,7 @@ SCHEMA = 1
 
 
 def as_json(registry: Registry, name: str = "") -> str:
-    """Return every fixture, or those of one name, with all that is known of each."""
+    """Return every fixture, or those of one name, with all facts about each."""
     fixtures = [
         {"name": each, "providers": [_provider(provider) for provider in providers]}
         for each, providers in registry.by_name.items()

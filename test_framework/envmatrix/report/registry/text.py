@@ -1,4 +1,4 @@
-"""The registry for a terminal: a line a fixture, or all that is known of one."""
+"""The registry for a terminal: a line a fixture, or all facts about one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What every form says of a provider, in the same words."""
+"""The words that every format uses for a provider."""
 
 from __future__ import annotations
 

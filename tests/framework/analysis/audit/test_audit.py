@@ -4,11 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.audit.audit import Audit, Selection, audit
-from envmatrix.analysis.audit.baseline import Baseline
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.audit import AuditResult, audit
+from envmatrix.analysis.audit.baseline import AuditBaseline
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.noqa import UNUSED
-from envmatrix.analysis.audit.rules import ALL
+from envmatrix.analysis.audit.rules.catalog import ALL
+from envmatrix.analysis.audit.selection import RuleSelection
 from tests.framework.analysis.trees import tree
 
 FILES = {
@@ -18,12 +19,12 @@ FILES = {
 }
 
 
-EVERY_RULE = Selection()
+EVERY_RULE = RuleSelection()
 
 
-def audited(root: Path, selection: Selection = EVERY_RULE, paths: tuple[str, ...] = ()) -> Audit:
+def audited(root: Path, selection: RuleSelection = EVERY_RULE, paths: tuple[str, ...] = ()) -> AuditResult:
     """Audit the files above."""
-    return audit(tree(root, FILES), selection, Baseline.empty(), paths)
+    return audit(tree(root, FILES), selection, AuditBaseline.empty(), paths)
 
 
 @pytest.mark.parametrize(
@@ -40,7 +41,7 @@ def audited(root: Path, selection: Selection = EVERY_RULE, paths: tuple[str, ...
 )
 def test_the_closest_word_decides(select: tuple[str, ...], ignore: tuple[str, ...], holds: set[str]) -> None:
     """A whole code wins over a beginning, that over `ALL`; where both say the same, the rule is off."""
-    selection = Selection(select, ignore)
+    selection = RuleSelection(select, ignore)
     assert {code for code in ("EM101", "EM105", "EM301") if selection.holds(code)} == holds
 
 
@@ -50,14 +51,14 @@ def test_the_closest_word_decides(select: tuple[str, ...], ignore: tuple[str, ..
 )
 def test_a_pattern_fits_a_path_or_a_name(pattern: str, ignored: bool) -> None:
     """As a shell would match it, a star over slashes too."""
-    selection = Selection(per_file_ignores=((pattern, ("EM1",)),))
-    assert (Finding("a/test_a.py", 1, 1, "EM101", "") not in selection) is ignored
-    assert Finding("a/test_a.py", 1, 1, "EM201", "") in selection
+    selection = RuleSelection(per_file_ignores=((pattern, ("EM1",)),))
+    assert (AuditFinding("a/test_a.py", 1, 1, "EM101", "") not in selection) is ignored
+    assert AuditFinding("a/test_a.py", 1, 1, "EM201", "") in selection
 
 
 def test_what_is_suppressed_is_counted_and_what_suppresses_nothing_is_found(tmp_path: Path) -> None:
     """The comment on the line of the finding counts; a code of ours that covers nothing is a finding of its own."""
-    done = audited(tmp_path, Selection(("EM1",)))
+    done = audited(tmp_path, RuleSelection(("EM1",)))
     assert [(each.path, each.line, each.code) for each in done.findings] == [
         ("a/test_a.py", 1, "EM101"),
         ("b/test_b.py", 1, UNUSED),
@@ -70,26 +71,26 @@ def test_what_is_suppressed_is_counted_and_what_suppresses_nothing_is_found(tmp_
 def test_an_unknown_request_is_a_finding_only_by_its_very_code(tmp_path: Path) -> None:
     """Otherwise it is kept apart, so that a summary can count it."""
     assert [each.code for each in audited(tmp_path).unknown] == ["EM108"]
-    assert [each.code for each in audited(tmp_path, Selection(("EM108",))).findings] == ["EM108"]
+    assert [each.code for each in audited(tmp_path, RuleSelection(("EM108",))).findings] == ["EM108"]
 
 
 def test_only_what_was_asked_for_is_told(tmp_path: Path) -> None:
     """The whole of a directory, or one file; what is beside it is not."""
     for paths in (("a",), ("a/test_a.py",)):
-        assert {each.path for each in audited(tmp_path, Selection(("EM1",)), paths).findings} == {"a/test_a.py"}
-    assert audited(tmp_path, Selection(("EM1",)), (".",)) == audited(tmp_path, Selection(("EM1",)))
+        assert {each.path for each in audited(tmp_path, RuleSelection(("EM1",)), paths).findings} == {"a/test_a.py"}
+    assert audited(tmp_path, RuleSelection(("EM1",)), (".",)) == audited(tmp_path, RuleSelection(("EM1",)))
 
 
 def test_what_the_baseline_holds_is_not_told(tmp_path: Path) -> None:
     """It is counted; what it holds beside is stale, unless the rule is off or the file was not asked for."""
-    selection = Selection(("EM1",))
+    selection = RuleSelection(("EM1",))
     first = audited(tmp_path, selection)
-    gone = Finding("a/test_a.py", 1, 1, "EM104", "a circle")
-    known = Baseline.empty().updated([*first.findings, gone], lambda _: True)
+    gone = AuditFinding("a/test_a.py", 1, 1, "EM104", "a cycle")
+    known = AuditBaseline.empty().updated([*first.findings, gone], lambda _: True)
     index = tree(tmp_path, FILES)
     done = audit(index, selection, known)
     assert (done.findings, done.known, [each.code for each in done.stale]) == ((), 3, ["EM104"])
-    assert audit(index, Selection(("EM101",)), known).stale == ()
+    assert audit(index, RuleSelection(("EM101",)), known).stale == ()
     assert audit(index, selection, known, ("b",)).stale == ()
 
 

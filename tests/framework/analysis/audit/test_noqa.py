@@ -2,10 +2,10 @@
 
 import pytest
 
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.noqa import Noqa
 
-FOUND = Finding("a.py", 3, 9, "EM101", "gone")
+FOUND = AuditFinding("a.py", 3, 9, "EM101", "gone")
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,15 @@ import textwrap
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from envmatrix.analysis.impact import Change, Impact, Kind, Place, Start, Tree, impact
+from envmatrix.analysis.impact import (
+    ChangeKind,
+    DeclaredEnvironment,
+    FileChange,
+    Impact,
+    ProjectSource,
+    ServiceCommand,
+    impact,
+)
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
@@ -14,17 +22,17 @@ from envmatrix.analysis.source.facts import Module
 from envmatrix.analysis.source.parse import parse
 from envmatrix.analysis.source.source_files import SourceFiles
 
-LOCAL = Place(
+LOCAL = DeclaredEnvironment(
     "local",
     ("environments/local.toml",),
     (
-        Start("backend", ("shop/__main__.py", "shop/__init__.py"), "python -m shop", "local.toml"),
-        Start("auth", ("login.py",), "python -m login", "local.toml"),
+        ServiceCommand("backend", ("shop/__main__.py", "shop/__init__.py"), "python -m shop", "local.toml"),
+        ServiceCommand("auth", ("login.py",), "python -m login", "local.toml"),
     ),
     {"backend": frozenset({"auth", "database"}), "auth": frozenset({"database"}), "database": frozenset()},
     {"backend": "backend", "auth": "auth", "database": "database"},
 )
-STAGING = Place("staging", ("environments/staging.toml",), (), LOCAL.references, LOCAL.providers)
+STAGING = DeclaredEnvironment("staging", ("environments/staging.toml",), (), LOCAL.references, LOCAL.providers)
 
 SHOP = {
     "shop/__init__.py": "",
@@ -101,7 +109,7 @@ def text(source: str) -> bytes:
     return textwrap.dedent(source).lstrip().encode()
 
 
-def make_tree(files: Mapping[str, str]) -> Tree:
+def make_tree(files: Mapping[str, str]) -> ProjectSource:
     """The project of these files, whose suite is `tests/e2e`."""
     held = {path: text(source) for path, source in files.items() if path.endswith(".py")}
     modules = {path: parse(source) for path, source in held.items()}
@@ -123,7 +131,7 @@ def make_tree(files: Mapping[str, str]) -> Tree:
         unread_plugins=(),
     )
     index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)
-    return Tree(
+    return ProjectSource(
         index,
         modules,
         find,
@@ -144,8 +152,8 @@ def of(
     edit: tuple[str, str] | None = None,
     *,
     files: Mapping[str, str] = SHOP,
-    places: Sequence[Place] = (LOCAL, STAGING),
-    kinds: Sequence[Kind] = tuple(Kind),
+    places: Sequence[DeclaredEnvironment] = (LOCAL, STAGING),
+    kinds: Sequence[ChangeKind] = tuple(ChangeKind),
     deleted: bool = False,
     added: str | None = None,
     was: str = "",
@@ -164,7 +172,7 @@ def of(
         before.pop(path, None)
         after[path] = added
     old, new = before.get(was or path), after.get(path)
-    change = Change(path, was or path, None if old is None else text(old), None if new is None else text(new))
+    change = FileChange(path, was or path, None if old is None else text(old), None if new is None else text(new))
     return impact([change], make_tree(after), places, kinds)
 
 
@@ -175,4 +183,4 @@ def names(found: Impact) -> dict[str, set[str]]:
 
 def why(found: Impact, test: str, place: str = "local") -> str:
     """Because of what a test is selected."""
-    return next(because for nodeid, because in found.selected[place].items() if nodeid.endswith(f"::{test}"))
+    return next(", ".join(because) for nodeid, because in found.selected[place].items() if nodeid.endswith(f"::{test}"))

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import pytest
 
-from envmatrix.analysis.impact import Change
+from envmatrix.analysis.impact import FileChange
 from envmatrix.analysis.impact.contract import bump, field_changes
 
 OLD = (
     b"class Base:\n    environment: str\nclass Mine(Base):\n    url: str | None\n    _used: int\n    def f(self): ...\n"
 )
-VERSION = Change("v.py", "v.py", b'CONTRACT_VERSION = "1.4.2"\n', b'CONTRACT_VERSION = "2.0.0"\n')
+VERSION = FileChange("v.py", "v.py", b'CONTRACT_VERSION = "1.4.2"\n', b'CONTRACT_VERSION = "2.0.0"\n')
 
 
-def changed(new: bytes) -> Change:
+def changed(new: bytes) -> FileChange:
     """That class, as it is now."""
-    return Change("c.py", "c.py", OLD, new)
+    return FileChange("c.py", "c.py", OLD, new)
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envmatrix.analysis.impact.changes import compare
-from envmatrix.analysis.impact.dissect import dissect
+from envmatrix.analysis.impact.parsing import parse_parts
 from envmatrix.analysis.impact.parts import SCRIPT, TOP
 from envmatrix.analysis.source.facts import Import
 
@@ -76,7 +76,7 @@ def test_what_cannot_be_read_differs_as_a_whole() -> None:
 )
 def test_a_part_uses_what_it_names(source: bytes, uses: bool) -> None:
     """By a name, an attribute or a text; its own variables and its docstring are nobody else's."""
-    part = dissect(source).parts["f"]
+    part = parse_parts(source).parts["f"]
     assert (bool({"a"} & part.names) or "a" in {name for _, name in part.attributes}) is uses
 
 
@@ -97,12 +97,12 @@ def test_a_part_uses_what_it_names(source: bytes, uses: bool) -> None:
 )
 def test_importing_a_file_runs_what_calls(source: bytes, runs: bool) -> None:
     """A name that only stands in a table is not run."""
-    assert ("a" in dissect(source).parts[TOP].names) is runs
+    assert ("a" in parse_parts(source).parts[TOP].names) is runs
 
 
 def test_imports_are_of_the_part_that_they_stand_in() -> None:
     """Those for a type checker are nobody's."""
-    read = dissect(
+    read = parse_parts(
         b"import a\nif TYPE_CHECKING:\n    import b\ndef f():\n    import c\nif __name__ == '__main__':\n    import d"
     )
     found = {name: [each.what for each in part.imports] for name, part in read.parts.items()}
@@ -122,7 +122,7 @@ def test_imports_are_of_the_part_that_they_stand_in() -> None:
 )
 def test_a_module_whose_name_is_put_together_is_noted(call: bytes, prefix: str | None) -> None:
     """By what it begins with; nothing, where that cannot be seen."""
-    assert dissect(b"def f(): " + call).parts["f"].computed == (prefix,)
+    assert parse_parts(b"def f(): " + call).parts["f"].computed == (prefix,)
 
 
 @pytest.mark.parametrize(
@@ -130,26 +130,26 @@ def test_a_module_whose_name_is_put_together_is_noted(call: bytes, prefix: str |
 )
 def test_what_is_called_without_being_named_is_implicit(name: str) -> None:
     """Hooks and set-ups of a module are nobody's by name."""
-    assert dissect(f"def {name}(): ...".encode()).parts[name].is_implicit
-    assert dissect(f"{name} = 1".encode()).parts[name].is_implicit
+    assert parse_parts(f"def {name}(): ...".encode()).parts[name].is_implicit
+    assert parse_parts(f"{name} = 1".encode()).parts[name].is_implicit
 
 
 def test_a_fixtures_name_and_autouse_are_read() -> None:
     """By what it answers to, and whether it is asked."""
-    part = dissect(BASE).parts["make_db"]
+    part = parse_parts(BASE).parts["make_db"]
     assert part.provides == ("db", True)
     assert not part.is_registered
 
 
 def test_a_function_that_a_decorator_hands_on_is_registered() -> None:
     """Somebody else may call it; marks and properties call nobody."""
-    read = dissect(b"@app.get('/')\ndef a(): ...\n@pytest.mark.slow\ndef b(): ...\n@property\ndef c(): ...\n")
+    read = parse_parts(b"@app.get('/')\ndef a(): ...\n@pytest.mark.slow\ndef b(): ...\n@property\ndef c(): ...\n")
     assert [name for name, part in read.parts.items() if part.is_registered] == ["a"]
 
 
 def test_functions_of_one_name_are_one_part() -> None:
     """A property and its setter, overloads: any of them may count."""
-    read = dissect(
+    read = parse_parts(
         b"class C:\n    @property\n    def x(self): return a\n\n    @x.setter\n    def x(self, new): b(new)\n"
     )
     assert {"a", "b"} <= read.parts["C.x"].names
@@ -158,7 +158,7 @@ def test_functions_of_one_name_are_one_part() -> None:
 
 def test_a_line_is_in_the_innermost_part() -> None:
     """From its first decorator on, so that a file named in a parametrization is that test's."""
-    read = dissect(BASE)
+    read = parse_parts(BASE)
     assert [read.at(line).name for line in (2, 3, 9, 10, 13, 17)] == [
         TOP,
         "LIMIT",

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from envmatrix.analysis.impact import Change, impact
+from envmatrix.analysis.impact import FileChange, impact
 from tests.framework.analysis.impact.packages import PARTS, WAYS, Package, Use, outcomes, packages
 from tests.framework.analysis.impact.small import make_tree, text
 
@@ -16,7 +16,7 @@ def changed_and_selected(package: Package, number: int, part: str = "call") -> t
     before, after = package.files(), package.files(number, part)
     was, now = outcomes(before), outcomes(after)
     path = f"pkg/m{number // 2}.py"
-    change = Change(path, path, text(before[path]), text(after[path]))
+    change = FileChange(path, path, text(before[path]), text(after[path]))
     selected = impact([change], make_tree(after), []).selected[""]
     return {test for test, outcome in was.items() if now[test] != outcome}, set(selected)
 

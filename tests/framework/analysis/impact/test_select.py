@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from envmatrix.analysis.impact import Kind, Place, Start
+from envmatrix.analysis.impact import ChangeKind, DeclaredEnvironment, ServiceCommand
 from tests.framework.analysis.impact.small import LOCAL, SHOP, STAGING, names, of, why
 
 ORDERS = "tests/e2e/test_orders.py"
@@ -146,7 +146,7 @@ def test_a_module_of_a_package_installs_nothing() -> None:
     """`setup.py` beside an `__init__.py` is a module like others; at the root it says what is installed."""
     files = {**SHOP, "shop/setup.py": "def make(): ...\n", "tests/unit/test_setup.py": TEST_OF_SETUP}
     assert names(of("shop/setup.py", ("...", "return 1"), files=files)) == {"": {"test_make"}}
-    assert "it says what is installed" in of("setup.py", added="setup()").everything[0]
+    assert "it says what is installed" in of("setup.py", added="setup()").everything[0][0]
 
 
 @pytest.mark.parametrize(
@@ -161,7 +161,7 @@ def test_what_cannot_be_told_apart_concerns_everything(path: str, why_all: str) 
     """What configures all, and what leads nowhere."""
     found = of(path, added="x = 1")
     assert names(found) == EVERYTHING
-    assert found.everything == (why_all,)
+    assert [", ".join(each) for each in found.everything] == [why_all]
 
 
 def test_a_function_that_nobody_names_concerns_who_uses_its_file() -> None:
@@ -169,7 +169,7 @@ def test_a_function_that_nobody_names_concerns_who_uses_its_file() -> None:
     found = of(CONFTEST, ("    pass", "    return 3"))
     assert names(found) == EVERYTHING
     assert why(found, "test_vat", "") == (
-        f"unused of {CONFTEST} is changed, and named by nobody who is tested, which pytest loads for all tests below it"
+        f"unused of {CONFTEST} is changed, and no tested code names it, which pytest loads for all tests below it"
     )
 
 
@@ -246,7 +246,7 @@ def test_a_removed_field_concerns_everything_and_calls_for_a_major_version() -> 
     files = {**SHOP, "contract.py": "class Services:\n    url: str\n    name: str\n"}
     found = of("contract.py", ("    url: str\n", ""), files=files)
     assert names(found) == EVERYTHING
-    assert found.everything[0] == "Services.url is removed: what keeps to the contract as it was may break"
+    assert found.everything[0][0] == "Services.url is removed: what keeps to the contract as it was may break"
     assert found.bump is not None
     assert found.bump.needed == "2.0.0"
 
@@ -254,7 +254,7 @@ def test_a_removed_field_concerns_everything_and_calls_for_a_major_version() -> 
 def test_an_added_field_concerns_who_asks_for_the_fixture() -> None:
     """A provider has to have it; the version is a minor one."""
     files = {**SHOP, "contract.py": "class Services:\n    url: str\n", "plug.py": "import contract\n" + SHOP["plug.py"]}
-    found = of("contract.py", ("    url", "    name: str\n    url"), files=SHOP | files, kinds=[Kind.CONTRACT])
+    found = of("contract.py", ("    url", "    name: str\n    url"), files=SHOP | files, kinds=[ChangeKind.CONTRACT])
     assert names(found) == everywhere("test_total")
     assert found.bump is not None
     assert found.bump.needed == "1.1.0"
@@ -263,14 +263,14 @@ def test_an_added_field_concerns_who_asks_for_the_fixture() -> None:
 @pytest.mark.parametrize(
     ("kind", "path", "edit"),
     [
-        (Kind.FIXTURES, CONFTEST, ("return 1", "return 2")),
-        (Kind.CODE, "shop/prices.py", ("...", "return 1")),
+        (ChangeKind.FIXTURES, CONFTEST, ("return 1", "return 2")),
+        (ChangeKind.CODE, "shop/prices.py", ("...", "return 1")),
     ],
 )
-def test_one_kind_of_change_leaves_the_others_out(kind: Kind, path: str, edit: tuple[str, str]) -> None:
+def test_one_kind_of_change_leaves_the_others_out(kind: ChangeKind, path: str, edit: tuple[str, str]) -> None:
     """`--changes` looks at that kind alone."""
     assert names(of(path, edit, kinds=[kind]))
-    others = [each for each in Kind if each is not kind]
+    others = [each for each in ChangeKind if each is not kind]
     assert names(of(path, edit, kinds=others)) == {}
 
 
@@ -309,7 +309,7 @@ def test_what_a_test_asks_for_at_run_time_may_be_any_fixture() -> None:
 
 def test_a_declaration_that_cannot_be_read_concerns_its_environment() -> None:
     """Nobody knows what it starts."""
-    broken = Place("broken", ("environments/broken.toml",), unread="it is no TOML")
+    broken = DeclaredEnvironment("broken", ("environments/broken.toml",), unread="it is no TOML")
     found = of("shop/prices.py", ("...", "return 1"), places=[STAGING, broken])
     assert names(found) == {"broken": WHOLE_SUITE, "": {"test_vat"}}
 
@@ -321,7 +321,7 @@ def test_a_deleted_package_concerns_who_imported_from_it() -> None:
 
 def test_a_service_may_begin_in_a_file_of_fixtures() -> None:
     """It is started all the same."""
-    place = replace(LOCAL, starts=(Start("backend", (CONFTEST,), "python tests/conftest.py", "local.toml"),))
+    place = replace(LOCAL, starts=(ServiceCommand("backend", (CONFTEST,), "python tests/conftest.py", "local.toml"),))
     assert "test_total" in names(of(CONFTEST, ("    pass", "    return 3"), places=[place]))["local"]
 
 

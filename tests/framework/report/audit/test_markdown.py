@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.audit.audit import Audit
+from envmatrix.analysis.audit.audit import AuditResult
 from envmatrix.report.audit.markdown import render
 from envmatrix.report.markdown import MOST
 from tests.framework.report.audit.samples import MISSING, everything, hostile
@@ -21,12 +21,12 @@ def test_findings_are_grouped_by_their_rule() -> None:
     )
     assert "### EM101: fixture-not-found\n\n- `tests/test_a.py:3:14` `fixture 'real_services' is asked for" in rendered
     assert "  - masked by `skip`: a run of pytest does not show it\n" in rendered
-    assert "✅ No findings in 1 test of 1 file." in render(Audit(Path.cwd(), (), files=1, tests=1))
+    assert "✅ No findings in 1 test of 1 file." in render(AuditResult(Path.cwd(), (), files=1, tests=1))
 
 
 def test_a_summary_that_github_would_refuse_is_cut() -> None:
     """It takes 1 MiB, whole or not at all."""
-    rendered = render(Audit(Path.cwd(), tuple(replace(MISSING, line=line) for line in range(10_000))))
+    rendered = render(AuditResult(Path.cwd(), tuple(replace(MISSING, line=line) for line in range(10_000))))
     assert MOST - 2000 < len(rendered.encode()) < MOST + 200
     assert rendered.endswith("`envmatrix audit` shows all.**\n")
 

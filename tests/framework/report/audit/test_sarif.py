@@ -12,8 +12,8 @@ from urllib.parse import unquote
 
 import pytest
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.rules import ALL
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.rules.catalog import ALL
 from envmatrix.report.audit.sarif import render
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
@@ -27,7 +27,7 @@ ALLOWED: Mapping[str, set[str]] = {
 """The keys that we write, all of which the schema has; it allows no others."""
 
 
-def results(audit: Audit) -> list[dict[str, Any]]:
+def results(audit: AuditResult) -> list[dict[str, Any]]:
     """Return the results of the one run."""
     found: list[dict[str, Any]] = json.loads(render(audit))["runs"][0]["results"]
     return found
@@ -66,7 +66,7 @@ def test_a_fingerprint_outlives_lines_and_tells_two_of_a_kind_apart() -> None:
     """As the baseline does."""
 
     def prints(*lines: int) -> list[str]:
-        audit = Audit(Path.cwd(), tuple(replace(MISSING, line=line) for line in lines))
+        audit = AuditResult(Path.cwd(), tuple(replace(MISSING, line=line) for line in lines))
         return [result["partialFingerprints"]["envmatrixFinding/v1"] for result in results(audit)]
 
     assert prints(3, 4) == prints(30, 40)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.audit.audit import Audit
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.audit import AuditResult
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.audit import text
 from tests.framework.report.audit.samples import MISSING, everything, hostile
@@ -15,11 +15,11 @@ from tests.framework.report.audit.samples import MISSING, everything, hostile
 def test_a_finding_has_its_place_its_tests_and_what_to_do() -> None:
     """Path, line and column as an editor takes them; then the number of tests, a few of them, and the hint."""
     assert text.render(everything()).splitlines() == [
-        "tests/test_a.py:3:14: EM101 fixture 'real_services' is asked for, and nobody above provides it",
+        "tests/test_a.py:3:14: EM101 fixture 'real_services' is asked for, and none of that name is in sight",
         "    5 tests: tests/test_a.py::test_0, tests/test_a.py::test_1, tests/test_a.py::test_2 and 2 more",
         "    masked: a run of pytest does not show it, because of skip",
         "    help: tests/unit/conftest.py:5 provides it: move it to tests/conftest.py",
-        "tests/conftest.py:9:1: EM105 fixture 'old' is asked for by nobody",
+        "tests/conftest.py:9:1: EM105 fixture 'old' is never asked for",
         "    help: Remove it",
         "Found 2 findings in 20 tests of 4 files.",
         "2 suppressed by noqa, 3 known from the baseline.",
@@ -31,32 +31,39 @@ def test_a_finding_has_its_place_its_tests_and_what_to_do() -> None:
 
 def test_what_another_environment_would_tell_is_said() -> None:
     """A plugin that is not installed leaves requests open; nothing found is not to be read as nothing wrong."""
-    absent = Finding("test_a.py", 1, 1, "EM108", f"nobody knows whether 'x' is provided: plug may, and {NOT_INSTALLED}")
-    last = text.render(Audit(Path.cwd(), (), unknown=(absent, absent))).splitlines()[-1]
+    absent = AuditFinding(
+        "test_a.py",
+        1,
+        1,
+        "EM108",
+        "the source does not tell whether 'x' is provided",
+        f"The reason: plug may provide it, and {NOT_INSTALLED}",
+    )
+    last = text.render(AuditResult(Path.cwd(), (), unknown=(absent, absent))).splitlines()[-1]
     assert last == "2 of them a plugin may answer that is not installed here: --python names where tests run."
 
 
 def test_nothing_found_is_one_line() -> None:
     """It says of how much."""
-    assert text.render(Audit(Path.cwd(), (), files=1, tests=2)) == "No findings in 2 tests of 1 file.\n"
+    assert text.render(AuditResult(Path.cwd(), (), files=1, tests=2)) == "No findings in 2 tests of 1 file.\n"
 
 
 def test_a_path_leads_there_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever audits from a subdirectory can open what is named."""
     (tmp_path / "tests").mkdir()
     monkeypatch.chdir(tmp_path / "tests")
-    assert text.render(Audit(tmp_path, (MISSING,))).startswith("../tests/test_a.py:3:14: EM101")
+    assert text.render(AuditResult(tmp_path, (MISSING,))).startswith("../tests/test_a.py:3:14: EM101")
 
 
 def test_statistics_count_by_rule() -> None:
     """The most first, with the rule's name, and whether `--fix` mends it."""
-    lines = text.statistics(Audit(Path.cwd(), (*everything().findings, MISSING))).splitlines()
+    lines = text.statistics(AuditResult(Path.cwd(), (*everything().findings, MISSING))).splitlines()
     assert lines[:2] == ["2  EM101  [*] fixture-not-found", "1  EM105  [ ] unused-fixture"]
 
 
 def test_unknown_requests_are_listed_on_demand() -> None:
     """In the form of findings."""
-    assert text.unknown(everything()).startswith("tests/test_b.py:7:2: EM108 nobody knows")
+    assert text.unknown(everything()).startswith("tests/test_b.py:7:2: EM108 the source does not tell")
 
 
 @pytest.mark.parametrize(("name", "value", "coloured"), [("TERM", "xterm", True), ("NO_COLOR", "1", False)])

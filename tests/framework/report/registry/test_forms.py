@@ -1,15 +1,16 @@
-"""The registry as text, JSON, Markdown and a picture."""
+"""The registry as text, JSON, Markdown and a Mermaid flowchart."""
 
 from __future__ import annotations
 
 import json
-from xml.etree import ElementTree as ET
+import re
 
 import pytest
 
 from envmatrix.analysis.index.registry import Provider, Registry
 from envmatrix.analysis.source.facts import Key, Other, Shape
-from envmatrix.report.registry import as_json, as_markdown, as_svg, as_text
+from envmatrix.report.registry import as_json, as_markdown, as_mermaid, as_text
+from envmatrix.report.text import inert
 
 SHAPE = Shape("dict", "dict", (Key("url", Other(), 1, 1), Key("token", Other(), 1, 1)), False, 1, 1)
 
@@ -90,24 +91,24 @@ def test_a_page_says_nothing_that_changes_with_every_commit() -> None:
     assert "| `db` | session |  |  | `tests/conftest.py` | The database, emptied. |" in page.splitlines()
 
 
-def test_the_picture_has_a_box_a_fixture_and_a_line_a_need() -> None:
-    """Those of plugins are named in the boxes, not drawn."""
-    root = ET.fromstring(as_svg(REGISTRY))
-    texts = [element.text for element in root.iter() if element.tag.endswith("}text")]
-    lines = [element for element in root.iter() if element.get("class") == "line"]
-    assert "client" in texts
-    assert "with tmp_path" in texts
-    assert "tmp_path" not in texts
-    assert len(lines) == 1
-    assert "prefers-color-scheme: dark" in as_svg(REGISTRY)
+def test_the_flowchart_has_a_node_a_fixture_and_an_edge_a_need() -> None:
+    """Its shape says the scope; fixtures of plugins and those without an edge are left out."""
+    alone = provider("alone", 20)
+    assert as_mermaid(Registry((alone, *REGISTRY.providers))).splitlines() == [
+        "flowchart LR",
+        '  f1["client<br>tests/conftest.py"]',
+        '  f2(["db<br>tests/conftest.py"])',
+        "  f2 --> f1",
+    ]
 
 
-def test_the_picture_of_one_has_what_belongs_to_it() -> None:
-    """What it is made of, and what is made of it."""
-    other = provider("other", 20)
-    picture = as_svg(Registry((*REGISTRY.providers, other)), "db")
-    assert ">client<" in picture
-    assert ">other<" not in picture
+def test_the_flowchart_of_one_has_its_needs_and_its_users() -> None:
+    """The one that is asked for is there even without an edge."""
+    registry = Registry((*REGISTRY.providers, provider("other", 20, scope="module")))
+    chart = as_mermaid(registry, "db")
+    assert '["client<br>' in chart
+    assert "other" not in chart
+    assert as_mermaid(registry, "other").splitlines()[1:] == ['  f0("other<br>tests/conftest.py")']
 
 
 @pytest.mark.fault("hostile-test-name")
@@ -115,9 +116,32 @@ def test_names_do_nothing() -> None:
     """Names and docstrings come from anybody's source."""
     name = '<script>"&\x1b[31m|`\ud800'
     registry = Registry((provider(name, 1, document=name, path=f"{name}.py", users=(name,), needs=(name,)),))
-    ET.fromstring(as_svg(registry))
-    for text in (as_svg(registry), as_text(registry), as_text(registry, name), as_markdown(registry)):
+    for text in (as_mermaid(registry, name), as_text(registry), as_text(registry, name), as_markdown(registry)):
         assert "\x1b" not in text
         text.encode()
-    assert "<script>" not in as_svg(registry)
     assert all(line.count("`") >= 2 for line in as_markdown(registry).splitlines()[2:])
+
+
+@pytest.mark.fault("hostile-test-name")
+@pytest.mark.parametrize(
+    "name",
+    [
+        '"]:::red',
+        "a\nf0 --> f9",
+        "#quot;",
+        "```",
+        "`**bold**`",
+        "<img src=x onerror=alert(1)>",
+        "%%{init: {}}%%",
+        'x"]\n  click f0 href "javascript:alert(1)"',
+        "end",
+        "1. list",
+    ],
+)
+def test_names_are_no_syntax_of_mermaid(name: str) -> None:
+    """Between the quotes of a label stand only plain characters and Mermaid's character codes."""
+    chart = as_mermaid(Registry((provider(name, 1, path=f"{name}.py"),)), name)
+    node = re.fullmatch(r'flowchart LR\n  f0\["((?:[\w./-]|#\d+;)+)<br>((?:[\w./-]|#\d+;)+)"\]\n', chart)
+    assert node is not None, chart
+    shown = re.sub(r"#(\d+);", lambda match: chr(int(match[1])), node[1])
+    assert shown == inert(name)

@@ -1,4 +1,4 @@
-"""EM2xx: what fixtures give, held against the contract of their name and against what tests read of them."""
+"""EM2xx: compare the value of each fixture with its contract and with what tests read of it."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import difflib
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules.given import Contracts, Given
-from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.contracts import Contracts, FixtureValue
+from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
@@ -20,33 +20,39 @@ from envmatrix.analysis.source.hosts import host_of
 from envmatrix.analysis.source.values import BAGS, is_mock
 
 RULES = (
-    Rule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
-    Rule(
+    AuditRule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
+    AuditRule(
         "EM202",
         "unknown-contract-field",
         "A provider of a contract fixture has a field that the contract does not know.",
     ),
-    Rule(
+    AuditRule(
         "EM203",
         "contract-field-type",
         "A provider of a contract fixture gives a field of another type than the contract says.",
     ),
-    Rule(
-        "EM204", "hard-coded-capability", "A provider of a contract fixture says by a literal that a service is there."
+    AuditRule(
+        "EM204",
+        "hard-coded-capability",
+        "A provider of a contract fixture has a literal True for the availability of a service.",
     ),
-    Rule("EM205", "hard-coded-url", "A provider of a contract fixture holds the URL of one environment."),
-    Rule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
-    Rule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
-    Rule("EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."),
-    Rule("EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict.", is_fixable=True),
+    AuditRule("EM205", "hard-coded-url", "A provider of a contract fixture has the hard-coded URL of one environment."),
+    AuditRule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
+    AuditRule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
+    AuditRule(
+        "EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."
+    ),
+    AuditRule(
+        "EM209", "dict-read-as-object", "A test reads a dict as an object, or an object as a dict.", is_fixable=True
+    ),
 )
 
 _NAMED = 5
 _FAKES = ("Mock", "Fake", "Stub", "Dummy")
 
 
-def findings(index: Index, survey: Survey) -> Iterator[Finding]:
-    """Yield what fixtures give and should not, what they lack, and what is read of them in vain."""
+def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
+    """Yield fields that fixtures lack or should not have, and reads of fields that they do not have."""
     checker = _Checker(index, survey)
     yield from checker.providers()
     yield from checker.drifting()
@@ -58,10 +64,10 @@ class _Checker:
         self._index = index
         self._survey = survey
         self._contracts = Contracts(index)
-        self._given: dict[tuple[str, int], Given | None] = {}
+        self._given: dict[tuple[str, int], FixtureValue | None] = {}
 
-    def providers(self) -> Iterator[Finding]:
-        """Hold each provider of a contract fixture against the contract."""
+    def providers(self) -> Iterator[AuditFinding]:
+        """Compare each provider of a contract fixture with the contract."""
         for fixture in {(each.path, each.line): each for each in self._survey.fixtures}.values():
             contract = self._contracts.classes.get(fixture.name)
             if contract is not None or fixture.name.startswith("real_"):
@@ -69,7 +75,7 @@ class _Checker:
             if contract is not None and (given := self._what(fixture)) is not None:
                 yield from self._fields(fixture, given, contract)
 
-    def _fields(self, fixture: Fixture, given: Given, contract: ClassFields) -> Iterator[Finding]:
+    def _fields(self, fixture: Fixture, given: FixtureValue, contract: ClassFields) -> Iterator[AuditFinding]:
         has = None if given.is_contract else given.names
         if lacking := [name for name in contract.fields if has is not None and name not in has]:
             message = f"fixture {fixture.name!r} lacks {_listed(lacking)} of the contract {contract.name}"
@@ -83,7 +89,7 @@ class _Checker:
                 extend = f"Declare it in a subclass of {contract.name}, named in [tool.envmatrix.contracts]"
                 yield self._at(fixture, key, "EM202", message, _spelling(key.name, contract.fields) or extend)
 
-    def _value(self, fixture: Fixture, key: Key, contract: ClassFields) -> Iterator[Finding]:
+    def _value(self, fixture: Fixture, key: Key, contract: ClassFields) -> Iterator[AuditFinding]:
         value = self._literal(fixture, key.value)
         types, wanted = _types(value), contract.fields[key.name]
         if types and wanted and not types & wanted and not (types & {"int", "bool"} and wanted & {"int", "float"}):
@@ -94,7 +100,7 @@ class _Checker:
             message = (
                 f"{key.name!r} of fixture {fixture.name!r} is hard-coded: it says True also where nothing is there"
             )
-            yield self._at(fixture, key, "EM204", message, "Drop this fixture: the plugin's own asks the service")
+            yield self._at(fixture, key, "EM204", message, "Drop this fixture: the plugin's own probes the service")
         elif key.name.endswith("_url") and (host := _url_host(value)):
             declared = self._contracts.hosts.get(host)
             whose = f"{host} is declared in {declared}" if declared else f"{host} is one environment's"
@@ -105,7 +111,7 @@ class _Checker:
     def _literal(self, fixture: Fixture, value: Expression) -> Expression:
         return self._index.names.literal(fixture.path, value) if isinstance(value, Name) else value
 
-    def _mocks(self, fixture: Fixture) -> Iterator[Finding]:
+    def _mocks(self, fixture: Fixture) -> Iterator[AuditFinding]:
         shape = fixture.function.shape if fixture.function is not None else None
         if shape is None:
             return
@@ -119,7 +125,7 @@ class _Checker:
                     message = f"{key.name!r} of fixture {fixture.name!r} is a mock: {written}"
                     yield self._at(fixture, key, "EM206", message, hint)
 
-    def drifting(self) -> Iterator[Finding]:
+    def drifting(self) -> Iterator[AuditFinding]:
         """Compare the providers of one name that tests of different directories share."""
         named: dict[str, dict[tuple[str, int], Fixture]] = defaultdict(dict)
         for fixture in self._survey.fixtures:
@@ -145,12 +151,12 @@ class _Checker:
                     message = f"fixture {name!r} differs from its other providers: it {_differences(names, usual)}"
                     yield self._at(fixture, fixture, "EM207", message, table)
 
-    def reads(self) -> Iterator[Finding]:
-        """Look at each key and attribute that a test or a fixture reads of what it sees."""
+    def reads(self) -> Iterator[AuditFinding]:
+        """Check each key and attribute that a test or a fixture reads of a fixture."""
         for (path, read, *_), (fixture, tests) in self._survey.seen.items():
             if found := self._read(read, fixture):
                 code, message, hint = found
-                yield Finding(path, read.line, read.column, code, message, hint, nodeids(tests), masked(tests))
+                yield AuditFinding(path, read.line, read.column, code, message, hint, nodeids(tests), masked(tests))
 
     def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:
         given = self._what(fixture)
@@ -158,6 +164,7 @@ class _Checker:
             return None
         where = f"{read.parameter!r}"
         by = f"{fixture.path}:{fixture.line}" if not given.is_contract else f"the contract {given.type}"
+        provider = fixture.path if not given.is_contract else by
         if given.kind == "dict" and read.how == "attribute":
             message = f"{read.key!r} is read as an attribute of {where}, which is a dict"
             return "EM209", message, f"Write {read.parameter}[{read.key!r}]: {by} gives a dict"
@@ -173,19 +180,20 @@ class _Checker:
         contract = self._contracts.classes.get(fixture.name)
         if read.how == "get" and contract is not None and read.key in contract:
             return None  # EM201 says that it is not there; this test can do without
-        message = f"{read.key!r} is read of {where}, and {by} does not give it"
+        message = f"{read.key!r} is read of {where}, and {provider} does not give it"
         known = sorted(name for name in given.names if not name.startswith("_"))
-        return "EM208", message, _spelling(read.key, known) or f"It gives {_listed(known)}"
+        spelling = _spelling(read.key, known)
+        return "EM208", message, f"{spelling} {by} gives that" if spelling else f"{by} gives {_listed(known)}"
 
-    def _what(self, fixture: Fixture) -> Given | None:
+    def _what(self, fixture: Fixture) -> FixtureValue | None:
         place = (fixture.path, fixture.line)
         if place not in self._given:
             self._given[place] = self._contracts.given(fixture)
         return self._given[place]
 
-    def _at(self, fixture: Fixture, place: Fixture | Key | Shape, code: str, message: str, hint: str) -> Finding:
+    def _at(self, fixture: Fixture, place: Fixture | Key | Shape, code: str, message: str, hint: str) -> AuditFinding:
         tests = self._survey.users_of(fixture.path, fixture.line)
-        return Finding(fixture.path, place.line, place.column, code, message, hint, nodeids(tests), masked(tests))
+        return AuditFinding(fixture.path, place.line, place.column, code, message, hint, nodeids(tests), masked(tests))
 
 
 def _types(value: Expression) -> frozenset[str]:

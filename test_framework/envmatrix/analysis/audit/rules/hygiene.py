@@ -1,29 +1,31 @@
-"""EM3xx: tests and fixtures that hide a failure, and files that hold what must not stand in source."""
+"""EM3xx: tests and fixtures that hide a failure, and secrets and hosts in source."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules.rule import Rule
-from envmatrix.analysis.audit.rules.survey import Survey, Tested, masked, nodeids
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.rule import AuditRule
+from envmatrix.analysis.audit.rules.survey import AffectedTest, Survey, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Note
 
 RULES = (
-    Rule("EM301", "undocumented-fixture", "A fixture of a conftest has no docstring."),
-    Rule("EM302", "secret-in-source", "What looks like a real secret stands in a test's source."),
-    Rule("EM303", "host-in-source", "A test names the host that it speaks to."),
-    Rule("EM304", "swallowed-provider-failure", "A fixture goes on where what it provides could not be made."),
-    Rule("EM305", "skip-hides-outage", "A test or a fixture skips where a service does not answer."),
-    Rule("EM306", "conditional-assertions", "All assertions of a test are under a condition of what it saw."),
-    Rule("EM307", "swallowed-assertion", "The failure of an assertion is caught and dropped."),
-    Rule("EM308", "test-cannot-fail", "A test, or an assertion of it, cannot fail."),
+    AuditRule("EM301", "undocumented-fixture", "A fixture of a conftest has no docstring."),
+    AuditRule("EM302", "secret-in-source", "A test's source has what looks like a real secret."),
+    AuditRule("EM303", "host-in-source", "A test names the host that it connects to."),
+    AuditRule(
+        "EM304", "swallowed-provider-failure", "A fixture swallows the exception that kept it from providing its value."
+    ),
+    AuditRule("EM305", "skip-hides-outage", "A test or a fixture skips if a service does not answer."),
+    AuditRule("EM306", "conditional-assertions", "All assertions of a test depend on a condition on what it observed."),
+    AuditRule("EM307", "swallowed-assertion", "The failure of an assertion is caught and dropped."),
+    AuditRule("EM308", "test-cannot-fail", "A test, or an assertion of it, cannot fail."),
 )
 
 _HINTS = {
-    "EM301": "Say in one line what the fixture gives, for whoever reads `pytest --fixtures`",
+    "EM301": "Say in one line what the fixture gives, for readers of `pytest --fixtures`",
     "EM302": "Revoke it, then read it from the environment: git keeps what was once committed",
     "EM303": "Ask real_services for the URL, or declare the host in environments/NAME.toml",
     "EM304": "Let the exception through: pytest then reports an error where the fault is, not a failure of each test",
@@ -34,11 +36,11 @@ _HINTS = {
 }
 _OF_FIXTURES = frozenset({"EM304", "EM305"})
 _UNIT_TESTS = frozenset({"unit", "units", "unit_tests", "unittests"})
-"""Directories whose tests speak to no host, whatever URL they hold."""
+"""Directories whose tests connect to no host, whatever URL they name."""
 
 
-def findings(_index: Index, survey: Survey) -> Iterator[Finding]:
-    """Yield what is badly kept in the tests, fixtures and files of a tree."""
+def findings(_index: Index, survey: Survey) -> Iterator[AuditFinding]:
+    """Yield the findings in the tests, fixtures and files of a tree."""
     for path, note in survey.notes:
         if note.code != "EM303" or _UNIT_TESTS.isdisjoint(path.split("/")[:-1]):
             yield _finding(path, note)
@@ -48,13 +50,13 @@ def findings(_index: Index, survey: Survey) -> Iterator[Finding]:
     yield from _fixtures(survey)
 
 
-def _finding(path: str, note: Note, tests: Sequence[Tested] = ()) -> Finding:
-    return Finding(
+def _finding(path: str, note: Note, tests: Sequence[AffectedTest] = ()) -> AuditFinding:
+    return AuditFinding(
         path, note.line, note.column, note.code, note.message, _HINTS[note.code], nodeids(tests), masked(tests)
     )
 
 
-def _fixtures(survey: Survey) -> Iterator[Finding]:
+def _fixtures(survey: Survey) -> Iterator[AuditFinding]:
     for (path, line), fixture in {(each.path, each.line): each for each in survey.fixtures}.items():
         if _is_undocumented(fixture):
             message = f"fixture {fixture.name!r} has no docstring"

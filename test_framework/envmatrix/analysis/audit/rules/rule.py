@@ -1,4 +1,4 @@
-"""A rule of the audit, as its table names it."""
+"""A rule of the audit."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
-    """What the audit knows of one rule; its page is `docs/rules/CODE.md`."""
+class AuditRule:
+    """One rule; its page is `docs/rules/CODE.md`."""
 
     code: str
     """`EM101`."""
     name: str
-    """In words joined by hyphens: `fixture-not-found`."""
+    """Its name: `fixture-not-found`."""
     summary: str
-    """One line: what a finding of it says."""
+    """What a finding of it says, in one line."""
     is_fixable: bool = False
     """Whether `envmatrix audit --fix` can mend it."""

@@ -1,4 +1,4 @@
-"""The summaries of all files put together, which is what the rules look at."""
+"""The survey of a tree: the summaries of all its files put together, for the rules."""
 
 from __future__ import annotations
 
@@ -6,19 +6,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from envmatrix.analysis.audit.rules.texts import Texts
-from envmatrix.analysis.audit.summaries.kept import NoqaLines
-from envmatrix.analysis.audit.summaries.summaries import Summaries
+from envmatrix.analysis.audit.rules.file_search import FileSearch
+from envmatrix.analysis.audit.summaries.cached import NoqaLines
+from envmatrix.analysis.audit.summaries.summaries import TreeSummaries
 from envmatrix.analysis.audit.summaries.summarize import place_of
-from envmatrix.analysis.audit.summaries.summary import Asked, Cited, Numbers, Place, Summary
+from envmatrix.analysis.audit.summaries.summary import FileSummary, FixtureKey, FixtureRef, RequestSite, TestNumbers
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
 from envmatrix.analysis.source.facts import Note, Read
 
 
-class Tested(NamedTuple):
-    """A test, as far as a finding speaks of it."""
+class AffectedTest(NamedTuple):
+    """A test that a finding affects."""
 
     path: str
     nodeid: str
@@ -26,78 +26,80 @@ class Tested(NamedTuple):
 
 
 @dataclass(slots=True)
-class Group:
-    """One place that asks, and the tests for which it asks the same in the same way."""
+class RequestGroup:
+    """A place that asks for a fixture, and the tests that it asks for."""
 
-    request: Asked
-    tests: list[Tested] = field(default_factory=list)
+    request: RequestSite
+    tests: list[AffectedTest] = field(default_factory=list)
 
     @property
     def nodeids(self) -> tuple[str, ...]:
-        """The ids of the tests."""
+        """Return the node ids of the tests."""
         return nodeids(self.tests)
 
     @property
     def masked(self) -> str:
-        """What hides it from a run of pytest."""
+        """Return what hides the finding from a run of pytest."""
         return masked(self.tests)
 
 
 @dataclass(slots=True)
 class Survey:
-    """What was seen in a tree."""
+    """The facts about a tree that the rules need."""
 
-    texts: Texts
+    texts: FileSearch
     unread: Mapping[str, str]
     """Files that could not be read, and why."""
     noqa: Mapping[str, NoqaLines]
-    """Of each file, lines with a comment `# noqa`, and the codes that each names."""
+    """File → its lines with a comment `# noqa`, and the codes that each names."""
     tests: int = 0
     tested: list[str] = field(default_factory=list)
     """The files that have tests."""
-    missing: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    unknown: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    mismatched: dict[tuple[object, ...], Group] = field(default_factory=dict)
-    """Where a fixture asks for one of a narrower scope."""
+    missing: dict[tuple[object, ...], RequestGroup] = field(default_factory=dict)
+    unknown: dict[tuple[object, ...], RequestGroup] = field(default_factory=dict)
+    mismatched: dict[tuple[object, ...], RequestGroup] = field(default_factory=dict)
+    """Requests of fixtures for one of a narrower scope."""
     answering: set[tuple[str, int]] = field(default_factory=set)
-    """The definitions that answer a request, or are overridden by one that does."""
-    circles: dict[frozenset[tuple[str, int]], tuple[tuple[Cited, ...], list[Tested]]] = field(default_factory=dict)
-    """Fixtures that wait for each other, and the tests that get into it."""
-    overriding: dict[tuple[Place, Place], tuple[Fixture, Fixture]] = field(default_factory=dict)
-    surprises: dict[tuple[str, int], tuple[Cited, str, list[Tested]]] = field(default_factory=dict)
-    noted: dict[tuple[str, Note], tuple[bool, list[Tested]]] = field(default_factory=dict)
-    seen: dict[tuple[str, Read, str, int], tuple[Fixture, list[Tested]]] = field(default_factory=dict)
+    """Definitions that answer a request, or are overridden by one that does."""
+    cycles: dict[frozenset[tuple[str, int]], tuple[tuple[FixtureRef, ...], list[AffectedTest]]] = field(
+        default_factory=dict
+    )
+    """Cycles of fixtures that ask for each other, and the tests that reach them."""
+    overriding: dict[tuple[FixtureKey, FixtureKey], tuple[Fixture, Fixture]] = field(default_factory=dict)
+    surprises: dict[tuple[str, int], tuple[FixtureRef, str, list[AffectedTest]]] = field(default_factory=dict)
+    noted: dict[tuple[str, Note], tuple[bool, list[AffectedTest]]] = field(default_factory=dict)
+    seen: dict[tuple[str, Read, str, int], tuple[Fixture, list[AffectedTest]]] = field(default_factory=dict)
     fixtures: list[Fixture] = field(default_factory=list)
-    """Every fixture that this tree defines, once for each place that provides it."""
-    alone: set[Place] = field(default_factory=set)
-    """Those that override nothing."""
+    """Fixtures that the tree defines, once for each place that provides them."""
+    alone: set[FixtureKey] = field(default_factory=set)
+    """Fixtures that override nothing."""
     notes: list[tuple[str, Note]] = field(default_factory=list)
-    """About files themselves."""
-    _summaries: Mapping[str, Summary] = field(default_factory=dict)
-    _users: dict[tuple[str, int], list[tuple[str, Numbers]]] = field(default_factory=dict)
+    """Notes about whole files."""
+    _summaries: Mapping[str, FileSummary] = field(default_factory=dict)
+    _users: dict[tuple[str, int], list[tuple[str, TestNumbers]]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, index: Index, cache: Cache | None = None) -> Survey:
-        """Look at a tree; what is in the cache of an earlier look, and still holds, is taken from there."""
-        summaries = Summaries.of(index, cache)
+        """Survey a tree; summaries that are cached and still valid are not made anew."""
+        summaries = TreeSummaries.of(index, cache)
         everywhere = frozenset(name for project in index.projects for name in project.usefixtures)
-        survey = cls(Texts(index.root, cache), summaries.unread, summaries.noqa, _summaries=summaries.files)
+        survey = cls(FileSearch(index.root, cache), summaries.unread, summaries.noqa, _summaries=summaries.files)
         for path, summary in summaries.files.items():
             survey._add_file(path, summary)
             survey._add_requests(path, summary, everywhere)
         return survey
 
-    def users_of(self, path: str, line: int) -> tuple[Tested, ...]:
-        """Return the tests that get a definition of a fixture."""
+    def users_of(self, path: str, line: int) -> tuple[AffectedTest, ...]:
+        """Return the tests that use a definition of a fixture."""
         found = (test for file, numbers in self._users.get((path, line), ()) for test in self._tested(file, numbers))
         return tuple(dict.fromkeys(found))
 
-    def _tested(self, path: str, numbers: Numbers) -> list[Tested]:
+    def _tested(self, path: str, numbers: TestNumbers) -> list[AffectedTest]:
         summary = self._summaries[path]
         masked = dict(summary.masked)
-        return [Tested(path, path + summary.tests[number], masked.get(number, "")) for number in numbers]
+        return [AffectedTest(path, path + summary.tests[number], masked.get(number, "")) for number in numbers]
 
-    def _add_file(self, path: str, summary: Summary) -> None:
+    def _add_file(self, path: str, summary: FileSummary) -> None:
         if summary.tests:
             self.tests += len(summary.tests)
             self.tested.append(path)
@@ -112,12 +114,12 @@ class Survey:
             key = seen.path, seen.read, seen.fixture.path, seen.fixture.line
             self.seen.setdefault(key, (seen.fixture, []))[1].extend(self._tested(path, seen.tests))
 
-    def _add_requests(self, path: str, summary: Summary, everywhere: frozenset[str]) -> None:
+    def _add_requests(self, path: str, summary: FileSummary, everywhere: frozenset[str]) -> None:
         places = summary.places
         self.answering.update([place[:2] for place in places])
-        for fixtures, numbers in summary.circles:
-            circle = frozenset((each.path, each.line) for each in fixtures)
-            self.circles.setdefault(circle, (fixtures, []))[1].extend(self._tested(path, numbers))
+        for fixtures, numbers in summary.cycles:
+            cycle = frozenset((each.path, each.line) for each in fixtures)
+            self.cycles.setdefault(cycle, (fixtures, []))[1].extend(self._tested(path, numbers))
         for place, numbers in summary.users:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
         for override, overridden in summary.overriding:
@@ -126,29 +128,29 @@ class Survey:
             at = surprise.fixture.path, surprise.fixture.line
             surprised = self.surprises.setdefault(at, (surprise.fixture, surprise.contract, []))[2]
             surprised += self._tested(path, surprise.tests)
-        for groups, asked in (
+        for groups, sites in (
             (self.missing, summary.missing),
             (self.unknown, summary.unknown),
             (self.mismatched, summary.mismatched),
         ):
-            for each in asked:
-                groups.setdefault(_key(each, everywhere), Group(each)).tests += self._tested(path, each.tests)
+            for each in sites:
+                groups.setdefault(_key(each, everywhere), RequestGroup(each)).tests += self._tested(path, each.tests)
 
 
-def nodeids(tests: Sequence[Tested]) -> tuple[str, ...]:
-    """Return the ids of tests, each once."""
+def nodeids(tests: Sequence[AffectedTest]) -> tuple[str, ...]:
+    """Return the node ids of tests, each once."""
     return tuple(dict.fromkeys(test.nodeid for test in tests))
 
 
-def masked(tests: Sequence[Tested]) -> str:
-    """Return what hides a fault of all these tests from a run of pytest; empty as soon as one of them would show it."""
+def masked(tests: Sequence[AffectedTest]) -> str:
+    """Return what hides a fault of all these tests from a run of pytest; empty if one of them would show it."""
     return ", ".join(sorted({test.masked for test in tests})) if all(test.masked for test in tests) else ""
 
 
-def _key(asked: Asked, everywhere: frozenset[str]) -> tuple[object, ...]:
-    if asked.given is not None:
-        return asked.asker, asked.given
-    if asked.how != "usefixtures":
-        return asked.path, asked.line, asked.column, asked.name
+def _key(site: RequestSite, everywhere: frozenset[str]) -> tuple[object, ...]:
+    if site.given is not None:
+        return site.asker, site.given
+    if site.how != "usefixtures":
+        return site.path, site.line, site.column, site.name
     # A mark of a class or a file, and a setting of pytest, ask once, however many tests they hold for.
-    return ("", asked.name) if asked.name in everywhere else (asked.path, asked.name)
+    return ("", site.name) if site.name in everywhere else (site.path, site.name)

@@ -1,45 +1,49 @@
-"""EM1xx: what is asked for, and what can be seen from there."""
+"""EM1xx: requests for fixtures, and the fixtures in sight of them."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterator
 
-from envmatrix.analysis.audit.findings import Finding
-from envmatrix.analysis.audit.rules.nearest import Nearest
-from envmatrix.analysis.audit.rules.rule import Rule
-from envmatrix.analysis.audit.rules.survey import Group, Survey, masked, nodeids
-from envmatrix.analysis.audit.rules.unused import unused
-from envmatrix.analysis.audit.summaries.summary import Asked
+from envmatrix.analysis.audit.findings import AuditFinding
+from envmatrix.analysis.audit.rules.nearest_provider import NearestProviders
+from envmatrix.analysis.audit.rules.rule import AuditRule
+from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
+from envmatrix.analysis.audit.rules.unused_fixtures import unused
+from envmatrix.analysis.audit.summaries.summary import RequestSite
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
-    Rule(
+    AuditRule(
         "EM101",
         "fixture-not-found",
-        "A test or a fixture asks for a fixture that nobody above provides.",
+        "A test or a fixture asks for a fixture of which none is in sight.",
         is_fixable=True,
     ),
-    Rule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
-    Rule("EM103", "scope-changed-by-override", "A fixture overrides another one and changes its scope."),
-    Rule("EM104", "circular-dependency", "Fixtures ask for each other, so that none of them can be the first."),
-    Rule("EM105", "unused-fixture", "A fixture of this tree is asked for by nobody."),
-    Rule(
+    AuditRule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
+    AuditRule("EM103", "scope-changed-by-override", "A fixture overrides another one and changes its scope."),
+    AuditRule("EM104", "circular-dependency", "Fixtures ask for each other in a cycle."),
+    AuditRule("EM105", "unused-fixture", "Nothing asks for a fixture of this tree."),
+    AuditRule(
         "EM106",
         "autouse-starts-environment",
         "An autouse fixture starts the environment for tests that do not ask for it.",
     ),
-    Rule("EM107", "unread-file", "A file could not be read, so that silence about it proves nothing."),
-    Rule("EM108", "unknown-request", "The source does not tell whether a request is answered; off unless it is named."),
-    Rule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
+    AuditRule("EM107", "unread-file", "A file could not be read, so that the audit says nothing about it."),
+    AuditRule(
+        "EM108",
+        "unknown-request",
+        "The source does not tell whether a request is answered; off unless selected by its code.",
+    ),
+    AuditRule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
 
 _LINE = re.compile(r"line (\d+): ")
 
 
-def findings(index: Index, survey: Survey) -> Iterator[Finding]:
-    """Yield what is wrong with what can be seen from where."""
+def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
+    """Yield requests without an answer, wrong scopes and overrides, cycles, unused fixtures and unread files."""
     yield from _missing(index, survey)
     yield from _mismatched(survey)
     yield from _overriding(survey)
@@ -50,13 +54,15 @@ def findings(index: Index, survey: Survey) -> Iterator[Finding]:
     yield from _unknown(survey)
 
 
-def _missing(index: Index, survey: Survey) -> Iterator[Finding]:
-    nearest = Nearest(index, survey, {group.request.name for group in survey.missing.values()})
+def _missing(index: Index, survey: Survey) -> Iterator[AuditFinding]:
+    nearest = NearestProviders(index, survey, {group.request.name for group in survey.missing.values()})
     for group in survey.missing.values():
-        yield _finding("EM101", group, f"{_asks(group.request)}, and nobody above provides it", nearest.hint(group))
+        yield _finding(
+            "EM101", group, f"{_asks(group.request)}, and none of that name is in sight", nearest.hint(group)
+        )
 
 
-def _asks(request: Asked) -> str:
+def _asks(request: RequestSite) -> str:
     if request.asker is not None:
         return f"fixture {request.asker.name!r} asks for {request.name!r}"
     match request.how:
@@ -68,7 +74,7 @@ def _asks(request: Asked) -> str:
             return f"fixture {request.name!r} is asked for"
 
 
-def _mismatched(survey: Survey) -> Iterator[Finding]:
+def _mismatched(survey: Survey) -> Iterator[AuditFinding]:
     for group in survey.mismatched.values():
         asker, narrow = group.request.asker, group.request.given
         if asker is None or narrow is None:
@@ -76,7 +82,9 @@ def _mismatched(survey: Survey) -> Iterator[Finding]:
         message = f"fixture {asker.name!r} of scope {asker.scope} asks for {narrow.name!r} of scope {narrow.scope}"
         if asker.plugin:  # its source is not ours to change
             hint = f"{asker.name!r} is of the plugin {asker.plugin}: widen {narrow.name!r} to scope {asker.scope}"
-            yield Finding(narrow.path, narrow.line, narrow.column, "EM102", message, hint, group.nodeids, group.masked)
+            yield AuditFinding(
+                narrow.path, narrow.line, narrow.column, "EM102", message, hint, group.nodeids, group.masked
+            )
             continue
         where = f" ({narrow.path}:{narrow.line})" if not narrow.plugin else ""
         narrowed = f"Narrow {asker.name!r} to scope {narrow.scope}"
@@ -84,23 +92,23 @@ def _mismatched(survey: Survey) -> Iterator[Finding]:
         yield _finding("EM102", group, message, narrowed + widened)
 
 
-def _overriding(survey: Survey) -> Iterator[Finding]:
-    seen = set()
+def _overriding(survey: Survey) -> Iterator[AuditFinding]:
+    reported = set()
     for override, overridden in survey.overriding.values():
         key = (override.path, override.line, overridden.path, overridden.line)
-        if key in seen or not _changes_scope(override, overridden):
+        if key in reported or not _changes_scope(override, overridden):
             continue
-        seen.add(key)
+        reported.add(key)
         message = (
             f"fixture {override.name!r} overrides the one of {overridden.path} and changes its scope "
             f"from {overridden.scope} to {override.scope}"
         )
         hint = f"Give it the scope of {overridden.path}:{overridden.line}, or another name"
-        yield Finding(override.path, override.line, override.column, "EM103", message, hint)
+        yield AuditFinding(override.path, override.line, override.column, "EM103", message, hint)
 
 
 def _changes_scope(override: Fixture, overridden: Fixture) -> bool:
-    """Whether an override is seen to; of a plugin's fixture it is meant to be changed."""
+    """Return whether an override surely changes the scope; of a plugin's fixture that is intended."""
     return (
         bool(override.scope and overridden.scope)
         and override.scope != overridden.scope
@@ -110,47 +118,49 @@ def _changes_scope(override: Fixture, overridden: Fixture) -> bool:
     )
 
 
-def _circular(survey: Survey) -> Iterator[Finding]:
-    for fixtures, tests in survey.circles.values():
+def _circular(survey: Survey) -> Iterator[AuditFinding]:
+    for fixtures, tests in survey.cycles.values():
         first = min(range(len(fixtures)), key=lambda at: (fixtures[at].path, fixtures[at].line))
         ordered = (*fixtures[first:], *fixtures[:first])
         names = " → ".join(repr(each.name) for each in (*ordered, ordered[0]))
         places = ", ".join(f"{each.path}:{each.line}" for each in ordered)
         message = f"fixtures ask for each other: {names}" if len(ordered) > 1 else f"fixture asks for itself: {names}"
-        hint = f"Break the circle in one of {places}" if len(ordered) > 1 else "Override another one, or take it out"
+        hint = f"Break the cycle in one of {places}" if len(ordered) > 1 else "Override another one, or take it out"
         at = ordered[0]
-        yield Finding(at.path, at.line, at.column, "EM104", message, hint, nodeids(tests), masked(tests))
+        yield AuditFinding(at.path, at.line, at.column, "EM104", message, hint, nodeids(tests), masked(tests))
 
 
-def _unused(index: Index, survey: Survey) -> Iterator[Finding]:
+def _unused(index: Index, survey: Survey) -> Iterator[AuditFinding]:
     for each in unused(index, survey):
-        message = f"fixture {each.name!r} is asked for by nobody"
-        yield Finding(each.path, each.line, each.column, "EM105", message, "Remove it")
+        message = f"fixture {each.name!r} is never asked for"
+        yield AuditFinding(each.path, each.line, each.column, "EM105", message, "Remove it")
 
 
-def _autouse(survey: Survey) -> Iterator[Finding]:
+def _autouse(survey: Survey) -> Iterator[AuditFinding]:
     for fixture, contract, tests in survey.surprises.values():
         message = (
             f"autouse fixture {fixture.name!r} asks for {contract!r}: tests that do not ask start the environment, too"
         )
         hint = "Take autouse away and let the tests that need it ask, or move it to their own conftest.py"
-        yield Finding(fixture.path, fixture.line, fixture.column, "EM106", message, hint, nodeids(tests))
+        yield AuditFinding(fixture.path, fixture.line, fixture.column, "EM106", message, hint, nodeids(tests))
 
 
-def _unread(survey: Survey) -> Iterator[Finding]:
+def _unread(survey: Survey) -> Iterator[AuditFinding]:
     for path, why in survey.unread.items():
         found = _LINE.match(why)
         line = int(found[1]) if found else 1
         message = f"this file cannot be read: {_LINE.sub('', why, count=1)}"
-        yield Finding(path, line, 1, "EM107", message, "Mend it, or audit with the Python that it is written for")
+        yield AuditFinding(path, line, 1, "EM107", message, "Mend it, or audit with the Python that it is written for")
 
 
-def _unknown(survey: Survey) -> Iterator[Finding]:
+def _unknown(survey: Survey) -> Iterator[AuditFinding]:
     for group in survey.unknown.values():
         name = repr(group.request.name) if group.request.name else "a fixture"
-        yield _finding("EM108", group, f"nobody knows whether {name} is provided: {group.request.why}")
+        yield _finding(
+            "EM108", group, f"the source does not tell whether {name} is provided", f"The reason: {group.request.why}"
+        )
 
 
-def _finding(code: str, group: Group, message: str, hint: str = "") -> Finding:
+def _finding(code: str, group: RequestGroup, message: str, hint: str = "") -> AuditFinding:
     request = group.request
-    return Finding(request.path, request.line, request.column, code, message, hint, group.nodeids, group.masked)
+    return AuditFinding(request.path, request.line, request.column, code, message, hint, group.nodeids, group.masked)

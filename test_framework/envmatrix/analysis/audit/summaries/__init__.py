@@ -1,1 +1,4 @@
-"""What the audit needs to know of each file, kept from one run to the next."""
+"""The summary of each file that the rules read instead of its tests, cached from one run to the next.
+
+The rules' `survey` comes in here.
+"""

@@ -1,4 +1,4 @@
-"""From the index to what the rules need to know of each file: one walk over all that its tests ask for."""
+"""Summarize each file for the audit's rules: one walk over the requests of its tests."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from envmatrix.analysis.audit.summaries.circles import a_circle, in_circles
+from envmatrix.analysis.audit.summaries.cycles import find_cycle, in_cycles
 from envmatrix.analysis.audit.summaries.summary import (
-    Asked,
-    Cited,
-    Noted,
-    Numbers,
-    Place,
-    Seen,
-    Summary,
-    Surprise,
+    AutouseStart,
+    FileSummary,
+    FixtureKey,
+    FixtureRead,
+    FixtureRef,
+    RequestSite,
+    TestNote,
+    TestNumbers,
 )
 from envmatrix.analysis.index.answers import Fixture, Found, Missing, Request, Unknown
 from envmatrix.analysis.index.fixture_index import Index
@@ -28,7 +28,7 @@ from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Note, Read
 
 _CLOSE = 0.75
-"""How much alike two names are, from 0 to 1, of which one is probably a slip for the other."""
+"""The likeness of two names, from 0 to 1, from which one is taken for a misspelling of the other."""
 SCOPES = ("function", "class", "module", "package", "session")
 _STARTS_ENVIRONMENT = frozenset({"real_services", "real_llm"})
 
@@ -37,19 +37,19 @@ class Summarizer:
     """Makes the summary of each file of an index.
 
     Args:
-        index: Of the tree.
+        index: The index of the tree.
     """
 
     def __init__(self, index: Index) -> None:
         self._index = index
         self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
 
-    def of_tests(self, path: str) -> Summary:
+    def of_tests(self, path: str) -> FileSummary:
         """Summarize a test file."""
         tests = tuple(self._index.collected(path))
         notes = self._index.modules.module(path).notes
         if not tests:
-            return Summary(notes=notes)
+            return FileSummary(notes=notes)
         walk = _Walk()
         for numbers, requests in self._alike(tests):
             for request in requests:
@@ -59,7 +59,7 @@ class Summarizer:
         innermost = {id(test.scope): test for test in tests}.values()
         scopes = {id(scope): scope for test in innermost for scope in self._index.own_scopes(test)}
         fixtures, alone = _provided(scopes.values())
-        return Summary(
+        return FileSummary(
             tests=tuple(test.nodeid[len(path) :] for test in tests),
             masked=tuple((number, test.masked) for number, test in enumerate(tests) if test.masked),
             missing=tuple(
@@ -69,18 +69,20 @@ class Summarizer:
             unknown=tuple(walk.asked(walk.unknown)),
             mismatched=tuple(walk.asked(walk.mismatched)),
             places=tuple(walk.places),
-            circles=self._circles(walk, tests),
+            cycles=self._cycles(walk, tests),
             users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
             overriding=tuple(walk.overriding.values()),
             surprises=tuple(
-                Surprise(Cited.of(fixture), contract, tuple(numbers))
+                AutouseStart(FixtureRef.of(fixture), contract, tuple(numbers))
                 for fixture, contract, numbers in walk.surprises.values()
             ),
             noted=tuple(
-                Noted(where, note, is_meant, tuple(numbers)) for (where, note, is_meant), numbers in walk.noted.items()
+                TestNote(where, note, is_meant, tuple(numbers))
+                for (where, note, is_meant), numbers in walk.noted.items()
             ),
             seen=tuple(
-                Seen(where, read, fixture, tuple(numbers)) for where, read, fixture, numbers in walk.seen.values()
+                FixtureRead(where, read, fixture, tuple(numbers))
+                for where, read, fixture, numbers in walk.seen.values()
             ),
             fixtures=fixtures,
             alone=alone,
@@ -88,7 +90,7 @@ class Summarizer:
         )
 
     def _alike(self, tests: Sequence[Test]) -> Iterator[tuple[list[int], Sequence[Request]]]:
-        """Yield the numbers of tests that ask for the same, and what that is: their own lines do not count if it is there."""
+        """Yield the numbers of tests with the same requests, and these; own lines do not count if all are answered."""
         known: dict[tuple[object, ...], tuple[list[int], Sequence[Request]]] = {}
         for number, test in enumerate(tests):
             asked = tuple([need.name if need.how == "argument" else (need.how, need.name) for need in test.needs])
@@ -103,16 +105,16 @@ class Summarizer:
                 yield [number], requests
         yield from known.values()
 
-    def _circles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[Cited, ...], Numbers], ...]:
-        """Return fixtures that wait for each other, each circle once.
+    def _cycles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[FixtureRef, ...], TestNumbers], ...]:
+        """Return the cycles of fixtures that ask for each other, each once.
 
-        An edge holds for the tests that see both of its ends: what looks like a circle over all need not be one for any.
+        An edge holds for the tests that see both of its ends: a cycle over all tests need not be one for any test.
         """
-        suspects = in_circles(walk.edges)
-        found: dict[tuple[Place, ...], tuple[tuple[Cited, ...], list[int]]] = {}
+        suspects = in_cycles(walk.edges)
+        found: dict[tuple[FixtureKey, ...], tuple[tuple[FixtureRef, ...], list[int]]] = {}
         for number, test in enumerate(tests if suspects else ()):
-            edges: dict[Place, set[Place]] = {}
-            fixtures: dict[Place, Fixture] = {}
+            edges: dict[FixtureKey, set[FixtureKey]] = {}
+            fixtures: dict[FixtureKey, Fixture] = {}
             for request in self._index.requests(test):
                 asker, answer = request.asker, request.answer
                 if asker is None or asker.doubt or request.how != "argument":
@@ -122,22 +124,22 @@ class Summarizer:
                     if place in suspects:
                         fixtures[place] = asker
                         edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
-            while circle := a_circle(edges):
-                cited = tuple(Cited.of(fixtures[each]) for each in circle)
-                found.setdefault(tuple(sorted(circle)), (cited, []))[1].append(number)
-                edges.pop(circle[0])
-        return tuple((circle, tuple(numbers)) for circle, numbers in found.values())
+            while cycle := find_cycle(edges):
+                cited = tuple(FixtureRef.of(fixtures[each]) for each in cycle)
+                found.setdefault(tuple(sorted(cycle)), (cited, []))[1].append(number)
+                edges.pop(cycle[0])
+        return tuple((cycle, tuple(numbers)) for cycle, numbers in found.values())
 
-    def of_conftest(self, project: ProjectContext, path: str) -> Summary:
+    def of_conftest(self, project: ProjectContext, path: str) -> FileSummary:
         """Summarize a conftest."""
         fixtures, alone = _provided([self._index.conftest_scope(project, path)])
-        return Summary(fixtures=fixtures, alone=alone, notes=self._index.modules.module(path).notes)
+        return FileSummary(fixtures=fixtures, alone=alone, notes=self._index.modules.module(path).notes)
 
-    def of_plugins(self, project: ProjectContext) -> Summary:
-        """Summarize what the plugins of a project provide that are in the tree themselves."""
+    def of_plugins(self, project: ProjectContext) -> FileSummary:
+        """Summarize the fixtures of a project's plugins that are in the tree."""
         fixtures, alone = _provided(self._index.outermost(project).around())
         kept = [number for number, fixture in enumerate(fixtures) if not fixture.path.startswith("/")]
-        return Summary(
+        return FileSummary(
             fixtures=tuple(fixtures[number] for number in kept),
             alone=frozenset(at for at, number in enumerate(kept) if number in alone),
         )
@@ -162,7 +164,7 @@ class Summarizer:
                 walk.surprises.setdefault(id(fixture), (fixture, contract, []))[2].append(number)
 
     def _closest(self, scope: Scope | None, name: str) -> str:
-        """Return the name that can be seen from somewhere and is most like another one; empty where none is."""
+        """Return the name in sight that is most like a missing one; empty if none is close."""
         return self._closeness(scope, name)[1]
 
     def _closeness(self, scope: Scope | None, name: str) -> tuple[float, str]:
@@ -176,7 +178,7 @@ class Summarizer:
         return known
 
     def _is_no_test(self, test: Test) -> bool:
-        """Whether a test without a body says so, by a mark, or is there for the fixtures that it asks for."""
+        """Return whether a test without a body is intended: by a mark, or for the fixtures that it asks for."""
         if test.masked or any(need.name not in test.marks.parametrized for need in test.needs):
             return True
         own = (request.answer for request in self._index.requests(test) if request.how == "autouse")
@@ -186,27 +188,26 @@ class Summarizer:
 
 @dataclass(slots=True)
 class _Walk:
-    """What was seen on the way over one file. Answers and fixtures are told apart by `id`: the index holds each once."""
+    """The facts collected from one file. Answers and fixtures are keyed by `id`: the index has each once."""
 
     missing: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     unknown: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     mismatched: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
-    places: dict[Place, int] = field(default_factory=dict)
-    edges: dict[Place, set[Place]] = field(default_factory=dict)
-    """Fixture → those that answer what it asks for as arguments, for any test."""
+    places: dict[FixtureKey, int] = field(default_factory=dict)
+    edges: dict[FixtureKey, set[FixtureKey]] = field(default_factory=dict)
+    """Fixture → the fixtures that answer its arguments, for any test."""
     users: dict[int, list[int]] = field(default_factory=dict)
     overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note, bool], list[int]] = field(default_factory=dict)
     seen: dict[tuple[str, Read, int], tuple[str, Read, Fixture, list[int]]] = field(default_factory=dict)
     starting: dict[int, list[tuple[Fixture, str]]] = field(default_factory=dict)
-    """Of each scope, by its `id`, the autouse fixtures that start the environment, and by what."""
+    """`id` of a scope → its autouse fixtures that start the environment, and by which contract fixture."""
     known: dict[tuple[int, int], tuple[int, bool]] = field(default_factory=dict)
-    """Of an asker and an answer: the number of the fixture, -1 for one that is installed, and whether its scope is too
-    narrow."""
+    """Asker and answer → the number of the fixture, -1 for an installed one, and whether its scope is too narrow."""
 
     def request(self, numbers: Sequence[int], request: Request) -> None:
-        """Take down one request, of one test or several."""
+        """Add a request of one test or several."""
         answer, asker = request.answer, request.asker
         if type(answer) is not Found:
             groups = self.missing if type(answer) is Missing else self.unknown
@@ -227,7 +228,7 @@ class _Walk:
                     self.read(numbers, asker.path, read, answer.fixtures[0])
 
     def read(self, numbers: Sequence[int], path: str, read: Read, fixture: Fixture) -> None:
-        """Take down what tests, or a fixture on their behalf, read of a fixture."""
+        """Add a read of a fixture by tests, or by a fixture on their behalf."""
         self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
 
     def _found(self, request: Request, answer: Found) -> tuple[int, bool]:
@@ -248,44 +249,44 @@ class _Walk:
     def _place(self, fixture: Fixture) -> int:
         return self.places.setdefault(place_of(fixture), len(self.places))
 
-    def asked(self, groups: dict[tuple[object, ...], tuple[Request, list[int]]]) -> Iterator[Asked]:
-        """Yield places that ask, each with its tests."""
+    def asked(self, groups: dict[tuple[object, ...], tuple[Request, list[int]]]) -> Iterator[RequestSite]:
+        """Yield the places that ask, each with its tests."""
         yield from (_asked(request, _once(numbers)) for request, numbers in groups.values())
 
 
-def _once(numbers: Iterable[int]) -> Numbers:
+def _once(numbers: Iterable[int]) -> TestNumbers:
     return tuple(sorted(set(numbers)))
 
 
-def _asked(request: Request, tests: Numbers) -> Asked:
+def _asked(request: Request, tests: TestNumbers) -> RequestSite:
     answer, asker = request.answer, request.asker
-    return Asked(
+    return RequestSite(
         name=request.name,
         how=request.how,
         path=request.path,
         line=request.line,
         column=request.column,
-        asker=Cited.of(asker) if asker is not None else None,
-        given=Cited.of(answer.fixtures[0]) if isinstance(answer, Found) else None,
+        asker=FixtureRef.of(asker) if asker is not None else None,
+        given=FixtureRef.of(answer.fixtures[0]) if isinstance(answer, Found) else None,
         why=answer.why if isinstance(answer, Unknown) else "",
         tests=tests,
     )
 
 
-def place_of(fixture: Fixture) -> Place:
-    """Return what tells a fixture from all others."""
+def place_of(fixture: Fixture) -> FixtureKey:
+    """Return the key that tells a fixture from all others."""
     return fixture.path, fixture.line, fixture.holder
 
 
 def is_narrower(fixture: Fixture, asker: Fixture) -> bool:
-    """Whether one fixture lives shorter than another; not where either's scope is computed."""
+    """Return whether a fixture's scope is narrower than its asker's; false if either is computed."""
     if fixture.scope not in SCOPES or asker.scope not in SCOPES:
         return False
     return SCOPES.index(fixture.scope) < SCOPES.index(asker.scope)
 
 
 def _provided(scopes: Iterable[Scope]) -> tuple[tuple[Fixture, ...], frozenset[int]]:
-    """Return the fixtures that scopes hold, and which of them, by number, are the only ones of their names there."""
+    """Return the fixtures of scopes, and the numbers of those that are the only ones of their names."""
     fixtures: list[Fixture] = []
     alone: set[int] = set()
     for scope in scopes:
@@ -297,7 +298,7 @@ def _provided(scopes: Iterable[Scope]) -> tuple[tuple[Fixture, ...], frozenset[i
 
 
 def _starting(scope: Scope) -> Iterator[tuple[Fixture, str]]:
-    """Yield the autouse fixtures of conftests that start the environment, and by what."""
+    """Yield the autouse fixtures of conftests that start the environment, and the contract fixture that does."""
     for name in dict.fromkeys(scope.autouse):
         fixture = scope.find(name)[0]
         if fixture.path.endswith("conftest.py") and not fixture.plugin and (contract := _starts(scope, name)):

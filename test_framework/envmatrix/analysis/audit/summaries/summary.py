@@ -1,6 +1,6 @@
-"""What the rules need to know of one file, in place of its tests: small, and true while nothing that it rests on changes.
+"""The summary of one file: small, and valid while its inputs are unchanged.
 
-Tests are told by their number in the file, from 0.
+Tests are given by their number in the file, from 0.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ import msgspec
 from envmatrix.analysis.index.answers import Fixture, How
 from envmatrix.analysis.source.facts import Fact, Note, Read
 
-Place: TypeAlias = tuple[str, int, str]
-"""A fixture as one place provides it: file and line of its definition, and its holder."""
-Numbers: TypeAlias = tuple[int, ...]
-"""Of tests."""
+FixtureKey: TypeAlias = tuple[str, int, str]
+"""A fixture as one place provides it: file and line of its definition, and the holder."""
+TestNumbers: TypeAlias = tuple[int, ...]
+"""Numbers of tests."""
 
 
-class Cited(Fact, frozen=True):
-    """A fixture, as far as a message speaks of it."""
+class FixtureRef(Fact, frozen=True):
+    """The facts about a fixture that a message needs."""
 
     name: str
     path: str
@@ -29,87 +29,87 @@ class Cited(Fact, frozen=True):
     plugin: str
 
     @classmethod
-    def of(cls, fixture: Fixture) -> Cited:
-        """Cite a fixture."""
+    def of(cls, fixture: Fixture) -> FixtureRef:
+        """Return the facts about a fixture."""
         return cls(fixture.name, fixture.path, fixture.line, fixture.column, fixture.scope, fixture.plugin)
 
 
-class Asked(Fact, frozen=True):
-    """One place that asks, on behalf of tests for which the answer is the same."""
+class RequestSite(Fact, frozen=True):
+    """A place that asks for a fixture, for tests with the same answer."""
 
     name: str
     how: How
     path: str
     line: int
     column: int
-    asker: Cited | None
+    asker: FixtureRef | None
     """The fixture that asks; None for the tests themselves."""
-    given: Cited | None = None
-    """The fixture that answers; None where there is none, or nobody knows."""
+    given: FixtureRef | None = None
+    """The fixture that answers; None if there is none, or that is unknown."""
     why: str = ""
-    """Why nobody knows."""
+    """Why the answer is unknown."""
     close: str = ""
-    """Of what is missing: the name most like it that can be seen from there."""
-    tests: Numbers = ()
+    """The name in sight that is most like a missing one."""
+    tests: TestNumbers = ()
 
 
-class Noted(Fact, frozen=True):
-    """What a rule of hygiene saw in the function of tests."""
+class TestNote(Fact, frozen=True):
+    """A note of a hygiene rule about the function of tests."""
 
     path: str
     note: Note
     is_meant: bool
-    """Whether it is about a test without a body that says so itself, or is there for its fixtures."""
-    tests: Numbers
+    """Whether the test has no body on purpose: by a mark, or for its fixtures."""
+    tests: TestNumbers
 
 
-class Seen(Fact, frozen=True):
-    """What is read of a fixture that answers."""
+class FixtureRead(Fact, frozen=True):
+    """A read of a key or an attribute of a fixture."""
 
     path: str
     read: Read
     fixture: Fixture
-    tests: Numbers
+    tests: TestNumbers
 
 
-class Surprise(Fact, frozen=True):
-    """An autouse fixture starts the environment for tests that do not ask for it."""
+class AutouseStart(Fact, frozen=True):
+    """An autouse fixture that starts the environment for tests that do not ask for it."""
 
-    fixture: Cited
+    fixture: FixtureRef
     contract: str
-    tests: Numbers
+    tests: TestNumbers
 
 
-class Summary(Fact, frozen=True):
-    """One test file, conftest, or all plugins of a project that are in the tree."""
+class FileSummary(Fact, frozen=True):
+    """The summary of a test file, of a conftest, or of all plugins of a project in the tree."""
 
     tests: tuple[str, ...] = ()
-    """Their ids, from behind the file's path."""
+    """Their node ids without the path of the file."""
     masked: tuple[tuple[int, str], ...] = ()
-    """Tests that are skipped or expected to fail, and how."""
-    missing: tuple[Asked, ...] = ()
-    unknown: tuple[Asked, ...] = ()
-    mismatched: tuple[Asked, ...] = ()
-    """Where a fixture asks for one of a narrower scope."""
-    places: tuple[Place, ...] = ()
-    """Every fixture that answers a request, or is overridden by one that does."""
-    circles: tuple[tuple[tuple[Cited, ...], Numbers], ...] = ()
-    """Fixtures that wait for each other, in order, and the tests that get into it."""
-    users: tuple[tuple[int, Numbers], ...] = ()
-    """The tests that get a fixture of this tree, by its number in `places`."""
+    """Tests that are skipped or expected to fail, each with the mark."""
+    missing: tuple[RequestSite, ...] = ()
+    unknown: tuple[RequestSite, ...] = ()
+    mismatched: tuple[RequestSite, ...] = ()
+    """Requests of fixtures for one of a narrower scope."""
+    places: tuple[FixtureKey, ...] = ()
+    """Fixtures that answer a request, or are overridden by one that does."""
+    cycles: tuple[tuple[tuple[FixtureRef, ...], TestNumbers], ...] = ()
+    """Cycles of fixtures that ask for each other, in order, and the tests that reach them."""
+    users: tuple[tuple[int, TestNumbers], ...] = ()
+    """Number of a fixture in `places` → the tests that use it."""
     overriding: tuple[tuple[Fixture, Fixture], ...] = ()
-    """A fixture, and the one of this tree that it overrides."""
-    surprises: tuple[Surprise, ...] = ()
-    noted: tuple[Noted, ...] = ()
-    seen: tuple[Seen, ...] = ()
+    """A fixture, and the one of the tree that it overrides."""
+    surprises: tuple[AutouseStart, ...] = ()
+    noted: tuple[TestNote, ...] = ()
+    seen: tuple[FixtureRead, ...] = ()
     fixtures: tuple[Fixture, ...] = ()
-    """Those that it provides."""
+    """Fixtures that the file provides."""
     alone: frozenset[int] = frozenset()
-    """Which of `fixtures`, by their number, override nothing."""
+    """Numbers of those of `fixtures` that override nothing."""
     notes: tuple[Note, ...] = ()
-    """About the file itself."""
+    """Notes about the file itself."""
 
 
-EMPTY = Summary()
+EMPTY = FileSummary()
 encode = msgspec.msgpack.encode
-decode = msgspec.msgpack.Decoder(Summary).decode
+decode = msgspec.msgpack.Decoder(FileSummary).decode

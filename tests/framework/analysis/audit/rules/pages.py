@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.index.fixture_index import Index
 from tests.framework.analysis.trees import tree
@@ -14,7 +14,7 @@ from tests.framework.docs_pages import ROOT, Block, blocks, folded, headings
 
 PARTS = ("**Why it matters.**", "**Example.**", "**What to do.**", "**What it cannot see.**")
 
-_Find = Callable[[Index, Survey], Iterator[Finding]]
+_Find = Callable[[Index, Survey], Iterator[AuditFinding]]
 
 
 @dataclass(frozen=True)
@@ -49,13 +49,13 @@ class Page:
         )
 
 
-def _found(find: _Find, root: Path, files: list[Block]) -> Iterator[Finding]:
+def _found(find: _Find, root: Path, files: list[Block]) -> Iterator[AuditFinding]:
     root.mkdir()
     index = tree(root, {file.title: file.text for file in files})
     return find(index, Survey.of(index))
 
 
-def _lines(code: str, findings: Iterator[Finding]) -> Iterator[str]:
+def _lines(code: str, findings: Iterator[AuditFinding]) -> Iterator[str]:
     """Write findings as `envmatrix audit` does."""
     for each in sorted(each for each in findings if each.code == code):
         yield f"{each.path}:{each.line}:{each.column}: {each.code} {each.message}"

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.analysis.audit.rules.contract import RULES, findings
-from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.contracts import RealLLM
 from tests.framework.analysis.audit.rules.pages import PARTS, Page
@@ -13,7 +13,7 @@ from tests.framework.analysis.trees import tree
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_the_page_of_a_rule_says_what_it_finds(tmp_path: Path, rule: Rule) -> None:
+def test_the_page_of_a_rule_says_what_it_finds(tmp_path: Path, rule: AuditRule) -> None:
     """The bad example is found just as the page shows it; the good one is not."""
     page = Page.of(rule.code, tmp_path, findings)
     assert page.title == f"{rule.code}: {rule.name}"
@@ -101,7 +101,7 @@ def test_a_read_is_judged_by_the_provider_that_the_test_sees(tmp_path: Path) -> 
         b__test_b=body,
         test_top=body,
     ) == [
-        "b/test_b.py:2 'model' is read of 'real_llm', and b/conftest.py:3 does not give it",
+        "b/test_b.py:2 'model' is read of 'real_llm', and b/conftest.py does not give it",
         "test_top.py:2 'model' is read as a key of 'real_llm', which is no mapping",
     ]
 
@@ -122,7 +122,7 @@ def test_a_fixture_reads_the_one_that_it_overrides(tmp_path: Path) -> None:
         conftest=f"{FIXTURE}def real_llm(): return {{'model': 1}}",
         a__conftest=f"{FIXTURE}def real_llm(real_llm): return {{'name': real_llm['model'], 'x': real_llm['y']}}",
         a__test_a="def test(real_llm): assert real_llm['name']",
-    ) == ["a/conftest.py:3 'y' is read of 'real_llm', and conftest.py:3 does not give it"]
+    ) == ["a/conftest.py:3 'y' is read of 'real_llm', and conftest.py does not give it"]
 
 
 def test_get_may_ask_for_a_field_of_the_contract(tmp_path: Path) -> None:
@@ -132,4 +132,4 @@ def test_get_may_ask_for_a_field_of_the_contract(tmp_path: Path) -> None:
         "EM208",
         conftest=f"{FIXTURE}def real_llm(): return {{'model': 1}}",
         test_a="def test(real_llm): assert real_llm.get('base_url') or real_llm.get('modle')",
-    ) == ["test_a.py:1 'modle' is read of 'real_llm', and conftest.py:3 does not give it"]
+    ) == ["test_a.py:1 'modle' is read of 'real_llm', and conftest.py does not give it"]

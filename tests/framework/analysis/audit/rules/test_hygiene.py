@@ -5,14 +5,14 @@ from pathlib import Path
 import pytest
 
 from envmatrix.analysis.audit.rules.hygiene import RULES, findings
-from envmatrix.analysis.audit.rules.rule import Rule
+from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey
 from tests.framework.analysis.audit.rules.pages import PARTS, Page
 from tests.framework.analysis.trees import tree
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
-def test_the_page_of_a_rule_says_what_it_finds(tmp_path: Path, rule: Rule) -> None:
+def test_the_page_of_a_rule_says_what_it_finds(tmp_path: Path, rule: AuditRule) -> None:
     """The bad example is found just as the page shows it; the good one is not."""
     page = Page.of(rule.code, tmp_path, findings)
     assert page.title == f"{rule.code}: {rule.name}"

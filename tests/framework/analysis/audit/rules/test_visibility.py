@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.analysis.audit.findings import Finding
+from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.audit.rules.visibility import findings
 from tests.framework.analysis.trees import tree
@@ -17,13 +17,13 @@ PROVIDER = """
     """
 
 
-def found(root: Path, code: str, **files: str) -> list[Finding]:
+def found(root: Path, code: str, **files: str) -> list[AuditFinding]:
     """Write files, `a__b` for a/b.py, and return what one rule finds."""
     index = tree(root, {f"{name.replace('__', '/')}.py": text for name, text in files.items()})
     return sorted(each for each in findings(index, Survey.of(index)) if each.code == code)
 
 
-def said(each: Finding) -> str:
+def said(each: AuditFinding) -> str:
     """Return place and message as a linter prints them."""
     return f"{each.path}:{each.line}:{each.column}: {each.message}"
 
@@ -38,7 +38,7 @@ def test_a_fixture_out_of_sight_is_named_with_its_provider(tmp_path: Path) -> No
         tests__e2e__test_there="def test_one(real_services): ...\nclass TestIt:\n  def test_two(self): ...",
     )
     assert said(one) == (
-        "tests/e2e/test_there.py:1:14: fixture 'real_services' is asked for, and nobody above provides it"
+        "tests/e2e/test_there.py:1:14: fixture 'real_services' is asked for, and none of that name is in sight"
     )
     assert one.hint == "tests/unit/conftest.py:5 provides it: move it to tests/conftest.py"
     assert one.tests == ("tests/e2e/test_there.py::test_one",)
@@ -56,7 +56,7 @@ def test_a_fixture_whose_dependency_is_missing_is_one_finding(tmp_path: Path) ->
         """,
         test_a="def test_one(user): ...\ndef test_two(): ...",
     )
-    assert said(one) == "conftest.py:4:10: fixture 'user' asks for 'gone', and nobody above provides it"
+    assert said(one) == "conftest.py:4:10: fixture 'user' asks for 'gone', and none of that name is in sight"
     assert one.tests == ("test_a.py::test_one", "test_a.py::test_two")
 
 
@@ -92,7 +92,7 @@ def test_usefixtures_of_a_class_asks_once(tmp_path: Path) -> None:
             def test_two(self): ...
         """,
     )
-    assert one.message == "usefixtures names 'gone', and nobody above provides it"
+    assert one.message == "usefixtures names 'gone', and none of that name is in sight"
     assert len(one.tests) == 2
 
 
@@ -194,8 +194,8 @@ def test_an_override_that_changes_the_scope(tmp_path: Path) -> None:
     )
 
 
-def test_a_circle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path: Path) -> None:
-    """A circle only counts for tests that see all of it."""
+def test_a_cycle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path: Path) -> None:
+    """A cycle only counts for tests that see all of it."""
     (one,) = found(
         tmp_path,
         "EM104",
@@ -217,12 +217,12 @@ def test_a_circle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path
 
 
 def test_a_fixture_that_asks_for_itself_with_nothing_to_override(tmp_path: Path) -> None:
-    """It is a circle of one, which pytest calls recursive."""
+    """It is a cycle of one, which pytest calls recursive."""
     (one,) = found(tmp_path, "EM104", test_a="import pytest\n@pytest.fixture\ndef me(me): ...\ndef test_a(me): ...")
     assert one.message == "fixture asks for itself: 'me' → 'me'"
 
 
-def test_a_fixture_that_may_override_an_unread_one_is_no_circle(tmp_path: Path) -> None:
+def test_a_fixture_that_may_override_an_unread_one_is_no_cycle(tmp_path: Path) -> None:
     """A library that is not installed here may provide the one that it asks for."""
     conftest = "import pytest\nfrom elsewhere import *\n@pytest.fixture\ndef me(me): ..."
     assert found(tmp_path, "EM104", a__conftest=conftest, a__test_a="def test_a(me): ...") == []
@@ -253,9 +253,9 @@ def test_a_fixture_that_nobody_asks_for(tmp_path: Path) -> None:
         """,
     )
     assert [each.message for each in unused] == [
-        "fixture 'left_over' is asked for by nobody",
-        "fixture 'also_left' is asked for by nobody",
-        "fixture 'within' is asked for by nobody",
+        "fixture 'left_over' is never asked for",
+        "fixture 'also_left' is never asked for",
+        "fixture 'within' is never asked for",
     ]
 
 
@@ -330,7 +330,8 @@ def test_a_file_that_cannot_be_read_is_no_silence(tmp_path: Path) -> None:
 def test_an_unknown_request_is_neither_missing_nor_silent(tmp_path: Path) -> None:
     """With what makes it unknown."""
     (one,) = found(tmp_path, "EM108", test_a="def test_a(request): request.getfixturevalue(request.node.name)")
-    assert one.message == "nobody knows whether a fixture is provided: its name is computed"
+    assert one.message == "the source does not tell whether a fixture is provided"
+    assert one.hint == "The reason: its name is computed"
 
 
 @pytest.mark.fault("hostile-test-name")
@@ -343,5 +344,5 @@ def test_any_text_may_be_asked_for(tmp_path: Path) -> None:
         test_a='def test_a(request):\n  request.getfixturevalue("\\n::error::(")\n'
         '  request.getfixturevalue("\\U0000DC80")',
     )
-    assert one.message == "getfixturevalue asks for '\\n::error::(', and nobody above provides it"
-    assert two.message == r"getfixturevalue asks for '\\udc80', and nobody above provides it"
+    assert one.message == "getfixturevalue asks for '\\n::error::(', and none of that name is in sight"
+    assert two.message == r"getfixturevalue asks for '\\udc80', and none of that name is in sight"
