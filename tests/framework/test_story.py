@@ -122,5 +122,5 @@ def test_a_conftest_that_breaks_the_contract_is_named_with_its_file_and_field(ma
     assert found["test_fine"]["outcome"] == "passed"
     assert (found["test_legacy"]["outcome"], found["test_legacy"]["cause"]) == ("failed", "contract")
     assert "legacy/conftest.py:4" in found["test_legacy"]["evidence"]["summary"]
-    assert "'auth_url'" in found["test_legacy"]["evidence"]["summary"]
+    assert "auth_url" in found["test_legacy"]["evidence"]["summary"]
     assert_nothing_left(tmp_path)

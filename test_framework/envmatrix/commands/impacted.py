@@ -13,7 +13,6 @@ from envmatrix.commands.history import history_file
 from envmatrix.commands.impact import find_impact
 from envmatrix.exceptions import HistoryError, RunFileError, UsageError
 from envmatrix.git import working_tree
-from envmatrix.runner.pytest_options import chooses_tests
 
 if TYPE_CHECKING:
     from envmatrix.environments import Environment
@@ -54,6 +53,8 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
 
 def _refuse_parts(plan: Plan) -> None:
     """Refuse what would make two choices of one."""
+    from envmatrix.runner.pytest_options import chooses_tests
+
     if plan.shard is not None:
         # A shard's file says of the whole suite what its shards are to bring: tests that were taken over are nobody's.
         how = "Leave --shard out: what may have changed is run in one piece, and shards are for runs of everything"

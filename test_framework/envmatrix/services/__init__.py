@@ -9,6 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from envmatrix.runs.ping import Ping as Ping
+    from envmatrix.runs.ping import PingStatus as PingStatus
     from envmatrix.services.endpoint import Endpoint as Endpoint
     from envmatrix.services.kinds.base import Kind as Kind
     from envmatrix.services.kinds.base import StartContext as StartContext
@@ -19,13 +21,15 @@ if TYPE_CHECKING:
 
 # The supervisor starts the fork server before it imports anything slow: each name is imported when it is first used.
 _HOMES = {
-    "Endpoint": "endpoint",
-    "Kind": "kinds.base",
-    "Launch": "processes.launch",
-    "Left": "kinds.left",
-    "StartContext": "kinds.base",
-    "get_kind": "kinds.registry",
-    "known_kinds": "kinds.registry",
+    "Ping": "envmatrix.runs.ping",
+    "PingStatus": "envmatrix.runs.ping",
+    "Endpoint": "envmatrix.services.endpoint",
+    "Kind": "envmatrix.services.kinds.base",
+    "Launch": "envmatrix.services.processes.launch",
+    "Left": "envmatrix.services.kinds.left",
+    "StartContext": "envmatrix.services.kinds.base",
+    "get_kind": "envmatrix.services.kinds.registry",
+    "known_kinds": "envmatrix.services.kinds.registry",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
@@ -34,4 +38,4 @@ __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
 def __getattr__(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(import_module(_HOMES[name]), name)

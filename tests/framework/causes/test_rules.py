@@ -10,7 +10,7 @@ import pytest
 from msgspec import structs
 
 from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
-from envmatrix.contracts import Finding
+from envmatrix.contracts import ContractFinding
 from envmatrix.exceptions import (
     ContractError,
     IdentityError,
@@ -73,7 +73,7 @@ CUT = httpx.RemoteProtocolError("peer closed connection without sending complete
 CASES = [
     (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
     (
-        facts(ContractError("real_services", "conftest.py:3", (Finding("C110", "auth_url", "no auth_url"),))),
+        facts(ContractError("real_services", "conftest.py:3", (ContractFinding("C110", "auth_url", "no auth_url"),))),
         "C102",
         "conftest.py:3",
     ),
@@ -138,7 +138,9 @@ def test_an_optional_service_that_is_down_does_not_excuse_a_failure() -> None:
 def test_a_broken_contract_is_said_before_a_service_that_is_down() -> None:
     """A fixture that lies is the cause, also while its service is down."""
     rule, seen = decide(
-        facts(ContractError("real_services", "conftest.py:3", (Finding("C112", "auth_url", "untrue"),)), ping=DOWN)
+        facts(
+            ContractError("real_services", "conftest.py:3", (ContractFinding("C112", "auth_url", "untrue"),)), ping=DOWN
+        )
     )
     assert rule.code == "C102"
     assert "conftest.py:3" in seen

@@ -324,6 +324,6 @@ def test_services_that_say_nothing_of_others_contradict_nothing(tmp_path: Path) 
     path = tmp_path / "shop.toml"
     path.write_text(SHOP)
     services = {"backend": {"status": "up"}, "redis": {"status": "down"}}
-    run = Run(header("shop"), {}, footer(), (), (Attestation(moment="before", services=services),))
+    run = Run(header("shop"), {}, footer(), (), (Attestation(moment="before", services=pings(services)),))
     (one,) = Validation.of(run, load_file(path, {})).findings[:1]
     assert (one.rule, one.line) == ("T601", 0)

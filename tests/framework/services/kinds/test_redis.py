@@ -121,9 +121,9 @@ def test_a_reset_says_what_was_left(server, source):
         assert (part.reset(), me.exists(f"{prefix}session")) == ((), 0)
         me.mset({f"{prefix}{name}": "1" for name in "abc"})
         me.set(prefix.encode() + b"\xff\x00", "1")
-        assert part.reset() == ("4 keys: a, b, c, ??",)
+        assert tuple(map(str, part.reset())) == ("4 keys: a, b, c, ??",)
         me.mset({f"{prefix}{number:04}": "1" for number in range(1500)})
-        (told,) = part.reset()
+        (told,) = map(str, part.reset())
         assert told.startswith("at least 1000 keys: 0")
         assert list(me.scan_iter(f"{prefix}*")) == []
 
@@ -136,7 +136,7 @@ def test_a_reset_needs_no_scripts(server):
         endpoint = KIND.connect(SPEC, f"redis://plain:plain-password@{server.host}:{server.port}/0")
         with KIND.isolate(SPEC, endpoint, "gw0") as part, client(part.endpoint) as me:
             me.set("order", "1")
-            assert (part.endpoint.prefix, part.reset(), me.dbsize()) == ("", ("1 key: order",), 0)
+            assert (part.endpoint.prefix, tuple(map(str, part.reset())), me.dbsize()) == ("", ("1 key: order",), 0)
         admin.acl_deluser("plain")
 
 
