@@ -268,13 +268,11 @@ class UserError(EnvmatrixError):
     status: int = 0
     """The answer's HTTP status; 0 where it was a success without what was requested."""
 
+    hint = "Check [users] in the declaration, and the log of the service"
+
     @property
     def message(self) -> str:
         return f"users: {self.step} {self.reason}"
-
-    @property
-    def hint(self) -> str:
-        return "Check [users] in the declaration, and the log of the service"
 
 
 class Breach(Protocol):
@@ -318,14 +316,11 @@ class LeftOverError(EnvmatrixError):
     left: tuple[str, ...]
 
     exit_code: ClassVar[int] = 1
+    hint = "Delete or close it in the test; where it is meant to stay, @pytest.mark.leaves says so"
 
     @property
     def message(self) -> str:
         return f"{self.test} left behind: {'; '.join(self.left)}"
-
-    @property
-    def hint(self) -> str:
-        return "Delete or close it in the test; where it is meant to stay, @pytest.mark.leaves says so"
 
 
 @dataclass(eq=False)
@@ -357,15 +352,12 @@ class ArchiveError(EnvmatrixError):
     what: str
 
     exit_code: ClassVar[int] = 2
+    hint = "Merge only artifacts of your own jobs"
 
     @property
     def message(self) -> str:
         member = f" {self.member[:200]!r}" if self.member else ""
         return f"{self.file}:{member} {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return "Merge only artifacts of your own jobs"
 
 
 @dataclass(eq=False)
@@ -375,13 +367,11 @@ class HistoryError(EnvmatrixError):
     file: Path
     what: str
 
+    hint = "Record a run: envmatrix matrix"
+
     @property
     def message(self) -> str:
         return f"history {self.file} {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return "Record a run: envmatrix matrix"
 
 
 @dataclass(eq=False)
@@ -391,13 +381,11 @@ class BaselineError(EnvmatrixError):
     file: Path
     what: str
 
+    hint = "Make it from a run that you trust: envmatrix baseline update"
+
     @property
     def message(self) -> str:
         return f"baseline {self.file}: {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return "Make it from a run that you trust: envmatrix baseline update"
 
 
 @dataclass(eq=False)

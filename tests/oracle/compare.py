@@ -217,7 +217,7 @@ def _ours(index: Index, requests: Iterable[Request]) -> _Answer:
             case Found(fixtures):
                 chains.append(tuple(_place(index, fixture) for fixture in fixtures))
                 is_certain = is_certain and all(fixture.is_certain for fixture in fixtures)
-            case Unknown(why):
+            case Unknown(why=why):
                 unknown = why
             case Missing():
                 chains.append(())

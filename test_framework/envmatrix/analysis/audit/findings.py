@@ -25,3 +25,5 @@ class AuditFinding:
     """What hides it from a run of pytest: `skip`, `skipif`, `xfail`."""
     noqa: str = ""
     """Of EM199: the code that the comment names."""
+    absent: tuple[str, ...] = ()
+    """Of EM108: plugins that may provide the fixture, but are not installed here."""

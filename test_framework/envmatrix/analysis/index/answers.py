@@ -61,6 +61,8 @@ class Unknown(msgspec.Struct, frozen=True):
     """The fixture may be provided by code that cannot be read, or is computed."""
 
     why: str
+    absent: tuple[str, ...] = ()
+    """Plugins that may provide it, but are not installed here."""
 
 
 Answer: TypeAlias = Found | Missing | Unknown

@@ -21,7 +21,6 @@ from envmatrix.analysis.source.facts import Assigned, Binding, Call, Function, I
 from envmatrix.analysis.source.names import Lost, Names
 from envmatrix.analysis.source.source_files import SourceFiles
 
-NOT_INSTALLED = "is not installed here"
 """End of an unknown answer's reason, if an installed plugin would settle it."""
 
 
@@ -229,7 +228,7 @@ class Index:
 
     def _doubt(
         self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, *, in_file: bool = False
-    ) -> Callable[[str], str]:
+    ) -> Callable[[str], Unknown | None]:
         """Return a function that says why a missing name may come from this holder after all."""
 
         def why(name: str) -> str:
@@ -241,7 +240,7 @@ class Index:
                 return f"{lost} may provide it"
             return self._maybe_bound(path, name) if in_file else ""
 
-        return why
+        return lambda name: Unknown(reason) if (reason := why(name)) else None
 
     def _maybe_bound(self, path: str, name: str) -> str:
         """Return why a name of a file may be a fixture: an unknown call, or an unreadable import."""
@@ -290,9 +289,9 @@ def _supplied(hook: Binding | None) -> tuple[str, ...]:
     return hook.to.parametrizes if hook is not None and isinstance(hook.to, Function) else ()
 
 
-def _one_of(plugins: tuple[str, ...]) -> Callable[[str], str]:
-    def why(name: str) -> str:
-        candidates = [plugin for plugin in plugins if name in PROVIDED_BY.get(plugin, {name})]
-        return f"{', '.join(candidates)} may provide it, and {NOT_INSTALLED}" if candidates else ""
+def _one_of(plugins: tuple[str, ...]) -> Callable[[str], Unknown | None]:
+    def doubt(name: str) -> Unknown | None:
+        absent = tuple(plugin for plugin in plugins if name in PROVIDED_BY.get(plugin, {name}))
+        return Unknown(f"{', '.join(absent)} may provide it, and is not installed here", absent) if absent else None
 
-    return why
+    return doubt

@@ -17,7 +17,7 @@ class Scope:
         parent: The scope around it; None for the outermost.
         provided: Its own fixtures.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
-        doubt: Returns why a missing name may be provided after all; empty if it cannot be.
+        doubt: Returns why a missing name may be provided after all; None if it cannot be.
         runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
 
@@ -26,7 +26,7 @@ class Scope:
         parent: Scope | None,
         provided: Provided = NOTHING,
         supplied: tuple[str, ...] = (),
-        doubt: Callable[[str], str] | None = None,
+        doubt: Callable[[str], Unknown | None] | None = None,
         *,
         runs_hooks: bool = True,
     ) -> None:
@@ -64,12 +64,11 @@ class Scope:
             return Found(())
         if fixtures := self.find(name):
             return Found(fixtures)
-        why = self._why_unknown(name)
-        return Unknown(why) if why else Missing()
+        return self._doubted(name) or Missing()
 
-    def _why_unknown(self, name: str) -> str:
-        """Return why an unreadable place may provide a name; empty if none may."""
-        return next((why for scope in self.around() if scope.doubt and (why := scope.doubt(name))), "")
+    def _doubted(self, name: str) -> Unknown | None:
+        """Return why an unreadable place may provide a name; None if none may."""
+        return next((unknown for scope in self.around() if scope.doubt and (unknown := scope.doubt(name))), None)
 
     def autouse_requests(self) -> tuple[Request, ...]:
         """Return the requests of autouse fixtures for every test here; always the same objects."""
@@ -137,8 +136,8 @@ class Scope:
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
             if need.name == fixture.name:  # with none to override, a cycle of one
-                why = "" if overridden else self._why_unknown(need.name)
-                answer = Unknown(why) if why else Found(overridden or (fixture,))
+                unknown = None if overridden else self._doubted(need.name)
+                answer = unknown or Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")
             yield Request(need.name, need.how, fixture.path, need.line, need.column, fixture, answer)

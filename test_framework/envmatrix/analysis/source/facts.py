@@ -184,6 +184,13 @@ class Binding(Fact, frozen=True):
     """False under `if`, in `try` or in a loop, where it may not run."""
 
 
+class Unread(Fact, frozen=True):
+    """Why a file cannot be read, and where that shows."""
+
+    reason: str
+    line: int = 1
+
+
 class Module(Fact, frozen=True):
     """The facts of a file: the bindings of its top level in order, and more."""
 
@@ -197,8 +204,8 @@ class Module(Fact, frozen=True):
     """Whether it creates names at run time: by `globals()`, `setattr`, `exec` or a module's `__getattr__`."""
     registers: tuple[str, ...] = ()
     """Arguments of `pluginmanager.register`, and modules that it loads by `import_plugin`."""
-    unread: str = ""
-    """Why the file cannot be read, with the line; all else is empty then."""
+    unread: Unread | None = None
+    """Why the file cannot be read; all else is empty then."""
     digest: bytes = b""
     """Digest of its bytes; empty where it cannot be read."""
 
@@ -207,7 +214,7 @@ class Head(Fact, frozen=True):
     """The facts that are needed even of an unchanged file."""
 
     digest: bytes
-    unread: str
+    unread: Unread | None
     noqa: tuple[tuple[int, tuple[str, ...]], ...]
     names_plugins: bool
     """Whether it may bind `pytest_plugins`, itself or by importing `*`."""

@@ -12,7 +12,7 @@ from typing import TypeAlias
 import msgspec
 
 from envmatrix.analysis.source.cache import Cache, Stamp
-from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.facts import Head, Module, Unread
 from envmatrix.analysis.source.parse_file import LARGEST, TOO_LARGE, digest_of_file, parse_file
 from envmatrix.analysis.source.workers import CannotStartError, encode, parse_in_processes
 
@@ -139,9 +139,9 @@ def _stamp(path: str) -> Stamp | Module:
     try:
         status = os.stat(path)  # noqa: PTH116 -- paths are text here, for there are very many
     except (OSError, ValueError) as error:
-        return Module(unread=f"it cannot be opened: {getattr(error, 'strerror', error)}")
+        return Module(unread=Unread(f"it cannot be opened: {getattr(error, 'strerror', error)}"))
     if not stat.S_ISREG(status.st_mode):
-        return Module(unread="it is no regular file")
+        return Module(unread=Unread("it is no regular file"))
     return TOO_LARGE if status.st_size > LARGEST else Stamp.of(status)
 
 

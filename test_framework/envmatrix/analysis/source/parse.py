@@ -26,6 +26,7 @@ from envmatrix.analysis.source.facts import (
     Name,
     Parameter,
     Sequence,
+    Unread,
 )
 from envmatrix.analysis.source.hosts import hosts
 from envmatrix.analysis.source.reads import reads_of
@@ -54,11 +55,11 @@ def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
             _escape_surrogates(tree)
         return _Parser(source, contracts).module(tree)
     except SyntaxError as error:
-        return Module(unread=f"line {error.lineno or 1}: {error.msg}")
+        return Module(unread=Unread(error.msg, error.lineno or 1))
     except RecursionError:
-        return Module(unread="its expressions are nested too deeply")
+        return Module(unread=Unread("its expressions are nested too deeply"))
     except (ValueError, MemoryError) as error:
-        return Module(unread=str(error) or type(error).__name__)
+        return Module(unread=Unread(str(error) or type(error).__name__))
 
 
 class _Parser:

@@ -6,12 +6,12 @@ import hashlib
 
 from msgspec.structs import replace
 
-from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.facts import Module, Unread
 from envmatrix.analysis.source.parse import parse
 
 LARGEST = 4 << 20
 """Bytes of the largest file that is parsed: no person wrote a larger one."""
-TOO_LARGE = Module(unread=f"it is larger than {LARGEST >> 20} MiB")
+TOO_LARGE = Module(unread=Unread(f"it is larger than {LARGEST >> 20} MiB"))
 
 
 def digest_of(source: bytes) -> bytes:
@@ -37,5 +37,5 @@ def _read(path: str | bytes) -> bytes | Module:
         with open(path, "rb") as stream:  # noqa: PTH123 -- the name may be bytes
             source = stream.read(LARGEST + 1)
     except OSError as error:
-        return Module(unread=f"it cannot be opened: {error.strerror}")
+        return Module(unread=Unread(f"it cannot be opened: {error.strerror}"))
     return TOO_LARGE if len(source) > LARGEST else source

@@ -19,7 +19,7 @@ from typing import IO, TypeAlias, cast
 
 import msgspec
 
-from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.facts import Module, Unread
 from envmatrix.analysis.source.parse_file import parse_file
 
 ParsedFile: TypeAlias = tuple[bytes, bytes]
@@ -93,7 +93,7 @@ class _Workers:
             return _decode_files(reply)
         self._of_thread.worker = None
         if len(chunk) == 1 or self._is_killed:
-            return [(path, encode(Module(unread="it ended the process that read it"))) for path in chunk]
+            return [(path, encode(Module(unread=Unread("it ended the process that read it")))) for path in chunk]
         return [parsed for path in chunk for parsed in self.parse([path])]
 
     def kill(self) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from envmatrix.analysis.audit.audit import AuditResult
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.catalog import rule
-from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.text import inert, middle, plural
 
 _NAMED = 3
@@ -97,8 +96,9 @@ def _summary(audit: AuditResult) -> Iterator[str]:
     if audit.unknown:
         are = "request is" if len(audit.unknown) == 1 else "requests are"
         yield f"{len(audit.unknown)} {are} unknown (--show-unknown lists them)."
-        if absent := sum(each.hint.endswith(NOT_INSTALLED) for each in audit.unknown):
-            yield f"{absent} of them a plugin may answer that is not installed here: --python names where tests run."
+        if absent := [each for each in audit.unknown if each.absent]:
+            plugins = ", ".join(sorted({inert(plugin) for each in absent for plugin in each.absent}))
+            yield f"{len(absent)} of them may come from a plugin that is not installed here ({plugins}): --python names where tests run."
 
 
 def _bounded(text: str) -> str:

@@ -28,8 +28,8 @@ WAYS = {
     "import_module": ("from importlib import import_module", "", "import_module('pkg.{module}').{name}()"),
     "computed": (
         "from importlib import import_module",
-        "part = '{module}'",
-        "getattr(import_module(f'pkg.{{part}}'), {spelt})()",
+        "module_of_{name} = '{module}'",
+        "getattr(import_module(f'pkg.{{module_of_{name}}}'), {spelt})()",
     ),
     "table": ("from pkg.{module} import {name}\nTABLE_{name} = {{'key': {name}}}", "", "TABLE_{name}['key']()"),
     "at import": ("from pkg.{module} import {name}\nMADE_{name} = {name}()", "", "MADE_{name}"),

@@ -10,7 +10,7 @@ import pytest
 
 from envmatrix.analysis.source import load, workers
 from envmatrix.analysis.source.cache import Cache
-from envmatrix.analysis.source.facts import Head, Module
+from envmatrix.analysis.source.facts import Head, Module, Unread
 from envmatrix.analysis.source.load import load_changes, load_modules
 from envmatrix.analysis.source.parse_file import digest_of, parse_file
 
@@ -45,7 +45,8 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
         stream.truncate((4 << 20) + 1)
     names = ("not_utf8", "nul", "broken", "deep", "empty", "pipe", "huge", "gone")
     found = load_modules([*(str(tmp_path / f"{name}.py") for name in names), str(tmp_path)])
-    reasons = [module.unread for module in found.values()]
+    unread = [module.unread for module in found.values()]
+    reasons = [f"line {each.line}: {each.reason}" if each else "" for each in unread]
     for reason, expected in zip(
         reasons,
         (
@@ -54,9 +55,9 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
             "line 2: ",
             "",
             "",
-            "it is no regular file",
-            "it is larger than 4 MiB",
-            "it cannot be opened: No such",
+            "line 1: it is no regular file",
+            "line 1: it is larger than 4 MiB",
+            "line 1: it cannot be opened: No such",
         ),
         strict=False,
     ):
@@ -93,7 +94,7 @@ def test_nothing_beside_the_files_is_imported(tmp_path: Path, monkeypatch: pytes
 def test_what_is_known_is_not_parsed(tmp_path: Path) -> None:
     """Neither a file that did not change, nor one of which the bytes are known; changed bytes are read."""
     (file,) = _files(tmp_path, 1)
-    told = Module(unread="the cache says so")
+    told = Module(unread=Unread("the cache says so"))
     with Cache(tmp_path / "cache.sqlite") as cache:
         cache.put(digest_of(Path(file).read_bytes()), workers.encode(told))
         assert load_modules([file], cache=cache)[file] == told
@@ -142,7 +143,7 @@ def test_a_file_that_ends_the_process_is_unread_and_the_others_are_read(
         found = load_modules(files, cache=cache)
         assert cache.get(digest_of(b"fatal")) is None
     assert [file for file in files if found[file].unread] == [files[4]]
-    assert found[files[4]].unread == "it ended the process that read it"
+    assert found[files[4]].unread.reason == "it ended the process that read it"
 
 
 def test_a_worker_that_takes_for_ever_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

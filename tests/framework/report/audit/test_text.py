@@ -7,7 +7,6 @@ import pytest
 
 from envmatrix.analysis.audit.audit import AuditResult
 from envmatrix.analysis.audit.findings import AuditFinding
-from envmatrix.analysis.index.fixture_index import NOT_INSTALLED
 from envmatrix.report.audit import text
 from tests.framework.report.audit.samples import MISSING, everything, hostile
 
@@ -31,16 +30,11 @@ def test_a_finding_has_its_place_its_tests_and_what_to_do() -> None:
 
 def test_what_another_environment_would_tell_is_said() -> None:
     """A plugin that is not installed leaves requests open; nothing found is not to be read as nothing wrong."""
-    absent = AuditFinding(
-        "test_a.py",
-        1,
-        1,
-        "EM108",
-        "the source does not tell whether 'x' is provided",
-        f"The reason: plug may provide it, and {NOT_INSTALLED}",
-    )
+    absent = AuditFinding("test_a.py", 1, 1, "EM108", "nobody can tell", absent=("plug",))
     last = text.render(AuditResult(Path.cwd(), (), unknown=(absent, absent))).splitlines()[-1]
-    assert last == "2 of them a plugin may answer that is not installed here: --python names where tests run."
+    assert last == (
+        "2 of them may come from a plugin that is not installed here (plug): --python names where tests run."
+    )
 
 
 def test_nothing_found_is_one_line() -> None:

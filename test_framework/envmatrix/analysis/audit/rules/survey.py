@@ -14,7 +14,7 @@ from envmatrix.analysis.audit.summaries.summary import FileSummary, FixtureKey, 
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
-from envmatrix.analysis.source.facts import Note, Read
+from envmatrix.analysis.source.facts import Note, Read, Unread
 
 
 class AffectedTest(NamedTuple):
@@ -48,7 +48,7 @@ class Survey:
     """The facts about a tree that the rules need."""
 
     texts: FileSearch
-    unread: Mapping[str, str]
+    unread: Mapping[str, Unread]
     """Files that could not be read, and why."""
     noqa: Mapping[str, NoqaLines]
     """File → its lines with a comment `# noqa`, and the codes that each names."""

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
+from dataclasses import replace
 
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.nearest_provider import NearestProviders
@@ -38,8 +38,6 @@ RULES = (
     ),
     AuditRule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
-
-_LINE = re.compile(r"line (\d+): ")
 
 
 def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
@@ -146,19 +144,18 @@ def _autouse(survey: Survey) -> Iterator[AuditFinding]:
 
 
 def _unread(survey: Survey) -> Iterator[AuditFinding]:
-    for path, why in survey.unread.items():
-        found = _LINE.match(why)
-        line = int(found[1]) if found else 1
-        message = f"this file cannot be read: {_LINE.sub('', why, count=1)}"
-        yield AuditFinding(path, line, 1, "EM107", message, "Mend it, or audit with the Python that it is written for")
+    for path, unread in survey.unread.items():
+        message = f"this file cannot be read: {unread.reason}"
+        hint = "Mend it, or audit with the Python that it is written for"
+        yield AuditFinding(path, unread.line, 1, "EM107", message, hint)
 
 
 def _unknown(survey: Survey) -> Iterator[AuditFinding]:
     for group in survey.unknown.values():
         name = repr(group.request.name) if group.request.name else "a fixture"
-        yield _finding(
-            "EM108", group, f"the source does not tell whether {name} is provided", f"The reason: {group.request.why}"
-        )
+        message = f"the source does not tell whether {name} is provided"
+        finding = _finding("EM108", group, message, f"The reason: {group.request.why}")
+        yield replace(finding, absent=group.request.absent)
 
 
 def _finding(code: str, group: RequestGroup, message: str, hint: str = "") -> AuditFinding:

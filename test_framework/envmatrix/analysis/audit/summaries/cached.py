@@ -15,7 +15,7 @@ import msgspec
 from envmatrix.analysis.audit.summaries.summary import EMPTY, FileSummary, decode, encode
 from envmatrix.analysis.index.fixture_index import Index, IndexInputs
 from envmatrix.analysis.source.cache import Cache, Stamp, View
-from envmatrix.analysis.source.facts import Fact
+from envmatrix.analysis.source.facts import Fact, Unread
 from envmatrix.analysis.source.parse_file import digest_of, digest_of_file
 
 NoqaLines: TypeAlias = tuple[tuple[int, tuple[str, ...]], ...]
@@ -32,7 +32,7 @@ class SummaryInputs(Fact, frozen=True):
     """The conftests that it sees."""
     found: tuple[tuple[str, str | None], ...] = ()
     """Modules that names in the file lead to, and their files."""
-    unread: str = ""
+    unread: Unread | None = None
     noqa: NoqaLines = ()
 
     def leads_to(self) -> frozenset[str]:
@@ -152,7 +152,7 @@ class CachedSummaries:
             stamp if stamp is not None and stamp.is_settled(self._ground.began_ns) else None,
             self._around.get(path, ()),
             tuple(found.items()),
-            head.unread if head else "",
+            head.unread if head else None,
             head.noqa if head else (),
         )
 

@@ -9,6 +9,7 @@ from envmatrix.analysis.audit.summaries.summarize import Summarizer
 from envmatrix.analysis.audit.summaries.summary import FileSummary
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.cache import Cache
+from envmatrix.analysis.source.facts import Unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -16,7 +17,7 @@ class TreeSummaries:
     """The summaries of a tree's files. Paths are relative to its root; absolute for installed files."""
 
     files: dict[str, FileSummary] = field(default_factory=dict)
-    unread: dict[str, str] = field(default_factory=dict)
+    unread: dict[str, Unread] = field(default_factory=dict)
     """Files that could not be read, and why."""
     noqa: dict[str, NoqaLines] = field(default_factory=dict)
     """Lines with a comment `# noqa`, and the codes that each names."""
@@ -42,7 +43,7 @@ class TreeSummaries:
             summaries._add(path, head.unread, head.noqa)
         return summaries
 
-    def _add(self, path: str, unread: str, noqa: NoqaLines) -> None:
+    def _add(self, path: str, unread: Unread | None, noqa: NoqaLines) -> None:
         if unread:
             self.unread[path] = unread
         if noqa and not path.startswith("/"):

@@ -269,6 +269,7 @@ def _asked(request: Request, tests: TestNumbers) -> RequestSite:
         asker=FixtureRef.of(asker) if asker is not None else None,
         given=FixtureRef.of(answer.fixtures[0]) if isinstance(answer, Found) else None,
         why=answer.why if isinstance(answer, Unknown) else "",
+        absent=answer.absent if isinstance(answer, Unknown) else (),
         tests=tests,
     )
 

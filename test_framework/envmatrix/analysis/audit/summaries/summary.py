@@ -48,6 +48,8 @@ class RequestSite(Fact, frozen=True):
     """The fixture that answers; None if there is none, or that is unknown."""
     why: str = ""
     """Why the answer is unknown."""
+    absent: tuple[str, ...] = ()
+    """Plugins that may answer, but are not installed here."""
     close: str = ""
     """The name in sight that is most like a missing one."""
     tests: TestNumbers = ()
