@@ -18,6 +18,7 @@ from urllib.parse import quote
 import pytest
 from websockets.asyncio.client import ClientConnection
 
+from envmatrix.causes import Breaker
 from envmatrix.contracts import Reality, RealLLM
 from envmatrix.environments import CanaryRoute, CanarySocket
 from envmatrix.environments.references import map_text
@@ -88,6 +89,7 @@ def looks_of(planted: Planted, route: CanaryRoute, everybody: list[Planted]) -> 
 
 
 @pytest.mark.requires("multi_user", "backend")
+@pytest.mark.promise("a user reads what another wrote", Breaker.PRODUCT)
 def test_http_canary_is_its_users_own(users: Users, routes: tuple[CanaryRoute, ...]) -> None:
     """Written at the same moment, each word is read back by the one who wrote it, and by nobody else."""
     people = users.many(3, "canary")
@@ -169,6 +171,7 @@ def assert_own(words: list[str], messages: list[list[str]], own: int | None) -> 
 
 @pytest.mark.anyio
 @pytest.mark.requires("multi_user", "websocket")
+@pytest.mark.promise("what a user says reaches another's connection, or not its own", Breaker.PRODUCT)
 async def test_websocket_canary_reaches_its_user_alone(users: Users, conversation: CanarySocket) -> None:
     """Said at the same moment, each word comes back to the one who said it, and to no other connection."""
     people = await asyncio.to_thread(users.many, 3, "canary")
@@ -179,6 +182,7 @@ async def test_websocket_canary_reaches_its_user_alone(users: Users, conversatio
 
 @pytest.mark.anyio
 @pytest.mark.requires("multi_user", "websocket", "llm")
+@pytest.mark.promise("the model tells a user what another told it", Breaker.PRODUCT)
 async def test_llm_context_is_its_users_own(users: Users, conversation: CanarySocket, real_llm: RealLLM) -> None:
     """Asked for all that it was told, in the user's own conversation or in another's, the model tells no other's words."""
     recall = conversation.recall

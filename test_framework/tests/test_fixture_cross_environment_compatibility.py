@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from envmatrix.causes import Breaker
 from envmatrix.conformance.looks import answers
 from envmatrix.conformance.targets import api
 from envmatrix.contracts import CONTRACT_VERSION, Reality, RealServices, check, meaning_of
@@ -52,22 +53,26 @@ def secrets_of(services: RealServices, reality: Reality) -> Iterator[str]:
 # Which environment this is
 
 
+@pytest.mark.promise("the fixture is not what its contract says", Breaker.FIXTURE)
 def test_contract_has_no_findings(real_services: RealServices, matrix_reality: Reality) -> None:
     """The contract check, which every fixture of this name must pass, finds nothing."""
     assert check(RealServices, real_services, matrix_reality) == ()
 
 
+@pytest.mark.promise("contract_version is another than the library's", Breaker.FIXTURE)
 def test_contract_version_is_the_librarys(real_services: RealServices) -> None:
     """It is a semantic version, and the one that this library speaks."""
     assert re.fullmatch(r"\d+\.\d+\.\d+", real_services.contract_version)
     assert real_services.contract_version == CONTRACT_VERSION
 
 
+@pytest.mark.promise("the fixture names another environment than the selected one", Breaker.FIXTURE)
 def test_environment_is_the_selected_one(real_services: RealServices, matrix_reality: Reality) -> None:
     """The fixture names the environment that was selected, which is the name of its file."""
     assert real_services.environment == matrix_reality.environment.name == matrix_reality.environment.file.stem
 
 
+@pytest.mark.promise("a service reports another environment", Breaker.ENVIRONMENT)
 def test_environment_is_what_each_target_reports(real_services: RealServices, matrix_reality: Reality) -> None:
     """Each service that reports its environment reports this one: a run of staging is never reported as local."""
     environments = {
@@ -82,6 +87,7 @@ def test_environment_is_what_each_target_reports(real_services: RealServices, ma
     }
 
 
+@pytest.mark.promise("config is not the declaration", Breaker.FIXTURE)
 def test_config_is_the_declaration(real_services: RealServices, matrix_reality: Reality) -> None:
     """Every declared service is in it, with its kind and its source."""
     services = {
@@ -91,12 +97,14 @@ def test_config_is_the_declaration(real_services: RealServices, matrix_reality: 
     assert services == {name: (spec.kind, spec.source.value) for name, spec in declared.items()}
 
 
+@pytest.mark.promise("config shows a secret", Breaker.FIXTURE)
 def test_config_holds_no_secret(real_services: RealServices, matrix_reality: Reality) -> None:
     """Neither its repr nor its JSON shows a token, a key or a password."""
     text = f"{real_services.config!r} {json.dumps(dict(real_services.config))}"
     assert [index for index, secret in enumerate(secrets_of(real_services, matrix_reality)) if secret in text] == []
 
 
+@pytest.mark.promise("a secret is shown where a value is printed", Breaker.FIXTURE)
 def test_nothing_that_is_shown_holds_a_secret(real_services: RealServices, matrix_reality: Reality) -> None:
     """The fixture may stand in an assertion, a traceback or a log: its repr and that of each field are safe."""
     text = f"{real_services!r} {real_services} {dict(real_services)!r}"
@@ -107,6 +115,7 @@ def test_nothing_that_is_shown_holds_a_secret(real_services: RealServices, matri
 
 
 @pytest.mark.parametrize("service", STORES)
+@pytest.mark.promise("NAME_available is another than what a client of the service sees", Breaker.FIXTURE)
 def test_available_is_what_its_own_client_sees(
     real_services: RealServices, matrix_reality: Reality, service: str
 ) -> None:
@@ -115,6 +124,7 @@ def test_available_is_what_its_own_client_sees(
 
 
 @pytest.mark.parametrize("service", STORES)
+@pytest.mark.promise("NAME_required is another than what the declaration says", Breaker.FIXTURE)
 def test_required_is_what_the_file_says(real_services: RealServices, matrix_reality: Reality, service: str) -> None:
     """`NAME_required` equals what the declaration says to whoever reads its TOML."""
     declared = tomllib.loads(matrix_reality.environment.file.read_text())["services"]
@@ -124,6 +134,7 @@ def test_required_is_what_the_file_says(real_services: RealServices, matrix_real
 
 
 @pytest.mark.parametrize("service", STORES)
+@pytest.mark.promise("a required service is not available", Breaker.ENVIRONMENT)
 def test_required_is_never_unavailable(real_services: RealServices, service: str) -> None:
     """A required service is available; a test that gets the fixture can rely on it."""
     assert (real_services[f"{service}_required"], real_services[f"{service}_available"]) != (True, False)
@@ -133,6 +144,7 @@ def test_required_is_never_unavailable(real_services: RealServices, service: str
 
 
 @pytest.mark.parametrize("field", ["backend_url", "api_url", "auth_url", "websocket_url"])
+@pytest.mark.promise("a URL is there without its service, or missing with it", Breaker.FIXTURE)
 def test_url_is_none_exactly_where_there_is_no_service(
     real_services: RealServices, matrix_reality: Reality, field: str
 ) -> None:
@@ -145,6 +157,7 @@ def test_url_is_none_exactly_where_there_is_no_service(
 
 
 @pytest.mark.parametrize("field", URLS)
+@pytest.mark.promise("a URL does not answer", Breaker.ENVIRONMENT)
 def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality: Reality, field: str) -> None:
     """An http(s) URL with a host, at which a server answers and does not break."""
     url = urlsplit(real_services[field])
@@ -155,12 +168,14 @@ def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality
 
 
 @pytest.mark.requires("backend")
+@pytest.mark.promise("api_url is not the backend's declared path", Breaker.FIXTURE)
 def test_api_url_is_below_the_backends(real_services: RealServices, matrix_reality: Reality) -> None:
     """The API is where the declaration puts it: a path of the backend."""
     assert real_services.backend_url is not None
     assert real_services.api_url == real_services.backend_url + matrix_reality.environment.services["backend"].api
 
 
+@pytest.mark.promise("a health endpoint names another service", Breaker.ENVIRONMENT)
 def test_health_endpoints_name_their_services(real_services: RealServices, matrix_reality: Reality) -> None:
     """Each answers 200 and says that it is what the declaration expects there, and not some other service."""
     identities = health_answers(real_services, matrix_reality)
@@ -170,6 +185,7 @@ def test_health_endpoints_name_their_services(real_services: RealServices, matri
     assert {name: {key: identities[name].get(key) for key in keys} for name, keys in expected.items()} == expected
 
 
+@pytest.mark.promise("health_endpoints leaves a service out", Breaker.FIXTURE)
 def test_health_endpoints_are_of_every_http_service(real_services: RealServices, matrix_reality: Reality) -> None:
     """No service that speaks HTTP is left out."""
     declared = matrix_reality.environment.services
@@ -182,6 +198,7 @@ def test_health_endpoints_are_of_every_http_service(real_services: RealServices,
 
 @pytest.mark.requires("multi_user")
 @pytest.mark.anyio
+@pytest.mark.promise("the client's token is not taken, or a request without one is", Breaker.PRODUCT)
 async def test_http_client_carries_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
     """200 at a protected path as it is given out, 401 for the same request without its token."""
     path = api(matrix_reality).path
@@ -193,6 +210,7 @@ async def test_http_client_carries_a_good_token(real_services: RealServices, mat
 
 
 @pytest.mark.requires("multi_user")
+@pytest.mark.promise("the client's token is not taken, or a request without one is", Breaker.PRODUCT)
 def test_http_client_sync_carries_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
     """200 at a protected path as it is given out, 401 for the same request without its token."""
     path, client = api(matrix_reality).path, real_services.http_client_sync
@@ -202,6 +220,7 @@ def test_http_client_sync_carries_a_good_token(real_services: RealServices, matr
 
 
 @pytest.mark.requires("backend")
+@pytest.mark.promise("a client asks another server than the backend", Breaker.FIXTURE)
 def test_http_clients_are_the_backends(real_services: RealServices) -> None:
     """A relative path goes to the backend."""
     bases = {str(client.base_url).rstrip("/") for client in (real_services.http_client, real_services.http_client_sync)}
@@ -212,6 +231,7 @@ def test_http_clients_are_the_backends(real_services: RealServices) -> None:
 
 
 @pytest.mark.usefixtures("matrix_reality")  # to read every field is not to exercise what is behind it
+@pytest.mark.promise("a field and its key differ", Breaker.FIXTURE)
 def test_fields_and_keys_are_the_same(real_services: RealServices) -> None:
     """Tests written for a dict and tests written for an object read the very same values."""
     assert issubclass(type(real_services), Mapping)
@@ -224,6 +244,7 @@ def test_fields_and_keys_are_the_same(real_services: RealServices) -> None:
 
 
 @pytest.mark.parametrize("field", RealServices.model_fields)
+@pytest.mark.promise("a test can change a field", Breaker.FIXTURE)
 def test_no_field_can_be_assigned(real_services: RealServices, field: str) -> None:
     """A test cannot change what the next one sees."""
     with pytest.raises((AttributeError, TypeError, ValueError)):

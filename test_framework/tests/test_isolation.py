@@ -8,6 +8,7 @@ from contextlib import contextmanager
 
 import pytest
 
+from envmatrix.causes import Breaker
 from envmatrix.conformance.looks import clickhouse, postgres, redis_client
 from envmatrix.contracts import Reality, RealServices
 from envmatrix.services import Endpoint, get_kind
@@ -43,6 +44,7 @@ def canary() -> str:
 
 @WORKERS
 @pytest.mark.requires("database")
+@pytest.mark.promise("another worker sees this one's tables", Breaker.ENVIRONMENT)
 def test_database_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
     """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "database"), canary()
@@ -65,6 +67,7 @@ def test_database_is_this_workers_own(real_services: RealServices, matrix_realit
 
 @WORKERS
 @pytest.mark.requires("redis")
+@pytest.mark.promise("another worker sees this one's keys", Breaker.ENVIRONMENT)
 def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
     """A key set in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "redis"), canary()
@@ -86,6 +89,7 @@ def test_redis_is_this_workers_own(real_services: RealServices, matrix_reality: 
 
 @WORKERS
 @pytest.mark.requires("clickhouse")
+@pytest.mark.promise("another worker sees this one's tables", Breaker.ENVIRONMENT)
 def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_reality: Reality, worker: str) -> None:
     """A table made in it is seen there alone, not by another worker or run, and outlives their clean-up."""
     own, name = part_of(real_services, "clickhouse"), canary()
@@ -108,6 +112,7 @@ def test_clickhouse_is_this_workers_own(real_services: RealServices, matrix_real
 
 @pytest.mark.leaves("rows")
 @pytest.mark.requires("database")
+@pytest.mark.promise("rows of one test are there for the next", Breaker.ENVIRONMENT)
 def test_database_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
     """Rows that a test leaves are gone once it is over, whatever table they are in."""
     own, name = part_of(real_services, "database"), canary()
@@ -126,6 +131,7 @@ def test_database_is_empty_for_the_next_test(after_reset: list[Callable[[], int]
 
 @pytest.mark.leaves("keys")
 @pytest.mark.requires("redis")
+@pytest.mark.promise("keys of one test are there for the next", Breaker.ENVIRONMENT)
 def test_redis_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], real_services: RealServices) -> None:
     """Keys that a test leaves are gone once it is over."""
     own, name = part_of(real_services, "redis"), canary()
@@ -141,6 +147,7 @@ def test_redis_is_empty_for_the_next_test(after_reset: list[Callable[[], int]], 
 
 @pytest.mark.leaves("rows")
 @pytest.mark.requires("clickhouse")
+@pytest.mark.promise("rows of one test are there for the next", Breaker.ENVIRONMENT)
 def test_clickhouse_is_empty_for_the_next_test(
     after_reset: list[Callable[[], int]], real_services: RealServices
 ) -> None:
@@ -159,6 +166,7 @@ def test_clickhouse_is_empty_for_the_next_test(
     after_reset.append(left)
 
 
+@pytest.mark.promise("users is there without [users], or missing with it", Breaker.FIXTURE)
 def test_users_are_made_exactly_where_it_is_declared_how(real_services: RealServices, matrix_reality: Reality) -> None:
     """`users` is there with a [users] table in the declaration, and is None without one."""
     routes = matrix_reality.environment.users
@@ -167,6 +175,7 @@ def test_users_are_made_exactly_where_it_is_declared_how(real_services: RealServ
 
 
 @pytest.mark.requires("multi_user")
+@pytest.mark.promise("two users share an id, an address or a token", Breaker.PRODUCT)
 def test_users_are_distinct_also_when_made_at_once(users: Users) -> None:
     """However they are made, no two share an id, an address, a password or a token."""
     made = [users("alone"), *users.many(3, "together")]
@@ -175,6 +184,7 @@ def test_users_are_distinct_also_when_made_at_once(users: Users) -> None:
 
 
 @pytest.mark.requires("multi_user")
+@pytest.mark.promise("a token is of another user than the one it was given to", Breaker.PRODUCT)
 def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) -> None:
     """Asked with its own token, the service that makes users knows each by its id, and names no other."""
     routes = matrix_reality.environment.users
@@ -189,6 +199,7 @@ def test_users_tokens_say_who_they_are(users: Users, matrix_reality: Reality) ->
 
 
 @pytest.mark.requires("multi_user")
+@pytest.mark.promise("a run that ends takes another run's users with it", Breaker.ENVIRONMENT)
 def test_users_outlive_another_run(users: Users, matrix_reality: Reality) -> None:
     """When another run ends and removes its users, this run's can still log in."""
     routes = matrix_reality.environment.users

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envmatrix.causes import Breaker
 from envmatrix.conformance.looks import answers
 from envmatrix.contracts import Reality, RealLLM, check
 from envmatrix.environments import Source
@@ -19,16 +20,19 @@ LIMIT = 16
 """Tokens of one answer: a real model is slow, and a paid one costs money."""
 
 
+@pytest.mark.promise("the fixture is not what its contract says", Breaker.FIXTURE)
 def test_real_llm_has_no_findings(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """The contract check, which every fixture of this name must pass, finds nothing."""
     assert check(RealLLM, real_llm, matrix_reality) == ()
 
 
+@pytest.mark.promise("llm_available is another than what the model's server says", Breaker.FIXTURE)
 def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """It equals whether the server lists its models to a client that shares no code with our ping."""
     assert real_llm.llm_available is answers(matrix_reality.endpoints.get("llm"))
 
 
+@pytest.mark.promise("a field is there without a model, or missing with one", Breaker.FIXTURE)
 def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """With a model there are a URL and clients; without one all are None and `is_real` is False."""
     there = "llm" in matrix_reality.endpoints
@@ -37,12 +41,14 @@ def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Real
     assert real_llm.is_real <= real_llm.llm_available
 
 
+@pytest.mark.promise("real_llm names another environment than real_services", Breaker.FIXTURE)
 def test_environment_of_the_llm_is_the_selected_one(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """Both fixtures name the same environment."""
     assert real_llm.environment == matrix_reality.environment.name
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("the model does not complete a chat", Breaker.ENVIRONMENT)
 def test_client_completes_a_chat(real_llm: RealLLM) -> None:
     """The official client gets an answer from the model that the fixture names."""
     answer = real_llm.client.chat.completions.create(model=real_llm.model, messages=QUESTION, max_tokens=LIMIT)
@@ -52,6 +58,7 @@ def test_client_completes_a_chat(real_llm: RealLLM) -> None:
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("the model does not stream a chat", Breaker.ENVIRONMENT)
 def test_client_streams_a_chat(real_llm: RealLLM) -> None:
     """The answer comes as a stream: pieces of text, then a reason to finish."""
     with real_llm.client.chat.completions.create(
@@ -62,6 +69,7 @@ def test_client_streams_a_chat(real_llm: RealLLM) -> None:
 
 @pytest.mark.requires("llm")
 @pytest.mark.anyio
+@pytest.mark.promise("the model does not stream a chat", Breaker.ENVIRONMENT)
 async def test_async_client_streams_a_chat(real_llm: RealLLM) -> None:
     """The asynchronous client streams too, in the event loop of the test."""
     async with (
@@ -82,12 +90,14 @@ def check_stream(choices: list[Any]) -> None:
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("the server does not offer the declared model", Breaker.ENVIRONMENT)
 def test_model_is_one_that_the_server_offers(real_llm: RealLLM) -> None:
     """The fixture's model is in the server's list."""
     assert real_llm.model in {model.id for model in real_llm.client.models.list()}
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("the clients ask another URL than base_url", Breaker.FIXTURE)
 def test_base_url_is_the_clients(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """The clients ask the URL that the fixture tells, which is the endpoint's."""
     assert real_llm.base_url == matrix_reality.endpoints["llm"].field("url")
@@ -96,6 +106,7 @@ def test_base_url_is_the_clients(real_llm: RealLLM, matrix_reality: Reality) -> 
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("the server takes any API key, or none is configured that it wants", Breaker.ENVIRONMENT)
 def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -> None:
     """Where a key is configured another one is refused; where none is, whatever the client sends is good."""
     from openai import AuthenticationError
@@ -110,6 +121,7 @@ def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("provider is another than what the server says", Breaker.FIXTURE)
 def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """It is what the server's health path reports, or else the declared kind."""
     provider = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
@@ -117,6 +129,7 @@ def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, 
 
 
 @pytest.mark.requires("llm")
+@pytest.mark.promise("is_real is another than what the server says", Breaker.FIXTURE)
 def test_is_real_is_what_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """A scripted stand-in is not real, by the declaration's word or by its own."""
     stub = matrix_reality.environment.services["llm"].source is Source.STUB

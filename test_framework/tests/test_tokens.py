@@ -7,6 +7,7 @@ import time
 
 import pytest
 
+from envmatrix.causes import Breaker
 from envmatrix.conformance.forgery import FORGERIES, decode, hs256
 from envmatrix.conformance.targets import Protected, api, bearer, everywhere, statuses
 from envmatrix.contracts import Reality, RealServices
@@ -32,29 +33,34 @@ def routes_of(reality: Reality) -> UserRoutes:
     return reality.environment.users
 
 
+@pytest.mark.promise("a good token is refused", Breaker.PRODUCT)
 def test_jwt_token_is_accepted(real_services: RealServices, matrix_reality: Reality) -> None:
     """Every protected path answers 200 to it."""
     assert statuses(matrix_reality, bearer(good_token(real_services))) == everywhere(matrix_reality, 200)
 
 
+@pytest.mark.promise("the token is no JWT that ends", Breaker.PRODUCT)
 def test_jwt_token_tells_when_it_ends(real_services: RealServices) -> None:
     """It is a JWT that has not expired, and that will."""
     _, claims, _ = decode(good_token(real_services))
     assert claims["exp"] > time.time()
 
 
+@pytest.mark.promise("a request without a token is accepted", Breaker.PRODUCT)
 def test_no_token_is_refused(matrix_reality: Reality) -> None:
     """Every protected path answers 401 to a request without a token."""
     assert statuses(matrix_reality, {}) == everywhere(matrix_reality, 401)
 
 
 @pytest.mark.parametrize("variant", FORGERIES)
+@pytest.mark.promise("a forged token is accepted", Breaker.PRODUCT)
 def test_forged_token_is_refused(real_services: RealServices, matrix_reality: Reality, variant: str) -> None:
     """Whatever is changed about a good token makes it worthless."""
     forged = FORGERIES[variant](good_token(real_services))
     assert statuses(matrix_reality, bearer(forged)) == everywhere(matrix_reality, 401)
 
 
+@pytest.mark.promise("a token signed with the public key is accepted", Breaker.PRODUCT)
 def test_token_signed_with_the_public_key_is_refused(real_services: RealServices, matrix_reality: Reality) -> None:
     """A verifier that takes the algorithm from the token would use its public key as a shared secret."""
     with new_client(matrix_reality.endpoints[routes_of(matrix_reality).service]) as client:
@@ -67,6 +73,7 @@ def test_token_signed_with_the_public_key_is_refused(real_services: RealServices
     assert answers == [everywhere(matrix_reality, 401)] * len(keys)
 
 
+@pytest.mark.promise("a token that brings its own key is accepted", Breaker.PRODUCT)
 def test_token_that_brings_its_own_key_is_refused(real_services: RealServices, matrix_reality: Reality) -> None:
     """A good signature by a key that only the token itself vouches for is worth nothing."""
     joserfc = pytest.importorskip("joserfc.jws", reason="signing with a foreign key needs joserfc (extra: embedded)")
@@ -80,6 +87,7 @@ def test_token_that_brings_its_own_key_is_refused(real_services: RealServices, m
     assert statuses(matrix_reality, bearer(forged)) == everywhere(matrix_reality, 401)
 
 
+@pytest.mark.promise("an expired token is accepted", Breaker.PRODUCT)
 def test_expired_token_is_refused(users: Users, matrix_reality: Reality) -> None:
     """A genuine token that lives one second is refused after it."""
     parameter = routes_of(matrix_reality).lifetime_parameter
@@ -94,6 +102,7 @@ def test_expired_token_is_refused(users: Users, matrix_reality: Reality) -> None
     assert statuses(matrix_reality, bearer(token)) == everywhere(matrix_reality, 401)
 
 
+@pytest.mark.promise("a token for another audience is accepted", Breaker.PRODUCT)
 def test_token_for_another_audience_is_refused(users: Users, matrix_reality: Reality) -> None:
     """A genuine token for another audience is refused at every protected path."""
     routes = routes_of(matrix_reality)
@@ -112,6 +121,7 @@ def api_that_takes_keys(services: RealServices, reality: Reality) -> tuple[Prote
 
 
 @pytest.mark.requires("backend")
+@pytest.mark.promise("a good API key is refused", Breaker.PRODUCT)
 def test_api_key_is_accepted(real_services: RealServices, matrix_reality: Reality) -> None:
     """The backend answers 200 to the key alone."""
     target, header, key = api_that_takes_keys(real_services, matrix_reality)
@@ -119,6 +129,7 @@ def test_api_key_is_accepted(real_services: RealServices, matrix_reality: Realit
 
 
 @pytest.mark.requires("backend")
+@pytest.mark.promise("a mangled API key is accepted", Breaker.PRODUCT)
 def test_mangled_api_key_is_refused(real_services: RealServices, matrix_reality: Reality) -> None:
     """One character changed, one missing, or nothing left: 401."""
     target, header, key = api_that_takes_keys(real_services, matrix_reality)

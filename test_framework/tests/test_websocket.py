@@ -11,6 +11,7 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
+from envmatrix.causes import Breaker
 from envmatrix.conformance.forgery import FORGERIES
 from envmatrix.conformance.targets import bearer
 from envmatrix.contracts import Reality, RealServices
@@ -41,6 +42,7 @@ async def refusal(connection: connect) -> int:
         return refused.response.status_code
 
 
+@pytest.mark.promise("a handshake with a good token is refused", Breaker.PRODUCT)
 async def test_websocket_url_admits_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
     """The connection opens, and the other side answers a ping frame."""
     async with handshake(real_services, matrix_reality, bearer(real_services.test_jwt_token or "")) as connection:
@@ -50,12 +52,14 @@ async def test_websocket_url_admits_a_good_token(real_services: RealServices, ma
     assert latency >= 0
 
 
+@pytest.mark.promise("a handshake without a token is accepted", Breaker.PRODUCT)
 async def test_websocket_url_refuses_nobody(real_services: RealServices, matrix_reality: Reality) -> None:
     """A handshake without a token gets 401 or 403, and no connection."""
     assert await refusal(handshake(real_services, matrix_reality, {})) in {401, 403}
 
 
 @pytest.mark.parametrize("variant", ["foreign signature", "prolonged", "alg=none", "empty"])
+@pytest.mark.promise("a handshake with a forged token is accepted", Breaker.PRODUCT)
 async def test_websocket_url_refuses_a_forged_token(
     real_services: RealServices, matrix_reality: Reality, variant: str
 ) -> None:

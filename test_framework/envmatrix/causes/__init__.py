@@ -5,7 +5,19 @@ remains when everything answers is the product's or the test's. Where two facts 
 `undetermined`, and the line holds both: wrong with confidence is worse than undecided.
 """
 
-from envmatrix.causes.facts import Facts, chain_of
-from envmatrix.causes.rules import HARNESS_RULES, RULES, Rule, decide, is_about_connections, rule_named
+from envmatrix.causes.facts import Breaker, Facts, Promise, chain_of
+from envmatrix.causes.rules import HARNESS_RULES, RULES, Rule, decide, is_about_connections, remedy, rule_named
 
-__all__ = ["HARNESS_RULES", "RULES", "Facts", "Rule", "chain_of", "decide", "is_about_connections", "rule_named"]
+__all__ = [
+    "HARNESS_RULES",
+    "RULES",
+    "Breaker",
+    "Facts",
+    "Promise",
+    "Rule",
+    "chain_of",
+    "decide",
+    "is_about_connections",
+    "remedy",
+    "rule_named",
+]

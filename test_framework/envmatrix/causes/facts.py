@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -10,6 +11,26 @@ from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
 
 _MAX_CHAIN = 8
+
+
+class Breaker(enum.StrEnum):
+    """Who breaks a promise of the contract where a conformance test fails."""
+
+    PRODUCT = "product"
+    ENVIRONMENT = "environment"
+    FIXTURE = "fixture"
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What a conformance test checks, as its marker `promise` says."""
+
+    broken: str
+    """What is wrong where the test fails, in a few words: `a token with alg=none is accepted`."""
+    breaker: Breaker
+
+    def __str__(self) -> str:
+        return f"the {self.breaker} breaks a promise: {self.broken}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +49,12 @@ class Facts:
     """What the protected path of each of them answered right after the failure."""
     exchanges: tuple[Exchange, ...] = ()
     """The test's last requests, oldest first."""
-    conformance: bool = False
-    """Whether the test is one of the shipped conformance suite, which tests nothing but the contract."""
+    addresses: Mapping[str, str] = field(default_factory=dict)
+    """Each declared service that is not absent → `host:port`; empty where it was not started."""
+    unawaited: tuple[str, ...] = ()
+    """Fixtures of which the test got a coroutine or an asynchronous generator instead of a value."""
+    promise: Promise | None = None
+    """The promise that a test of the conformance suite checks; `None` for any other test."""
 
     @property
     def last_status(self) -> int:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import re
+import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
 
+from envmatrix.causes.differences import difference
 from envmatrix.causes.facts import Facts
 from envmatrix.exceptions import (
     ContractError,
@@ -35,7 +37,7 @@ def fixture_not_found(facts: Facts) -> str | None:
     """Match a fixture that nobody provides, found at collection or at run time."""
     for error in facts.exceptions:
         if isinstance(error, MissingFixtureError):
-            return _line(error)
+            return line_of(error)
         if (name := getattr(error, "argname", None)) is not None and type(error).__name__ == "FixtureLookupError":
             return f"fixture {name!r} is asked for at run time, and nobody above provides it"
     return None
@@ -49,9 +51,26 @@ def contract_broken(facts: Facts) -> str | None:
     return None
 
 
+def fixture_unusable(facts: Facts) -> str | None:
+    """Match a fixture that this test cannot use: of too narrow a scope, or asynchronous in a test that awaits nothing."""
+    for error in facts.exceptions:
+        first = line_of(error)
+        if facts.unawaited and _UNAWAITED.search(first):
+            names = ", ".join(map(repr, facts.unawaited))
+            return f"the test is not asynchronous and gets an unawaited object for fixture {names}: {first}"
+        if type(error).__name__ == "Failed" and _UNUSABLE.search(first):
+            return first.removeprefix("Failed: ")
+    return None
+
+
+_UNAWAITED = re.compile(r"\b(coroutine|async_generator)\b")
+_UNUSABLE = re.compile(r"^Failed: ScopeMismatch: |requested an async fixture .* with no plugin or hook that handled it")
+"""pytest's own words; both come as its `Failed`."""
+
+
 def unknown_capability(facts: Facts) -> str | None:
     """Match a requirement that no environment could ever meet."""
-    return next((_line(error) for error in facts.exceptions if isinstance(error, UnknownCapabilityError)), None)
+    return next((line_of(error) for error in facts.exceptions if isinstance(error, UnknownCapabilityError)), None)
 
 
 def wrong_server(facts: Facts) -> str | None:
@@ -60,6 +79,11 @@ def wrong_server(facts: Facts) -> str | None:
         return line
     wrong = (f"{name} {ping.detail}" for name, ping in sorted(facts.pings.items()) if ping.wrong_identity)
     return next(wrong, None)
+
+
+def access_refused(facts: Facts) -> str | None:
+    """Match a required service that answers and refuses what the environment declares."""
+    return "; ".join(f"{seen}, with what is declared" for seen in _seen(facts, lambda ping: ping.refused)) or None
 
 
 def service_down(facts: Facts) -> str | None:
@@ -88,7 +112,7 @@ def work_undone(facts: Facts) -> str | None:
     """Match a service that says it is well and does not do its work."""
     broken = [f"{access}, while its health path says that it is up" for access in facts.access if access.is_broken]
     refused = [
-        _line(error) for error in facts.exceptions if isinstance(error, UserError) and error.status >= _SERVER_ERROR
+        line_of(error) for error in facts.exceptions if isinstance(error, UserError) and error.status >= _SERVER_ERROR
     ]
     return "; ".join(broken or refused) or None
 
@@ -106,7 +130,7 @@ def token_refused(facts: Facts) -> str | None:
     """Match the fixture's token being refused, where the test met that."""
     refused = [str(access) for access in facts.access if access.is_refused]
     asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
-    asked = asked or any(_REFUSED.search(_line(error)) for error in facts.exceptions)  # by a client of the test's own
+    asked = asked or any(_REFUSED.search(line_of(error)) for error in facts.exceptions)  # by a client of the test's own
     return f"the fixture's token is refused: {'; '.join(refused)}" if refused and asked else None
 
 
@@ -139,10 +163,10 @@ def cut_short(facts: Facts) -> str | None:
     """Match an answer that broke off after it had begun."""
     for error in facts.exceptions:
         # The status came before the body: what broke off after it broke off an answer that had begun.
-        begun = facts.last_status and _is_of(error, "httpx", "ReadError", "RemoteProtocolError")
+        begun = facts.last_status and is_of(error, "httpx", "ReadError", "RemoteProtocolError")
         wrapped = _CUT.search(str(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
-        if begun or wrapped or _is_of(error, "http", "IncompleteRead"):
-            return f"{facts.exchanges[-1]}, then {_line(error)}" if begun else _line(error)
+        if begun or wrapped or is_of(error, "http", "IncompleteRead"):
+            return f"{facts.exchanges[-1]}, then {line_of(error)}" if begun else line_of(error)
     return None
 
 
@@ -155,10 +179,10 @@ _CLIENTS = frozenset({"httpx", "httpcore", "openai", "requests", "urllib3", "aio
 def rate_limited(facts: Facts) -> str | None:
     """Match a refusal for load."""
     for error in facts.exceptions:
-        answer = error if _is_of(error, "openai", "APIStatusError") else getattr(error, "response", None)
-        asserted = isinstance(error, AssertionError) and facts.last_status == _TOO_MANY and _429.search(_line(error))
+        answer = error if is_of(error, "openai", "APIStatusError") else getattr(error, "response", None)
+        asserted = isinstance(error, AssertionError) and facts.last_status == _TOO_MANY and _429.search(line_of(error))
         if getattr(answer, "status_code", None) == _TOO_MANY or asserted:
-            return f"{facts.exchanges[-1]}, then {_line(error)}" if asserted else _line(error)
+            return f"{facts.exchanges[-1]}, then {line_of(error)}" if asserted else line_of(error)
     return None
 
 
@@ -170,15 +194,43 @@ _429 = re.compile(r"\b429\b")
 
 
 def own_bug(facts: Facts) -> str | None:
-    """Match errors of our own supervisor and configuration."""
-    return next(filter(None, (_first(facts, kind) for kind in (SupervisorError, UsageError, DeclarationError))), None)
+    """Match errors of our own supervisor and configuration, and whatever our own code did not expect."""
+    ours = next(filter(None, (_first(facts, kind) for kind in (SupervisorError, UsageError, DeclarationError))), None)
+    if ours is not None or not facts.exceptions or any(isinstance(each, EnvmatrixError) for each in facts.exceptions):
+        return ours
+    error = facts.exceptions[0]
+    if is_of(error, "_pytest", "OutcomeException") or (place := _place_in_our_code(error)) is None:
+        return None
+    return f"{line_of(error)}; it was raised in our own code, {place}"
+
+
+def _place_in_our_code(error: BaseException) -> str | None:
+    """Return `module:line` where our own code called what raised an error; `None` where another's did."""
+    for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
+        module = str(frame.f_globals.get("__name__", ""))
+        if module.startswith("envmatrix."):
+            return None if module in _TEST_FACING else f"{module}:{line}"
+        if not _is_library(frame.f_code.co_filename) or module.partition(".")[0] in {"_pytest", "pluggy"}:
+            return None
+    return None
+
+
+_TEST_FACING = frozenset({"envmatrix.contracts.fields", "envmatrix.services.users", "envmatrix.plugin.evidence"})
+"""Modules through which a test's own mistakes and other plugins' errors pass: a key that no contract has, say."""
+
+
+def _is_library(file: str) -> bool:
+    return file.startswith(("<frozen", _STDLIB)) or "site-packages" in file
+
+
+_STDLIB = sysconfig.get_path("stdlib")
 
 
 def deadline_passed(facts: Facts) -> str | None:
     """Match what pytest-timeout raises."""
     for error in facts.exceptions:
         if type(error).__name__ == "Failed" and _TIMEOUT.match(str(error)):
-            return f"the test's deadline passed ({error}); {_who_answers(facts)}"
+            return f"the test's deadline passed ({error}); {who_answers(facts)}"
     return None
 
 
@@ -189,39 +241,7 @@ def gateway_spoke(facts: Facts) -> str | None:
     """Match a gateway's error in the test's last answer."""
     if facts.last_status not in GATEWAY_ERRORS:
         return None
-    return f"{facts.exchanges[-1]}; and yet {_who_answers(facts)} now"
-
-
-def connection_lost(facts: Facts) -> str | None:
-    """Match what clients raise when a connection is refused or lost."""
-    for error in facts.exceptions:
-        if any(_is_of(error, library, *names) for library, names in _LOST.items()) and not _was_answered(error):
-            return f"{_line(error)}; and yet {_who_answers(facts)}"
-    return None
-
-
-def _was_answered(error: BaseException) -> bool:
-    """Return whether a database itself refused, over a connection that is fine: a lock, say, by its SQLSTATE."""
-    state = getattr(error, "sqlstate", None) or getattr(error, "pgcode", None)
-    return isinstance(state, str) and not state.startswith(("08", "57P"))  # connection lost, server shutting down
-
-
-_LOST = {
-    "builtins": ("ConnectionError",),
-    "httpx": ("TransportError",),
-    "httpcore": ("NetworkError", "ProtocolError"),
-    "websockets": ("ConnectionClosedError",),
-    "openai": ("APIConnectionError",),
-    "psycopg": ("OperationalError", "InterfaceError"),
-    "psycopg2": ("OperationalError", "InterfaceError"),
-    "sqlalchemy": ("OperationalError", "InterfaceError"),
-    "asyncpg": ("PostgresConnectionError", "InterfaceError"),
-    "redis": ("ConnectionError", "TimeoutError"),
-    "clickhouse_connect": ("OperationalError",),
-    "requests": ("ConnectionError",),
-    "aiohttp": ("ClientConnectionError",),
-}
-"""Library → what it raises where a connection was refused or lost. A class of the project's own is none of these."""
+    return f"{facts.exchanges[-1]}; and yet {who_answers(facts)} now"
 
 
 def left_behind(facts: Facts) -> str | None:
@@ -230,31 +250,35 @@ def left_behind(facts: Facts) -> str | None:
 
 
 def conformance_failed(facts: Facts) -> str | None:
-    """Match any failure of the shipped suite."""
-    return otherwise(facts) if facts.conformance else None
+    """Match any failure of the shipped suite; name the promise and who breaks it."""
+    return f"{facts.promise}: {otherwise(facts)}" if facts.promise else None
 
 
 def otherwise(facts: Facts) -> str | None:
     """Match anything."""
     first = facts.exceptions[0] if facts.exceptions else None
-    return _line(first) if first is not None else "failed without an exception"
+    if first is None:
+        return "failed without an exception"
+    return "; ".join([line_of(first), *difference(str(first))])
 
 
-def _who_answers(facts: Facts) -> str:
+def who_answers(facts: Facts) -> str:
+    """Say which services answered right after the failure."""
     up = ", ".join(sorted(name for name, ping in facts.pings.items() if ping.is_up))
     return f"these answer: {up}" if up else "no service was used"
 
 
-def _is_of(error: BaseException, library: str, *names: str) -> bool:
+def is_of(error: BaseException, library: str, *names: str) -> bool:
     """Return whether an error is of one of a library's classes, without importing the library."""
     return any(base.__module__.partition(".")[0] == library and base.__name__ in names for base in type(error).__mro__)
 
 
 def _first(facts: Facts, kind: type[EnvmatrixError]) -> str | None:
-    return next((_line(error) for error in facts.exceptions if isinstance(error, kind)), None)
+    return next((line_of(error) for error in facts.exceptions if isinstance(error, kind)), None)
 
 
-def _line(error: BaseException) -> str:
+def line_of(error: BaseException) -> str:
+    """Return an error in one line, in the words for people where it has them."""
     if isinstance(error, EnvmatrixError):
         return error.message.splitlines()[0]  # made for people already
     text = str(error).strip().splitlines()

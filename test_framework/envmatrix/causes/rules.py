@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from envmatrix.causes import matchers
-from envmatrix.causes.facts import Facts
+from envmatrix.causes import connections, matchers
+from envmatrix.causes.facts import Breaker, Facts
+from envmatrix.runs.events import Evidence
 from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.rules import RuleCode
 
@@ -45,6 +46,15 @@ RULES = (
         matchers.contract_broken,
     ),
     Rule(
+        RuleCode.FIXTURE_UNUSABLE,
+        Cause.CONTRACT,
+        "fixture cannot be used here",
+        "The test asks for a fixture that it cannot use: one of a narrower scope, or an asynchronous one that nothing "
+        "awaits.",
+        "Give the fixture the scope of whoever asks for it, or make it synchronous or the test asynchronous.",
+        matchers.fixture_unusable,
+    ),
+    Rule(
         RuleCode.UNKNOWN_CAPABILITY,
         Cause.CONTRACT,
         "unknown capability",
@@ -59,6 +69,15 @@ RULES = (
         "What answers is healthy, and is not the service, the environment or the commit that the declaration demands.",
         "Mend the URL or the deployment; no test has been run against the stranger.",
         matchers.wrong_server,
+    ),
+    Rule(
+        RuleCode.ACCESS_REFUSED,
+        Cause.CONTRACT,
+        "declared access refused",
+        "A service answers and refuses what the environment declares: the login, the database's name, or the authority "
+        "that its certificate must be signed by.",
+        "Mend the service's url, key or ca_file in the declaration, or the account in the service.",
+        matchers.access_refused,
     ),
     Rule(
         RuleCode.SERVICE_FAILED,
@@ -148,7 +167,7 @@ RULES = (
         RuleCode.HARNESS_FAILED,
         Cause.HARNESS,
         "harness failed",
-        "The supervisor or our own configuration failed, not the product and not its services.",
+        "The supervisor, our own configuration or our own code failed, not the product and not its services.",
         "Run again; if it stays, report it with the detail.",
         matchers.own_bug,
     ),
@@ -159,6 +178,24 @@ RULES = (
         "The test took longer than it may, and every service that it used answers.",
         "The detail shows where it stood. Give it more time with @pytest.mark.timeout, or mend what it waits for.",
         matchers.deadline_passed,
+    ),
+    Rule(
+        RuleCode.SERVER_REFUSED,
+        Cause.LOGIC,
+        "refused by the server's own word",
+        "A server answered and refused, by a close code or an error of its protocol, while it takes what the environment "
+        "declares: the product or the test's own client is wrong.",
+        "Read the server's words and its log. A client of the test's own takes its address, login and authority from the "
+        "fixture.",
+        connections.server_refused,
+    ),
+    Rule(
+        RuleCode.ASKED_ELSEWHERE,
+        Cause.LOGIC,
+        "not an address of this environment",
+        "The test connected to an address that the environment does not declare, or that cannot be, and nobody is there.",
+        "Take the address from the fixture instead of writing it down: real_services.redis, real_services.backend_url.",
+        connections.asked_elsewhere,
     ),
     Rule(
         RuleCode.GATEWAY_SPOKE,
@@ -175,22 +212,22 @@ RULES = (
         "connection lost while every service answers",
         "A connection broke and every service that the test used answers now: the evidence conflicts.",
         "Run the test again; if it stays, look at what stands between, such as a proxy.",
-        matchers.connection_lost,
+        connections.connection_lost,
     ),
     Rule(
         RuleCode.CONFORMANCE_FAILED,
         Cause.CONTRACT,
         "conformance check failed",
-        "A test of the shipped conformance suite failed while every service answers: the contract's field that the "
-        "test is named after is untrue in this environment.",
-        "Mend the environment, or the declaration.",
+        "A test of the shipped conformance suite failed while every service answers: the line names the promise and who "
+        "breaks it.",
+        "Mend what the line names: the product, the environment or its declaration.",
         matchers.conformance_failed,
     ),
     Rule(
         RuleCode.FAILED_ON_HEALTHY,
         Cause.LOGIC,
         "failed on healthy services",
-        "Every service that the test used answers, and the test failed: the product or the test is wrong.",
+        "The test failed, and no required service that it used is down: the product or the test is wrong.",
         "",
         matchers.otherwise,
     ),
@@ -233,7 +270,7 @@ HARNESS_RULES = (
 
 def is_about_connections(facts: Facts) -> bool:
     """Return whether a failure calls for more than one look at the services: a single one may have been luck."""
-    return any(matches(facts) for matches in (matchers.connection_lost, matchers.cut_short, matchers.gateway_spoke))
+    return any(matches(facts) for matches in (connections.connection_lost, matchers.cut_short, matchers.gateway_spoke))
 
 
 def decide(facts: Facts) -> tuple[Rule, str]:
@@ -242,6 +279,19 @@ def decide(facts: Facts) -> tuple[Rule, str]:
         if (seen := rule.matches(facts)) is not None:
             return rule, seen
     raise AssertionError("the last rule matches everything")
+
+
+_REMEDIES = {
+    Breaker.PRODUCT: "Mend the product: it does not keep what it promises to its users.",
+    Breaker.ENVIRONMENT: "Mend the environment, or what its declaration says of it.",
+    Breaker.FIXTURE: "Mend the fixture, or delete it: the plugin provides one that keeps the contract.",
+}
+
+
+def remedy(evidence: Evidence) -> str:
+    """Return what to do next by the evidence's rule, and by who breaks a promise; empty where neither says."""
+    rule = rule_named(evidence.rule)
+    return _REMEDIES.get(evidence.breaker) or (rule.remedy if rule else "")  # type: ignore[call-overload]  # or a text of another version
 
 
 def rule_named(code: str) -> Rule | None:

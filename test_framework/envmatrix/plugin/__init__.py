@@ -16,8 +16,9 @@ MARKERS = {
     "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
     "leaves(what, ...)": "leaves rows, keys, sockets, tasks or threads behind on purpose, and does not fail for it",
     "destructive": "changes what it cannot undo: runs only where declared, asked for, and never in production",
-    "real_services": "uses the environment's services",
-    "real_llm": "uses the environment's language model",
+    "real_services": "uses the environment's services: they are up before it, and a failure is judged by all of them",
+    "real_llm": "uses the environment's language model, in the same way",
+    "promise(broken, breaker)": "of the conformance suite: what is wrong where the test fails, and who breaks it",
     "staging": "meant for a deployed environment; select with -m",
     "e2e": "end to end: crosses service borders; select with -m",
 }

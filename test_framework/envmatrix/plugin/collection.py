@@ -12,7 +12,7 @@ import pytest
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
 from envmatrix.plugin.note import note_of
-from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED
+from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED, USED
 from envmatrix.plugin.process import Process
 from envmatrix.runs.rules import RuleCode
 
@@ -62,7 +62,7 @@ class Collection:
             if destructive:
                 item.stash[DESTRUCTIVE] = True
             if not any(marker.name == "skip" for marker in markers):
-                self._note_needs(item, required)
+                self._note_needs(item, required, {marker.name for marker in markers})
 
     def pytest_collection_finish(self, session: pytest.Session) -> None:
         """Find the missing fixtures; have the services started that the remaining tests need."""
@@ -114,20 +114,25 @@ class Collection:
         if self._missing and exitstatus in {pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED}:
             session.exitstatus = pytest.ExitCode.TESTS_FAILED
 
-    def _note_needs(self, item: pytest.Item, required: list[str]) -> None:
+    def _note_needs(self, item: pytest.Item, required: list[str], markers: set[str]) -> None:
         environment = self._environment
         services = frozenset(environment.providers[capability] for capability in required)
         if services:
             item.stash[REQUIRED] = services
         fixtures = self._contract_fixtures.intersection(getattr(item, "fixturenames", ()))
-        if not fixtures and not services:
+        marked = self._contract_fixtures & markers
+        if not fixtures and not marked and not services:
             return
         item.stash[NEEDS] = True
-        if fixtures - {"real_llm"}:
-            item.stash[_NEEDED] = self._everything
-        else:
-            llm = {"llm"} & environment.services.keys() if fixtures else set()
-            item.stash[_NEEDED] = environment.closure(services | llm)
+        if not fixtures:
+            item.stash[USED] = services | self._behind(marked)
+        item.stash[_NEEDED] = environment.closure(services | self._behind(fixtures | marked))
+
+    def _behind(self, contracts: frozenset[str]) -> frozenset[str]:
+        """Return the services that a test may use which asks for the fixtures of some contracts."""
+        if contracts - {"real_llm"}:
+            return self._everything
+        return frozenset({"llm"} & self._environment.services.keys() if contracts else ())
 
     def _capabilities(self, item: pytest.Item, markers: list[pytest.Mark]) -> list[str]:
         """Return the capabilities that an item requires.

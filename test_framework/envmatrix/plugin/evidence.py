@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
+from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
 from envmatrix.plugin.note import add_note
+from envmatrix.plugin.preconditions import USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.events import Evidence, FindingRecord
 from envmatrix.runs.outcomes import Cause
@@ -48,7 +50,9 @@ class Around:
     """Evidence that decides nothing."""
 
     before: Mapping[str, Ping] = field(default_factory=dict)
-    """The last look at each service before the failure."""
+    """The last look at each service before the test began."""
+    fell: frozenset[str] = frozenset()
+    """Services that answered while the test ran, and no longer after it."""
     logs: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -66,6 +70,7 @@ def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence
         exchanges=tuple(MASKER.mask(str(exchange)) for exchange in facts.exchanges),
         logs=dict(around.logs),
         findings=tuple(_findings(facts)),
+        fell=tuple(sorted(around.fell)),
     )
 
 
@@ -86,6 +91,8 @@ class EvidenceCollector:
         self._fixtures = process.selection.contract_fixtures
         self._root = root
         self._provided = False
+        self._began = 0.0
+        """When the running test began, on the monotonic clock."""
         self._broken: dict[tuple[str, str, tuple[str, ...]], str] = {}
         """Each breach of a fixture, and the first test that met it."""
 
@@ -148,6 +155,8 @@ class EvidenceCollector:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the cause to a failure, and the services that the test used to its last report. Mask both."""
         report = yield
+        if call.when == "setup":
+            self._began = time.monotonic() - call.duration
         if call.excinfo is not None and not report.passed:
             _mask(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
@@ -163,8 +172,9 @@ class EvidenceCollector:
             add_note(report, cause=block.rule.cause, evidence=evidence, is_blocked=True)
         elif self._provided and report.skipped and not hasattr(report, "wasxfail"):
             self._unmask(item, call, report)
-        if self._provided and report.when == "teardown" and (values := self._values(item)):
-            services, capabilities = sorted(self._read(values)), sorted(self._exercised(item, values))
+        is_last = report.when == "teardown" and (self._provided or USED in item.stash)
+        if is_last and ((values := self._values(item)) or USED in item.stash):
+            services, capabilities = sorted(self._used(item, values)), sorted(self._exercised(item, values))
             add_note(report, services=tuple(services), capabilities=tuple(capabilities))
             EXCHANGES.clear()
         if attestation := self._process.attestation:
@@ -208,30 +218,35 @@ class EvidenceCollector:
             return Cause.LOGIC, Evidence(
                 RuleCode.FAILED_ON_HEALTHY, report.longreprtext.strip() or "failed", phase=report.when
             )
+        promise = _promise(item)
         facts = Facts(
             report.when,
             tuple(chain_of(call.excinfo.value)),
             exchanges=tuple(EXCHANGES),
-            conformance=item.path.resolve().is_relative_to(_CONFORMANCE),
+            addresses=self._process.addresses,
+            unawaited=tuple(_unawaited(item)),
+            promise=promise,
         )
         facts, around = self._look(item, facts)
         rule, seen = decide(facts)
         evidence = evidence_of(rule, seen, facts, around)
+        breaker = promise.breaker if promise and rule.code is RuleCode.CONFORMANCE_FAILED else ""
         detail = report.longreprtext[-_MAX_DETAIL:]
-        return rule.cause, structs.replace(evidence, place=_failed_at(item, call), detail=detail)
+        return rule.cause, structs.replace(evidence, place=_failed_at(item, call), detail=detail, breaker=breaker)
 
     def _look(self, item: pytest.Item, facts: Facts) -> tuple[Facts, Around]:
         """Look at each service that a test used, and at all behind it: at its health, its work, and its log."""
         values = self._values(item)
         never_got_it = any(isinstance(error, ServiceError) for error in facts.exceptions)
         asked = self._fixtures.intersection(getattr(item, "fixturenames", ()))
-        if not values and not never_got_it and not (asked and facts.phase == "setup"):
+        read = self._used(item, values)
+        if not (values or read or never_got_it or (asked and facts.phase == "setup")):
             return facts, Around()
         session = self._process.session
         # Who asked for the environment and read nothing of it still stands on it: by usefixtures, say.
-        read = self._read(values) or frozenset(session.environment.services)
+        read = read or frozenset(session.environment.services)
         used = session.environment.closure(read)
-        before = session.last_pings(used)
+        before = session.pings_before(used, self._began)
         # When the fixture itself found a service down, that look is a moment old.
         looks = LOOKS if is_about_connections(facts) else 1
         pings = session.ping(used, fresh=not never_got_it, looks=looks)
@@ -241,8 +256,15 @@ class EvidenceCollector:
             required=frozenset(name for name in used if session.environment.services[name].is_required),
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
-        silent = {name for name, ping in pings.items() if not ping.is_up}
-        return facts, Around(before, session.log_tails(read | silent))
+        silent = frozenset(name for name, ping in pings.items() if not ping.is_up)
+        answered = {exchange.address for exchange in facts.exchanges if exchange.status}
+        fell = {name for name in silent if facts.addresses.get(name) in answered}
+        fell |= session.seen_up_since(silent, self._began)
+        return facts, Around(before, frozenset(fell), session.log_tails(read | silent))
+
+    def _used(self, item: pytest.Item, values: list[object]) -> frozenset[str]:
+        """Return the services that a test used: what it read of the fixtures, or, without any, what its markers name."""
+        return self._read(values) if values else item.stash.get(USED, frozenset())
 
     def _values(self, item: pytest.Item) -> list[object]:
         """Return the values of contract fixtures that an item got, each once."""
@@ -268,8 +290,25 @@ class EvidenceCollector:
         found = {str(name) for marker in item.iter_markers("requires") for name in marker.args}
         if "matrix_reality" not in getattr(item, "fixturenames", ()):
             used = set().union(*(getattr(value, "used_meanings", ()) for value in values))
-            found |= self._read(values) | {meaning.capability for meaning in used}
+            found |= self._used(item, values) | {meaning.capability for meaning in used}
         return found & self._process.selection.environment.providers.keys()
+
+
+def _promise(item: pytest.Item) -> Promise | None:
+    """Return the promise that a test of the conformance suite checks; `None` for any other test."""
+    if not item.path.resolve().is_relative_to(_CONFORMANCE):
+        return None
+    marker = item.get_closest_marker("promise")
+    broken, breaker = marker.args if marker else ("what this test is named after", Breaker.ENVIRONMENT)
+    callspec = getattr(item, "callspec", None)
+    return Promise(f"{broken} [{callspec.id}]" if callspec else broken, breaker)
+
+
+def _unawaited(item: pytest.Item) -> Iterator[str]:
+    """Yield the fixtures of which a plain test got a coroutine or an asynchronous generator instead of a value."""
+    for name, value in (getattr(item, "funcargs", None) or {}).items():
+        if inspect.iscoroutine(value) or inspect.isasyncgen(value):
+            yield name
 
 
 def _token(values: list[object]) -> str | None:

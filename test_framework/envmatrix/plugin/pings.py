@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -17,6 +18,9 @@ _QUICK = 0.25
 _PINGS_AFTER_A_FAILURE = 3
 """k of n, as load balancers and Kubernetes' failureThreshold count: one failed ping is no outage."""
 
+_MOST = 16
+"""Looks at one service that are remembered: enough to find the last one before a test began."""
+
 _PATIENCE = 10.0
 """A service that hung is left alone for ten times as long as its ping took: it must not cost every later test its whole
 deadline again."""
@@ -30,6 +34,8 @@ class Pings:
         self._ping = ping
         self._last: dict[str, Ping] = {}
         self._due_at: dict[str, float] = {}
+        self._history: dict[str, deque[tuple[float, Ping]]] = {}
+        """The last pings of each service, each with the moment when it ended."""
 
     def take(self, names: Iterable[str], *, fresh: bool = False, number: int = 1) -> dict[str, Ping]:
         """Ping services, all at once; one that was up is pinged again only with `fresh`.
@@ -44,6 +50,8 @@ class Pings:
             with ThreadPoolExecutor(max_workers=len(due)) as pool:
                 self._last.update(zip(due, pool.map(partial(self._repeated, number), due), strict=True))
             ended = time.monotonic()
+            for name in due:
+                self._history.setdefault(name, deque(maxlen=_MOST)).append((ended, self._last[name]))
             took = ended - began
             wait = _PATIENCE * took if took > _QUICK else 0.0
             self._due_at.update(dict.fromkeys(due, ended + wait))
@@ -52,6 +60,22 @@ class Pings:
     def last(self, names: Iterable[str]) -> dict[str, Ping]:
         """Return the last ping of each service among some that was ever pinged."""
         return {name: self._last[name] for name in sorted(names) if name in self._last}
+
+    def before(self, names: Iterable[str], moment: float) -> dict[str, Ping]:
+        """Return the last ping of each service among some that ended before a moment of the monotonic clock, with its age."""
+        found: dict[str, Ping] = {}
+        for name in sorted(names):
+            earlier = [(at, ping) for at, ping in self._history.get(name, ()) if at <= moment]
+            if earlier:
+                at, ping = earlier[-1]
+                found[name] = structs.replace(ping, age=moment - at)
+        return found
+
+    def seen_up_since(self, names: Iterable[str], moment: float) -> frozenset[str]:
+        """Return the services among some that a ping saw up after a moment of the monotonic clock."""
+        return frozenset(
+            name for name in names if any(at > moment and ping.is_up for at, ping in self._history.get(name, ()))
+        )
 
     def _is_due(self, name: str) -> bool:
         ping = self._last.get(name)

@@ -11,6 +11,8 @@ from envmatrix.runs.ping import Ping, PingStatus
 
 REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""
+USED = pytest.StashKey[frozenset[str]]()
+"""The services that an item uses by its markers' word: what it requires, or all of them by `real_services`."""
 MISSING = pytest.StashKey[EnvmatrixError]()
 """Why an item cannot run at all: it asks for a fixture or a capability that does not exist."""
 DESTRUCTIVE = pytest.StashKey[bool]()

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
@@ -97,6 +98,15 @@ class Process:
 
         remote = remote_input(self.config)
         return EnvironmentSession(self.selection, remote.client if remote else self.supervisor)
+
+    @property
+    def addresses(self) -> dict[str, str]:
+        """Map each declared service that is not absent to its `host:port`; empty where this process did not start it."""
+        endpoints = self.session.endpoints if "session" in self.__dict__ else {}
+        services = self.selection.environment.services
+        there = [name for name, spec in services.items() if spec.source is not Source.ABSENT]
+        found = {name: endpoints[name] for name in there if name in endpoints}
+        return {name: f"{found[name].host}:{found[name].port}" if name in found else "" for name in there}
 
     @cached_property
     def users(self) -> SessionUsers:

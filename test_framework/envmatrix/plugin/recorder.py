@@ -18,6 +18,7 @@ from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
+from envmatrix.plugin.run_options import pytest_options, run_options
 from envmatrix.plugin.worker_output import WorkerOutput
 from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
 from envmatrix.runs.file import RunWriter, digest
@@ -46,6 +47,8 @@ class Recorder:
         self._selection = process.selection
         self._root = config.rootpath
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
+        self._run_options = run_options(config, process.selection)
+        self._pytest_options = pytest_options(config)
         self._started = time.monotonic()
         self._started_at = _now()
         self._in_flight: dict[str, float] = {}
@@ -213,6 +216,8 @@ class Recorder:
                 shard=str(sharding.shard) if sharding else "",
                 suite_size=len(suite),
                 suite_digest=digest(suite) if sharding else "",
+                run_options=self._run_options,
+                pytest_options=self._pytest_options,
                 narrowed=self._narrowed,
                 cut_digest=sharding.cut_digest if sharding else "",
             )

@@ -64,6 +64,14 @@ class EnvironmentSession:
         """Return the last ping of each service among some that was ever pinged."""
         return self._pings.last(names)
 
+    def pings_before(self, names: Iterable[str], moment: float) -> dict[str, Ping]:
+        """Return the last ping of each service among some before a moment of the monotonic clock, with its age."""
+        return self._pings.before(names, moment)
+
+    def seen_up_since(self, names: Iterable[str], moment: float) -> frozenset[str]:
+        """Return the services among some that a ping saw up after a moment of the monotonic clock."""
+        return self._pings.seen_up_since(names, moment)
+
     def _ping_once(self, name: str) -> Ping:
         spec = self.environment.services[name]
         if spec.source is Source.ABSENT:

@@ -52,6 +52,10 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """Tests of the whole suite, where this is a part."""
     suite_digest: str = ""
     """Digest of their node ids."""
+    run_options: tuple[str, ...] = ()
+    """Words for `envmatrix run` that say where declarations and variables came from: `--env-file`, `.env`."""
+    pytest_options: tuple[str, ...] = ()
+    """Words for pytest that say how tests were run, not which and not where to: `-p`, `no:randomly`."""
     narrowed: tuple[str, ...] = ()
     """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
     cut_digest: str = ""
@@ -92,7 +96,7 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     exceptions: tuple[str, ...] = ()
     """The chain, outermost first: `AssertionError: …`."""
     pings_before: tuple[Ping, ...] = ()
-    """The last look before the failure at each service that the test used."""
+    """The last look before the test began at each service that it used, with its age."""
     pings: tuple[Ping, ...] = ()
     """A look at each of them right after the failure."""
     exchanges: tuple[str, ...] = ()
@@ -105,6 +109,10 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     """The test that failed first, where its failure kept this one from running."""
     findings: tuple[FindingRecord, ...] = ()
     """The breaches of a fixture's contract that it met."""
+    fell: tuple[str, ...] = ()
+    """Services that answered while the test ran, and no longer right after it."""
+    breaker: str = ""
+    """Who breaks the promise that a conformance test checks: product, environment or fixture."""
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type", tag="attempt"):

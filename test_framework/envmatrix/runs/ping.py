@@ -30,6 +30,8 @@ class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it claims to be: service, environment, version, commit."""
     wrong_identity: bool = False
     """Whether it claims to be another service, environment or commit than the declaration demands."""
+    refused: bool = False
+    """Whether it answers and refuses what is declared: the login or the database; or its certificate does not verify."""
     detail: str = ""
     """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
     dependencies: dict[str, str] = {}
@@ -38,6 +40,8 @@ class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How often it was looked at for this answer."""
     failed_looks: int = 0
     """How many of these it failed; where it failed some, the majority is its status."""
+    age: float = 0.0
+    """Seconds between this look and the start of the test that it is told about; 0 for a look after a failure."""
 
     @property
     def is_up(self) -> bool:

@@ -20,6 +20,8 @@ class RuleCode(enum.StrEnum):
     NOT_JSON = "C105"
     TOKEN_REFUSED = "C106"  # noqa: S105  a code
     USERS_NOT_MADE = "C107"
+    ACCESS_REFUSED = "C108"
+    FIXTURE_UNUSABLE = "C109"
     FIELD_MISSING = "C110"
     FIELD_TYPE = "C111"
     FIELD_UNTRUE = "C112"
@@ -40,6 +42,8 @@ class RuleCode(enum.StrEnum):
     DEADLINE_PASSED = "H305"
     FAILED_ON_HEALTHY = "L401"
     LEFT_BEHIND = "L402"
+    SERVER_REFUSED = "L404"
+    ASKED_ELSEWHERE = "L405"
     CONNECTION_LOST = "U501"
     GATEWAY_SPOKE = "U502"
     DECLARED_AND_DOWN = "T601"

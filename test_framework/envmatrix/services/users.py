@@ -69,15 +69,14 @@ class User:
         Raises:
             UserError: the environment has no WebSocket.
         """
-        from websockets.asyncio.client import connect
+        from envmatrix.services.websocket import open_websocket
 
         url = self.target.websocket_url
         if url is None:
             raise UserError("websocket", "is not declared in this environment")
         tls = client_context(self.target.api.ca_file) if url.startswith("wss") else None
-        async with connect(
-            url, additional_headers=self.headers, ssl=tls, open_timeout=deadline, close_timeout=deadline, proxy=None
-        ) as connection:
+        options = {"additional_headers": self.headers, "ssl": tls, "open_timeout": deadline, "close_timeout": deadline}
+        async with open_websocket(url, **options) as connection:
             yield connection
 
 

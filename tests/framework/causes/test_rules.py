@@ -1,15 +1,20 @@
 """The rules that decide a cause, one by one."""
 
 import json
+import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import replace
 
 import httpx
 import psycopg
 import pytest
+import redis
+import websockets
 from msgspec import structs
+from websockets.frames import Close
 
-from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
+from envmatrix.causes import HARNESS_RULES, RULES, Breaker, Facts, Promise, decide, rule_named
 from envmatrix.contracts import ContractFinding
 from envmatrix.exceptions import (
     ContractError,
@@ -21,6 +26,7 @@ from envmatrix.exceptions import (
     UnknownCapabilityError,
     UserError,
 )
+from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
@@ -70,6 +76,42 @@ class OperationalError(Exception):
 
 CUT = httpx.RemoteProtocolError("peer closed connection without sending complete message body (received 3 bytes)")
 
+OPEN = Promise("anybody is let in", Breaker.PRODUCT)
+REFUSED = structs.replace(DEGRADED, refused=True, detail="login refused: WRONGPASS")
+AT = 'connection failed: connection to server at "127.0.0.1", port 1 failed:'
+HERE = {"backend": "127.0.0.1:4711", "mail": ""}
+
+
+def closed(code: int | None) -> websockets.ConnectionClosedError:
+    """What comes of a WebSocket that the other side closed with a code, or lost without one."""
+    return websockets.ConnectionClosedError(None if code is None else Close(code, ""), None, None)
+
+
+def untrusted() -> ssl.SSLCertVerificationError:
+    """What Python raises about an unknown authority."""
+    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
+    error.verify_message = "unable to get local issuer certificate"
+    return error
+
+
+def refused_at(host: str, port: int) -> BaseException:
+    """What comes of a connection to an address where nobody listens."""
+    try:
+        socket.create_connection((host, port), 1)
+    except ConnectionRefusedError as error:
+        return error
+    raise AssertionError
+
+
+def own_failure() -> BaseException:
+    """What comes of bytes where our own code expects a text."""
+    try:
+        MASKER.mask(b"bytes")  # type: ignore[arg-type]  # the fault
+    except TypeError as error:
+        return error
+    raise AssertionError
+
+
 CASES = [
     (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
     (
@@ -101,7 +143,45 @@ CASES = [
     (facts(AssertionError("502"), exchanges=said(502), access=(WORKS,)), "U502", "GET /api/me → 502"),
     (facts(ConnectionResetError("reset")), "U501", "these answer: backend"),
     (facts(httpx.ReadError("reset"), exchanges=said(0)), "U501", "these answer: backend"),
-    (replace(facts(AssertionError("1 != 2")), conformance=True), "C103", "1 != 2"),
+    (
+        facts(AssertionError("1 != 2"), promise=OPEN),
+        "C103",
+        "the product breaks a promise: anybody is let in: Assertion",
+    ),
+    (facts(own_failure()), "H302", "raised in our own code, envmatrix.masking:"),
+    (facts(pytest.fail.Exception("ScopeMismatch: You tried to access the function scoped fixture a")), "C109", "Scope"),
+    (facts(AttributeError("'coroutine' object has no attribute 'id'"), unawaited=("seed",)), "C109", "fixture 'seed'"),
+    (facts(AssertionError("401"), ping=REFUSED), "C108", "login refused: WRONGPASS, with what is declared"),
+    (facts(closed(1008)), "L404", "the server closed the WebSocket: ConnectionClosedError: received 1008"),
+    (facts(closed(1011)), "L404", "received 1011"),
+    (facts(redis.AuthenticationError("invalid username-password pair")), "L404", "the server refused the login"),
+    (
+        facts(psycopg.OperationalError(f'{AT} FATAL:  database "x" does not exist')),
+        "L404",
+        'database "x" does not exist',
+    ),
+    (facts(httpx.ConnectError("certificate"), untrusted()), "L404", "does not trust the server's certificate"),
+    (
+        facts(redis.ConnectionError("Error 111 connecting to localhost:6379. Connection refused."), addresses=HERE),
+        "L405",
+        "localhost:6379 is no address of this environment (backend is at 127.0.0.1:4711, mail was not started)",
+    ),
+    (facts(refused_at("localhost", 9), addresses=HERE), "L405", "localhost:9 is no address"),
+    (facts(psycopg.OperationalError(f"{AT} Connection refused"), addresses=HERE), "L405", "127.0.0.1:1 is no address"),
+    (
+        facts(psycopg.OperationalError("failed to resolve host 'no.such.invalid': Name not known"), addresses=HERE),
+        "L405",
+        "no.such.invalid is no address",
+    ),
+    (facts(httpx.UnsupportedProtocol("unsupported protocol 'ftp://'")), "L405", "the request cannot be sent"),
+    (
+        facts(redis.ConnectionError("Error 111 connecting to localhost:4711. Refused."), addresses=HERE),
+        "U501",
+        "backend",
+    ),
+    (facts(closed(1012)), "U501", "received 1012"),
+    (facts(closed(None)), "U501", "no close frame"),
+    (facts(psycopg.OperationalError(f"{AT} FATAL:  the database system is starting up")), "U501", "starting up"),
     (facts(AssertionError("1 != 2"), access=(WORKS,), exchanges=said(200)), "L401", "1 != 2"),
     (facts(), "L401", "without an exception"),
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from envmatrix.causes import rule_named
+from envmatrix.causes import remedy
 from envmatrix.report.explain.rerun import shell_word
 from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import Cell, Run
@@ -34,11 +34,9 @@ def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
         yield _after_an_early_end(run, cell)
         return
     yield from _witness(run, cell, evidence)
-    rule = rule_named(evidence.rule)
-    remedy = rule.remedy if rule else ""
-    if remedy or cell.cause is not None:
+    if (first := remedy(evidence)) or cell.cause is not None:
         advice = ADVICE[cell.cause or Cause.UNDETERMINED]
-        yield remedy or f"{advice[:1].upper()}{advice[1:]}."
+        yield first or f"{advice[:1].upper()}{advice[1:]}."
     if evidence.phase == "smoke":
         yield "No test that needs the environment was run: none of them has said anything about the product."
     if cell.outcome is Outcome.FLAKY:
@@ -51,10 +49,7 @@ def _witness(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
     if cell.cause is not Cause.INFRASTRUCTURE or not down:
         return
     others = ((other.test, other.evidence) for other in run.cells.values() if other.evidence is not None)
-    fell = (
-        test for test, seen in others if down & (_down(seen.pings) - _down(seen.pings_before)) and seen.pings_before
-    )
-    witness = next(fell, None)
+    witness = next((test for test, seen in others if down & set(seen.fell)), None)
     where = f"This one saw it fall: {_explain_command(run, witness)}" if witness else "Look at what ran before it."
     yield f"{', '.join(sorted(down))} was down before this test began. {where}"
 

@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from envmatrix.causes import rule_named
 from envmatrix.contracts import FINDING_RULES
 from envmatrix.environments import Project
+from envmatrix.matrix.likeness import likeness
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.report.explain.advice import steps
 from envmatrix.report.explain.find import is_of_module
@@ -144,7 +145,8 @@ def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Expl
     else:
         explanation = _not_planned(matrix, run, test)
     is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
-    again = rerun(column.environment, test, project) if is_known else Rerun("")
+    header = run.header if isinstance(run, Run) else None
+    again = rerun(column.environment, test, project, header) if is_known else Rerun("")
     return explanation.model_copy(
         update={
             "rerun": again.command,
@@ -250,12 +252,12 @@ def _why(cause: Cause | None, evidence: Evidence | None, reason: str) -> str:
 def _alike(run: Run, cell: Cell) -> list[str]:
     if cell.evidence is None:
         return []
-    key = (cell.outcome, cell.evidence.rule, cell.evidence.summary)
+    key = (cell.outcome, cell.evidence.rule, likeness(cell.evidence.summary))
     return [
         other.test
         for other in run.cells.values()
         if other.evidence is not None
-        and (other.outcome, other.evidence.rule, other.evidence.summary) == key
+        and (other.outcome, other.evidence.rule, likeness(other.evidence.summary)) == key
         and other.test != cell.test
     ]
 
@@ -293,7 +295,13 @@ def _in_words(ping: Ping | None) -> str:
     unwell = [f"{name} {state}" for name, state in sorted(ping.dependencies.items()) if state not in {"up", "absent"}]
     if unwell:
         parts.append(f"; says: {', '.join(unwell)}")
+    if ping.age >= _STALE:
+        return f"{ping.age:.0f} s earlier: {''.join(parts)}"
     return "".join(parts)
+
+
+_STALE = 1.0
+"""Seconds between a look and the start of the test from which on the look is told with its age."""
 
 
 def _claims(ping: Ping | None) -> str:

@@ -10,6 +10,7 @@ from envmatrix.environments import Project
 from envmatrix.masking import MASK
 from envmatrix.nodeid import function_of
 from envmatrix.report.text import inert
+from envmatrix.runs.events import Header
 
 _CONFORMANCE = Path(__file__).parents[2] / "conformance"
 """The suite that we ship. Its node ids begin there, as those of any file outside of a project do in pytest."""
@@ -25,8 +26,12 @@ class Rerun:
     """What to know before pasting it, or why there is none."""
 
 
-def rerun(environment: str, test: str, project: Project) -> Rerun:
-    """Return the command that runs one test of one environment again, from a project's directory."""
+def rerun(environment: str, test: str, project: Project, header: Header | None = None) -> Rerun:
+    """Return the command that runs one test of one environment again, from a project's directory.
+
+    With the header of a run it has that run's options.
+    """
+    run_options = header.run_options if header else ()
     remarks = []
     if MASK in test:
         masked, test = test, function_of(test)
@@ -44,10 +49,14 @@ def rerun(environment: str, test: str, project: Project) -> Rerun:
             target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
         else:
             remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
-    if not _is_file(project.environments_dir / f"{environment}.toml"):
+    if "--environments" not in run_options and not _is_file(project.environments_dir / f"{environment}.toml"):
         where = inert(f"{environment}.toml in {project.environments}")
         remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
-    return Rerun(f"envmatrix run {shell_word(environment)} -- {target}", tuple(remarks))
+    if MASK in "".join(words := (*run_options, *(header.pytest_options if header else ()))):
+        remarks.append("One of the options below holds a secret, which is masked: fill it in.")
+    ours, pytests = words[: len(run_options)], words[len(run_options) :]
+    command = ["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), target]
+    return Rerun(" ".join(command), tuple(remarks))
 
 
 def _is_file(path: Path) -> bool:

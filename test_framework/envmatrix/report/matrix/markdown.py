@@ -8,7 +8,7 @@ from envmatrix.gate import Answer, Verdict, number_of_tests
 from envmatrix.matrix.table import Column, Matrix, Row, count, count_reused
 from envmatrix.report.markdown import code, page
 from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
-from envmatrix.report.words import ADVICE, word
+from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
 
@@ -50,7 +50,7 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield from _names(problem.tests)
             yield from (f"  - {_alike(cells)}" for cells in problem.cells)
         yield ""
-        yield from (f"**{cause}**: {ADVICE[cause]}  " for cause in summary.causes)
+        yield from (f"**{cause}**: {remedy}  " for cause, remedy in summary.advice)
     if summary.asides:
         yield from ("", "### Skipped, expected to fail, or not run", "")
         for aside in summary.asides:

@@ -8,12 +8,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
+from envmatrix.causes import remedy
 from envmatrix.gate import Verdict
+from envmatrix.matrix.likeness import likeness
 from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
+from envmatrix.report.words import ADVICE, cause_and_rule
 from envmatrix.runs.cells import Cell, MissingRun
 from envmatrix.runs.outcomes import Cause, Outcome
 
@@ -35,9 +38,17 @@ class AlikeCells:
     """`None` where the test was not planned."""
     cause: Cause | None = None
     rule: str = ""
-    summary: str = ""
+    summary: str = field(default="", compare=False)
+    """The first of the summaries that are alike."""
     place: str = ""
     """`file:line`; empty where it would tell alike failures apart."""
+    remedy: str = field(default="", compare=False)
+    """What to do next, where the test or its rule says so."""
+    alike_by: str = field(init=False)
+    """The summary without ids, times and ports; by it, failures are alike."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "alike_by", likeness(self.summary))
 
     @property
     def more_place(self) -> str:
@@ -79,10 +90,19 @@ class MatrixSummary:
         return cls(_title(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
 
     @property
-    def causes(self) -> tuple[Cause, ...]:
-        """Return the causes that occur, for which advice is due."""
-        occurring = {cells.cause for problem in self.problems for cells in problem.cells}
-        return tuple(cause for cause in Cause if cause in occurring)
+    def advice(self) -> tuple[tuple[str, str], ...]:
+        """Return what to do next by each cause that occurs, or by the rule that knows better, in the order of causes."""
+        order = list(Cause)
+        due = {
+            (order.index(each.cause), each.rule, each.remedy): (
+                cause_and_rule(each.cause, each.rule if each.remedy else ""),
+                each.remedy or ADVICE[each.cause],
+            )
+            for problem in self.problems
+            for each in problem.cells
+            if each.cause is not None
+        }
+        return tuple(dict.fromkeys(due[key] for key in sorted(due)))
 
 
 def sources(column: Column) -> Mapping[str, int]:
@@ -145,7 +165,16 @@ def _without_labels(cell: Cell | None) -> AlikeCells:
     evidence = cell.evidence
     # Where a test stood when its service was down says nothing, and would tell alike failures apart.
     place = "" if cell.cause is Cause.INFRASTRUCTURE else evidence.place
-    return AlikeCells((), cell.outcome, cell.cause, evidence.rule, first_line(evidence.summary), place)
+    summary = first_line(evidence.summary)
+    return AlikeCells(
+        labels=(),
+        outcome=cell.outcome,
+        cause=cell.cause,
+        rule=evidence.rule,
+        summary=summary,
+        place=place,
+        remedy=remedy(evidence),
+    )
 
 
 def _asides(matrix: Matrix) -> Iterator[Aside]:

@@ -14,7 +14,7 @@ from envmatrix.matrix.table import Matrix, Row, count, count_reused
 from envmatrix.report.console import indented, make_console, printed, short
 from envmatrix.report.matrix.summary import AlikeCells, Aside, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
 from envmatrix.report.text import inert, middle, short_path
-from envmatrix.report.words import ADVICE, ANSWER_STYLES, STYLES, cause_and_rule, word
+from envmatrix.report.words import ANSWER_STYLES, STYLES, cause_and_rule, word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
 
@@ -68,7 +68,7 @@ class MatrixLayout:
             yield self._legend()
         yield from self._section("Stand-ins and absent services", self._stand_ins())
         yield from self._section("Not passed everywhere", self._problems())
-        if self._summary.causes:
+        if self._summary.advice:
             yield from self._section("What to do", self._advice())
         yield from self._section("Skipped, expected to fail, or not run", map(self._aside, self._summary.asides))
         yield from self._section("Verdict", self._verdict_lines())
@@ -195,8 +195,8 @@ class MatrixLayout:
         return text
 
     def _advice(self) -> Iterator[RenderableType]:
-        for cause in self._summary.causes:
-            yield indented(Text.assemble((f"{cause}", "bold"), f": {ADVICE[cause]}"))
+        for cause, remedy in self._summary.advice:
+            yield indented(Text.assemble((inert(cause), "bold"), f": {inert(remedy)}"))
 
     @staticmethod
     def _aside(aside: Aside) -> RenderableType:

@@ -41,7 +41,7 @@ class OpenAIKind(HttpKind):
                 identity = read_identity(spec, health, f"GET {spec.health}", _MORE_IDENTITY)
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
             if models.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                return Observation(version, identity, PingStatus.DEGRADED, "api key refused")
+                return Observation(version, identity, PingStatus.DEGRADED, "api key refused", refused=True)
             offered = _offered(models)
             if spec.model and spec.model not in offered:
                 return Observation(version, identity, PingStatus.DEGRADED, f"does not offer the model {spec.model!r}")

@@ -27,7 +27,7 @@ from envmatrix.services.kinds.postgres_files import (
     run_as,
 )
 from envmatrix.services.probes.probe import Observation, probe
-from envmatrix.services.probes.reason import NoAnswerError, reason_of, timeout_reason
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
@@ -123,7 +123,8 @@ class PostgresKind:
                 with _connect(endpoint, deadline) as connection:
                     version = connection.info.parameter_status("server_version") or ""
             except psycopg.Error as error:
-                raise NoAnswerError(_reason(error, deadline)) from error
+                refused = _REFUSED.search(str(error))
+                raise (RefusedError if refused else NoAnswerError)(_reason(error, deadline)) from error
             return Observation(f"PostgreSQL {version.split()[0]}" if version else "")
 
         return probe(spec, deadline, observe)
@@ -210,10 +211,18 @@ class _WorkerPart:
 def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
     import psycopg
 
-    options: dict[str, Any] = {"connect_timeout": max(2, round(seconds))}  # libpq knows no less
+    # libpq knows no less than 2 s. A database of the encoding SQL_ASCII gives bytes where none is asked for.
+    options: dict[str, Any] = {"connect_timeout": max(2, round(seconds)), "client_encoding": "UTF8"}
     if endpoint.ca_file:
         options |= {"sslrootcert": endpoint.ca_file, "sslmode": "verify-full"}
     return psycopg.connect(endpoint.url.get_secret_value(), autocommit=True, **options)
+
+
+_REFUSED = re.compile(
+    r"FATAL: +(password|no pg_hba|pg_hba|role|database \"|permission denied|\w+ authentication failed)"
+    r"|no password supplied|certificate verify failed"
+)
+"""Of an error that says that what is declared is wrong; libpq gives no SQLSTATE for a login."""
 
 
 def _reason(error: BaseException, seconds: float) -> str:

@@ -24,7 +24,7 @@ from envmatrix.services.kinds.left import MOST, Left, keys_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.resp import ask
 from envmatrix.services.probes.probe import Observation, probe
-from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need, package_dir, write_private
 
@@ -105,7 +105,8 @@ class RedisKind:
         def observe() -> Observation:
             pong, info = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
             if pong != "+PONG":
-                raise NoAnswerError(f"answers {pong.removeprefix('-')}")
+                refused = pong.startswith(("-NOAUTH", "-NOPERM"))
+                raise (RefusedError if refused else NoAnswerError)(f"answers {pong.removeprefix('-')}")
             return Observation(_version(info))
 
         return probe(spec, deadline, observe)

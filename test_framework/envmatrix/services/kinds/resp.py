@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import BinaryIO
 
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError
 from envmatrix.services.probes.tls import client_context
 
 _MAX_REPLY = 1 << 16
@@ -19,7 +19,8 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
     """Log in, send each command and return the replies; an error reply comes as `-CODE text`.
 
     Raises:
-        NoAnswerError: the login is refused, or the server speaks another protocol.
+        RefusedError: the login is refused.
+        NoAnswerError: the server speaks another protocol.
         OSError: the server cannot be reached, or a read takes more than `seconds`.
     """
     user, password = endpoint.user, endpoint.field("password")
@@ -35,7 +36,7 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
             secure.sendall(b"".join(_encoded(command) for command in [*login, *commands]))
             for _ in login:
                 if (refusal := _reply(stream)) != "+OK":
-                    raise NoAnswerError(f"login refused: {refusal.removeprefix('-')}")
+                    raise RefusedError(f"login refused: {refusal.removeprefix('-')}")
             return [_reply(stream) for _ in commands]
 
 

@@ -1,23 +1,32 @@
-"""HTTP exchanges of the running test, recorded by the clients that we hand out: evidence of a failure."""
+"""Exchanges of the running test, HTTP and WebSocket, recorded by the clients that we hand out: evidence of a failure."""
 
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from envmatrix.services.probes.reason import one_line
 
 if TYPE_CHECKING:
     import httpx
+    from websockets.asyncio.client import ClientConnection
 
 _MAX_EXCHANGES = 32
 """Requests. The last ones tell why a test failed; a load test must not fill the memory."""
+
+_MAX_EXCERPT = 120
+"""Characters shown of the body of an error."""
+
+_MAX_FRAMES = 8
+"""Frames of a WebSocket that are listed, the last; all are counted."""
 
 _KEY = "envmatrix_exchange"
 
 
 @dataclass(slots=True)
 class Exchange:
-    """One request and its answer, without query and body, which may hold secrets."""
+    """One request and its answer, without its query and its own body, which may hold secrets."""
 
     method: str
     path: str
@@ -25,9 +34,55 @@ class Exchange:
     """0 while there is no answer."""
     is_json: bool = False
     """Whether the answer says that it is JSON; it may be none."""
+    address: str = ""
+    """`host:port` of the server."""
+    error: httpx.Response | None = None
+    """The answer, where it is an error."""
+    frames: Frames | None = None
+    """The frames that followed, of a WebSocket."""
 
     def __str__(self) -> str:
-        return f"{self.method} {self.path} → {self.status or 'no answer'}"
+        text = f"{self.method} {self.path} → {self.status or 'no answer'}"
+        return text + (f"; {self.frames}" if self.frames else "") + (f": {body}" if (body := self._excerpt()) else "")
+
+    def _excerpt(self) -> str:
+        """Return the beginning of an error's body, as far as its client has read it."""
+        if self.error is None or not self.error.is_closed:
+            return ""
+        try:
+            return one_line(self.error.text[: 10 * _MAX_EXCERPT])[:_MAX_EXCERPT]
+        except Exception:  # noqa: BLE001  the body was streamed, or says that it is of a charset that it is not
+            return ""
+
+
+@dataclass(slots=True)
+class Frames:
+    """The frames of one WebSocket: how many there were, and what the last were, without their texts."""
+
+    count: int = 0
+    last: deque[str] = field(default_factory=lambda: deque(maxlen=_MAX_FRAMES))
+
+    def add(self, direction: str, message: object) -> None:
+        """Count a frame; a message in pieces counts once."""
+        kind = "text" if isinstance(message, str) else "binary" if isinstance(message, bytes) else "pieces"
+        size = f" {len(message)}" if isinstance(message, str | bytes) else ""
+        self.count += 1
+        self.last.append(f"{direction} {kind}{size}")
+
+    def close(self, connection: ClientConnection) -> None:
+        """Note who closed the connection, and with which code and reason; nothing of one that is open."""
+        if connection.close_code is None:
+            return
+        if connection.protocol.close_rcvd is not None:
+            self.last.append(one_line(f"got close {connection.protocol.close_rcvd}"))
+        elif connection.protocol.close_sent is not None:
+            self.last.append(one_line(f"sent close {connection.protocol.close_sent}"))
+        else:
+            self.last.append("lost without a close frame")
+
+    def __str__(self) -> str:
+        dropped = "..., " if self.count > len(self.last) else ""
+        return f"{self.count} frame{'s'[: self.count != 1]}: {dropped}{', '.join(self.last)}"
 
 
 EXCHANGES: deque[Exchange] = deque(maxlen=_MAX_EXCHANGES)
@@ -49,7 +104,9 @@ def hooks(asynchronous: bool = False) -> dict[str, Any]:
 
 
 def _sent(request: httpx.Request) -> None:
-    exchange = Exchange(request.method, request.url.path)
+    url = request.url
+    port = url.port or (443 if url.scheme == "https" else 80)
+    exchange = Exchange(request.method, url.path, address=f"{url.host}:{port}")
     request.extensions[_KEY] = exchange
     EXCHANGES.append(exchange)
 
@@ -59,3 +116,4 @@ def _answered(response: httpx.Response) -> None:
     if exchange is not None:
         exchange.status = response.status_code
         exchange.is_json = "json" in response.headers.get("content-type", "")
+        exchange.error = response if response.is_error else None

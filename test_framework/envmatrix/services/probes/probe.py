@@ -10,7 +10,7 @@ from itertools import islice
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services.probes.reason import NoAnswerError, one_line, reason_of, timeout_reason
+from envmatrix.services.probes.reason import NoAnswerError, is_refusal, one_line, reason_of, timeout_reason
 
 _MAX_DEPENDENCIES = 50
 _MAX_WORD = 60
@@ -30,6 +30,8 @@ class Observation:
     dependencies: Mapping[str, str] = field(default_factory=dict)
     wrong_identity: bool = False
     """Whether the service that answers is not the declared one."""
+    refused: bool = False
+    """Whether it refuses what is declared: the login or the database; or its certificate does not verify."""
 
 
 class WrongIdentityError(NoAnswerError):
@@ -55,7 +57,9 @@ def probe(spec: ServiceSpec, deadline: float, observe: Callable[[], Observation]
         except WrongIdentityError as error:
             observation = Observation("", error.identity, PingStatus.DEGRADED, str(error), wrong_identity=True)
         except Exception as error:  # noqa: BLE001  a ping never raises: an error is its answer
-            observation = Observation(status=PingStatus.DOWN, detail=reason_of(error, deadline))
+            refused = is_refusal(error)
+            status = PingStatus.DEGRADED if refused else PingStatus.DOWN
+            observation = Observation(status=status, detail=reason_of(error, deadline), refused=refused)
         pings.append(_ping(spec, observation, time.monotonic() - began))
 
     thread = threading.Thread(target=run, name=f"ping {spec.name}", daemon=True)
@@ -75,6 +79,7 @@ def _ping(spec: ServiceSpec, observation: Observation, latency: float) -> Ping:
         version=one_line(observation.version),
         identity={key: one_line(value) for key, value in observation.identity.items()},
         wrong_identity=observation.wrong_identity,
+        refused=observation.refused,
         detail=one_line(observation.detail),
         dependencies={
             one_line(name)[:_MAX_WORD]: one_line(state)[:_MAX_WORD]

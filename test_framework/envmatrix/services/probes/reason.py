@@ -19,6 +19,10 @@ class NoAnswerError(Exception):
     """The service cannot be used; the text is the reason, in one line."""
 
 
+class RefusedError(NoAnswerError):
+    """The service answers, and refuses the declared login, or does not have the declared database."""
+
+
 def one_line(text: str) -> str:
     """Return a text that a server or a test chose as one line of at most 300 characters, masked."""
     return MASKER.mask(" ".join(re.sub(r"[^\w\s!-~…→]", "?", text).split()))[:_MAX_DETAIL]
@@ -38,6 +42,16 @@ def reason_of(error: BaseException, deadline: float) -> str:
                 return reason(cause, deadline)
         cause = cause.__cause__ or cause.__context__
     return f"{type(error).__name__}: {error}"
+
+
+def is_refusal(error: BaseException) -> bool:
+    """Return whether a probe failed on what is declared rather than on a service that is not there."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, RefusedError | ssl.SSLCertVerificationError):
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
 
 
 _REASONS: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Callable[[Any, float], str]], ...] = (

@@ -63,7 +63,10 @@ OUTAGE = Evidence(
     "call",
     "tests/test_a.py:3",
     exceptions=("AssertionError: assert 502 == 200\n +  where 502 = …", "ConnectError: refused"),
-    pings_before=(ping("backend", identity={"service": "backend", "commit": "c1"}), ping("redis", version="Valkey 9")),
+    pings_before=(
+        ping("backend", identity={"service": "backend", "commit": "c1"}),
+        ping("redis", version="Valkey 9", age=90.0),
+    ),
     pings=(
         ping("backend", "down", "connection refused", looks=5, failed_looks=5),
         ping("redis", dependencies={"disk": "down", "net": "up", "gpu": "absent"}),
@@ -71,6 +74,7 @@ OUTAGE = Evidence(
     exchanges=("GET /api/me → 200", "GET /api/orders → 502"),
     logs={"backend": "\n".join(f"line {number}" for number in range(30))},
     detail="E   assert 502 == 200",
+    fell=("backend",),
 )
 
 
@@ -98,9 +102,9 @@ def test_a_failure_is_told_from_what_happened_to_how_to_run_it_again(tmp_path: P
         f"  alike      {TWO}: the same, for the same reason\n",
         "  run        began 2026-01-02 03:04:05 UTC, of commit cccccccccccc\n",
         "  AssertionError: assert 502 == 200\n   +  where 502 = …\n  ConnectError: refused\n",
-        "  service            before  right after                         claims to be\n",
-        "  backend (process)  up      down (5 looks): connection refused  commit c1, service backend\n",
-        "  redis (embedded)   up      up in 4.2 ms; says: disk down       Valkey 9\n",
+        "  service            before            right after                         claims to be\n",
+        "  backend (process)  up                down (5 looks): connection refused  commit c1, service backend\n",
+        "  redis (embedded)   90 s earlier: up  up in 4.2 ms; says: disk down       Valkey 9\n",
         "  GET /api/me → 200\n  GET /api/orders → 502\n",
         "The end of backend's log\n  ... 10 lines, in --json\n  line 10\n",
         "The rule that decided: I201 required service down (infrastructure)\n",
@@ -119,9 +123,13 @@ def test_who_found_a_service_down_is_sent_to_who_saw_it_fall(tmp_path: Path, pro
 
 
 def test_where_nobody_saw_it_fall_nobody_is_named(tmp_path: Path, project: Project) -> None:
-    """A test that only found it down, too, is no witness."""
-    found = Evidence("I201", OUTAGE.summary, "setup", pings_before=OUTAGE.pings, pings=OUTAGE.pings)
-    attempts = (Attempt(test, Outcome.FAILED, cause=Cause.INFRASTRUCTURE, evidence=found) for test in (ONE, TWO))
+    """A test that only found it down is no witness, also where the last look before it saw it up."""
+    found = Evidence("I201", OUTAGE.summary, "setup", pings_before=OUTAGE.pings_before, pings=OUTAGE.pings)
+    later = Evidence("I201", OUTAGE.summary, "setup", pings_before=OUTAGE.pings, pings=OUTAGE.pings)
+    attempts = (
+        Attempt(test, Outcome.FAILED, cause=Cause.INFRASTRUCTURE, evidence=seen)
+        for test, seen in ((ONE, found), (TWO, later))
+    )
     steps = told(project, write_run(tmp_path / "r.jsonl", *attempts), test=TWO).next
     assert steps[0] == "backend was down before this test began. Look at what ran before it."
 
@@ -152,7 +160,7 @@ def test_a_traceback_is_shown_where_it_tells_something(tmp_path: Path, project: 
     run = write_run(tmp_path / "l.jsonl", Attempt(ONE, Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
     text = as_text(told(project, run))
     assert "  frame 15\n  ... 68 lines, in --json\n  frame 84\n" in text
-    assert "What to do next\n  The services are healthy: mend the product or the test.\n" in text
+    assert "What to do next\n  Mend the product or the test.\n" in text
 
 
 @pytest.mark.parametrize(

@@ -6,12 +6,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from envmatrix.environments import Project
 from envmatrix.masking import MASK
 from envmatrix.report.explain.rerun import Rerun, rerun, shell_word
 from envmatrix.report.text import inert
 from tests.framework.report.samples import HOSTILE
+from tests.framework.run_files import write_run
 
 WORDS = (*HOSTILE, "plain", "it's", "a b", "$HOME `id` $(id) !x", '"', "\\", "-", "é", "\x85\xad\xa0", "\udc80\udcff")
 
@@ -29,6 +31,17 @@ def test_it_names_the_environment_and_exactly_the_test(project: Project) -> None
     """Quoted where a shell would read it otherwise."""
     assert rerun("local", "a.py::x", project) == Rerun("envmatrix run local -- a.py::x")
     assert rerun("local", "a.py::x[it's $5]", project).command == """envmatrix run local -- 'a.py::x[it'"'"'s $5]'"""
+
+
+def test_it_gives_the_options_of_the_run(project: Project, tmp_path: Path) -> None:
+    """Where declarations and variables came from, and how pytest ran the tests."""
+    words = {
+        "run_options": ("--environments", "envs", "--env-file", "my env"),
+        "pytest_options": ("-m", "slow", "-p", "x"),
+    }
+    header = replace(write_run(tmp_path / "r.jsonl").header, **words)
+    again = rerun("twin", "a.py::x", project, header)
+    assert again == Rerun("envmatrix run twin --environments envs --env-file 'my env' -- -m slow -p x a.py::x")
 
 
 @pytest.mark.fault("hostile-test-name")

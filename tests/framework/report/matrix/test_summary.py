@@ -93,9 +93,27 @@ def test_not_planned_is_not_skipped(tmp_path: Path) -> None:
 
 
 def test_every_cause_has_its_advice(summary: MatrixSummary) -> None:
-    """Advice is due for the causes that occur, in the order of the causes."""
+    """Advice is due for the causes that occur, in the order of the causes; a rule that knows better gives its own."""
     assert set(ADVICE) == set(Cause)
-    assert summary.causes == (Cause.CONTRACT, Cause.INFRASTRUCTURE, Cause.LOGIC)
+    assert [label for label, _ in summary.advice] == ["contract C102", "infrastructure I201", "logic"]
+
+
+def test_failures_that_differ_in_ids_times_and_ports_alone_are_one_problem(tmp_path: Path) -> None:
+    """What is shown is the first of them as it was; a status that differs is another problem."""
+    seen = [
+        "user 3f2a91bc at 127.0.0.1:40001 after 1.2 s: assert 404 == 200",
+        "user 77ab01ef at 127.0.0.1:40977 after 0.9 s: assert 404 == 200",
+        "user 77ab01ef at 127.0.0.1:40977 after 0.9 s: assert 500 == 200",
+    ]
+    attempts = (
+        Attempt(f"a.py::{number}", Outcome.FAILED, cause=Cause.LOGIC, evidence=Evidence("L401", summary))
+        for number, summary in enumerate(seen)
+    )
+    problems = MatrixSummary.of(Matrix.from_runs([write_run(tmp_path / "r", *attempts)])).problems
+    assert [(problem.tests, problem.cells[0].summary) for problem in problems] == [
+        (("a.py::0", "a.py::1"), seen[0]),
+        (("a.py::2",), seen[2]),
+    ]
 
 
 def test_where_the_services_come_from_is_counted(tmp_path: Path) -> None:

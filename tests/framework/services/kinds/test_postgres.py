@@ -73,7 +73,10 @@ def test_password_is_demanded_and_told_nowhere(started):
     server = started.endpoint
     wrong = KIND.connect(SPEC, f"postgresql://postgres:wrong-password@127.0.0.1:{server.port}/postgres")
     seen = KIND.ping(SPEC, wrong, 2.0)
-    assert (seen.status, seen.detail) == (PingStatus.DOWN, 'password authentication failed for user "postgres"')
+    assert (seen.status, seen.detail) == (PingStatus.DEGRADED, 'password authentication failed for user "postgres"')
+    assert seen.refused
+    missing = KIND.connect(SPEC, f"postgresql://postgres:{server.field('password')}@127.0.0.1:{server.port}/nowhere")
+    assert KIND.ping(SPEC, missing, 2.0).refused
     assert server.field("password") not in " ".join(psutil.Process(started.pid).cmdline())
     assert run(server, "SELECT DISTINCT auth_method FROM pg_hba_file_rules") == [("scram-sha-256",)]
 

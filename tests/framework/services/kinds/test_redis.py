@@ -70,7 +70,8 @@ def test_password_is_demanded_and_stands_in_no_argument(started):
         stranger.ping()
     assert server.field("password") not in " ".join(psutil.Process(started.pid).cmdline())
     seen = KIND.ping(SPEC, KIND.connect(SPEC, f"redis://:wrong-password@{server.host}:{server.port}"), 2.0)
-    assert (seen.status, seen.detail.startswith("login refused: WRONGPASS")) == (PingStatus.DOWN, True)
+    assert (seen.status, seen.detail.startswith("login refused: WRONGPASS")) == (PingStatus.DEGRADED, True)
+    assert seen.refused
     assert "wrong-password" not in seen.detail
 
 

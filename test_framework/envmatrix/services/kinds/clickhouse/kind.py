@@ -21,11 +21,13 @@ from envmatrix.services.kinds.left import Left, rows_left
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
-from envmatrix.services.probes.reason import NoAnswerError, reason_of
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
 _RESET_SECONDS = 10.0
+_REFUSALS = frozenset({401, 403, 404})
+"""Statuses of a wrong user or password, and of an unknown database."""
 
 _FILLED_TABLES = """
 SELECT name, total_rows FROM system.tables
@@ -127,7 +129,7 @@ def _query(http: HttpProbe, endpoint: Endpoint, statement: str) -> str:
         content=statement.encode(),
     )
     if answer.status != 200:  # noqa: PLR2004  OK
-        raise NoAnswerError(f"refuses: {answer.text}")
+        raise (RefusedError if answer.status in _REFUSALS else NoAnswerError)(f"refuses: {answer.text}")
     return answer.text
 
 
