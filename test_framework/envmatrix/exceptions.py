@@ -235,6 +235,10 @@ class IdentityError(ServiceError):
     """A healthy service answered, but not the declared one: it is of another name or environment."""
 
 
+class AccessRefusedError(ServiceError):
+    """A service answers, and refuses the login, the database or the authority that is declared."""
+
+
 class DependencyError(ServiceError):
     """A service was not started because one that it references failed first."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import ssl
 import traceback
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -15,6 +14,7 @@ from envmatrix.causes.matchers import is_of, line_of, who_answers
 _LOST = {
     "builtins": ("ConnectionError",),
     "socket": ("gaierror",),
+    "ssl": ("SSLCertVerificationError",),
     "httpx": ("TransportError",),
     "httpcore": ("NetworkError", "ProtocolError"),
     "websockets": ("ConnectionClosedError",),
@@ -52,14 +52,17 @@ def server_refused(facts: Facts) -> str | None:
             return f"the server closed the WebSocket: {line_of(error)}"
         if is_of(error, "redis", "AuthenticationError", "AuthorizationError"):
             return f"the server refused the login: {line_of(error)}"
-        if isinstance(error, ssl.SSLCertVerificationError):
-            return f"the client does not trust the server's certificate: {error.verify_message}"
-        if any(is_of(error, library, "OperationalError") for library in _DATABASES):
-            if refusal := _FATAL.search(str(error)):
-                return f"the server refused the login: {refusal[1]}"
-            if "certificate verify failed" in str(error):
-                return f"the client does not trust the server's certificate: {line_of(error)}"
+        is_database = any(is_of(error, library, "OperationalError") for library in _DATABASES)
+        if is_database and (refusal := _FATAL.search(str(error))):
+            return f"the server refused the login: {refusal[1]}"
+    untrusted = (error for error in _lost(facts) if _UNTRUSTED.search(str(error)))
+    if (error_ := next(untrusted, None)) is not None:
+        return f"the client does not trust the server's certificate: {line_of(error_)}"
     return None
+
+
+_UNTRUSTED = re.compile("certificate.verify.failed", re.IGNORECASE)
+"""OpenSSL's words: httpx and libpq keep nothing else of its error."""
 
 
 _DATABASES = ("psycopg", "psycopg2", "sqlalchemy")

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from envmatrix.causes.differences import difference
 from envmatrix.causes.facts import Facts
 from envmatrix.exceptions import (
+    AccessRefusedError,
     ContractError,
     DeclarationError,
     DependencyError,
@@ -83,7 +84,8 @@ def wrong_server(facts: Facts) -> str | None:
 
 def access_refused(facts: Facts) -> str | None:
     """Match a required service that answers and refuses what the environment declares."""
-    return "; ".join(f"{seen}, with what is declared" for seen in _seen(facts, lambda ping: ping.refused)) or None
+    refused = "; ".join(f"{seen}, with what is declared" for seen in _seen(facts, lambda ping: ping.refused))
+    return _first(facts, AccessRefusedError) or refused or None
 
 
 def service_down(facts: Facts) -> str | None:

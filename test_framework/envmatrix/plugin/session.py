@@ -7,7 +7,7 @@ from functools import cached_property
 
 from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError
+from envmatrix.exceptions import AccessRefusedError, EnvmatrixError, IdentityError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
@@ -110,7 +110,7 @@ class EnvironmentSession:
         """Make sure that each required service among some is up.
 
         Raises:
-            ServiceError: one did not start, is down, or is not what was declared.
+            ServiceError: one did not start, is down, refuses what is declared, or is not what was declared.
         """
         self.start(names)
         for name, ping in self.ping(names).items():
@@ -121,6 +121,8 @@ class EnvironmentSession:
                 raise state.as_error()
             if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
                 raise IdentityError(name, f"is not what was declared: {wrong}")
+            if ping.refused:
+                raise AccessRefusedError(name, f"refuses what is declared: {ping.detail}")
             raise UnreachableError(name, f"is {ping.status}: {ping.detail}")
 
 

@@ -77,13 +77,6 @@ CASES = (
         faults={"backend": "hang"},
     ),
     _infrastructure(
-        "remote certificate is not trusted",
-        "its authority is none of the system's",
-        "I201",
-        REMOTE,
-        remotes=(Remote(tls=True),),
-    ),
-    _infrastructure(
         "wrong service answers",
         "the URL leads to another service, and that is healthy",
         "I203",

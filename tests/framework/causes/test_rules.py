@@ -2,7 +2,6 @@
 
 import json
 import socket
-import ssl
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -17,6 +16,7 @@ from websockets.frames import Close
 from envmatrix.causes import HARNESS_RULES, RULES, Breaker, Facts, Promise, decide, rule_named
 from envmatrix.contracts import ContractFinding
 from envmatrix.exceptions import (
+    AccessRefusedError,
     ContractError,
     IdentityError,
     LeftOverError,
@@ -87,13 +87,6 @@ def closed(code: int | None) -> websockets.ConnectionClosedError:
     return websockets.ConnectionClosedError(None if code is None else Close(code, ""), None, None)
 
 
-def untrusted() -> ssl.SSLCertVerificationError:
-    """What Python raises about an unknown authority."""
-    error = ssl.SSLCertVerificationError(1, "certificate verify failed")
-    error.verify_message = "unable to get local issuer certificate"
-    return error
-
-
 def refused_at(host: str, port: int) -> BaseException:
     """What comes of a connection to an address where nobody listens."""
     try:
@@ -152,6 +145,7 @@ CASES = [
     (facts(pytest.fail.Exception("ScopeMismatch: You tried to access the function scoped fixture a")), "C109", "Scope"),
     (facts(AttributeError("'coroutine' object has no attribute 'id'"), unawaited=("seed",)), "C109", "fixture 'seed'"),
     (facts(AssertionError("401"), ping=REFUSED), "C108", "login refused: WRONGPASS, with what is declared"),
+    (facts(AccessRefusedError("redis", "refuses what is declared: WRONGPASS")), "C108", "refuses what is declared"),
     (facts(closed(1008)), "L404", "the server closed the WebSocket: ConnectionClosedError: received 1008"),
     (facts(closed(1011)), "L404", "received 1011"),
     (facts(redis.AuthenticationError("invalid username-password pair")), "L404", "the server refused the login"),
@@ -160,7 +154,11 @@ CASES = [
         "L404",
         'database "x" does not exist',
     ),
-    (facts(httpx.ConnectError("certificate"), untrusted()), "L404", "does not trust the server's certificate"),
+    (
+        facts(httpx.ConnectError("[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed: unable")),
+        "L404",
+        "does not trust the server's certificate",
+    ),
     (
         facts(redis.ConnectionError("Error 111 connecting to localhost:6379. Connection refused."), addresses=HERE),
         "L405",

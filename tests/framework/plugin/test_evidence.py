@@ -75,6 +75,43 @@ SHARED = {
     "cut/test_a.py": ASKS.format(path="/cut", more=""),
     "half/test_a.py": ASKS.format(path="/half", more=".json()"),
     "dropped/test_a.py": DROPPED,
+    "elsewhere/test_a.py": """
+    import socket
+
+    def test_a(real_services):
+        assert real_services.backend_url
+        socket.create_connection(("localhost", 9), 1)
+    """,
+    "marked/test_a.py": """
+    import pytest
+
+    @pytest.mark.requires("backend")
+    def test_a(): assert [1, 2] == [1, 3]
+
+    @pytest.mark.real_services
+    def test_b(): assert 0
+
+    def test_c(): assert 0
+    """,
+    "unusable/test_a.py": """
+    import pytest
+
+    @pytest.fixture
+    def narrow(): return 1
+
+    @pytest.fixture(scope="module")
+    def broad(narrow): return narrow
+
+    @pytest.fixture
+    async def seed(): return 1
+
+    def test_a(broad): pass
+
+    def test_b(seed): assert seed.id == 1
+    """,
+    "refusal/test_a.py": """
+    def test_a(real_services): real_services.http_client_sync.post("/refused", json={}).raise_for_status()
+    """,
 }
 """One directory for each test below that leaves every service as it was: they share one start."""
 
@@ -84,6 +121,47 @@ def cells(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Cell]:
     """What became of them, by directory and test."""
     found = run_together(tmp_path_factory.mktemp("shared"), SHARED).cells
     return {name.replace("/test_a.py::", "/"): cell for name, cell in found.items()}
+
+
+def test_a_refused_connection_elsewhere_is_the_tests_own_mistake(cells: Mapping[str, Cell]) -> None:
+    """The address that nobody declared is told, with the declared one beside it."""
+    evidence = cells["elsewhere/test_a"].evidence
+    assert evidence is not None
+    assert (cells["elsewhere/test_a"].cause, evidence.rule) == (Cause.LOGIC, "L405")
+    assert "localhost:9 is no address of this environment (backend is at 127.0.0.1:" in evidence.summary
+
+
+def test_a_marker_counts_as_use(cells: Mapping[str, Cell]) -> None:
+    """What `requires` names, and all behind `real_services`, is looked at where the fixture is not asked for."""
+    for name in ("marked/test_a", "marked/test_b"):
+        cell = cells[name]
+        assert cell.evidence is not None
+        assert "backend" in {ping.service for ping in cell.evidence.pings if ping.is_up}
+        assert "backend" in cell.attempts[0].services
+    assert cells["marked/test_c"].evidence.pings == ()  # type: ignore[union-attr]
+
+
+def test_the_summary_tells_where_two_values_differ(cells: Mapping[str, Cell]) -> None:
+    """Its first line is cut, and says nothing of long values."""
+    assert cells["marked/test_a"].evidence.summary.endswith("; At index 1 diff: 2 != 3")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("name", ["unusable/test_a", "unusable/test_b"])
+def test_a_fixture_that_the_test_cannot_use_is_contract(cells: Mapping[str, Cell], name: str) -> None:
+    """One of too narrow a scope, and an asynchronous one in a plain test."""
+    assert (cells[name].cause, cells[name].evidence.rule) == (Cause.CONTRACT, "C109")  # type: ignore[union-attr]
+
+
+def test_the_beginning_of_an_errors_body_is_among_the_evidence(cells: Mapping[str, Cell]) -> None:
+    """The server says there what it did not like."""
+    exchanges = cells["refusal/test_a"].evidence.exchanges  # type: ignore[union-attr]
+    assert exchanges[-1] == 'POST /refused → 403: {"error": "/refused"}'
+
+
+def test_the_look_before_a_test_has_its_age(cells: Mapping[str, Cell]) -> None:
+    """What was seen long before says little, and so it is told when it was."""
+    (before,) = (ping for ping in cells["logic/test_a"].evidence.pings_before if ping.service == "backend")  # type: ignore[union-attr]
+    assert before.age > 0
 
 
 def test_a_conftest_that_breaks_the_contract_is_named_with_file_and_field(cells: Mapping[str, Cell]) -> None:
@@ -139,6 +217,7 @@ def test_a_killed_service_makes_infrastructure_cells_with_the_ping(project: Proj
         assert cells[name].cause is Cause.INFRASTRUCTURE, cells[name]
         assert "backend" in cells[name].evidence.summary  # type: ignore[union-attr]
     assert cells["test_kills"].evidence.pings[0].status == "down"  # type: ignore[union-attr]
+    assert [cells[name].evidence.fell for name in ("test_kills", "test_after")] == [("backend",), ()]  # type: ignore[union-attr]
 
 
 def test_a_failed_assertion_on_healthy_services_is_logic(cells: Mapping[str, Cell]) -> None:
@@ -379,7 +458,10 @@ def test_a_token_revoked_under_a_test_is_contract_and_renewed_once(project: Proj
     project.pytest()
     revoked, renewed = project.run.cells.values()
     assert (revoked.cause, revoked.evidence.rule) == (Cause.CONTRACT, "C106")  # type: ignore[union-attr]
-    assert revoked.evidence.exchanges[-2:] == ("POST /expire → 200", "GET /me → 401")  # type: ignore[union-attr]
+    assert revoked.evidence.exchanges[-2:] == (
+        "POST /expire → 200",
+        'GET /me → 401: {"error": "who are you"}',
+    )  # type: ignore[union-attr]
     assert renewed.outcome is Outcome.PASSED
 
 

@@ -19,6 +19,7 @@ from pydantic import SecretStr
 
 from envmatrix.environments import Environment, Source
 from envmatrix.exceptions import (
+    AccessRefusedError,
     DependencyError,
     EnvmatrixError,
     IdentityError,
@@ -277,6 +278,8 @@ def _not_up(slot: Slot, ping: Ping) -> ServiceError:
     """Return the error for a remote service that is not up."""
     if ping.status is PingStatus.DOWN:
         return UnreachableError(slot.key, f"could not be reached: {ping.detail}")
+    if ping.refused:
+        return AccessRefusedError(slot.key, f"refuses what is declared: {ping.detail}")
     if wrong_identity(slot.spec, ping.identity):
         return IdentityError(slot.key, f"is not what was declared: {ping.detail}")
     return NotReadyError(slot.key, f"is not ready: {ping.detail}")
