@@ -19,6 +19,7 @@ from envmatrix.exceptions import MissingExtraError, ServiceError, StartError, Un
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import PingStatus
 from envmatrix.services import Kind, get_kind
+from envmatrix.services.endpoint import at_database
 from envmatrix.services.kinds import postgres, postgres_files
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
@@ -387,3 +388,14 @@ def test_everything_is_in_the_state_directory(server):
     """A running server leaves no shared memory file that would outlive a kill."""
     assert run(server, "SHOW dynamic_shared_memory_type") == [("mmap",)]
     assert not [path.name for path in Path("/dev/shm").glob("PostgreSQL.*")] or sys.platform != "linux"
+
+
+def test_a_database_without_an_encoding_gives_texts(server):
+    """A remote server whose databases are SQL_ASCII is swept like any other: names come as texts, not as bytes."""
+    run(server, "CREATE DATABASE ascii ENCODING 'SQL_ASCII' TEMPLATE template0 LOCALE_PROVIDER libc LOCALE 'C'")
+    endpoint = at_database(server, "ascii")
+    try:
+        with KIND.isolate(SPEC.model_copy(update={"source": Source.REMOTE}), endpoint, "gw0") as part:
+            assert part.reset() == ()
+    finally:
+        run(server, "DROP DATABASE ascii WITH (FORCE)")
