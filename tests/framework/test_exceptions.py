@@ -8,6 +8,7 @@ import pytest
 
 from envmatrix import exceptions
 from envmatrix.exceptions import (
+    AccessRefusedError,
     ArchiveError,
     BaselineError,
     CannotFixError,
@@ -72,6 +73,7 @@ EVERY = [
     (NotReadyError("auth", "was not ready"), 3, "service 'auth' was not ready"),
     (UnreachableError("auth", "is down"), 3, "service 'auth' is down"),
     (IdentityError("auth", "is somebody else"), 3, "service 'auth' is somebody else"),
+    (AccessRefusedError("auth", "refuses the login"), 3, "service 'auth' refuses the login"),
     (DependencyError("auth", "was not started"), 3, "service 'auth' was not started"),
     (SupervisorError("ended"), 3, "the supervisor ended. Run again: whatever it left behind is removed first"),
     (

@@ -5,6 +5,7 @@ remains when everything answers is the product's or the test's. Where two facts 
 `undetermined`, and the line holds both: wrong with confidence is worse than undecided.
 """
 
+from envmatrix.causes.connections import was_opened
 from envmatrix.causes.facts import Breaker, Facts, Promise, chain_of
 from envmatrix.causes.rules import HARNESS_RULES, RULES, Rule, decide, is_about_connections, remedy, rule_named
 
@@ -20,4 +21,5 @@ __all__ = [
     "is_about_connections",
     "remedy",
     "rule_named",
+    "was_opened",
 ]

@@ -45,6 +45,11 @@ def connection_lost(facts: Facts) -> str | None:
     return f"{line_of(error)}; and yet {who_answers(facts)}" if error is not None else None
 
 
+def was_opened(facts: Facts) -> bool:
+    """Return whether the test's last request broke on a connection that had been opened: somebody was there to take it."""
+    return any(is_of(each, "httpx", "ReadError", "WriteError", "RemoteProtocolError") for each in facts.exceptions)
+
+
 def server_refused(facts: Facts) -> str | None:
     """Match a refusal that a server put in words, to a client of the test's own: what is declared was not refused."""
     for error in facts.exceptions:

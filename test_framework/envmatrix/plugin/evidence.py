@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from msgspec import structs
 
-from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections
+from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections, was_opened
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
@@ -258,6 +258,8 @@ class EvidenceCollector:
         )
         silent = frozenset(name for name, ping in pings.items() if not ping.is_up)
         answered = {exchange.address for exchange in facts.exchanges if exchange.status}
+        if facts.exchanges and was_opened(facts):
+            answered.add(facts.exchanges[-1].address)
         fell = {name for name in silent if facts.addresses.get(name) in answered}
         fell |= session.seen_up_since(silent, self._began)
         return facts, Around(before, frozenset(fell), session.log_tails(read | silent))

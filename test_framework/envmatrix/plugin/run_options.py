@@ -37,7 +37,7 @@ def _kept(arguments: tuple[str, ...]) -> Iterator[str]:
         name, has_value, _ = word.partition("=")
         value = "" if not word.startswith("-") or has_value or not takes_next_word(word) else next(words, "")
         is_ours = name.startswith("--matrix-") and name != "--matrix-destructive"
-        is_of_runner = name in _OF_THE_RUNNER or value.startswith("cache_dir=")
+        is_of_runner = name in _OF_THE_RUNNER or value.startswith(("cache_dir=", "envmatrix."))
         if not word.startswith("-") or is_ours or is_of_runner or (chooses_tests(word) and not word.startswith("-m")):
             continue
         yield word

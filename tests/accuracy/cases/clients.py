@@ -67,7 +67,6 @@ CASES = (
         Truth.UNDETERMINED,
         _CLOSES.format(code=1012),
         "U501",
-        shared="clients",
     ),
     _refused(
         "hard-coded address",
@@ -168,7 +167,7 @@ CASES = (
         pass
 """,
         "C109",
-        shared="clients",
+        shared="unusable fixtures",
     ),
     _case(
         "asynchronous fixture in a plain test",
@@ -183,6 +182,6 @@ CASES = (
         assert seed["id"] == 1
 """,
         "C109",
-        shared="clients",
+        shared="unusable fixtures",
     ),
 )
