@@ -211,14 +211,20 @@ def _place_in_our_code(error: BaseException) -> str | None:
     for frame, line in reversed(list(traceback.walk_tb(error.__traceback__))):
         module = str(frame.f_globals.get("__name__", ""))
         if module.startswith("envmatrix."):
-            return None if module in _TEST_FACING else f"{module}:{line}"
+            return None if module.startswith(_TEST_FACING) else f"{module}:{line}"
         if not _is_library(frame.f_code.co_filename) or module.partition(".")[0] in {"_pytest", "pluggy"}:
             return None
     return None
 
 
-_TEST_FACING = frozenset({"envmatrix.contracts.fields", "envmatrix.services.users", "envmatrix.plugin.evidence"})
-"""Modules through which a test's own mistakes and other plugins' errors pass: a key that no contract has, say."""
+_TEST_FACING = (
+    "envmatrix.conformance.",
+    "envmatrix.contracts.fields",
+    "envmatrix.plugin.evidence",
+    "envmatrix.services.users",
+    "envmatrix.services.websocket",
+)
+"""Modules in which a test's own failures, or other plugins' errors, surface: a key that no contract has, say."""
 
 
 def _is_library(file: str) -> bool:

@@ -1,5 +1,6 @@
 """The rules that decide a cause, one by one."""
 
+import asyncio
 import json
 import socket
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from msgspec import structs
 from websockets.frames import Close
 
 from envmatrix.causes import HARNESS_RULES, RULES, Breaker, Facts, Promise, decide, rule_named
-from envmatrix.contracts import ContractFinding
+from envmatrix.contracts import ContractFinding, RealServices
 from envmatrix.exceptions import (
     AccessRefusedError,
     ContractError,
@@ -30,6 +31,8 @@ from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
+from envmatrix.services.websocket import open_websocket
+from tests.framework.services.servers import free_port
 
 UP = Ping(service="backend", status=PingStatus.UP)
 DOWN = Ping(service="backend", status=PingStatus.DOWN, detail="connection refused")
@@ -205,6 +208,22 @@ def test_a_codes_letter_is_its_cause() -> None:
     assert len({rule.code for rule in rules}) == len(rules)
     assert all(rule_named(rule.code) is rule for rule in rules)
     assert rule_named("X999") is None
+
+
+def test_an_error_that_surfaces_in_what_a_test_calls_is_no_fault_of_ours() -> None:
+    """A WebSocket that nobody serves, opened by our client; a key that no contract has."""
+
+    async def ask() -> None:
+        async with open_websocket(f"ws://127.0.0.1:{free_port()}/"):
+            pass
+
+    def read() -> object:
+        return RealServices.model_construct()["nothing"]
+
+    for fail in (lambda: asyncio.run(ask()), read):
+        with pytest.raises((OSError, KeyError)) as failure:
+            fail()
+        assert decide(facts(failure.value))[0].code in {"L405", "L401"}
 
 
 def test_an_optional_service_that_is_down_does_not_excuse_a_failure() -> None:
