@@ -3,20 +3,10 @@
 from dataclasses import replace
 
 from tests.accuracy.case import Case, Remote, Truth
+from tests.accuracy.cases.logic import ALONE, BEFORE, FINE
 from tests.accuracy.cases.stores import REDIS
 from tests.accuracy.declare import environment, remote, service, table
 
-BEFORE = """
-    import pytest
-
-    def test_before(real_services):
-        assert real_services.http_client_sync.get("/orders").status_code == 200
-"""
-ALONE = """
-    def test_alone():
-        pass
-"""
-_FINE = {"test_before": Truth.PASSED, "test_alone": Truth.PASSED}
 _CLOSES = """
     def test_during(real_services):
         import threading
@@ -34,7 +24,7 @@ TLS = environment(service(tls=True, env={"CERT_FILE": "{backend.cert_file}", "KE
 
 def _case(name: str, injected: str, truth: Truth, test: str, rule: str, **more: object) -> Case:
     """Return a case of a test that passes, the one that fails, and one that uses nothing."""
-    return Case(name, injected, truth, f"{BEFORE}\n{test}\n{ALONE}", rule=rule, **{"also": _FINE, **more})  # type: ignore[arg-type]
+    return Case(name, injected, truth, f"{BEFORE}\n{test}\n{ALONE}", rule=rule, **{"also": FINE, **more})  # type: ignore[arg-type]
 
 
 def _refused(name: str, injected: str, body: str, rule: str, **more: object) -> Case:

@@ -15,13 +15,13 @@ ALONE = """
     def test_alone():
         pass
 """
-_FINE = {"test_before": Truth.PASSED, "test_alone": Truth.PASSED}
+FINE = {"test_before": Truth.PASSED, "test_alone": Truth.PASSED}
 TWO = environment(service(), service("mail", protected=None))
 
 
 def _logic(name: str, injected: str, test: str, rule: str = "L401", **more: object) -> Case:
     """Return a case of a test that passes, the one that fails, and one that uses nothing."""
-    return Case(name, injected, Truth.LOGIC, f"{BEFORE}\n{test}\n{ALONE}", rule=rule, **{"also": _FINE, **more})  # type: ignore[arg-type]
+    return Case(name, injected, Truth.LOGIC, f"{BEFORE}\n{test}\n{ALONE}", rule=rule, **{"also": FINE, **more})  # type: ignore[arg-type]
 
 
 def _product(name: str, injected: str, fault: str) -> Case:
@@ -164,7 +164,7 @@ CASES = (
     def test_during():
         assert 1 == 2
 """,
-        also={**_FINE, "test_kills": Truth.PASSED},
+        also={**FINE, "test_kills": Truth.PASSED},
     ),
     _logic(
         "a service down that the test did not use",
