@@ -112,9 +112,9 @@ def test_with_some_of_them_set_nothing_is_guessed(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.fault("tls-bad-cert")
 def test_a_certificate_of_an_unknown_authority_is_refused(tmp_path: Path, deployment: dict[str, str]) -> None:
-    """Without the authority's file the deployment is not trusted, and its tests are infrastructure."""
+    """Without the authority's file the deployment is not trusted: what the environment declares does not fit it."""
     result = run(tmp_path, {name: value for name, value in deployment.items() if name != "STAGING_CA_FILE"})
     assert result.returncode == 1
     cells = read_run(tmp_path / "run.jsonl").cells.values()
-    assert {str(cell.cause) for cell in cells} == {"infrastructure"}
+    assert {str(cell.cause) for cell in cells} == {"contract"}
     assert all("certificate" in (cell.evidence.summary if cell.evidence else "") for cell in cells)
