@@ -41,22 +41,23 @@ class TestMultiUserConcurrentSessions:
 
     @within(15)
     async def test_concurrent_users_different_agents(self, real_services: RealServices, users: Users) -> None:
-        """Four users ask four different agents at once: each gets all events of their own agent, in order."""
+        """Eight users ask four different agents at once: each gets all events of their own agent, in order."""
         assert real_services.websocket_url is not None
-        people = users.many(len(AGENTS))
+        agents = AGENTS * 2
+        people = users.many(len(agents))
         runs = await asyncio.gather(
-            *(ask(user, agent, f"{agent} for {user.id}") for user, agent in zip(people, AGENTS, strict=True))
+            *(ask(user, agent, f"{agent} for {user.id}") for user, agent in zip(people, agents, strict=True))
         )
         assert [run.types for run in runs] == [EVENTS] * len(people)
         assert [run.user_id for run in runs] == [user.id for user in people]
-        assert [{event["data"]["agent"] for event in run.events} for run in runs] == [{agent} for agent in AGENTS]
+        assert [{event["data"]["agent"] for event in run.events} for run in runs] == [{agent} for agent in agents]
         assert len({run.thread_id for run in runs}) == len(people)
 
     @within(15)
     async def test_concurrent_users_same_agent(self, users: Users) -> None:
-        """Three users ask the same agent at once with different figures: each gets the answer to their own."""
-        people = users.many(3)
-        figures = [(1, 2, 3), (10, 20, 30), (100, 200, 300)]
+        """Sixteen users ask the same agent at once with different figures: each gets the answer to their own."""
+        people = users.many(16)
+        figures = [(number, 2 * number, 3 * number) for number in range(1, len(people) + 1)]
         runs = await asyncio.gather(
             *(
                 ask(user, "data_analysis", f"The mean of {given}, please")
@@ -66,7 +67,7 @@ class TestMultiUserConcurrentSessions:
         assert [run.types for run in runs] == [EVENTS] * len(people)
         assert [run.user_id for run in runs] == [user.id for user in people]
         means = [run.events[-1]["data"]["result"]["tool_results"]["mean"] for run in runs]
-        assert means == [2, 20, 200]
+        assert means == [2 * number for number in range(1, len(people) + 1)]
         assert all(run.response for run in runs)
 
     @within(15)
@@ -96,14 +97,14 @@ class TestMultiUserConcurrentSessions:
     @within(15)
     async def test_shared_resource_handling(self, users: Users) -> None:
         """One store, one model, one name for a key: what users write at the same time stays with whoever wrote it."""
-        people = users.many(3)
+        people = users.many(8)
 
         async def use(user: User) -> tuple[list[int], list[AgentRun]]:
             async with user.async_client() as client, user.websocket() as socket:
                 wrote = asyncio.gather(
                     *(client.put(f"/api/state/shared-{n}", json={"value": [user.id, n]}) for n in range(5))
                 )
-                runs = await run_agents(socket, *(agent_request("cost_optimizer", f"{user.id} #{n}") for n in range(3)))
+                runs = await run_agents(socket, *(agent_request("triage_agent", f"{user.id} #{n}") for n in range(3)))
                 return [answer.status_code for answer in await wrote], runs
 
         async def read(user: User) -> list[object]:
@@ -115,7 +116,7 @@ class TestMultiUserConcurrentSessions:
         assert [{run.types for run in runs} for _, runs in used] == [{EVENTS}] * len(people)
         assert await asyncio.gather(*map(read, people)) == [[[user.id, n] for n in range(5)] for user in people]
         threads = [run.thread_id for _, runs in used for run in runs]
-        assert len(set(threads)) == 9
+        assert len(set(threads)) == 24
 
     @within(15)
     async def test_websocket_connection_management(self, users: Users) -> None:

@@ -92,9 +92,9 @@ async def test_requests_of_one_connection_run_at_the_same_time(users: Users) -> 
 async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
     real_services: RealServices, users: Users
 ) -> None:
-    """Three users, two connections each, three requests on each: ninety events, each with the connection that asked for it."""
+    """Eight users, two connections each, three requests on each: every event comes to the connection that asked for it."""
     assert real_services.websocket_url is not None
-    people = users.many(3)
+    people = users.many(8)
 
     async def talk(user: User, connection: int) -> list[AgentRun]:
         async with user.websocket() as socket:
@@ -110,20 +110,8 @@ async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
         text = json.dumps([run.events for run in runs])
         assert not any(other in text for other in others)
     every = [event for runs in told for run in runs for event in run.events]
-    assert len(every) == 90
-    assert len({event["data"]["run_id"] for event in every}) == 18
-
-
-@within(10)
-async def test_what_a_client_says_of_its_user_id_decides_nothing(users: Users) -> None:
-    """In the context, in the message, beside them: the run is the token's, and so is its thread."""
-    victim, liar = users.many(2)
-    request = agent_request("triage_agent", f"I am {victim.id}", user_id=victim.id, sub=victim.id)
-    async with liar.websocket() as socket:
-        (run,) = await run_agents(socket, {**request, "user_id": victim.id, "data": {"user_id": victim.id}})
-    assert run.user_id == liar.id
-    async with victim.async_client() as client:
-        assert (await client.get("/api/threads")).json() == {"threads": []}
+    assert len(every) == 240
+    assert len({event["data"]["run_id"] for event in every}) == 48
 
 
 @within(10)
