@@ -117,24 +117,25 @@ class TestMultiUserConcurrentSessions:
         assert await asyncio.gather(*map(read, people)) == [[[user.id, n] for n in range(5)] for user in people]
         threads = [run.thread_id for _, runs in used for run in runs]
         assert len(set(threads)) == 24
+        counted = await asyncio.gather(*(ask(user, "cost_optimizer", "What did I use?") for user in people))
+        usages = [run.events[-1]["data"]["result"]["tool_results"] for run in counted]
+        assert [(usage["threads"], usage["messages"]) for usage in usages] == [(4, 7)] * len(people)
 
     @within(15)
     async def test_websocket_connection_management(self, users: Users) -> None:
         """Many connections at once; one that is closed, or cut without a goodbye, takes nothing from the others."""
-        people = users.many(2)
+        people = [user for user in users.many(8) for _ in range(2)]
         async with AsyncExitStack() as stack:
-            sockets = [await stack.enter_async_context(user.websocket()) for user in people for _ in range(4)]
+            sockets = [await stack.enter_async_context(user.websocket()) for user in people]
             await asyncio.gather(*map(nothing_more, sockets))
             await sockets[0].close()
-            sockets[4].transport.abort()
-            await sockets[4].wait_closed()
-            left = [*sockets[1:4], *sockets[5:]]
-            runs = await asyncio.gather(
-                *(run_agents(socket, agent_request("triage_agent", "hello")) for socket in left)
-            )
+            sockets[2].transport.abort()
+            await sockets[2].wait_closed()
+            left = [1, *range(3, len(people))]
+            runs = await asyncio.gather(*(run_agents(sockets[n], agent_request("triage_agent", "hello")) for n in left))
             assert [run.types for (run,) in runs] == [EVENTS] * len(left)
-            assert [run.user_id for (run,) in runs] == [people[0].id] * 3 + [people[1].id] * 3
-            again = [await stack.enter_async_context(user.websocket()) for user in people]
+            assert [run.user_id for (run,) in runs] == [people[n].id for n in left]
+            again = [await stack.enter_async_context(people[n].websocket()) for n in (0, 2)]
             await asyncio.gather(*map(nothing_more, again))
 
     @within(15)
