@@ -159,7 +159,7 @@ async def _owner(self: Store, thread_id: UUID) -> str:
 
 # A client is believed who it says it is
 
-CLAIMS = ("query", "header", "cookie", "path", "body", "subprotocol", "message", "message_context")
+CLAIMS = ("query", "header", "cookie", "path", "body", "subprotocol", "message", "context")
 """What the user id is read from, a bug each: `trusts_NAME`."""
 
 _claim: ContextVar[str] = ContextVar("claim", default="")
@@ -224,7 +224,7 @@ def _believes_a_message(right: Any, text: str | None) -> Any:
     return right(text)
 
 
-@bug("trusts_message_context", connection, "parse")
+@bug("trusts_context", connection, "parse")
 def _believes_the_context_of_a_message(right: Any, text: str | None) -> Any:
     _note(text or "", "context")
     return right(text)
@@ -319,11 +319,6 @@ def _refuses_a_second_request(right: Any, self: Connection, request: protocol.Re
     if self._work:
         raise ProtocolError("too many requests")
     right(self, request)
-
-
-@bug("deaf_subscriber", redis_side.Hub, "publish")
-async def _tells_no_other_connection(_right: Any, *_: Any) -> None:
-    await asyncio.sleep(0)
 
 
 # Data is lost, kept or wiped

@@ -212,7 +212,7 @@ class EvidenceCollector:
             report.when,
             tuple(chain_of(call.excinfo.value)),
             exchanges=tuple(EXCHANGES),
-            conformance=item.path.resolve().is_relative_to(_CONFORMANCE),
+            conformance=Path(item.reportinfo()[0]).resolve().is_relative_to(_CONFORMANCE),  # also where it was imported
         )
         facts, around = self._look(item, facts)
         rule, seen = decide(facts)

@@ -1,7 +1,7 @@
 """Every case, by theme."""
 
 from tests.accuracy.case import Case
-from tests.accuracy.cases import contract, control, harness, logic, mid_suite, start, stores
+from tests.accuracy.cases import contract, control, harness, logic, mid_suite, mutants, start, stores
 
 CASES: tuple[Case, ...] = (
     *control.CASES,
@@ -11,4 +11,5 @@ CASES: tuple[Case, ...] = (
     *contract.CASES,
     *harness.CASES,
     *logic.CASES,
+    *mutants.CASES,
 )
