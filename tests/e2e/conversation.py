@@ -17,6 +17,9 @@ EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed",
 """The events of each agent run, in order."""
 AGENTS = ("cost_optimizer", "data_analysis", "business_advisor", "triage_agent")
 
+NEVER = "00000000-0000-4000-8000-000000000000"
+"""The id of a thread that never was."""
+
 Event = dict[str, Any]
 P = ParamSpec("P")
 
@@ -109,10 +112,10 @@ async def run_agents(socket: ClientConnection, *requests: Event) -> list[AgentRu
 
 
 async def nothing_more(socket: ClientConnection) -> None:
-    """Assert that no message is on its way: the next one answers a ping that is sent now."""
-    name = f"ping-{next(_numbers)}"
-    event = await exchange(socket, {"type": "ping", "request_id": name})
-    assert (event["type"], event["data"].get("request_id")) == ("pong", name), event
+    """Assert that no message is on its way: the next one answers a request that is sent now, and takes the longest way."""
+    name = f"last-{next(_numbers)}"
+    event = await exchange(socket, {"type": "get_thread", "thread_id": NEVER, "request_id": name})
+    assert (event["type"], event["data"].get("request_id")) == ("error", name), event
 
 
 async def worker_of(socket: ClientConnection) -> int:

@@ -15,6 +15,7 @@ from envmatrix.services.users import User, Users
 from tests.e2e.conversation import (
     AGENTS,
     EVENTS,
+    NEVER,
     AgentRun,
     agent_request,
     exchange,
@@ -120,11 +121,10 @@ async def test_a_thread_that_never_was_and_one_of_somebody_else_look_the_same(us
     owner, stranger = users.many(2)
     async with owner.websocket() as socket:
         (run,) = await run_agents(socket, agent_request("triage_agent", "mine"))
-    never = "00000000-0000-4000-8000-000000000000"
     async with stranger.websocket() as socket:
         answers = [
             await exchange(socket, {"type": kind, "thread_id": thread_id})
-            for thread_id in (run.thread_id, never)
+            for thread_id in (run.thread_id, NEVER)
             for kind in ("get_thread", "subscribe")
         ]
         await nothing_more(socket)

@@ -289,9 +289,9 @@ def _users_at_once() -> int:
 
 @bug("event_doubled", Connection, "_emit")
 async def _sends_the_last_event_twice(right: Any, self: Connection, thread_id: UUID, happened: dict[str, Any]) -> None:
-    await right(self, thread_id, happened)
     if happened["type"] == "agent_completed":
-        await right(self, thread_id, happened)
+        await self._outbox.put(happened)
+    await right(self, thread_id, happened)
 
 
 _late: dict[str, dict[str, Any]] = {}
