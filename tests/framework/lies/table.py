@@ -289,7 +289,7 @@ LIES = (
         _served(
             f"claims: believes the {place}",
             *(
-                f"test_{surface}_claim_to_be_another_user_decides_nothing[{place}]"
+                f"test_{surface}_claim_to_be_another_user_decides_nothing"
                 for surface, places in (("http", claims.HTTP), ("websocket", claims.SOCKET))
                 if place in places
             ),
