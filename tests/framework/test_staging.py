@@ -67,7 +67,7 @@ def run(tmp_path: Path, variables: dict[str, str], *suites: str | Path) -> subpr
         env=clean | variables | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
     )
 
