@@ -6,12 +6,15 @@ import asyncio
 import functools
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ParamSpec
 
 from websockets.asyncio.client import ClientConnection
+
+from envmatrix.services.users import User
 
 EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 """The events of each agent run, in order."""
@@ -72,6 +75,13 @@ class AgentRun:
     def timestamps(self) -> list[datetime]:
         """When each event happened."""
         return [datetime.fromisoformat(event["timestamp"]) for event in self.events]
+
+
+@asynccontextmanager
+async def websockets_of(people: Iterable[User]) -> AsyncIterator[list[ClientConnection]]:
+    """Open a WebSocket for each user, all of them before the first is used."""
+    async with AsyncExitStack() as stack:
+        yield await asyncio.gather(*(stack.enter_async_context(user.websocket()) for user in people))
 
 
 def agent_request(agent: str, message: str, **context: object) -> Event:

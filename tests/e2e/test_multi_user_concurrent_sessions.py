@@ -1,7 +1,6 @@
 """Several users at the same time, each with connections and requests of their own: everyone is served, nobody is mixed up."""
 
 import asyncio
-from contextlib import AsyncExitStack
 
 import pytest
 
@@ -11,10 +10,12 @@ from tests.e2e.conversation import (
     AGENTS,
     EVENTS,
     AgentRun,
+    Event,
     agent_request,
     exchange,
     nothing_more,
     run_agents,
+    websockets_of,
     within,
 )
 
@@ -26,6 +27,13 @@ async def ask(user: User, agent: str, message: str, **context: object) -> AgentR
     async with user.websocket() as socket:
         (run,) = await run_agents(socket, agent_request(agent, message, **context))
     return run
+
+
+async def ask_together(people: list[User], requests: list[Event]) -> list[AgentRun]:
+    """Run an agent for each user, once all of them are connected."""
+    async with websockets_of(people) as sockets:
+        answers = await asyncio.gather(*map(run_agents, sockets, requests))
+    return [run for (run,) in answers]
 
 
 async def messages_of(user: User, thread_id: str) -> list[tuple[str, str]]:
@@ -45,9 +53,7 @@ class TestMultiUserConcurrentSessions:
         assert real_services.websocket_url is not None
         agents = AGENTS * 2
         people = users.many(len(agents))
-        runs = await asyncio.gather(
-            *(ask(user, agent, f"{agent} for {user.id}") for user, agent in zip(people, agents, strict=True))
-        )
+        runs = await ask_together(people, [agent_request(agent, "What now?") for agent in agents])
         assert [run.types for run in runs] == [EVENTS] * len(people)
         assert [run.user_id for run in runs] == [user.id for user in people]
         assert [{event["data"]["agent"] for event in run.events} for run in runs] == [{agent} for agent in agents]
@@ -58,11 +64,8 @@ class TestMultiUserConcurrentSessions:
         """Sixteen users ask the same agent at once with different figures: each gets the answer to their own."""
         people = users.many(16)
         figures = [(number, 2 * number, 3 * number) for number in range(1, len(people) + 1)]
-        runs = await asyncio.gather(
-            *(
-                ask(user, "data_analysis", f"The mean of {given}, please")
-                for user, given in zip(people, figures, strict=True)
-            )
+        runs = await ask_together(
+            people, [agent_request("data_analysis", f"The mean of {given}, please") for given in figures]
         )
         assert [run.types for run in runs] == [EVENTS] * len(people)
         assert [run.user_id for run in runs] == [user.id for user in people]
@@ -125,8 +128,7 @@ class TestMultiUserConcurrentSessions:
     async def test_websocket_connection_management(self, users: Users) -> None:
         """Many connections at once; one that is closed, or cut without a goodbye, takes nothing from the others."""
         people = [user for user in users.many(8) for _ in range(2)]
-        async with AsyncExitStack() as stack:
-            sockets = [await stack.enter_async_context(user.websocket()) for user in people]
+        async with websockets_of(people) as sockets:
             await asyncio.gather(*map(nothing_more, sockets))
             await sockets[0].close()
             sockets[2].transport.abort()
@@ -135,8 +137,8 @@ class TestMultiUserConcurrentSessions:
             runs = await asyncio.gather(*(run_agents(sockets[n], agent_request("triage_agent", "hello")) for n in left))
             assert [run.types for (run,) in runs] == [EVENTS] * len(left)
             assert [run.user_id for (run,) in runs] == [people[n].id for n in left]
-            again = [await stack.enter_async_context(people[n].websocket()) for n in (0, 2)]
-            await asyncio.gather(*map(nothing_more, again))
+            async with websockets_of([people[0], people[2]]) as again:
+                await asyncio.gather(*map(nothing_more, again))
 
     @within(30)
     async def test_user_session_lifecycle(self, users: Users) -> None:

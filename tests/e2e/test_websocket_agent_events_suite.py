@@ -1,9 +1,7 @@
 """Mission critical: the five events of every agent run, to whom they belong, in order, none lost, under concurrency."""
 
 import asyncio
-import itertools
 import json
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,17 +9,17 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from envmatrix.contracts import RealServices
-from envmatrix.services.users import User, Users
+from envmatrix.services.users import Users
 from tests.e2e.conversation import (
     AGENTS,
     EVENTS,
     NEVER,
-    AgentRun,
     agent_request,
     exchange,
     nothing_more,
     receive,
     run_agents,
+    websockets_of,
     within,
     worker_of,
 )
@@ -95,21 +93,19 @@ async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
 ) -> None:
     """Eight users, two connections each, two requests on each: every event comes to the connection that asked for it."""
     assert real_services.websocket_url is not None
-    people = users.many(8)
-
-    async def talk(user: User, connection: int) -> list[AgentRun]:
-        async with user.websocket() as socket:
-            said = [agent_request("triage_agent", f"{user.id}/{connection}/{n}") for n in range(2)]
-            return await run_agents(socket, *said)
-
-    pairs = list(itertools.product(people, range(2)))
-    told = await asyncio.gather(*(talk(user, connection) for user, connection in pairs))
-    for (user, _), runs in zip(pairs, told, strict=True):
+    people = [user for user in users.many(8) for _ in range(2)]
+    async with websockets_of(people) as sockets:
+        told = await asyncio.gather(
+            *(
+                run_agents(socket, *(agent_request("triage_agent", f"{number}: {n}") for n in range(2)))
+                for number, socket in enumerate(sockets)
+            )
+        )
+    for user, runs in zip(people, told, strict=True):
         assert [run.types for run in runs] == [EVENTS] * 2
         assert {run.user_id for run in runs} == {user.id}
-        others = [other.id for other in people if other is not user]
         text = json.dumps([run.events for run in runs])
-        assert not any(other in text for other in others)
+        assert not any(other.id in text for other in people if other is not user)
     every = [event for runs in told for run in runs for event in run.events]
     assert len(every) == 160
     assert len({event["data"]["run_id"] for event in every}) == 32
@@ -187,9 +183,7 @@ async def test_events_reach_the_users_other_connections_and_nobody_elses(users: 
 async def test_events_cross_the_borders_between_workers(real_services: RealServices, users: Users) -> None:
     """What runs on one worker of the backend is told to a subscriber on another."""
     user = users()
-    async with AsyncExitStack() as stack:
-        opening = (stack.enter_async_context(user.websocket()) for _ in range(CONNECTIONS))
-        sockets = await asyncio.gather(*opening)
+    async with websockets_of([user] * CONNECTIONS) as sockets:
         by_worker = dict(zip(await asyncio.gather(*map(worker_of, sockets)), sockets, strict=True))
         if len(by_worker) == 1:
             pytest.skip(f"one worker serves all {CONNECTIONS} connections in {real_services.environment}")

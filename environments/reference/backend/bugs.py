@@ -20,7 +20,7 @@ from environments.reference.backend.language_model import LanguageModel
 from environments.reference.backend.protocol import GetThread, ProtocolError, Subscribe
 from environments.reference.backend.redis_side import State
 from environments.reference.backend.store import Store, Thread
-from environments.reference.planted import bug, is_on
+from environments.reference.planted import Bug, bug, is_on
 
 THREADS = "SELECT id AS thread_id, title, created_at FROM backend.threads"
 FEW, MANY = 5, 9
@@ -41,23 +41,20 @@ async def _finds_a_thread_by_its_id_alone(_right: Any, self: Store, _user_id: st
     return Thread(**row) if row else None
 
 
-@bug("get_thread", Connection, "_own_thread")
-async def _shows_any_thread(right: Any, self: Connection, request: GetThread | Subscribe) -> Thread:
-    if not isinstance(request, GetThread):
-        return await right(self, request)  # type: ignore[no-any-return]
-    return await _thread(self, request)
-
-
 @bug("get_thread", Store, "messages")
 async def _shows_messages_of_any_thread(right: Any, self: Store, _user_id: str, thread_id: UUID) -> Any:
     return await right(self, await _owner(self, thread_id), thread_id)
 
 
-@bug("subscribe", Connection, "_own_thread")
-async def _subscribes_to_any_thread(right: Any, self: Connection, request: GetThread | Subscribe) -> Thread:
-    if not isinstance(request, Subscribe):
-        return await right(self, request)  # type: ignore[no-any-return]
-    return await _thread(self, request)
+def _opens_any_thread(kind: type[GetThread | Subscribe]) -> Bug:
+    async def wrong(right: Any, self: Connection, request: GetThread | Subscribe) -> Any:
+        return await (_thread(self, request) if isinstance(request, kind) else right(self, request))
+
+    return wrong
+
+
+bug("get_thread", Connection, "_own_thread")(_opens_any_thread(GetThread))
+bug("subscribe", Connection, "_own_thread")(_opens_any_thread(Subscribe))
 
 
 @bug("subscribe", redis_side, "_channel")

@@ -136,7 +136,7 @@ def _case(bug: str, killer: str, truth: Truth) -> Case:
         faults={"planted": "none"},
         conftest=_ONE_TEST_OF_EACH_FILE,
         arguments=("-panyio",),
-        shared=f"suites that are {truth}",
+        shared=f"planted: {truth}",
     )
 
 
