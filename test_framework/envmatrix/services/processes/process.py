@@ -106,7 +106,9 @@ class Launcher:
         pid = self._fork_server.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
         if pid is None:
             return None
-        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid))
+        return ServiceProcess(
+            name, ProcessIdentity.just_started(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid)
+        )
 
     def stop_all(self, grace: float) -> frozenset[str]:
         """Stop all processes for good, by SIGKILL after `grace` seconds; return the names of those killed."""
@@ -189,12 +191,7 @@ def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
             )
     except (OSError, KeyError) as error:
         raise StartError(name, f"could not be started: {error}") from None
-    return ServiceProcess(name, _identity(popen.pid), launch.stop_signal, log, popen.poll)
-
-
-def _identity(pid: int) -> ProcessIdentity:
-    """Return the identity of a process just started, with an impossible start time if it has ended."""
-    return ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)
+    return ServiceProcess(name, ProcessIdentity.just_started(popen.pid), launch.stop_signal, log, popen.poll)
 
 
 def _await(condition: Callable[[], bool], deadline: float) -> None:
