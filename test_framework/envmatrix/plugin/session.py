@@ -7,7 +7,7 @@ from functools import cached_property
 
 from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.exceptions import EnvmatrixError, IdentityError, UnreachableError
+from envmatrix.exceptions import EnvmatrixError, IdentityError, ServiceError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
@@ -105,15 +105,23 @@ class EnvironmentSession:
             ServiceError: one did not start, is down, or is not what was declared.
         """
         self.start(names)
-        for name, ping in self.ping(names).items():
-            if not self.environment.services[name].is_required or ping.is_up:
-                continue
-            state = self._states.get(name)
-            if state is not None and state.endpoint is None:
-                raise state.as_error()
-            if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
-                raise IdentityError(name, f"is not what was declared: {wrong}")
-            raise UnreachableError(name, f"is {ping.status}: {ping.detail}")
+        pings = self.ping(names)
+        failed = {
+            name for name, ping in pings.items() if self.environment.services[name].is_required and not ping.is_up
+        }
+        # What failed for want of another that failed is no news beside it.
+        roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
+        if roots:
+            raise self._error(pings[roots[0]])
+
+    def _error(self, ping: Ping) -> ServiceError:
+        """Return why a service that is not up is not."""
+        name, state = ping.service, self._states.get(ping.service)
+        if state is not None and state.endpoint is None:
+            return state.as_error()
+        if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
+            return IdentityError(name, f"is not what was declared: {wrong}")
+        return UnreachableError(name, f"is {ping.status}: {ping.detail}")
 
 
 def ping_absent(spec: ServiceSpec) -> Ping:

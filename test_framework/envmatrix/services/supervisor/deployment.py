@@ -86,8 +86,9 @@ class Deployment:
 
 
 def _undeployed(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
-    """Return the states of services whose twin failed to start."""
-    failed = [state for state in twin_states.values() if state.status is ServiceStatus.FAILED]
+    """Return the states of services whose twin failed to start; what failed for another's failure is not named."""
+    dependent = DependencyError.__name__
+    failed = [each for each in twin_states.values() if each.status is ServiceStatus.FAILED and each.error != dependent]
     why = "; ".join(f"{state.service} {state.reason}" for state in failed)
     return {
         name: ServiceState(

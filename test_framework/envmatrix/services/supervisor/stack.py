@@ -243,12 +243,22 @@ class Stack:
             if other is None or (other.error and not other.spec.is_required):
                 references[name] = None
             elif other.error:
-                raise DependencyError(slot.key, f"was not started: it references {name!r}, which failed")
+                root = self._root(other).state(stopping=False)
+                began = "was stopped" if slot.process else "was not started"
+                reason = f"{began}: {root.service!r}, which it needs, {root.reason}"
+                raise DependencyError(slot.key, reason, root.log_tail)
             elif other.settled or (other.endpoint and not settled):
                 references[name] = other.endpoint
             else:
                 return None
         return references
+
+    def _root(self, slot: Slot) -> Slot:
+        """Return the first failure of the chain that a failed service is part of."""
+        while isinstance(slot.error, DependencyError):
+            references = (self._slots[name] for name in sorted(slot.spec.references & self._slots.keys()))
+            slot = next(each for each in references if each.error and each.spec.is_required)
+        return slot
 
     def _await_ready(self, slot: Slot, launched: StartingProcess, kind: Kind, used: _References) -> None:
         """Wait until the service is ready, and so is what it references.

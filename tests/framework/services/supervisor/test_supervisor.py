@@ -140,7 +140,8 @@ def test_a_service_that_ends_itself_is_named_with_its_log(place: Place, owner: O
     states = place.client(owner.run_dir).start(["front"]).states
     with pytest.raises(StartError, match=r"'shop' ended with exit code 3 before it was ready.*\n.*\ngiving up"):
         raise states["shop"].as_error()
-    with pytest.raises(DependencyError, match="'front' was not started: it references 'shop'"):
+    why = "'front' was not started: 'shop', which it needs, ended with exit code 3 before it was ready; the log ends: giving"
+    with pytest.raises(DependencyError, match=why):
         raise states["front"].as_error()
     assert states["shop"].exit_code == 3
 
