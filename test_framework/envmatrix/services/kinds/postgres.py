@@ -17,7 +17,7 @@ from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import MOST, Left, rows_left
+from envmatrix.services.kinds.left import MOST, Left, rows_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import (
     SUPERUSER,
@@ -207,7 +207,7 @@ class _WorkerPart:
             rows = self._connection.execute(call, arguments, prepare=True).fetchall()
         ended = sum(number for name, number in rows if name is None)
         return (
-            *open_left(ended, "transaction"),
+            *unfinished(ended, "transaction"),
             *rows_left((name, number) for name, number in rows if name is not None),
         )
 

@@ -17,7 +17,7 @@ from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import Left, rows_left
+from envmatrix.services.kinds.left import Left, rows_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
@@ -27,11 +27,16 @@ from envmatrix.services.processes.wheels import need
 
 _RESET_SECONDS = 10.0
 
-_FILLED_TABLES = """
+_ANOTHER_QUERY = "current_database = currentDatabase() AND query_id <> queryID()"
+
+_LEFT_OVER = f"""
 SELECT name, total_rows FROM system.tables
 WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
+UNION ALL
+SELECT '' AS name, count() AS total_rows FROM system.processes WHERE {_ANOTHER_QUERY} HAVING total_rows > 0
 FORMAT JSONCompact
 """
+"""The tables with rows, and without a name the number of this database's queries that still run."""
 
 
 class ClickHouseKind:
@@ -105,13 +110,18 @@ class _WorkerDatabase:
         self._spec = spec
 
     def reset(self) -> tuple[Left, ...]:
-        """Empty the tables that have rows; return these tables."""
-        (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
-        tables = json.loads(text)["data"]
+        """End the queries that still run and empty the tables that have rows; return their number, and these tables."""
+        (text,) = _execute(self._spec, self.endpoint, _LEFT_OVER)
+        counts = [(name, int(number)) for name, number in json.loads(text)["data"]]  # a 64-bit number comes as a text
+        running = sum(number for name, number in counts if not name)
+        tables = [(name, number) for name, number in counts if name]
         names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
+        if running:
+            with suppress(UnreachableError):  # not every user may end a query
+                _execute(self._spec, self.endpoint, f"KILL QUERY WHERE {_ANOTHER_QUERY} SYNC")
         if names:
             _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
-        return rows_left((name, int(number)) for name, number in tables)  # a 64-bit number comes as a text
+        return (*unfinished("statement", running), *rows_left(tables))
 
 
 def _root(endpoint: Endpoint) -> str:
