@@ -207,7 +207,7 @@ class _WorkerPart:
             rows = self._connection.execute(call, arguments, prepare=True).fetchall()
         ended = sum(number for name, number in rows if name is None)
         return (
-            *unfinished(ended, "transaction"),
+            *unfinished("transaction", ended),
             *rows_left((name, number) for name, number in rows if name is not None),
         )
 

@@ -27,16 +27,16 @@ from envmatrix.services.processes.wheels import need
 
 _RESET_SECONDS = 10.0
 
-_ANOTHER_QUERY = "current_database = currentDatabase() AND query_id <> queryID()"
-
-_LEFT_OVER = f"""
+_LEFT_OVER = """
 SELECT name, total_rows FROM system.tables
 WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
 UNION ALL
-SELECT '' AS name, count() AS total_rows FROM system.processes WHERE {_ANOTHER_QUERY} HAVING total_rows > 0
+SELECT '' AS name, count() AS total_rows FROM system.processes
+WHERE current_database = currentDatabase() AND query_id <> queryID() HAVING total_rows > 0
 FORMAT JSONCompact
 """
 """The tables with rows, and without a name the number of this database's queries that still run."""
+_END_QUERIES = "KILL QUERY WHERE current_database = currentDatabase() AND query_id <> queryID() SYNC"
 
 
 class ClickHouseKind:
@@ -118,7 +118,7 @@ class _WorkerDatabase:
         names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
         if running:
             with suppress(UnreachableError):  # not every user may end a query
-                _execute(self._spec, self.endpoint, f"KILL QUERY WHERE {_ANOTHER_QUERY} SYNC")
+                _execute(self._spec, self.endpoint, _END_QUERIES)
         if names:
             _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
         return (*unfinished("statement", running), *rows_left(tables))
