@@ -29,6 +29,8 @@ from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDi
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL_LINES = 20
 _TAIL_BYTES = 4096
+_FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
+"""Signals that others send: a terminal, a person, the kernel's memory killer."""
 _KILLED = 1.0
 """Seconds until a process that was sent SIGKILL must be gone; longer only in a hung system call."""
 
@@ -159,6 +161,21 @@ def log_tail(path: Path) -> str:
     except OSError:
         return ""
     return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))
+
+
+def kill_group(process: ServiceProcess) -> None:
+    """Kill what is left of an ended process's group, as far as we have adopted it."""
+    left = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(child.pid) == process.identity.pid:
+                left.append(child)
+    kill_all(left)
+
+
+def was_killed(code: int) -> bool:
+    """Return whether an exit code says that a process was ended from outside; a shell adds 128 to a signal."""
+    return -code in _FROM_OUTSIDE or code - 128 in _FROM_OUTSIDE
 
 
 def explain_exit(code: int) -> str:

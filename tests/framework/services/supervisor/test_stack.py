@@ -204,12 +204,12 @@ def test_a_kind_that_hangs_holds_nobody(
 ) -> None:
     """A plugged-in kind that ignores its deadline is given up soon after it, and so is who references its service."""
     what = {
-        "embedded": "",
-        "process": 'command = ["{python}", "-S", "-E", "SERVER", "{shop.port}"]',
+        "embedded": "start_deadline = 0.5",
+        "process": 'start_deadline = 0.5\ncommand = ["{python}", "-S", "-E", "SERVER", "{shop.port}"]',
         "remote": 'url = "tcp://127.0.0.1:9"',
     }
     place.declare(
-        f'[services.shop]\nkind = "banner"\nsource = "{source}"\nstart_deadline = 0.5\nping_deadline = 0.1\n{what[source]}\n'
+        f'[services.shop]\nkind = "banner"\nsource = "{source}"\nping_deadline = 0.1\n{what[source]}\n'
         + with_faults("says={shop.port}", name="front")
     )
     monkeypatch.setattr(stack_module, "_MARGIN", 0.1)
