@@ -5,7 +5,17 @@ remains when everything answers is the product's or the test's. Where two facts 
 `undetermined`, and the line holds both: wrong with confidence is worse than undecided.
 """
 
-from envmatrix.causes.facts import Facts, chain_of
+from envmatrix.causes.facts import Facts, ProductCrash, chain_of
 from envmatrix.causes.rules import HARNESS_RULES, RULES, Rule, decide, is_about_connections, rule_named
 
-__all__ = ["HARNESS_RULES", "RULES", "Facts", "Rule", "chain_of", "decide", "is_about_connections", "rule_named"]
+__all__ = [
+    "HARNESS_RULES",
+    "RULES",
+    "Facts",
+    "ProductCrash",
+    "Rule",
+    "chain_of",
+    "decide",
+    "is_about_connections",
+    "rule_named",
+]

@@ -13,6 +13,23 @@ _MAX_CHAIN = 8
 
 
 @dataclass(frozen=True, slots=True)
+class ProductCrash:
+    """The end of a declared command by itself, which a test met."""
+
+    service: str
+    exit_code: int
+    """Negative: the signal that ended it."""
+    log_tail: str = ""
+    request: str = ""
+    """The test's request at that moment: `POST /orders → no answer`; empty where it used a client of its own."""
+    by_test: bool = True
+    """Whether it ended while or right after the request of this test, and of no other."""
+    is_repeated: bool = False
+    """Whether this was the test's second run, after a crash in the first."""
+    is_up_again: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known about one failure."""
 
@@ -28,6 +45,8 @@ class Facts:
     """What the protected path of each of them answered right after the failure."""
     exchanges: tuple[Exchange, ...] = ()
     """The test's last requests, oldest first."""
+    crashes: tuple[ProductCrash, ...] = ()
+    """Those of declared commands that kept a service from the test."""
     conformance: bool = False
     """Whether the test is one of the shipped conformance suite, which tests nothing but the contract."""
 

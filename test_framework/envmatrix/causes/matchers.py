@@ -7,7 +7,7 @@ import re
 import traceback
 from collections.abc import Callable, Iterator
 
-from envmatrix.causes.facts import Facts
+from envmatrix.causes.facts import Facts, ProductCrash
 from envmatrix.exceptions import (
     ContractError,
     DeclarationError,
@@ -26,6 +26,7 @@ from envmatrix.exceptions import (
 )
 from envmatrix.runs.ping import Ping
 from envmatrix.services.probes.access import GATEWAY_ERRORS
+from envmatrix.services.processes.process import explain_exit
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -62,9 +63,26 @@ def wrong_server(facts: Facts) -> str | None:
     return next(wrong, None)
 
 
+def product_crashed(facts: Facts) -> str | None:
+    """Match a command of the product that ended on the test's own request."""
+    return "; ".join(_crash_line(crash) for crash in facts.crashes if crash.by_test) or None
+
+
+def _crash_line(crash: ProductCrash) -> str:
+    when = f"on {crash.request}" if crash.request else "while the test used it"
+    if not crash.by_test:
+        when = "before this test, or beside others"
+    again = ", again when the test was run once more" if crash.is_repeated else ""
+    last = crash.log_tail.rstrip().rpartition("\n")[2]
+    log = f"; the log ends: {last}" if last else ""
+    restarted = "" if crash.is_up_again else "; it could not be started again"
+    return f"{crash.service} {explain_exit(crash.exit_code)} {when}{again}{log}{restarted}"
+
+
 def service_down(facts: Facts) -> str | None:
-    """Match a required service that failed every look."""
-    down = "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping))
+    """Match a required service that failed every look, or crashed and was down for a while."""
+    crashed = (_crash_line(crash) for crash in facts.crashes if crash.service in facts.required)
+    down = "; ".join((*crashed, *_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping)))
     return down or (None if service_flapping(facts) else _first(facts, UnreachableError))
 
 

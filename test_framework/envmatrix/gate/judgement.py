@@ -169,7 +169,7 @@ def _answer(cause: Cause | None) -> Answer:
 
 _FAILURES = {
     Cause.CONTRACT: "a fixture is missing or breaks its contract",
-    Cause.LOGIC: "the services are healthy, the product or the test is wrong",
+    Cause.LOGIC: "the product or the test is wrong",
     Cause.INFRASTRUCTURE: "a service was down",
     Cause.HARNESS: "the harness broke",
     Cause.UNDETERMINED: "the evidence conflicts",

@@ -25,6 +25,7 @@ from envmatrix.runs.rules import RuleCode
 from envmatrix.services.probes.exchanges import EXCHANGES
 
 if TYPE_CHECKING:
+    from envmatrix.plugin.crashes import Crashes
     from envmatrix.plugin.process import Process
 
 _VALUES = pytest.StashKey[list[object]]()
@@ -81,8 +82,9 @@ def _findings(facts: Facts) -> Iterator[FindingRecord]:
 class EvidenceCollector:
     """Check the contract fixtures as they are set up, and attach evidence to the reports of failures."""
 
-    def __init__(self, process: Process, root: Path) -> None:
+    def __init__(self, process: Process, crashes: Crashes, root: Path) -> None:
         self._process = process
+        self._crashes = crashes
         self._fixtures = process.selection.contract_fixtures
         self._root = root
         self._provided = False
@@ -196,7 +198,7 @@ class EvidenceCollector:
             return
         facts, around = self._look(item, Facts(report.when, tuple(chain_of(call.excinfo.value))))
         rule, seen = decide(facts)
-        if rule.cause is Cause.INFRASTRUCTURE:
+        if rule.cause is Cause.INFRASTRUCTURE or rule.code is RuleCode.PRODUCT_CRASHED:
             why = f"skipped itself, and {seen}"
             report.outcome, report.longrepr = "failed", MASKER.mask(why)
             add_note(report, cause=rule.cause, evidence=evidence_of(rule, why, facts, around))
@@ -235,14 +237,18 @@ class EvidenceCollector:
         # When the fixture itself found a service down, that look is a moment old.
         looks = LOOKS if is_about_connections(facts) else 1
         pings = session.ping(used, fresh=not never_got_it, looks=looks)
+        if crashes := self._crashes.met_by(facts, pings):
+            pings = session.ping(used, fresh=True)
         facts = replace(
             facts,
+            crashes=crashes,
             pings=pings,
             required=frozenset(name for name in used if session.environment.services[name].is_required),
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = {name for name, ping in pings.items() if not ping.is_up}
-        return facts, Around(before, session.log_tails(read | silent))
+        logs = session.log_tails(read | silent) | {crash.service: crash.log_tail for crash in crashes}
+        return facts, Around(before, logs)
 
     def _values(self, item: pytest.Item) -> list[object]:
         """Return the values of contract fixtures that an item got, each once."""

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from envmatrix.exceptions import EnvmatrixError
+from envmatrix.exceptions import EnvmatrixError, SupervisorError
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
@@ -135,6 +135,14 @@ class Process:
         """Stop what was started, within `deadline` seconds."""
         if "owner" in self.__dict__:
             self.owner.close(deadline)
+
+    def restarts(self) -> dict[str, int]:
+        """Return how often each service that crashed did so, whichever process used it; nothing where none was started."""
+        if "owner" not in self.__dict__:
+            return {}
+        with suppress(SupervisorError):
+            return {name: len(state.crashes) for name, state in self.supervisor.states().items() if state.crashes}
+        return {}
 
     def final_attestation(self) -> dict[str, Ping]:
         """Return a fresh ping of each service in use; nothing where none was."""

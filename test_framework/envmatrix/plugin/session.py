@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 
 from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.exceptions import EnvmatrixError, IdentityError, ServiceError, UnreachableError
+from envmatrix.exceptions import EnvmatrixError, IdentityError, ServiceError, SupervisorError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
@@ -15,7 +16,7 @@ from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import Endpoint, get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
-from envmatrix.services.supervisor.service_state import ServiceState
+from envmatrix.services.supervisor.service_state import Crash, ServiceState
 
 _STARTED = frozenset({Source.PROCESS, Source.STUB, Source.EMBEDDED})
 
@@ -97,6 +98,16 @@ class EnvironmentSession:
         """Return the masked end of the log of each service among some that we started; empty ones are left out."""
         started = [name for name in sorted(names) if self.environment.services[name].source in _STARTED]
         return {name: tail for name, tail in self._client.log_tails(started).items() if tail}
+
+    def crashes_since(self, names: Iterable[str], moment: float) -> dict[str, Crash]:
+        """Return the last crash of each service among some that was down for it since a moment; wait until it is up."""
+        commands = [name for name in sorted(names) if self.environment.services[name].source is Source.PROCESS]
+        with suppress(SupervisorError):  # who asks is explaining a failure already
+            self._states.update(self._client.start(name for name in commands if name in self._states).states)
+        crashes = {
+            name: crash for name in commands if name in self._states for crash in self._states[name].crashes[-1:]
+        }
+        return {name: each for name, each in crashes.items() if each.up_again is None or each.up_again >= moment}
 
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.

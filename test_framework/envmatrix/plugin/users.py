@@ -67,6 +67,11 @@ class SessionUsers:
         user, factory = self.default(), self.factory
         return factory.api_key_for(user) if user and factory else None
 
+    def forget(self) -> None:
+        """Make a new default user for the next test."""
+        self.current = None
+        self.__dict__.pop("default_api_key", None)
+
     def renew_token(self) -> None:
         """Renew the default user's token after it was refused; if that fails, it stays refused."""
         try:

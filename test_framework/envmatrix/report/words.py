@@ -22,7 +22,7 @@ ANSWER_STYLES = {Answer.COMPATIBLE: "green", Answer.INCOMPATIBLE: "red", Answer.
 ADVICE = {
     Cause.CONTRACT: "mend the fixture that the line names, or delete it: the plugin brings one that keeps the contract",
     Cause.INFRASTRUCTURE: "look at the named service first: the test has said nothing about the product",
-    Cause.LOGIC: "the services are healthy: mend the product or the test",
+    Cause.LOGIC: "mend the product or the test",
     Cause.HARNESS: "run it again; if it stays, its log tells what ended the test",
     Cause.UNDETERMINED: "run it again; if it stays, look at what stands between the test and the service",
 }

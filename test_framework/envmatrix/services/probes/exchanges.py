@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,10 @@ class Exchange:
     """0 while there is no answer."""
     is_json: bool = False
     """Whether the answer says that it is JSON; it may be none."""
+    sent: float = 0.0
+    """When, on the monotonic clock."""
+    answered: float = 0.0
+    """When its answer began; 0 while there is none."""
 
     def __str__(self) -> str:
         return f"{self.method} {self.path} → {self.status or 'no answer'}"
@@ -49,7 +54,7 @@ def hooks(asynchronous: bool = False) -> dict[str, Any]:
 
 
 def _sent(request: httpx.Request) -> None:
-    exchange = Exchange(request.method, request.url.path)
+    exchange = Exchange(request.method, request.url.path, sent=time.monotonic())
     request.extensions[_KEY] = exchange
     EXCHANGES.append(exchange)
 
@@ -57,5 +62,5 @@ def _sent(request: httpx.Request) -> None:
 def _answered(response: httpx.Response) -> None:
     exchange: Exchange | None = response.request.extensions.get(_KEY)
     if exchange is not None:
-        exchange.status = response.status_code
+        exchange.status, exchange.answered = response.status_code, time.monotonic()
         exchange.is_json = "json" in response.headers.get("content-type", "")

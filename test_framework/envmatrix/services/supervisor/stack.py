@@ -53,7 +53,7 @@ _MARGIN = 5.0
 """Seconds beyond its own deadlines that a service's thread gets: filling a data directory for the first time takes 3."""
 _WATCH = 0.02
 """Seconds between two looks at whether a process has ended: the moment tells whose request it was."""
-_RESTARTS = 3
+_RESTARTS = 10
 """How often a crashed service is started again in one run."""
 _log = logging.getLogger(__name__)
 
