@@ -9,7 +9,7 @@ import psycopg
 import pytest
 from msgspec import structs
 
-from envmatrix.causes import HARNESS_RULES, RULES, Facts, decide, rule_named
+from envmatrix.causes import HARNESS_RULES, RULES, Facts, ProductCrash, decide, rule_named
 from envmatrix.contracts import ContractFinding
 from envmatrix.exceptions import (
     ContractError,
@@ -70,6 +70,8 @@ class OperationalError(Exception):
 
 CUT = httpx.RemoteProtocolError("peer closed connection without sending complete message body (received 3 bytes)")
 
+CRASH = ProductCrash("backend", -11, request="POST /orders → no answer")
+
 CASES = [
     (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
     (
@@ -81,6 +83,17 @@ CASES = [
     (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),
     (facts(AssertionError("404"), ping=STRANGER), "I203", "answers as shop"),
     (facts(AssertionError("502"), ping=DOWN), "I201", "backend is down: connection refused"),
+    (facts(CUT, crashes=(CRASH,)), "L403", "backend was ended by signal 11 (SIGSEGV) on POST /orders → no answer"),
+    (
+        facts(CUT, crashes=(replace(CRASH, request="", is_repeated=True, log_tail="a\nboom"),)),
+        "L403",
+        "while the test used it, again when the test was run once more; the log ends: boom",
+    ),
+    (
+        facts(CUT, crashes=(replace(CRASH, by_test=False, is_up_again=False),)),
+        "I201",
+        "before this test, or beside others; it could not be started again",
+    ),
     (facts(AssertionError("503"), ping=DEGRADED), "I201", "not ready: database is down"),
     (facts(AssertionError("503"), ping=FLAPPING), "I207", "answered 2 of 3 looks"),
     (facts(StartError("backend", "did not start")), "I202", "did not start"),

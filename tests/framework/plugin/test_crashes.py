@@ -10,7 +10,7 @@ from tests.framework.project import TINY_SERVER, Project
 SERVER = (
     TINY_SERVER.read_text()
     .replace(
-        '        elif self.path == "/die":\n            os._exit(9)\n',
+        '        elif self.path == "/die":\n            os.kill(os.getpid(), 9)\n',
         """\
         elif self.path == "/die":
             print("die: no such order", file=sys.stderr, flush=True)
