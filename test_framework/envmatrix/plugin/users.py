@@ -87,9 +87,10 @@ class SessionUsers:
         environment = self._session.environment
         is_remote = environment.services[target.routes.service].source is Source.REMOTE
         remaining = self._factory.close(delete=is_remote)
-        if is_remote and remaining:
-            where = f"{remaining} of our users may still be in {environment.label}"
-            sys.stderr.write(f"envmatrix: {where}: deleting them was refused\n")
+        if remaining:
+            sys.stderr.write(
+                f"envmatrix: these users, or what they made, could not be deleted in {environment.label}: {', '.join(remaining)}\n"
+            )
 
 
 def _seconds_left(token: str) -> float:
