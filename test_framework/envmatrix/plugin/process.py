@@ -109,8 +109,10 @@ class Process:
     def isolation(self) -> Isolation:
         """Return this worker's own parts of services."""
         from envmatrix.plugin.isolation import Isolation
+        from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 
-        return Isolation(self.session, self._worker)
+        run = None if remote_input(self.config) else SupervisorDirectory(self.run_dir)
+        return Isolation(self.session, self._worker, run)
 
     @cached_property
     def protected(self) -> ProtectedPaths:

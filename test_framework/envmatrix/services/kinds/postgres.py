@@ -6,7 +6,7 @@ import os
 import re
 import signal
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -150,7 +150,7 @@ class PostgresKind:
 
         name = part_name(worker)
         if spec.source is Source.REMOTE:
-            _sweep(spec, endpoint)
+            self.drop_parts(spec, endpoint, stale)
         try:
             self._execute(spec, endpoint, f"CREATE DATABASE {name} STRATEGY file_copy")
             part, drop = _WorkerPart(spec, at_database(endpoint, name)), f"DROP DATABASE IF EXISTS {name} WITH (FORCE)"
@@ -169,24 +169,23 @@ class PostgresKind:
             with removing(spec, f"the database or schema {name}"):
                 self._execute(spec, endpoint, drop)
 
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Drop the chosen databases and schemas, as far as we may."""
+        import psycopg
+
+        with _client_errors(spec), _connect(endpoint, spec.ping_deadline) as connection:
+            connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
+            for names, drop in (
+                ("SELECT datname FROM pg_database", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
+                ("SELECT nspname FROM pg_namespace", "DROP SCHEMA IF EXISTS {} CASCADE"),
+            ):
+                for name in choose(row[0] for row in connection.execute(names.encode())):
+                    with suppress(psycopg.Error):  # another role's, or another run is dropping it
+                        connection.execute(drop.format(name).encode())
+
     def _execute(self, spec: ServiceSpec, endpoint: Endpoint, statement: str) -> None:
         with _client_errors(spec), _connect(endpoint, spec.ping_deadline) as connection:
             connection.execute(statement.encode())
-
-
-def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Drop the databases and schemas that killed runs left behind, as far as we may."""
-    import psycopg
-
-    with _client_errors(spec), _connect(endpoint, spec.ping_deadline) as connection:
-        connection.execute(f"SET lock_timeout = '{_LOCK_SECONDS}s'".encode())
-        for names, drop in (
-            ("SELECT datname FROM pg_database", "DROP DATABASE IF EXISTS {} WITH (FORCE)"),
-            ("SELECT nspname FROM pg_namespace", "DROP SCHEMA IF EXISTS {} CASCADE"),
-        ):
-            for name in stale(row[0] for row in connection.execute(names.encode())):
-                with suppress(psycopg.Error):  # another role's, or another run is dropping it
-                    connection.execute(drop.format(name).encode())
 
 
 class _WorkerPart:

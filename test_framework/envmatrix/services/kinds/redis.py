@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import urllib.parse
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -120,7 +120,7 @@ class RedisKind:
         run = part_name(worker)
         with _client_errors(spec):
             if spec.source is Source.REMOTE:
-                _sweep(spec, endpoint)
+                self.drop_parts(spec, endpoint, stale)
             number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
             part: _OwnDatabase | _OwnKeys
             part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
@@ -129,6 +129,15 @@ class RedisKind:
         finally:
             with removing(spec, f"the user {run} and the keys of that prefix"), _client_errors(spec):
                 part.close()
+
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Delete the chosen users and their keys. Where we may make no users, nothing leads to the keys."""
+        from redis.exceptions import ResponseError
+
+        with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
+            for user in choose(client.acl_users()):
+                _delete(client, f"{user}:")
+                client.acl_deluser(user)
 
 
 class _OwnDatabase:
@@ -211,16 +220,6 @@ class _OwnKeys:
             self.reset()
             if self._user:
                 self._client.acl_deluser(self._user)
-
-
-def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Delete the users that killed runs left, with their keys. Where we may make no users, nothing leads to the keys."""
-    from redis.exceptions import ResponseError
-
-    with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
-        for user in stale(client.acl_users()):
-            _delete(client, f"{user}:")
-            client.acl_deluser(user)
 
 
 def _end_waiting(client: redis.Redis, is_ours: Callable[[Mapping[str, str]], bool]) -> tuple[Left, ...]:

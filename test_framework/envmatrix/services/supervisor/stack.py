@@ -14,6 +14,7 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,6 +33,8 @@ from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
+from envmatrix.services.kinds.isolation import SharedKind
+from envmatrix.services.kinds.part_names import of_run
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
@@ -118,6 +121,19 @@ class Stack:
         if slot := self._slots.get(name):
             return slot.state(stopping=stopping)
         return ServiceState(service=self._prefix + name, status=ServiceStatus.ABSENT, reason="is absent by declaration")
+
+    def drop_parts(self, names: Iterable[str], run: str) -> None:
+        """Drop the parts that a run's workers left of remote services, as far as these answer."""
+        for name in names:
+            slot = self._slots.get(name)
+            if slot is None or slot.endpoint is None:
+                continue
+            kind = get_kind(slot.spec.kind, name)
+            try:
+                if isinstance(kind, SharedKind):
+                    kind.drop_parts(slot.spec, slot.endpoint, partial(of_run, run=run))
+            except Exception as error:  # noqa: BLE001  the next service's are dropped all the same, and a later run sweeps
+                _log.warning("parts of %s are left: %s", slot.key, MASKER.mask(str(error)))
 
     # From here on, what the thread of one service does.
 

@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -84,7 +84,7 @@ class ClickHouseKind:
         """Create a database, and drop it at the end."""
         name = part_name(worker)
         if spec.source is Source.REMOTE:
-            _sweep(spec, endpoint)
+            self.drop_parts(spec, endpoint, stale)
         _execute(spec, endpoint, f"CREATE DATABASE {name}")
         try:
             yield _WorkerDatabase(spec, at_database(endpoint, name))
@@ -92,14 +92,13 @@ class ClickHouseKind:
             with removing(spec, f"the database {name}"):
                 _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
-
-def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Drop the databases that killed runs left behind, as far as we may."""
-    query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
-    (names,) = _execute(spec, endpoint, query)
-    for name in stale(row[0] for row in json.loads(names)["data"]):
-        with suppress(UnreachableError):  # another user's, or another run is dropping it
-            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Drop the chosen databases, as far as we may."""
+        query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
+        (names,) = _execute(spec, endpoint, query)
+        for name in choose(row[0] for row in json.loads(names)["data"]):
+            with suppress(UnreachableError):  # another user's, or another run is dropping it
+                _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 class _WorkerDatabase:
