@@ -125,7 +125,10 @@ def token_refused(facts: Facts) -> str | None:
     refused = [str(access) for access in facts.access if access.is_refused]
     asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
     asked = asked or any(_REFUSED.search(_line(error)) for error in facts.exceptions)  # by a client of the test's own
-    return f"the fixture's token is refused: {'; '.join(refused)}" if refused and asked else None
+    if not (refused and asked):
+        return None
+    clocks = [access.wrong_clock for access in facts.access if access.wrong_clock]
+    return f"the fixture's token is refused: {'; '.join((*refused, *clocks))}"
 
 
 _REFUSED = re.compile(r"\b40[13]\b")

@@ -70,6 +70,7 @@ class OperationalError(Exception):
 
 CUT = httpx.RemoteProtocolError("peer closed connection without sending complete message body (received 3 bytes)")
 
+SKEWED = Access("backend", "/me", 401, skew=3600.2)
 CRASH = ProductCrash("backend", -11, request="POST /orders → no answer")
 
 CASES = [
@@ -102,6 +103,7 @@ CASES = [
     (facts(UserError("signup", "answered 500 at /signup", 500)), "I204", "500"),
     (facts(AssertionError("401"), access=(Access("backend", "/me", 401),), exchanges=said(401)), "C106", "refused"),
     (facts(AssertionError("assert 401 == 200"), access=(Access("backend", "/me", 401),)), "C106", "refused"),
+    (facts(AssertionError("401"), access=(SKEWED,), exchanges=said(401)), "C106", "backend is 3600 s ahead of ours"),
     (replace(facts(access=(Access("backend", "/me", 403),)), phase="smoke"), "C106", "GET /me of backend answers 403"),
     (facts(LeftOverError("a::b", ("1 row in table users of database",))), "L402", "left behind: 1 row in table users"),
     (facts(UserError("signup", "answered 403 at /signup", 403)), "C107", "403"),
