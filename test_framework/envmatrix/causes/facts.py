@@ -19,7 +19,6 @@ class ProductCrash:
     service: str
     exit_code: int
     """Negative: the signal that ended it."""
-    log_tail: str = ""
     request: str = ""
     """The test's request at that moment: `POST /orders → no answer`; empty where it used a client of its own."""
     by_test: bool = True

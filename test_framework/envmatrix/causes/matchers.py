@@ -73,10 +73,8 @@ def _crash_line(crash: ProductCrash) -> str:
     if not crash.by_test:
         when = "before this test, or beside others"
     again = ", again when the test was run once more" if crash.is_repeated else ""
-    last = crash.log_tail.rstrip().rpartition("\n")[2]
-    log = f"; the log ends: {last}" if last else ""
     restarted = "" if crash.is_up_again else "; it could not be started again"
-    return f"{crash.service} {explain_exit(crash.exit_code)} {when}{again}{log}{restarted}"
+    return f"{crash.service} {explain_exit(crash.exit_code)} {when}{again}{restarted}"
 
 
 def service_down(facts: Facts) -> str | None:

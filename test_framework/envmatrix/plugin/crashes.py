@@ -80,8 +80,10 @@ class Crashes:
             report.outcome = "rerun"  # type: ignore[assignment]  # the recorder and xdist know it
         return report
 
-    def met_by(self, facts: Facts, pings: Mapping[str, Ping]) -> tuple[ProductCrash, ...]:
-        """Return the crashes that the running test met among the services that it used; they are up again by now.
+    def met_by(self, facts: Facts, pings: Mapping[str, Ping]) -> tuple[tuple[ProductCrash, ...], dict[str, str]]:
+        """Return the crashes that the running test met among the services that it used, and the end of each one's log.
+
+        They are up again by now.
 
         `pings` are those after the failure: a process closes its sockets a moment before it is seen to have ended.
         """
@@ -90,7 +92,8 @@ class Crashes:
             time.sleep(_PAUSE)
         if crashes:
             self._process.users.forget()  # the product may have kept its users in memory
-        return tuple(self._described(name, crash, facts) for name, crash in sorted(crashes.items()))
+        described = tuple(self._described(name, crash, facts) for name, crash in sorted(crashes.items()))
+        return described, {name: crash.log_tail for name, crash in crashes.items()}
 
     def _described(self, name: str, crash: Crash, facts: Facts) -> ProductCrash:
         during = crash.ended >= self._began
@@ -103,7 +106,6 @@ class Crashes:
         return ProductCrash(
             service=name,
             exit_code=crash.exit_code,
-            log_tail=crash.log_tail,
             request=str(last or ""),
             by_test=during and has_asked and (self._runs_alone or self._is_repeat),
             is_repeated=self._is_repeat,

@@ -237,7 +237,8 @@ class EvidenceCollector:
         # When the fixture itself found a service down, that look is a moment old.
         looks = LOOKS if is_about_connections(facts) else 1
         pings = session.ping(used, fresh=not never_got_it, looks=looks)
-        if crashes := self._crashes.met_by(facts, pings):
+        crashes, crash_logs = self._crashes.met_by(facts, pings)
+        if crashes:
             pings = session.ping(used, fresh=True)
         facts = replace(
             facts,
@@ -247,8 +248,7 @@ class EvidenceCollector:
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = {name for name, ping in pings.items() if not ping.is_up}
-        logs = session.log_tails(read | silent) | {crash.service: crash.log_tail for crash in crashes}
-        return facts, Around(before, logs)
+        return facts, Around(before, {**session.log_tails(read | silent), **crash_logs})
 
     def _values(self, item: pytest.Item) -> list[object]:
         """Return the values of contract fixtures that an item got, each once."""

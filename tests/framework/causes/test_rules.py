@@ -86,9 +86,9 @@ CASES = [
     (facts(AssertionError("502"), ping=DOWN), "I201", "backend is down: connection refused"),
     (facts(CUT, crashes=(CRASH,)), "L403", "backend was ended by signal 11 (SIGSEGV) on POST /orders → no answer"),
     (
-        facts(CUT, crashes=(replace(CRASH, request="", is_repeated=True, log_tail="a\nboom"),)),
+        facts(CUT, crashes=(replace(CRASH, request="", is_repeated=True),)),
         "L403",
-        "while the test used it, again when the test was run once more; the log ends: boom",
+        "while the test used it, again when the test was run once more",
     ),
     (
         facts(CUT, crashes=(replace(CRASH, by_test=False, is_up_again=False),)),

@@ -152,7 +152,7 @@ def test_a_traceback_is_shown_where_it_tells_something(tmp_path: Path, project: 
     run = write_run(tmp_path / "l.jsonl", Attempt(ONE, Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
     text = as_text(told(project, run))
     assert "  frame 15\n  ... 68 lines, in --json\n  frame 84\n" in text
-    assert "What to do next\n  The services are healthy: mend the product or the test.\n" in text
+    assert "What to do next\n  Mend the product or the test.\n" in text
 
 
 @pytest.mark.parametrize(

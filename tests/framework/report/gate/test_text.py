@@ -30,7 +30,7 @@ def test_one_screen_says_what_decides(tmp_path: Path) -> None:
     now = datetime(2026, 1, 2, tzinfo=UTC)
     assert text.render(decide(dirty, GatePolicy(), baseline=before, waivers=(), now=now)) == (
         "local  incompatible  at cccccccccccc (dirty)\n"
-        "  1 test failed: the services are healthy, the product or the test is wrong\n"
+        "  1 test failed: the product or the test is wrong\n"
         "    a.py::fresh  failed, logic L401: AssertionError: assert 1 == 2 (a.py:7)\n"
         "  1 of 7 tests passed\n"
         "  5 tests failed as in the baseline\n"

@@ -60,7 +60,7 @@ def test_every_failure_is_told_with_its_cause_and_what_to_do(tmp_path: Path) -> 
         "    not planned  auth, local\n"
     ) in text
     assert "  contract: mend the fixture that the line names" in text
-    assert "  logic: the services are healthy: mend the product or the test" in text
+    assert "  logic: mend the product or the test" in text
 
 
 def test_the_rest_is_told_once_by_reason(tmp_path: Path) -> None:
