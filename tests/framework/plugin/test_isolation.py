@@ -30,6 +30,57 @@ def shared(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Iterat
             yield admin
 
 
+@pytest.mark.fault("lock-held-by-failed-test")
+def test_a_failed_tests_open_transaction_is_not_the_next_ones_failure(project: Project) -> None:
+    """The next test gets an empty database and passes; a test that passed is told what it left open.
+
+    A real PostgreSQL server: the whole takes its start.
+    """
+    project.write("environments/tiny.toml", '[services.database]\nkind = "postgres"\nsource = "embedded"\n')
+    project.write(
+        "test_a.py",
+        """
+        import psycopg
+        import pytest
+
+        KEPT = []
+
+        def connect(services):
+            KEPT.append(psycopg.connect(services.database.url.get_secret_value()))
+            return KEPT[-1]
+
+        def pay(connection):
+            connection.execute("CREATE TABLE IF NOT EXISTS orders (state text)")
+            connection.execute("INSERT INTO orders VALUES ('new')")
+            connection.commit()
+            connection.execute("UPDATE orders SET state = 'paid'")
+
+        def test_pays(real_services):
+            pay(connect(real_services))
+            assert False
+
+        @pytest.mark.leaves("rows", "sockets")
+        def test_next(real_services):
+            pay(connect(real_services))
+
+        def test_last(real_services):
+            with connect(real_services) as connection:
+                assert connection.execute("SELECT count(*) FROM orders").fetchone() == (0,)
+        """,
+    )
+    project.pytest()
+    assert {
+        name.rpartition("::")[2]: cell.evidence and cell.evidence.rule for name, cell in project.run.cells.items()
+    } == {
+        "test_pays": "L401",
+        "test_next": "L402",
+        "test_last": None,
+    }
+    left = project.run.cells["test_a.py::test_next"].evidence
+    assert left is not None
+    assert left.summary.endswith("left behind: 1 transaction not finished of database")
+
+
 @pytest.mark.fault("runner-sigkill")
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["pytest", "worker"])
 def test_the_part_of_a_killed_process_is_dropped_by_who_survives(
