@@ -208,7 +208,7 @@ def test_a_crashed_command_is_started_again_where_it_was(place: Place, owner: Ow
     assert state.reason == "was ended by signal 11 (SIGSEGV), and had been started again 10 times"
     assert {crash.exit_code for crash in state.crashes} == {-11}
     assert [crash.up_again is not None and crash.up_again > crash.ended for crash in state.crashes] == [
-        *[True] * 3,
+        *[True] * 10,
         False,
     ]
     assert all("banner server" in crash.log_tail for crash in state.crashes)
