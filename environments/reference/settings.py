@@ -28,6 +28,8 @@ class ServiceSettings(BaseSettings):
     tls_key_file: Path | None = None
     tls_ca_file: Path | None = None
     """The authority that signed the other services' certificates; unset: the system's."""
+    planted: Path | None = None
+    """For tests only: the file that switches deliberate bugs on. Refused in every environment but `planted`."""
 
     def client_tls(self, *urls: str | None) -> ssl.SSLContext:
         """Return one context for every client of this process; it trusts nobody where no peer speaks TLS.

@@ -202,6 +202,10 @@ class UnknownCapabilityError(EnvmatrixError):
         return self.how
 
 
+_LOG_LINE = 200
+"""Characters of a log's last line in a message; all of the log's end is in the hint."""
+
+
 @dataclass(eq=False)
 class ServiceError(EnvmatrixError):
     """A service could not be brought up, or does not answer as it should. `log_tail` is masked."""
@@ -212,7 +216,8 @@ class ServiceError(EnvmatrixError):
 
     @property
     def message(self) -> str:
-        return f"service {self.service!r} {self.reason}"
+        last = self.log_tail.rstrip().rpartition("\n")[2][:_LOG_LINE]
+        return f"service {self.service!r} {self.reason}{f'; the log ends: {last}' if last else ''}"
 
     @property
     def hint(self) -> str:

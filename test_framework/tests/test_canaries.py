@@ -13,12 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from threading import Barrier
+from typing import Any
 from urllib.parse import quote
 
 import pytest
 from websockets.asyncio.client import ClientConnection
 
 from envmatrix.causes import Breaker
+from envmatrix.conformance import claims
 from envmatrix.contracts import Reality, RealLLM
 from envmatrix.environments import CanaryRoute, CanarySocket
 from envmatrix.environments.references import map_text
@@ -26,6 +28,9 @@ from envmatrix.services.users import User, Users
 
 SECONDS = 30.0
 """Deadline of one conversation; a small language model is slow."""
+
+USERS = 5
+"""How many users plant a word at the same moment: what goes wrong among a few may not among two or three."""
 
 QUIET = 0.1
 """Seconds to wait for messages that were sent to the wrong connection."""
@@ -66,13 +71,17 @@ def conversation(matrix_reality: Reality) -> CanarySocket:
     return declared
 
 
+def body_of(route: CanaryRoute, word: str) -> dict[str, Any]:
+    """Return the body that writes a word."""
+    return map_text(route.body, lambda text: text.replace("{canary}", word))  # type: ignore[no-any-return]
+
+
 def plant(user: User, route: CanaryRoute, together: Barrier) -> Planted:
     """Write a fresh word as a user, at the same moment as the others."""
     word = canary()
-    body = map_text(route.body, lambda text: text.replace("{canary}", word))
     with user.client() as client:
         together.wait(SECONDS)
-        answer = client.request(route.method, route.path, json=body)
+        answer = client.request(route.method, route.path, json=body_of(route, word))
         assert answer.is_success, f"{route.method} {route.path} answers {answer.status_code}"
         return Planted(user, word, quote(str(answer.json()[route.id]), safe="") if route.id else "")
 
@@ -92,7 +101,7 @@ def looks_of(planted: Planted, route: CanaryRoute, everybody: list[Planted]) -> 
 @pytest.mark.promise("a user reads what another wrote", Breaker.PRODUCT)
 def test_http_canary_is_its_users_own(users: Users, routes: tuple[CanaryRoute, ...]) -> None:
     """Written at the same moment, each word is read back by the one who wrote it, and by nobody else."""
-    people = users.many(3, "canary")
+    people = users.many(USERS, "canary")
     with ThreadPoolExecutor(len(people)) as pool:
         for route in routes:
             together = Barrier(len(people))
@@ -103,6 +112,31 @@ def test_http_canary_is_its_users_own(users: Users, routes: tuple[CanaryRoute, .
                     others = [each.canary for each in everybody if each is not planted and each.canary in text]
                     assert others == [], f"{path} shows a user what another wrote"
                     assert owner is not planted or planted.canary in text, f"{path} does not show a user's own word"
+
+
+@pytest.mark.requires("multi_user", "backend")
+@pytest.mark.promise("a user who claims to be another is taken for the other", Breaker.PRODUCT)
+def test_http_claim_to_be_another_user_decides_nothing(
+    users: Users, routes: tuple[CanaryRoute, ...], matrix_reality: Reality
+) -> None:
+    """A request that names another user, wherever it does, reads and writes as the user of its token."""
+    api = matrix_reality.environment.services["backend"].api
+    owner, stranger = users.many(2, "claim")
+    with owner.client() as own_client, stranger.client() as client:
+        for route in routes:
+            planted = plant(owner, route, Barrier(1))
+            paths = [path.replace("{id}", planted.id) for path in route.read]
+            for place in claims.HTTP:
+                for path in paths:
+                    claimed, options = claims.http_request(place, owner, path, api=api)
+                    text = client.request("GET", claimed, **options).text
+                    assert planted.canary not in text, f"{path} believes the {place} of a request"
+                word = canary()
+                claimed, options = claims.http_request(place, owner, route.path, api=api, body=body_of(route, word))
+                client.request(route.method, claimed, **options)
+                texts = "".join(own_client.get(path).text for path in paths)
+                assert planted.canary in texts, f"{route.path} believes the {place} of a request: a word is gone"
+                assert word not in texts, f"{route.path} believes the {place} of a request: a foreign word is there"
 
 
 async def converse(socket: ClientConnection, message: str, ends: tuple[str, ...]) -> list[str]:
@@ -174,7 +208,7 @@ def assert_own(words: list[str], messages: list[list[str]], own: int | None) -> 
 @pytest.mark.promise("what a user says reaches another's connection, or not its own", Breaker.PRODUCT)
 async def test_websocket_canary_reaches_its_user_alone(users: Users, conversation: CanarySocket) -> None:
     """Said at the same moment, each word comes back to the one who said it, and to no other connection."""
-    people = await asyncio.to_thread(users.many, 3, "canary")
+    people = await asyncio.to_thread(users.many, USERS, "canary")
     words = [canary() for _ in people]
     messages = await talk(people, conversation, lambda number, _: conversation.say.replace("{canary}", words[number]))
     assert_own(words, messages, own=0)
@@ -188,7 +222,7 @@ async def test_llm_context_is_its_users_own(users: Users, conversation: CanarySo
     recall = conversation.recall
     if recall is None:
         pytest.skip("[canary.websocket] declares no `recall`: nothing asks the model what it was told")
-    people = await asyncio.to_thread(users.many, 3, "canary")
+    people = await asyncio.to_thread(users.many, USERS, "canary")
     words = [canary() for _ in people]
 
     def say(number: int, _names: list[str]) -> str:
@@ -203,3 +237,23 @@ async def test_llm_context_is_its_users_own(users: Users, conversation: CanarySo
     messages = await talk(people, conversation, say, ask, ask_in_anothers)
     scripted = conversation.id is not None and not real_llm.is_real
     assert_own(words, messages, own=1 if scripted else None)  # a real model may well have forgotten
+
+
+@pytest.mark.anyio
+@pytest.mark.requires("multi_user", "websocket", "llm")
+@pytest.mark.promise("a user who claims to be another is taken for the other", Breaker.PRODUCT)
+async def test_websocket_claim_to_be_another_user_decides_nothing(users: Users, conversation: CanarySocket) -> None:
+    """A handshake or message that names another user, wherever it does, opens none of that user's conversations."""
+    recall = conversation.recall
+    if recall is None:
+        pytest.skip("[canary.websocket] declares no `recall`: nothing asks the model what it was told")
+    owner, stranger = await asyncio.to_thread(users.many, 2, "claim")
+    word = canary()
+    async with asyncio.timeout(SECONDS):
+        async with owner.websocket(SECONDS) as socket:
+            frames = await converse(socket, conversation.say.replace("{canary}", word), conversation.ends)
+        ask = recall.replace("{id}", name_in("\n".join(frames), conversation))
+        for place in claims.SOCKET:
+            async with claims.websocket(place, stranger, owner) as socket:
+                frames = await converse(socket, claims.message(place, owner, ask), conversation.ends)
+            assert word not in "".join(frames), f"a conversation opens to whom the {place} names"

@@ -131,10 +131,10 @@ def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, 
 @pytest.mark.requires("llm")
 @pytest.mark.promise("is_real is another than what the server says", Breaker.FIXTURE)
 def test_is_real_is_what_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """A scripted stand-in is not real, by the declaration's word or by its own."""
+    """A scripted stand-in is not real; what is declared as one may not say that it is real."""
     stub = matrix_reality.environment.services["llm"].source is Source.STUB
-    scripted = health_of_the_llm(matrix_reality).get("scripted", False)
-    assert real_llm.is_real is not (stub or scripted)
+    scripted = health_of_the_llm(matrix_reality).get("scripted", stub)
+    assert real_llm.is_real is not scripted
 
 
 def health_of_the_llm(reality: Reality) -> dict[str, Any]:

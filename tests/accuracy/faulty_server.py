@@ -47,6 +47,15 @@ def faults() -> set[str]:
     return set()
 
 
+def crash(present: set[str]) -> None:
+    """End this process, if told to: each time, or once."""
+    if "orders-crash" in present:
+        os.abort()
+    if "orders-crash-once" in present:
+        os.unlink(f"{SERVICE}.faults")  # noqa: PTH108  pathlib costs a slow start
+        os._exit(3)
+
+
 class Handler(BaseHTTPRequestHandler):
     """Answers JSON, unless a fault is in the way."""
 
@@ -171,6 +180,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def orders(self, present: set[str]) -> None:
         """List the orders: the one path that has faults of its own."""
+        crash(present)
         text = json.dumps(ORDERS).encode()
         if "orders-reset" in present:
             self.reset()

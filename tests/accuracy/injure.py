@@ -25,6 +25,14 @@ def faults(service: str, *words: str) -> None:
     fresh.replace(f"{service}.faults")
 
 
+def crash_once() -> None:
+    """Have the backend crash at its next request for orders, unless it has done so already."""
+    mark = Path("crashed-once")
+    if not mark.exists():
+        mark.touch()
+        faults("backend", "orders-crash-once")
+
+
 def kill(service: str) -> None:
     """Kill one of our own HTTP services; return once it is gone."""
     _kill(int(Path(f"{service}.pid").read_text()))

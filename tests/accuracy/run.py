@@ -35,10 +35,14 @@ AT_ONCE = 3
 """A third of a case is waiting, so that three fill two processors."""
 DEADLINE = 30.0
 """Seconds for one case. None takes a third of it on a busy machine; what does is a hang, and the tool's failure."""
+DEADLINE_OF_ANOTHER = 2.0
+"""More seconds for each case that shares the run."""
 CLEAN_UP = 10.0
 """Seconds from the end of a run, whatever ended it, until nothing of it may be left."""
 _POLL = 0.02
 _HERE = Path(__file__).parent
+_ROOT = _HERE.parents[1]
+"""Where the suites and the reference system are, for the cases that run them."""
 _PYPROJECT = "[tool.pytest.ini_options]\nmarkers = ['own: of the project']\n"
 _RESUME = """
 import pytest
@@ -99,7 +103,8 @@ def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
         for remote in case.remotes:
             variables |= stack.enter_context(_serving(remote, root, variables))
         began = time.monotonic()
-        exit_code, pid = _pytest(case, root, variables, stopping)
+        deadline = DEADLINE + DEADLINE_OF_ANOTHER * (len(cases) - 1)
+        exit_code, pid = _pytest(case, root, variables, deadline, stopping)
         seconds = time.monotonic() - began
         left = _left_behind(root, pid, stopping)
         whole = Seen(
@@ -107,7 +112,7 @@ def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
             seconds=seconds / len(cases),
             exit_code=exit_code,
             output=(root / "output.txt").read_text(errors="replace"),
-            overdue=seconds > DEADLINE,
+            overdue=seconds > deadline,
             left=left,
         )
     return [whole] if len(cases) == 1 else [_part(whole, number) for number in range(len(cases))]
@@ -139,7 +144,9 @@ def _write(case: Case, root: Path) -> None:
         shutil.copy(_HERE / name, root)
 
 
-def _pytest(case: Case, root: Path, variables: Mapping[str, str], stopping: threading.Event) -> tuple[int, int]:
+def _pytest(
+    case: Case, root: Path, variables: Mapping[str, str], deadline: float, stopping: threading.Event
+) -> tuple[int, int]:
     """Run pytest; return its exit code, negative where a signal ended it, and its process id."""
     unwanted = ("PYTHONDONTWRITEBYTECODE", "MATRIX_ENVIRONMENT", "PYTEST_ADDOPTS")
     env = {name: value for name, value in os.environ.items() if name not in unwanted}
@@ -148,13 +155,13 @@ def _pytest(case: Case, root: Path, variables: Mapping[str, str], stopping: thre
         process = subprocess.Popen(
             command,
             cwd=root,
-            env={**env, **variables, "TMPDIR": str(root)},
+            env={**env, **variables, "TMPDIR": str(root), "PYTHONPATH": str(_ROOT)},
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
             start_new_session=True,
         )
-    end = time.monotonic() + DEADLINE
+    end = time.monotonic() + deadline
     while process.poll() is None:
         if time.monotonic() > end or stopping.is_set():
             os.killpg(process.pid, signal.SIGKILL)

@@ -30,7 +30,7 @@ def heading() -> Text:
 def line(result: Result) -> Text:
     """Return one case's line."""
     case = result.case
-    text = Text(f"{case.name:{_NAME}}{result.expected:{_CAUSE}}{result.found:{_CAUSE}}{result.rule:{_RULE}}")
+    text = Text(f"{case.name:{_NAME - 1}} {result.expected:{_CAUSE}}{result.found:{_CAUSE}}{result.rule:{_RULE}}")
     text.append(str(result.grade), _STYLES[result.grade])
     text.append(f"  {result.seconds:.1f} s", "dim")
     if result.why:

@@ -6,16 +6,22 @@ import asyncio
 import functools
 import itertools
 import json
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ParamSpec
 
 from websockets.asyncio.client import ClientConnection
 
+from envmatrix.services.users import User
+
 EVENTS = ("agent_started", "agent_thinking", "tool_executing", "tool_completed", "agent_completed")
 """The events of each agent run, in order."""
 AGENTS = ("cost_optimizer", "data_analysis", "business_advisor", "triage_agent")
+
+NEVER = "00000000-0000-4000-8000-000000000000"
+"""The id of a thread that never was."""
 
 Event = dict[str, Any]
 P = ParamSpec("P")
@@ -71,6 +77,13 @@ class AgentRun:
         return [datetime.fromisoformat(event["timestamp"]) for event in self.events]
 
 
+@asynccontextmanager
+async def websockets_of(people: Iterable[User]) -> AsyncIterator[list[ClientConnection]]:
+    """Open a WebSocket for each user, all of them before the first is used."""
+    async with AsyncExitStack() as stack:
+        yield await asyncio.gather(*(stack.enter_async_context(user.websocket()) for user in people))
+
+
 def agent_request(agent: str, message: str, **context: object) -> Event:
     """Return a request with an id that is unique in this process."""
     name = f"request-{next(_numbers)}"
@@ -109,10 +122,10 @@ async def run_agents(socket: ClientConnection, *requests: Event) -> list[AgentRu
 
 
 async def nothing_more(socket: ClientConnection) -> None:
-    """Assert that no message is on its way: the next one answers a ping that is sent now."""
-    name = f"ping-{next(_numbers)}"
-    event = await exchange(socket, {"type": "ping", "request_id": name})
-    assert (event["type"], event["data"].get("request_id")) == ("pong", name), event
+    """Assert that no message is on its way: the next one answers a request that is sent now, and takes the longest way."""
+    name = f"last-{next(_numbers)}"
+    event = await exchange(socket, {"type": "get_thread", "thread_id": NEVER, "request_id": name})
+    assert (event["type"], event["data"].get("request_id")) == ("error", name), event
 
 
 async def worker_of(socket: ClientConnection) -> int:

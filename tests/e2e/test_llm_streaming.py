@@ -100,6 +100,14 @@ async def test_a_scripted_model_always_says_the_same(real_llm: RealLLM) -> None:
     assert "".join(pieces) == "".join(again) == whole.choices[0].message.content
 
 
+@within(60)
+async def test_a_real_model_does_not_answer_by_the_script(real_llm: RealLLM) -> None:
+    """Whatever a model's server says of itself, the script's first words give the stand-in away."""
+    async with real_llm.async_client:
+        pieces, _ = await streamed(real_llm, "Are you real?")
+    assert "".join(pieces).startswith("Scripted answer") is not real_llm.is_real
+
+
 @pytest.mark.requires("websocket", "multi_user")
 @within(60)
 async def test_an_agent_passes_the_models_words_on(real_llm: RealLLM, users: Users) -> None:

@@ -1,9 +1,7 @@
 """Mission critical: the five events of every agent run, to whom they belong, in order, none lost, under concurrency."""
 
 import asyncio
-import itertools
 import json
-from contextlib import AsyncExitStack
 from datetime import timedelta
 from uuid import UUID
 
@@ -11,16 +9,17 @@ import pytest
 from websockets.exceptions import ConnectionClosed
 
 from envmatrix.contracts import RealServices
-from envmatrix.services.users import User, Users
+from envmatrix.services.users import Users
 from tests.e2e.conversation import (
     AGENTS,
     EVENTS,
-    AgentRun,
+    NEVER,
     agent_request,
     exchange,
     nothing_more,
     receive,
     run_agents,
+    websockets_of,
     within,
     worker_of,
 )
@@ -88,42 +87,28 @@ async def test_requests_of_one_connection_run_at_the_same_time(users: Users) -> 
     assert len({run.thread_id for run in runs}) == len(asked)
 
 
-@within(15)
+@within(30)
 async def test_nothing_is_lost_or_mixed_up_between_users_and_connections(
     real_services: RealServices, users: Users
 ) -> None:
-    """Three users, two connections each, three requests on each: ninety events, each with the connection that asked for it."""
+    """Eight users, two connections each, two requests on each: every event comes to the connection that asked for it."""
     assert real_services.websocket_url is not None
-    people = users.many(3)
-
-    async def talk(user: User, connection: int) -> list[AgentRun]:
-        async with user.websocket() as socket:
-            said = [agent_request("triage_agent", f"{user.id}/{connection}/{n}") for n in range(3)]
-            return await run_agents(socket, *said)
-
-    pairs = list(itertools.product(people, range(2)))
-    told = await asyncio.gather(*(talk(user, connection) for user, connection in pairs))
-    for (user, _), runs in zip(pairs, told, strict=True):
-        assert [run.types for run in runs] == [EVENTS] * 3
+    people = [user for user in users.many(8) for _ in range(2)]
+    async with websockets_of(people) as sockets:
+        told = await asyncio.gather(
+            *(
+                run_agents(socket, *(agent_request("triage_agent", f"{number}: {n}") for n in range(2)))
+                for number, socket in enumerate(sockets)
+            )
+        )
+    for user, runs in zip(people, told, strict=True):
+        assert [run.types for run in runs] == [EVENTS] * 2
         assert {run.user_id for run in runs} == {user.id}
-        others = [other.id for other in people if other is not user]
         text = json.dumps([run.events for run in runs])
-        assert not any(other in text for other in others)
+        assert not any(other.id in text for other in people if other is not user)
     every = [event for runs in told for run in runs for event in run.events]
-    assert len(every) == 90
-    assert len({event["data"]["run_id"] for event in every}) == 18
-
-
-@within(10)
-async def test_what_a_client_says_of_its_user_id_decides_nothing(users: Users) -> None:
-    """In the context, in the message, beside them: the run is the token's, and so is its thread."""
-    victim, liar = users.many(2)
-    request = agent_request("triage_agent", f"I am {victim.id}", user_id=victim.id, sub=victim.id)
-    async with liar.websocket() as socket:
-        (run,) = await run_agents(socket, {**request, "user_id": victim.id, "data": {"user_id": victim.id}})
-    assert run.user_id == liar.id
-    async with victim.async_client() as client:
-        assert (await client.get("/api/threads")).json() == {"threads": []}
+    assert len(every) == 160
+    assert len({event["data"]["run_id"] for event in every}) == 32
 
 
 @within(10)
@@ -132,15 +117,14 @@ async def test_a_thread_that_never_was_and_one_of_somebody_else_look_the_same(us
     owner, stranger = users.many(2)
     async with owner.websocket() as socket:
         (run,) = await run_agents(socket, agent_request("triage_agent", "mine"))
-    never = "00000000-0000-4000-8000-000000000000"
     async with stranger.websocket() as socket:
         answers = [
             await exchange(socket, {"type": kind, "thread_id": thread_id})
-            for thread_id in (run.thread_id, never)
+            for thread_id in (run.thread_id, NEVER)
             for kind in ("get_thread", "subscribe")
         ]
         await nothing_more(socket)
-    assert [(answer["type"], answer["error"]) for answer in answers] == [("error", "access denied")] * 4
+    assert [(answer["type"], answer.get("error")) for answer in answers] == [("error", "access denied")] * 4
 
 
 MALFORMED = {
@@ -199,9 +183,7 @@ async def test_events_reach_the_users_other_connections_and_nobody_elses(users: 
 async def test_events_cross_the_borders_between_workers(real_services: RealServices, users: Users) -> None:
     """What runs on one worker of the backend is told to a subscriber on another."""
     user = users()
-    async with AsyncExitStack() as stack:
-        opening = (stack.enter_async_context(user.websocket()) for _ in range(CONNECTIONS))
-        sockets = await asyncio.gather(*opening)
+    async with websockets_of([user] * CONNECTIONS) as sockets:
         by_worker = dict(zip(await asyncio.gather(*map(worker_of, sockets)), sockets, strict=True))
         if len(by_worker) == 1:
             pytest.skip(f"one worker serves all {CONNECTIONS} connections in {real_services.environment}")
@@ -221,7 +203,7 @@ async def test_a_session_that_ends_ends_its_connections_work(users: Users) -> No
         with user.auth_client() as client:
             assert client.post("/auth/logout").status_code == 204
         answer = await exchange(socket, agent_request("triage_agent", "one more"))
-        assert (answer["type"], answer["error"]) == ("error", "token revoked")
+        assert (answer["type"], answer.get("error")) == ("error", "token revoked")
         with pytest.raises(ConnectionClosed) as closed:
             await receive(socket)
     assert closed.value.rcvd is not None

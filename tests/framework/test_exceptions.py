@@ -69,7 +69,11 @@ EVERY = [
         ),
     ),
     (ServiceError("auth", "is down"), 3, "service 'auth' is down"),
-    (StartError("auth", "ended", "Traceback"), 3, "service 'auth' ended. The end of its log:\nTraceback"),
+    (
+        StartError("auth", "ended", "Traceback"),
+        3,
+        "service 'auth' ended; the log ends: Traceback. The end of its log:\nTraceback",
+    ),
     (NotReadyError("auth", "was not ready"), 3, "service 'auth' was not ready"),
     (UnreachableError("auth", "is down"), 3, "service 'auth' is down"),
     (IdentityError("auth", "is somebody else"), 3, "service 'auth' is somebody else"),

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import psycopg
 import pytest
+import redis
 
 from envmatrix.environments import load_environment
 from envmatrix.exceptions import UnsetVariableError
@@ -17,6 +19,11 @@ from tests.framework.bare import LEFT_OUT
 
 ROOT = Path(__file__).parents[2]
 DIRECTORY = ROOT / "environments"
+MAKING = (
+    *(f"tests/e2e/test_{name}.py" for name in ("auth_boundaries", "golden_path", "leaving", "redis_isolation")),
+    *(f"test_framework/tests/test_{name}.py" for name in ("canaries", "isolation")),
+)
+"""Modules of the suites that between them make everything that a user can have."""
 
 SUITE = """
 import asyncio
@@ -42,19 +49,25 @@ def test_two_workers_answer(users):
 """
 
 
-def run(tmp_path: Path, variables: dict[str, str]) -> subprocess.CompletedProcess[str]:
-    """Run a small suite against staging."""
+def run(tmp_path: Path, variables: dict[str, str], *suites: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run suites against staging, by default a small one."""
     (tmp_path / "test_staging_suite.py").write_text(SUITE)
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("STAGING_", "MATRIX_"))}
     command = [sys.executable, "-m", "pytest", *LEFT_OUT, "-p", "no:cacheprovider", "-c", os.devnull]
     options = ["--matrix-environment", "staging", "--matrix-environments", str(DIRECTORY)]
     return subprocess.run(
-        [*command, *options, "--rootdir", str(tmp_path), "--matrix-run-file", "run.jsonl", "test_staging_suite.py"],
+        [
+            *command,
+            *options,
+            f"--rootdir={tmp_path}",
+            "--matrix-run-file=run.jsonl",
+            *(suites or ["test_staging_suite.py"]),
+        ],
         cwd=tmp_path,
-        env=clean | variables,
+        env=clean | variables | {"PYTHONPATH": str(ROOT)},
         capture_output=True,
         text=True,
-        timeout=90,
+        timeout=180,
         check=False,
     )
 
@@ -100,6 +113,31 @@ def test_without_them_the_twin_is_deployed_and_the_column_says_so(tmp_path: Path
     assert recorded.header.label == "staging (twin)"
     assert set(recorded.header.sources.values()) == {"remote", "absent"}
     assert {cell.outcome for cell in recorded.cells.values()} == {Outcome.PASSED}
+
+
+def stored(deployment: dict[str, str]) -> dict[str, int]:
+    """Count what the deployment's stores hold: rows of each table, databases, roles, keys."""
+    with (
+        psycopg.connect(deployment["STAGING_DATABASE_URL"]) as connection,
+        redis.Redis.from_url(deployment["STAGING_REDIS_URL"]) as keys,
+    ):
+        tables = connection.execute(
+            "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname IN ('auth', 'backend')"
+            " AND tablename <> 'signing_keys'"
+        ).fetchall()
+        counted = {
+            table: connection.execute(f"SELECT count(*) FROM {table}".encode()).fetchone()[0]
+            for table in ("pg_database", "pg_roles", *(table for (table,) in tables))
+        }
+        return counted | {name: space["keys"] for name, space in keys.info("keyspace").items()}
+
+
+def test_a_green_run_leaves_nothing_in_the_deployment(tmp_path: Path, deployment: dict[str, str]) -> None:
+    """Threads, messages, users and keys that the suites made are deleted through the product. Takes a real run."""
+    before = stored(deployment)
+    result = run(tmp_path, deployment, "-panyio", "--import-mode=importlib", *map(ROOT.joinpath, MAKING))
+    assert result.returncode == 0, result.stdout
+    assert stored(deployment) == before
 
 
 @pytest.mark.fault("unset-variable")

@@ -10,6 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 TOKENS: dict[str, str] = {}
 DELETED: set[str] = set()
+ERASED: list[tuple[str, str]] = []
 
 
 def said(name: str) -> str:
@@ -52,7 +53,7 @@ class Handler(BaseHTTPRequestHandler):
             identity = {"service": os.environ["SERVICE"], "environment": os.environ["ENVIRONMENT"]}
             self.answer(200, identity | {"version": "1", "commit": said("commit.txt") or "c"})
         elif self.path == "/die":
-            os._exit(9)
+            os.kill(os.getpid(), 9)
         elif self.path == "/cut":
             self.send_response(200)
             self.send_header("Content-Length", "100")
@@ -65,6 +66,8 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Connection", "close")
             self.end_headers()
             self.wfile.write(b'{"orders": [{"id": 1}, {"id":')
+        elif self.path == "/erased":
+            self.answer(200, ERASED)
         elif status := said("me.txt"):
             self.answer(int(status), {"error": "as told"})
         elif user := TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer ")):
@@ -92,6 +95,7 @@ class Handler(BaseHTTPRequestHandler):
     def do_DELETE(self) -> None:
         """Delete the token's user, unless its name begins with `kept`."""
         user = TOKENS.get(self.headers.get("Authorization", "").removeprefix("Bearer "), "")
+        ERASED.append((user.partition("-")[0], self.path))
         if user and not user.startswith("kept"):
             DELETED.add(user)
         self.answer(401 if not user else 200 if user in DELETED else 500, {})

@@ -12,6 +12,7 @@ from environments.reference import health, server
 from environments.reference.backend import connection, routes
 from environments.reference.backend.parts import opened
 from environments.reference.backend.settings import BackendSettings
+from environments.reference.planted import plant
 from environments.reference.settings import load
 
 
@@ -36,8 +37,9 @@ async def websocket(socket: WebSocket) -> None:
 def main() -> NoReturn:
     """Run the service as the environment says."""
     settings = app.state.settings = load(BackendSettings, "environments.reference.backend")
-    if settings.cross_user_reads:
-        from environments.reference.backend.cross_user_reads import plant
+    if settings.planted:
+        from environments.reference.backend.bugs import Claims
 
-        plant(settings.cross_user_reads, settings.environment)
+        plant(settings)
+        app.add_middleware(Claims)
     server.run(app, settings)

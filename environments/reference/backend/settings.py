@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 from pydantic import SecretStr
 
 from environments.reference.settings import ServiceSettings
@@ -23,5 +21,3 @@ class BackendSettings(ServiceSettings):
     """Base URL of the OpenAI API: `http://host:port/v1`."""
     llm_api_key: SecretStr = SecretStr("unused")
     llm_model: str = "scripted-1"
-    cross_user_reads: Path | None = None
-    """For tests only: the file that switches cross-user reads on. Refused in every environment but `planted`."""

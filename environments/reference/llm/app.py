@@ -10,6 +10,7 @@ from environments.reference import health, server
 from environments.reference.llm import api
 from environments.reference.llm.engine import Engine
 from environments.reference.llm.scripted import ScriptedEngine
+from environments.reference.planted import plant
 from environments.reference.settings import ServiceSettings, load
 
 
@@ -34,4 +35,9 @@ def run(settings: LlmSettings, engine: Engine, *, scripted: bool) -> NoReturn:
 
 def main() -> NoReturn:
     """Run the scripted model as the environment says."""
-    run(load(LlmSettings, "environments.reference.llm"), ScriptedEngine(), scripted=True)
+    settings = load(LlmSettings, "environments.reference.llm")
+    if settings.planted:
+        from environments.reference.llm import bugs  # noqa: F401  registers them
+
+        plant(settings)
+    run(settings, ScriptedEngine(), scripted=True)

@@ -6,7 +6,7 @@ remains when everything answers is the product's or the test's. Where two facts 
 """
 
 from envmatrix.causes.connections import was_opened
-from envmatrix.causes.facts import Breaker, Facts, Promise, chain_of
+from envmatrix.causes.facts import Breaker, Facts, ProductCrash, Promise, chain_of
 from envmatrix.causes.rules import HARNESS_RULES, RULES, Rule, decide, is_about_connections, remedy, rule_named
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "RULES",
     "Breaker",
     "Facts",
+    "ProductCrash",
     "Promise",
     "Rule",
     "chain_of",

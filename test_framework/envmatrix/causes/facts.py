@@ -34,6 +34,22 @@ class Promise:
 
 
 @dataclass(frozen=True, slots=True)
+class ProductCrash:
+    """The end of a declared command by itself, which a test met."""
+
+    service: str
+    exit_code: int
+    """Negative: the signal that ended it."""
+    request: str = ""
+    """The test's request at that moment: `POST /orders → no answer`; empty where it used a client of its own."""
+    by_test: bool = True
+    """Whether it ended while or right after the request of this test, and of no other."""
+    is_repeated: bool = False
+    """Whether this was the test's second run, after a crash in the first."""
+    is_up_again: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class Facts:
     """What is known about one failure."""
 
@@ -55,6 +71,8 @@ class Facts:
     """Fixtures of which the test got a coroutine or an asynchronous generator instead of a value."""
     promise: Promise | None = None
     """The promise that a test of the conformance suite checks; `None` for any other test."""
+    crashes: tuple[ProductCrash, ...] = ()
+    """Those of declared commands that kept a service from the test."""
 
     @property
     def last_status(self) -> int:

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator
 
 from envmatrix.causes.differences import difference
-from envmatrix.causes.facts import Facts
+from envmatrix.causes.facts import Facts, ProductCrash
 from envmatrix.exceptions import (
     AccessRefusedError,
     ContractError,
@@ -29,6 +29,7 @@ from envmatrix.exceptions import (
 )
 from envmatrix.runs.ping import Ping
 from envmatrix.services.probes.access import GATEWAY_ERRORS
+from envmatrix.services.processes.process import explain_exit
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -88,9 +89,24 @@ def access_refused(facts: Facts) -> str | None:
     return _first(facts, AccessRefusedError) or refused or None
 
 
+def product_crashed(facts: Facts) -> str | None:
+    """Match a command of the product that ended on the test's own request."""
+    return "; ".join(_crash_line(crash) for crash in facts.crashes if crash.by_test) or None
+
+
+def _crash_line(crash: ProductCrash) -> str:
+    when = f"on {crash.request}" if crash.request else "while the test used it"
+    if not crash.by_test:
+        when = "before this test, or beside others"
+    again = ", again when the test was run once more" if crash.is_repeated else ""
+    restarted = "" if crash.is_up_again else "; it could not be started again"
+    return f"{crash.service} {explain_exit(crash.exit_code)} {when}{again}{restarted}"
+
+
 def service_down(facts: Facts) -> str | None:
-    """Match a required service that failed every look."""
-    down = "; ".join(_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping))
+    """Match a required service that failed every look, or crashed and was down for a while."""
+    crashed = (_crash_line(crash) for crash in facts.crashes if crash.service in facts.required)
+    down = "; ".join((*crashed, *_seen(facts, lambda ping: not ping.is_up and not ping.is_flapping)))
     return down or (None if service_flapping(facts) else _first(facts, UnreachableError))
 
 
@@ -133,7 +149,10 @@ def token_refused(facts: Facts) -> str | None:
     refused = [str(access) for access in facts.access if access.is_refused]
     asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
     asked = asked or any(_REFUSED.search(line_of(error)) for error in facts.exceptions)  # by a client of the test's own
-    return f"the fixture's token is refused: {'; '.join(refused)}" if refused and asked else None
+    if not (refused and asked):
+        return None
+    clocks = [access.wrong_clock for access in facts.access if access.wrong_clock]
+    return f"the fixture's token is refused: {'; '.join((*refused, *clocks))}"
 
 
 _REFUSED = re.compile(r"\b40[13]\b")

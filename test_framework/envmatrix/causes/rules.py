@@ -63,6 +63,16 @@ RULES = (
         matchers.unknown_capability,
     ),
     Rule(
+        RuleCode.PRODUCT_CRASHED,
+        Cause.LOGIC,
+        "product crashed",
+        "A service of the product ended by itself, by an exit code or a signal, while or right after this test's own "
+        "request. The request and the end of its log are among the evidence; the test's second run tells whether it "
+        "always does.",
+        "Mend the product: send that request to the service alone, and read its log.",
+        matchers.product_crashed,
+    ),
+    Rule(
         RuleCode.WRONG_SERVER,
         Cause.INFRASTRUCTURE,
         "wrong server",

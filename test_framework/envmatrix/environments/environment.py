@@ -28,6 +28,9 @@ class UserRoutes(Table):
     """POST {refresh_token}: the token is refused from then on."""
     me: UrlPath | None = None
     """GET → the user; DELETE removes it, with all it owns on that service."""
+    delete: UrlPath | None = None
+    """DELETE, on the service that clients talk to: removes all that the user made there. In a remote environment each user of
+    ours does so in the end, before it is removed itself."""
     api_keys: UrlPath | None = None
     """POST → {api_key}."""
     api_key_header: str = "X-API-Key"

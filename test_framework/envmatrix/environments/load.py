@@ -22,12 +22,15 @@ from envmatrix.environments.references import (
     texts_in,
     variables_in,
 )
+from envmatrix.environments.service import ServiceSpec
 from envmatrix.environments.toml_file import TomlFile, read_toml
+from envmatrix.environments.used_keys import OUR_KINDS, known_kinds, unused_keys, usable_keys
 from envmatrix.exceptions import (
     DeclarationError,
     ReferenceCycleError,
     UnknownEnvironmentError,
     UnknownKeyError,
+    UnknownKindError,
     UnknownReferenceError,
     UnsetVariableError,
     UsageError,
@@ -118,8 +121,21 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
         raise explained(file, error, Environment) from None
     if "services" not in data:
         raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
+    for spec in environment.services.values():
+        _check_kind(file, spec)
     _check_references(file, environment)
     return environment
+
+
+def _check_kind(file: TomlFile, spec: ServiceSpec) -> None:
+    """Refuse a kind that no driver is installed for, and keys that the kind or the source does not use."""
+    table = ("services", spec.name)
+    if spec.kind not in OUR_KINDS and spec.kind not in (known := known_kinds()):
+        unknown = UnknownKindError(spec.name, spec.kind, known)
+        raise DeclarationError(file.path, unknown.message, file.line_of((*table, "kind")), unknown.hint)
+    for key, setting in unused_keys(spec):
+        what = f"{key!r} does nothing for a service of {setting}"
+        raise UnknownKeyError(file.path, what, file.line_of((*table, key)), nearest(key, usable_keys(spec)))
 
 
 def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | None:

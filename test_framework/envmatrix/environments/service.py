@@ -57,11 +57,11 @@ class ServiceSpec(Table):
     """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
 
     health: UrlPath = "/health"
-    """`http` and `openai`: answers 200 and names the service."""
+    """`http` and `openai`: answers 200, and names the service where `identity` demands it."""
     ready: UrlPath | None = None
-    """`http` and `openai`: answers 200 once its own dependencies are up."""
+    """`http` only: answers 200 once its own dependencies are up."""
     identity: dict[str, str] = Field(default_factory=dict)
-    """What the health answer must claim, key by key; by default nothing is demanded."""
+    """`http` and `openai`: what the health answer must claim, key by key; by default nothing is demanded."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None

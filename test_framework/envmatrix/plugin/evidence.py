@@ -27,6 +27,7 @@ from envmatrix.runs.rules import RuleCode
 from envmatrix.services.probes.exchanges import EXCHANGES
 
 if TYPE_CHECKING:
+    from envmatrix.plugin.crashes import Crashes
     from envmatrix.plugin.process import Process
 
 _VALUES = pytest.StashKey[list[object]]()
@@ -86,8 +87,9 @@ def _findings(facts: Facts) -> Iterator[FindingRecord]:
 class EvidenceCollector:
     """Check the contract fixtures as they are set up, and attach evidence to the reports of failures."""
 
-    def __init__(self, process: Process, root: Path) -> None:
+    def __init__(self, process: Process, crashes: Crashes, root: Path) -> None:
         self._process = process
+        self._crashes = crashes
         self._fixtures = process.selection.contract_fixtures
         self._root = root
         self._provided = False
@@ -206,7 +208,7 @@ class EvidenceCollector:
             return
         facts, around = self._look(item, Facts(report.when, tuple(chain_of(call.excinfo.value))))
         rule, seen = decide(facts)
-        if rule.cause is Cause.INFRASTRUCTURE:
+        if rule.cause is Cause.INFRASTRUCTURE or rule.code is RuleCode.PRODUCT_CRASHED:
             why = f"skipped itself, and {seen}"
             report.outcome, report.longrepr = "failed", MASKER.mask(why)
             add_note(report, cause=rule.cause, evidence=evidence_of(rule, why, facts, around))
@@ -250,8 +252,12 @@ class EvidenceCollector:
         # When the fixture itself found a service down, that look is a moment old.
         looks = LOOKS if is_about_connections(facts) else 1
         pings = session.ping(used, fresh=not never_got_it, looks=looks)
+        crashes, crash_logs = self._crashes.met_by(facts, pings)
+        if crashes:
+            pings = session.ping(used, fresh=True)
         facts = replace(
             facts,
+            crashes=crashes,
             pings=pings,
             required=frozenset(name for name in used if session.environment.services[name].is_required),
             access=self._process.protected.ask(read, _token(values)) if values else (),
@@ -262,7 +268,7 @@ class EvidenceCollector:
             answered.add(facts.exchanges[-1].address)
         fell = {name for name in silent if facts.addresses.get(name) in answered}
         fell |= session.seen_up_since(silent, self._began)
-        return facts, Around(before, frozenset(fell), session.log_tails(read | silent))
+        return facts, Around(before, frozenset(fell), {**session.log_tails(read | silent), **crash_logs})
 
     def _used(self, item: pytest.Item, values: list[object]) -> frozenset[str]:
         """Return the services that a test used: what it read of the fixtures, or, without any, what its markers name."""
@@ -298,7 +304,7 @@ class EvidenceCollector:
 
 def _promise(item: pytest.Item) -> Promise | None:
     """Return the promise that a test of the conformance suite checks; `None` for any other test."""
-    if not item.path.resolve().is_relative_to(_CONFORMANCE):
+    if not Path(item.reportinfo()[0]).resolve().is_relative_to(_CONFORMANCE):  # also where it was imported
         return None
     marker = item.get_closest_marker("promise")
     broken, breaker = marker.args if marker else ("what this test is named after", Breaker.ENVIRONMENT)

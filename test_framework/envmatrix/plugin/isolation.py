@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from contextlib import ExitStack
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
+from pathlib import Path
 
 from envmatrix.contracts import Meaning, services_behind
+from envmatrix.environments import Source
 from envmatrix.masking import MASKER
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services import get_kind
 from envmatrix.services.kinds.base import Isolated
 from envmatrix.services.kinds.left import Left
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 
 _MAX_TEXT = 300
 """Characters about one thing that a test left over."""
@@ -20,8 +23,10 @@ _MAX_TEXT = 300
 class Isolation:
     """This worker's parts of services: each is made when it is first asked for, and removed at the end."""
 
-    def __init__(self, session: EnvironmentSession, worker: str) -> None:
+    def __init__(self, session: EnvironmentSession, worker: str, run: SupervisorDirectory | None) -> None:
+        """Begin with none; `run` is None for a worker on another machine, whose parts no supervisor could drop."""
         self._session = session
+        self._run = run
         self._worker = worker
         self._parts: dict[str, Isolated] = {}
         self._stack = ExitStack()
@@ -33,7 +38,12 @@ class Isolation:
             return None
         if service not in self._parts:
             spec = self._session.environment.services[service]
-            part = get_kind(spec.kind, service).isolate(spec, endpoint, self._worker)
+            name = self._worker
+            if self._run is not None:
+                name = f"{self._run.path.name}_{name}"
+                if spec.source is Source.REMOTE:
+                    self._stack.enter_context(_listed(self._run.part(service, self._worker)))
+            part = get_kind(spec.kind, service).isolate(spec, endpoint, name)
             self._parts[service] = self._stack.enter_context(part)
         return self._parts[service]
 
@@ -51,3 +61,11 @@ class Isolation:
     def close(self) -> None:
         """Remove the parts."""
         self._stack.close()
+
+
+@contextmanager
+def _listed(file: Path) -> Iterator[None]:
+    """Keep a file until a part is dropped, so that the supervisor drops it where we cannot."""
+    file.touch()
+    yield
+    file.unlink(missing_ok=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envmatrix.environments import Source
-from envmatrix.exceptions import EnvmatrixError
+from envmatrix.exceptions import EnvmatrixError, SupervisorError
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
@@ -119,8 +119,10 @@ class Process:
     def isolation(self) -> Isolation:
         """Return this worker's own parts of services."""
         from envmatrix.plugin.isolation import Isolation
+        from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 
-        return Isolation(self.session, self._worker)
+        run = None if remote_input(self.config) else SupervisorDirectory(self.run_dir)
+        return Isolation(self.session, self._worker, run)
 
     @cached_property
     def protected(self) -> ProtectedPaths:
@@ -145,6 +147,14 @@ class Process:
         """Stop what was started, within `deadline` seconds."""
         if "owner" in self.__dict__:
             self.owner.close(deadline)
+
+    def restarts(self) -> dict[str, int]:
+        """Return how often each service that crashed did so, whichever process used it; nothing where none was started."""
+        if "owner" not in self.__dict__:
+            return {}
+        with suppress(SupervisorError):
+            return {name: len(state.crashes) for name, state in self.supervisor.states().items() if state.crashes}
+        return {}
 
     def final_attestation(self) -> dict[str, Ping]:
         """Return a fresh ping of each service in use; nothing where none was."""

@@ -168,6 +168,10 @@ class Recorder:
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
             self._attest("after", self._process.final_attestation(), "")
+        for service, number in self._process.restarts().items():
+            times = "once" if number == 1 else f"{number} times"
+            message = f"{service} crashed {times} and was started again"
+            self._finding(FindingRecord(rule=RuleCode.SERVICE_DOWN, message=message))
         self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
 
     def finish(self, exit_code: int) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from envmatrix.masking import MASKER
 from envmatrix.plugin.collection import Collection
+from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.left_over import LeftOver
 from envmatrix.plugin.note import Notes
@@ -57,7 +58,9 @@ def register(config: pytest.Config, name: str) -> None:
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
     manager.register(Collection(process), "envmatrix-collection")
-    manager.register(EvidenceCollector(process, config.rootpath), "envmatrix-evidence")
+    crashes = Crashes(process, getattr(config, "workerinput", {}).get("workercount", 1))
+    manager.register(EvidenceCollector(process, crashes, config.rootpath), "envmatrix-evidence")
+    manager.register(crashes, "envmatrix-crashes")
     manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out
         from envmatrix.plugin.scheduling import CrashedWorkers

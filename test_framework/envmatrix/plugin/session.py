@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from functools import cached_property
 
 from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.exceptions import AccessRefusedError, EnvmatrixError, IdentityError, UnreachableError
+from envmatrix.exceptions import (
+    AccessRefusedError,
+    EnvmatrixError,
+    IdentityError,
+    ServiceError,
+    SupervisorError,
+    UnreachableError,
+)
 from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
@@ -15,7 +23,7 @@ from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import Endpoint, get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
-from envmatrix.services.supervisor.service_state import ServiceState
+from envmatrix.services.supervisor.service_state import Crash, ServiceState
 
 _STARTED = frozenset({Source.PROCESS, Source.STUB, Source.EMBEDDED})
 
@@ -106,6 +114,16 @@ class EnvironmentSession:
         started = [name for name in sorted(names) if self.environment.services[name].source in _STARTED]
         return {name: tail for name, tail in self._client.log_tails(started).items() if tail}
 
+    def crashes_since(self, names: Iterable[str], moment: float) -> dict[str, Crash]:
+        """Return the last crash of each service among some that was down for it since a moment; wait until it is up."""
+        commands = [name for name in sorted(names) if self.environment.services[name].source is Source.PROCESS]
+        with suppress(SupervisorError):  # who asks is explaining a failure already
+            self._states.update(self._client.start(name for name in commands if name in self._states).states)
+        crashes = {
+            name: crash for name in commands if name in self._states for crash in self._states[name].crashes[-1:]
+        }
+        return {name: each for name, each in crashes.items() if each.up_again is None or each.up_again >= moment}
+
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.
 
@@ -113,17 +131,25 @@ class EnvironmentSession:
             ServiceError: one did not start, is down, refuses what is declared, or is not what was declared.
         """
         self.start(names)
-        for name, ping in self.ping(names).items():
-            if not self.environment.services[name].is_required or ping.is_up:
-                continue
-            state = self._states.get(name)
-            if state is not None and state.endpoint is None:
-                raise state.as_error()
-            if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
-                raise IdentityError(name, f"is not what was declared: {wrong}")
-            if ping.refused:
-                raise AccessRefusedError(name, f"refuses what is declared: {ping.detail}")
-            raise UnreachableError(name, f"is {ping.status}: {ping.detail}")
+        pings = self.ping(names)
+        failed = {
+            name for name, ping in pings.items() if self.environment.services[name].is_required and not ping.is_up
+        }
+        # What failed for want of another that failed is no news beside it.
+        roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
+        if roots:
+            raise self._error(pings[roots[0]])
+
+    def _error(self, ping: Ping) -> ServiceError:
+        """Return why a service that is not up is not."""
+        name, state = ping.service, self._states.get(ping.service)
+        if state is not None and state.endpoint is None:
+            return state.as_error()
+        if wrong := wrong_identity(self.environment.services[name], ping.identity) if ping.identity else "":
+            return IdentityError(name, f"is not what was declared: {wrong}")
+        if ping.refused:
+            return AccessRefusedError(name, f"refuses what is declared: {ping.detail}")
+        return UnreachableError(name, f"is {ping.status}: {ping.detail}")
 
 
 def ping_absent(spec: ServiceSpec) -> Ping:

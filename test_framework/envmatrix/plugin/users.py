@@ -67,6 +67,11 @@ class SessionUsers:
         user, factory = self.default(), self.factory
         return factory.api_key_for(user) if user and factory else None
 
+    def forget(self) -> None:
+        """Make a new default user for the next test."""
+        self.current = None
+        self.__dict__.pop("default_api_key", None)
+
     def renew_token(self) -> None:
         """Renew the default user's token after it was refused; if that fails, it stays refused."""
         try:
@@ -82,9 +87,10 @@ class SessionUsers:
         environment = self._session.environment
         is_remote = environment.services[target.routes.service].source is Source.REMOTE
         remaining = self._factory.close(delete=is_remote)
-        if is_remote and remaining:
-            where = f"{remaining} of our users may still be in {environment.label}"
-            sys.stderr.write(f"envmatrix: {where}: deleting them was refused\n")
+        if remaining:
+            sys.stderr.write(
+                f"envmatrix: these users, or what they made, could not be deleted in {environment.label}: {', '.join(remaining)}\n"
+            )
 
 
 def _seconds_left(token: str) -> float:

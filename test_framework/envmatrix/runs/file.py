@@ -278,11 +278,13 @@ def _first(only: Attempt) -> Cell:
 
 def _again(attempts: tuple[Attempt, ...]) -> Cell:
     last = attempts[-1]
-    failed = next((attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED), None)
-    if failed is None:
+    failures = [attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED]
+    crash = next((each for each in failures if each.evidence and each.evidence.rule == RuleCode.PRODUCT_CRASHED), None)
+    if not failures:
         return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)
-    # Only a pass takes a failure back; skipped or expected to fail when tried again does not.
-    outcome = Outcome.FLAKY if last.outcome is Outcome.PASSED else Outcome.FAILED
+    # Only a pass takes a failure back, skipped or expected to fail when tried again does not; a crash nothing takes back.
+    failed = crash or failures[0]
+    outcome = Outcome.FLAKY if last.outcome is Outcome.PASSED and not crash else Outcome.FAILED
     return Cell(last.test, outcome, attempts, failed.cause, failed.evidence, failed.reason)
 
 

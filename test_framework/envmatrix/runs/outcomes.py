@@ -62,7 +62,7 @@ class Cause(enum.StrEnum):
     INFRASTRUCTURE = "infrastructure"
     """A service that the test used is down, by evidence."""
     LOGIC = "logic"
-    """The product or the test is wrong; no required service that the test used is down."""
+    """The product or the test is wrong: no service that it used is down, or one crashed on the test's own request."""
     HARNESS = "harness"
     """A worker crashed, a deadline passed, a signal came, or we have a bug."""
     UNDETERMINED = "undetermined"

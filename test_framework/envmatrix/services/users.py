@@ -84,6 +84,9 @@ _ANSWER_FIELDS = {"login": "access_token", "api_keys": "api_key"}
 """The field that the answer to each step must have."""
 
 
+_GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
+
+
 class Users:
     """Makes users, a fresh one per call. Safe to use from several threads."""
 
@@ -139,30 +142,36 @@ class Users:
         MASKER.add(key)
         return Secret(key)
 
-    def close(self, *, delete: bool) -> int:
-        """Close the client; with `delete`, first delete all users; return how many may still be there."""
+    def close(self, *, delete: bool) -> tuple[str, ...]:
+        """Close the client; with `delete`, first delete all users and what they made; return the ids of those that stayed."""
         users = self._made if delete else []
-        left = 0
+        remaining: list[str] = []
         with closing(self._client):
             for number, user in enumerate(users):
                 try:
-                    left += not self._delete(user)
+                    if not self._delete(user):
+                        remaining.append(user.id)
                 except httpx.TransportError:  # the others would each wait as long for the same
-                    return left + len(users) - number
-        return left
+                    return (*remaining, *(each.id for each in users[number:]))
+        return tuple(remaining)
 
     def _delete(self, user: User) -> bool:
-        """Remove a user; return whether it is gone. Its token may have expired since it was made."""
-        path = self._target.routes.me
-        if path is None:
-            return False
-        response = self._client.delete(path, headers=user.headers)
+        """Remove what a user made and the user; return whether both are gone."""
+        routes, gone = self._target.routes, True
+        if routes.delete is not None:
+            with new_client(self._target.api) as api:
+                gone = self._deleted(api, routes.delete, user)
+        return routes.me is not None and self._deleted(self._client, routes.me, user) and gone
+
+    def _deleted(self, client: httpx.Client, path: str, user: User) -> bool:
+        """Send a DELETE as a user; return whether nothing is there any more. Its token may have expired since it was made."""
+        response = client.delete(path, headers=user.headers)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             try:
-                response = self._client.delete(path, headers=replace(user, token=self.token_for(user)).headers)
-            except UserError:
-                return False
-        return response.is_success or response.status_code in {httpx.codes.NOT_FOUND, httpx.codes.GONE}
+                response = client.delete(path, headers=replace(user, token=self.token_for(user)).headers)
+            except UserError as refused:  # a test of its own has deleted it
+                return refused.status in {httpx.codes.UNAUTHORIZED, *_GONE}
+        return response.is_success or response.status_code in _GONE
 
     def _user(self, email: str, password: str, login: Mapping[str, Any], created: Mapping[str, Any]) -> User:
         refresh = login.get("refresh_token")

@@ -1,7 +1,7 @@
 """Every case, by theme."""
 
 from tests.accuracy.case import Case
-from tests.accuracy.cases import clients, contract, control, harness, logic, mid_suite, start, stores
+from tests.accuracy.cases import clients, contract, control, harness, logic, mid_suite, mutants, start, stores
 
 CASES: tuple[Case, ...] = (
     *control.CASES,
@@ -12,4 +12,5 @@ CASES: tuple[Case, ...] = (
     *harness.CASES,
     *logic.CASES,
     *clients.CASES,
+    *mutants.CASES,
 )

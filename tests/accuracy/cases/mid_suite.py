@@ -1,5 +1,6 @@
 """Cases in which a service breaks in the middle of the suite."""
 
+from envmatrix.runs.outcomes import Outcome
 from tests.accuracy.case import Case, Remote, Truth
 from tests.accuracy.declare import environment, remote, service
 
@@ -168,6 +169,31 @@ CASES = (
         INFRASTRUCTURE,
         "I201",
         environment=QUICK,
+    ),
+    _during("crashes on a request", "SIGABRT in the product, each time", _fault("orders-crash"), Truth.LOGIC, "L403"),
+    _during(
+        "crashes on a request, once",
+        "it ends with exit code 3; the next time it answers",
+        "injure.crash_once()",
+        Truth.LOGIC,
+        "L403",
+        outcome=Outcome.FAILED,
+    ),
+    Case(
+        "crashes on a request, the next test goes on",
+        "SIGABRT in the product; a later test has a service again",
+        Truth.LOGIC,
+        f"""{BEFORE}
+    def test_during(real_services):
+        injure.faults("backend", "orders-crash")
+        orders(real_services)
+
+    def test_later(real_services):
+        injure.faults("backend")
+        assert real_services.http_client_sync.get("/me").status_code == 200
+{ALONE}""",
+        rule="L403",
+        also={**_FINE, "test_later": Truth.PASSED},
     ),
     _during("resets every connection", "RST on each, health too", _fault("reset"), INFRASTRUCTURE, "I201"),
     _during(

@@ -14,7 +14,7 @@ import websockets
 from msgspec import structs
 from websockets.frames import Close
 
-from envmatrix.causes import HARNESS_RULES, RULES, Breaker, Facts, Promise, decide, rule_named
+from envmatrix.causes import HARNESS_RULES, RULES, Breaker, Facts, ProductCrash, Promise, decide, rule_named
 from envmatrix.contracts import ContractFinding, RealServices
 from envmatrix.exceptions import (
     AccessRefusedError,
@@ -108,6 +108,9 @@ def own_failure() -> BaseException:
     raise AssertionError
 
 
+SKEWED = Access("backend", "/me", 401, skew=3600.2)
+CRASH = ProductCrash("backend", -11, request="POST /orders → no answer")
+
 CASES = [
     (facts(MissingFixtureError("real_services", ("a::b",), ())), "C101", "no conftest.py above provides it"),
     (
@@ -119,6 +122,17 @@ CASES = [
     (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),
     (facts(AssertionError("404"), ping=STRANGER), "I203", "answers as shop"),
     (facts(AssertionError("502"), ping=DOWN), "I201", "backend is down: connection refused"),
+    (facts(CUT, crashes=(CRASH,)), "L403", "backend was ended by signal 11 (SIGSEGV) on POST /orders → no answer"),
+    (
+        facts(CUT, crashes=(replace(CRASH, request="", is_repeated=True),)),
+        "L403",
+        "while the test used it, again when the test was run once more",
+    ),
+    (
+        facts(CUT, crashes=(replace(CRASH, by_test=False, is_up_again=False),)),
+        "I201",
+        "before this test, or beside others; it could not be started again",
+    ),
     (facts(AssertionError("503"), ping=DEGRADED), "I201", "not ready: database is down"),
     (facts(AssertionError("503"), ping=FLAPPING), "I207", "answered 2 of 3 looks"),
     (facts(StartError("backend", "did not start")), "I202", "did not start"),
@@ -127,6 +141,7 @@ CASES = [
     (facts(UserError("signup", "answered 500 at /signup", 500)), "I204", "500"),
     (facts(AssertionError("401"), access=(Access("backend", "/me", 401),), exchanges=said(401)), "C106", "refused"),
     (facts(AssertionError("assert 401 == 200"), access=(Access("backend", "/me", 401),)), "C106", "refused"),
+    (facts(AssertionError("401"), access=(SKEWED,), exchanges=said(401)), "C106", "backend is 3600 s ahead of ours"),
     (replace(facts(access=(Access("backend", "/me", 403),)), phase="smoke"), "C106", "GET /me of backend answers 403"),
     (facts(LeftOverError("a::b", ("1 row in table users of database",))), "L402", "left behind: 1 row in table users"),
     (facts(UserError("signup", "answered 403 at /signup", 403)), "C107", "403"),

@@ -194,13 +194,13 @@ def test_what_was_seen_at_a_twin_is_not_written_about_the_deployment(shop: Shop)
 def test_a_literal_secret_beside_a_change_is_not_shown(shop: Shop) -> None:
     """The diff has the lines around it, masked; the file keeps them."""
     secret = "literal-but-secret"
-    text = SHOP.replace("# we believe\n", f'# we believe\napi_key = "{secret}"\n')
+    text = SHOP.replace("${SHOP_CACHE:-}", f"redis://:{secret}@127.0.0.1:1")
     shop.bare.write("environments/shop.toml", text)
     with web(backend(redis="up")) as site:
         ended = shop.validate("--fix", SHOP_BACKEND_URL=site.url)
     assert '+source = "remote"  # we believe' in ended.stdout
     assert secret not in ended.stdout + ended.stderr
-    assert f'api_key = "{secret}"' in shop.file.read_text()
+    assert f":{secret}@" in shop.file.read_text()
 
 
 @pytest.mark.parametrize(

@@ -103,13 +103,14 @@ def test_the_masked_declaration_has_no_password(tmp_path: Path) -> None:
 
 
 @pytest.mark.fault("canary-secret")
-def test_what_fills_a_blank_of_a_command_stays_unsaid(tmp_path: Path) -> None:
+def test_what_fills_a_blank_of_a_command_stays_unsaid(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The command gets the value; the masked declaration shows the command and the options as the file has them."""
+    monkeypatch.setattr("envmatrix.environments.load.known_kinds", lambda: ("mine",))
     declare(
         tmp_path,
         """
         [services.a]
-        kind = "http"
+        kind = "mine"
         source = "process"
         command = ["x", "--module=${MODULE:-y}", "--token=${TOKEN}"]
         options = { token = "${TOKEN}" }

@@ -268,6 +268,39 @@ def test_a_wrong_value_is_refused_with_its_line(tmp_path: Path, text: str, line:
     assert said == line or (line is None and said.startswith("local.toml:2: production: "))
 
 
+_REMOTE = 'source = "remote"\nurl = "${URL:-http://shop}"'
+_PROCESS = 'source = "process"\ncommand = ["shop"]'
+
+
+@pytest.mark.fault("unknown-key")
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ('kind = "http"\napi_key = "k"\n' + _REMOTE, "3: 'api_key' does nothing for a service of kind = 'http'. "),
+        (
+            'kind = "openai"\nready = "/r"\n' + _REMOTE,
+            "3: 'ready' does nothing for a service of kind = 'openai'. Known here: api_key, ",
+        ),
+        ('kind = "postgres"\nidentity = { a = "b" }\n' + _REMOTE, "3: 'identity' does nothing "),
+        (
+            'kind = "postgres"\ntls = true\nsource = "embedded"',
+            "3: 'tls' does nothing for a service of source = 'embedd",
+        ),
+        ('kind = "http"\nca_file = "x.pem"\n' + _PROCESS, "3: 'ca_file' does nothing for a service of source = 'proc"),
+        ('kind = "http"\nstart_deadline = 3\n' + _REMOTE, "3: 'start_deadline' does nothing for a service of source ="),
+        ('kind = "http"\noptions = { a = 1 }\n' + _REMOTE, "3: 'options' does nothing for a service of kind = 'http'."),
+        (
+            'kind = "postgresql"\n' + _REMOTE,
+            "2: service 'shop' is of kind 'postgresql', for which no driver is installed. Did you mean 'postgres'?",
+        ),
+    ],
+    ids=["api_key", "ready", "identity", "tls", "ca_file", "start_deadline", "options", "kind"],
+)
+def test_what_does_nothing_is_refused_with_its_line(tmp_path: Path, text: str, line: str) -> None:
+    """A kind that nobody provides, and a key that the kind or the source does not use, are mistakes."""
+    assert refusal(tmp_path, f"[services.shop]\n{text}\n").startswith(f"local.toml:{line}")
+
+
 @pytest.mark.fault("unset-variable")
 def test_an_unset_variable_is_refused_with_its_line_and_the_nearest(tmp_path: Path) -> None:
     """The variable, where it stands, and one of the same family that is set."""

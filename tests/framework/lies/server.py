@@ -18,7 +18,7 @@ from typing import Any
 
 import uvicorn
 from starlette.applications import Starlette
-from starlette.requests import Request
+from starlette.requests import HTTPConnection, Request
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route, WebSocketRoute
 from starlette.websockets import WebSocket
@@ -156,14 +156,29 @@ SAID: dict[str, list[str]] = {}
 SOCKETS: set[WebSocket] = set()
 
 
+def claimed(connection: HTTPConnection, body: Any = None) -> str:
+    """Return the user that a request claims to come from, where a lie believes it."""
+    offered = connection.headers.get("sec-websocket-protocol", "").partition(",")[0]
+    claims = {
+        "query": connection.query_params.get("user_id"),
+        "header": connection.headers.get("x-user-id"),
+        "cookie": connection.cookies.get("user_id"),
+        "path": connection.path_params.get("user_id"),
+        "subprotocol": offered.removeprefix("user."),
+        "body": isinstance(body, dict) and body.get("user_id"),
+    }
+    return next((name for place, name in claims.items() if name and f"claims: believes the {place}" in LIES), "")
+
+
 async def note(request: Request) -> Response:
     """Keep a user's note, and show it to that user."""
-    user_id = user_of(request.headers.get("authorization", "")) or ""
+    body = json.loads(await request.body() or b"{}")
+    user_id = claimed(request, body) or user_of(request.headers.get("authorization", "")) or ""
     if request.method == "POST":
-        NOTES[user_id] = (await request.json())["text"]
+        NOTES[user_id] = body["text"]
         return JSONResponse({"id": user_id})
     owner = request.path_params.get("id", user_id)
-    shown = [NOTES[user_id]] if owner == user_id else []
+    shown = [NOTES[user_id]] if owner == user_id and user_id in NOTES else []
     if "notes: loses them" in LIES:
         shown = []
     elif "notes: lists everybody's" in LIES and "id" not in request.path_params:
@@ -179,7 +194,7 @@ async def converse(socket: WebSocket, user_id: str) -> None:
     try:
         async for text in socket.iter_text():
             hearers = SOCKETS if "websocket: tells everybody" in LIES else {socket}
-            answer = "" if "websocket: says nothing of it" in LIES else said_to(text, user_id)
+            answer = "" if "websocket: says nothing of it" in LIES else said_to(text, claimed(socket) or user_id)
             for each in tuple(hearers):
                 await each.send_json({"talk": user_id, "text": answer, "at": "END"})
     finally:
@@ -188,10 +203,15 @@ async def converse(socket: WebSocket, user_id: str) -> None:
 
 def said_to(text: str, user_id: str) -> str:
     """Return the answer to a user's message."""
-    verb, _, talk = text.partition(" ")
-    if verb != "recall":
+    if not text.startswith("{"):
         SAID.setdefault(user_id, []).append(text)
         return text
+    message = json.loads(text)
+    talk = message["recall"]
+    if "claims: believes the message" in LIES:
+        user_id = message.get("user_id", user_id)
+    if "claims: believes the context" in LIES:
+        user_id = message.get("context", {}).get("user_id", user_id)
     if "llm: forgets" in LIES or (talk != user_id and "llm: opens anybody's talk" not in LIES):
         return "no such talk"
     heard = list(SAID.values()) if "llm: mixes users up" in LIES else [SAID[talk]]
@@ -257,6 +277,8 @@ ROUTES = [
     Route("/me", me, methods=["GET", "DELETE"]),
     Route("/notes", note, methods=["GET", "POST"]),
     Route("/notes/{id}", note),
+    Route("/shop/users/{user_id}/notes", note, methods=["GET", "POST"]),
+    Route("/shop/users/{user_id}/notes/{id}", note),
     WebSocketRoute("/ws", websocket),
     Route("/v1/models", models),
     Route("/v1/chat/completions", complete, methods=["POST"]),

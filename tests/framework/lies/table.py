@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from envmatrix.conformance import claims
 from envmatrix.contracts import Contract, RealServices
 from envmatrix.services import get_kind
 from envmatrix.services.kinds.isolation import WholeService
@@ -284,6 +285,17 @@ LIES = (
     _served("llm: mixes users up", "test_llm_context_is_its_users_own"),
     _served("llm: opens anybody's talk", "test_llm_context_is_its_users_own"),
     _served("llm: forgets", "test_llm_context_is_its_users_own"),
+    *(
+        _served(
+            f"claims: believes the {place}",
+            *(
+                f"test_{surface}_claim_to_be_another_user_decides_nothing"
+                for surface, places in (("http", claims.HTTP), ("websocket", claims.SOCKET))
+                if place in places
+            ),
+        )
+        for place in dict.fromkeys((*claims.HTTP, *claims.SOCKET))
+    ),
     _said("users", None, "test_users_are_made_exactly_where_it_is_declared_how"),
     Lie(
         "one user for every call",

@@ -371,7 +371,7 @@ def test_a_projects_own_contract_is_checked_also_where_the_fixture_is_ours(proje
 def test_no_secret_leaves_by_a_reason_a_long_message_or_a_name(project: Project, workers: str) -> None:
     """Reasons of skips and xfails, an exception cut in the middle of a secret, a parameter: masked, by each worker too."""
     toml = project.root / "environments/tiny.toml"
-    toml.write_text(toml.read_text().replace("identity =", 'api_key = "declared-canary-1234"\nidentity ='))
+    toml.write_text(toml.read_text().replace("env = {", 'env = { TOKEN = "declared-canary-1234",'))
     project.write(
         "test_a.py",
         """

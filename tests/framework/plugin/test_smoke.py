@@ -63,6 +63,24 @@ def test_a_service_that_does_not_start_is_said_once(three: Project, workers: tup
     assert [reason.code for reason in verdict.reasons].count(Code.BLOCKED) == 1
 
 
+def test_the_root_of_a_failed_start_is_said_whatever_its_name(three: Project) -> None:
+    """A service that ends for want of another, or is not started, is no news beside that other, nor is its log."""
+    three.write("zeta.py", "print('no such table')\nraise SystemExit(3)")
+    three.write("server.py", "print('no zeta')\nraise SystemExit(4)")
+    zeta = """
+        [services.zeta]
+        kind = "http"
+        source = "process"
+        command = ["{python}", "-S", "zeta.py"]
+        """
+    early = 'env = { ZETA = "{zeta.url}",'
+    three.write("environments/tiny.toml", TINY_TOML.replace("env = {", f'start_after = "address"\n{early}') + zeta)
+    done = three.pytest()
+    done.stdout.fnmatch_lines(
+        ["*I202 service 'zeta' ended with exit code 3 before it was ready; the log ends: no such table"]
+    )
+
+
 @pytest.mark.fault("health-200-wrong-service")
 def test_a_wrong_server_is_refused_before_any_test(three: Project) -> None:
     """What is healthy and somebody else is asked for nothing but its name."""

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import httpx
 import pytest
 from pydantic import SecretStr
 
@@ -87,29 +88,48 @@ def test_a_refusal_says_the_step_the_status_and_the_answer(endpoint: Endpoint) -
 
 
 def test_users_are_deleted_with_a_new_token_where_theirs_expired(endpoint: Endpoint) -> None:
-    """Each is logged in again and gone at the end; one that the service won't delete is counted."""
+    """Each is logged in again and gone at the end; one that the service won't delete is told by its id."""
     users = Users(Target(ROUTES, endpoint, endpoint), "x")
     alice, kept, bob = users("alice"), users("kept"), users("bob")
     with alice.auth_client() as client:
         client.post("/expire", json={})
-    assert users.close(delete=True) == 1
+    assert users.close(delete=True) == (kept.id,)
     users = Users(Target(ROUTES, endpoint, endpoint), "x")
     for gone in (alice, bob):
         with pytest.raises(UserError, match="login answered 401"):
             users.token_for(gone)
     assert users.token_for(kept)
-    assert users.close(delete=True) == 0
+    assert users.close(delete=True) == ()
 
 
-def test_users_that_nobody_can_delete_are_counted(endpoint: Endpoint) -> None:
+def test_a_user_that_its_test_deleted_is_gone(endpoint: Endpoint) -> None:
+    """Its token is refused, and so is its login: nobody is told that it may still be there."""
+    users = Users(Target(ROUTES, endpoint, endpoint), "x")
+    with users("alice").auth_client() as client:
+        assert client.delete("/me").status_code == 200
+        client.post("/expire", json={})
+    assert users.close(delete=True) == ()
+
+
+def test_what_a_user_made_is_deleted_before_the_user(endpoint: Endpoint) -> None:
+    """The product is asked first, as the user, which has to be there for it."""
+    routes = ROUTES.model_copy(update={"delete": "/api/me"})
+    users = Users(Target(routes, endpoint, endpoint), "x")
+    users("carol")
+    assert users.close(delete=True) == ()
+    erased = httpx.get(f"{endpoint.field('url')}/erased").json()
+    assert [path for name, path in erased if name == "carol"] == ["/api/me", "/me"]
+
+
+def test_users_that_nobody_can_delete_are_told(endpoint: Endpoint) -> None:
     """Without a route to delete them, or with the service gone in between, all that were made may still be there."""
     users = Users(Target(ROUTES.model_copy(update={"me": None}), endpoint, endpoint), "x")
-    users.many(2)
-    assert users.close(delete=True) == 2
+    made = users.many(2)
+    assert {*users.close(delete=True)} == {user.id for user in made}
     with serving() as mortal:
         users = Users(Target(ROUTES, mortal, mortal), "x")
-        users.many(3)
-    assert users.close(delete=True) == 3
+        made = users.many(3)
+    assert {*users.close(delete=True)} == {user.id for user in made}
 
 
 def test_a_websocket_where_none_is_declared_is_a_clear_error(users: Users) -> None:

@@ -63,12 +63,12 @@ def read_identity(spec: ServiceSpec, answer: HttpAnswer, where: str, more_keys: 
     """Return the identity in a health answer, as texts.
 
     Raises:
-        NoAnswerError: the answer should be JSON and is not.
+        NoAnswerError: an identity is demanded, and the answer is no JSON object.
         WrongIdentityError: it is the identity of another service than the declared one.
     """
     body = answer.json_object()
     if body is None:
-        if answer.is_json or spec.identity:
+        if any(spec.identity.values()):
             raise NoAnswerError(f"{where} answers {answer.status} without a JSON object: {answer.excerpt!r}")
         return {}
     keys = {*IDENTITY_KEYS, *more_keys, *spec.identity}

@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Protocol, runtime_checkable
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.services.endpoint import Endpoint
+
+
+@runtime_checkable
+class SharedKind(Protocol):
+    """A kind whose servers others use too, so that parts of killed workers are to be dropped."""
+
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Drop the parts that `choose` returns out of the names of all, as far as we may."""
+        ...
 
 
 @contextmanager

@@ -49,3 +49,8 @@ def keys_left(names: Sequence[str]) -> tuple[Left, ...]:
     shown = [one_line(name)[:_NAME] for name in sorted(names)[:_KEYS]]
     more = ["…"] if len(names) > _KEYS else []
     return (Left("key", len(names), f": {', '.join(shown + more)}"),)
+
+
+def unfinished(kind: str, count: int) -> tuple[Left, ...]:
+    """Return what a test had begun and the reset ended, as one: `2 transactions not finished`."""
+    return (Left(kind, count, " not finished"),) if count else ()

@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +20,7 @@ from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import MOST, Left, keys_left
+from envmatrix.services.kinds.left import MOST, Left, keys_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.resp import ask
 from envmatrix.services.probes.probe import Observation, probe
@@ -121,7 +121,7 @@ class RedisKind:
         run = part_name(worker)
         with _client_errors(spec):
             if spec.source is Source.REMOTE:
-                _sweep(spec, endpoint)
+                self.drop_parts(spec, endpoint, stale)
             number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
             part: _OwnDatabase | _OwnKeys
             part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
@@ -130,6 +130,15 @@ class RedisKind:
         finally:
             with removing(spec, f"the user {run} and the keys of that prefix"), _client_errors(spec):
                 part.close()
+
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Delete the chosen users and their keys. Where we may make no users, nothing leads to the keys."""
+        from redis.exceptions import ResponseError
+
+        with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
+            for user in choose(client.acl_users()):
+                _delete(client, f"{user}:")
+                client.acl_deluser(user)
 
 
 class _OwnDatabase:
@@ -142,16 +151,18 @@ class _OwnDatabase:
         self._client = _client(self.endpoint, spec.ping_deadline)
 
     def reset(self) -> tuple[Left, ...]:
-        """Delete every key of the database; return the keys that were there."""
+        """End commands that wait, and delete every key of the database; return what there was."""
         from redis.exceptions import ResponseError
 
+        number = self.endpoint.database
         with _client_errors(self._spec):
+            waiting = _end_waiting(self._client, lambda client: client["db"] == number)
             if not self._client.dbsize():
-                return ()
+                return waiting
             try:
-                return keys_left(self._client.eval(_FLUSH, 0, str(MOST)))
+                return (*waiting, *keys_left(self._client.eval(_FLUSH, 0, str(MOST))))
             except ResponseError:  # not every server has Lua
-                return _delete(self._client, "")
+                return (*waiting, *_delete(self._client, ""))
 
     def close(self) -> None:
         """Empty the database, then release it: only an empty one can be claimed."""
@@ -198,9 +209,11 @@ class _OwnKeys:
         )
 
     def reset(self) -> tuple[Left, ...]:
-        """Delete every key under the prefix; return the keys that were there."""
+        """End commands that wait, and delete every key under the prefix; return what there was."""
+        user = self._user
         with _client_errors(self._spec):
-            return _delete(self._client, self.endpoint.prefix)
+            waiting = _end_waiting(self._client, lambda client: client.get("user") == user) if user else ()
+            return (*waiting, *_delete(self._client, self.endpoint.prefix))
 
     def close(self) -> None:
         """Delete the keys and the user."""
@@ -210,14 +223,17 @@ class _OwnKeys:
                 self._client.acl_deluser(self._user)
 
 
-def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Delete the users that killed runs left, with their keys. Where we may make no users, nothing leads to the keys."""
+def _end_waiting(client: redis.Redis, is_ours: Callable[[Mapping[str, str]], bool]) -> tuple[Left, ...]:
+    """End clients that wait for a key or are in a MULTI, which the next test would meet; say how many there were."""
     from redis.exceptions import ResponseError
 
-    with suppress(ResponseError), _client(endpoint, spec.ping_deadline) as client:  # no ACLs, or none for us
-        for user in stale(client.acl_users()):
-            _delete(client, f"{user}:")
-            client.acl_deluser(user)
+    try:
+        waiting = [each["id"] for each in client.client_list() if is_ours(each) and {"b", "x"} & {*each["flags"]}]
+        for number in waiting:
+            client.client_kill_filter(_id=number)
+    except ResponseError:  # a user who may not look at clients
+        return ()
+    return unfinished("command", len(waiting))
 
 
 def _delete(client: redis.Redis, prefix: str) -> tuple[Left, ...]:

@@ -6,10 +6,11 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
+from envmatrix.environments.used_keys import KIND_GROUP, known_kinds
 from envmatrix.exceptions import UnknownKindError, UsageError
 from envmatrix.services.kinds.base import Kind
 
-GROUP = "envmatrix.kinds"
+__all__ = ["get_kind", "known_kinds"]
 
 _OURS = {
     "http": "envmatrix.services.kinds.http",
@@ -19,11 +20,6 @@ _OURS = {
     "openai": "envmatrix.services.kinds.openai",
 }
 """Each module has one `KIND`; it is imported when a declaration first names the kind."""
-
-
-def known_kinds() -> tuple[str, ...]:
-    """Return the names of all kinds, ours and plugged-in ones, sorted."""
-    return tuple(sorted({*_OURS, *entry_points(group=GROUP).names}))
 
 
 @cache
@@ -37,7 +33,7 @@ def get_kind(name: str, service: str = "") -> Kind:
     if module := _OURS.get(name):
         kind: Kind = import_module(module).KIND
         return kind
-    for entry in entry_points(group=GROUP, name=name):
+    for entry in entry_points(group=KIND_GROUP, name=name):
         try:
             plugged = entry.load()
         except (ImportError, AttributeError) as error:

@@ -7,11 +7,15 @@ from dataclasses import dataclass
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.probes.http import HttpProbe
+from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 
 GATEWAY_ERRORS = frozenset({502, 503, 504})
 """What a gateway answers for a service that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
+
+
+_SKEW = 5.0
+"""Seconds. Tokens are checked with about as much leeway, and a Date is a second and a request's time off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,11 +28,20 @@ class Access:
     """0 where there was no answer; `detail` says why."""
     detail: str = ""
     with_token: bool = True
+    skew: float = 0.0
+    """Seconds that the service's clock is ahead of ours."""
 
     @property
     def is_refused(self) -> bool:
         """Return whether the token was refused."""
         return self.with_token and self.status in {401, 403}
+
+    @property
+    def wrong_clock(self) -> str:
+        """Return how the service's clock differs from ours; empty where it does not by more than a request may take."""
+        if abs(self.skew) < _SKEW:
+            return ""
+        return f"the clock of {self.service} is {abs(self.skew):.0f} s {'ahead of' if self.skew > 0 else 'behind'} ours"
 
     @property
     def is_broken(self) -> bool:
@@ -43,13 +56,14 @@ class Access:
 def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
     """Request a service's protected path once, within its ping's deadline; never raises."""
     path = spec.protected or ""
-    status = 0
+    answer: HttpAnswer | None = None
 
     def observe() -> Observation:
-        nonlocal status
+        nonlocal answer
         with HttpProbe(endpoint, spec.ping_deadline) as http:
-            status = http.request(endpoint.url.get_secret_value() + path, headers=headers).status
+            answer = http.request(endpoint.url.get_secret_value() + path, headers=headers)
         return Observation()
 
     ping = probe(spec, spec.ping_deadline, observe)
-    return Access(spec.name, path, status if ping.is_up else 0, ping.detail, with_token=bool(headers))
+    status, skew = (answer.status, answer.skew) if answer and ping.is_up else (0, 0.0)
+    return Access(spec.name, path, status, ping.detail, with_token=bool(headers), skew=skew)

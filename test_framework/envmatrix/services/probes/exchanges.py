@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
@@ -40,6 +41,10 @@ class Exchange:
     """The answer, where it is an error."""
     frames: Frames | None = None
     """The frames that followed, of a WebSocket."""
+    sent: float = 0.0
+    """When, on the monotonic clock."""
+    answered: float = 0.0
+    """When its answer began; 0 while there is none."""
 
     def __str__(self) -> str:
         text = f"{self.method} {self.path} → {self.status or 'no answer'}"
@@ -106,7 +111,7 @@ def hooks(asynchronous: bool = False) -> dict[str, Any]:
 def _sent(request: httpx.Request) -> None:
     url = request.url
     port = url.port or (443 if url.scheme == "https" else 80)
-    exchange = Exchange(request.method, url.path, address=f"{url.host}:{port}")
+    exchange = Exchange(request.method, url.path, address=f"{url.host}:{port}", sent=time.monotonic())
     request.extensions[_KEY] = exchange
     EXCHANGES.append(exchange)
 
@@ -114,6 +119,6 @@ def _sent(request: httpx.Request) -> None:
 def _answered(response: httpx.Response) -> None:
     exchange: Exchange | None = response.request.extensions.get(_KEY)
     if exchange is not None:
-        exchange.status = response.status_code
+        exchange.status, exchange.answered = response.status_code, time.monotonic()
         exchange.is_json = "json" in response.headers.get("content-type", "")
         exchange.error = response if response.is_error else None

@@ -12,6 +12,7 @@ import time
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 from types import TracebackType
 from typing import Any, Self
@@ -35,6 +36,8 @@ class HttpAnswer:
     text: str
     is_json: bool
     """Whether its content type is JSON; its text may be none."""
+    skew: float = 0.0
+    """Seconds that the server's clock is ahead of ours, by its Date; 0 where it does not say."""
 
     @property
     def excerpt(self) -> str:
@@ -93,7 +96,16 @@ class HttpProbe:
             if response.length:  # `read1` takes the end of the connection for the end of the body
                 raise NoAnswerError(f"peer closed connection, {response.length} bytes of its answer missing")
             is_json = "json" in response.headers.get("content-type", "")
-            return HttpAnswer(response.status, body.decode(errors="replace"), is_json)
+            skew = _skew(response.headers.get("date", ""))
+            return HttpAnswer(response.status, body.decode(errors="replace"), is_json, skew)
+
+
+def _skew(date: str) -> float:
+    """Return how many seconds a server's clock is ahead of ours; a Date has whole seconds."""
+    try:
+        return parsedate_to_datetime(date).timestamp() - time.time()
+    except ValueError:
+        return 0.0
 
 
 class _Connection(HTTPConnection):

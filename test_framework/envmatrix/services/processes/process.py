@@ -29,6 +29,8 @@ from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDi
 _PR_SET_CHILD_SUBREAPER = 36
 _TAIL_LINES = 20
 _TAIL_BYTES = 4096
+_FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
+"""Signals that others send: a terminal, a person, the kernel's memory killer."""
 _KILLED = 1.0
 """Seconds until a process that was sent SIGKILL must be gone; longer only in a hung system call."""
 
@@ -106,7 +108,9 @@ class Launcher:
         pid = self._fork_server.fork(launch.command[2:], launch.env, launch.cwd or Path.cwd(), log)
         if pid is None:
             return None
-        return ServiceProcess(name, _identity(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid))
+        return ServiceProcess(
+            name, ProcessIdentity.just_started(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid)
+        )
 
     def stop_all(self, grace: float) -> frozenset[str]:
         """Stop all processes for good, by SIGKILL after `grace` seconds; return the names of those killed."""
@@ -159,6 +163,21 @@ def log_tail(path: Path) -> str:
     return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))
 
 
+def kill_group(process: ServiceProcess) -> None:
+    """Kill what is left of an ended process's group, as far as we have adopted it."""
+    left = []
+    for child in psutil.Process().children(recursive=True):
+        with contextlib.suppress(ProcessLookupError):
+            if os.getpgid(child.pid) == process.identity.pid:
+                left.append(child)
+    kill_all(left)
+
+
+def was_killed(code: int) -> bool:
+    """Return whether an exit code says that a process was ended from outside; a shell adds 128 to a signal."""
+    return -code in _FROM_OUTSIDE or code - 128 in _FROM_OUTSIDE
+
+
 def explain_exit(code: int) -> str:
     """Return how a process ended, for a message."""
     if code >= 0:
@@ -189,12 +208,7 @@ def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
             )
     except (OSError, KeyError) as error:
         raise StartError(name, f"could not be started: {error}") from None
-    return ServiceProcess(name, _identity(popen.pid), launch.stop_signal, log, popen.poll)
-
-
-def _identity(pid: int) -> ProcessIdentity:
-    """Return the identity of a process just started, with an impossible start time if it has ended."""
-    return ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)
+    return ServiceProcess(name, ProcessIdentity.just_started(popen.pid), launch.stop_signal, log, popen.poll)
 
 
 def _await(condition: Callable[[], bool], deadline: float) -> None:

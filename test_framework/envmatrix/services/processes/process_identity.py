@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
 
-_SAME_START = 2.0
-"""Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
+_START_FIELD = 19
+"""proc_pid_stat(5): the start time is field 22, and the text after the command's name begins with field 3."""
 
 
 @dataclass(frozen=True)
@@ -18,27 +19,30 @@ class ProcessIdentity:
     """The id and start time of a process: the id alone may have been given to another since."""
 
     pid: int
-    created: float
-    """Seconds since the epoch."""
+    started: int
+    """Clock ticks from the machine's boot to the process's start, which no change of the wall clock moves."""
 
     @classmethod
     def mine(cls) -> ProcessIdentity:
         """Return the identity of this process."""
-        return cls(os.getpid(), psutil.Process().create_time())
+        return cls.just_started(os.getpid())
 
     @classmethod
     def of(cls, pid: int) -> ProcessIdentity | None:
         """Return the identity of a running process; None where it has ended."""
-        try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
-            return None
+        started = _start_of(pid)
+        return None if started is None else cls(pid, started)
+
+    @classmethod
+    def just_started(cls, pid: int) -> ProcessIdentity:
+        """Return the identity of a process that may have ended already: then one that no process has."""
+        return cls.of(pid) or cls(pid, -1)
 
     def process(self) -> psutil.Process | None:
         """Return the process if it still runs and is the same one."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.created) < _SAME_START
+            same = _start_of(self.pid) == self.started
             return process if same and process.status() != psutil.STATUS_ZOMBIE else None
         except psutil.NoSuchProcess:
             return None
@@ -53,7 +57,25 @@ class ProcessIdentity:
     def read(cls, path: Path) -> ProcessIdentity | None:
         """Read an identity from a file; None where there is none."""
         try:
-            data = json.loads(path.read_text(encoding="utf-8"))
-            return cls(int(data["pid"]), float(data["created"]))
-        except (OSError, ValueError, KeyError, TypeError):
+            return cls.parse(path.read_text(encoding="utf-8"))
+        except OSError:
             return None
+
+    @classmethod
+    def parse(cls, text: str) -> ProcessIdentity | None:
+        """Return the identity in a JSON object; None where the text is none, or cut off."""
+        try:
+            data = json.loads(text)
+            return cls(int(data["pid"]), int(data["started"]))
+        except (ValueError, KeyError, TypeError):
+            return None
+
+
+def _start_of(pid: int) -> int | None:
+    """Return when a process started, in ticks; None where it has ended."""
+    try:
+        if sys.platform != "linux":  # elsewhere the kernel keeps the time of the start as it was then
+            return int(psutil.Process(pid).create_time() * 1000)
+        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[_START_FIELD])
+    except (OSError, IndexError, psutil.NoSuchProcess):
+        return None

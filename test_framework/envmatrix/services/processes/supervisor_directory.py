@@ -6,6 +6,7 @@ supervisor.sock    requests and answers, one JSON line each
 supervisor.json    the process that owns the services; supervisor.lock is held while it is being started
 supervisor.log     what the supervisor itself writes
 processes.jsonl    every process that was started, for a later run to kill if the supervisor could not
+parts/             a file for each worker's part of a server that is not ours, until that part is dropped
 logs/ state/ tls/  per service
 """
 
@@ -50,6 +51,14 @@ class SupervisorDirectory:
         """Make and return an empty directory for a service's files."""
         suffix = f"-{attempt}" if attempt else ""
         return self._made(f"state/{service.replace(':', '-')}{suffix}", mode=0o700)
+
+    def part(self, service: str, worker: str) -> Path:
+        """Return the file that stands for a worker's part of a service."""
+        return self._made(f"parts/{service}", mode=0o700) / worker
+
+    def parts(self) -> list[str]:
+        """Return the services of which a worker still has a part."""
+        return sorted({path.parent.name for path in (self.path / "parts").glob("*/*")})
 
     def tls(self) -> Path:
         """Make and return the directory of certificates and keys."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shutil
 from collections.abc import Iterable, Iterator
@@ -63,20 +62,11 @@ def _left_by(run: SupervisorDirectory) -> list[psutil.Process]:
         lines = run.ledger.read_text(encoding="utf-8").splitlines()
     except OSError:
         return []
-    identities = [identity for line in lines if (identity := _identity(line))]
+    identities = [identity for line in lines if (identity := ProcessIdentity.parse(line))]
     listed = [process for identity in identities if (process := identity.process())]
     below = [child for identity in identities for child in descendants(identity)]
     marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, run)]
     return list({process.pid: process for process in (*listed, *below, *marked)}.values())
-
-
-def _identity(line: str) -> ProcessIdentity | None:
-    """Read a line of the list; None for one that was cut off."""
-    try:
-        data = json.loads(line)
-        return ProcessIdentity(int(data["pid"]), float(data["created"]))
-    except (ValueError, KeyError, TypeError):
-        return None
 
 
 def _is_marked(process: psutil.Process, run: SupervisorDirectory) -> bool:

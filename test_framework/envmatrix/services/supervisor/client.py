@@ -187,7 +187,7 @@ class SupervisorClient:
                     (os.POSIX_SPAWN_DUP2, 1, 2),
                 ],
             )
-        (ProcessIdentity.of(pid) or ProcessIdentity(pid, 0.0)).write(self._run.supervisor)
+        ProcessIdentity.just_started(pid).write(self._run.supervisor)
         fresh.rename(self._run.supervisor_socket)
 
 

@@ -53,6 +53,11 @@ class Deployment:
         stacks = [stack for stack in (self._twin, self._stack) if stack]
         return {name: state for stack in stacks for name, state in stack.states().items()}
 
+    def drop_parts(self, services: Iterable[str], run: str) -> None:
+        """Drop the parts that a run's workers left of remote services; a twin's have ended with it."""
+        if self._stack is not None and self._twin is None:
+            self._stack.drop_parts(services, run)
+
     def _deploy_twin(self, twin: Twin) -> dict[str, ServiceState]:
         """Start the twin's services, then resolve the declaration with their endpoints."""
         with self._lock:
@@ -86,8 +91,9 @@ class Deployment:
 
 
 def _undeployed(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -> dict[str, ServiceState]:
-    """Return the states of services whose twin failed to start."""
-    failed = [state for state in twin_states.values() if state.status is ServiceStatus.FAILED]
+    """Return the states of services whose twin failed to start; what failed for another's failure is not named."""
+    dependent = DependencyError.__name__
+    failed = [each for each in twin_states.values() if each.status is ServiceStatus.FAILED and each.error != dependent]
     why = "; ".join(f"{state.service} {state.reason}" for state in failed)
     return {
         name: ServiceState(

@@ -52,6 +52,7 @@ def serve(
         status = 1
     finally:
         supervisor.stop(_GRACE)
+        supervisor.drop_parts()
         # A killed process closes its sockets a moment before it is gone: do not ask whether it still lives.
         if owner_ended or not supervisor.owner_lives():
             remove(run)
@@ -119,6 +120,11 @@ class _Supervisor:
         self._stopping.set()
         with self._stop_lock:
             self._stubborn |= self._launcher.stop_all(grace)
+
+    def drop_parts(self) -> None:
+        """Drop what killed workers left on servers that are not ours."""
+        if self._deployment is not None and (services := self._run.parts()):
+            self._deployment.drop_parts(services, self._run.path.name)
 
     def _exit_late(self) -> None:
         threading.Event().wait(_LAST_RESORT)

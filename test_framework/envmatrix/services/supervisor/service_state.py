@@ -28,6 +28,21 @@ class ServiceStatus(enum.StrEnum):
     """We stopped it, at the end of the run."""
 
 
+class Crash(BaseModel):
+    """The end of a declared command by itself, while its service was up."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    exit_code: int
+    """Negative: the signal that ended it."""
+    ended: float
+    """When its end was noticed, on this machine's monotonic clock."""
+    log_tail: str = ""
+    """The end of its log, masked."""
+    up_again: float | None = None
+    """When it was up again; None where it was not, or not yet."""
+
+
 class ServiceState(BaseModel):
     """One service, as its supervisor knows it."""
 
@@ -48,6 +63,8 @@ class ServiceState(BaseModel):
     """From the request to up or failed."""
     log_tail: str = ""
     """The end of its process's log, masked, where it is not up."""
+    crashes: tuple[Crash, ...] = ()
+    """Oldest first; after each but the last of too many it was started again."""
 
     @property
     def is_up(self) -> bool:

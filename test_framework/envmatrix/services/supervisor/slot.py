@@ -10,7 +10,7 @@ from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.process import ServiceProcess, explain_exit
-from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
+from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 
 
 @dataclass
@@ -29,6 +29,7 @@ class Slot:
     """The deadline of the current start-up step, on the monotonic clock; after it the service is given up."""
     settled: bool = False
     error: EnvmatrixError | None = None
+    crashes: tuple[Crash, ...] = ()
     start_seconds: float = 0.0
 
     def state(self, *, stopping: bool) -> ServiceState:
@@ -55,4 +56,5 @@ class Slot:
             pid=self.process.identity.pid if self.process else None,
             start_seconds=self.start_seconds,
             log_tail=tail,
+            crashes=self.crashes,
         )

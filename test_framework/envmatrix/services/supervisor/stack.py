@@ -2,7 +2,8 @@
 
 Each service has one thread that brings it up and one slot that all threads see. A slot first gets its address, then is
 settled: up or failed. A service whose references change (a port was taken, an optional service failed) is started again
-with the new ones, so that no service ever talks to an address that is not ours.
+with the new ones, so that no service ever talks to an address that is not ours. A declared command that crashes later is
+started again at its address, a few times.
 """
 
 from __future__ import annotations
@@ -12,7 +13,8 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
@@ -32,14 +34,16 @@ from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
+from envmatrix.services.kinds.isolation import SharedKind
+from envmatrix.services.kinds.part_names import of_run
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_ports
-from envmatrix.services.processes.process import stop
+from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
 from envmatrix.services.supervisor.run_context import RunContext
-from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
+from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
 
 _PORTS_TRIED = 3
@@ -51,6 +55,10 @@ _GRACE = 0.5
 """Seconds for a service that is started again, or failed to start, to stop by itself."""
 _MARGIN = 5.0
 """Seconds beyond its own deadlines that a service's thread gets: filling a data directory for the first time takes 3."""
+_WATCH = 0.02
+"""Seconds between two looks at whether a process has ended: the moment tells whose request it was."""
+_RESTARTS = 10
+"""How often a crashed service is started again in one run."""
 _log = logging.getLogger(__name__)
 
 _References = dict[str, Endpoint | None]
@@ -90,6 +98,8 @@ class Stack:
         """Wait until each is up or has failed; the deadlines of the services bound this."""
         waiting = list(names)
         with self._changed:
+            for name in waiting:
+                self._note_crash(self._slots[name])
             while not all(self._slots[name].settled for name in waiting):
                 self._give_up_overdue()
                 self._changed.wait(0.1)
@@ -113,16 +123,31 @@ class Stack:
             return slot.state(stopping=stopping)
         return ServiceState(service=self._prefix + name, status=ServiceStatus.ABSENT, reason="is absent by declaration")
 
+    def drop_parts(self, names: Iterable[str], run: str) -> None:
+        """Drop the parts that a run's workers left of remote services, as far as these answer."""
+        for name in names:
+            slot = self._slots.get(name)
+            if slot is None or slot.endpoint is None:
+                continue
+            kind = get_kind(slot.spec.kind, name)
+            try:
+                if isinstance(kind, SharedKind):
+                    kind.drop_parts(slot.spec, slot.endpoint, partial(of_run, run=run))
+            except Exception as error:  # noqa: BLE001  the next service's are dropped all the same, and a later run sweeps
+                _log.warning("parts of %s are left: %s", slot.key, MASKER.mask(str(error)))
+
     # From here on, what the thread of one service does.
 
     def _bring_up(self, slot: Slot) -> None:
+        self._settle_by(slot, self._connect if slot.spec.source is Source.REMOTE else self._start)
+        if slot.error is None and slot.spec.source is Source.PROCESS:
+            self._keep_up(slot)
+
+    def _settle_by(self, slot: Slot, step: Callable[[Slot, Kind], None]) -> None:
+        """Take the step that brings a service up, and record its result."""
         error: EnvmatrixError | None = None
         try:
-            kind = get_kind(slot.spec.kind, slot.spec.name)
-            if slot.spec.source is Source.REMOTE:
-                self._connect(slot, kind)
-            else:
-                self._start(slot, kind)
+            step(slot, get_kind(slot.spec.kind, slot.spec.name))
         except EnvmatrixError as known:
             error = known
         except Exception as unknown:  # noqa: BLE001  a plugged-in kind may raise anything; the others must go on
@@ -138,7 +163,48 @@ class Stack:
             if not slot.settled:
                 slot.start_seconds = time.monotonic() - slot.began
                 slot.error, slot.settled = error, True
+                if slot.crashes and error is None:
+                    again = slot.crashes[-1].model_copy(update={"up_again": time.monotonic()})
+                    slot.crashes = (*slot.crashes[:-1], again)
             self._changed.notify_all()
+
+    def _keep_up(self, slot: Slot) -> None:
+        """Start a process again when it crashes; one that was killed from outside stays down."""
+        while not self._context.stopping.wait(_WATCH):
+            with self._changed:
+                self._note_crash(slot)
+                if slot.settled and (slot.process is None or slot.process.exit_code() is not None):
+                    return
+            if not slot.settled:
+                self._settle_by(slot, self._start_again)
+
+    def _note_crash(self, slot: Slot) -> None:
+        """Note that the command of a service that was up has ended by itself: its start begins anew, if not too often."""
+        if slot.spec.source is not Source.PROCESS or not slot.settled or slot.error or slot.process is None:
+            return
+        code = slot.process.exit_code()
+        if code is None or was_killed(code) or self._context.stopping.is_set():
+            return
+        crash = Crash(exit_code=code, ended=time.monotonic(), log_tail=slot.process.log_tail())
+        slot.crashes = (*slot.crashes, crash)
+        if len(slot.crashes) > _RESTARTS:
+            why = f"{explain_exit(code)}, and had been started again {_RESTARTS} times"
+            slot.error = StartError(slot.key, why, crash.log_tail)
+        else:
+            slot.settled, slot.began = False, time.monotonic()
+            self._set_deadline(slot)
+
+    def _start_again(self, slot: Slot, kind: Kind) -> None:
+        """Start a crashed process at the address that it had, which others were told."""
+        if slot.endpoint is None or slot.process is None:
+            raise AssertionError("a service that never ran has crashed")
+        kill_group(slot.process)  # what is left of it may hold the port
+        try:
+            used = self._references(slot)
+            slot.process = self._context.launcher.start(slot.key, self._command(slot, slot.endpoint, used))
+            self._await_ready(slot, StartingProcess(slot.spec, slot.endpoint, slot.process), kind, used)
+        except (PortTakenError, _ReferencesChangedError):
+            raise StartError(slot.key, "could not be started again at its address") from None
 
     def _set_deadline(self, slot: Slot) -> None:
         """Set the deadline of the current start-up step."""
@@ -244,12 +310,22 @@ class Stack:
             if other is None or (other.error and not other.spec.is_required):
                 references[name] = None
             elif other.error:
-                raise DependencyError(slot.key, f"was not started: it references {name!r}, which failed")
+                root = self._root(other).state(stopping=False)
+                began = "was stopped" if slot.process else "was not started"
+                reason = f"{began}: {root.service!r}, which it needs, {root.reason}"
+                raise DependencyError(slot.key, reason, root.log_tail)
             elif other.settled or (other.endpoint and not settled):
                 references[name] = other.endpoint
             else:
                 return None
         return references
+
+    def _root(self, slot: Slot) -> Slot:
+        """Return the first failure of the chain that a failed service is part of."""
+        while isinstance(slot.error, DependencyError):
+            references = (self._slots[name] for name in sorted(slot.spec.references & self._slots.keys()))
+            slot = next(each for each in references if each.error and each.spec.is_required)
+        return slot
 
     def _await_ready(self, slot: Slot, launched: StartingProcess, kind: Kind, used: _References) -> None:
         """Wait until the service is ready, and so is what it references.

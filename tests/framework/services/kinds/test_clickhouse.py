@@ -8,6 +8,7 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import clickhouse_connect
 import httpx
@@ -19,6 +20,7 @@ from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from envmatrix.runs.ping import PingStatus
 from envmatrix.services import Kind, get_kind
+from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import at, context, fake, free_port, process, running, silent, web
@@ -27,7 +29,7 @@ pytest.importorskip("chdb", reason="the extra 'clickhouse' is not installed")
 
 KIND = get_kind("clickhouse")
 SPEC = ServiceSpec(name="clickhouse", kind="clickhouse", source=Source.EMBEDDED)
-RUNNING = "SELECT count() FROM system.processes WHERE query LIKE 'SELECT sleep%'"
+RUNNING = "SELECT count() FROM system.processes WHERE query NOT LIKE '%system.processes%'"
 CODE = "X-ClickHouse-Exception-Code"
 NOON = dt.datetime(2026, 1, 1, 12)  # noqa: DTZ001  ClickHouse's DateTime has the server's zone
 
@@ -246,6 +248,21 @@ def test_workers_are_apart(server):
         assert [client.command(f"SELECT count() FROM {table}") for client in (me, you)] == [0, 1]
         assert mine.reset() == ()
     assert "envmatrix" not in ask(server, "SHOW DATABASES").text
+
+
+@pytest.mark.fault("lock-held-by-failed-test")
+def test_a_query_that_runs_on_is_ended_and_said(server):
+    """A query that a test left running writes nothing into the next one's tables; another worker's goes on."""
+    query = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(number)"
+    with KIND.isolate(SPEC, server, "gw0") as part, KIND.isolate(SPEC, server, "gw1") as other:
+        databases = [each.endpoint.database for each in (part, other)]
+        with ThreadPoolExecutor() as pool:
+            answers = [pool.submit(ask, server, query, params={"database": name}, timeout=60) for name in databases]
+            assert eventually(lambda: ask(server, RUNNING).text == "2\n")
+            assert part.reset() == (Left("statement", 1, " not finished"),)
+            assert part.reset() == ()
+            assert other.reset() == (Left("statement", 1, " not finished"),)
+            assert [answer.result().headers[CODE] for answer in answers] == ["394", "394"]
 
 
 def test_a_server_that_dies_is_unreachable(server):

@@ -116,11 +116,20 @@ def test_a_page_is_nobody():
     )
 
 
+@pytest.mark.parametrize("body", [True, ["up"], "OK", "", '{"status": "o'], ids=repr)
+def test_any_200_is_up(body: object):
+    """A health answer need not be a JSON object, nor anything at all, where no identity is demanded."""
+    with web({"/health": (200, body)}) as site:
+        assert ping(site.url).is_up
+        assert ping(site.url, identity={"commit": ""}).is_up
+        assert ping(site.url, identity={"service": "shop"}).status is PingStatus.DOWN
+
+
 @pytest.mark.fault("truncated-json")
 def test_truncated_json():
-    """JSON that ends too early is down, with its beginning."""
+    """JSON that ends too early cannot prove an identity that was demanded: down, with its beginning."""
     with web({"/health": (200, '{"service": "back')}) as site:
-        seen = ping(site.url)
+        seen = ping(site.url, identity={"service": "backend"})
     assert seen.status is PingStatus.DOWN
     assert seen.detail == 'GET /health answers 200 without a JSON object: \'{"service": "back\''
 
@@ -254,7 +263,7 @@ def test_proxies_of_the_environment_are_ignored(monkeypatch):
 def test_no_secret_in_a_ping():
     """A server that repeats the password, or sends terminal escapes, gets neither into the report."""
     with web({"/health": (200, "{broken hunter2hunter2 \x1b[31m\n")}) as site:
-        seen = ping(site.url.replace("http://", "http://me:hunter2hunter2@"))
+        seen = ping(site.url.replace("http://", "http://me:hunter2hunter2@"), identity={"service": "backend"})
         assert site.asked[0][2]["Host"] == f"127.0.0.1:{site.port}"
     assert seen.detail.endswith(f"without a JSON object: '{{broken {MASK} \\x1b[31m\\n'")
 

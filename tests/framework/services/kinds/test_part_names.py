@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from envmatrix.services.kinds.part_names import part_name, stale
+from envmatrix.services.kinds.part_names import of_run, part_name, stale
 
 
 def test_a_name_is_fresh_and_needs_no_quotes() -> None:
@@ -23,3 +23,9 @@ def test_only_old_names_of_ours_are_stale(monkeypatch: pytest.MonkeyPatch) -> No
     assert stale([name, *others]) == []
     monkeypatch.setattr(time, "time", lambda: now + 25 * 3600)
     assert stale([name, *others]) == [name]
+
+
+def test_the_parts_of_a_run_are_known_by_their_names() -> None:
+    """By the beginning of the worker's name, whatever characters a run's has; another run's are its own."""
+    mine, other = part_name("9f-A1_gw0"), part_name("9f-A11_gw0")
+    assert of_run([mine, other, "9f_a1_gw0", "envmatrix_results"], "9f-A1") == [mine]

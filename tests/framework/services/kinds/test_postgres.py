@@ -245,15 +245,41 @@ def test_the_exit_removes_the_database(server):
     assert run(server, "SELECT datname FROM pg_database WHERE datname LIKE 'envmatrix%'") == []
 
 
-def test_a_forgotten_transaction_is_told(server, monkeypatch):
-    """A reset does not wait for ever for rows that a forgotten transaction holds."""
-    monkeypatch.setattr(postgres, "_LOCK_SECONDS", 0.05)
-    with KIND.isolate(SPEC, server, "gw0") as part:
-        run(part.endpoint, *TABLES, *ROWS)
-        with psycopg.connect(part.endpoint.field("url")) as forgetful:
-            forgetful.execute("UPDATE other.notes SET x = 2")
-            with pytest.raises(UnreachableError, match="canceling statement due to lock timeout"):
-                part.reset()
+@pytest.mark.fault("lock-held-by-failed-test")
+@pytest.mark.parametrize(
+    "statement",
+    [
+        'UPDATE "Users" SET x = 2',
+        'LOCK TABLE "Users"',
+        'INSERT INTO "Users" VALUES (7)',
+        'SELECT FROM "Users" FOR UPDATE',
+    ],
+)
+def test_a_forgotten_transaction_is_ended_and_said(server, role, statement):
+    """What a test has left locked or not committed meets no later test, also where workers share a database."""
+    run(server, "GRANT CREATE ON DATABASE postgres TO plain")
+    with KIND.isolate(SPEC, server, "gw0") as whole, KIND.isolate(SPEC, role, "gw0") as schema:
+        for part in (whole, schema):
+            run(part.endpoint, 'CREATE TABLE "Users" (x int)', 'INSERT INTO "Users" VALUES (1)')
+            forgetful = psycopg.connect(part.endpoint.field("url"))
+            forgetful.execute(statement)
+            assert str(part.reset()[0]) == "1 transaction not finished"
+            with pytest.raises(psycopg.OperationalError):
+                forgetful.commit()
+            assert part.reset() == ()
+            forgetful.close()
+
+
+@pytest.mark.fault("cross-worker-collision")
+def test_a_reset_ends_no_other_workers_transaction(server, role):
+    """Workers that share a database and one login hold locks of their own."""
+    run(server, "GRANT CREATE ON DATABASE postgres TO plain")
+    with KIND.isolate(SPEC, role, "gw0") as mine, KIND.isolate(SPEC, role, "gw1") as yours:
+        run(yours.endpoint, 'CREATE TABLE "Users" (x int)')
+        with psycopg.connect(yours.endpoint.field("url")) as busy:
+            busy.execute('INSERT INTO "Users" VALUES (1)')
+            assert mine.reset() == ()
+            busy.commit()
 
 
 def test_a_forgotten_reader_does_not_matter(server, monkeypatch):

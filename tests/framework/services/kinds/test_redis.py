@@ -19,7 +19,9 @@ from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableErr
 from envmatrix.runs.ping import PingStatus
 from envmatrix.services import Kind, get_kind
 from envmatrix.services.kinds import redis as redis_kind
+from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
+from tests.framework.services.place import eventually
 from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
 
 KIND = get_kind("redis")
@@ -127,6 +129,31 @@ def test_a_reset_says_what_was_left(server, source):
         (told,) = map(str, part.reset())
         assert told.startswith("at least 1000 keys: 0")
         assert list(me.scan_iter(f"{prefix}*")) == []
+
+
+@pytest.mark.fault("lock-held-by-failed-test")
+@pytest.mark.parametrize("source", [Source.EMBEDDED, Source.REMOTE])
+def test_a_command_that_waits_is_ended_and_said(server, source):
+    """A client that a test left in BLPOP would take the next test's key; one that is idle, or another worker's, is kept."""
+    spec = SPEC.model_copy(update={"source": source, "url": server.url})
+    with KIND.isolate(spec, server, "gw0") as part, KIND.isolate(spec, server, "gw1") as other:
+        idle, waiting, stranger = (
+            redis.Redis.from_url(each.field("url"), retry=None) for each in (part.endpoint,) * 2 + (other.endpoint,)
+        )
+        idle.ping()
+        takers = [waiting.connection_pool.get_connection(), stranger.connection_pool.get_connection()]
+        for taker, prefix in zip(takers, (part.endpoint.prefix, other.endpoint.prefix), strict=True):
+            taker.send_command("BLPOP", f"{prefix}queue", 0)
+        with client(server) as admin:
+            assert eventually(lambda: sum("b" in each["flags"] for each in admin.client_list()) == 2)
+        assert part.reset() == (Left("command", 1, " not finished"),)
+        with pytest.raises(redis.ConnectionError):
+            takers[0].read_response()
+        assert idle.ping()
+        assert part.reset() == ()
+        assert other.reset() == (Left("command", 1, " not finished"),)
+        for each in (idle, waiting, stranger):
+            each.close()
 
 
 @pytest.mark.fault("leaked-resources")

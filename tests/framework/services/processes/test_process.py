@@ -85,7 +85,7 @@ def test_a_process_that_took_over_a_number_is_not_signalled(
     """Neither signals nor a stop reach a process that only has the same id."""
     monkeypatch.setattr(process_module, "_KILLED", 0.01)
     real = launcher.start("s", python("-S", "-c", "import time; time.sleep(60)"))
-    stale = ProcessIdentity(real.identity.pid, real.identity.created - 3600)
+    stale = ProcessIdentity(real.identity.pid, real.identity.started - 1)
     impostor = ServiceProcess("s", stale, 9, real.log, lambda: None)
     assert stale.process() is None
     assert stop([impostor], grace=0) == {"s"}

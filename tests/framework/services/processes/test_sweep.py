@@ -21,7 +21,7 @@ from envmatrix.services.processes.sweep import sweep
 from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import eventually, runs
 
-GONE = ProcessIdentity(2**22 - 7, 1.0)
+GONE = ProcessIdentity(2**22 - 7, 1)
 SLEEP = [sys.executable, "-S", "-c", "import time; time.sleep(60)"]
 
 
@@ -67,7 +67,7 @@ def test_a_process_that_escaped_its_session_is_known_by_its_mark(tmp_path: Path)
 @pytest.mark.fault("pid-reuse")
 def test_a_stranger_with_a_listed_number_is_left_alone(tmp_path: Path, sleeper: subprocess.Popen[bytes]) -> None:
     """A process that started at another time than the one on the list is somebody else's."""
-    run = dead_run(tmp_path, ProcessIdentity(sleeper.pid, 1.0))
+    run = dead_run(tmp_path, ProcessIdentity(sleeper.pid, 1))
     assert sweep([tmp_path]) == [run]
     assert runs(sleeper.pid)
 

@@ -16,11 +16,16 @@ DECLARATION = """
 description = "everything that a reply must keep"
 
 [services.api]
-kind = "http"
+kind = "openai"
 source = "remote"
 url = "https://user:pa55-word-of-the-url@shop.example"
 api_key = "key-of-the-declaration"
 identity = { commit = "${COMMIT}" }
+
+[services.greeter]
+kind = "banner"
+source = "remote"
+url = "tcp://greeter.example:1"
 options = { limits = [1, 2.5, true], nested = { a = "b" } }
 
 [services.worker]
@@ -41,12 +46,13 @@ login = "/login"
 
 
 @pytest.fixture
-def reply(tmp_path: Path) -> StartReply:
+def reply(tmp_path: Path, plugged: Path, monkeypatch: pytest.MonkeyPatch) -> StartReply:
     """A reply with an endpoint and a resolved environment."""
+    monkeypatch.syspath_prepend(str(plugged))
     file = tmp_path / "shop.toml"
     file.write_text(DECLARATION)
     environment = load_file(file, {"COMMIT": "abc1234"})
-    endpoint = get_kind("http").connect(environment.services["api"], "https://user:pa55-word-of-the-url@shop.example")
+    endpoint = get_kind("openai").connect(environment.services["api"], "https://user:pa55-word-of-the-url@shop.example")
     state = ServiceState(service="api", status=ServiceStatus.UP, endpoint=endpoint, pid=7)
     return StartReply(states={"api": state}, environment=environment)
 

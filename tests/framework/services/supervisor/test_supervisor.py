@@ -18,6 +18,7 @@ from pydantic import SecretStr
 
 from envmatrix.environments import load_environment
 from envmatrix.exceptions import DependencyError, NotReadyError, StartError, SupervisorError
+from envmatrix.services.processes.process import was_killed
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import Owner, SupervisorClient
@@ -140,7 +141,8 @@ def test_a_service_that_ends_itself_is_named_with_its_log(place: Place, owner: O
     states = place.client(owner.run_dir).start(["front"]).states
     with pytest.raises(StartError, match=r"'shop' ended with exit code 3 before it was ready.*\n.*\ngiving up"):
         raise states["shop"].as_error()
-    with pytest.raises(DependencyError, match="'front' was not started: it references 'shop'"):
+    why = "'front' was not started: 'shop', which it needs, ended with exit code 3 before it was ready; the log ends: giving"
+    with pytest.raises(DependencyError, match=why):
         raise states["front"].as_error()
     assert states["shop"].exit_code == 3
 
@@ -186,6 +188,39 @@ def test_a_killed_service_is_named_as_signal_9(place: Place, owner: Owner) -> No
     assert (state.status, state.exit_code) == (ServiceStatus.FAILED, -9)
     assert "signal 9 (SIGKILL)" in state.reason
     assert "banner server" in state.log_tail
+
+
+@pytest.mark.fault("product-crash")
+def test_a_crashed_command_is_started_again_where_it_was(place: Place, owner: Owner) -> None:
+    """Ten times in a run; each crash is kept, with its signal, the end of its log and the time when it was up again."""
+    place.declare(with_faults("grandchild"))
+    client = place.client(owner.run_dir)
+    state = first = client.start(["shop"]).states["shop"]
+    for number in range(11):
+        assert state.pid
+        assert state.endpoint == first.endpoint
+        assert len(state.crashes) == number
+        os.kill(state.pid, signal.SIGSEGV)
+        assert eventually(lambda pid=state.pid: not runs(pid))
+        before, state = state, client.start(["shop"]).states["shop"]
+        assert number == 10 or (state.is_up and state.pid != before.pid)
+    assert state.status is ServiceStatus.FAILED
+    assert state.reason == "was ended by signal 11 (SIGSEGV), and had been started again 10 times"
+    assert {crash.exit_code for crash in state.crashes} == {-11}
+    assert [crash.up_again is not None and crash.up_again > crash.ended for crash in state.crashes] == [
+        *[True] * 10,
+        False,
+    ]
+    assert all("banner server" in crash.log_tail for crash in state.crashes)
+
+
+@pytest.mark.fault("product-crash")
+@pytest.mark.parametrize(
+    ("code", "killed"), [(0, False), (3, False), (-11, False), (-6, False), (-9, True), (-15, True), (137, True)]
+)
+def test_only_what_ends_by_itself_has_crashed(code: int, killed: bool) -> None:
+    """A signal that others send says nothing about the product, nor does the code that a shell makes of it."""
+    assert was_killed(code) == killed
 
 
 @pytest.mark.fault("runner-sigkill")

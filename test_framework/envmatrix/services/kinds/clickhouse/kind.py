@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -17,7 +17,7 @@ from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
-from envmatrix.services.kinds.left import Left, rows_left
+from envmatrix.services.kinds.left import Left, rows_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
@@ -29,11 +29,16 @@ _RESET_SECONDS = 10.0
 _REFUSALS = frozenset({401, 403, 404})
 """Statuses of a wrong user or password, and of an unknown database."""
 
-_FILLED_TABLES = """
+_LEFT_OVER = """
 SELECT name, total_rows FROM system.tables
 WHERE database = currentDatabase() AND NOT is_temporary AND coalesce(total_rows, 0) > 0 AND engine NOT LIKE '%View'
+UNION ALL
+SELECT '' AS name, count() AS total_rows FROM system.processes
+WHERE current_database = currentDatabase() AND query_id <> queryID() HAVING total_rows > 0
 FORMAT JSONCompact
 """
+"""The tables with rows, and without a name the number of this database's queries that still run."""
+_END_QUERIES = "KILL QUERY WHERE current_database = currentDatabase() AND query_id <> queryID() SYNC"
 
 
 class ClickHouseKind:
@@ -81,7 +86,7 @@ class ClickHouseKind:
         """Create a database, and drop it at the end."""
         name = part_name(worker)
         if spec.source is Source.REMOTE:
-            _sweep(spec, endpoint)
+            self.drop_parts(spec, endpoint, stale)
         _execute(spec, endpoint, f"CREATE DATABASE {name}")
         try:
             yield _WorkerDatabase(spec, at_database(endpoint, name))
@@ -89,14 +94,13 @@ class ClickHouseKind:
             with removing(spec, f"the database {name}"):
                 _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
-
-def _sweep(spec: ServiceSpec, endpoint: Endpoint) -> None:
-    """Drop the databases that killed runs left behind, as far as we may."""
-    query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
-    (names,) = _execute(spec, endpoint, query)
-    for name in stale(row[0] for row in json.loads(names)["data"]):
-        with suppress(UnreachableError):  # another user's, or another run is dropping it
-            _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
+    def drop_parts(self, spec: ServiceSpec, endpoint: Endpoint, choose: Callable[[Iterable[str]], list[str]]) -> None:
+        """Drop the chosen databases, as far as we may."""
+        query = "SELECT name FROM system.databases WHERE startsWith(name, 'envmatrix_') FORMAT JSONCompact"
+        (names,) = _execute(spec, endpoint, query)
+        for name in choose(row[0] for row in json.loads(names)["data"]):
+            with suppress(UnreachableError):  # another user's, or another run is dropping it
+                _execute(spec, endpoint, f"DROP DATABASE IF EXISTS {name} SYNC")
 
 
 class _WorkerDatabase:
@@ -107,13 +111,18 @@ class _WorkerDatabase:
         self._spec = spec
 
     def reset(self) -> tuple[Left, ...]:
-        """Empty the tables that have rows; return these tables."""
-        (text,) = _execute(self._spec, self.endpoint, _FILLED_TABLES)
-        tables = json.loads(text)["data"]
+        """End the queries that still run and empty the tables that have rows; return their number, and these tables."""
+        (text,) = _execute(self._spec, self.endpoint, _LEFT_OVER)
+        counts = [(name, int(number)) for name, number in json.loads(text)["data"]]  # a 64-bit number comes as a text
+        running = sum(number for name, number in counts if not name)
+        tables = [(name, number) for name, number in counts if name]
         names = [name.replace("\\", "\\\\").replace("`", "\\`") for name, _ in tables]
+        if running:
+            with suppress(UnreachableError):  # not every user may end a query
+                _execute(self._spec, self.endpoint, _END_QUERIES)
         if names:
             _execute(self._spec, self.endpoint, *(f"TRUNCATE TABLE `{name}`" for name in names))
-        return rows_left((name, int(number)) for name, number in tables)  # a 64-bit number comes as a text
+        return (*unfinished("statement", running), *rows_left(tables))
 
 
 def _root(endpoint: Endpoint) -> str:
