@@ -9,6 +9,8 @@ from pathlib import Path
 
 import psutil
 
+from envmatrix.private import write_private
+
 _SAME_START = 2.0
 """Seconds. psutil derives a start time from the boot time, which moves by a second when the clock is corrected."""
 
@@ -46,7 +48,7 @@ class ProcessIdentity:
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        write_private(fresh, json.dumps(asdict(self)))
         fresh.replace(path)
 
     @classmethod
