@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from envmatrix.exceptions import (
     UsageError,
     nearest,
 )
+from envmatrix.input_files import read_text
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""
@@ -80,11 +82,8 @@ def read_env_file(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return {key: value or "" for key, value in dotenv_values(stream=stream, interpolate=False).items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(path, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    values = dotenv_values(stream=StringIO(read_text(path)), interpolate=False)
+    return {key: value or "" for key, value in values.items()}
 
 
 def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
