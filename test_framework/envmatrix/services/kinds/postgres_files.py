@@ -171,13 +171,14 @@ def _run(service: str, what: str, *command: str, user: str | None = None) -> Non
             check=True,
             capture_output=True,
             text=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env={"PATH": os.environ.get("PATH") or os.defpath, "LC_ALL": "C"},
             timeout=_INITDB_SECONDS,
             user=user,
             group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=() if user else None,
         )
     except subprocess.CalledProcessError as error:
-        raise StartError(service, f"failed at {what}", MASKER.mask(error.stderr.strip()[-1000:])) from None
+        words = MASKER.mask(error.stderr.strip())
+        raise StartError(service, f"failed at {what}: {words.partition(chr(10))[0]}", words[-1000:]) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartError(service, f"failed at {what}: {MASKER.mask(str(error))}") from None
