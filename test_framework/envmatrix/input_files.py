@@ -18,6 +18,8 @@ from envmatrix.exceptions import DeclarationError
 
 MOST = 1 << 20
 """Bytes. What people write is a page or two; a megabyte is some other file given by mistake."""
+_BLOCK = 1 << 18
+"""Bytes that are read at once."""
 _DEEPEST = 200
 """Parts of a dotted key; tomllib's time grows with their square."""
 _QUOTED = re.compile(r"\"(?:[^\"\\\n]|\\.)*\"|'[^'\n]*'")
@@ -37,7 +39,19 @@ def open_regular(path: Path) -> IO[bytes]:
     if not stat.S_ISREG(mode):
         os.close(descriptor)
         raise OSError(errno.EINVAL, os.strerror(errno.EISDIR) if stat.S_ISDIR(mode) else "it is a pipe or a device")
-    return os.fdopen(descriptor, "rb")
+    return os.fdopen(descriptor, "rb", _BLOCK)
+
+
+def sqlite_numbers(path: Path) -> tuple[int, int] | None:
+    """Return the `user_version` and the `application_id` of an SQLite file; None for anything else."""
+    try:
+        with open_regular(path) as stream:
+            header = stream.read(72)
+    except OSError:
+        return None
+    if len(header) < 72 or not header.startswith(b"SQLite format 3\0"):  # noqa: PLR2004  up to the numbers
+        return None
+    return int.from_bytes(header[60:64], "big"), int.from_bytes(header[68:], "big")
 
 
 def read_bytes(path: Path, most: int = MOST) -> bytes:

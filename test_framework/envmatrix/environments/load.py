@@ -35,6 +35,7 @@ from envmatrix.exceptions import (
     nearest,
 )
 from envmatrix.input_files import read_text
+from envmatrix.names import ALPHABET, is_name
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""
@@ -45,10 +46,15 @@ def declared_names(directory: Path) -> tuple[str, ...]:
 
     Raises:
         UsageError: there is no such directory.
+        DeclarationError: a file's name is no name of an environment.
     """
     if not directory.is_dir():
         raise UsageError(f"no directory {directory}", "Name the directory of TOML files with --environments DIR")
-    return tuple(sorted(path.stem for path in directory.glob("*.toml")))
+    names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith("."))
+    for name in names:
+        if not is_name(name):
+            raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", how=ALPHABET)
+    return tuple(names)
 
 
 def load_environment(
