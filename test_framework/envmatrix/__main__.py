@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
+
+if (_on_interrupt := signal.getsignal(signal.SIGINT)) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports take a while: Ctrl-C ends them without a traceback
 
 import typer
 
@@ -22,7 +27,10 @@ from envmatrix.commands.merge import merge
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.validate import validate
-from envmatrix.exceptions import EnvmatrixError
+from envmatrix.exceptions import EnvmatrixError, UsageError
+
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 KILLED = 130
 """Exit code after a second Ctrl-C, as a shell gives it."""
@@ -77,6 +85,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Words after `--` go to pytest."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed; the next file that is opened would get its number, and our output
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # for a pytest that writes to our streams
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end us
@@ -86,6 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     """Run one command; return the exit code. A user's mistake is one line on standard error."""
     try:
+        _check_directory()
         code: int = app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
     except EnvmatrixError as error:
         typer.echo(f"error: {error}", err=True)
@@ -108,6 +122,13 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     if code == KILLED:  # what typer makes of KeyboardInterrupt
         typer.echo("error: killed by Ctrl-C", err=True)
     return code
+
+
+def _check_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory was removed", "Change to another one") from None
 
 
 def _drop_output() -> None:
