@@ -35,6 +35,9 @@ if _on_interrupt is signal.default_int_handler:
 KILLED = 130
 """Exit code after a second Ctrl-C, as a shell gives it."""
 
+_DEEPEST = 6_000
+"""Python's frames: a suite may have fixtures, or directories, that lead to each other a thousand times."""
+
 _BROKEN_PIPE = 141
 """Exit code when the reader of our output went away, as a shell gives it."""
 
@@ -93,6 +96,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end us
+    sys.setrecursionlimit(_DEEPEST)
     sys.exit(_call(words[:cut], tuple(words[cut + 1 :])))
 
 
@@ -108,6 +112,9 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
         if message := error.format_message():  # none where the help was printed instead
             typer.echo(f"error: {message}", err=True)
         return error.exit_code
+    except RecursionError:
+        typer.echo("error: fixtures, directories or expressions are nested too deeply to be read", err=True)
+        return EnvmatrixError.exit_code
     except typer.Abort:
         code = KILLED
     except BrokenPipeError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import envmatrix
 from envmatrix.exceptions import DeclarationError
 from envmatrix.input_files import parse_toml, read_bytes, read_json, read_text
 
@@ -95,3 +97,11 @@ def test_any_text_is_toml_or_one_error(text: str) -> None:
         parse_toml(Path("a.toml"), text)
     except DeclarationError as error:
         assert error.what  # noqa: PT017  either is right
+
+
+@pytest.mark.fault("unsafe-xml")
+def test_nothing_that_runs_what_it_reads_is_imported() -> None:
+    """No XML, no pickle, no YAML and no shelve is read anywhere: what is never parsed expands no entity and runs nothing."""
+    package = Path(envmatrix.__file__).parent
+    parsers = re.compile(r"^\s*(?:from|import) (?:xml(?!\.sax\.saxutils\b)|lxml|pickle|marshal|shelve|dill|yaml)\b", re.MULTILINE)
+    assert [path.name for path in package.rglob("*.py") if parsers.search(path.read_text(encoding="utf-8"))] == []

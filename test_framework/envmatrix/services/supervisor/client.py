@@ -106,7 +106,7 @@ class SupervisorClient:
         self._directory = directory
         self._arguments = [environment, str(directory.resolve())]
         if env_file is not None:
-            self._arguments += ["--env-file", str(env_file.resolve())]
+            self._arguments += ["--env-file", str(env_file.absolute())]
 
     def start(self, names: Iterable[str], on_heartbeat: Callable[[], object] = lambda: None) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
