@@ -103,5 +103,7 @@ def test_any_text_is_toml_or_one_error(text: str) -> None:
 def test_nothing_that_runs_what_it_reads_is_imported() -> None:
     """No XML, no pickle, no YAML and no shelve is read anywhere: what is never parsed expands no entity and runs nothing."""
     package = Path(envmatrix.__file__).parent
-    parsers = re.compile(r"^\s*(?:from|import) (?:xml(?!\.sax\.saxutils\b)|lxml|pickle|marshal|shelve|dill|yaml)\b", re.MULTILINE)
+    parsers = re.compile(
+        r"^\s*(?:from|import) (?:xml(?!\.sax\.saxutils\b)|lxml|pickle|marshal|shelve|dill|yaml)\b", re.MULTILINE
+    )
     assert [path.name for path in package.rglob("*.py") if parsers.search(path.read_text(encoding="utf-8"))] == []
