@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from envmatrix.exceptions import UsageError
+from envmatrix.exceptions import DeclarationError, UsageError
+from envmatrix.input_files import read_bytes
 
 _DEADLINE = 5.0
 """Seconds for a question about commits."""
@@ -185,8 +186,8 @@ def _changed(root: Path, top: Path, before: str | None, after: str | None, old: 
     new = None
     if after is not None:
         try:
-            new = (top / after).read_bytes() if _is_read(path) else b""
-        except OSError:  # a link that leads nowhere, a submodule
+            new = read_bytes(top / after) if _is_read(path) else b""
+        except DeclarationError:  # a link that leads nowhere or to a device, a submodule
             new = b""
     return ChangedFile(
         path=_relative(root, top / path),

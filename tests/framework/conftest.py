@@ -1,11 +1,22 @@
 """What every test of our own code may use."""
 
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.framework.bare import Bare, make_bare
 from tests.framework.project import Project, make_project
+
+
+@pytest.fixture
+def umask() -> Iterator[Callable[[int], object]]:
+    """Sets the umask until the test has ended."""
+    before = os.umask(0o022)
+    os.umask(before)
+    yield os.umask
+    os.umask(before)
 
 
 @pytest.fixture

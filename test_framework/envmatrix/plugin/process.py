@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from envmatrix.exceptions import EnvmatrixError, SupervisorError
-from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
+from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
@@ -156,7 +156,8 @@ class Process:
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new xdist worker where the supervisor's directory is, or how to reach the supervisor without it."""
         if not is_remote(node.gateway.spec):
-            node.workerinput[_RUN_DIR] = str(self.run_dir)
+            with usage_errors(self.config):
+                node.workerinput[_RUN_DIR] = str(self.run_dir)
             return
         if self.relay.refusal:  # whatever takes the place of a worker that could not begin cannot either
             why = f"a worker on another machine refuses: {self.relay.refusal}"

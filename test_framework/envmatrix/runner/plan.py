@@ -127,7 +127,7 @@ def make_plan(
     names = tuple(dict.fromkeys(names)) or declared_names(directory)
     if not names:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    env_file = env_file.resolve() if env_file else None
+    env_file = env_file.absolute() if env_file else None
     if durations is not None and not durations.exists():
         raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
     with_kind = tuple(_with_kind(pytest_args))
@@ -140,7 +140,7 @@ def make_plan(
         suites=() if any(is_test for _, is_test in with_kind) else project.suites,
         deadline=project.deadline if deadline is None else deadline,
         shard=shard,
-        durations=durations.resolve() if durations else None,
+        durations=durations.absolute() if durations else None,
         test_deadline=test_deadline,
         retries=retries,
     )

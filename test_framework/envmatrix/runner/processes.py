@@ -20,6 +20,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from envmatrix.private import open_private
+
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL; the plugin tears down within them."""
 
@@ -224,8 +226,7 @@ def _watching(command: Sequence[str], pipe: int) -> list[str]:
 
 
 def _start(job: Job, cwd: Path, pipe: int) -> Child:
-    # Readable by the user alone: a product may print secrets.
-    with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+    with open_private(job.log_file, "wb") as log:  # a product may print secrets
         process = subprocess.Popen(  # noqa: S603  our own command
             _watching(job.command, pipe),
             pass_fds=(pipe,),

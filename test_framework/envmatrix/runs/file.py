@@ -20,7 +20,8 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from envmatrix.exceptions import RunFileError, SchemaError
+from envmatrix.exceptions import RunFileError, RunNameError, SchemaError
+from envmatrix.names import is_name
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import (
     SCHEMA,
@@ -236,6 +237,9 @@ def _header(path: Path, line: bytes) -> Header:
         header = _read_slowly(path, 1, line)
     if not isinstance(header, Header):
         raise RunFileError(path, _NO_HEADER, 1)
+    if not is_name(header.environment):
+        what = f"{header.environment[:200]!r} is no name of an environment"
+        raise RunNameError(path, what, 1)
     if header.planned_digest and header.planned_digest != digest(header.planned):
         raise RunFileError(path, "has lost planned tests: its header's digest is of other node ids", 1)
     return header

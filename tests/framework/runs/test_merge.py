@@ -519,3 +519,30 @@ def test_a_suite_run_in_shards_is_merged_by_the_command_line(bare: Bare, shards:
     alone = bare.run("gate", "artifacts/1")
     assert alone.returncode == 3
     assert "shard 1/2 alone" in alone.stdout
+
+
+@pytest.mark.fault("name-as-path")
+@pytest.mark.parametrize("name", ["../../victim/data", "/victim/data", "a/b", ".", "a\0b", "a\x1b[2J"])
+def test_a_name_in_a_header_never_becomes_a_path(tmp_path: Path, name: str) -> None:
+    """The run file that names it is refused, and nothing is written but the merge's own directory."""
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/data.jsonl").write_text("precious")
+    path = Fake(environment=name).whole(tmp_path / "evil.jsonl")
+    with pytest.raises(RunFileError, match=r"evil\.jsonl:1: .* is no name of an environment"):
+        merge([path], lambda labels: RunDir.at(tmp_path / "out/merged", labels))
+    assert (tmp_path / "victim/data.jsonl").read_text() == "precious"
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(RunFileError, match="is no name of an environment"):
+        RunDir(tmp_path).load()
+
+
+@pytest.mark.fault("name-as-path")
+def test_names_from_elsewhere_are_names_too(tmp_path: Path) -> None:
+    """An environment that is asked for, and a damaged run file's own name."""
+    path = Fake().whole(tmp_path / "local.jsonl")
+    damaged = tmp_path / "a b.jsonl"
+    damaged.write_text("nothing")
+    for paths, expect in (([path], ["../x"]), ([damaged], [])):
+        with pytest.raises(UsageError, match="is no name of an environment"):
+            merge(paths, lambda labels: RunDir.at(tmp_path / "merged", labels), expect=expect)
+    assert not (tmp_path / "merged").exists()
