@@ -290,6 +290,8 @@ def test_all_artifacts_lost_are_unknown(pipeline: Pipeline) -> None:
 def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
     """The default branch saves it, others only read: since when, how long, and what changed since the base are known."""
     (pipeline.project / "environments/local.toml").unlink()
+    pipeline.commit()
+    pipeline.base = pipeline.git("rev-parse", "HEAD")
     pipeline.is_default_branch, pipeline.shards = True, 1
     run_environments(pipeline)
     first = pipeline.run("matrix")
