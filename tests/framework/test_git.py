@@ -10,7 +10,9 @@ from pathlib import Path
 import pytest
 
 from envmatrix import git
+from envmatrix.__main__ import main
 from envmatrix.exceptions import UsageError
+from tests.framework.bare import make_bare
 from tests.framework.docs_pages import ROOT
 
 
@@ -181,6 +183,36 @@ def test_the_variables_of_a_hook_do_not_change_the_answer(
     monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")
     assert git.working_tree(checkout) == expected
     assert git.files_changed_since(checkout, "HEAD") == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["impact", "--since", "HEAD"], ["gate"], ["compare", "last", "last"], ["history"], ["audit"]],
+    ids=" ".join,
+)
+def test_a_command_runs_no_program_of_the_checkout(
+    hostile: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Nor does a run: the marker of the hostile settings is never made."""
+    monkeypatch.chdir(hostile)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code != 2
+    assert not hostile.with_name("was-run").exists()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hostile checkout, in which the matrix was run."""
+    bare = make_bare(tmp_path_factory.mktemp("hostile") / "checkout")
+    bare.write("login.py", "x = 1\n")
+    bare.write("store.py", "def save(): ...\n")
+    call(bare.root, "init", "-q")
+    call(bare.root, "add", "-A")
+    call(bare.root, "commit", "-qm", "all")
+    make_hostile(bare.root, bare.root.with_name("was-run"))
+    assert bare.run("matrix", "local", "--quiet").returncode == 0
+    return bare.root
 
 
 @pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")

@@ -34,7 +34,7 @@ def checkout(project: Project) -> Project:
     project.write("environments/tiny.toml", BARE_TOML)
     project.write("conftest.py", CHANGING)
     project.write("sub/test_a.py", "def test_a(): pass\n")
-    project.write(".gitignore", "run.jsonl\n__pycache__/\n.*\ncheckout-while-collecting\nstd*\n")
+    project.write(".gitignore", "run.*\n__pycache__/\n.*\ncheckout-while-collecting\nstd*\n")
     git(project.root, "init", "-q")
     git(project.root, "add", "-A")
     git(project.root, "commit", "-qm", "all")

@@ -37,7 +37,10 @@ class HookRequests:
 def hook_requests(index: Index, source: Callable[[str], bytes]) -> Iterator[HookRequests]:
     """Yield the requests of each installed plugin, and of each conftest with a hook that gets tests."""
     names = {fixture.name for fixture in index.fixtures}
-    quoted = re.compile(b"|".join(rb"[\"']%s[\"']" % re.escape(name.encode()) for name in sorted(names)) or b"(?!)")
+    quoted = re.compile(
+        b"|".join(rb"[\"']%s[\"']" % re.escape(name.encode(errors="backslashreplace")) for name in sorted(names))
+        or b"(?!)"
+    )
 
     def named_in(text: bytes) -> frozenset[str]:
         return frozenset(match[0][1:-1].decode() for match in quoted.finditer(text))

@@ -419,7 +419,9 @@ def test_a_hook_that_computes_names_may_ask_for_any_fixture() -> None:
     hook = HOOKS["tests/e2e/conftest.py"].replace('usefixtures("clean")', "usefixtures(NAMES[item.name])")
     found = of(CONFTEST, ("return 4", "return 5"), files=HOOKS | {"tests/e2e/conftest.py": hook})
     assert names(found)["local"] == {"test_total"}
-    assert "and what this test asks for cannot be read: a hook of tests/e2e/conftest.py computes it" in why(found, "test_total")
+    assert "and what this test asks for cannot be read: a hook of tests/e2e/conftest.py computes it" in why(
+        found, "test_total"
+    )
 
 
 def test_a_request_that_a_hook_adds_concerns_all_tests_below_it() -> None:
