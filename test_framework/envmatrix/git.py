@@ -29,10 +29,12 @@ _VARIABLES = {
     "LC_ALL": "C",
 }
 """A question takes no lock, asks nobody for a password, fetches nothing, and is answered in English."""
+_NOT_INSIDE = "--ignore-submodules=dirty"
+"""Git itself would ask each submodule by that one's own configuration."""
 _INHERITED = re.compile(r"(?!GIT_)|GIT_(CONFIG|CEILING_DIRECTORIES|DISCOVERY_|EXEC_PATH|TEST_)")
 """Variables that git gets. Not those by which a hook names its repository, index or prefix: we ask about the project's."""
-
-
+_FILTER = re.compile(r"(filter\..*)\.(clean|process)", re.DOTALL)
+"""A setting that names a program through which `status` and `diff` send changed files."""
 _OF_THE_CHECKOUT = frozenset({"local", "worktree"})
 """Scopes of configuration that whoever made the checkout has written."""
 
@@ -68,10 +70,10 @@ class ChangedFile(NamedTuple):
 
 def working_tree(root: Path) -> WorkingTree:
     """Return the commit that is checked out, and whether files differ from it."""
-    words = ("--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=normal")
+    words = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=normal")
     try:
-        safe = (*_without_filters(root), "status", *words, "--ignore-submodules=dirty")
-        lines = os.fsdecode(_ask(root, *safe, deadline=_FILES_DEADLINE)).splitlines()
+        answer = _ask(root, *words, _NOT_INSIDE, options=_without_filters(root), deadline=_FILES_DEADLINE)
+        lines = os.fsdecode(answer).splitlines()
         inner = [working_tree(submodule) for submodule in _submodules(root)]
     except GitError as error:
         return WorkingTree("unknown", dirty=False, problem=str(error))
@@ -126,16 +128,15 @@ def files_changed_since(root: Path, revision: str) -> tuple[ChangedFile, ...]:
             )
         how = "Name a commit, a branch or a tag; a shallow clone lacks most: git fetch --unshallow"
         raise UsageError(f"git knows no revision {revision!r}", how)
-    options = ("--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", "--ignore-submodules=dirty")
+    diff = ("diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", _NOT_INSIDE, commit, "--", ":/")
     untracked = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/")
     try:
-        diff = (*_without_filters(root), "diff", *options, commit, "--", ":/")
         top = Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
         new = os.fsdecode(_ask(root, *untracked, deadline=_FILES_DEADLINE)).split("\0")
         edited = [_relative(top, path) for path in _submodules(root) if working_tree(path).dirty]
         pairs = dict.fromkeys(
             (
-                *_renames(_ask(root, *diff, deadline=_FILES_DEADLINE)),
+                *_renames(_ask(root, *diff, options=_without_filters(root), deadline=_FILES_DEADLINE)),
                 *((None, path) for path in new if path),
                 *((path, path) for path in edited),
             )
@@ -168,12 +169,9 @@ def _without_filters(root: Path) -> list[str]:
 
     Those of the user's, as of git-lfs, are run as ever.
     """
-    words = ("config", "--null", "--show-scope", "--name-only", "--get-regexp", r"^filter\..*\.(clean|process)$")
-    try:
-        answer = iter(os.fsdecode(_ask(root, *words)).split("\0"))
-    except GitError:  # there are none
-        return []
-    names = {key.rpartition(".")[0] for scope, key in zip(answer, answer, strict=False) if scope in _OF_THE_CHECKOUT}
+    words = iter(os.fsdecode(_ask(root, "config", "--list", "--null", "--show-scope", "--name-only")).split("\0"))
+    keys = (_FILTER.fullmatch(key) for scope, key in zip(words, words, strict=False) if scope in _OF_THE_CHECKOUT)
+    names = {key[1] for key in keys if key}
     settings = [f"{name}.{key}" for name in sorted(names) for key in ("clean=", "process=", "required=false")]
     return [word for setting in settings for word in ("-c", setting)]
 
@@ -249,15 +247,17 @@ def _words(root: Path, *words: str, stdin: str = "") -> list[str]:
         return []
 
 
-def _ask(root: Path, *words: str, stdin: bytes = b"", deadline: float = _DEADLINE) -> bytes:
-    """Return what git prints.
+def _ask(
+    root: Path, *words: str, options: Iterable[str] = (), stdin: bytes = b"", deadline: float = _DEADLINE
+) -> bytes:
+    """Return what git prints; `options` stand before its command.
 
     Raises:
         GitError: it is not installed, does not answer in time, or refuses.
     """
     try:
         return subprocess.run(  # noqa: S603  fixed words, and a revision or commits among them
-            (*_COMMAND, "-C", str(root), *words),
+            (*_COMMAND, "-C", str(root), *options, *words),
             env={name: value for name, value in os.environ.items() if _INHERITED.match(name)} | _VARIABLES,
             input=stdin,
             capture_output=True,

@@ -96,7 +96,7 @@ def test_a_repository_of_another_owner_is_named(checkout: Path, monkeypatch: pyt
 
 def test_a_git_that_hangs_is_given_up(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each question has a deadline."""
-    program(tmp_path / "bin/git", "exec sleep 60")
+    program(tmp_path / "bin/git", 'case "$*" in *status*) exec sleep 60;; esac')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(git, "_FILES_DEADLINE", 0.2)
     assert git.working_tree(checkout).problem == "git status did not answer within 0.2 s"
