@@ -60,9 +60,8 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     yield from _about_failures(run, excused)
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)
-    if run.redeployed:
-        text = f"the run is mixed, deployed anew under it: {'; '.join(run.redeployed)}"
-        yield Reason(Code.MIXED, text, Answer.UNKNOWN)
+    if run.mixed:
+        yield Reason(Code.MIXED, f"the run is mixed: under it, {'; '.join(run.mixed)}. Run it again", Answer.UNKNOWN)
     if not number:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:

@@ -145,7 +145,7 @@ def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[st
 def _events(run: Run) -> Mapping[str, Any]:
     """Return the events of a run besides its cells, as JSON values."""
     return {
-        "header": to_builtins(replace(run.header, planned=(), planned_digest="")),
+        "header": to_builtins(replace(run.header, planned=(), planned_digest="", files={})),
         "footer": to_builtins(run.footer),
         "reused": {commit: list(tests) for commit, tests in run.reused.items()},
         "findings": to_builtins(run.findings),

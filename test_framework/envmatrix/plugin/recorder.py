@@ -12,12 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from envmatrix.exceptions import UsageError
-from envmatrix.git import working_tree
+from envmatrix.git import full_commit, working_tree
 from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
+from envmatrix.plugin.suite_files import changed_files, suite_files
 from envmatrix.plugin.worker_output import WorkerOutput
 from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
 from envmatrix.runs.file import RunWriter, digest
@@ -45,6 +46,14 @@ class Recorder:
         self._process = process
         self._selection = process.selection
         self._root = config.rootpath
+        self._settings = [process.selection.environment.file, process.selection.project.root / "pyproject.toml"]
+        if config.inipath is not None:
+            self._settings.append(config.inipath)
+        self._files: dict[str, str] = {}
+        """The files of the suite, as they were when the header was written."""
+        self._planned: Sequence[str] = ()
+        self._commits = {self._head(): None}
+        """The commits that were seen checked out, in their order."""
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._started = time.monotonic()
         self._started_at = _now()
@@ -180,6 +189,10 @@ class Recorder:
             self._header([])
         for test in self._in_flight:
             self._writer.write(_cut_off(self._shown.get(test, test), self.early_end))
+        changed: tuple[str, ...] = ()
+        if not self.early_end:  # one that was cut short is evidence of nothing, and has no time to lose
+            self._commits[self._head()] = None
+            changed = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
         self._writer.write(
             Footer(
                 ended_at=_now(),
@@ -187,6 +200,8 @@ class Recorder:
                 exit_code=exit_code,
                 reason=self.early_end,
                 deselected=self._deselected,
+                commits=tuple(self._commits) if len(self._commits) > 1 else (),
+                changed=tuple(map(MASKER.mask, changed)),
             )
         )
         self._writer.close()
@@ -194,6 +209,9 @@ class Recorder:
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
         here = working_tree(self._root)
+        self._commits[here.commit] = None
+        self._planned = planned
+        self._files = suite_files(self._root, planned, self._settings)
         sharding = self._process.sharding
         suite = sharding.suite if sharding else ()
         if MASKER.knows_secrets:
@@ -209,6 +227,7 @@ class Recorder:
                 label=environment.label,
                 started_at=self._started_at,
                 commit=here.commit,
+                commit_problem=MASKER.mask(here.problem),
                 dirty=here.dirty,
                 sources={name: spec.source.value for name, spec in environment.services.items()},
                 versions=versions(),
@@ -218,6 +237,7 @@ class Recorder:
                 suite_size=len(suite),
                 suite_digest=digest(suite) if sharding else "",
                 narrowed=self._narrowed,
+                files={MASKER.mask(file): digest for file, digest in self._files.items()},
                 cut_digest=sharding.cut_digest if sharding else "",
             )
         )
@@ -225,6 +245,9 @@ class Recorder:
             self._writer.write(Suite(tests=suite))
         for finding in self._findings:
             self._writer.write(finding)
+
+    def _head(self) -> str:
+        return full_commit(self._root, "HEAD") or "unknown"
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:

@@ -37,7 +37,9 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     started_at: str
     """ISO 8601, UTC."""
     commit: str
-    """`unknown` outside a git checkout."""
+    """`unknown` where git does not tell."""
+    commit_problem: str = ""
+    """Why git does not, in its own sentence."""
     dirty: bool = False
     sources: dict[str, str]
     """Service → embedded, process, remote, stub or absent."""
@@ -54,6 +56,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """Digest of their node ids."""
     narrowed: tuple[str, ...] = ()
     """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
+    files: dict[str, str] = {}
+    """File of the suite, relative to pytest's root → its SHA-256: test modules, conftests, the declaration, the settings."""
     cut_digest: str = ""
     """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
 
@@ -173,6 +177,10 @@ class Footer(_Event, frozen=True, tag="footer"):
     """Why it ended early, in one line."""
     deselected: int = 0
     """Tests that were collected and then left out, by `-k`, `-m` or a plugin."""
+    commits: tuple[str, ...] = ()
+    """The commits that were checked out during the run, where they were several."""
+    changed: tuple[str, ...] = ()
+    """Files of the suite that were edited, added or removed during the run."""
 
     @property
     def ended_by_itself(self) -> bool:

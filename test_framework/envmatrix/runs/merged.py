@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -275,6 +276,7 @@ def _header(parts: Sequence[Part], order: Order) -> Header:
         },
         planned=order.tests,
         planned_digest=order.digest,
+        files=dict(sorted(_files(parts))),
         narrowed=tuple(sorted({word for header in headers for word in header.narrowed})),
         shard="",
         suite_size=0,
@@ -289,6 +291,8 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
     if len(footers) < len(ends):
         return None
     codes = {footer.exit_code for _, footer in footers}
+    versions = Counter(file for file, _ in _files(part for part, _ in ends))
+    differing = [file for file, number in versions.items() if number > 1]
     early_ends = [footer.exit_code for _, footer in footers if not footer.ended_by_itself]
     reasons = dict.fromkeys(
         f"{part.name}: {footer.reason}" if part.shard else footer.reason for part, footer in footers if footer.reason
@@ -299,4 +303,11 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
         exit_code=max(early_ends, default=1 if 1 in codes else min(codes)),
         reason="; ".join(reasons),
         deselected=max(footer.deselected for _, footer in footers),
+        commits=tuple(sorted({commit for _, footer in footers for commit in footer.commits})),
+        changed=tuple(sorted({*differing, *(file for _, footer in footers for file in footer.changed)})),
     )
+
+
+def _files(parts: Iterable[Part]) -> set[tuple[str, str]]:
+    """Return the suite's files with their digests; a file of which shards had different versions is there several times."""
+    return {pair for part in parts for pair in part.header.files.items()}

@@ -145,6 +145,7 @@ def write_unstarted(path: Path, reuse: Reuse, *, commit: str, dirty: bool) -> No
         dirty=dirty,
         planned=reuse.tests,
         planned_digest=digest(reuse.tests),
+        files={},
     )
     bodies = Bodies(digests=tuple(reuse.run.bodies.get(test, "") for test in reuse.tests))
     footer = Footer(ended_at=now, duration=0.0, exit_code=0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +43,7 @@ class Fake:
     label: str = ""
     contract: str = "1.0.0"
     durations: tuple[float, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def whole(self, path: Path) -> Path:
         """Write it as one run."""
@@ -73,7 +74,7 @@ class Fake:
     def _header(self, planned: Sequence[str]) -> Header:
         made = header(self.environment, planned=planned, label=self.label, commit=self.commit)
         versions = {"contract": self.contract, "pytest": "9"}
-        return structs.replace(made, versions=versions, planned_digest=digest(planned))
+        return structs.replace(made, versions=versions, planned_digest=digest(planned), files=dict(self.files))
 
     def _write(self, path: Path, first: Header, attempts: Sequence[Attempt]) -> Path:
         writer = RunWriter(path)
@@ -378,6 +379,18 @@ def test_mixed_commits_are_refused_unless_told(tmp_path: Path, merged: Merge) ->
     Fake(environment="staging", commit="e" * 40).whole(tmp_path / "in/staging.jsonl")
     second.unlink()
     assert "staging.jsonl: is of commit eeeeeeeeeeee" in refusal(merged, tmp_path / "in")
+
+
+@pytest.mark.fault("checkout-under-run")
+def test_shards_of_other_files_make_a_mixed_run(tmp_path: Path, merged: Merge) -> None:
+    """At one commit, a file differed between two shards: the whole is of no version of it."""
+    Fake(files={"a.py": "1", "conftest.py": "1"}).shard(tmp_path / "in", 1, 2)
+    Fake(files={"b.py": "1", "conftest.py": "2"}).shard(tmp_path / "in", 2, 2)
+    result = merged(tmp_path / "in")
+    (run,) = result.matrix.runs
+    assert run.mixed == ("conftest.py changed",)
+    assert list(run.header.files) == ["a.py", "b.py", "conftest.py"]
+    assert result.exit_code == 3
 
 
 def test_mixed_contracts_are_refused_unless_told(tmp_path: Path, merged: Merge) -> None:
