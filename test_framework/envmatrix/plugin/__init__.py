@@ -7,10 +7,13 @@ option, registers markers and four fixtures that say what to do. `register` has 
 from __future__ import annotations
 
 import os
+from functools import partial
 
 import pytest
 
 from envmatrix.plugin import hookspecs
+
+_VARIABLE = "MATRIX_ENVIRONMENT"
 
 MARKERS = {
     "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
@@ -85,6 +88,10 @@ def pytest_configure(config: pytest.Config) -> None:
     name = selected_environment(config)
     if not name:
         return
+    config.option.matrix_environment = name  # from here xdist's workers know it
+    if (variable := os.environ.pop(_VARIABLE, None)) is not None:
+        # The pytests that a test starts are none of this run's.
+        config.add_cleanup(partial(os.environ.__setitem__, _VARIABLE, variable))
     from envmatrix.plugin.register import register
     from envmatrix.plugin.remote_workers import usage_errors
 
@@ -112,4 +119,4 @@ def selected_environment(config: pytest.Config) -> str:
         if (remote := remote_input(config)) is not None:
             return remote.environment
     option: str | None = config.getoption("--matrix-environment")
-    return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))
+    return option or os.environ.get(_VARIABLE, "") or str(config.getini("matrix_environment"))

@@ -16,13 +16,27 @@ class TestNames:
 
     __test__ = False
 
-    def __init__(self, tests: Sequence[str] = (), workers: Sequence[str] = (), *, is_controller: bool = False) -> None:
-        """`workers`: those of `--dist=each`, of which each runs every test. `is_controller`: of xdist."""
+    def __init__(
+        self,
+        tests: Sequence[str] = (),
+        workers: Sequence[str] = (),
+        *,
+        names: Sequence[str] = (),
+        is_controller: bool = False,
+    ) -> None:
+        """Name the planned tests, given by their node ids.
+
+        Args:
+            tests: The planned tests.
+            workers: Those of `--dist=each`, of which each runs every test.
+            names: How the tests are called in the suite, where they are a shard of it.
+            is_controller: Whether this is xdist's controller.
+        """
         self._size = len(tests)
         self._workers = {worker: number * self._size for number, worker in enumerate(workers)}
         self._is_controller = is_controller
         tests = [*tests] * max(1, len(workers))
-        self.planned = distinct(map(MASKER.mask, tests) if MASKER.knows_secrets else tests)
+        self.planned = distinct([*names] * max(1, len(workers)) if names else masked(tests))
         renamed = {test for test, name in zip(tests, self.planned, strict=True) if test != name}
         self._positions: dict[str, list[int]] = {}
         """Node id → where its tests stand in the plan, of those that are recorded under another name."""
@@ -56,3 +70,8 @@ class TestNames:
 
     def _name(self, test: str, positions: Sequence[int]) -> str:
         return self.planned[positions[min(max(self._begun[test], 1), len(positions)) - 1]]
+
+
+def masked(tests: Sequence[str]) -> Sequence[str]:
+    """Return node ids without the secrets that a parameter may hold."""
+    return [MASKER.mask(test) for test in tests] if MASKER.knows_secrets else tests

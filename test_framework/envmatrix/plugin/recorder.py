@@ -14,9 +14,10 @@ from msgspec.structs import replace
 from envmatrix.exceptions import UsageError
 from envmatrix.git import working_tree
 from envmatrix.masking import MASKER
+from envmatrix.nodeid import distinct
 from envmatrix.plugin.body_digests import body_digests
+from envmatrix.plugin.names import TestNames, masked
 from envmatrix.plugin.narrowed import narrowed
-from envmatrix.plugin.names import TestNames
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.tries import Try, not_run
@@ -182,9 +183,11 @@ class Recorder:
 
     def _note_error(self, session: pytest.Session, error: BaseException) -> None:
         """Note what a plugin raised at the end of the session, and the exit code that pytest will have."""
-        code = getattr(error, "returncode" if isinstance(error, pytest.exit.Exception) else "code", 1)
-        if isinstance(code, int):
-            session.exitstatus = code
+        if isinstance(error, pytest.exit.Exception | SystemExit):
+            code = error.code if isinstance(error, SystemExit) else error.returncode
+            session.exitstatus = code if isinstance(code, int) else session.exitstatus
+        elif session.exitstatus in {0, 5}:
+            session.exitstatus = 1
         words = MASKER.mask(f"{type(error).__name__}: {error}").partition("\n")[0]
         self.early_end = f"{self.early_end}; then {words}" if self.early_end else f"a plugin failed at the end: {words}"
         self._raised = True
@@ -227,10 +230,11 @@ class Recorder:
         environment = self._selection.environment
         here = working_tree(self._root)
         sharding = self._process.sharding
+        suite = distinct(masked(sharding.suite)) if sharding else ()
+        names = [suite[place] for place in sharding.kept] if sharding else ()
         is_controller = self._process.config.pluginmanager.hasplugin("dsession")
-        self._names = TestNames(planned, self._each, is_controller=is_controller)
+        self._names = TestNames(planned, self._each, names=names, is_controller=is_controller)
         shown = self._names.planned
-        suite = TestNames(sharding.suite).planned if sharding else ()
         self._header_written = True
         self._unfinished = set(shown)
         self._writer.write(

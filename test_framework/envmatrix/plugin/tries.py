@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from msgspec.structs import replace
@@ -62,9 +62,7 @@ class Try:
             return ended
         note, worker = note_of(self._last), self._last.__dict__.get("worker_id", "")
         duration = round(self.duration, 6)
-        return replace(
-            ended, duration=duration, worker=worker, services=note.services, capabilities=note.capabilities
-        )
+        return replace(ended, duration=duration, worker=worker, services=note.services, capabilities=note.capabilities)
 
 
 def not_run(test: str, rule: RuleCode, reason: str) -> Attempt:
@@ -77,7 +75,7 @@ def _has_failed(report: pytest.TestReport) -> bool:
 
     Another plugin's word (`rerun`, `retried`) is of a try that failed and is made again.
     """
-    return report.outcome not in {"passed", "skipped"} or note_of(report).is_blocked
+    return note_of(report).is_blocked or report.outcome not in {"passed", "skipped"}
 
 
 def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[pytest.SubtestReport]) -> Attempt:
@@ -92,8 +90,9 @@ def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[py
     if note.is_blocked:
         outcome, reason = Outcome.NOT_RUN, evidence.summary
     if parts:
+        own = [each.summary for failed, each in told if not isinstance(failed, pytest.SubtestReport)]
         failed_parts = tuple(_part(part) for part in parts)
-        evidence = replace(evidence, summary=_summary(evidence, failed_parts, report), parts=failed_parts)
+        evidence = replace(evidence, summary=_summary(failed_parts, own), parts=failed_parts)
     return Attempt(test, outcome, reason=reason, cause=note.cause or Cause.UNDETERMINED, evidence=evidence)
 
 
@@ -116,17 +115,11 @@ def _label(report: pytest.SubtestReport) -> str:
     return " ".join(filter(None, words)) or "(<subtest>)"
 
 
-def _summary(evidence: Evidence, parts: Sequence[FailedPart], decisive: pytest.TestReport) -> str:
-    """Return one line that names the parts that failed first, and what failed besides them."""
-
-    def lines() -> Iterator[str]:
-        if not isinstance(decisive, pytest.SubtestReport):
-            yield evidence.summary
-        yield from (f"{part.label} {part.summary}" for part in parts[:_NAMED])
-        if len(parts) > _NAMED:
-            yield f"and {len(parts) - _NAMED} more parts"
-
-    return "; ".join(line.partition("\n")[0] for line in lines())
+def _summary(parts: Sequence[FailedPart], own: Sequence[str]) -> str:
+    """Return one line that names the parts that failed first, and the test's own failure."""
+    lines = [f"{part.label} {part.summary}" for part in parts[:_NAMED]]
+    lines += [f"and {len(parts) - _NAMED} more parts"] if len(parts) > _NAMED else []
+    return "; ".join(line.partition("\n")[0] for line in (*lines, *own))
 
 
 def _not_passed(test: str, report: pytest.TestReport) -> Attempt:
