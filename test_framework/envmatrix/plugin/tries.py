@@ -75,7 +75,7 @@ def _has_failed(report: pytest.TestReport) -> bool:
 
     Another plugin's word (`rerun`, `retried`) is of a try that failed and is made again.
     """
-    return note_of(report).is_blocked or report.outcome not in {"passed", "skipped"}
+    return note_of(report).is_blocked or not (report.passed or report.skipped)
 
 
 def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[pytest.SubtestReport]) -> Attempt:
@@ -83,7 +83,7 @@ def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[py
     told = [(report, evidence) for report in failures if (evidence := note_of(report).evidence) is not None]
     if not told:
         summary = MASKER.mask(failures[0].longreprtext)[-500:]
-        told = [(failures[0], Evidence(RuleCode.CONNECTION_LOST, summary, phase=failures[0].when or ""))]
+        told = [(failures[0], Evidence(RuleCode.CONNECTION_LOST, summary, phase=failures[0].when))]
     report, evidence = next((each for each in told if _blames_product(each[0])), told[0])
     note = note_of(report)
     outcome, reason = Outcome.FAILED, ""
