@@ -94,7 +94,7 @@ def test_each_subtest_that_failed_is_told(tmp_path: Path, project: Project) -> N
     run = write_run(tmp_path / "local.jsonl", Attempt(ONE, Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
     explanation = told(project, run)
     assert [entry.label for entry in explanation.parts] == ["[part] (n=1)"]
-    assert "[part] (n=1) logic L401: AssertionError: wrong (tests/test_a.py:3)" in as_text(explanation, 120)
+    assert "[part] (n=1) logic L401: AssertionError: wrong (tests/test_a.py:3)" in as_text(explanation)
 
 
 def test_a_failure_is_told_from_what_happened_to_how_to_run_it_again(tmp_path: Path, project: Project) -> None:
