@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 
 import pytest
 from msgspec.structs import replace
@@ -38,6 +39,8 @@ class Try:
             if _has_failed(report):
                 self._failed_parts.append(report)
             return
+        if not (report.passed or report.failed or report.skipped):
+            report = copy(report)  # pytest-retry makes the next try's report of it
         self._last = report
         self.duration += report.duration
         if report.when == "call":

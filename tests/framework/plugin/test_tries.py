@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from envmatrix.gate import Answer, judge
+from envmatrix.plugin.tries import Try
 from envmatrix.runs.cells import Run
 from envmatrix.runs.file import read_run
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -146,7 +147,7 @@ def test_each_worker_that_runs_every_test_has_cells_of_its_own(bare: Bare) -> No
 
 
 SUBTESTS = """
-    import time, unittest
+    import unittest
     import pytest
 
     def test_skipped_part(subtests):
@@ -158,7 +159,6 @@ SUBTESTS = """
     def test_failed_parts(subtests):
         for n in range(4):
             with subtests.test("part", n=n):
-                time.sleep(0.05)
                 assert n % 2 == 0, f"part {n} is wrong"
 
     def test_own_failure(subtests):
@@ -185,7 +185,7 @@ SUBTESTS = """
 @pytest.mark.fault("subtest-failed")
 @WORKERS
 def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
-    """A skipped part skips no test; each failed part is in the evidence by its label; durations count once."""
+    """A skipped part skips no test; each failed part is in the evidence by its label."""
     bare.write("suite/test_a.py", SUBTESTS)
     cells = {test.rpartition("::")[2]: cell for test, cell in run(bare, f"-n{workers}", "suite").cells.items()}
     assert {name: cell.outcome.value for name, cell in cells.items()} == {
@@ -200,13 +200,20 @@ def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
     assert [part.label.replace("'", "") for part in failed.parts] == ["[part] (n=1)", "[part] (n=3)"]
     assert [part.summary for part in failed.parts] == [f"AssertionError: part {n} is wrong" for n in (1, 3)]
     assert all(part.label in failed.summary and part.summary in failed.summary for part in failed.parts)
-    assert 0.2 <= cells["test_failed_parts"].duration < 0.4
     own = cells["test_own_failure"].evidence
     assert own is not None
     assert own.summary == "[alone] AssertionError: in a part; RuntimeError: afterwards"
     case = cells["test_case"].evidence
     assert case is not None
     assert [part.summary for part in case.parts] == ["AssertionError: it is bad"]
+
+
+def test_the_time_of_a_subtest_is_its_tests() -> None:
+    """It counts once."""
+    current = Try()
+    for kind, duration in ((pytest.SubtestReport, 0.75), (pytest.TestReport, 1.0)):
+        current.add(kind("a.py::test", ("a.py", 0, "test"), {}, "passed", None, "call", duration=duration))
+    assert current.attempt("a.py::test").duration == 1.0
 
 
 @pytest.mark.fault("subtest-retried")
