@@ -177,8 +177,10 @@ class Recorder:
             self._note_error(session, error)
             raise
         finally:
-            self._note_end(session)
-            self.finish(int(session.exitstatus))
+            try:
+                self._note_end(session)
+            finally:
+                self.finish(int(session.exitstatus))
         return result
 
     def _note_error(self, session: pytest.Session, error: BaseException) -> None:
