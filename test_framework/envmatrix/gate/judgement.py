@@ -182,7 +182,7 @@ def _about_finding(finding: FindingRecord) -> Reason:
 def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
     footer = run.footer
     if footer is None:
-        text = note or "the run was killed before it could write its footer"
+        text = note or "the run file has no footer: its process was killed, or ended without one"
         yield Reason(Code.NO_FOOTER, text, Answer.UNKNOWN)
         return
     code = footer.exit_code

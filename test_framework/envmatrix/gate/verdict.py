@@ -41,7 +41,7 @@ class Code(enum.StrEnum):
     NO_RUN = "no-run"
     """The environment was asked for and left no run file."""
     NO_FOOTER = "no-footer"
-    """The run file has no footer: the run was killed."""
+    """The run file has no footer: the run's process was killed, or ended without one."""
     ENDED_EARLY = "ended-early"
     """The run was stopped: by a signal, a deadline or an error of pytest's."""
     BLOCKED = "blocked"

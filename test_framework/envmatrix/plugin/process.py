@@ -165,7 +165,6 @@ class Process:
         selection, root = self.selection, self.selection.project.root
         is_inside = selection.directory.is_relative_to(root)
         RemoteInput(
-            environment=selection.environment.name,
             directory=str(selection.directory.relative_to(root) if is_inside else selection.directory),
             digest=digest(selection.environment.file),
             variables=dict(selection.variables),

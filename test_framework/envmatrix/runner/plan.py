@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,10 +83,16 @@ class Plan:
         return Job(
             environment=environment.name,
             label=environment.label,
-            command=(sys.executable, "-m", "pytest", *options, *self._suites(), *self.pytest_args),
+            command=(sys.executable, "-m", "pytest", *self._plugins(), *options, *self._suites(), *self.pytest_args),
             run_file=run_file,
             log_file=run_dir.log_file(environment.name),
         )
+
+    def _plugins(self) -> Iterator[str]:
+        """Yield pytest's arguments that load what a run needs, where the user has it load no plugin by itself."""
+        if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") or "--disable-plugin-autoload" in self.pytest_args:
+            for plugin in ("envmatrix", "timeout", *(("rerunfailures",) if self.retries else ())):
+                yield from ("-p", plugin)
 
     def _suites(self) -> tuple[str, ...]:
         """Return pytest's arguments for the suites.

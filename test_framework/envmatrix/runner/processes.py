@@ -21,6 +21,7 @@ from types import FrameType
 from typing import Self
 
 from envmatrix.private import open_private
+from envmatrix.runs.file import read_footer
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL; the plugin tears down within them."""
@@ -46,7 +47,13 @@ class Job:
         """Return how a run ended, where its run file cannot tell; else empty."""
         if exit_code < 0:
             return f"killed by {signal.Signals(-exit_code).name}"
-        return "" if self.run_file.exists() else f"pytest ended with exit code {exit_code} before it recorded a run"
+        ended = f"pytest ended with exit code {exit_code}"
+        if not self.run_file.exists():
+            return f"{ended} before it recorded a run"
+        footer = read_footer(self.run_file)
+        if footer is None:
+            return f"{ended} before its run file had a footer, as after os._exit"
+        return "" if footer.exit_code == exit_code else f"{ended}, after its run file's footer said {footer.exit_code}"
 
 
 @dataclass(slots=True)

@@ -82,6 +82,18 @@ class FindingRecord(_Event, frozen=True, tag="finding"):
     tests: tuple[str, ...] = ()
 
 
+class FailedPart(Struct, frozen=True, omit_defaults=True):
+    """A subtest that failed. Texts are masked already."""
+
+    label: str
+    """As pytest shows it: `[part] (n=1)`."""
+    cause: Cause | None
+    rule: str
+    summary: str
+    place: str = ""
+    """`file:line` of what broke."""
+
+
 class Evidence(Struct, frozen=True, omit_defaults=True):
     """What decided the cause. Texts are masked already."""
 
@@ -109,6 +121,8 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     """The test that failed first, where its failure kept this one from running."""
     findings: tuple[FindingRecord, ...] = ()
     """The breaches of a fixture's contract that it met."""
+    parts: tuple[FailedPart, ...] = ()
+    """Its subtests that failed, in their order."""
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type", tag="attempt"):
@@ -174,7 +188,9 @@ class Footer(_Event, frozen=True, tag="footer"):
     exit_code: int
     """pytest's, or 128 + signal."""
     reason: str = ""
-    """Why it ended early, in one line."""
+    """Why it ended early, or not in order, in one line."""
+    raised: bool = False
+    """Whether an exception of pytest or a plugin ended it after the tests."""
     deselected: int = 0
     """Tests that were collected and then left out, by `-k`, `-m` or a plugin."""
     commits: tuple[str, ...] = ()
@@ -185,7 +201,7 @@ class Footer(_Event, frozen=True, tag="footer"):
     @property
     def ended_by_itself(self) -> bool:
         """Return whether pytest reached the end of its run."""
-        return self.exit_code in _ENDED_BY_ITSELF
+        return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
 Event = Header | Suite | FindingRecord | Attempt | Reused | Attestation | Bodies | Footer

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from operator import is_
@@ -176,6 +177,16 @@ def read_suite(path: Path, header: Header) -> tuple[str, ...]:
     raise RunFileError(path, "ends before it says what the whole suite is")
 
 
+def read_footer(path: Path) -> Footer | None:
+    """Return the last line of a run file, if it is a footer."""
+    try:
+        ((_, _, last),) = deque(raw_lines(path), maxlen=1)
+        event = _decode(last)
+    except (RunFileError, *_UNREADABLE):
+        return None
+    return event if isinstance(event, Footer) else None
+
+
 def read_durations(path: Path) -> dict[str, float]:
     """Return the seconds that each test of a run file took, all attempts together.
 
@@ -299,6 +310,8 @@ def _reused(event: Reused) -> Cell:
 
 
 def _not_run(test: str, footer: Footer | None) -> Cell:
-    why = (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run was killed"
+    why = (
+        (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run file has no footer"
+    )
     evidence = Evidence(RuleCode.NEVER_ENDED, f"planned and never ended: {why}")
     return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)

@@ -96,7 +96,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
             problems[part.number] = f"{part.name}: {RunFileError(Path(part.file.name), error.what, error.line)}"
         else:
             if part.shard and rest[part.number].footer is None:
-                problems[part.number] = f"{part.name} was killed before it could write its footer"
+                problems[part.number] = f"{part.name} has no footer: its process was killed, or ended without one"
     total = parts[0].shard.total if parts[0].shard else 1
     for number in sorted({*range(1, total + 1)} - {part.number for part in parts}):
         why = f": {lost[number]}" if number in lost else " left no run file"
@@ -302,6 +302,7 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
         duration=max(footer.duration for _, footer in footers),
         exit_code=max(early_ends, default=1 if 1 in codes else min(codes)),
         reason="; ".join(reasons),
+        raised=any(footer.raised for _, footer in footers),
         deselected=max(footer.deselected for _, footer in footers),
         commits=tuple(sorted({commit for _, footer in footers for commit in footer.commits})),
         changed=tuple(sorted({*differing, *(file for _, footer in footers for file in footer.changed)})),
