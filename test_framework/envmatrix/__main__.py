@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
+
+if (_on_interrupt := signal.getsignal(signal.SIGINT)) is signal.default_int_handler:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # the imports take a while: Ctrl-C ends them without a traceback
 
 import typer
 
@@ -22,10 +27,16 @@ from envmatrix.commands.merge import merge
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.validate import validate
-from envmatrix.exceptions import EnvmatrixError
+from envmatrix.exceptions import EnvmatrixError, UsageError
+
+if _on_interrupt is signal.default_int_handler:
+    signal.signal(signal.SIGINT, _on_interrupt)
 
 KILLED = 130
 """Exit code after a second Ctrl-C, as a shell gives it."""
+
+_DEEPEST = 6_000
+"""Python's frames: a suite may have fixtures, or directories, that lead to each other a thousand times."""
 
 _BROKEN_PIPE = 141
 """Exit code when the reader of our output went away, as a shell gives it."""
@@ -77,15 +88,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Run the command line. Words after `--` go to pytest."""
     words = list(sys.argv[1:] if arguments is None else arguments)
     cut = words.index("--") if "--" in words else len(words)
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:  # closed; the next file that is opened would get its number, and our output
+            descriptor = os.open(os.devnull, os.O_RDWR)
+            os.set_inheritable(descriptor, True)  # for a pytest that writes to our streams
+            setattr(sys, name, os.fdopen(descriptor, "r" if name == "stdin" else "w"))
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end us
+    sys.setrecursionlimit(_DEEPEST)
     sys.exit(_call(words[:cut], tuple(words[cut + 1 :])))
 
 
 def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     """Run one command; return the exit code. A user's mistake is one line on standard error."""
     try:
+        _check_directory()
         code: int = app(words, obj=pytest_args, prog_name="envmatrix", standalone_mode=False) or 0
     except EnvmatrixError as error:
         typer.echo(f"error: {error}", err=True)
@@ -94,6 +112,9 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
         if message := error.format_message():  # none where the help was printed instead
             typer.echo(f"error: {message}", err=True)
         return error.exit_code
+    except RecursionError:
+        typer.echo("error: fixtures, directories or expressions are nested too deeply to be read", err=True)
+        return EnvmatrixError.exit_code
     except typer.Abort:
         code = KILLED
     except BrokenPipeError:
@@ -108,6 +129,13 @@ def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:
     if code == KILLED:  # what typer makes of KeyboardInterrupt
         typer.echo("error: killed by Ctrl-C", err=True)
     return code
+
+
+def _check_directory() -> None:
+    try:
+        Path.cwd()
+    except FileNotFoundError:
+        raise UsageError("the current directory was removed", "Change to another one") from None
 
 
 def _drop_output() -> None:

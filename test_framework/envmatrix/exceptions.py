@@ -352,6 +352,10 @@ class SchemaError(RunFileError):
     """A run file has a schema that this version does not read."""
 
 
+class RunNameError(RunFileError):
+    """A run file names its environment by what is no name: it would lead to another path."""
+
+
 @dataclass(eq=False)
 class ArchiveError(EnvmatrixError):
     """An archive, or a directory of run files, is damaged, hostile or too large. An empty `member` stands for all of it."""

@@ -13,16 +13,31 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
-from envmatrix.exceptions import UsageError
+from envmatrix.exceptions import DeclarationError, UsageError
+from envmatrix.input_files import read_bytes
 
 _DEADLINE = 5.0
 """Seconds for a question about commits."""
 _FILES_DEADLINE = 60.0
 """Seconds for a question about all files of a large checkout."""
 _COMMAND = ("git", "--no-pager", "-c", "core.fsmonitor=false", "-c", f"core.hooksPath={os.devnull}")
-"""A question runs no program that the checkout's own configuration names."""
-_VARIABLES = {"GIT_OPTIONAL_LOCKS": "0", "GIT_TERMINAL_PROMPT": "0", "LC_ALL": "C"}
-"""A question takes no lock, asks nobody for a password, and is answered in English."""
+"""A question runs no program that the checkout's own configuration names; filters have their names from the checkout."""
+_VARIABLES = {
+    "GIT_OPTIONAL_LOCKS": "0",
+    "GIT_TERMINAL_PROMPT": "0",
+    "GIT_ALLOW_PROTOCOL": "none",
+    "GIT_NO_LAZY_FETCH": "1",
+    "LC_ALL": "C",
+}
+"""A question takes no lock, asks nobody for a password, fetches nothing, and is answered in English."""
+_NOT_INSIDE = "--ignore-submodules=dirty"
+"""Git itself would ask each submodule by that one's own configuration."""
+_INHERITED = re.compile(r"(?!GIT_)|GIT_(CONFIG|CEILING_DIRECTORIES|DISCOVERY_|EXEC_PATH|TEST_)")
+"""Variables that git gets. Not those by which a hook names its repository, index or prefix: we ask about the project's."""
+_FILTER = re.compile(r"(filter\..*)\.(clean|process)", re.DOTALL)
+"""A setting that names a program through which `status` and `diff` send changed files."""
+_OF_THE_CHECKOUT = frozenset({"local", "worktree"})
+"""Scopes of configuration that whoever made the checkout has written."""
 
 
 class GitError(Exception):
@@ -58,13 +73,18 @@ def working_tree(root: Path) -> WorkingTree:
     """Return the commit that is checked out, and whether files differ from it."""
     words = ("status", "--porcelain=v2", "--branch", "--no-ahead-behind", "--no-renames", "--untracked-files=normal")
     try:
-        lines = os.fsdecode(_ask(root, *words, deadline=_FILES_DEADLINE)).splitlines()
+        answer = _ask(root, *words, _NOT_INSIDE, options=_without_filters(root), deadline=_FILES_DEADLINE)
+        lines = os.fsdecode(answer).splitlines()
+        inner = [working_tree(submodule) for submodule in _submodules(root)]
     except GitError as error:
         return WorkingTree("unknown", dirty=False, problem=str(error))
     commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid ")), "(initial)")
     if commit == "(initial)":
         return WorkingTree("unknown", dirty=False, problem="the repository has no commit yet")
-    return WorkingTree(commit, dirty=any(not line.startswith("# ") for line in lines))
+    if problem := next((each.problem for each in inner if each.problem), ""):
+        return WorkingTree("unknown", dirty=False, problem=problem)
+    dirty = any(not line.startswith("# ") for line in lines) or any(each.dirty for each in inner)
+    return WorkingTree(commit, dirty)
 
 
 def full_commit(root: Path, revision: str) -> str:
@@ -109,18 +129,19 @@ def files_changed_since(root: Path, revision: str) -> tuple[ChangedFile, ...]:
             )
         how = "Name a commit, a branch or a tag; a shallow clone lacks most: git fetch --unshallow"
         raise UsageError(f"git knows no revision {revision!r}", how)
-    diff = ("diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", commit, "--", ":/")
+    diff = ("diff", "--name-status", "-z", "-M", "--no-ext-diff", "--no-textconv", _NOT_INSIDE, commit, "--", ":/")
     untracked = ("ls-files", "--others", "--exclude-standard", "--full-name", "-z", "--", ":/")
     try:
         top = Path(os.fsdecode(_ask(root, "rev-parse", "--show-toplevel").rstrip(b"\n")))
-        pairs = [
-            *_renames(_ask(root, *diff, deadline=_FILES_DEADLINE)),
-            *(
-                (None, os.fsdecode(path))
-                for path in _ask(root, *untracked, deadline=_FILES_DEADLINE).split(b"\0")
-                if path
-            ),
-        ]
+        new = os.fsdecode(_ask(root, *untracked, deadline=_FILES_DEADLINE)).split("\0")
+        edited = [_relative(top, path) for path in _submodules(root) if working_tree(path).dirty]
+        pairs = dict.fromkeys(
+            (
+                *_renames(_ask(root, *diff, options=_without_filters(root), deadline=_FILES_DEADLINE)),
+                *((None, path) for path in new if path),
+                *((path, path) for path in edited),
+            )
+        )
         old = _contents(root, commit, [before for before, _ in pairs if before is not None and _is_read(before)])
     except (GitError, ValueError) as error:
         raise UsageError(f"git cannot say what differs from {revision}: {error}") from None
@@ -135,6 +156,25 @@ def tracked_files(root: Path, pattern: str) -> tuple[str, ...]:
     except GitError:
         return ()
     return tuple(dict.fromkeys(path for path in paths if path and (root / path).is_file()))
+
+
+def _submodules(root: Path) -> list[Path]:
+    """Return the submodules that are checked out; each is asked by itself, since its configuration is its own."""
+    lines = os.fsdecode(_ask(root, "ls-files", "--stage", "-z", "--", ":/", deadline=_FILES_DEADLINE)).split("\0")
+    paths = (root / line.partition("\t")[2] for line in lines if line.startswith("160000 "))
+    return [path for path in paths if (path / ".git").exists()]
+
+
+def _without_filters(root: Path) -> list[str]:
+    """Return options that keep git from running the filters of the checkout's own configuration on changed files.
+
+    Those of the user's, as of git-lfs, are run as ever.
+    """
+    words = iter(os.fsdecode(_ask(root, "config", "--list", "--null", "--show-scope", "--name-only")).split("\0"))
+    keys = (_FILTER.fullmatch(key) for scope, key in zip(words, words, strict=False) if scope in _OF_THE_CHECKOUT)
+    names = {key[1] for key in keys if key}
+    settings = [f"{name}.{key}" for name in sorted(names) for key in ("clean=", "process=", "required=false")]
+    return [word for setting in settings for word in ("-c", setting)]
 
 
 def _full_names(commits: Iterable[str]) -> frozenset[str]:
@@ -185,8 +225,8 @@ def _changed(root: Path, top: Path, before: str | None, after: str | None, old: 
     new = None
     if after is not None:
         try:
-            new = (top / after).read_bytes() if _is_read(path) else b""
-        except OSError:  # a link that leads nowhere, a submodule
+            new = read_bytes(top / after) if _is_read(path) else b""
+        except DeclarationError:  # a link that leads nowhere or to a device, a submodule
             new = b""
     return ChangedFile(
         path=_relative(root, top / path),
@@ -208,16 +248,18 @@ def _words(root: Path, *words: str, stdin: str = "") -> list[str]:
         return []
 
 
-def _ask(root: Path, *words: str, stdin: bytes = b"", deadline: float = _DEADLINE) -> bytes:
-    """Return what git prints.
+def _ask(
+    root: Path, *words: str, options: Iterable[str] = (), stdin: bytes = b"", deadline: float = _DEADLINE
+) -> bytes:
+    """Return what git prints; `options` stand before its command.
 
     Raises:
         GitError: it is not installed, does not answer in time, or refuses.
     """
     try:
         return subprocess.run(  # noqa: S603  fixed words, and a revision or commits among them
-            (*_COMMAND, "-C", str(root), *words),
-            env={**os.environ, **_VARIABLES},
+            (*_COMMAND, "-C", str(root), *options, *words),
+            env={name: value for name, value in os.environ.items() if _INHERITED.match(name)} | _VARIABLES,
             input=stdin,
             capture_output=True,
             timeout=deadline,
@@ -226,7 +268,7 @@ def _ask(root: Path, *words: str, stdin: bytes = b"", deadline: float = _DEADLIN
     except subprocess.TimeoutExpired:
         raise GitError(f"git {words[0]} did not answer within {deadline:g} s") from None
     except subprocess.CalledProcessError as error:
-        said = os.fsdecode(error.stderr).strip().splitlines()
-        raise GitError(said[0] if said else f"git {words[0]} ended with exit code {error.returncode}") from None
+        sentence = " ".join(error.stderr.decode(errors="replace").split())
+        raise GitError(sentence or f"git {words[0]} ended with exit code {error.returncode}") from None
     except (OSError, ValueError) as error:  # not installed; a NUL byte in a revision
         raise GitError(f"git cannot be run: {getattr(error, 'strerror', None) or error}") from None

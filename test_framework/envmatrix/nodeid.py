@@ -5,7 +5,12 @@ A bracket belongs to the parameters only after the file: a directory's name may 
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from typing import NamedTuple
+
+_NUMBER = re.compile(r"#\d+$")
+"""What tells a test from others of the same node id: `login#2`."""
 
 
 class NodeId(NamedTuple):
@@ -20,7 +25,7 @@ class NodeId(NamedTuple):
 
 def split(test: str) -> NodeId:
     """Return the parts of a node id."""
-    file, _, rest = test.partition("::")
+    file, _, rest = without_number(test).partition("::")
     name, _, parameters = rest.partition("[")
     return NodeId(file, name, parameters.removesuffix("]"))
 
@@ -32,5 +37,29 @@ def file_of(test: str) -> str:
 
 def function_of(test: str) -> str:
     """Return a node id without its parameters."""
-    file, separator, rest = test.partition("::")
+    file, separator, rest = without_number(test).partition("::")
     return f"{file}{separator}{rest.partition('[')[0]}"
+
+
+def distinct(tests: Iterable[str]) -> tuple[str, ...]:
+    """Return node ids with a number behind each that equals an earlier one: `login`, `login#2`."""
+    tests = tuple(tests)
+    taken = set(tests)
+    if len(taken) == len(tests):
+        return tests
+    seen: dict[str, int] = {}
+    names = []
+    for test in tests:
+        number = seen[test] = seen.get(test, 0) + 1
+        name = test
+        while number > 1 and (name := f"{test}#{number}") in taken:
+            number += 1
+        seen[test] = number
+        taken.add(name)
+        names.append(name)
+    return tuple(names)
+
+
+def without_number(test: str) -> str:
+    """Return a test's name as pytest's node id, which others may have too."""
+    return _NUMBER.sub("", test)

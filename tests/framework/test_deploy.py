@@ -152,6 +152,10 @@ def test_the_pods_come_to_a_verdict(tmp_path: Path) -> None:
     )
     lines = "".join(f"def test_{name}(): pass\n" for name in "abcdefgh")
     (project / "test_a.py").write_text(lines)
+    (project / ".gitignore").write_text("/.envmatrix\n__pycache__/\n")
+    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "all")):
+        git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words)
+        subprocess.run(git, cwd=project, check=True, timeout=30)
     cluster = Cluster(tmp_path, project)
     assert cluster.shards() == [0, 0, 0, 0]
     code, said = cluster.gate()

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
 from envmatrix import git
+from envmatrix.__main__ import main
 from envmatrix.exceptions import UsageError
+from tests.framework.bare import make_bare
 from tests.framework.docs_pages import ROOT
 
 
@@ -86,12 +89,14 @@ def test_gits_own_sentence_is_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_repository_of_another_owner_is_named(checkout: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Git refuses it, and says so: the usual case inside of a container."""
     monkeypatch.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
-    assert "dubious ownership" in git.working_tree(checkout).problem
+    problem = git.working_tree(checkout).problem
+    assert "dubious ownership" in problem
+    assert f"git config --global --add safe.directory {checkout}" in problem
 
 
 def test_a_git_that_hangs_is_given_up(checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each question has a deadline."""
-    program(tmp_path / "bin/git", "exec sleep 60")
+    program(tmp_path / "bin/git", 'case "$*" in *status*) exec sleep 60;; esac')
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}{os.pathsep}{os.environ['PATH']}")
     monkeypatch.setattr(git, "_FILES_DEADLINE", 0.2)
     assert git.working_tree(checkout).problem == "git status did not answer within 0.2 s"
@@ -103,18 +108,124 @@ def test_without_git_nothing_is_known(checkout: Path, tmp_path: Path, monkeypatc
     assert git.working_tree(checkout).problem == "git cannot be run: No such file or directory"
 
 
-def test_no_program_of_the_checkout_is_run(checkout: Path, tmp_path: Path) -> None:
-    """Neither a file-system monitor, nor a hook, nor an external diff: asking is safe in any checkout."""
-    spy = program(tmp_path / "spy", f"touch {tmp_path / 'was-run'}")
-    program(checkout / ".git/hooks/post-index-change", f"touch {tmp_path / 'was-run'}")
-    for key in ("core.fsmonitor", "diff.external", "diff.spy.command", "diff.spy.textconv", "core.pager"):
+def make_hostile(checkout: Path, marker: Path, name: str = "spy") -> None:
+    """Have every setting of a checkout that names a program name one that leaves a marker."""
+    spy = program(marker.with_name("spy"), f"touch {marker}\ncat")
+    program(checkout / ".git/hooks/post-index-change", f"touch {marker}")
+    included = checkout / ".git/more"
+    call(checkout, "config", "include.path", os.fspath(included))
+    call(checkout, "config", "--file", os.fspath(included), "filter.included.clean", os.fspath(spy))
+    for key in ("core.fsmonitor", "diff.external", f"diff.{name}.command", f"diff.{name}.textconv", "core.pager"):
         call(checkout, "config", key, os.fspath(spy))
+    call(checkout, "config", f"filter.{name}.clean", os.fspath(spy))
+    call(checkout, "config", f"filter.{name}.required", "true")
     (checkout / ".git/info").mkdir(exist_ok=True)
-    (checkout / ".git/info/attributes").write_text("*.py diff=spy\n")
+    (checkout / ".git/info/attributes").write_text(f"login.py diff={name} filter={name}\nstore.py filter=included\n")
     (checkout / "login.py").write_text("x = 2\n")
+    (checkout / "store.py").write_text("def save(): return 1\n")
+
+
+def test_no_program_of_the_checkout_is_run(checkout: Path, tmp_path: Path) -> None:
+    """No monitor, hook, filter or external diff, of a submodule neither: asking is safe in any checkout."""
+    inner = checkout / "inner"
+    call(tmp_path, "clone", "-q", os.fspath(checkout), os.fspath(inner))
+    call(checkout, "add", "inner")
+    call(checkout, "commit", "-qm", "inner")
+    make_hostile(checkout, tmp_path / "was-run")
+    make_hostile(inner, tmp_path / "was-run", "other")
     assert git.working_tree(checkout).dirty
-    assert [file.path for file in git.files_changed_since(checkout, "HEAD")] == ["login.py"]
+    assert [file.path for file in git.files_changed_since(checkout, "HEAD")] == ["login.py", "store.py", "inner"]
     assert not (tmp_path / "was-run").exists()
+    call(inner, "-c", "core.fsmonitor=false", "status")
+    assert (tmp_path / "was-run").exists()  # what git itself would have done
+
+
+def test_what_a_commit_lacks_is_not_fetched(checkout: Path, tmp_path: Path) -> None:
+    """A partial clone may name any program as its remote: what is not here is not known."""
+    spy = program(tmp_path / "spy", f"touch {tmp_path / 'was-run'}")
+    for key, value in (
+        ("core.repositoryFormatVersion", "1"),
+        ("extensions.partialClone", "origin"),
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.url", f"ext::{spy}"),
+        ("protocol.ext.allow", "always"),
+    ):
+        call(checkout, "config", key, value)
+    blob = call(checkout, "rev-parse", "HEAD:login.py")
+    (checkout / ".git/objects" / blob[:2] / blob[2:]).unlink()
+    (checkout / "login.py").write_text("x = 2\n")
+    with pytest.raises(UsageError, match="git cannot say what differs from HEAD"):
+        git.files_changed_since(checkout, "HEAD")
+    assert not (tmp_path / "was-run").exists()
+
+
+def test_a_change_in_a_submodule_is_dirty(checkout: Path) -> None:
+    """Tests may stand there; a setting that hides such changes is passed over."""
+    inner = checkout / "inner"
+    call(checkout, "clone", "-q", ".", "inner")
+    call(checkout, "add", "inner")
+    call(checkout, "commit", "-qm", "inner")
+    assert not git.working_tree(checkout).dirty
+    call(checkout, "config", "diff.ignoreSubmodules", "all")
+    (inner / "conftest.py").write_text("")
+    assert git.working_tree(checkout).dirty
+
+
+def test_the_variables_of_a_hook_do_not_change_the_answer(
+    checkout: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Git names its repository and index to a hook; a project in it, or elsewhere, is asked about by its own place."""
+    expected = git.working_tree(checkout)
+    call(tmp_path, "init", "-q", "other")
+    monkeypatch.setenv("GIT_DIR", os.fspath(tmp_path / "other/.git"))
+    monkeypatch.setenv("GIT_WORK_TREE", os.fspath(tmp_path / "other"))
+    monkeypatch.setenv("GIT_INDEX_FILE", os.fspath(tmp_path / "no-index"))
+    monkeypatch.setenv("GIT_LITERAL_PATHSPECS", "1")
+    assert git.working_tree(checkout) == expected
+    assert git.files_changed_since(checkout, "HEAD") == ()
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["impact", "--since", "HEAD"], ["gate"], ["compare", "last", "last"], ["history"], ["audit"]],
+    ids=" ".join,
+)
+def test_a_command_runs_no_program_of_the_checkout(
+    hostile: Path, monkeypatch: pytest.MonkeyPatch, words: list[str]
+) -> None:
+    """Nor does a run: the marker of the hostile settings is never made."""
+    monkeypatch.chdir(hostile)
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code != 2
+    assert not hostile.with_name("was-run").exists()
+
+
+@pytest.fixture(scope="module")
+def hostile(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A hostile checkout, in which the matrix was run."""
+    bare = make_bare(tmp_path_factory.mktemp("hostile") / "checkout")
+    bare.write("login.py", "x = 1\n")
+    bare.write("store.py", "def save(): ...\n")
+    call(bare.root, "init", "-q")
+    call(bare.root, "add", "-A")
+    call(bare.root, "commit", "-qm", "all")
+    make_hostile(bare.root, bare.root.with_name("was-run"))
+    assert bare.run("matrix", "local", "--quiet").returncode == 0
+    return bare.root
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+def test_a_file_name_of_any_bytes_is_listed(checkout: Path) -> None:
+    """Before and after the change; names that are no UTF-8, and those with line breaks, cannot break an answer."""
+    names = [os.fsdecode(b"caf\xe9.py"), "two\nlines.py"]
+    for name in names:
+        (checkout / name).write_text("x = 1\n")
+    assert [file.path for file in git.files_changed_since(checkout, "HEAD")] == names
+    call(checkout, "add", "-A")
+    call(checkout, "commit", "-qm", "names")
+    (checkout / names[0]).write_text("x = 2\n")
+    assert git.files_changed_since(checkout, "HEAD") == ((names[0], names[0], b"x = 1\n", b"x = 2\n"),)
 
 
 def test_every_kind_of_difference_is_listed(checkout: Path) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from envmatrix.nodeid import NodeId, file_of, function_of, split
+from envmatrix.nodeid import NodeId, distinct, file_of, function_of, split
 
 
 @pytest.mark.parametrize(
@@ -11,6 +11,7 @@ from envmatrix.nodeid import NodeId, file_of, function_of, split
         ("a.py::C::test[x-1]", NodeId("a.py", "C::test", "x-1"), "a.py::C::test"),
         ("dir[1]/a.py::test", NodeId("dir[1]/a.py", "test", ""), "dir[1]/a.py::test"),
         ("a.py::test[b::c[0]]", NodeId("a.py", "test", "b::c[0]"), "a.py::test"),
+        ("a.py::test[x-1]#2", NodeId("a.py", "test", "x-1"), "a.py::test"),
         ("a.py", NodeId("a.py", "", ""), "a.py"),
     ],
 )
@@ -19,3 +20,9 @@ def test_each_part_is_found(test: str, parts: NodeId, function: str) -> None:
     assert split(test) == parts
     assert file_of(test) == parts.file
     assert function_of(test) == function
+
+
+@pytest.mark.fault("equal-node-ids")
+def test_equal_node_ids_are_numbered() -> None:
+    """From the second on, by a name that no other test has."""
+    assert distinct(["a", "a", "a#2", "b", "a"]) == ("a", "a#3", "a#2", "b", "a#4")

@@ -60,6 +60,17 @@ class Pipeline:
     cache: Path | None = None
     """What the last pipeline on the default branch has saved."""
 
+    def git(self, *words: str) -> str:
+        """Call git in the project; return what it prints."""
+        command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words]
+        done = subprocess.run(command, cwd=self.project, capture_output=True, text=True, timeout=30, check=True)
+        return done.stdout.strip()
+
+    def commit(self) -> None:
+        """Commit the project as it is."""
+        self.git("add", "-A")
+        self.git("commit", "-qm", "all")
+
     def run(self, name: str, **known: str) -> Job:
         """Run one job of the workflow; `known` are values of expressions."""
         spec = yaml.safe_load(WORKFLOW.read_text())["jobs"][name]
@@ -183,9 +194,14 @@ def make_pipeline(root: Path) -> Pipeline:
         (project / f"environments/{name}.toml").write_text('[services.redis]\nkind = "redis"\nsource = "absent"\n')
     (project / "pyproject.toml").write_text("[tool.pytest.ini_options]\naddopts = '-p no:valkey'\n")
     (project / "test_numbers.py").write_text(TESTS.format(wrong="None"))
+    (project / ".gitignore").write_text(".*/\n__pycache__/\n")
     runs = root / "runs"
     runs.mkdir()
-    return Pipeline(runs, project)
+    pipeline = Pipeline(runs, project)
+    pipeline.git("init", "-q")
+    pipeline.commit()
+    pipeline.base = pipeline.git("rev-parse", "HEAD")
+    return pipeline
 
 
 @pytest.fixture
@@ -200,17 +216,6 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> Pipeline:
     pipeline = make_pipeline(tmp_path_factory.mktemp("pipeline"))
     assert [job.exit_code for job in run_environments(pipeline)] == [0, 0, 0, 0]
     return pipeline
-
-
-def committed(pipeline: Pipeline) -> tuple[str, ...]:
-    """Commit the project as the base of what follows; return how git is called in it."""
-    git = ("git", "-c", "user.name=t", "-c", "user.email=t@example.com", "-C", str(pipeline.project))
-    (pipeline.project / ".gitignore").write_text(".*/\n__pycache__/\n")
-    for words in (("init", "-q"), ("add", "-A"), ("commit", "-qm", "good")):
-        subprocess.run([*git, *words], timeout=30, check=True)
-    head = subprocess.run([*git, "rev-parse", "HEAD"], capture_output=True, text=True, timeout=30, check=True)
-    pipeline.base = head.stdout.strip()
-    return git
 
 
 def last_job(ran: Pipeline, root: Path, *, lost: str = "") -> Job:
@@ -239,7 +244,6 @@ def test_a_change_that_breaks_nothing_gets_through(ran: Pipeline, tmp_path: Path
 
 def test_a_fixture_that_is_out_of_sight_stands_on_the_diff(pipeline: Pipeline) -> None:
     """Before anything is run; the summary says what the change can break, and because of what."""
-    committed(pipeline)
     assert pipeline.run("audit").exit_code == 0
     (pipeline.project / "test_more.py").write_text("def test_more(nowhere):\n    assert nowhere\n")
     audit = pipeline.run("audit")
@@ -286,7 +290,8 @@ def test_all_artifacts_lost_are_unknown(pipeline: Pipeline) -> None:
 def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
     """The default branch saves it, others only read: since when, how long, and what changed since the base are known."""
     (pipeline.project / "environments/local.toml").unlink()
-    git = committed(pipeline)
+    pipeline.commit()
+    pipeline.base = pipeline.git("rev-parse", "HEAD")
     pipeline.is_default_branch, pipeline.shards = True, 1
     run_environments(pipeline)
     first = pipeline.run("matrix")
@@ -303,7 +308,7 @@ def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
     pipeline.next()
     pipeline.is_default_branch, pipeline.shards = False, 2
     (pipeline.project / "test_numbers.py").write_text(TESTS.format(wrong="2"))
-    subprocess.run([*git, "commit", "-qam", "bad"], timeout=30, check=True)
+    pipeline.commit()
     jobs = run_environments(pipeline)
     assert [path.name for path in pipeline.artifacts["durations"].iterdir()] == ["staging.jsonl"]
     assert [job.exit_code for job in jobs].count(1) == 1

@@ -267,6 +267,14 @@ HARNESS_RULES = (
         _decided_elsewhere,
     ),
     Rule(
+        RuleCode.BODY_NOT_RUN,
+        Cause.HARNESS,
+        "body not run",
+        "The test's phases passed, but its body was never run: pytest only set it up, or a plugin replaced its protocol.",
+        "Run it without --setup-only and --setup-plan, or have the plugin report the call phase.",
+        _decided_elsewhere,
+    ),
+    Rule(
         RuleCode.COLLECTION_FAILED,
         Cause.HARNESS,
         "collection failed",

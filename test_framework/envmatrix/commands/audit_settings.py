@@ -13,6 +13,7 @@ from envmatrix.analysis.audit.rules.catalog import misspelt, spelling
 from envmatrix.analysis.audit.selection import RuleSelection
 from envmatrix.analysis.index.build import CONTRACTS
 from envmatrix.exceptions import DeclarationError, UsageError
+from envmatrix.input_files import read_bytes
 
 if TYPE_CHECKING:
     from envmatrix.environments import AuditPolicy, Project
@@ -76,7 +77,7 @@ def _project(paths: Sequence[Path]) -> tuple[Path, Project | None]:
     for directory in (start, *start.parents):
         file = directory / "pyproject.toml"
         if file.is_file():
-            if b"envmatrix" not in file.read_bytes():  # what reads the table takes longer to start than a small audit
+            if b"envmatrix" not in read_bytes(file):  # what reads the table takes longer to start than a small audit
                 return directory, None
             from envmatrix.environments import Project
 

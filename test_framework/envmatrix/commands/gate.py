@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -45,11 +46,16 @@ def gate(
 
     Runs of different commits never open the gate.
     """
+    from envmatrix.gate import Answer, Code, Reason
     from envmatrix.report.gate import json_, text
 
     project = _project()
     change = _commit(project.root, commit) if commit else full_commit(project.root, "HEAD")
     decision = _decide(project, load_matrix(project, runs, mixed_commits=mixed_commits), baseline, waivers, change)
+    if not change:
+        why = f"the commit to judge is unknown: {working_tree(project.root).problem}. Name it: --commit REV"
+        unknown = Reason(Code.NO_COMMIT, why, Answer.UNKNOWN)
+        decision = replace(decision, overall=(unknown, *decision.overall))
     typer.echo((json_ if json else text).render(decision), nl=False)
     return 0 if dry_run else decision.exit_code
 

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from envmatrix.environments import Environment
     from envmatrix.runner.plan import Plan
     from envmatrix.runs.cells import Run
+    from envmatrix.runs.ping import Ping
 
 
 def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path | None, history: Path | None) -> Plan:
@@ -69,23 +70,54 @@ def _refuse_parts(plan: Plan) -> None:
 
 def _run_at(plan: Plan, environment: Environment, commit: str, history: Path | None) -> tuple[Run | None, str]:
     """Return a run of an environment at a commit that the present one can stand beside, or why there is none."""
-    from envmatrix.runs.reused import versions
-
     run = _in_run_files(plan.project.runs_dir, environment.name, commit) or _in_history(
         history_file(plan.project, history), environment.name, commit
     )
     if run is None:
         return None, f"no whole run of commit {commit[:12]} is known"
-    header = run.header
+    difference = _difference(environment, run) or _difference_of_remote(environment, run)
+    return (None, difference) if difference else (run, "")
+
+
+def _difference(environment: Environment, run: Run) -> str:
+    """Return how the run differed from what would be run now, its commit aside; empty if in nothing."""
+    from envmatrix.runs.reused import versions
+
+    header, commit = run.header, run.header.commit[:12]
     if header.label != environment.label:
-        return None, f"commit {commit[:12]} was run in {header.label}, which is another target"
+        return f"commit {commit} was run in {header.label}, which is another target"
     if header.sources != {name: spec.source.value for name, spec in environment.services.items()}:
-        return None, f"the services of commit {commit[:12]} came from elsewhere"
+        return f"the services of commit {commit} came from elsewhere"
     held = {name: header.versions.get(name, "unknown") for name in versions()}
-    different = [f"{name} {held[name]}" for name, now in versions().items() if held[name] != now]
-    if different:
-        return None, f"commit {commit[:12]} was run with {', '.join(different)}"
-    return run, ""
+    if different := [f"{name} {held[name]}" for name, now in versions().items() if held[name] != now]:
+        return f"commit {commit} was run with {', '.join(different)}"
+    return f"the run of commit {commit} is mixed: under it, {run.mixed[0]}" if run.mixed else ""
+
+
+def _difference_of_remote(environment: Environment, run: Run) -> str:
+    """Return which remote service may not be what the earlier run met; empty if each attests the same version as then."""
+    from envmatrix.environments import Source
+    from envmatrix.services import get_kind
+
+    attested = {name: ping for each in run.attestations for name, ping in each.services.items()}
+    for name, spec in environment.services.items():
+        if spec.source is not Source.REMOTE or spec.url is None or environment.twin:
+            continue  # a twin's code is ours, and known by the commit
+        before = _deployment(attested[name]) if name in attested else ""
+        if not before:
+            return f"{name} is remote, and its version and commit at commit {run.header.commit[:12]} are not known"
+        kind = get_kind(spec.kind, name)
+        now = _deployment(kind.ping(spec, kind.connect(spec, spec.url.get_secret_value()), spec.ping_deadline))
+        if now != before:
+            return f"{name} is remote, and was {before} then; now it is {now or 'of a version that is not known'}"
+    return ""
+
+
+def _deployment(ping: Ping) -> str:
+    """Return the version and commit that a service claims; empty if it claims neither."""
+    if not ping.identity:
+        return ping.version
+    return ", ".join(f"{key} {ping.identity[key]}" for key in ("version", "commit") if ping.identity.get(key))
 
 
 def _in_run_files(runs_dir: Path, name: str, commit: str) -> Run | None:
@@ -113,7 +145,8 @@ def _in_history(path: Path, name: str, commit: str) -> Run | None:
         return None
     runs = {run.header.environment: run for run in matrix.runs} if matrix else {}
     run = runs.get(name)
-    return run if run is not None and run.footer is not None and not run.header.narrowed else None
+    is_whole = run is not None and run.footer is not None and not (run.header.dirty or run.header.narrowed)
+    return run if is_whole else None
 
 
 def _say(line: str) -> None:

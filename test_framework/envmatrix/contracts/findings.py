@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any, get_args
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
@@ -171,7 +171,11 @@ def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) 
         )
     if reality.absent(service):
         return ContractFinding(RuleCode.URL_WRONG, field, f"{field} is a URL, but {_state(service, reality)}")
-    parts, schemes = urlsplit(url), meaning.role.schemes
+    schemes = meaning.role.schemes
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # a bracket in it, say
+        parts = SplitResult("", "", "", "", "")
     if not parts.scheme or not parts.netloc or (schemes and parts.scheme not in schemes):
         kind = f"{'/'.join(schemes)} URL" if schemes else "URL"
         return ContractFinding(RuleCode.URL_WRONG, field, f"{field} is {MASKER.mask(url)!r}, not an absolute {kind}")

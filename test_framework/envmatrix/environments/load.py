@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Mapping
 from graphlib import CycleError, TopologicalSorter
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,8 @@ from envmatrix.exceptions import (
     UsageError,
     nearest,
 )
+from envmatrix.input_files import read_text
+from envmatrix.names import ALPHABET, is_name
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""
@@ -46,10 +49,15 @@ def declared_names(directory: Path) -> tuple[str, ...]:
 
     Raises:
         UsageError: there is no such directory.
+        DeclarationError: a file's name is no name of an environment.
     """
     if not directory.is_dir():
         raise UsageError(f"no directory {directory}", "Name the directory of TOML files with --environments DIR")
-    return tuple(sorted(path.stem for path in directory.glob("*.toml")))
+    names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith("."))
+    for name in names:
+        if not is_name(name):
+            raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", how=ALPHABET)
+    return tuple(names)
 
 
 def load_environment(
@@ -83,11 +91,8 @@ def read_env_file(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
-    try:
-        with path.open(encoding="utf-8") as stream:
-            return {key: value or "" for key, value in dotenv_values(stream=stream, interpolate=False).items()}
-    except (OSError, UnicodeDecodeError) as error:
-        raise DeclarationError(path, f"cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8'}") from None
+    values = dotenv_values(stream=StringIO(read_text(path)), interpolate=False)
+    return {key: value or "" for key, value in values.items()}
 
 
 def load_file(path: Path, variables: Mapping[str, str]) -> Environment:

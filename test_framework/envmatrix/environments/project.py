@@ -36,6 +36,8 @@ class GatePolicy(BaseModel):
     """Tests that must have passed in each environment."""
     maximum_skipped: Share = 1.0
     """Share of an environment's tests that may be skipped: 0.25 is a quarter."""
+    allow_dirty: bool = False
+    """Whether a run with uncommitted changes, untracked files among them, may open the gate."""
     infrastructure_budget: Count = 0
     """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
 

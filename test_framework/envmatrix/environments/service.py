@@ -3,8 +3,9 @@
 import enum
 from functools import cached_property
 from typing import Any, Literal, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, field_validator, model_validator
 
 from envmatrix.environments.references import references_in
 from envmatrix.environments.tables import Seconds, Table, UrlPath
@@ -77,6 +78,16 @@ class ServiceSpec(Table):
     """Names that tests may require, beside the service's own."""
     options: dict[str, Any] = Field(default_factory=dict)
     """Whatever a plugged-in kind wants to know."""
+
+    @field_validator("url")
+    @classmethod
+    def _url_can_be_split(cls, url: SecretStr | None) -> SecretStr | None:
+        if url is not None:
+            try:
+                urlsplit(url.get_secret_value())
+            except ValueError:  # whose text may show the URL
+                raise ValueError("is no URL; in a user or password, write [ as %5B and ] as %5D") from None
+        return url
 
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> Self:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envmatrix.exceptions import DeclarationError
-
-_MAX_BYTES = 1 << 20
-"""A declaration is a page or two; a megabyte is some other file given by mistake."""
+from envmatrix.input_files import parse_toml, read_text
 
 
 @dataclass(frozen=True)
@@ -51,22 +47,5 @@ def read_toml(path: Path) -> TomlFile:
     Raises:
         DeclarationError: it cannot be read, is too large, is not UTF-8 or is not TOML.
     """
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise DeclarationError(path, f"cannot be read: {error.strerror}") from None
-    if len(raw) > _MAX_BYTES:
-        raise DeclarationError(path, "is larger than 1 MiB, too large for a declaration")
-    try:
-        text = raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DeclarationError(path, "is not UTF-8", line, "TOML files are UTF-8 text") from None
-    try:
-        return TomlFile(path, tomllib.loads(text), text)
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        what = re.sub(r"\s*\(at .*\)$", "", str(error))
-        line = int(where[1]) if where else len(text.splitlines())  # "at end of document"
-        raise DeclarationError(path, f"is not TOML: {what}", line) from None
+    text = read_text(path)
+    return TomlFile(path, parse_toml(path, text), text)

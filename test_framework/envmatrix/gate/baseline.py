@@ -12,12 +12,15 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from envmatrix.exceptions import BaselineError
+from envmatrix.exceptions import BaselineError, DeclarationError
+from envmatrix.input_files import read_json
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell
 from envmatrix.runs.outcomes import Cause, Outcome
 
 SCHEMA = 1
+_MOST = 256 << 20
+"""Bytes; 100,000 tests in ten environments are about 100 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,14 +142,12 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
 
 
 def _document(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        raise BaselineError(path, "is missing")
     try:
-        document = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise BaselineError(path, "is missing") from None
-    except OSError as error:
-        raise BaselineError(path, f"cannot be read: {error.strerror}") from None
-    except (ValueError, RecursionError) as error:  # not JSON, not UTF-8
-        raise BaselineError(path, f"is no baseline: {error}") from None
+        document = read_json(path, _MOST)
+    except DeclarationError as error:
+        raise BaselineError(path, error.what) from None
     if not isinstance(document, dict):
         raise BaselineError(path, "is no baseline: not a JSON object")
     return document

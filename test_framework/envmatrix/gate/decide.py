@@ -132,9 +132,16 @@ class _Comparison:
 
     def _about_commit(self, run: Run) -> Iterator[Reason]:
         commit = run.header.commit
-        if self.commit and commit not in {self.commit, "unknown"}:
+        if commit == "unknown":
+            why = run.header.commit_problem or "git did not tell it"
+            text = f"of no commit that is known: {why}. Run it again where git answers"
+            yield Reason(Code.NO_COMMIT, text, Answer.UNKNOWN)
+        elif self.commit and commit != self.commit:
             text = f"of another commit: it was run at {commit[:12]}, the change is {self.commit[:12]}. Run it again"
             yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
+        if run.header.dirty and not self.policy.allow_dirty:
+            text = f"of no commit: it was run with files that differ from {commit[:12]}: git status. Commit, ignore or remove them, and run it again"
+            yield Reason(Code.NO_COMMIT, text, Answer.UNKNOWN)
 
 
 @dataclass(frozen=True, slots=True)

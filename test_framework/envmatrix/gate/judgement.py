@@ -60,9 +60,8 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
     yield from _about_failures(run, excused)
     yield from map(_about_finding, run.findings)
     yield from _about_the_end(run, note)
-    if run.redeployed:
-        text = f"the run is mixed, deployed anew under it: {'; '.join(run.redeployed)}"
-        yield Reason(Code.MIXED, text, Answer.UNKNOWN)
+    if run.mixed:
+        yield Reason(Code.MIXED, f"the run is mixed: under it, {'; '.join(run.mixed)}. Run it again", Answer.UNKNOWN)
     if not number:
         yield Reason(Code.ZERO_TESTS, "no test was collected", Answer.UNKNOWN)
     elif not passed:
@@ -183,7 +182,7 @@ def _about_finding(finding: FindingRecord) -> Reason:
 def _about_the_end(run: Run, note: str) -> Iterator[Reason]:
     footer = run.footer
     if footer is None:
-        text = note or "the run was killed before it could write its footer"
+        text = note or "the run file has no footer: its process was killed, or ended without one"
         yield Reason(Code.NO_FOOTER, text, Answer.UNKNOWN)
         return
     code = footer.exit_code

@@ -44,9 +44,6 @@ def _about_evidence(run: Run, commit: str, now: datetime, maximum_age: float) ->
     if header.commit != commit:
         text = f"of another commit: {header.label} was run at {header.commit[:12]}, the one to promote is {commit[:12]}"
         yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
-    if header.dirty:
-        text = f"of no commit: {header.label} was run with files that differ from {header.commit[:12]}"
-        yield Reason(Code.OTHER_COMMIT, text, Answer.UNKNOWN)
     if number := sum(map(len, run.reused.values())):
         text = f"in part: {number} of {number_of_tests(len(run.cells))} of {header.label} not run at it, but taken over: run all"
         yield Reason(Code.REUSED, text, Answer.UNKNOWN)

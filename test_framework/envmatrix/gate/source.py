@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 
+from envmatrix.exceptions import DeclarationError
+from envmatrix.input_files import read_bytes
 from envmatrix.nodeid import split
 
 StillThere = Callable[[str], bool]
@@ -28,8 +30,8 @@ def defined_below(root: Path) -> StillThere:
     def functions(file: str) -> frozenset[str]:
         path = root / file
         try:
-            return frozenset(_functions(ast.parse(path.read_bytes()).body) if path.is_file() else ())
-        except (OSError, SyntaxError, ValueError, RecursionError):
+            return frozenset(_functions(ast.parse(read_bytes(path)).body))
+        except (DeclarationError, SyntaxError, ValueError, RecursionError, MemoryError):
             return frozenset()  # nobody can say
 
     def is_defined(test: str) -> bool:

@@ -1,7 +1,7 @@
 """Open the file of the history, make it, or set it aside if it cannot be read.
 
-Every write is one transaction; in WAL mode readers never wait. A file that is damaged, foreign or newer is set aside
-and never deleted, by one process at a time: the others find the fresh one.
+Every write is one transaction; in WAL mode readers never wait. A file of ours that is damaged or older is set aside
+and never deleted, by one process at a time: the others find the fresh one. Any other file is left alone.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import HistoryError
+from envmatrix.input_files import sqlite_numbers
 
 SCHEMA = 2
 """The file's `user_version`; raised with each change that an older reader would misread."""
@@ -71,8 +72,11 @@ CREATE VIEW ages AS
 """
 
 
+_ANOTHER = "Name another file with --history"
+
+
 class UnusableError(Exception):
-    """The file is no history that this version can use; the text says why."""
+    """The file is no history that this version can use; the text says why, and what to do."""
 
 
 def open_for_reading(path: Path) -> sqlite3.Connection:
@@ -104,7 +108,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     """Open a history, or make it.
 
     Raises:
-        UnusableError: what is there cannot be used; `set_aside` makes room for a fresh one.
+        UnusableError: what is there cannot be used; `set_aside` makes room for a fresh one if it is ours.
         sqlite3.Error: it is locked, or the disk is full or read-only.
         OSError: its directory cannot be made.
     """
@@ -127,9 +131,15 @@ def set_aside(path: Path) -> Path | None:
     """Rename an unusable history and return its new name; `None` if another process has done so already.
 
     Raises:
+        UnusableError: it is no history of ours, or one of a newer version: then it stays.
         OSError: it cannot be renamed.
     """
     with _alone(path):
+        version, application = sqlite_numbers(path) or (0, 0)
+        if application != _APPLICATION:
+            raise UnusableError(f"it is no history of ours, and left alone. {_ANOTHER}")
+        if version > SCHEMA:
+            raise UnusableError(f"it is of schema {version}; this envmatrix writes schema {SCHEMA}. {_ANOTHER}")
         try:
             with closing(_connect(path, "rw")) as connection:
                 if _is_ready(connection) and connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):

@@ -29,8 +29,8 @@ from envmatrix.runs.cells import Cell, Run
 def remember(path: Path, runs: Iterable[Run]) -> str:
     """Record runs, each once; return a warning in one line, or an empty text.
 
-    A file that is damaged, foreign or newer is set aside, never deleted, and a fresh one started. A shard is not recorded:
-    the run that it is merged into is.
+    A file of ours that is damaged or older is set aside, never deleted, and a fresh one started; any other is left alone.
+    A shard is not recorded: the run that it is merged into is.
     """
     whole = [run for run in runs if not run.header.shard]
     try:
@@ -145,7 +145,7 @@ def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[st
 def _events(run: Run) -> Mapping[str, Any]:
     """Return the events of a run besides its cells, as JSON values."""
     return {
-        "header": to_builtins(replace(run.header, planned=(), planned_digest="")),
+        "header": to_builtins(replace(run.header, planned=(), planned_digest="", files={})),
         "footer": to_builtins(run.footer),
         "reused": {commit: list(tests) for commit, tests in run.reused.items()},
         "findings": to_builtins(run.findings),

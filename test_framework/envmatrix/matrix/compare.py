@@ -113,8 +113,8 @@ def _gap(run: Run, note: str) -> str:
         return f"the run was cut short: {note or 'it has no footer'}"
     if uncollected := [finding for finding in run.findings if finding.rule == RuleCode.COLLECTION_FAILED]:
         return uncollected[0].message
-    if run.redeployed:
-        return f"the deployment changed under the run: {run.redeployed[0]}"
+    if run.mixed:
+        return f"the run is mixed: under it, {run.mixed[0]}"
     return "" if run.cells else "the run holds no test"
 
 

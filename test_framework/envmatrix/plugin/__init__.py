@@ -7,10 +7,14 @@ option, registers markers and four fixtures that say what to do. `register` has 
 from __future__ import annotations
 
 import os
+from functools import partial
+from typing import Any
 
 import pytest
 
 from envmatrix.plugin import hookspecs
+
+_VARIABLE = "MATRIX_ENVIRONMENT"
 
 MARKERS = {
     "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
@@ -86,11 +90,21 @@ def pytest_configure(config: pytest.Config) -> None:
     name = selected_environment(config)
     if not name:
         return
+    config.option.matrix_environment = name
+    if (variable := os.environ.pop(_VARIABLE, None)) is not None:
+        # The pytests that a test starts are none of this run's.
+        config.add_cleanup(partial(os.environ.__setitem__, _VARIABLE, variable))
     from envmatrix.plugin.register import register
     from envmatrix.plugin.remote_workers import usage_errors
 
     with usage_errors(config):
         register(config, name)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Tell a worker of xdist the environment: it has the controller's arguments, not its variables."""
+    node.workerinput[_VARIABLE] = node.config.option.matrix_environment
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -103,14 +117,8 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
 
 
 def selected_environment(config: pytest.Config) -> str:
-    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is.
-
-    A worker on another machine has none of the controller's variables, and gets the name from it.
-    """
+    """Return the selected environment's name: by option, variable or ini, in this order; empty where none is."""
     if hasattr(config, "workerinput"):
-        from envmatrix.plugin.remote_workers import remote_input
-
-        if (remote := remote_input(config)) is not None:
-            return remote.environment
+        return config.workerinput[_VARIABLE] or ""
     option: str | None = config.getoption("--matrix-environment")
-    return option or os.environ.get("MATRIX_ENVIRONMENT", "") or str(config.getini("matrix_environment"))
+    return option or os.environ.get(_VARIABLE, "") or str(config.getini("matrix_environment"))

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
 GRACE = 5.0
 """Seconds from the exception to the end by force; as long as the deadline where that is shorter."""
 
+_AGAIN = 0.1
+"""Seconds from a deadline's exception that ended only a subtest to the next, which is to end the test."""
+
 _SETTINGS = pytest.StashKey[Any]()
 """pytest-timeout's settings for an item whose deadline covers setup and teardown."""
 
@@ -41,6 +44,8 @@ class TestDeadline:
         """The file to write the stacks to before the process is ended; `None` is its standard error."""
         self._descriptor = -1
         self._armed = False
+        self._is_running = False
+        """Whether a phase of a test runs: a report that is made meanwhile is of a part of it, a subtest."""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Open the file, which must be writable when Python code no longer runs."""
@@ -91,11 +96,23 @@ class TestDeadline:
         grace = min(GRACE, settings.timeout)
         faulthandler.dump_traceback_later(settings.timeout + grace, exit=True, file=self._descriptor)
 
-    @pytest.hookimpl(optionalhook=True)
-    def pytest_timeout_cancel_timer(self) -> None:
-        """Cancel the end by force together with pytest-timeout's own timer."""
+    @pytest.hookimpl(optionalhook=True, tryfirst=True)
+    def pytest_timeout_cancel_timer(self) -> bool | None:
+        """Cancel the end by force together with pytest-timeout's own timer; neither while the test goes on."""
+        if self._is_running:
+            return True
         self._armed = False
         faulthandler.cancel_dump_traceback_later()
+        return None
+
+    @pytest.hookimpl(wrapper=True, trylast=True)
+    def pytest_runtest_call(self) -> Generator[None, object, object]:
+        """Note that the test's body runs."""
+        self._is_running = True
+        try:
+            return (yield)
+        finally:
+            self._is_running = False
 
     def pytest_enter_pdb(self) -> None:
         """Cancel the end by force while somebody debugs."""
@@ -109,7 +126,14 @@ class TestDeadline:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_makereport(self, item: pytest.Item, call: pytest.CallInfo[None]) -> None:
         """Stop the clock where a phase failed: collecting evidence is not the test's time."""
-        if call.excinfo is not None and _SETTINGS in item.stash:
+        if self._is_running:
+            if (
+                self._armed
+                and callable(signal.getsignal(signal.SIGALRM))
+                and not any(signal.getitimer(signal.ITIMER_REAL))
+            ):
+                signal.setitimer(signal.ITIMER_REAL, _AGAIN)  # a subtest took the exception for its own failure
+        elif call.excinfo is not None and _SETTINGS in item.stash:
             item.config.hook.pytest_timeout_cancel_timer(item=item)
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)

@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import argparse
 import glob
+import importlib.util
+import re
 import shlex
 from collections.abc import Iterator, Sequence
+from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
@@ -19,8 +22,27 @@ from envmatrix.masking import MASKER
 from envmatrix.runner.pytest_options import PYTEST_OPTIONS
 
 _NARROWING = tuple(option for option in PYTEST_OPTIONS if option.narrows)
-_SETTINGS = frozenset({"norecursedirs", "python_classes", "python_files", "python_functions", "testpaths"})
-"""Settings that say which tests there are: given by `-o`, they are not the project's."""
+_SETTINGS = frozenset(
+    {
+        "collect_imported_tests",
+        "norecursedirs",
+        "python_classes",
+        "python_files",
+        "python_functions",
+        "pythonpath",
+        "testpaths",
+    }
+)
+"""Settings that say which tests there are, or what they import: given by `-o`, they are not the project's."""
+
+_SETTINGS_FILES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
+"""The files that pytest reads its settings from, first come first."""
+
+_BUILT_IN = frozenset({"doctest", "python", "unittest"})
+"""pytest's own plugins that collect tests."""
+
+_COLLECTING = re.compile(rb"def (pytest_collect_file|pytest_collect_directory|pytest_pycollect_makemodule)\b")
+"""What a plugin defines that finds tests of its own."""
 
 
 def narrowed(config: pytest.Config, root: Path, suites: Sequence[str]) -> tuple[str, ...]:
@@ -65,10 +87,15 @@ def _options(config: pytest.Config, *, has_suites: bool) -> Iterator[str]:
     for option in _NARROWING:
         value, by_project = getattr(given, option.narrows, None), getattr(own, option.narrows)
         name = option.names[0]
+        if option.narrows == "inifilename" and value and _is_own_file(config, value):
+            continue
         if option.may_repeat:
             yield from (shlex.quote(f"{name}={each}") for each in value or () if each not in by_project)
         elif value and value != by_project:
             yield f"{name} {shlex.quote(value)}" if option.has_value else name
+    for word in given.plugins or ():
+        if word.startswith("no:") and word not in own.plugins and _collects(word.removeprefix("no:")):
+            yield f"-p {shlex.quote(word)}"
     for setting in given.override_ini or ():
         # Our own way to name the suites to pytest where their paths would mean something else.
         counts = _setting(setting) in _SETTINGS - ({"testpaths"} if has_suites else set())
@@ -86,9 +113,28 @@ def _own(config: pytest.Config) -> Any:
             parser.add_argument(*option.names, dest=option.narrows, default="")
         else:
             parser.add_argument(*option.names, dest=option.narrows, action="store_true")
+    parser.add_argument("-p", dest="plugins", action="append", default=[])
     parser.add_argument("-o", "--override-ini", dest="override_ini", action="append", default=[])
     overridden = "addopts" in map(_setting, config.option.override_ini or ())
     return parser.parse_known_args([] if overridden else config.getini("addopts"))[0]
+
+
+def _is_own_file(config: pytest.Config, name: str) -> bool:
+    """Return whether the settings that `-c` names are those that pytest would have read without it."""
+    existing = (config.rootpath / each for each in _SETTINGS_FILES if (config.rootpath / each).is_file())
+    return next(existing, None) == (config.invocation_params.dir / name).resolve()
+
+
+def _collects(plugin: str) -> bool:
+    """Return whether a plugin finds tests of its own, by its source: it was refused, and is not imported."""
+    if plugin in _BUILT_IN:
+        return True
+    module = next((each.module for each in entry_points(group="pytest11", name=plugin)), plugin)
+    try:
+        spec = importlib.util.find_spec(module)
+        return bool(spec and spec.origin and _COLLECTING.search(Path(spec.origin).read_bytes()))
+    except (ImportError, OSError, ValueError):
+        return False
 
 
 def _setting(word: str) -> str:

@@ -12,7 +12,7 @@ import pytest
 
 from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError, SupervisorError
-from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input
+from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
@@ -166,7 +166,8 @@ class Process:
     def pytest_configure_node(self, node: Any) -> None:
         """Tell a new xdist worker where the supervisor's directory is, or how to reach the supervisor without it."""
         if not is_remote(node.gateway.spec):
-            node.workerinput[_RUN_DIR] = str(self.run_dir)
+            with usage_errors(self.config):
+                node.workerinput[_RUN_DIR] = str(self.run_dir)
             return
         if self.relay.refusal:  # whatever takes the place of a worker that could not begin cannot either
             why = f"a worker on another machine refuses: {self.relay.refusal}"
@@ -174,7 +175,6 @@ class Process:
         selection, root = self.selection, self.selection.project.root
         is_inside = selection.directory.is_relative_to(root)
         RemoteInput(
-            environment=selection.environment.name,
             directory=str(selection.directory.relative_to(root) if is_inside else selection.directory),
             digest=digest(selection.environment.file),
             variables=dict(selection.variables),

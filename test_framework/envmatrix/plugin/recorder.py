@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Any, Literal
 
 import pytest
 from msgspec.structs import replace
 
 from envmatrix.exceptions import UsageError
-from envmatrix.git import working_tree
+from envmatrix.git import full_commit, working_tree
 from envmatrix.masking import MASKER
+from envmatrix.nodeid import distinct
 from envmatrix.plugin.body_digests import body_digests
+from envmatrix.plugin.names import TestNames, masked
 from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.run_options import pytest_options, run_options
+from envmatrix.plugin.suite_files import changed_files, suite_files
+from envmatrix.plugin.tries import Try, not_run
 from envmatrix.plugin.worker_output import WorkerOutput
 from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
 from envmatrix.runs.file import RunWriter, digest
@@ -26,9 +30,6 @@ from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
-
-if TYPE_CHECKING:
-    pass
 
 _EARLY_PHASES = ("setup", "call")
 """The phases after which a test goes on."""
@@ -46,17 +47,24 @@ class Recorder:
         self._process = process
         self._selection = process.selection
         self._root = config.rootpath
+        self._settings = [process.selection.environment.file, process.selection.project.root / "pyproject.toml"]
+        if config.inipath is not None:
+            self._settings.append(config.inipath)
+        self._files: dict[str, str] = {}
+        """The files of the suite, as they were when the header was written."""
+        self._planned: Sequence[str] = ()
+        self._commits = {self._head(): None}
+        """The commits that were seen checked out, in their order."""
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._run_options = run_options(config, process.selection)
         self._pytest_options = pytest_options(config)
         self._started = time.monotonic()
         self._started_at = _now()
-        self._in_flight: dict[str, float] = {}
-        """The tests that have begun and not ended, and how long their phases took so far."""
-        self._worst: dict[str, pytest.TestReport] = {}
-        """The report that decides the outcome of a test in flight, where not all of its phases passed."""
-        self._shown: dict[str, str] = {}
-        """Node ids that hold a secret, as a parameter may, and what is written instead."""
+        self._in_flight: dict[str, Try] = {}
+        """The tests that have begun and not ended."""
+        self._names = TestNames()
+        self._each: tuple[str, ...] = ()
+        """The workers of `--dist=each`, of which each runs every test."""
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
@@ -67,7 +75,8 @@ class Recorder:
         self._unfinished: set[str] = set()
         """Planned tests without an end so far."""
         self.early_end = ""
-        """Why the run ends before its end, if it does."""
+        """Why the run ends before its end, or not in order, if it does."""
+        self._raised = False
         run_file = process.selection.run_file
         if run_file is None:
             raise AssertionError("a recorder without a run file")
@@ -81,6 +90,12 @@ class Recorder:
         if session.items or not session.config.pluginmanager.hasplugin("dsession"):
             self._header([item.nodeid for item in session.items])
             self._bodies(body_digests(session.items))
+
+    @pytest.hookimpl(optionalhook=True)
+    def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
+        """Note the workers where each of them runs all tests."""
+        if config.getoption("dist") == "each":
+            self._each = tuple(spec.id for spec in specs)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
@@ -102,29 +117,37 @@ class Recorder:
 
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note a test in flight: if the run ends under it, it differs from those that never began."""
-        self._in_flight[nodeid] = 0.0
+        if test := self._names.begin(nodeid):
+            self._in_flight[test] = Try()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
         if attestation := note_of(report).attestation:
             self._attest("before", attestation, report.__dict__.get("worker_id", ""))
-        test = report.nodeid
-        duration = self._in_flight.get(test, 0.0) + report.duration
-        if report.outcome != "passed" or hasattr(report, "wasxfail"):
-            worst = self._worst.get(test)
-            if worst is None or (_has_failed(report) and not _has_failed(worst)):
-                self._worst[test] = report
-        if report.when in _EARLY_PHASES:
-            self._in_flight[test] = duration
-            return
-        self._in_flight.pop(test, None)
+        test = self._names.of(report)
+        current = self._in_flight.get(test)
+        if current is None:
+            current = self._in_flight[test] = Try()
+        elif report.when == "call" and current.called and not isinstance(report, pytest.SubtestReport):
+            self._end(test, current)  # a plugin that tries again within one test reports each call
+            current = self._in_flight[test] = Try()
+        current.add(report)
+        if report.when == "teardown":
+            self._end(test, current)
+        elif report.when not in _EARLY_PHASES:  # xdist's "???": the worker is gone, no other phase will follow
+            del self._in_flight[test]
+            self._unfinished.discard(test)
+            self._writer.write(_crashed(test, report, current.duration))
+
+    def pytest_runtest_logfinish(self, nodeid: str) -> None:
+        """End a test of which a plugin's own protocol reported no teardown."""
+        if current := self._in_flight.get(nodeid):
+            self._end(nodeid, current)
+
+    def _end(self, test: str, current: Try) -> None:
+        del self._in_flight[test]
         self._unfinished.discard(test)
-        worst = self._worst.pop(test, None) if self._worst else None
-        shown = self._shown.get(test, test) if self._shown else test
-        if report.when != "teardown":  # xdist's "???": the worker is gone, no other phase will follow
-            self._writer.write(_crashed(shown, report, duration))
-        else:
-            self._writer.write(_attempt(shown, report, worst, duration))
+        self._writer.write(current.attempt(test))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: object, error: object) -> None:
@@ -139,7 +162,7 @@ class Recorder:
         """Record the digests of the tests' bodies; workers of xdist have collected the same tests in the same order."""
         if digests and self._header_written and not self._bodies_written:
             self._bodies_written = True
-            self._writer.write(Bodies(digests=tuple(digests)))
+            self._writer.write(Bodies(digests=tuple(digests) * max(1, len(self._each))))
 
     def _attest(self, moment: Literal["before", "after"], pings: Mapping[str, Ping], worker: str) -> None:
         """Record an attestation; a second process that got the same answers adds nothing."""
@@ -157,13 +180,35 @@ class Recorder:
         lines = MASKER.mask(str(excrepr)).strip().splitlines()
         self.early_end = self.early_end or f"internal error: {lines[-1] if lines else 'unknown'}"
 
-    @pytest.hookimpl(trylast=True)
-    def pytest_sessionfinish(self, session: pytest.Session, exitstatus: int) -> None:
-        """Write the footer."""
-        if not self.early_end and session.shouldstop:
-            self.early_end = str(session.shouldstop)
-        if not self.early_end and session.shouldfail:
-            self.early_end = str(session.shouldfail)
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Write the footer after all other plugins, whatever they raise."""
+        try:
+            result = yield
+        except BaseException as error:
+            self._note_error(session, error)
+            raise
+        finally:
+            try:
+                self._note_end(session)
+            finally:
+                self.finish(int(session.exitstatus))
+        return result
+
+    def _note_error(self, session: pytest.Session, error: BaseException) -> None:
+        """Note what a plugin raised at the end of the session, and the exit code that pytest will have."""
+        if isinstance(error, pytest.exit.Exception | SystemExit):
+            code = error.code if isinstance(error, SystemExit) else error.returncode
+            session.exitstatus = code if isinstance(code, int) else session.exitstatus
+        elif session.exitstatus in {0, 5}:
+            session.exitstatus = 1
+        words = MASKER.mask(f"{type(error).__name__}: {error}").partition("\n")[0]
+        self.early_end = f"{self.early_end}; then {words}" if self.early_end else f"a plugin failed at the end: {words}"
+        self._raised = True
+
+    def _note_end(self, session: pytest.Session) -> None:
+        if not self.early_end:
+            self.early_end = str(session.shouldstop or session.shouldfail or "")
         if not self.early_end and self._crashed_workers and (self._unfinished or not self._header_written):
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
@@ -172,7 +217,6 @@ class Recorder:
             times = "once" if number == 1 else f"{number} times"
             message = f"{service} crashed {times} and was started again"
             self._finding(FindingRecord(rule=RuleCode.SERVICE_DOWN, message=message))
-        self.finish(int(session.exitstatus if session.exitstatus is not None else exitstatus))
 
     def finish(self, exit_code: int) -> None:
         """Write the footer and close the file; the second call does nothing."""
@@ -182,14 +226,22 @@ class Recorder:
         if not self._header_written:
             self._header([])
         for test in self._in_flight:
-            self._writer.write(_cut_off(self._shown.get(test, test), self.early_end))
+            reason = f"was running when the run ended: {self.early_end or 'no reason given'}"
+            self._writer.write(not_run(test, RuleCode.NEVER_ENDED, reason))
+        changed: tuple[str, ...] = ()
+        if not self.early_end:  # one that was cut short is evidence of nothing, and has no time to lose
+            self._commits[self._head()] = None
+            changed = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
         self._writer.write(
             Footer(
                 ended_at=_now(),
                 duration=time.monotonic() - self._started,
                 exit_code=exit_code,
                 reason=self.early_end,
+                raised=self._raised,
                 deselected=self._deselected,
+                commits=tuple(self._commits) if len(self._commits) > 1 else (),
+                changed=tuple(map(MASKER.mask, changed)),
             )
         )
         self._writer.close()
@@ -197,14 +249,17 @@ class Recorder:
     def _header(self, planned: Sequence[str]) -> None:
         environment = self._selection.environment
         here = working_tree(self._root)
+        self._commits[here.commit] = None
+        self._planned = planned
+        self._files = suite_files(self._root, planned, self._settings)
         sharding = self._process.sharding
-        suite = sharding.suite if sharding else ()
-        if MASKER.knows_secrets:
-            self._shown = {test: masked for test in (*suite, *planned) if (masked := MASKER.mask(test)) != test}
-        shown = tuple(self._shown.get(test, test) for test in planned)
-        suite = tuple(self._shown.get(test, test) for test in suite)
+        suite = distinct(masked(sharding.suite)) if sharding else ()
+        names = [suite[place] for place in sharding.kept] if sharding else ()
+        is_controller = self._process.config.pluginmanager.hasplugin("dsession")
+        self._names = TestNames(planned, self._each, names=names, is_controller=is_controller)
+        shown = self._names.planned
         self._header_written = True
-        self._unfinished = set(planned)
+        self._unfinished = set(shown)
         self._writer.write(
             Header(
                 run_id=uuid.uuid4().hex,
@@ -212,6 +267,7 @@ class Recorder:
                 label=environment.label,
                 started_at=self._started_at,
                 commit=here.commit,
+                commit_problem=MASKER.mask(here.problem),
                 dirty=here.dirty,
                 sources={name: spec.source.value for name, spec in environment.services.items()},
                 versions=versions(),
@@ -223,6 +279,7 @@ class Recorder:
                 run_options=self._run_options,
                 pytest_options=self._pytest_options,
                 narrowed=self._narrowed,
+                files={MASKER.mask(file): digest for file, digest in self._files.items()},
                 cut_digest=sharding.cut_digest if sharding else "",
             )
         )
@@ -230,6 +287,9 @@ class Recorder:
             self._writer.write(Suite(tests=suite))
         for finding in self._findings:
             self._writer.write(finding)
+
+    def _head(self) -> str:
+        return full_commit(self._root, "HEAD") or "unknown"
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:
@@ -239,54 +299,6 @@ class Recorder:
             self._writer.write(finding)
 
 
-def _has_failed(report: pytest.TestReport) -> bool:
-    """Return whether a try failed; `rerun` is what pytest-rerunfailures calls one that is tried again."""
-    return report.outcome in {"failed", "rerun"}
-
-
-def _cut_off(test: str, why: str) -> Attempt:
-    reason = f"was running when the run ended: {why or 'no reason given'}"
-    return Attempt(
-        test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence(RuleCode.NEVER_ENDED, reason)
-    )
-
-
-def _attempt(test: str, last: pytest.TestReport, report: pytest.TestReport | None, duration: float) -> Attempt:
-    """Return one try of a test, from its last report and, where a phase did not pass, its worst."""
-    about = note_of(last)
-    duration, worker = round(duration, 6), last.__dict__.get("worker_id", "")
-    services, capabilities = about.services, about.capabilities
-    if report is None:
-        return Attempt(test, Outcome.PASSED, duration, worker, services=services, capabilities=capabilities)
-    note = note_of(report)
-    cause = evidence = None
-    reason = ""
-    if _has_failed(report) or note.is_blocked:
-        outcome = Outcome.NOT_RUN if note.is_blocked else Outcome.FAILED
-        cause = note.cause or Cause.UNDETERMINED
-        evidence = note.evidence
-        if evidence is None:
-            evidence = Evidence(RuleCode.CONNECTION_LOST, MASKER.mask(report.longreprtext)[-500:])
-        reason = evidence.summary if note.is_blocked else ""
-    elif hasattr(report, "wasxfail"):
-        outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
-        reason = str(report.wasxfail)
-    else:
-        outcome = Outcome.SKIPPED
-        reason = _skip_reason(report)
-    return Attempt(
-        test=test,
-        outcome=outcome,
-        duration=duration,
-        worker=worker,
-        reason=MASKER.mask(reason),
-        cause=cause,
-        evidence=evidence,
-        services=services,
-        capabilities=capabilities,
-    )
-
-
 def _crashed(test: str, report: pytest.TestReport, duration: float) -> Attempt:
     evidence = note_of(report).evidence
     if evidence is None:
@@ -294,11 +306,6 @@ def _crashed(test: str, report: pytest.TestReport, duration: float) -> Attempt:
         evidence = Evidence(RuleCode.WORKER_CRASHED, summary, phase="call")
     worker = getattr(getattr(getattr(report, "node", None), "gateway", None), "id", "")
     return Attempt(test, Outcome.FAILED, round(duration, 6), worker, cause=Cause.HARNESS, evidence=evidence)
-
-
-def _skip_reason(report: pytest.TestReport) -> str:
-    text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-    return str(text).removeprefix("Skipped: ")
 
 
 def _now() -> str:

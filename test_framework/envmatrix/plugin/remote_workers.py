@@ -35,7 +35,6 @@ _RERUNS = "rerunfailures"
 class RemoteInput:
     """What the controller gives a worker on another machine."""
 
-    environment: str
     directory: str
     """The directory of the declarations, relative to the project's root where it is below."""
     digest: str

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from envmatrix.nodeid import distinct
 from envmatrix.runs.file import read_durations
 from envmatrix.runs.shards import Shard, cut, cut_digest
 
@@ -31,7 +32,9 @@ class Sharding:
         """
         self.shard = shard
         self.suite: tuple[str, ...] = ()
-        """The collected tests, before the cut."""
+        """The collected tests, before the cut; those of one node id are numbered."""
+        self.kept: tuple[int, ...] = ()
+        """The places in the suite of those that are left."""
         self.cut_digest = ""
         self._channel: Any = None
         if workerinput is None:
@@ -43,12 +46,13 @@ class Sharding:
     def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> Generator[None]:
         """Cut after all other plugins have selected and ordered."""
         yield
-        self.suite = tuple(item.nodeid for item in items)
+        self.suite = distinct(item.nodeid for item in items)
         numbers = cut(self.suite, self._durations, self.shard.total)
         self.cut_digest = cut_digest(self.suite, numbers)
-        items[:] = [item for item, number in zip(items, numbers, strict=True) if number == self.shard.number]
+        self.kept = tuple(place for place, number in enumerate(numbers) if number == self.shard.number)
+        items[:] = [items[place] for place in self.kept]
         if self._channel is not None:
-            self._channel.send((self.suite, self.cut_digest))
+            self._channel.send((self.suite, self.kept, self.cut_digest))
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_configure_node(self, node: Any) -> None:
@@ -60,7 +64,7 @@ class Sharding:
     def pytest_xdist_node_collection_finished(self, node: Any) -> None:
         """Take the whole suite from the first worker, before the recorder writes its header."""
         if not self.cut_digest:
-            self.suite, self.cut_digest = node.envmatrix_suite.receive(_DEADLINE)
+            self.suite, self.kept, self.cut_digest = node.envmatrix_suite.receive(_DEADLINE)
 
     def pytest_report_header(self) -> str:
         """Name the shard."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from types import FrameType
 
 import pytest
@@ -47,12 +47,21 @@ class SignalWatch:
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_sessionfinish(self, session: pytest.Session) -> None:
-        """Set the exit code of a run that was terminated, whatever became of its teardown."""
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> Generator[None, object, object]:
+        """Set the exit code of a run that was terminated, whatever became of its teardown.
+
+        Raises:
+            Exit: a teardown or a plugin failed after the signal.
+        """
         self._stop_timer()
-        if self._terminated:
-            session.exitstatus = EXIT_SIGTERM
+        if not self._terminated:
+            return (yield)
+        session.exitstatus = EXIT_SIGTERM
+        try:
+            return (yield)
+        except Exception as error:
+            raise pytest.exit.Exception(f"{self._why}; then {type(error).__name__}", EXIT_SIGTERM) from error
 
     def _on_sigterm(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002  the signal module's call
         if self._terminated:

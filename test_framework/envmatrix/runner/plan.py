@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -82,10 +83,16 @@ class Plan:
         return Job(
             environment=environment.name,
             label=environment.label,
-            command=(sys.executable, "-m", "pytest", *options, *self._suites(), *self.pytest_args),
+            command=(sys.executable, "-m", "pytest", *self._plugins(), *options, *self._suites(), *self.pytest_args),
             run_file=run_file,
             log_file=run_dir.log_file(environment.name),
         )
+
+    def _plugins(self) -> Iterator[str]:
+        """Yield pytest's arguments that load what a run needs, where the user has it load no plugin by itself."""
+        if os.environ.get("PYTEST_DISABLE_PLUGIN_AUTOLOAD") or "--disable-plugin-autoload" in self.pytest_args:
+            for plugin in ("envmatrix", "timeout", *(("rerunfailures",) if self.retries else ())):
+                yield from ("-p", plugin)
 
     def _suites(self) -> tuple[str, ...]:
         """Return pytest's arguments for the suites.
@@ -127,7 +134,7 @@ def make_plan(
     names = tuple(dict.fromkeys(names)) or declared_names(directory)
     if not names:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    env_file = env_file.resolve() if env_file else None
+    env_file = env_file.absolute() if env_file else None
     if durations is not None and not durations.exists():
         raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
     with_kind = tuple(_with_kind(pytest_args))
@@ -140,7 +147,7 @@ def make_plan(
         suites=() if any(is_test for _, is_test in with_kind) else project.suites,
         deadline=project.deadline if deadline is None else deadline,
         shard=shard,
-        durations=durations.resolve() if durations else None,
+        durations=durations.absolute() if durations else None,
         test_deadline=test_deadline,
         retries=retries,
     )

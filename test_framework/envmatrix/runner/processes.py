@@ -20,6 +20,9 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from envmatrix.private import open_private
+from envmatrix.runs.file import read_footer
+
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL; the plugin tears down within them."""
 
@@ -44,7 +47,13 @@ class Job:
         """Return how a run ended, where its run file cannot tell; else empty."""
         if exit_code < 0:
             return f"killed by {signal.Signals(-exit_code).name}"
-        return "" if self.run_file.exists() else f"pytest ended with exit code {exit_code} before it recorded a run"
+        ended = f"pytest ended with exit code {exit_code}"
+        if not self.run_file.exists():
+            return f"{ended} before it recorded a run"
+        footer = read_footer(self.run_file)
+        if footer is None:
+            return f"{ended} before its run file had a footer, as after os._exit"
+        return "" if footer.exit_code == exit_code else f"{ended}, after its run file's footer said {footer.exit_code}"
 
 
 @dataclass(slots=True)
@@ -224,8 +233,7 @@ def _watching(command: Sequence[str], pipe: int) -> list[str]:
 
 
 def _start(job: Job, cwd: Path, pipe: int) -> Child:
-    # Readable by the user alone: a product may print secrets.
-    with open(job.log_file, "wb", opener=lambda path, flags: os.open(path, flags, 0o600)) as log:
+    with open_private(job.log_file, "wb") as log:  # a product may print secrets
         process = subprocess.Popen(  # noqa: S603  our own command
             _watching(job.command, pipe),
             pass_fds=(pipe,),

@@ -32,7 +32,12 @@ PYTEST_OPTIONS = (
     PytestOption(("--lfnf", "--last-failed-no-failures"), has_value=True, chooses=True),
     PytestOption(("--co", "--collect-only"), chooses=True),
     PytestOption(("--pyargs",), chooses=True),
-    *(PytestOption((name,), has_value=True) for name in ("-c", "-n", "-o", "-p", "-r", "-W")),
+    PytestOption(("--setup-only", "--setuponly"), chooses=True, narrows="setuponly"),
+    PytestOption(("--setup-plan", "--setupplan"), chooses=True, narrows="setupplan"),
+    PytestOption(("--noconftest",), narrows="noconftest"),
+    PytestOption(("--rootdir",), has_value=True, narrows="rootdir"),
+    PytestOption(("-c", "--config-file"), has_value=True, narrows="inifilename"),
+    *(PytestOption((name,), has_value=True) for name in ("-n", "-o", "-p", "-r", "-W")),
     *(
         PytestOption((name,))
         for name in (
@@ -50,12 +55,9 @@ PYTEST_OPTIONS = (
             "--no-header",
             "--no-showlocals",
             "--no-summary",
-            "--noconftest",
             "--pdb",
             "--quiet",
             "--runxfail",
-            "--setup-only",
-            "--setup-plan",
             "--setup-show",
             "--showlocals",
             "--strict",

@@ -7,6 +7,7 @@ manifests is read at all. An archive with one hostile member is refused as a who
 from __future__ import annotations
 
 import gzip
+import math
 import os
 import stat
 import tarfile
@@ -25,6 +26,10 @@ from envmatrix.exceptions import ArchiveError, UsageError
 _MANIFEST = "matrix.json"
 _ARCHIVES = (".zip", ".tar.gz")
 _CHUNK = 1 << 16
+_COMPRESSIONS = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+"""The others are unpacked block by block, whatever the block's size: 4 KiB can become 90 MiB in memory."""
+_HEADERS = 1 << 20
+"""Bytes between two members of a tar file: names and attributes, which tarfile reads as a whole."""
 _UNREADABLE = (OSError, EOFError, zlib.error, zipfile.BadZipFile, tarfile.TarError, NotImplementedError, RuntimeError)
 """What the readers of archives raise at damage, a foreign compression or a password."""
 
@@ -136,6 +141,8 @@ class _Unpacking:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
+                if member.compress_type not in _COMPRESSIONS:
+                    raise ArchiveError(path, member.filename, "is compressed by neither of store and deflate")
                 kind = stat.S_IFMT(member.external_attr >> 16)
                 self._check(path, member.filename, is_plain=kind in {0, stat.S_IFREG, stat.S_IFDIR})
                 if _is_ours(member.filename):
@@ -146,12 +153,14 @@ class _Unpacking:
         # What is skipped is unpacked too, so that the whole stream is metered, not only what is ours.
         with gzip.open(path) as unpacked:
             stream = _Metered(self, path, "", unpacked, path.stat().st_size)
+            stream.left = _HEADERS
             with tarfile.open(fileobj=stream, mode="r|") as archive:
                 for member in archive:
                     self._check(path, member.name, is_plain=member.isreg() or member.isdir())
-                    stream.member = member.name
+                    stream.member, stream.left = member.name, member.size + _HEADERS
                     if member.isreg() and _is_ours(member.name) and (content := archive.extractfile(member)):
                         yield self._take(path, member.name, content)
+            stream.left = math.inf
             while stream.read(_CHUNK):
                 pass  # to its end, where the checksum is
 
@@ -161,6 +170,8 @@ class _Unpacking:
             raise ArchiveError(path, name, f"is one of more than {self._limits.members} members")
         if name.startswith("/") or ".." in PurePosixPath(name).parts or not {"\\", ":", "\0"}.isdisjoint(name):
             raise ArchiveError(path, name, "leads out of the archive")
+        if not name.isprintable():
+            raise ArchiveError(path, name, "has a name that cannot be shown")
         if not is_plain:
             raise ArchiveError(path, name, "is a link or a device, not a file")
 
@@ -196,11 +207,16 @@ class _Metered(BufferedIOBase):
         self._size = size
         self._grown = 0
         self.member = member
+        self.left = math.inf
+        """Bytes that may still be read."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         data = self._stream.read(_CHUNK if size is None or size < 0 else min(size, _CHUNK))
         self._grown += len(data)
         self._unpacking.count(self._path, self.member, len(data), self._grown, self._size)
+        self.left -= len(data)
+        if self.left < 0:
+            raise ArchiveError(self._path, self.member, f"is followed by a header of more than {_HEADERS >> 20} MiB")
         return data
 
 

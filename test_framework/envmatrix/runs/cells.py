@@ -79,6 +79,19 @@ class Run:
         return self.footer is not None and not self.ended[Outcome.NOT_RUN]
 
     @property
+    def mixed(self) -> tuple[str, ...]:
+        """Say what changed under the run, so that its cells are not all of one version: commit, files, services."""
+        footer = self.footer
+        commits = (
+            f"{' → '.join(commit[:12] for commit in footer.commits)} was checked out"
+            if footer and footer.commits
+            else ""
+        )
+        files = f"{', '.join(footer.changed)} changed" if footer and footer.changed else ""
+        deployed = f"deployed anew: {'; '.join(self.redeployed)}" if self.redeployed else ""
+        return tuple(filter(None, (commits, files, deployed)))
+
+    @property
     def redeployed(self) -> tuple[str, ...]:
         """Say which services changed under the run: another commit, version or name answered later."""
         claims: dict[str, dict[str, None]] = {}

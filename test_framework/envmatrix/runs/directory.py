@@ -11,12 +11,15 @@ import os
 import shlex
 import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from envmatrix.exceptions import RunFileError, UsageError
+from envmatrix.exceptions import DeclarationError, RunFileError, RunNameError, UsageError
+from envmatrix.input_files import open_regular, read_json
 from envmatrix.masking import MASKER
+from envmatrix.names import check_name, is_name
 from envmatrix.runs.archives import is_archive
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.file import read_run
@@ -50,9 +53,9 @@ class RunDir:
         run_dir = cls(path)
         pointer = runs_dir / f".{path.name}"
         try:
-            runs_dir.mkdir(parents=True, exist_ok=True)
+            runs_dir.mkdir(0o755, parents=True, exist_ok=True)
             keep_out_of_git(runs_dir.parent)
-            path.mkdir()
+            path.mkdir(0o755)
             run_dir.write_manifest(environments, {})
             pointer.symlink_to(path.name)
             pointer.replace(runs_dir / _LATEST)
@@ -69,7 +72,7 @@ class RunDir:
             UsageError: it cannot be made, or holds something already.
         """
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(0o755, parents=True, exist_ok=True)
             if any(path.iterdir()):
                 raise UsageError(f"{path} is not empty", "Name a new directory")
             run_dir = cls(path)
@@ -81,17 +84,18 @@ class RunDir:
     def run_file(self, environment: str, shard: Shard | None = None) -> Path:
         """Return where an environment's run is recorded; shards have names of their own, so that they can be put together."""
         part = f"{_SHARD}{shard.number}-of-{shard.total}" if shard else ""
-        return self.path / f"{environment}{part}.jsonl"
+        return self.path / f"{check_name(environment)}{part}.jsonl"
 
     def log_file(self, environment: str) -> Path:
         """Return where pytest's own output goes."""
-        return self.path / f"{environment}.log"
+        return self.path / f"{check_name(environment)}.log"
 
     def write_manifest(self, environments: Mapping[str, str], notes: Mapping[str, str]) -> None:
         """Say which environments were asked for (name → label), and what is known about their ends."""
         entries = {name: {"label": label, "note": notes.get(name, "")} for name, label in environments.items()}
         fresh = self.path / f".{_MANIFEST}"
-        fresh.write_text(json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n")
+        with open(fresh, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o644)) as stream:
+            stream.write(json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n")
         fresh.replace(self.path / _MANIFEST)
 
     @paused()
@@ -107,6 +111,8 @@ class RunDir:
         for path in sorted(self.path.glob("*.jsonl")):
             try:
                 runs.append(read_run(path, runs[-1] if runs else None))
+            except RunNameError:
+                raise
             except RunFileError as error:
                 damaged[part_of(path.stem)[0]] = str(error)
         missing = [
@@ -165,15 +171,18 @@ def read_manifest(path: Path) -> dict[str, tuple[str, str]]:
     Raises:
         RunFileError: it is damaged.
     """
-    try:
-        entries = json.loads(path.read_bytes())["environments"]
-        return {name: (str(entry["label"]), str(entry["note"])) for name, entry in entries.items()}
-    except FileNotFoundError:
+    if not path.exists():
         return {}  # run files that somebody put together by hand, or a CI job
-    except OSError as error:
-        raise RunFileError(path, f"cannot be read: {error.strerror}") from None
-    except (ValueError, KeyError, TypeError, AttributeError):
+    try:
+        entries = read_json(path)["environments"]
+        manifest = {name: (str(entry["label"]), str(entry["note"])) for name, entry in entries.items()}
+    except DeclarationError as error:
+        raise RunFileError(path, error.what) from None
+    except (KeyError, TypeError, AttributeError):
         raise RunFileError(path, "is no manifest of a matrix") from None
+    if wrong := next((name for name in manifest if not is_name(name)), None):
+        raise RunFileError(path, f"{wrong[:200]!r} is no name of an environment")
+    return manifest
 
 
 def latest(runs_dir: Path) -> Path:
@@ -190,11 +199,11 @@ def latest(runs_dir: Path) -> Path:
 
 def part_of(stem: str) -> tuple[str, Shard | None]:
     """Return the environment and the shard that a run file's name, without `.jsonl`, tells."""
-    environment, _, part = stem.rpartition(_SHARD) if _SHARD in stem else (stem, "", "")
+    environment, _, part = check_name(stem).rpartition(_SHARD) if _SHARD in stem else (stem, "", "")
     try:
         return environment, Shard.parse(part.replace("-of-", "/"))
     except UsageError:
-        return stem, None
+        return check_name(stem), None
 
 
 def last_complete(runs_dir: Path, environment: str) -> Path | None:
@@ -213,15 +222,16 @@ def last_complete(runs_dir: Path, environment: str) -> Path | None:
 
 def keep_out_of_git(directory: Path) -> None:
     """Have git ignore a directory of ours, whatever the project's own .gitignore says."""
-    ignore = directory / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    with suppress(FileExistsError), (directory / ".gitignore").open("x") as ignore:
+        ignore.write("*\n")
 
 
 def tail(path: Path, size: int = _LOG_TAIL) -> str:
     """Return the end of a log, whole lines, masked; empty where there is none."""
+    if path.is_symlink():  # a log of ours is none; an artifact's would show any file
+        return ""
     try:
-        with path.open("rb") as stream:
+        with open_regular(path) as stream:
             stream.seek(max(0, os.fstat(stream.fileno()).st_size - size))
             cut = stream.tell() > 0
             text = stream.read(size).decode(errors="replace")

@@ -37,7 +37,9 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     started_at: str
     """ISO 8601, UTC."""
     commit: str
-    """`unknown` outside a git checkout."""
+    """`unknown` where git does not tell."""
+    commit_problem: str = ""
+    """Why git does not, in its own sentence."""
     dirty: bool = False
     sources: dict[str, str]
     """Service → embedded, process, remote, stub or absent."""
@@ -58,6 +60,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """Words for pytest that say how tests were run, not which and not where to: `-p`, `no:randomly`."""
     narrowed: tuple[str, ...] = ()
     """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
+    files: dict[str, str] = {}
+    """File of the suite, relative to pytest's root → its SHA-256: test modules, conftests, the declaration, the settings."""
     cut_digest: str = ""
     """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
 
@@ -80,6 +84,18 @@ class FindingRecord(_Event, frozen=True, tag="finding"):
     place: str = ""
     hint: str = ""
     tests: tuple[str, ...] = ()
+
+
+class FailedPart(Struct, frozen=True, omit_defaults=True):
+    """A subtest that failed. Texts are masked already."""
+
+    label: str
+    """As pytest shows it: `[part] (n=1)`."""
+    cause: Cause | None
+    rule: str
+    summary: str
+    place: str = ""
+    """`file:line` of what broke."""
 
 
 class Evidence(Struct, frozen=True, omit_defaults=True):
@@ -113,6 +129,8 @@ class Evidence(Struct, frozen=True, omit_defaults=True):
     """Services that answered while the test ran, and no longer right after it."""
     breaker: str = ""
     """Who breaks the promise that a conformance test checks: product, environment or fixture."""
+    parts: tuple[FailedPart, ...] = ()
+    """Its subtests that failed, in their order."""
 
 
 class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type", tag="attempt"):
@@ -178,14 +196,20 @@ class Footer(_Event, frozen=True, tag="footer"):
     exit_code: int
     """pytest's, or 128 + signal."""
     reason: str = ""
-    """Why it ended early, in one line."""
+    """Why it ended early, or not in order, in one line."""
+    raised: bool = False
+    """Whether an exception of pytest or a plugin ended it after the tests."""
     deselected: int = 0
     """Tests that were collected and then left out, by `-k`, `-m` or a plugin."""
+    commits: tuple[str, ...] = ()
+    """The commits that were checked out during the run, where they were several."""
+    changed: tuple[str, ...] = ()
+    """Files of the suite that were edited, added or removed during the run."""
 
     @property
     def ended_by_itself(self) -> bool:
         """Return whether pytest reached the end of its run."""
-        return self.exit_code in _ENDED_BY_ITSELF
+        return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
 Event = Header | Suite | FindingRecord | Attempt | Reused | Attestation | Bodies | Footer

@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Iterable
 from itertools import islice
 from operator import is_
@@ -20,7 +21,8 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from envmatrix.exceptions import RunFileError, SchemaError
+from envmatrix.exceptions import RunFileError, RunNameError, SchemaError
+from envmatrix.names import is_name
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import (
     SCHEMA,
@@ -175,6 +177,16 @@ def read_suite(path: Path, header: Header) -> tuple[str, ...]:
     raise RunFileError(path, "ends before it says what the whole suite is")
 
 
+def read_footer(path: Path) -> Footer | None:
+    """Return the last line of a run file, if it is a footer."""
+    try:
+        ((_, _, last),) = deque(raw_lines(path), maxlen=1)
+        event = _decode(last)
+    except (RunFileError, *_UNREADABLE):
+        return None
+    return event if isinstance(event, Footer) else None
+
+
 def read_durations(path: Path) -> dict[str, float]:
     """Return the seconds that each test of a run file took, all attempts together.
 
@@ -236,6 +248,9 @@ def _header(path: Path, line: bytes) -> Header:
         header = _read_slowly(path, 1, line)
     if not isinstance(header, Header):
         raise RunFileError(path, _NO_HEADER, 1)
+    if not is_name(header.environment):
+        what = f"{header.environment[:200]!r} is no name of an environment"
+        raise RunNameError(path, what, 1)
     if header.planned_digest and header.planned_digest != digest(header.planned):
         raise RunFileError(path, "has lost planned tests: its header's digest is of other node ids", 1)
     return header
@@ -295,6 +310,8 @@ def _reused(event: Reused) -> Cell:
 
 
 def _not_run(test: str, footer: Footer | None) -> Cell:
-    why = (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run was killed"
+    why = (
+        (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run file has no footer"
+    )
     evidence = Evidence(RuleCode.NEVER_ENDED, f"planned and never ended: {why}")
     return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)

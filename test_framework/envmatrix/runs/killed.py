@@ -12,6 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
+from envmatrix.nodeid import without_number
+from envmatrix.runs.cells import Run
 from envmatrix.runs.events import Attempt, Evidence, Footer
 from envmatrix.runs.file import event_line, read_run
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -88,8 +90,14 @@ def finish_run(run_file: Path) -> None:
         exit_code=EXIT_CODE,
         reason=summary,
     )
-    attempt = Attempt(killed.test, Outcome.FAILED, killed.deadline, cause=Cause.HARNESS, evidence=evidence)
+    attempt = Attempt(_name(run, killed.test), Outcome.FAILED, killed.deadline, cause=Cause.HARNESS, evidence=evidence)
     written = run_file.read_bytes()
     with run_file.open("r+b") as stream:
         stream.seek(stream.truncate(written.rfind(b"\n") + 1))  # a torn line would be glued to the next
         stream.write(event_line(attempt) + event_line(footer))
+
+
+def _name(run: Run, test: str) -> str:
+    """Return the name of the killed test: of several with its node id, the first that had not ended."""
+    ended = run.ended[Outcome.NOT_RUN]
+    return next((cell.test for cell in ended if test in {cell.test, without_number(cell.test)}), test)

@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
+from envmatrix.input_files import open_regular
 
 _MAX_LINE_BYTES = 64 << 20
 """A header with 300,000 long node ids is about that; anything longer is no run file of ours."""
@@ -30,7 +31,7 @@ def raw_lines(path: Path) -> Iterator[tuple[int, int, bytes]]:
     """
     start = 0
     try:
-        with path.open("rb", _BLOCK) as stream:
+        with open_regular(path) as stream:
             for number, line in enumerate(iter(partial(stream.readline, _MAX_LINE_BYTES + 1), b""), start=1):
                 if not line.endswith(b"\n"):
                     if len(line) > _MAX_LINE_BYTES:

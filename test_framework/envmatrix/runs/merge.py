@@ -16,7 +16,8 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from envmatrix.exceptions import RunFileError, SchemaError, UsageError
+from envmatrix.exceptions import RunFileError, RunNameError, SchemaError, UsageError
+from envmatrix.names import check_name
 from envmatrix.runs.archives import Found, gather
 from envmatrix.runs.directory import RunDir, part_of, read_manifest
 from envmatrix.runs.events import Header
@@ -91,7 +92,7 @@ class _Asked:
 
     @classmethod
     def of(cls, manifests: Iterable[Found], expect: Iterable[str]) -> _Asked:
-        labels = {name: {name} for name in expect}
+        labels = {check_name(name): {name} for name in expect}
         notes = set()
         for manifest in manifests:
             try:
@@ -128,8 +129,8 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     for file in sorted(files, key=lambda file: file.name):
         try:
             part = _part(file, orders, plans)
-        except SchemaError as error:
-            raise SchemaError(Path(file.name), error.what) from None
+        except (SchemaError, RunNameError) as error:
+            raise type(error)(Path(file.name), error.what, error.line) from None
         except RunFileError as error:
             if not file.name.endswith(".jsonl"):  # what is called so would be a run's, whatever became of it
                 how = "Name run files, directories of them, .zip or .tar.gz"

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hashlib
 import os
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -95,7 +96,7 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
             problems[part.number] = f"{part.name}: {RunFileError(Path(part.file.name), error.what, error.line)}"
         else:
             if part.shard and rest[part.number].footer is None:
-                problems[part.number] = f"{part.name} was killed before it could write its footer"
+                problems[part.number] = f"{part.name} has no footer: its process was killed, or ended without one"
     total = parts[0].shard.total if parts[0].shard else 1
     for number in sorted({*range(1, total + 1)} - {part.number for part in parts}):
         why = f": {lost[number]}" if number in lost else " left no run file"
@@ -275,6 +276,7 @@ def _header(parts: Sequence[Part], order: Order) -> Header:
         },
         planned=order.tests,
         planned_digest=order.digest,
+        files=dict(sorted(_files(parts))),
         narrowed=tuple(sorted({word for header in headers for word in header.narrowed})),
         shard="",
         suite_size=0,
@@ -289,6 +291,8 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
     if len(footers) < len(ends):
         return None
     codes = {footer.exit_code for _, footer in footers}
+    versions = Counter(file for file, _ in _files(part for part, _ in ends))
+    differing = [file for file, number in versions.items() if number > 1]
     early_ends = [footer.exit_code for _, footer in footers if not footer.ended_by_itself]
     reasons = dict.fromkeys(
         f"{part.name}: {footer.reason}" if part.shard else footer.reason for part, footer in footers if footer.reason
@@ -298,5 +302,13 @@ def _footer(ends: Sequence[tuple[Part, Footer | None]]) -> Footer | None:
         duration=max(footer.duration for _, footer in footers),
         exit_code=max(early_ends, default=1 if 1 in codes else min(codes)),
         reason="; ".join(reasons),
+        raised=any(footer.raised for _, footer in footers),
         deselected=max(footer.deselected for _, footer in footers),
+        commits=tuple(sorted({commit for _, footer in footers for commit in footer.commits})),
+        changed=tuple(sorted({*differing, *(file for _, footer in footers for file in footer.changed)})),
     )
+
+
+def _files(parts: Iterable[Part]) -> set[tuple[str, str]]:
+    """Return the suite's files with their digests; a file of which shards had different versions is there several times."""
+    return {pair for part in parts for pair in part.header.files.items()}

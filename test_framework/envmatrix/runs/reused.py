@@ -14,13 +14,17 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from envmatrix.exceptions import RunFileError
+from envmatrix.exceptions import DeclarationError, RunFileError
+from envmatrix.input_files import read_json
 from envmatrix.nodeid import function_of
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import CONTRACT_VERSION, Bodies, Footer, Header, Reused
 from envmatrix.runs.file import digest, event_line, read_event, read_header
 from envmatrix.runs.lines import raw_lines
 from envmatrix.runs.outcomes import Outcome
+
+_MOST = 64 << 20
+"""Bytes of a list of node ids."""
 
 
 def versions() -> dict[str, str]:
@@ -86,8 +90,15 @@ class Reuse:
 
 
 def read_list(path: Path) -> frozenset[str]:
-    """Read the node ids that `Reuse.write_list` wrote."""
-    return frozenset(json.loads(path.read_bytes()))
+    """Read the node ids that `Reuse.write_list` wrote.
+
+    Raises:
+        DeclarationError: it is no list of texts.
+    """
+    tests = read_json(path, _MOST)
+    if not isinstance(tests, list) or not all(isinstance(test, str) for test in tests):
+        raise DeclarationError(path, "is no JSON list of node ids")
+    return frozenset(tests)
 
 
 def complete(path: Path, reuse: Reuse) -> None:
@@ -134,6 +145,7 @@ def write_unstarted(path: Path, reuse: Reuse, *, commit: str, dirty: bool) -> No
         dirty=dirty,
         planned=reuse.tests,
         planned_digest=digest(reuse.tests),
+        files={},
     )
     bodies = Bodies(digests=tuple(reuse.run.bodies.get(test, "") for test in reuse.tests))
     footer = Footer(ended_at=now, duration=0.0, exit_code=0)

@@ -248,9 +248,48 @@ def test_the_gate_asks_for_runs_of_the_change(shop: Shop) -> None:
     assert f"of another commit: it was run at {old[:12]}, the change is {new[:12]}" in out
     assert shop.call("gate", "run-1.jsonl", "--commit", "HEAD~1")[0] == 0
     assert shop.call("gate", "run-1.jsonl", "--commit", "nix")[0] == 2
-    (shop.root / ".git").rename(shop.root / "gone")  # run files that were brought to a place without a checkout
-    assert shop.call("gate", "run-1.jsonl")[0] == shop.call("gate", "run-1.jsonl", "--commit", old)[0] == 0
-    assert shop.call("gate", "run-1.jsonl", "--commit", new)[0] == 3
+
+
+@pytest.mark.fault("no-git")
+@pytest.mark.fault("git-refuses")
+def test_where_git_does_not_answer_the_gate_does_not_open(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its own sentence is shown, and what to do; a commit that is named by its whole hash needs no checkout."""
+    commit = shop.commit()
+    shop.ran("a=passed", commit=commit)
+    assert shop.call("gate", "run-1.jsonl")[0] == 0
+    with monkeypatch.context() as another_owner:
+        another_owner.setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+        code, out, _ = shop.call("gate", "run-1.jsonl")
+        assert code == 3
+        assert f"git config --global --add safe.directory {shop.root}" in " ".join(out.split())
+        assert shop.call("gate", "run-1.jsonl", "--commit", commit)[0] == 0
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(shop.root.parent))
+    (shop.root / ".git").rename(shop.root / "gone")
+    code, out, _ = shop.call("gate", "run-1.jsonl")
+    assert code == 3
+    assert "the commit to judge is unknown: fatal: not a git repository" in out
+    assert shop.call("gate", "run-1.jsonl", "--commit", commit)[0] == 0
+    assert shop.call("gate", "run-1.jsonl", "--commit", "d" * 40)[0] == 3
+    shop.ran("a=passed", commit="unknown")
+    assert shop.call("gate", "run-2.jsonl", "--commit", commit)[0] == 3
+
+
+@pytest.mark.fault("untracked-files")
+def test_an_untracked_conftest_opens_nothing(team: Team) -> None:
+    """One that drops the red test makes the run green, and dirty: neither gate nor promotion takes it."""
+    team.commit("False")
+    (team.root / "conftest.py").rename(team.root / "fixtures.py")
+    team.git("add", "-A")
+    team.git("commit", "-qm", "fixtures")
+    dropping = "from fixtures import *\ndef pytest_collection_modifyitems(items): items.pop()\n"
+    (team.root / "conftest.py").write_text(dropping)
+    team.matrix()
+    decision = team.gate()
+    assert decision["gate"] == "unknown"
+    assert {"passed", "no-commit"} <= reasons(decision, "local").keys()
+    code, said = team.run("promote", "local", "staging")
+    assert code == 3
+    assert "of no commit: it was run with files that differ" in said
 
 
 def test_evidence_for_a_promotion_is_found_in_any_run(shop: Shop) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -278,3 +279,14 @@ def test_the_shipped_contracts_are_where_impact_looks_for_them() -> None:
     """It reads them, and imports nothing of them."""
     ours = {"real_services": RealServices, "real_llm": RealLLM}
     assert {fixture: f"{each.__module__}:{each.__qualname__}" for fixture, each in ours.items()} == CONTRACTS
+
+
+@pytest.mark.skipif(sys.platform == "darwin", reason="its file names are UTF-8")
+@pytest.mark.parametrize("format_", ["text", "json", "github", "markdown"])
+@pytest.mark.fault("not-utf8")
+def test_a_file_name_of_any_bytes_is_followed(shop: Path, capsys: pytest.CaptureFixture[str], format_: str) -> None:
+    """A module, a test and a data file whose names are no UTF-8, and one with a line break: no traceback in any report."""
+    for name in (b"caf\xe9.txt", b"caf\xe9.py", b"suite/test_caf\xe9.py", b"suite/two\nlines.dat"):
+        (shop / os.fsdecode(name)).write_text("def test_x(): ...\n")
+    assert call("--since", "HEAD", "--format", format_) == 0
+    assert capsys.readouterr().err == ""

@@ -5,14 +5,23 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from envmatrix.__main__ import main
+from envmatrix.commands import impacted
+from envmatrix.environments.load import load_file
+from envmatrix.runs.events import Attestation
 from envmatrix.runs.file import read_run
 from envmatrix.runs.outcomes import Outcome
+from envmatrix.runs.ping import Ping, PingStatus
 from tests.framework.bare import Bare, make_bare
 
 SUITE = """
@@ -126,6 +135,75 @@ def test_without_a_run_of_that_commit_all_is_run(repository: Bare) -> None:
     done = repository.run("matrix", "local", "--impacted-since", "HEAD", "--quiet")
     assert "local: all 6 tests are run: no whole run of commit" in done.stderr
     assert last(repository, "local").reused == {}
+
+
+class _Health(BaseHTTPRequestHandler):
+    """Says which commit is deployed."""
+
+    port = 0
+    commit: str | None = "one"
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+    def do_GET(self) -> None:
+        """Answer as a healthy service."""
+        body = json.dumps({"service": "backend"} | ({"commit": self.commit} if self.commit else {})).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+@pytest.fixture
+def deployment() -> Iterator[type[_Health]]:
+    """A remote service, which can be deployed anew."""
+    _Health.commit = "one"
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Health)
+    _Health.port = server.server_port
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+    thread.start()
+    yield _Health
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_a_remote_environment_is_reused_while_its_deployment_is_the_same(
+    template: Path, deployment: type[_Health]
+) -> None:
+    """Its code is not ours to read: where it attests another commit, or none, every test is run.
+
+    The functions are called in this process; no pytest is started but by the tests of the whole command.
+    """
+    declaration = f'[services.backend]\nkind = "http"\nsource = "remote"\nurl = "http://127.0.0.1:{deployment.port}"\n'
+    path = template.parent / "remote.toml"
+    path.write_text(declaration)
+    environment = load_file(path, {})
+    run = read_run(template / ".envmatrix/runs/latest/local.jsonl")
+    assert impacted._difference_of_remote(environment, run) == (
+        f"backend is remote, and its version and commit at commit {run.header.commit[:12]} are not known"
+    )
+    ping = Ping(service="backend", status=PingStatus.UP, version="backend", identity={"commit": "one"})
+    run = replace(run, attestations=(Attestation(moment="after", services={"backend": ping}),))
+    assert impacted._difference_of_remote(environment, run) == ""
+    deployment.commit = "two"
+    assert impacted._difference_of_remote(environment, run) == (
+        "backend is remote, and was commit one then; now it is commit two"
+    )
+    deployment.commit = None
+    assert impacted._difference_of_remote(environment, run).endswith("now it is of a version that is not known")
+
+
+@pytest.mark.fault("mid-run-redeploy")
+def test_cells_of_a_mixed_run_are_not_reused(template: Path) -> None:
+    """They are of two versions."""
+    run = read_run(template / ".envmatrix/runs/latest/local.jsonl")
+    environment = load_file(template / "environments/local.toml", {})
+    assert impacted._difference(environment, run) == ""
+    assert run.footer is not None
+    run = replace(run, footer=structs.replace(run.footer, changed=("suite/test_a.py",)))
+    assert impacted._difference(environment, run).endswith("is mixed: under it, suite/test_a.py changed")
 
 
 @pytest.mark.parametrize(

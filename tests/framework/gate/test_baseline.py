@@ -85,7 +85,7 @@ def test_the_environments_of_an_edited_one_are_known(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace("passed", "failed logic"))
     assert environments_of(path) == ("local",)
     path.write_text(f"<<<<<<< HEAD\n{path.read_text()}")
-    with pytest.raises(BaselineError, match="is no baseline"):
+    with pytest.raises(BaselineError, match="is not JSON"):
         environments_of(path)
 
 
@@ -117,12 +117,14 @@ def test_one_that_was_edited_is_refused(tmp_path: Path, old: str, new: str) -> N
 @pytest.mark.parametrize(
     ("content", "what"),
     [
-        (b"", "is no baseline: "),
+        (b"", "is not JSON: "),
         (b"[]", "is no baseline: not a JSON object"),
         (b'{"schema": 2}', "is of schema 2; this envmatrix reads schema 1"),
         (b'{"schema": 1}', "is no baseline: KeyError"),
-        (b'{"schema": ', "is no baseline: "),
-        (b"\xff", "is no baseline: "),
+        (b'{"schema": ', "is not JSON: "),
+        (b"\xff", "is not JSON: "),
+        (b"[" * 100_000, "is nested too deeply to be read"),
+        (b'{"schema": ' + b"1" * 5_000 + b"}", "is not JSON: Exceeds the limit"),
         (signed(commit="c", made_at="never", environments={}), "is no baseline: ValueError"),
         (signed(commit="c", made_at="2026-01-02", environments={"local": {"a": "good"}}), "is no baseline: ValueError"),
         (signed(commit="c", made_at="2026-01-02", environments=[]), "is no baseline: AttributeError"),

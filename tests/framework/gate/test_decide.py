@@ -1,5 +1,7 @@
 """The gate: what got worse keeps it shut, what nobody knows leaves it unknown, the rest goes through."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -50,13 +52,15 @@ def gate(
     commit: str = "",
     still_there: StillThere = nowhere,
     deselected: int = 0,
+    about: Mapping[str, object] | None = None,
     **policy: object,
 ) -> Decision:
-    """Decide on one run."""
+    """Decide on one run; `about` are fields of its header."""
     ends = {attempt.test: attempt.outcome for attempt in attempts}
     end = structs.replace(footer(exit_code=int(Outcome.FAILED in ends.values())), deselected=deselected)
+    run = write_run(path / "local.jsonl", *attempts, end=end)
     return decide(
-        Matrix.from_runs([write_run(path / "local.jsonl", *attempts, end=end)]),
+        Matrix.from_runs([replace(run, header=structs.replace(run.header, **(about or {})))]),
         GatePolicy.model_validate(policy),
         baseline=baseline,
         waivers=waivers,
@@ -95,6 +99,26 @@ def test_only_what_got_worse_is_held_against_a_change(
     decision = gate(tmp_path, PASSED, broken(cause), baseline=baseline)
     assert decision.answer is answer
     assert decision.exit_code == answer.exit_code
+
+
+@pytest.mark.fault("untracked-files")
+def test_a_dirty_run_does_not_open_the_gate(tmp_path: Path) -> None:
+    """It is evidence of no commit, unless the policy takes it; a failure in it still shuts the gate."""
+    dirty = {"dirty": True}
+    decision = gate(tmp_path / "a", PASSED, about=dirty, commit="c" * 40)
+    assert decision.answer is Answer.UNKNOWN
+    assert Code.NO_COMMIT in codes(decision)
+    assert gate(tmp_path / "b", PASSED, about=dirty, allow_dirty=True).answer is Answer.COMPATIBLE
+    assert gate(tmp_path / "c", PASSED, broken(), about=dirty).answer is Answer.INCOMPATIBLE
+
+
+@pytest.mark.fault("no-git")
+def test_a_run_of_an_unknown_commit_opens_nothing(tmp_path: Path) -> None:
+    """Whatever the policy; why git did not tell the commit is said."""
+    about = {"commit": "unknown", "commit_problem": "fatal: not a git repository"}
+    decision = gate(tmp_path, PASSED, about=about, allow_dirty=True)
+    assert decision.answer is Answer.UNKNOWN
+    assert "fatal: not a git repository" in decision.verdicts[0].reasons[0].text
 
 
 def blocked(cause: Cause = Cause.CONTRACT) -> Attempt:

@@ -58,10 +58,9 @@ def test_a_compatible_run_of_the_commit_lets_it_go(tmp_path: Path) -> None:
             {"commit": "d" * 40},
             "of another commit: local was run at cccccccccccc, the one to promote is dddddddddddd",
         ),
-        ({"dirty": True}, {}, "of no commit: local was run with files that differ from cccccccccccc"),
         ({}, {"now": datetime(2026, 1, 3, 4, 4, 5, tzinfo=UTC)}, "stale: local was run 25 hours ago, at most 24 count"),
     ],
-    ids=["other commit", "dirty", "stale"],
+    ids=["other commit", "stale"],
 )
 def test_evidence_that_is_none_is_named(
     tmp_path: Path, change: dict[str, object], more: dict[str, object], said: str

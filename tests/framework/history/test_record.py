@@ -7,7 +7,7 @@ import resource
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -159,13 +159,27 @@ def _make_foreign(path: Path) -> None:
         connection.commit()
 
 
+def _make_older(path: Path) -> None:
+    _set_version(path, file.SCHEMA - 1)
+
+
 def _make_newer(path: Path) -> None:
+    _set_version(path, file.SCHEMA + 1)
+
+
+def _set_version(path: Path, version: int) -> None:
     with closing(sqlite3.connect(path)) as connection:
-        connection.execute(f"PRAGMA user_version = {file.SCHEMA + 1}")
+        connection.execute(f"PRAGMA user_version = {version}")
 
 
 def _make_text(path: Path) -> None:
     path.write_text("this is no database, and long enough to be read as the header of one " * 50)
+
+
+def _garble(path: Path) -> None:
+    """Overwrite all but the header."""
+    data = path.read_bytes()
+    path.write_bytes(data[:100] + b"\xff" * (len(data) - 100))
 
 
 def _tear(path: Path) -> None:
@@ -178,9 +192,9 @@ def _tear(path: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "said"),
     [
-        (_make_text, "is no history: file is not a database"),
+        (_garble, "is no history: database disk image is malformed"),
         (_tear, "is damaged: database disk image is malformed"),
-        (_make_newer, "is of schema 3; this envmatrix reads schema 2"),
+        (_make_older, "is of schema 1; this envmatrix reads schema 2"),
     ],
 )
 def test_what_cannot_be_used_is_set_aside_and_never_deleted(
@@ -206,7 +220,7 @@ def test_what_sqlite_keeps_beside_a_damaged_file_goes_with_it(tmp_path: Path, pa
         assert remember(path, [run_of(tmp_path, "in-the-log")]) == ""
         log = path.with_name(f"{path.name}-wal").read_bytes()
         assert log
-        _make_text(path)
+        _garble(path)
         assert "set aside" in remember(path, [run_of(tmp_path, "new")])
         (kept,) = (each for each in aside(path) if each.name.endswith("-wal"))
         assert kept.read_bytes() == log
@@ -214,20 +228,32 @@ def test_what_sqlite_keeps_beside_a_damaged_file_goes_with_it(tmp_path: Path, pa
 
 
 @pytest.mark.fault("history-corrupt")
-def test_a_database_of_something_else_is_set_aside(tmp_path: Path, path: Path) -> None:
-    """Nothing of ours is written into it."""
-    path.parent.mkdir()
-    _make_foreign(path)
-    assert "is a database of something else" in remember(path, [run_of(tmp_path)])
-    with closing(sqlite3.connect(aside(path)[0])) as connection:
-        assert connection.execute("SELECT name FROM sqlite_schema").fetchall() == [("theirs",)]
+@pytest.mark.parametrize(
+    ("make", "why"),
+    [
+        (_make_foreign, "it is no history of ours, and left alone"),
+        (_make_text, "it is no history of ours, and left alone"),
+        (_make_newer, "it is of schema 3; this envmatrix writes schema 2"),
+    ],
+)
+def test_what_is_not_ours_to_move_stays(tmp_path: Path, path: Path, make: Callable[[Path], None], why: str) -> None:
+    """A file of something else, and a history of a newer version: nothing is written into it, and one line says why."""
+    if make is _make_newer:
+        remember(path, [run_of(tmp_path)])
+    path.parent.mkdir(exist_ok=True)
+    make(path)
+    before = path.read_bytes()
+    warning = remember(path, [run_of(tmp_path)])
+    assert warning == f"history {path}: not recorded: {why}. Name another file with --history"
+    assert path.read_bytes() == before
+    assert aside(path) == []
 
 
 @pytest.mark.fault("history-corrupt")
 def test_two_that_find_the_same_damage_set_it_aside_once(tmp_path: Path, path: Path) -> None:
     """The second finds the fresh file, and leaves it alone."""
     remember(path, [run_of(tmp_path)])
-    _make_text(path)
+    _garble(path)
     assert file.set_aside(path) is not None
     remember(path, [run_of(tmp_path)])
     assert file.set_aside(path) is None

@@ -25,6 +25,22 @@ def test_the_environment_may_come_from_a_variable_or_the_ini(
     project.pytest(environment="").assert_outcomes(passed=1)
 
 
+def test_a_pytest_that_a_test_starts_is_none_of_the_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """MATRIX_ENVIRONMENT selects for this run and its workers, not for what a test starts."""
+    monkeypatch.setenv("MATRIX_ENVIRONMENT", "tiny")
+    project.write(
+        "test_a.py",
+        """
+        import os
+
+        def test_a(real_services):
+            assert real_services.environment == "tiny"
+            assert "MATRIX_ENVIRONMENT" not in os.environ
+        """,
+    )
+    project.pytest("-n1", environment="").assert_outcomes(passed=1)
+
+
 def test_fields_and_keys_are_the_same(project: Project) -> None:
     """A test written for a dict runs unchanged."""
     project.write(

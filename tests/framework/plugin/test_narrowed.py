@@ -14,6 +14,9 @@ def tree(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("PYTEST_ADDOPTS", raising=False)
     for name in ("tests", "tests/unit", "more"):
         pytester.mkdir(name)
+    pytester.makefile(".ini", other="[pytest]\n")
+    pytester.makepyfile(finds_cases="def pytest_collect_file(file_path): ...", changes_nothing="")
+    pytester.syspathinsert()
 
 
 def found(pytester: pytest.Pytester, *args: str, suites: tuple[str, ...] = ()) -> tuple[str, ...]:
@@ -35,6 +38,13 @@ def found(pytester: pytest.Pytester, *args: str, suites: tuple[str, ...] = ()) -
         ("--stepwise", ["--sw"]),
         ("-o python_files=check_*.py", ["-o 'python_files=check_*.py'"]),
         ("-o addopts='-k login'", ["-k login"]),
+        ("-o pythonpath=elsewhere", ["-o pythonpath=elsewhere"]),
+        ("--setup-only", ["--setup-only"]),
+        ("--noconftest", ["--noconftest"]),
+        ("--rootdir=.", ["--rootdir ."]),
+        ("-c other.ini", ["-c other.ini"]),
+        ("-p no:unittest", ["-p no:unittest"]),
+        ("-p no:finds_cases", ["-p no:finds_cases"]),
         ("tests/unit --deselect=a", ["tests/unit", "--deselect=a"]),
     ],
 )
@@ -44,7 +54,18 @@ def test_what_leaves_tests_out_is_named(pytester: pytest.Pytester, args: str, wo
 
 
 @pytest.mark.parametrize(
-    "args", ["", "-v -x --tb=short", "--ff", ".", "tests more .", "-k ''", "-o cache_dir=x", "-p no:doctest"]
+    "args",
+    [
+        "",
+        "-v -x --tb=short",
+        "--ff",
+        ".",
+        "tests more .",
+        "-k ''",
+        "-o cache_dir=x",
+        "-p no:cacheprovider",
+        "-p no:changes_nothing",
+    ],
 )
 def test_what_leaves_nothing_out_is_nothing(pytester: pytest.Pytester, args: str) -> None:
     """Order, output and all that there is."""
@@ -81,6 +102,12 @@ def test_a_projects_settings_are_its_own(pytester: pytest.Pytester, args: str, w
     """`addopts` and `testpaths` in its file say what the suite is; the command line, and the variable, narrow it."""
     pytester.makeini("[pytest]\naddopts = -m 'not slow' --deselect a\ntestpaths = tests\nmarkers = slow: x\n")
     assert found(pytester, *shlex.split(args)) == tuple(words)
+
+
+def test_the_projects_own_settings_may_be_named(pytester: pytest.Pytester) -> None:
+    """`-c` with the file that pytest would have found redirects nothing."""
+    pytester.makeini("[pytest]\n")
+    assert found(pytester, "-c", "tox.ini") == ()
 
 
 def test_the_variable_is_no_setting_of_the_project(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> None:

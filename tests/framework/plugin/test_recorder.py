@@ -2,6 +2,7 @@
 
 import pytest
 
+from envmatrix.gate import Answer, judge
 from envmatrix.runs.outcomes import Outcome
 from tests.framework.project import Project
 
@@ -79,6 +80,31 @@ def test_a_module_that_cannot_be_collected_is_a_finding(project: Project) -> Non
     assert finding.rule == "H304"
     assert "test_b.py" in finding.message
     assert "no_such_module" in finding.message
+
+
+@pytest.mark.fault("raising-sessionfinish")
+@pytest.mark.parametrize("workers", ["0", "2"])
+@pytest.mark.parametrize(
+    ("ending", "code", "why"),
+    [
+        ("raise RuntimeError('the upload failed')", 1, "RuntimeError: the upload failed"),
+        ("pytest.exit('enough', 7)", 7, "Exit: enough"),
+        ("sys.exit(0)", 0, "SystemExit: 0"),
+    ],
+)
+def test_what_a_plugin_raises_at_the_end_is_in_the_footer(
+    project: Project, workers: str, ending: str, code: int, why: str
+) -> None:
+    """Every test has ended, and the run is unknown for its end, not killed."""
+    guard = "if not hasattr(session.config, 'workerinput'):"
+    project.write("conftest.py", f"import pytest, sys\ndef pytest_sessionfinish(session):\n    {guard} {ending}\n")
+    project.write("test_a.py", "def test_a(): pass")
+    assert project.pytest("-n", workers).ret == code
+    run = project.run
+    assert run.complete
+    assert run.footer is not None
+    assert (run.footer.exit_code, run.footer.reason) == (code, f"a plugin failed at the end: {why}")
+    assert judge(run).answer is Answer.UNKNOWN
 
 
 @pytest.mark.fault("zero-tests")

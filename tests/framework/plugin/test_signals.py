@@ -16,6 +16,7 @@ from tests.framework.project import Project
 
 SLOW = """
     import pathlib, time
+    import pytest
 
     def test_first(real_services):
         pathlib.Path("url.txt").write_text(real_services.backend_url)
@@ -100,6 +101,20 @@ def test_sigterm_ends_a_test_that_swallows_it(project: Project, started: subproc
     wait_for(lambda: not services_of(project.root))
 
 
+TEARDOWN = "time.sleep(60)\n\n    @pytest.fixture(autouse=True)\n    def moody():\n        yield\n        raise RuntimeError('late')"
+
+
+@pytest.mark.fault("raising-teardown-at-sigterm")
+@pytest.mark.parametrize("started", [TEARDOWN], indirect=True)
+def test_a_teardown_that_raises_at_sigterm_changes_nothing(project: Project, started: subprocess.Popen[bytes]) -> None:
+    """The footer is there and says both, and the exit code is the signal's."""
+    started.send_signal(signal.SIGTERM)
+    assert started.wait(DEADLINE) == 143
+    footer = project.run.footer
+    assert footer is not None
+    assert (footer.exit_code, footer.reason) == (143, "terminated by SIGTERM; then RuntimeError: late")
+
+
 @pytest.mark.fault("runner-sigkill")
 def test_sigkill_leaves_no_service_and_an_incomplete_run(project: Project, started: subprocess.Popen[bytes]) -> None:
     """SIGKILL: everything started is gone; at most the test in flight is lost; the run is incomplete."""
@@ -110,4 +125,4 @@ def test_sigkill_leaves_no_service_and_an_incomplete_run(project: Project, start
     assert run.footer is None
     assert not run.complete
     assert run.cells["test_a.py::test_first"].outcome is Outcome.PASSED
-    assert run.cells["test_a.py::test_slow"].reason == "the run was killed"
+    assert run.cells["test_a.py::test_slow"].reason == "the run file has no footer"

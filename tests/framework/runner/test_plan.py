@@ -103,6 +103,20 @@ def test_each_environment_has_its_own_files_and_cache(bare: Bare) -> None:
     assert caches == {f"cache_dir={bare.root}/.envmatrix/cache/{name}" for name in ("local", "staging")}
 
 
+@pytest.mark.parametrize(
+    ("retries", "plugins"), [(0, ["envmatrix", "timeout"]), (2, ["envmatrix", "timeout", "rerunfailures"])]
+)
+def test_a_run_loads_what_it_needs_where_pytest_loads_nothing(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch, retries: int, plugins: list[str]
+) -> None:
+    """Under PYTEST_DISABLE_PLUGIN_AUTOLOAD our plugins are named."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+    plan = make_plan(["local"], retries=retries)
+    (environment,) = plan.environments
+    command = plan.job(environment, RunDir.create(bare.root / ".envmatrix/runs", plan.labels)).command
+    assert [command[place + 1] for place, word in enumerate(command) if word == "-p"] == plugins
+
+
 def test_the_deadline_is_the_projects_unless_given() -> None:
     """Seconds."""
     assert make_plan([]).deadline == 1800

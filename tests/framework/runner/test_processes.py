@@ -216,7 +216,16 @@ def test_one_run_keeps_its_deadline(tmp_path: Path) -> None:
 
 
 def test_a_finished_run_needs_no_ending(tmp_path: Path) -> None:
-    """Its file tells."""
+    """Its file tells, unless pytest failed after it was written."""
     done = job(tmp_path, "")
     write_run(done.run_file)
-    assert done.ending(1) == ""
+    assert done.ending(0) == ""
+    assert done.ending(1) == "pytest ended with exit code 1, after its run file's footer said 0"
+
+
+def test_a_run_that_ended_without_a_footer_was_not_killed(tmp_path: Path) -> None:
+    """Its exit code is said; a signal has a name of its own."""
+    done = job(tmp_path, "")
+    write_run(done.run_file, end=None)
+    assert done.ending(0) == "pytest ended with exit code 0 before its run file had a footer, as after os._exit"
+    assert done.ending(-signal.SIGKILL) == "killed by SIGKILL"

@@ -4,6 +4,7 @@ import gzip
 import io
 import os
 import tarfile
+import tracemalloc
 import zipfile
 from pathlib import Path
 
@@ -213,3 +214,37 @@ def test_a_found_file_knows_its_own_name_and_where_it_lies() -> None:
     found = Found("out/a.zip!runs/local.shard-1-of-2.jsonl", Path("/scratch/1.jsonl"))
     assert (found.stem, found.place, found.is_manifest) == ("local.shard-1-of-2", "out/a.zip!runs/", False)
     assert Found("a.zip!matrix.json", Path("x")).place == Found("a.zip!local.jsonl", Path("x")).place == "a.zip!"
+
+
+@pytest.mark.fault("zip-bomb")
+@pytest.mark.parametrize("method", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_a_compression_without_bounds_is_refused(tmp_path: Path, method: int) -> None:
+    """One block of it unpacks to as much memory as its author likes: it is not even begun."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w", method) as archive:
+        archive.writestr("local.jsonl", b"0" * 30_000)
+    tracemalloc.start()
+    try:
+        assert refusal(path) == f"{path}: 'local.jsonl' is compressed by neither of store and deflate"
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.fault("zip-bomb")
+def test_a_header_that_grows_is_refused(tmp_path: Path) -> None:
+    """The attributes of a member in a tar file are read as a whole: more than a megabyte of them is no run file's."""
+    path = tmp_path / "a.tar.gz"
+    with tarfile.open(path, "w:gz", format=tarfile.PAX_FORMAT, pax_headers={"comment": "0" * (30 << 20)}) as archive:
+        archive.addfile(tarfile.TarInfo("local.jsonl"))
+    limits = Limits(harmless_bytes=1 << 30)
+    assert refusal(path, limits=limits) == f"{path}: is followed by a header of more than 1 MiB"
+
+
+@pytest.mark.parametrize("pack", PACKERS)
+@pytest.mark.parametrize("name", ["a\x1b[2J.jsonl", "a\nb.jsonl", "a\u202e.jsonl"])
+def test_a_name_that_cannot_be_shown_is_refused(tmp_path: Path, pack: object, name: str) -> None:
+    """A message that repeats it would act on the terminal or the CI system."""
+    path = tmp_path / f"a{'.zip' if pack is zipped else '.tar.gz'}"
+    pack(path, {name: b""})  # type: ignore[operator]  # a function
+    assert refusal(path) == f"{path}: {name!r} has a name that cannot be shown"

@@ -2,6 +2,7 @@
 
 import json
 import shlex
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -96,13 +97,34 @@ def test_a_note_reaches_its_column(run_dir: RunDir) -> None:
     assert [column.note for column in matrix_of(run_dir.load()).columns] == ["killed by SIGKILL", ""]
 
 
-@pytest.mark.parametrize("content", [b"", b"[]", b"{}", b'{"environments": {"a": 3}}', b"\xff"])
-def test_a_damaged_manifest_is_one_line(run_dir: RunDir, content: bytes) -> None:
-    """The error names the file."""
+ENTRY = b'{"label": "x", "note": ""}'
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"", "is not JSON: Expecting value"),
+        (b"\xff", "is not JSON: 'utf-8' codec"),
+        (b"[]", "is no manifest of a matrix"),
+        (b"{}", "is no manifest of a matrix"),
+        (b'{"environments": {"a": 3}}', "is no manifest of a matrix"),
+        (b'{"environments": ' * 50_000, "is nested too deeply to be read"),
+        (b'{"environments": {' + b", ".join([b'"x": ' + ENTRY] * 200_000) + b"}}", "is larger than 1 MiB"),
+        pytest.param(
+            b'{"environments": {"../secret": ' + ENTRY + b"}}",
+            "'../secret' is no name of an environment",
+            marks=pytest.mark.fault("name-as-path"),
+        ),
+    ],
+    ids=lambda value: value[:20],
+)
+def test_a_damaged_manifest_is_one_line(run_dir: RunDir, content: bytes, what: str) -> None:
+    """The error names the file, however it is damaged."""
     (run_dir.path / "matrix.json").write_bytes(content)
     with pytest.raises(RunFileError) as caught:
         run_dir.load()
-    assert str(caught.value) == f"{run_dir.path / 'matrix.json'}: is no manifest of a matrix"
+    assert str(caught.value).startswith(f"{run_dir.path / 'matrix.json'}: {what}")
+    assert "\n" not in str(caught.value)
 
 
 def test_the_manifest_is_whole_or_old(run_dir: RunDir) -> None:
@@ -190,3 +212,30 @@ def test_a_directory_of_a_given_name_must_be_new(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"runs cannot be kept in .*file: File exists"):
         RunDir.at(tmp_path / "file", LABELS)
+
+
+@pytest.mark.fault("name-as-path")
+def test_a_log_that_is_a_link_is_not_shown(tmp_path: Path, run_dir: RunDir) -> None:
+    """Whoever made the directory could have any file of ours printed."""
+    (tmp_path / "secret").write_text("precious")
+    run_dir.log_file("staging").symlink_to(tmp_path / "secret")
+    assert {missing.environment: missing.log_tail for missing in run_dir.load().missing} == {"local": "", "staging": ""}
+
+
+@pytest.mark.fault("wide-umask")
+def test_a_run_can_be_changed_by_us_alone(tmp_path: Path, umask: Callable[[int], object]) -> None:
+    """Whatever the umask: what another user may write would be read as our result."""
+    umask(0o000)
+    run_dir = RunDir.create(tmp_path / ".envmatrix/runs", LABELS)
+    write_run(run_dir.run_file("local"), PASSED)
+    RunDir.at(tmp_path / "merged", LABELS)
+    ours = [run_dir.path, *run_dir.path.iterdir(), *(tmp_path / "merged").iterdir(), tmp_path / "merged"]
+    assert [path for path in ours if path.stat().st_mode & 0o022] == []
+
+
+def test_a_link_in_place_of_the_ignore_file_is_not_followed(tmp_path: Path) -> None:
+    """A checkout of somebody else may bring one that leads anywhere."""
+    (tmp_path / ".envmatrix").mkdir()
+    (tmp_path / ".envmatrix/.gitignore").symlink_to(tmp_path / "elsewhere")
+    RunDir.create(tmp_path / ".envmatrix/runs", LABELS)
+    assert not (tmp_path / "elsewhere").exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -43,6 +43,7 @@ class Fake:
     label: str = ""
     contract: str = "1.0.0"
     durations: tuple[float, ...] = ()
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def whole(self, path: Path) -> Path:
         """Write it as one run."""
@@ -73,7 +74,7 @@ class Fake:
     def _header(self, planned: Sequence[str]) -> Header:
         made = header(self.environment, planned=planned, label=self.label, commit=self.commit)
         versions = {"contract": self.contract, "pytest": "9"}
-        return structs.replace(made, versions=versions, planned_digest=digest(planned))
+        return structs.replace(made, versions=versions, planned_digest=digest(planned), files=dict(self.files))
 
     def _write(self, path: Path, first: Header, attempts: Sequence[Attempt]) -> Path:
         writer = RunWriter(path)
@@ -380,6 +381,18 @@ def test_mixed_commits_are_refused_unless_told(tmp_path: Path, merged: Merge) ->
     assert "staging.jsonl: is of commit eeeeeeeeeeee" in refusal(merged, tmp_path / "in")
 
 
+@pytest.mark.fault("checkout-under-run")
+def test_shards_of_other_files_make_a_mixed_run(tmp_path: Path, merged: Merge) -> None:
+    """At one commit, a file differed between two shards: the whole is of no version of it."""
+    Fake(files={"a.py": "1", "conftest.py": "1"}).shard(tmp_path / "in", 1, 2)
+    Fake(files={"b.py": "1", "conftest.py": "2"}).shard(tmp_path / "in", 2, 2)
+    result = merged(tmp_path / "in")
+    (run,) = result.matrix.runs
+    assert run.mixed == ("conftest.py changed",)
+    assert list(run.header.files) == ["a.py", "b.py", "conftest.py"]
+    assert result.exit_code == 3
+
+
 def test_mixed_contracts_are_refused_unless_told(tmp_path: Path, merged: Merge) -> None:
     """Two versions of the fixtures' contract are two different promises."""
     Fake().shard(tmp_path / "in", 1, 2)
@@ -519,3 +532,30 @@ def test_a_suite_run_in_shards_is_merged_by_the_command_line(bare: Bare, shards:
     alone = bare.run("gate", "artifacts/1")
     assert alone.returncode == 3
     assert "shard 1/2 alone" in alone.stdout
+
+
+@pytest.mark.fault("name-as-path")
+@pytest.mark.parametrize("name", ["../../victim/data", "/victim/data", "a/b", ".", "a\0b", "a\x1b[2J"])
+def test_a_name_in_a_header_never_becomes_a_path(tmp_path: Path, name: str) -> None:
+    """The run file that names it is refused, and nothing is written but the merge's own directory."""
+    (tmp_path / "victim").mkdir()
+    (tmp_path / "victim/data.jsonl").write_text("precious")
+    path = Fake(environment=name).whole(tmp_path / "evil.jsonl")
+    with pytest.raises(RunFileError, match=r"evil\.jsonl:1: .* is no name of an environment"):
+        merge([path], lambda labels: RunDir.at(tmp_path / "out/merged", labels))
+    assert (tmp_path / "victim/data.jsonl").read_text() == "precious"
+    assert not (tmp_path / "out").exists()
+    with pytest.raises(RunFileError, match="is no name of an environment"):
+        RunDir(tmp_path).load()
+
+
+@pytest.mark.fault("name-as-path")
+def test_names_from_elsewhere_are_names_too(tmp_path: Path) -> None:
+    """An environment that is asked for, and a damaged run file's own name."""
+    path = Fake().whole(tmp_path / "local.jsonl")
+    damaged = tmp_path / "a b.jsonl"
+    damaged.write_text("nothing")
+    for paths, expect in (([path], ["../x"]), ([damaged], [])):
+        with pytest.raises(UsageError, match="is no name of an environment"):
+            merge(paths, lambda labels: RunDir.at(tmp_path / "merged", labels), expect=expect)
+    assert not (tmp_path / "merged").exists()

@@ -14,6 +14,7 @@ from pathlib import Path
 
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.exceptions import DeclarationError
+from envmatrix.input_files import read_json
 
 FILE = ".envmatrix-audit.json"
 """Where the baseline is, unless another one is named."""
@@ -61,17 +62,10 @@ class AuditBaseline:
         """
         how = "Delete it, then make it anew: envmatrix audit --update-baseline"
         try:
-            with path.open("rb") as stream:
-                raw = stream.read(_MAX_BYTES + 1)
-        except OSError as error:
-            raise DeclarationError(path, f"cannot be read: {error.strerror}") from None
-        if len(raw) > _MAX_BYTES:
-            raise DeclarationError(path, f"is larger than {_MAX_BYTES >> 20} MiB, too large for a baseline", 0, how)
-        try:
-            document = json.loads(raw)
+            document = read_json(path, _MAX_BYTES)
             schema = document["schema"]
             counts = Counter({_entry(each): _count(each) for each in document["findings"]})
-        except (ValueError, KeyError, TypeError, RecursionError):
+        except (ValueError, KeyError, TypeError):
             raise DeclarationError(path, "is no baseline of the audit", 0, how) from None
         if schema != _SCHEMA:
             raise DeclarationError(path, f"is of schema {schema!r:.40}; this version reads {_SCHEMA}", 0, how)

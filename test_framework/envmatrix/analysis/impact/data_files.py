@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -103,12 +104,12 @@ def _mentions(path: str, sources: Iterable[tuple[str, bytes]]) -> Sequence[Menti
     *directories, name = path.split("/")
     words = [name, *reversed(directories)]
     quoted = re.compile(
-        rb"""["'/](%s)(?=["'/])""" % b"|".join(re.escape(word.encode()) for word in dict.fromkeys(words))
+        rb"""["'/](%s)(?=["'/])""" % b"|".join(re.escape(os.fsencode(word)) for word in dict.fromkeys(words))
     )
     mentions_of: dict[str, list[Mention]] = {}
     for source_path, source in sources:
         for match in quoted.finditer(source):
-            word = match[1].decode()
+            word = os.fsdecode(match[1])
             line = source.count(b"\n", 0, match.start()) + 1
             mentions_of.setdefault(word, []).append(Mention(source_path, line, word))
     if name in mentions_of:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
+
+from envmatrix.exceptions import DeclarationError
+from envmatrix.input_files import parse_toml
 
 _SERVICES = "services"
 
@@ -82,6 +85,6 @@ def compare_declarations(old: bytes | None, new: bytes | None) -> DeclarationDif
 
 def _tables(source: bytes) -> dict[str, Any] | None:
     try:
-        return tomllib.loads(source.decode())
-    except (ValueError, RecursionError):
+        return parse_toml(Path(), source.decode())
+    except (ValueError, DeclarationError):
         return None

@@ -12,8 +12,10 @@ from envmatrix.analysis.impact.environments import DeclaredEnvironment
 from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.parse_file import LARGEST
 from envmatrix.environments import Project, read_toml
-from envmatrix.exceptions import UsageError
+from envmatrix.exceptions import DeclarationError, UsageError
+from envmatrix.input_files import read_bytes
 
 _FROM_THE_ROOT = "__main__.py"
 """The importing file, for modules as the project's root finds them."""
@@ -94,6 +96,6 @@ def _scripts(root: Path) -> Mapping[str, str]:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError:
+        return read_bytes(path, LARGEST)
+    except DeclarationError:
         return b""

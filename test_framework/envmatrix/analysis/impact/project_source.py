@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 
+from envmatrix.analysis.impact.hook_requests import HookRequests, hook_requests
 from envmatrix.analysis.index.answers import Fixture, Found, Unknown
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.tests import Test
@@ -97,7 +98,19 @@ class ProjectSource:
                     requesters.setdefault((answer.path, answer.line), request.asker)
             for place, asker in requesters.items():
                 found[place].append((test, _through(asker, requesters)))
+            for hook in self._hooks_around(test):
+                for name in hook.names if test.scope else ():
+                    for fixture in test.scope.find(name) if test.scope else ():
+                        if (fixture.path, fixture.line) not in requesters and not fixture.plugin:
+                            found[fixture.path, fixture.line].append((test, (f"which {hook.by} may request for it",)))
         return found
+
+    def _hooks_around(self, test: Test) -> Iterator[HookRequests]:
+        return (hook for hook in self._hooks if test.path.startswith(hook.below))
+
+    @cached_property
+    def _hooks(self) -> Sequence[HookRequests]:
+        return tuple(hook_requests(self.index, self.source))
 
     @cached_property
     def unknown_askers(self) -> Sequence[tuple[Test, str]]:
@@ -108,6 +121,8 @@ class ProjectSource:
                 if isinstance(request.answer, Unknown) and not request.name:
                     found.append((test, request.answer.why))
                     break
+            else:
+                found += [(test, f"{hook.by} computes it") for hook in self._hooks_around(test) if hook.is_computed][:1]
         return found
 
 

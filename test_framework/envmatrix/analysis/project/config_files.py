@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -11,31 +10,9 @@ from typing import Any, TypeVar
 import iniconfig
 
 from envmatrix.exceptions import DeclarationError
+from envmatrix.input_files import parse_toml, read_text
 
 _T = TypeVar("_T")
-
-_MAX_BYTES = 1 << 20
-"""Configuration is a page or two; a megabyte is some other file."""
-
-
-def read_text(path: Path) -> str:
-    """Read a configuration file.
-
-    Raises:
-        DeclarationError: it cannot be read, is larger than 1 MiB or is not UTF-8.
-    """
-    try:
-        with path.open("rb") as stream:
-            raw = stream.read(_MAX_BYTES + 1)
-    except OSError as error:
-        raise DeclarationError(path, f"cannot be read: {error.strerror}") from None
-    if len(raw) > _MAX_BYTES:
-        raise DeclarationError(path, "is larger than 1 MiB, too large for configuration")
-    try:
-        return raw.decode()
-    except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise DeclarationError(path, "is not UTF-8", line, "Save it as UTF-8 text") from None
 
 
 def read_toml(path: Path) -> dict[str, Any]:
@@ -44,14 +21,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         DeclarationError: it cannot be read, is too large, is not UTF-8 or is not TOML.
     """
-    text = read_text(path)
-    try:
-        return tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at line (\d+), column \d+\)", str(error))
-        what = re.sub(r"\s*\(at .*\)$", "", str(error))
-        line = int(where[1]) if where else len(text.splitlines())  # "at end of document"
-        raise DeclarationError(path, f"is not TOML: {what}", line) from None
+    return parse_toml(path, read_text(path))
 
 
 def read_ini(path: Path) -> dict[str, dict[str, str]]:

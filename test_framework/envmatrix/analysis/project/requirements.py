@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from envmatrix.analysis.project.config_files import lenient, read_ini, read_text, read_toml
+from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml
 from envmatrix.analysis.project.installed import normalised
+from envmatrix.input_files import read_text
 
 
 def declared(root: Path) -> frozenset[str]:

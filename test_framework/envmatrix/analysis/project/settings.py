@@ -11,6 +11,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from envmatrix.analysis.project.config_files import line_of, read_ini, read_toml, table
 from envmatrix.exceptions import DeclarationError
+from envmatrix.input_files import open_regular
 
 CONFIG_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Configuration files that pytest looks for in each directory, in order."""
@@ -172,7 +173,7 @@ def _toml_values(file: Path) -> _Values | None:
 
 def _mentions(file: Path, word: bytes) -> bool:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             return word in stream.read(1 << 20)
     except OSError:
         return False

@@ -227,7 +227,7 @@ def _followed(directory: str, path: str, links: tuple[str, ...]) -> tuple[str, .
     """Return the real directories on the way through a link; None for a cycle or too many links."""
     target = os.path.realpath(path)
     way = (*links, os.path.realpath(directory))
-    if len(way) > 2 * _MOST_LINKS or any(real == target or real.startswith(f"{target}/") for real in way):
+    if len(way) > 2 * _MOST_LINKS or any(real == target or real.startswith(f"{target.rstrip('/')}/") for real in way):
         return None
     return (*way, target)
 

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
+from envmatrix.input_files import sqlite_numbers
+
 DEFAULT = Path(".envmatrix", "audit-cache.sqlite")
 """Below a tree's root."""
 
@@ -250,11 +252,7 @@ def _open(file: Path) -> sqlite3.Connection:
 
 
 def _is_ours(file: Path) -> bool:
-    with suppress(OSError), file.open("rb") as stream:
-        if stat.S_ISREG(os.fstat(stream.fileno()).st_mode):
-            header = stream.read(72)
-            return header.startswith(b"SQLite format 3\0") and header[68:] == _APPLICATION.to_bytes(4, "big")
-    return False
+    return (sqlite_numbers(file) or (0, 0))[1] == _APPLICATION
 
 
 def _kept_rows(db: sqlite3.Connection, view: bytes) -> tuple[Any, list[Any]] | None:

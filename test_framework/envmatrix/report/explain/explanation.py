@@ -20,7 +20,7 @@ from envmatrix.report.explain.rerun import Rerun, rerun
 from envmatrix.report.text import first_line
 from envmatrix.report.words import word
 from envmatrix.runs.cells import Cell, MissingRun, Run
-from envmatrix.runs.events import Evidence, FindingRecord
+from envmatrix.runs.events import Evidence, FailedPart, FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
@@ -62,6 +62,16 @@ class ServiceEntry(_Frozen):
     """Seconds of the later look; `null` where there was none."""
     claims: str
     """What the service says it is."""
+
+
+class PartEntry(_Frozen):
+    """A subtest that failed."""
+
+    label: str
+    """As pytest shows it: `[part] (n=1)`."""
+    why: str
+    """Cause, rule and one line."""
+    place: str
 
 
 class RuleEntry(_Frozen):
@@ -115,6 +125,8 @@ class Explanation(_Frozen):
     attempts: list[AttemptEntry] = []
     alike: list[str] = []
     """Other tests of the run that became the same, for the same reason."""
+    parts: list[PartEntry] = []
+    """The subtests that failed."""
     exceptions: list[str] = []
     """Outermost first."""
     moments: tuple[str, str] = AROUND_THE_TEST
@@ -226,6 +238,9 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
             for attempt in cell.attempts
         ],
         alike=_alike(run, cell),
+        parts=[
+            PartEntry(label=part.label, why=_why(part.cause, part, ""), place=part.place) for part in evidence.parts
+        ],
         exceptions=list(evidence.exceptions),
         moments=moments,
         services=list(_services(run, evidence, used)),
@@ -243,7 +258,7 @@ def _headline(run: Run, cell: Cell) -> str:
     return f"{word(cell.outcome)} in {where}" + (f": {why}" if why else "")
 
 
-def _why(cause: Cause | None, evidence: Evidence | None, reason: str) -> str:
+def _why(cause: Cause | None, evidence: Evidence | FailedPart | None, reason: str) -> str:
     if evidence is None:
         return reason
     return f"{cause or ''} {evidence.rule}: {evidence.summary}".lstrip()

@@ -14,8 +14,8 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.report.console import make_console
-from envmatrix.report.explain.explanation import Explanation, ServiceEntry
-from envmatrix.report.text import inert, middle
+from envmatrix.report.explain.explanation import Explanation, PartEntry, ServiceEntry
+from envmatrix.report.text import first_line, inert, middle
 from envmatrix.report.words import word
 from envmatrix.runs.outcomes import Cause, Outcome
 
@@ -75,6 +75,7 @@ def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     head, _, rest = explanation.headline.partition(outcome)
     yield Text.assemble(inert(head), (outcome, _STYLES[explanation.outcome]), _bounded(rest))
     yield from _section("What happened", _facts(explanation))
+    yield from _section("Subtests that failed", map(_part, explanation.parts))
     yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, explanation.exceptions)))
     yield from _section("What the services said", [_services(explanation)] if explanation.services else [])
     yield from _section("What the test asked for, oldest first", map(_line, explanation.exchanges))
@@ -182,6 +183,10 @@ def _ends(text: str, head: int, tail: int) -> Iterator[RenderableType]:
     if left_out > 1:
         lines[head : len(lines) - tail] = [f"... {left_out} lines, in --json"]
     return (_line(line, "dim") for line in lines)
+
+
+def _part(part: PartEntry) -> Padding:
+    return _line(f"{part.label} {first_line(part.why)}" + (f" ({part.place})" if part.place else ""))
 
 
 def _exception(text: str) -> Iterator[RenderableType]:

@@ -17,7 +17,8 @@ from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError, StartError
 from envmatrix.masking import MASKER
-from envmatrix.services.processes.wheels import package_dir, write_private
+from envmatrix.private import make_directory, write_private
+from envmatrix.services.processes.wheels import package_dir
 
 SUPERUSER = "postgres"
 _UNPRIVILEGED = "nobody"
@@ -74,7 +75,8 @@ def programs(service: str, state_dir: Path) -> Path:
     # A virtual environment below /root is closed to other accounts. The programs find their libraries beside the package.
     libraries = package.with_name(f"{package.name}.libs")
     copy = state_dir / "programs"
-    (copy / package.name).mkdir(parents=True)
+    for directory in (copy, copy / package.name):
+        make_directory(directory, 0o755)
     for directory, target in ((installed[-1], copy / package.name), (libraries, copy)):
         if directory.exists():
             _run(service, "copying its programs", "cp", "-Rp", str(directory), str(target))
@@ -92,9 +94,6 @@ def open_to_server(service: str, state_dir: Path) -> None:
         return
     account = pwd.getpwnam(user)
     os.chown(state_dir, account.pw_uid, account.pw_gid)
-    above = state_dir.parent  # the run's own directory: private, but others may pass through
-    if above.stat().st_uid == os.geteuid():
-        above.chmod(stat.S_IMODE(above.stat().st_mode) | stat.S_IXGRP | stat.S_IXOTH)
     if closed := _unreachable(state_dir, user):
         raise StartError(service, f"runs as {user!r}, which cannot enter {closed}; let TMPDIR name a directory it can")
 
@@ -143,7 +142,7 @@ def _make_template(service: str, state_dir: Path, template: Path, bin_dir: Path)
         stream.write(_SETTINGS)
 
     unfinished = template.with_name(f".{template.name}-{secrets.token_hex(4)}")
-    unfinished.mkdir(mode=0o700)
+    make_directory(unfinished)
     try:
         _run(service, "keeping its template", "cp", "-Rp", str(data), str(unfinished / "data"))
         write_private(unfinished / "password", password)
@@ -172,13 +171,14 @@ def _run(service: str, what: str, *command: str, user: str | None = None) -> Non
             check=True,
             capture_output=True,
             text=True,
-            env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+            env={"PATH": os.environ.get("PATH") or os.defpath, "LC_ALL": "C"},
             timeout=_INITDB_SECONDS,
             user=user,
             group=pwd.getpwnam(user).pw_gid if user else None,
             extra_groups=() if user else None,
         )
     except subprocess.CalledProcessError as error:
-        raise StartError(service, f"failed at {what}", MASKER.mask(error.stderr.strip()[-1000:])) from None
+        words = MASKER.mask(error.stderr.strip())
+        raise StartError(service, f"failed at {what}: {words.partition(chr(10))[0]}", words[-1000:]) from None
     except (OSError, subprocess.TimeoutExpired) as error:
         raise StartError(service, f"failed at {what}: {MASKER.mask(str(error))}") from None

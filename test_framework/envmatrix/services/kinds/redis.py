@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
+from envmatrix.private import write_private
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
@@ -26,7 +27,7 @@ from envmatrix.services.kinds.resp import ask
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of
 from envmatrix.services.processes.launch import Launch
-from envmatrix.services.processes.wheels import need, package_dir, write_private
+from envmatrix.services.processes.wheels import need, package_dir
 
 if TYPE_CHECKING:
     import redis

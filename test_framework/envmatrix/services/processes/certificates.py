@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError
+from envmatrix.private import write_private
 from envmatrix.services.processes.ports import HOST
 
 
@@ -41,13 +42,9 @@ class Authority:
         with self._lock:
             if not isinstance(self._authority, trustme.CA):
                 self._authority = trustme.CA(organization_name="envmatrix", organization_unit_name="throw-away")
-                self._authority.cert_pem.write_to_path(ca_file)
-                ca_file.chmod(0o600)
+                write_private(ca_file, self._authority.cert_pem.bytes().decode())
             issued = self._authority.issue_cert(HOST, "localhost")
         cert_file, key_file = self._directory / f"{name}.pem", self._directory / f"{name}.key"
-        for path in (cert_file, key_file):
-            path.touch(mode=0o600)
-        issued.private_key_pem.write_to_path(key_file)
-        for number, blob in enumerate(issued.cert_chain_pems):
-            blob.write_to_path(cert_file, append=number > 0)
+        write_private(key_file, issued.private_key_pem.bytes().decode())
+        write_private(cert_file, "".join(blob.bytes().decode() for blob in issued.cert_chain_pems))
         return Certificate(str(cert_file), str(key_file), str(ca_file))

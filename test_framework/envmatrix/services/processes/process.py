@@ -21,6 +21,7 @@ import psutil
 
 from envmatrix.exceptions import StartError
 from envmatrix.masking import MASKER
+from envmatrix.private import open_private
 from envmatrix.services.processes.fork_server import ForkServer
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process_identity import ProcessIdentity
@@ -88,7 +89,7 @@ class Launcher:
         """
         log = self._run.log(name)
         log.unlink(missing_ok=True)
-        log.touch(mode=0o600)
+        open_private(log, "xb").close()
         launch = launch.model_copy(update={"env": {**launch.env, MARK: str(self._run.path)}})
         process = self._fork(name, launch, log)
         with self._lock:  # from here on nothing starts once stop_all has begun
@@ -96,7 +97,7 @@ class Launcher:
                 raise StartError(name, "was not started: everything is being stopped")
             process = process or _execute(name, launch, log)
             self._processes.append(process)
-            with self._run.ledger.open("a", encoding="utf-8") as ledger:
+            with open_private(self._run.ledger, "a") as ledger:
                 ledger.write(json.dumps({**asdict(process.identity), "name": name}) + "\n")
         return process
 
@@ -193,7 +194,7 @@ def explain_exit(code: int) -> str:
 def _execute(name: str, launch: Launch, log: Path) -> ServiceProcess:
     account = launch.user if os.geteuid() == 0 else None
     try:
-        with log.open("ab") as output:
+        with open_private(log, "ab") as output:
             popen = subprocess.Popen(  # noqa: S603  running declared commands is what we are for
                 launch.command,
                 env=launch.env,

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import psutil
 
+from envmatrix.private import write_private
+
 _START_FIELD = 19
 """proc_pid_stat(5): the start time is field 22, and the text after the command's name begins with field 3."""
 
@@ -50,7 +52,7 @@ class ProcessIdentity:
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
         fresh = path.with_suffix(".new")
-        fresh.write_text(json.dumps(asdict(self)), encoding="utf-8")
+        write_private(fresh, json.dumps(asdict(self)))
         fresh.replace(path)
 
     @classmethod

@@ -12,11 +12,16 @@ logs/ state/ tls/  per service
 
 from __future__ import annotations
 
+import contextlib
 import os
+import re
 import secrets
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+
+from envmatrix.exceptions import UsageError
+from envmatrix.private import make_directory, why_not_private
 
 MARK = "ENVMATRIX_RUN_DIR"
 """The variable that every process of a run inherits, so that one that left its session can be found too."""
@@ -27,6 +32,9 @@ _ROOM = 1 << 30
 """Bytes. Less shared memory than this (a container has 64 MiB by default) fills up under a database."""
 _LONGEST = 60
 """Bytes of a temporary directory's path: a socket's whole path has at most 104."""
+_NAME_BYTES = 8
+_PASSAGE = 0o711 if os.geteuid() == 0 else 0o700
+"""Root's servers that refuse to run as root pass through as another account; they can list nothing."""
 
 
 class SupervisorDirectory:
@@ -43,47 +51,58 @@ class SupervisorDirectory:
         self.supervisor_log = path / "supervisor.log"
         self.ledger = path / "processes.jsonl"
 
+    @classmethod
+    def make(cls, path: Path) -> SupervisorDirectory:
+        """Make the directory with those in it; nothing makes it again once it was removed."""
+        make_directory(path, _PASSAGE)
+        make_directory(path / "logs")
+        make_directory(path / "tls")
+        make_directory(path / "state", _PASSAGE)
+        make_directory(path / "parts")
+        return cls(path)
+
     def log(self, service: str) -> Path:
         """Return the log of a service's process."""
-        return self._made("logs") / f"{service.replace(':', '-')}.log"
+        return self.path / "logs" / f"{service.replace(':', '-')}.log"
 
     def state(self, service: str, attempt: int) -> Path:
         """Make and return an empty directory for a service's files."""
         suffix = f"-{attempt}" if attempt else ""
-        return self._made(f"state/{service.replace(':', '-')}{suffix}", mode=0o700)
+        path = self.path / "state" / f"{service.replace(':', '-')}{suffix}"
+        make_directory(path)
+        return path
 
     def part(self, service: str, worker: str) -> Path:
         """Return the file that stands for a worker's part of a service."""
-        return self._made(f"parts/{service}", mode=0o700) / worker
+        directory = self.path / "parts" / service
+        with contextlib.suppress(FileExistsError):
+            make_directory(directory)
+        return directory / worker
 
     def parts(self) -> list[str]:
         """Return the services of which a worker still has a part."""
         return sorted({path.parent.name for path in (self.path / "parts").glob("*/*")})
 
-    def tls(self) -> Path:
-        """Make and return the directory of certificates and keys."""
-        return self._made("tls", mode=0o700)
-
-    def _made(self, name: str, mode: int = 0o711) -> Path:
-        path = self.path / name
-        path.parent.mkdir(mode=0o711, exist_ok=True)
-        path.mkdir(mode=mode, exist_ok=True)
-        return path
-
     @classmethod
     def create(cls) -> SupervisorDirectory:
-        """Create a fresh directory below the first base that can be written to.
+        """Create a fresh directory below the first base that is ours alone.
 
-        Others may pass through it (a server that refuses root runs as another account), and cannot guess its name.
+        Raises:
+            UsageError: no base is: another user made it, say.
         """
+        problems = []
         for base in bases():
-            if _is_ours(base):
-                path = base / secrets.token_hex(8)
-                path.mkdir(mode=0o711)
-                return cls(path)
-        path = Path(tempfile.mkdtemp(prefix="envmatrix-"))
-        path.chmod(0o711)
-        return cls(path)
+            try:
+                with contextlib.suppress(FileExistsError):
+                    make_directory(base, _PASSAGE)
+                problem = why_not_private(base)
+                if not problem:
+                    return cls.make(base / secrets.token_hex(_NAME_BYTES))
+            except OSError as error:
+                problem = f"{base} cannot be written to: {error.strerror}"
+            problems.append(problem)
+        how = "Have it removed, or let TMPDIR name a short directory of your own"
+        raise UsageError(f"services can be started nowhere: {'; '.join(dict.fromkeys(problems))}", how)
 
 
 def bases() -> Iterator[Path]:
@@ -94,29 +113,25 @@ def bases() -> Iterator[Path]:
         room = os.statvfs(memory)
         if room.f_bavail * room.f_frsize >= _ROOM:
             yield memory / name
-    for directory in (Path(tempfile.gettempdir()), Path("/tmp")):  # noqa: S108  also checked
+    for directory in dict.fromkeys((Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve())):  # noqa: S108  also
         if len(os.fsencode(directory)) <= _LONGEST:
             yield directory / name
 
 
-def _is_ours(base: Path) -> bool:
-    """Return whether the base exists or could be made, is a directory, and belongs to us alone to write to."""
-    try:
-        base.mkdir(mode=0o711, exist_ok=True)
-        state = base.lstat()
-    except OSError:
-        return False
-    return base.is_dir() and not base.is_symlink() and state.st_uid == os.geteuid() and not state.st_mode & 0o022
+def is_run_name(name: str) -> bool:
+    """Return whether `create` names directories so."""
+    return bool(re.fullmatch(f"[0-9a-f]{{{2 * _NAME_BYTES}}}", name))
 
 
 def cache_dir(run: SupervisorDirectory) -> Path:
-    """Make and return the directory that is kept between runs; beside the runs if the home is read-only."""
+    """Make and return the directory that is kept between runs; beside the runs where the one at home is not ours."""
     home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111  never raises
-    for path in (Path(home) / "envmatrix", run.path.parent / "cache"):
+    for path in ((Path(home) / "envmatrix").resolve(), run.path.parent / "cache"):
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.parent.mkdir(0o700, parents=True, exist_ok=True)
+            path.mkdir(0o700, exist_ok=True)
         except OSError:
             continue
-        if os.access(path, os.W_OK | os.X_OK):
+        if os.access(path, os.W_OK | os.X_OK) and not why_not_private(path):
             return path
     return run.state("cache", 0)

@@ -5,14 +5,19 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import psutil
 
+from envmatrix.private import why_not_private
 from envmatrix.services.processes.process import descendants, kill_all
 from envmatrix.services.processes.process_identity import ProcessIdentity
-from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases, is_run_name
+
+_UNOWNED = 60.0
+"""Seconds from making a run's directory to writing whose it is: a hundredth is usual."""
 
 
 def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
@@ -35,15 +40,21 @@ def remove(run: SupervisorDirectory) -> None:
 
 
 def _abandoned(base: Path) -> Iterator[SupervisorDirectory]:
-    try:
-        paths = sorted(base.iterdir())
-    except OSError:
+    if why_not_private(base):  # what another user put there would name the processes that we are to kill
         return
-    for path in paths:
+    for path in sorted(base.iterdir()):
         run = SupervisorDirectory(path)
+        if why_not_private(path):
+            continue
         owner, supervisor = ProcessIdentity.read(run.owner), ProcessIdentity.read(run.supervisor)
-        if owner and not owner.process() and not (supervisor and supervisor.process()) and not _is_held(run):
+        is_over = not owner.process() if owner else _never_owned(path)
+        if is_over and not (supervisor and supervisor.process()) and not _is_held(run):
             yield run
+
+
+def _never_owned(path: Path) -> bool:
+    """Return whether a directory was made for a run that was killed before it could write whose it is."""
+    return is_run_name(path.name) and time.time() - path.stat().st_mtime > _UNOWNED
 
 
 def _is_held(run: SupervisorDirectory) -> bool:
@@ -51,6 +62,8 @@ def _is_held(run: SupervisorDirectory) -> bool:
     try:
         with run.owner.open("rb") as record:
             fcntl.flock(record, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except FileNotFoundError:
+        return False
     except OSError:
         return True
     return False

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError
@@ -29,9 +28,3 @@ def need(module: str, extra: str) -> None:
     """
     if importlib.util.find_spec(module) is None:
         raise MissingExtraError(module, extra)
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that other users cannot read at any moment."""
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as stream:
-        stream.write(text)

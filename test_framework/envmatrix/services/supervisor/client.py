@@ -15,6 +15,7 @@ from typing import Any
 
 from envmatrix.environments import Environment
 from envmatrix.exceptions import SupervisorError
+from envmatrix.private import bind_private, open_private
 from envmatrix.services.processes.process import kill_all, log_tail
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
@@ -39,13 +40,12 @@ class Owner:
             sweep()
             self._run = SupervisorDirectory.create()
         else:
-            run_dir.mkdir(mode=0o711, exist_ok=True)
-            self._run = SupervisorDirectory(run_dir)
+            self._run = SupervisorDirectory.make(run_dir)
         ProcessIdentity.mine().write(self._run.owner)
         self._record = self._run.owner.open("rb")
         fcntl.flock(self._record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
         self._socket: socket.socket | None = socket.socket(socket.AF_UNIX)
-        self._socket.bind(str(self._run.owner_socket))
+        bind_private(self._socket, self._run.owner_socket)
         self._socket.listen(1)  # the supervisor connects and waits; nobody ever accepts
 
     @property
@@ -106,7 +106,7 @@ class SupervisorClient:
         self._directory = directory
         self._arguments = [environment, str(directory.resolve())]
         if env_file is not None:
-            self._arguments += ["--env-file", str(env_file.resolve())]
+            self._arguments += ["--env-file", str(env_file.absolute())]
 
     def start(self, names: Iterable[str], on_heartbeat: Callable[[], object] = lambda: None) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.
@@ -168,7 +168,7 @@ class SupervisorClient:
         fresh = self._run.path / "socket.new"
         fresh.unlink(missing_ok=True)
         with socket.socket(socket.AF_UNIX) as listener:
-            listener.bind(str(fresh))
+            bind_private(listener, fresh)
             listener.listen(128)
             program = str(Path(__file__).with_name("__main__.py"))
             command = [sys.executable, "-P", program, str(self._run.path), *self._arguments, *options]
@@ -195,7 +195,7 @@ class SupervisorClient:
 def _locked(run: SupervisorDirectory) -> Iterator[None]:
     """Hold the file lock under which the supervisor is started."""
     try:
-        lock = run.supervisor_lock.open("ab")
+        lock = open_private(run.supervisor_lock, "ab")
     except OSError:
         raise SupervisorError("has no run directory any more: the run is over") from None
     with lock:

@@ -38,7 +38,7 @@ class RunContext:
     """Signs the run's certificates."""
 
     def __post_init__(self) -> None:
-        self.authority = Authority(self.run.tls())
+        self.authority = Authority(self.run.path / "tls")
 
     @cached_property
     def cache_dir(self) -> Path:

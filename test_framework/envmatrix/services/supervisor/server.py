@@ -17,6 +17,7 @@ from typing import Any
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
+from envmatrix.private import is_own_account
 from envmatrix.services.processes.fork_server import ForkServer, import_path
 from envmatrix.services.processes.process import Launcher, adopt_orphans
 from envmatrix.services.processes.process_identity import ProcessIdentity
@@ -95,6 +96,9 @@ class _Supervisor:
                     return False
                 if self._listener in ready:
                     connection, _ = self._listener.accept()
+                    if not is_own_account(connection):
+                        connection.close()
+                        continue
                     threading.Thread(target=self._serve_client, args=(connection,), daemon=True).start()
 
     def _load(self, environment: str, directory: Path, env_file: Path | None) -> None:

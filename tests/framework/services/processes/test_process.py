@@ -26,8 +26,7 @@ NOWHERE = Endpoint(service="s", kind="banner", source=Source.PROCESS, url="tcp:/
 @pytest.fixture
 def launcher(place: Place) -> Iterator[Launcher]:
     """A launcher whose processes are stopped after the test."""
-    run = SupervisorDirectory(place.runs / "r")
-    run.path.mkdir()
+    run = SupervisorDirectory.make(place.runs / "r")
     launcher = Launcher(run)
     yield launcher
     launcher.stop_all(grace=1)

@@ -27,8 +27,7 @@ from tests.framework.services.place import Place, with_faults
 @pytest.fixture
 def run_context(place: Place) -> Iterator[RunContext]:
     """A run of this process's own; all of its services are stopped after the test."""
-    run = SupervisorDirectory(place.runs / "r")
-    run.path.mkdir()
+    run = SupervisorDirectory.make(place.runs / "r")
     run_context = RunContext(run, place.root, Launcher(run))
     yield run_context
     run_context.stopping.set()

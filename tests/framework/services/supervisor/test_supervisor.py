@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
+import stat
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
@@ -23,6 +25,7 @@ from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import Owner, SupervisorClient
 from envmatrix.services.supervisor.service_state import ServiceStatus
+from tests.framework.other_user import as_another_user, needs_another_user
 from tests.framework.services.place import HERE, Place, eventually, listens, marked, runs, with_faults
 
 TWO = """
@@ -373,5 +376,47 @@ def test_a_run_that_is_over_starts_nothing(place: Place, owner: Owner) -> None:
     """A worker that outlives its run gets an error, and no supervisor of its own."""
     place.declare(TWO)
     owner.close()
+    client = place.client(owner.run_dir)
     with pytest.raises(SupervisorError, match="the run is over"):
-        place.client(owner.run_dir).start(["shop"])
+        client.start(["shop"])
+    assert client.log_tails(["shop"]) == {"shop": ""}
+    with pytest.raises(FileNotFoundError):
+        SupervisorDirectory(owner.run_dir).state("shop", 0)
+    assert not owner.run_dir.exists(), "nothing makes the directory again"
+
+
+@pytest.mark.fault("wide-umask")
+@pytest.mark.parametrize("bits", [0o000, 0o077])
+def test_nothing_of_a_run_is_open_to_others(place: Place, umask: Callable[[int], object], bits: int) -> None:
+    """Whatever the umask, files and sockets of the run are 0600; a directory can at most be passed through."""
+    place.declare(TWO)
+    umask(bits)
+    owner = Owner(place.runs / "r")
+    place.client(owner.run_dir).start(["shop"])
+    paths = [path for path in (owner.run_dir, *owner.run_dir.rglob("*")) if path.parent.parent.name != "state"]
+    modes = {str(path.relative_to(place.runs)): stat.S_IMODE(path.lstat().st_mode) for path in paths}
+    passed = {name for name in ("r", "r/state") if os.geteuid() == 0}
+    assert {"r/supervisor.sock", "r/owner.sock", "r/logs/shop.log", "r/processes.jsonl"} <= modes.keys()
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == dict.fromkeys(passed, "0o711")
+    owner.close()
+
+
+@needs_another_user
+@pytest.mark.fault("wide-umask")
+def test_the_supervisor_answers_no_other_user(place: Place, owner: Owner) -> None:
+    """Even one who finds the socket open gets no answer: its account is not ours."""
+    place.declare(TWO)
+    place.client(owner.run_dir).start(["shop"])
+    address = SupervisorDirectory(owner.run_dir).supervisor_socket
+    place.runs.chmod(0o711)
+
+    def ask() -> bytes:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(str(address))
+            client.sendall(b'{"do": "states"}\n')
+            return client.recv(1)
+
+    assert as_another_user(ask) == "PermissionError"
+    address.chmod(0o666)
+    assert as_another_user(ask) in {"b''", "ConnectionResetError", "BrokenPipeError"}
+    assert place.client(owner.run_dir).states()["shop"].is_up

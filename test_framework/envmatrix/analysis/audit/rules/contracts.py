@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any, Literal
 
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.project.config_files import lenient, read_toml
 from envmatrix.analysis.source.facts import Binding, Call, Class, Function, Key, Name
 from envmatrix.analysis.source.fields import OURS, ClassFields, FieldReader
 from envmatrix.analysis.source.names import Definition
@@ -129,7 +129,4 @@ def _texts(value: object) -> Iterator[str]:
 
 
 def _toml(file: Path) -> dict[str, Any]:
-    try:
-        return tomllib.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError):  # who reads declarations to use them says what is wrong with them
-        return {}
+    return lenient(read_toml, file) or {}  # who reads declarations to use them says what is wrong with them

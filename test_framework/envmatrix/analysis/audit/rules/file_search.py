@@ -14,6 +14,7 @@ import msgspec
 
 from envmatrix.analysis.source.cache import Cache, Stamp, View
 from envmatrix.analysis.source.parse_file import digest_of
+from envmatrix.input_files import open_regular
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 _MAX_BYTES = 4 << 20
@@ -101,7 +102,7 @@ class FileSearch:
 
 def _hits(file: Path, searches: Sequence[tuple[bytes, _Search]], wanted: Iterable[int]) -> Iterator[int]:
     try:
-        with file.open("rb") as stream:
+        with open_regular(file) as stream:
             text = stream.read(_MAX_BYTES)
     except OSError:
         return
