@@ -22,7 +22,7 @@ from envmatrix.report.words import word
 from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.events import Evidence, FailedPart, FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
-from envmatrix.runs.ping import Ping
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.runs.rules import RuleCode
 
 SCHEMA = 1
@@ -57,7 +57,10 @@ class ServiceEntry(_Frozen):
     source: str
     """embedded, process, remote, stub or absent."""
     before: str
+    before_status: PingStatus | None
+    """`null` where nobody looked."""
     after: str
+    after_status: PingStatus | None
     latency: float | None
     """Seconds of the later look; `null` where there was none."""
     claims: str
@@ -292,17 +295,21 @@ def _services(run: Run, evidence: Evidence, used: Iterable[str]) -> Iterator[Ser
             service=name,
             source=run.header.sources.get(name, ""),
             before=_in_words(first),
-            after=_in_words(last),
+            before_status=first.status if first else None,
+            after=_in_words(last, latency=True),
+            after_status=last.status if last else None,
             latency=last.latency if last else None,
             claims=_claims(last) or _claims(first),
         )
 
 
-def _in_words(ping: Ping | None) -> str:
+def _in_words(ping: Ping | None, *, latency: bool = False) -> str:
     """Return a look in a few words: `down: connection refused`."""
     if ping is None:
         return "not looked at"
     parts = [ping.status.value]
+    if latency and ping.is_up:
+        parts.append(f" in {ping.latency * 1000:.1f} ms")
     if ping.looks != 1 and not ping.is_flapping:  # where only some failed, the detail counts them
         parts.append(f" ({ping.looks} looks)")
     if ping.detail:

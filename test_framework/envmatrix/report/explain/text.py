@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
@@ -14,10 +13,11 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.report.console import make_console
-from envmatrix.report.explain.explanation import Explanation, PartEntry, ServiceEntry
+from envmatrix.report.explain.explanation import Explanation, PartEntry
 from envmatrix.report.text import first_line, inert, middle
 from envmatrix.report.words import word
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import PingStatus
 
 _LOG_LINES = 20
 """Lines of a log that are shown, the last; the JSON document has all that was recorded."""
@@ -43,6 +43,12 @@ _STYLES = {
     Outcome.FAILED: "bold red",
     Outcome.NOT_RUN: "bold magenta",
     None: "bold magenta",
+}
+
+_STATUS_STYLES: dict[PingStatus | None, str] = {
+    PingStatus.UP: "green",
+    PingStatus.DOWN: "red",
+    PingStatus.DEGRADED: "yellow",
 }
 
 
@@ -71,9 +77,7 @@ def _command(console: Console, command: str) -> str:
 
 def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     yield Text(_bounded(explanation.test), "bold")
-    outcome = word(explanation.outcome) if explanation.outcome or explanation.run else "no run"
-    head, _, rest = explanation.headline.partition(outcome)
-    yield Text.assemble(inert(head), (outcome, _STYLES[explanation.outcome]), _bounded(rest))
+    yield Text(_bounded(explanation.headline), _STYLES[explanation.outcome])
     yield from _section("What happened", _facts(explanation))
     yield from _section("Subtests that failed", map(_part, explanation.parts))
     yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, explanation.exceptions)))
@@ -108,7 +112,7 @@ def _facts(explanation: Explanation) -> Iterator[Table]:
 
 
 def _named_facts(explanation: Explanation) -> Iterator[tuple[str, str]]:
-    if explanation.summary not in explanation.headline:  # it has more than one line
+    if "\n" in explanation.summary:  # the headline has its first line
         yield "why", explanation.summary
     if explanation.phase or explanation.place:
         phase = {"": "", "smoke": "in the smoke check"}.get(explanation.phase, f"in {explanation.phase}")
@@ -148,21 +152,11 @@ def _services(explanation: Explanation) -> Table:
     for each in explanation.services:
         table.add_row(
             Text(_bounded(f"{each.service} ({each.source})" if each.source else each.service)),
-            Text(_bounded(each.before), _style(each.before)),
-            Text(_bounded(_with_latency(each)), _style(each.after)),
+            Text(_bounded(each.before), _STATUS_STYLES.get(each.before_status, "dim")),
+            Text(_bounded(each.after), _STATUS_STYLES.get(each.after_status, "dim")),
             Text(_bounded(each.claims), "dim"),
         )
     return table
-
-
-def _with_latency(each: ServiceEntry) -> str:
-    if each.latency is None or not each.after.startswith("up"):
-        return each.after
-    return f"up in {each.latency * 1000:.1f} ms{each.after.removeprefix('up')}"
-
-
-def _style(said: str) -> str:
-    return {"up": "green", "down": "red", "degraded": "yellow"}.get(re.split(r"\W", said, maxsplit=1)[0], "dim")
 
 
 def _rule(explanation: Explanation) -> Iterator[RenderableType]:

@@ -154,7 +154,9 @@ def test_the_document_has_all_of_it(tmp_path: Path, project: Project) -> None:
         "service": "backend",
         "source": "process",
         "before": "up",
+        "before_status": "up",
         "after": "down (5 looks): connection refused",
+        "after_status": "down",
         "latency": 0.0042,
         "claims": "commit c1, service backend",
     }
