@@ -27,7 +27,14 @@ _KINDS = (
     rb"""'"'"'|''|\"\"""",  # a quote in a shell, in SQL, in CSV
 )
 _ALL = re.compile(b"|".join((*_KINDS, _LINE_END)))
-_EACH = (_ALL, re.compile(_LINE_END), *(re.compile(kind + b"|" + _LINE_END) for kind in _KINDS))
+_BARE_END = rb"\r?\n(?:[E>|+-][ \t]+|[ \t])*"
+_EACH = (
+    _ALL,
+    *(re.compile(kind + b"|" + _LINE_END) for kind in _KINDS),
+    re.compile(_KINDS[0] + b"|" + _BARE_END),
+    re.compile(_BARE_END),
+    re.compile(_BARE_END + rb"|[ \t]+"),  # lines are broken at spaces, too
+)
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"0": b"\0"}
 
 
@@ -88,14 +95,14 @@ def levels(data: bytes, *, each_kind: bool = False) -> Iterator[Level]:
 
 
 def looks_escaped(text: str) -> bool:
-    """Return whether a text holds what may be taken for an escape, alone or with what follows it."""
-    return bool(re.search(r"""[\\%&\n]|''|\"\"""", text))
+    """Return whether a text holds what may be taken for an escape, alone or with what stands beside it."""
+    return not set("\\%&\"' \n").isdisjoint(text)
 
 
 def forms(text: str) -> set[bytes]:
     """Return the bytes of which one stands in any level of a text that holds this one, escaped or encoded."""
     data = text.encode(errors="surrogatepass")
-    plain = {level.data for level in levels(data)}
+    plain = {level.data for level in levels(data)} | {b"".join(data.split())}
     # ascii() and backslashreplace write \xe4 for a character, and repr() of bytes for a byte.
     plain.add(b"".join(each.encode("latin-1" if each <= "\xff" else "utf-8", "surrogatepass") for each in text))
     escaped = {json.dumps(text)[1:-1].encode(), urllib.parse.quote(data, safe="").encode()}
@@ -125,4 +132,4 @@ def _plain(escape: bytes) -> bytes:
         return halves.decode("utf-16", "surrogatepass").encode(errors="surrogatepass")
     if kind == b"\\":
         return _CONTROLS.get(escape[1:], escape[1:])
-    return b"" if b"\n" in escape else kind
+    return b"" if b"\n" in escape or escape.isspace() else kind

@@ -31,6 +31,7 @@ _MAX_ESCAPE = 12
 _END = b"\xff"
 _DOTS = re.compile(rb"\.\.\.|\xe2\x80\xa6")
 """Where pytest or we cut a text."""
+_HALF_ESCAPE = re.compile(rb"[0-9a-fA-F]{1,7}|#?\w{1,8};")
 _CUT = re.compile(rb"(?:\\[uUx]\w{0,7}|%\w?|&#?\w{0,8})?(?:" + _DOTS.pattern + rb")")
 """The same, perhaps in the middle of an escape."""
 
@@ -112,7 +113,7 @@ def secrets_in_url(text: str) -> Iterator[str]:
             yield part
 
 
-def secrets_of_command(words: Iterable[str]) -> Iterator[str]:
+def secrets_in_command(words: Iterable[str]) -> Iterator[str]:
     """Yield the values of a command's options with telling names: `--api-key=VALUE`, `--password VALUE`."""
     option = ""
     for word in words:
@@ -148,6 +149,7 @@ class Masker:
         """What to look for, by its first bytes: one pass over a text finds all, however many there are."""
         self._row = bytearray()
         """All forms in a row, to find the rest of one that was cut."""
+        self._known_rests: dict[bytes, list[bytes]] = {}
 
     def add(self, secret: str | None) -> None:
         """Register a secret; it is hidden in every form that Python and its neighbours print it in."""
@@ -158,6 +160,7 @@ class Masker:
         found = {_comparable(form) for each in (secret, *kept) for form in forms(each)}
         with self._lock:
             self._secrets.add(secret)
+            self._known_rests = {}
             self._some_look_escaped = self._some_look_escaped or looks_escaped(secret)
             for form in found:
                 if len(form) >= _GRAM and form not in (known := self._forms.setdefault(_gram(form), [])):
@@ -216,12 +219,13 @@ class Masker:
 
     def _spans_behind_cuts(self, data: bytes) -> Iterator[tuple[int, int]]:
         """Yield where the rests of secrets stand whose beginning was cut off."""
-        starts = [cut.end() for cut in _DOTS.finditer(data)]
-        rests = {gram: [*self._rests(gram)] for gram in {data[start : start + _GRAM] for start in starts}}
-        for start in starts:
-            for rest in rests[data[start : start + _GRAM]]:
-                if data.startswith(rest, start):
-                    yield start, start + len(rest)
+        for cut in _DOTS.finditer(data):
+            end = cut.end()
+            half = _HALF_ESCAPE.match(data, end)
+            for start in range(end, half.end() + 1 if half else end + 1):
+                for rest in self._rests(data[start : start + _GRAM]):
+                    if data.startswith(rest, start):
+                        yield end, start + len(rest)
 
     def _starts(self, data: bytes) -> list[int]:
         """Return where the first bytes of a form stand."""
@@ -232,12 +236,15 @@ class Masker:
                 starts += [offset + _GRAM * at for at, gram in enumerate(grams) if gram in self._forms]
         return starts
 
-    def _rests(self, gram: bytes) -> Iterator[bytes]:
-        """Yield the ends of forms that begin with some bytes."""
-        at = self._row.find(gram) if len(gram) == _GRAM else -1
-        while at >= 0:
-            yield bytes(self._row[at : self._row.index(_END, at)])
-            at = self._row.find(gram, at + 1)
+    def _rests(self, gram: bytes) -> list[bytes]:
+        """Return the ends of forms that begin with some bytes."""
+        if (rests := self._known_rests.get(gram)) is None:
+            rests = self._known_rests[gram] = []
+            at = self._row.find(gram) if len(gram) == _GRAM else -1
+            while at >= 0:
+                rests.append(bytes(self._row[at : self._row.index(_END, at)]))
+                at = self._row.find(gram, at + 1)
+        return rests
 
 
 def _gram(data: bytes, at: int = 0) -> int:

@@ -13,7 +13,7 @@ import urllib.parse
 from collections.abc import Callable
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from envmatrix.masking import MASK, Masker, Secret, is_secret_name
@@ -123,6 +123,7 @@ def test_a_known_secret_is_gone_in_every_form(secret: str, encode: Callable[[str
 
 
 @pytest.mark.fault("canary-secret")
+@settings(max_examples=60)  # a second
 @given(
     st.text(
         st.sampled_from("aZ7'\"\\%&;+ /-_=<>äÃ¤€\U0001f600") | st.characters(exclude_categories=["C", "Z"]), min_size=8
@@ -143,7 +144,7 @@ def test_any_secret_is_gone_in_every_form(secret: str, encoding: str) -> None:
 def left_of(form: str, masked: str) -> str:
     """What masking left of a form that was its own: the same seven characters in a row, if there are any."""
     words = {form[at : at + 7] for at in range(len(form) - 6)}
-    return next((word for word in words if word in masked), "")
+    return next((word for word in words if word in masked and "  " not in word), "")
 
 
 @pytest.mark.fault("canary-secret")
@@ -186,11 +187,33 @@ def test_ordinary_text_stays(text: str) -> None:
     assert Masker().mask(text) == text
 
 
-def test_a_short_value_is_no_secret() -> None:
-    """Five characters would blank out ordinary words."""
+def test_a_short_value_is_masked_as_a_word_and_a_shorter_one_never() -> None:
+    """A password `test` is no part of `test_a`; three characters would blank out ordinary words."""
     masker = Masker()
-    masker.add_all(["local", "", None])
-    assert masker.mask("the local environment") == "the local environment"
+    masker.add_all(["test", "env", "", None])
+    assert masker.mask("test_a of env: 'test', %20test") == f"test_a of env: '{MASK}', %20{MASK}"
+
+
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("cut", ["...", "…"])
+def test_what_is_left_of_a_secret_that_was_cut_is_gone(masker: Masker, cut: str) -> None:
+    """A long repr is cut in its middle, and a long repr in its middle, and a summary at its end, by pytest: also within an escape."""
+    whole = repr(CANARY)[1:-1]
+    for size in range(8, len(whole)):
+        for form in (whole, json.dumps(CANARY)[1:-1], base64_of(CANARY.encode(), offset=1)[2:]):
+            masked = masker.mask_known(f"assert '{form[:size]}{cut}{form[-size:]}' == 1")
+            assert re.search(r"[\w/+=]{4}", masked[8:-6]) is None
+
+
+@pytest.mark.fault("canary-secret")
+def test_each_line_of_a_key_is_gone(masker: Masker) -> None:
+    """A private key shows line by line, behind pytest's margin; its header and footer are no secrets."""
+    lines = [base64.b64encode(bytes(range(at, at + 48))).decode() for at in (0, 48, 96)]
+    key = "\n".join(["-----BEGIN PRIVATE KEY-----", *lines, "-----END PRIVATE KEY-----", ""])
+    masker.add(key)
+    assert not any(line in masker.mask("\nE       ".join(key.splitlines())) for line in lines)
+    assert not any(line in masker.mask(f"E     + {line}") for line in lines)
+    assert masker.mask("-----BEGIN PRIVATE KEY-----") == "-----BEGIN PRIVATE KEY-----"
 
 
 def test_the_longest_of_nested_secrets_goes_first() -> None:
