@@ -10,6 +10,7 @@ from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.left_over import LeftOver
+from envmatrix.plugin.masked_output import MaskedOutput
 from envmatrix.plugin.note import Notes
 from envmatrix.plugin.preconditions import Preconditions
 from envmatrix.plugin.process import Process
@@ -39,6 +40,7 @@ def register(config: pytest.Config, name: str) -> None:
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
+    manager.register(MaskedOutput(), "envmatrix-masked-output")
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
     if part := config.getoption("--matrix-shard"):
