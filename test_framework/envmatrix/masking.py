@@ -52,7 +52,7 @@ _QUERY = re.compile(r"(?<=[?&])([\w.-]+)=([^\s&\"'#<>]{4,})")
 
 _SECRET_WORD = re.compile(
     r"(?:\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)KEY)"
-    r"|KEY|PASS|PAT|PWD)S?\d*"
+    r"|KEY|PASS|PAT|PWD|SIG|SIGNATURE)S?\d*"
 )
 _HARMLESS = frozenset({"COUNT", "LIMIT", "MAX", "MIN", "PUBLIC"})
 _ABOUT_A_SECRET = frozenset(
@@ -239,11 +239,12 @@ class Masker:
     def _rests(self, gram: bytes) -> list[bytes]:
         """Return the ends of forms that begin with some bytes."""
         if (rests := self._known_rests.get(gram)) is None:
-            rests = self._known_rests[gram] = []
+            rests = []
             at = self._row.find(gram) if len(gram) == _GRAM else -1
             while at >= 0:
                 rests.append(bytes(self._row[at : self._row.index(_END, at)]))
                 at = self._row.find(gram, at + 1)
+            self._known_rests[gram] = rests
         return rests
 
 

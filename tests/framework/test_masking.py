@@ -16,7 +16,15 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
-from envmatrix.masking import MASK, Masker, Secret, is_secret_name
+from envmatrix.masking import (
+    MASK,
+    Masker,
+    Secret,
+    is_secret_name,
+    secrets_among,
+    secrets_in_command,
+    secrets_in_url,
+)
 
 CANARY = 'k4nary-S3cret/with+odd="chärs'
 JWT = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl-x"
@@ -161,6 +169,10 @@ def left_of(form: str, masked: str) -> str:
         ("X-API-Key: sk-0123456789", "sk-0123456789"),
         ("api_key=sk-0123456789&x=1", "sk-0123456789"),
         ("Set-Cookie: sid=0123456789abcdef; HttpOnly", "0123456789abcdef"),
+        ("GET /feed?page=2&token=hunter22 HTTP/1.1", "hunter22"),
+        ("https://host/x?X-Amz-Signature=0123456789abcdef&a=1", "0123456789abcdef"),
+        ("--passphrase=hunter22", "hunter22"),
+        ("api_key_v2: hunter22", "hunter22"),
     ],
 )
 def test_what_looks_like_a_credential_is_masked_unknown(text: str, secret: str) -> None:
@@ -312,3 +324,34 @@ def test_a_variable_named_like_a_secret_is_one(variable: str) -> None:
 def test_a_variable_that_only_resembles_a_secret_is_shown(variable: str) -> None:
     """Blanking its value would hide ordinary words; the password in a URL or a DSN is masked by its shape."""
     assert not is_secret_name(variable)
+
+
+@pytest.mark.parametrize(
+    ("url", "secrets"),
+    [
+        ("postgresql://u:p%40ss-word@host/db", ["p%40ss-word"]),
+        ("https://host/feed?page=2&token=hunter22", ["hunter22"]),
+        ("https://hooks.example.com/services/T024BE7LD/0123456789abcdefXYZ", ["0123456789abcdefXYZ"]),
+        ("https://host/health/ready?verbose=1", []),
+        ("no url", []),
+        ("http://[", []),
+    ],
+)
+def test_the_secrets_in_a_url_are_its_password_its_telling_parameters_and_its_tokens(
+    url: str, secrets: list[str]
+) -> None:
+    """The host and the rest of the path are what a reader needs."""
+    assert [secret for secret in secrets_in_url(url) if secret] == secrets
+
+
+def test_the_password_of_a_url_is_masked_decoded_too() -> None:
+    """A client decodes it, and shows it so in its messages."""
+    masker = Masker()
+    masker.add_all(secrets_among({"DATABASE_URL": "postgresql://u:p%40ss-word@host/db", "USER": "somebody"}))
+    assert masker.mask("login p@ss-word of somebody") == f"login {MASK} of somebody"
+
+
+def test_a_commands_options_of_telling_names_hold_secrets() -> None:
+    """As one word or as two."""
+    words = ("server", "--port", "8000", "--db-password=hunter22", "--api-key", "hunter33", "--token", "--verbose")
+    assert list(secrets_in_command(words)) == ["hunter22", "hunter33"]

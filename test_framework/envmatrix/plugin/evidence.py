@@ -16,7 +16,7 @@ from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
-from envmatrix.plugin.masked_output import mask_additions, mask_report
+from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.events import Evidence, FindingRecord
@@ -104,6 +104,8 @@ class EvidenceCollector:
             if fixturedef.argname in self._fixtures and fixturedef.func.__module__ != OURS:
                 self._refuse_to_skip(fixturedef, request, skipped)
             raise
+        if fixturedef.argname in WRITES_TO_JUNIT:
+            return mask_writer(fixturedef, value)
         if fixturedef.argname in self._fixtures:
             self._provided = True
             # What `getfixturevalue` brings is not among an item's arguments, and what has a broader scope only there.

@@ -16,7 +16,7 @@ import pytest
 
 from envmatrix.masking import MASKER
 
-_WRITES_TO_JUNIT = frozenset({"record_testsuite_property", "record_xml_attribute"})
+WRITES_TO_JUNIT = frozenset({"record_testsuite_property", "record_xml_attribute"})
 """pytest's fixtures whose values go into JUnit XML without a report."""
 
 _PARAMETERS = type(pytest.param())
@@ -41,6 +41,14 @@ def mask_additions(report: Any) -> None:
         report.user_properties = [(name, _masked(value)) for name, value in properties]
 
 
+def mask_writer(fixturedef: pytest.FixtureDef[Any], record: Any) -> Any:
+    """Have what a test writes straight into JUnit XML masked; return the fixture's new value."""
+    masked = functools.partial(_record, record)
+    if fixturedef.cached_result is not None:
+        fixturedef.cached_result = (masked, *fixturedef.cached_result[1:])
+    return masked
+
+
 class MaskedOutput:
     """Masks node ids, reports of collection and of subtests, warnings, log files, and properties in JUnit XML."""
 
@@ -63,9 +71,9 @@ class MaskedOutput:
     def pytest_make_parametrize_id(self, val: object) -> Generator[None, str | None, str | None]:
         """Mask the id that pytest or a plugin makes of a value."""
         name = yield
-        shown = name if name is not None else val if isinstance(val, str) else repr(val)[2:-1]
-        if not isinstance(val, str | bytes) and name is None:
+        if name is None and not isinstance(val, str | bytes):
             return None
+        shown = name if name is not None else val if isinstance(val, str) else repr(val)[2:-1]
         masked = MASKER.mask_known(shown)
         return masked if masked != shown else name
 
@@ -79,9 +87,10 @@ class MaskedOutput:
         return report
 
     @pytest.hookimpl(tryfirst=True)
-    def pytest_runtest_logreport(self, report: Any) -> None:
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Mask a subtest's message and values; what it printed is added after its report was made."""
-        if (context := getattr(report, "context", None)) is not None:
+        if isinstance(report, pytest.SubtestReport):
+            context = report.context
             kwargs = {name: _masked(value) for name, value in context.kwargs.items()}
             report.context = dataclasses.replace(context, msg=_masked(context.msg), kwargs=kwargs)
             mask_additions(report)
@@ -93,15 +102,6 @@ class MaskedOutput:
         line = warning_message.line or linecache.getline(warning_message.filename, warning_message.lineno)
         if (masked := MASKER.mask(line)) != line:
             warning_message.line = masked
-
-    @pytest.hookimpl(wrapper=True)
-    def pytest_fixture_setup(self, fixturedef: pytest.FixtureDef[Any]) -> Generator[None, object, object]:
-        """Mask what a test writes straight into JUnit XML."""
-        value: Any = yield
-        if fixturedef.argname in _WRITES_TO_JUNIT and fixturedef.cached_result is not None:
-            value = functools.partial(_record, value)
-            fixturedef.cached_result = (value, *fixturedef.cached_result[1:])
-        return value
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
