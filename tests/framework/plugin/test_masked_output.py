@@ -85,7 +85,10 @@ def project(pytester: pytest.Pytester) -> Project:
 def test_no_byte_that_a_run_writes_is_of_a_secret(
     project: Project, monkeypatch: pytest.MonkeyPatch, workers: str
 ) -> None:
-    """In locals, argv, URLs, headers, cookies, base64, exceptions, the process environment: it is nowhere, in no form."""
+    """In locals, argv, URLs, headers, cookies, base64, exceptions, the process environment: it is nowhere, in no form.
+
+    Seconds, for two runs of pytest with a service; the second runs a test by its masked name.
+    """
     monkeypatch.setenv("SHOP_API_KEY_V2", CANARY)
     monkeypatch.setenv("SHOP_PASSPHRASE", OTHER)
     sources = {path: path.stat().st_mtime for path in project.root.rglob("*") if path.is_file()}
@@ -98,6 +101,7 @@ def test_no_byte_that_a_run_writes_is_of_a_secret(
             assert secrets_in(data) == [], name
     assert MASK in project.run_file.read_text()
     assert len(project.run.cells) >= 12  # in one process, `pytest.exit` ends the run
+    project.pytest(f"test_a.py::test_values[{MASK}1]").assert_outcomes(passed=1)
 
 
 def secrets_in(data: bytes) -> list[str]:
