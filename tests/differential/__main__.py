@@ -28,7 +28,7 @@ def main(words: list[str]) -> int:
     parser.add_argument("archives", type=Path, help="the directory of the source distributions")
     console = Console(soft_wrap=True, width=140)
     table = Table("suite", "run", "tests", *OUTCOMES, "exit codes", "different", box=SIMPLE)
-    differences = 0
+    failed = False
     with tempfile.TemporaryDirectory(prefix="differential-") as scratch:
         for suite in unpacked(parser.parse_args(words).archives, Path(scratch)):
             for way, options in WAYS.items():
@@ -37,12 +37,12 @@ def main(words: list[str]) -> int:
                     console.print(f"{suite.title} {way}: {each}", markup=False)
                 counts = Counter(found.outcomes.values())
                 different = len(found.differences) + (found.exit_codes[0] != found.exit_codes[1])
-                differences += different
+                failed = failed or different > 0 or not found.outcomes
                 codes = " / ".join(map(str, found.exit_codes))
                 row = [len(found.outcomes), *(counts[each] for each in OUTCOMES), codes, different]
                 table.add_row(suite.title, way, *map(str, row))
     console.print(table)
-    return int(differences > 0 or not table.row_count)
+    return int(failed or not table.row_count)
 
 
 if __name__ == "__main__":
