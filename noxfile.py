@@ -36,7 +36,7 @@ SUITES = (
 )
 """Packages whose wheels bring their tests: what docs/oracle.md was measured on."""
 
-DIFFERENTIAL = ("attrs", "click", "idna", "iniconfig", "itsdangerous", "more-itertools", "packaging", "pluggy")
+DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "packaging", "pluggy")
 """Packages whose source distributions bring their tests: docs/differential.md has what came out."""
 
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.

@@ -68,18 +68,7 @@ def _run(suite: Suite, options: Sequence[str], scratch: Path) -> tuple[int, dict
     """Run a suite; return pytest's exit code, and the outcome of each test."""
     record = scratch / "record.jsonl"
     record.write_text("")  # a run that ends in its configuration writes none
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "-p",
-        "own_record",
-        "-p",
-        "no:cacheprovider",
-        *options,
-        suite.tests,
-    ]
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "own_record", *_LEFT_OUT, *options, suite.tests]
     path = os.pathsep.join((str(_PLUGIN), str(suite.root)))
     env = {**os.environ, "PYTHONPATH": path, "OWN_RECORD": str(record), "PYTHONHASHSEED": "0"}
     with (scratch / "output.txt").open("ab") as output:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 SUITES = {
     "attrs": "tests",
-    "click": "tests",
     "idna": "tests",
     "iniconfig": "testing",
     "itsdangerous": "tests",
