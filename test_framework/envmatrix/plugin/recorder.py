@@ -205,7 +205,7 @@ class Recorder:
 
     def _note_end(self, session: pytest.Session) -> None:
         if not self.early_end:
-            self.early_end = str(session.shouldstop or session.shouldfail or "")
+            self.early_end = MASKER.mask(str(session.shouldstop or session.shouldfail or ""))
         if not self.early_end and self._crashed_workers and (self._unfinished or not self._header_written):
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
