@@ -36,6 +36,9 @@ SUITES = (
 )
 """Packages whose wheels bring their tests: what docs/oracle.md was measured on."""
 
+DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "packaging", "pluggy")
+"""Packages whose source distributions bring their tests: docs/differential.md has what came out."""
+
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -132,6 +135,17 @@ def oracle(session: nox.Session) -> None:
     _install(session, "test")
     session.install(*SUITES)
     session.run("python", "-m", "tests.oracle", *session.posargs, env=BYTECODE)
+
+
+@nox.session
+def differential(session: nox.Session) -> None:
+    """Run public suites with us and without, plain and by xdist, and compare what became of each test."""
+    _install(session, "test")
+    archives = session.create_tmp()
+    session.install("pip", *DIFFERENTIAL, "freezegun", "pretend")
+    sources = ("--no-deps", "--no-binary", ",".join(DIFFERENTIAL), "--dest", archives)
+    session.run("python", "-m", "pip", "download", "--quiet", *sources, *DIFFERENTIAL)
+    session.run("python", "-m", "tests.differential", archives, *session.posargs, env=BYTECODE)
 
 
 for _name in ENVIRONMENTS:

@@ -1,22 +1,39 @@
 """Secrets never reach what we write: a masked string type, and the register that masks any text.
 
 Two nets, since one always has a hole: values that we know to be secret (registered where they are made or read) are
-replaced wherever they stand, also base64 and percent-encoded; what only looks like a credential (a JWT, a bearer
-header, a password in a URL) is replaced by shape.
+replaced wherever they stand, and however they are escaped, encoded, wrapped or cut; what only looks like a credential
+(a JWT, a bearer header, a password in a URL) is replaced by shape.
 """
 
 from __future__ import annotations
 
-import base64
-import json
 import re
+import sys
 import threading
 import urllib.parse
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
+
+from envmatrix.escapes import forms, levels, looks_escaped
 
 MASK = "**********"
-_MIN_SECRET = 6
-"""Characters. Shorter values would blank out ordinary words, and are no secrets worth the name."""
+_MIN_SECRET = 4
+"""Characters. A shorter value is never masked: it would blank out ordinary words."""
+_MIN_IN_WORDS = 6
+"""Characters. A shorter value is masked only as a word of its own: the password `test` is no part of `test_a`."""
+_MIN_LINE = 8
+"""Characters. Lines of a key are secrets of their own: reports show and cut a text by lines."""
+_MIN_TOKEN = 16
+"""Characters of a part of a URL's path that is a token."""
+_GRAM = 4
+"""Bytes, those of a machine's word."""
+_MAX_ESCAPE = 12
+"""Bytes of an escape that was cut, with the dots."""
+_END = b"\xff"
+_DOTS = re.compile(rb"\.\.\.|\xe2\x80\xa6")
+"""Where pytest or we cut a text."""
+_HALF_ESCAPE = re.compile(rb"[0-9a-fA-F]{1,7}|#?\w{1,8};")
+_CUT = re.compile(rb"(?:\\[uUx]\w{0,7}|%\w?|&#?\w{0,8})?(?:" + _DOTS.pattern + rb")")
+"""The same, perhaps in the middle of an escape."""
 
 _SHAPES = (
     (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), MASK),  # a JWT: its header is a JSON object
@@ -24,16 +41,18 @@ _SHAPES = (
     (re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@"), rf"\1:{MASK}@"),  # scheme://user:password@host
     (
         re.compile(
-            r"(?i)((?:authorization|x-api-key|api[_-]?key|password|secret|access_token|refresh_token|set-cookie|cookie)"
+            r"(?i)((?:authorization|x-api-key|api[_-]?key(?:[_-]?v?\d+)?|passw(?:or)?d|passphrase|secret|credentials?"
+            r"|access_token|refresh_token|set-cookie|cookie)"
             r"[\"']?\s*[:=]\s*)([\"']?)(?!\*{4})(?!(?:bearer|basic)\s)(?!none\b|null\b|true\b|false\b)[^\s\"',;&}{)\]]{6,}"
         ),
         rf"\1\2{MASK}",
     ),
 )
+_QUERY = re.compile(r"(?<=[?&])([\w.-]+)=([^\s&\"'#<>]{4,})")
 
 _SECRET_WORD = re.compile(
     r"(?:\w*(?:PASSWORD|PASSWD|PASSPHRASE|SECRET|TOKEN|CREDENTIAL|(?:API|ACCESS|PRIVATE|SIGNING|ENCRYPTION)KEY)"
-    r"|KEY|PASS|PAT|PWD)S?\d*"
+    r"|KEY|PASS|PAT|PWD|SIG|SIGNATURE)S?\d*"
 )
 _HARMLESS = frozenset({"COUNT", "LIMIT", "MAX", "MIN", "PUBLIC"})
 _ABOUT_A_SECRET = frozenset(
@@ -69,6 +88,43 @@ def is_secret_name(variable: str) -> bool:
     return words[-1] not in _ABOUT_A_SECRET and _HARMLESS.isdisjoint(words)
 
 
+def secrets_among(variables: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets among variables: the values of telling names, and what is secret in a URL."""
+    for name, value in variables.items():
+        if is_secret_name(name):
+            yield value
+        else:
+            yield from secrets_in_url(value)
+
+
+def secrets_in_url(text: str) -> Iterator[str]:
+    """Yield a URL's password, the parameters of its query with telling names, and the parts of its path that are tokens."""
+    try:
+        url = urllib.parse.urlsplit(text)
+        password = url.password
+    except ValueError:
+        return
+    if not url.scheme or not url.netloc:
+        return
+    yield password or ""
+    yield from (value for name, value in urllib.parse.parse_qsl(url.query) if is_secret_name(name))
+    for part in url.path.split("/"):
+        if len(part) >= _MIN_TOKEN and re.search(r"\d", part) and re.search("[a-zA-Z]", part):
+            yield part
+
+
+def secrets_in_command(words: Iterable[str]) -> Iterator[str]:
+    """Yield the values of a command's options with telling names: `--api-key=VALUE`, `--password VALUE`."""
+    option = ""
+    for word in words:
+        name, has_value, value = word.partition("=")
+        if not word.startswith("-"):
+            name, value = option, word
+        if value and is_secret_name(name):
+            yield value
+        option = "" if has_value else name if word.startswith("-") else ""
+
+
 class Secret(str):
     """A string that works as itself (in a header, an f-string) and shows as stars in every repr.
 
@@ -87,25 +143,29 @@ class Masker:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._values: set[str] = set()
-        self._pattern: re.Pattern[str] | None = None
+        self._secrets: set[str] = set()
+        self._some_look_escaped = False
+        self._forms: dict[int, list[bytes]] = {}
+        """What to look for, by its first bytes: one pass over a text finds all, however many there are."""
+        self._row = bytearray()
+        """All forms in a row, to find the rest of one that was cut."""
+        self._known_rests: dict[bytes, list[bytes]] = {}
 
     def add(self, secret: str | None) -> None:
-        """Register a secret, and the encodings it may travel in."""
-        if not secret or len(secret) < _MIN_SECRET:
+        """Register a secret; it is hidden in every form that Python and its neighbours print it in."""
+        if not secret or len(secret) < _MIN_SECRET or secret in self._secrets:
             return
-        forms = {
-            secret,
-            json.dumps(secret)[1:-1],
-            urllib.parse.quote(secret, safe="", errors="surrogatepass"),
-            base64.b64encode(secret.encode(errors="surrogatepass")).decode().rstrip("="),
-            base64.urlsafe_b64encode(secret.encode(errors="surrogatepass")).decode().rstrip("="),
-        }
+        lines = [line.strip() for line in secret.splitlines()] if "\n" in secret else []
+        kept = [line for line in lines if len(line) >= _MIN_LINE and not line.startswith("-----")]
+        found = {_comparable(form) for each in (secret, *kept) for form in forms(each)}
         with self._lock:
-            if forms <= self._values:
-                return
-            self._values |= forms
-            self._pattern = None
+            self._secrets.add(secret)
+            self._known_rests = {}
+            self._some_look_escaped = self._some_look_escaped or looks_escaped(secret)
+            for form in found:
+                if len(form) >= _GRAM and form not in (known := self._forms.setdefault(_gram(form), [])):
+                    known.append(form)
+                    self._row += form + _END
 
     def add_all(self, secrets: Iterable[str | None]) -> None:
         """Register several secrets."""
@@ -115,20 +175,98 @@ class Masker:
     @property
     def knows_secrets(self) -> bool:
         """Return whether any secret was registered."""
-        return bool(self._values)
+        return bool(self._forms)
 
     def mask(self, text: str) -> str:
         """Return the text with every known secret, and everything shaped like one, replaced by stars."""
-        with self._lock:
-            if self._pattern is None and self._values:
-                longest_first = sorted(self._values, key=len, reverse=True)
-                self._pattern = re.compile("|".join(map(re.escape, longest_first)))
-            pattern = self._pattern
-        if pattern is not None:
-            text = pattern.sub(MASK, text)
+        text = self.mask_known(text)
         for shape, replacement in _SHAPES:
             text = shape.sub(replacement, text)
-        return text
+        return _QUERY.sub(lambda match: f"{match[1]}={MASK}" if is_secret_name(match[1]) else match[0], text)
+
+    def mask_known(self, text: str) -> str:
+        """Return the text with every known secret replaced by stars."""
+        if not self._forms:
+            return text
+        data = text.encode(errors="surrogatepass")
+        undone = levels(data, each_kind=self._some_look_escaped)
+        spans = sorted(level.source(*span) for level in undone for span in self._spans(level.data))
+        if not spans:
+            return text
+        parts: list[bytes] = []
+        end = -1
+        for span in spans:
+            start, stop = _whole_characters(data, *span)
+            if start > end:
+                parts += (data[max(end, 0) : start], MASK.encode())
+            end = max(end, stop)
+        return b"".join((*parts, data[end:])).decode(errors="surrogatepass")
+
+    def _spans(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where secrets stand in one level of a text, whole or up to where the text was cut."""
+        data = _comparable(data)
+        for at in self._starts(data):
+            for form in self._forms[_gram(data, at)]:
+                end = at + len(form)
+                if data.startswith(form, at):
+                    if len(form) >= _MIN_IN_WORDS or not (_is_word(data[at - 1 : at]) or _is_word(data[end : end + 1])):
+                        yield at, end
+                elif (cut := _CUT.search(data, at + _GRAM, end + _MAX_ESCAPE)) and form.startswith(
+                    data[at : cut.start()]
+                ):
+                    yield at, cut.start()
+        yield from self._spans_behind_cuts(data)
+
+    def _spans_behind_cuts(self, data: bytes) -> Iterator[tuple[int, int]]:
+        """Yield where the rests of secrets stand whose beginning was cut off."""
+        for cut in _DOTS.finditer(data):
+            end = cut.end()
+            half = _HALF_ESCAPE.match(data, end)
+            for start in range(end, half.end() + 1 if half else end + 1):
+                for rest in self._rests(data[start : start + _GRAM]):
+                    if data.startswith(rest, start):
+                        yield end, start + len(rest)
+
+    def _starts(self, data: bytes) -> list[int]:
+        """Return where the first bytes of a form stand."""
+        starts: list[int] = []
+        for offset in range(_GRAM):
+            grams = memoryview(data)[offset : len(data) - (len(data) - offset) % _GRAM].cast("I")
+            if not self._forms.keys().isdisjoint(grams):
+                starts += [offset + _GRAM * at for at, gram in enumerate(grams) if gram in self._forms]
+        return starts
+
+    def _rests(self, gram: bytes) -> list[bytes]:
+        """Return the ends of forms that begin with some bytes."""
+        if (rests := self._known_rests.get(gram)) is None:
+            rests = []
+            at = self._row.find(gram) if len(gram) == _GRAM else -1
+            while at >= 0:
+                rests.append(bytes(self._row[at : self._row.index(_END, at)]))
+                at = self._row.find(gram, at + 1)
+            self._known_rests[gram] = rests
+        return rests
+
+
+def _gram(data: bytes, at: int = 0) -> int:
+    return int.from_bytes(data[at : at + _GRAM], sys.byteorder)
+
+
+def _whole_characters(data: bytes, start: int, end: int) -> tuple[int, int]:
+    while data[start] & 0xC0 == 0x80:  # noqa: PLR2004  within a character of several bytes in UTF-8
+        start -= 1
+    while data[end : end + 1] and data[end] & 0xC0 == 0x80:  # noqa: PLR2004  the same
+        end += 1
+    return start, end
+
+
+def _comparable(data: bytes) -> bytes:
+    """Return the bytes with `+` for a space: only whoever wrote a URL knows which it was."""
+    return data.replace(b" ", b"+")
+
+
+def _is_word(character: bytes) -> bool:
+    return character.isalnum() or character == b"_"
 
 
 MASKER = Masker()

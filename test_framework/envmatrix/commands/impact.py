@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -88,14 +87,14 @@ def find_impact(
     from envmatrix.analysis.impact import ChangeKind, FileChange
     from envmatrix.analysis.impact import impact as impact_of
     from envmatrix.analysis.impact.project import ImpactInputs, read_project
-    from envmatrix.environments import read_env_file
+    from envmatrix.environments import process_variables
     from envmatrix.runs.events import CONTRACT_VERSION
 
     changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
     inputs = ImpactInputs(
         project,
         environments.resolve() if environments else project.environments_dir,
-        {**read_env_file(env_file), **os.environ},
+        process_variables(env_file),
         tracked_files(project.root, "*.py"),
         CONTRACTS | project.contracts,
         CONTRACT_VERSION,

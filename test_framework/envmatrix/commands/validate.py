@@ -81,23 +81,21 @@ def _compare(plan: Plan, declaration: TomlFile, run_dir: RunDir) -> ValidationRe
 
 def _propose(validation: ValidationReport, plan: Plan, declaration: TomlFile, *, write: bool) -> ValidationReport:
     """Add the change that makes the declaration true, or why there is none; with `write`, make it."""
-    from envmatrix.environments import load_file, read_env_file
+    from envmatrix.environments import load_file, process_variables
     from envmatrix.environments.edit import diff, edited, rewrite
     from envmatrix.exceptions import DeclarationError
     from envmatrix.masking import MASKER
-    from envmatrix.plugin.selection import declared_secrets
 
     (environment,) = plan.environments
     if environment.twin is not None:
         why = f"{environment.label} ran, not the deployment: set the deployment's variables, and validate again"
         return replace(validation, refused=why)
-    MASKER.add_all(declared_secrets(environment))
     difference = ""
     try:
         text = edited(declaration, validation.truth.edits)
         difference = MASKER.mask(diff(declaration, text))
         if write:
-            rewrite(declaration, text, lambda path: load_file(path, {**read_env_file(plan.env_file), **os.environ}))
+            rewrite(declaration, text, lambda path: load_file(path, process_variables(plan.env_file)))
     except DeclarationError as error:
         return replace(validation, diff=difference, refused=str(error))
     return replace(validation, diff=difference, written=write)

@@ -1,6 +1,6 @@
 """The environment that a file declares: its top-level keys, its users, its twin."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
@@ -11,6 +11,7 @@ from pydantic import AfterValidator, Field, WrapSerializer
 from envmatrix.environments.canary import Canary
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
+from envmatrix.masking import secrets_among, secrets_in_command, secrets_in_url
 
 
 class UserRoutes(Table):
@@ -106,6 +107,14 @@ class Environment(Table):
             found.add(service.name)
             waiting.extend(service.references)
         return frozenset(found)
+
+    def secrets(self) -> Iterator[str]:
+        """Yield the secrets that the declaration holds."""
+        for service in self.services.values():
+            yield service.api_key.get_secret_value() if service.api_key else ""
+            yield from secrets_in_url(service.url.get_secret_value() if service.url else "")
+            yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
+            yield from secrets_in_command(service.command)
 
     def masked(self) -> Mapping[str, Any]:
         """Return the resolved declaration as plain values, every secret as stars.

@@ -38,6 +38,7 @@ from envmatrix.exceptions import (
     nearest,
 )
 from envmatrix.input_files import read_text
+from envmatrix.masking import MASKER, secrets_among
 from envmatrix.names import ALPHABET, is_name
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
@@ -78,12 +79,21 @@ def load_environment(
     names = declared_names(directory)
     if name not in names:
         raise UnknownEnvironmentError(name, directory, names)
-    if variables is None:
-        variables = {**read_env_file(env_file), **os.environ}
-    return load_file(directory / f"{name}.toml", variables)
+    return load_file(directory / f"{name}.toml", variables if variables is not None else process_variables(env_file))
 
 
-def read_env_file(path: Path | None) -> dict[str, str]:
+def process_variables(env_file: Path | None) -> dict[str, str]:
+    """Return the process's environment, topped up from a file; its secrets are registered for masking.
+
+    Raises:
+        DeclarationError: the file cannot be read.
+    """
+    variables = {**_read_env_file(env_file), **os.environ}
+    MASKER.add_all(secrets_among(variables))
+    return variables
+
+
+def _read_env_file(path: Path | None) -> dict[str, str]:
     """Return the `NAME=value` lines of a file; none if no file is named.
 
     Raises:
@@ -96,7 +106,7 @@ def read_env_file(path: Path | None) -> dict[str, str]:
 
 
 def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
-    """Load the environment that one file declares.
+    """Load the environment that one file declares; its secrets are registered for masking.
 
     Raises:
         DeclarationError: the file is wrong.
@@ -126,6 +136,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
         raise explained(file, error, Environment) from None
     if "services" not in data:
         raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
+    MASKER.add_all(environment.secrets())
     for spec in environment.services.values():
         _check_kind(file, spec)
     _check_references(file, environment)

@@ -17,7 +17,6 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_timeout  # type: ignore[import-untyped]  # it ships no types
 
-from envmatrix.masking import MASKER
 from envmatrix.runs.killed import KilledTest
 
 if TYPE_CHECKING:
@@ -92,7 +91,7 @@ class TestDeadline:
             signal.signal(signal.SIGALRM, partial(_on_alarm, alarm, settings))
         if self._path is not None:
             os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, KilledTest.first_line(MASKER.mask(item.nodeid), settings.timeout))
+            os.write(self._descriptor, KilledTest.first_line(item.nodeid, settings.timeout))
         grace = min(GRACE, settings.timeout)
         faulthandler.dump_traceback_later(settings.timeout + grace, exit=True, file=self._descriptor)
 

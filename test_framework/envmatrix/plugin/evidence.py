@@ -17,6 +17,7 @@ from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
+from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note
 from envmatrix.plugin.preconditions import USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
@@ -110,6 +111,8 @@ class EvidenceCollector:
             if fixturedef.argname in self._fixtures and fixturedef.func.__module__ != OURS:
                 self._refuse_to_skip(fixturedef, request, skipped)
             raise
+        if fixturedef.argname in WRITES_TO_JUNIT:
+            return mask_writer(fixturedef, value)
         if fixturedef.argname in self._fixtures:
             self._provided = True
             # What `getfixturevalue` brings is not among an item's arguments, and what has a broader scope only there.
@@ -160,7 +163,7 @@ class EvidenceCollector:
         if call.when == "setup":
             self._began = time.monotonic() - call.duration
         if call.excinfo is not None and not report.passed:
-            _mask(report)
+            mask_report(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
                 # Expecting a failure of the test is not expecting a broken fixture.
                 report.outcome = "failed"
@@ -182,8 +185,7 @@ class EvidenceCollector:
         if attestation := self._process.attestation:
             self._process.attestation = {}
             add_note(report, attestation=attestation)
-        if report.sections:
-            report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
+        mask_additions(report)
         return report
 
     def _demote(
@@ -196,10 +198,10 @@ class EvidenceCollector:
         first = self._broken.setdefault((error.fixture, error.place, tuple(map(str, error.findings))), item.nodeid)
         if first != item.nodeid:
             broken = f"{RuleCode.CONTRACT_BROKEN} {error.place}: fixture {error.fixture!r} breaks its contract"
-            why = MASKER.mask(f"blocked by {first}: {broken}")
+            why = f"blocked by {first}: {broken}"
             path, line, _ = item.location
             report.outcome, report.longrepr = "skipped", (path, (line or 0) + 1, why)
-            evidence = structs.replace(evidence, summary=why, blocked_by=MASKER.mask(first))
+            evidence = structs.replace(evidence, summary=why, blocked_by=first)
             add_note(report, is_blocked=True, evidence=evidence)
 
     def _unmask(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
@@ -329,17 +331,6 @@ def _token(values: list[object]) -> str | None:
     return next(
         (token for each in reversed(held) if isinstance(token := each.get("test_jwt_token"), str) and token), None
     )
-
-
-def _mask(report: pytest.TestReport) -> None:
-    """Mask a report where the secrets are known: the controller, and whatever else writes it, knows none of them."""
-    if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
-        file, line, reason = report.longrepr
-        report.longrepr = (file, line, MASKER.mask(reason))
-    elif (text := MASKER.mask(report.longreprtext)) != report.longreprtext:
-        report.longrepr = text  # plain and masked beats coloured and told
-    if hasattr(report, "wasxfail"):
-        report.wasxfail = MASKER.mask(report.wasxfail)
 
 
 def _place(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, root: Path) -> str:

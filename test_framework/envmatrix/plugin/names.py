@@ -1,4 +1,4 @@
-"""The names under which tests are recorded: node ids, masked, and numbered where several would be equal."""
+"""The names under which tests are recorded: node ids, numbered where several would be equal."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from collections.abc import Sequence
 
 import pytest
 
-from envmatrix.masking import MASKER
 from envmatrix.nodeid import distinct
 
 
@@ -36,7 +35,7 @@ class TestNames:
         self._workers = {worker: number * self._size for number, worker in enumerate(workers)}
         self._is_controller = is_controller
         tests = [*tests] * max(1, len(workers))
-        self.planned = distinct([*names] * max(1, len(workers)) if names else masked(tests))
+        self.planned = distinct([*names] * max(1, len(workers)) if names else tests)
         renamed = {test for test, name in zip(tests, self.planned, strict=True) if test != name}
         self._positions: dict[str, list[int]] = {}
         """Node id → where its tests stand in the plan, of those that are recorded under another name."""
@@ -70,8 +69,3 @@ class TestNames:
 
     def _name(self, test: str, positions: Sequence[int]) -> str:
         return self.planned[positions[min(max(self._begun[test], 1), len(positions)) - 1]]
-
-
-def masked(tests: Sequence[str]) -> Sequence[str]:
-    """Return node ids without the secrets that a parameter may hold."""
-    return [MASKER.mask(test) for test in tests] if MASKER.knows_secrets else tests

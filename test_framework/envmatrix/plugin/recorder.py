@@ -16,7 +16,7 @@ from envmatrix.git import full_commit, working_tree
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import distinct
 from envmatrix.plugin.body_digests import body_digests
-from envmatrix.plugin.names import TestNames, masked
+from envmatrix.plugin.names import TestNames
 from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
@@ -208,7 +208,7 @@ class Recorder:
 
     def _note_end(self, session: pytest.Session) -> None:
         if not self.early_end:
-            self.early_end = str(session.shouldstop or session.shouldfail or "")
+            self.early_end = MASKER.mask(str(session.shouldstop or session.shouldfail or ""))
         if not self.early_end and self._crashed_workers and (self._unfinished or not self._header_written):
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
@@ -253,7 +253,7 @@ class Recorder:
         self._planned = planned
         self._files = suite_files(self._root, planned, self._settings)
         sharding = self._process.sharding
-        suite = distinct(masked(sharding.suite)) if sharding else ()
+        suite = distinct(sharding.suite) if sharding else ()
         names = [suite[place] for place in sharding.kept] if sharding else ()
         is_controller = self._process.config.pluginmanager.hasplugin("dsession")
         self._names = TestNames(planned, self._each, names=names, is_controller=is_controller)

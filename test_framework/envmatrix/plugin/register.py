@@ -6,18 +6,18 @@ from typing import Any
 
 import pytest
 
-from envmatrix.masking import MASKER
 from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.left_over import LeftOver
+from envmatrix.plugin.masked_output import MaskedOutput
 from envmatrix.plugin.note import Notes
 from envmatrix.plugin.preconditions import Preconditions
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.recorder import Recorder
 from envmatrix.plugin.remote_workers import prepare_tx
 from envmatrix.plugin.reused import ReusedTests
-from envmatrix.plugin.selection import declared_secrets, path_option, select
+from envmatrix.plugin.selection import path_option, select
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
 from envmatrix.plugin.worker_output import WorkerReporter
@@ -36,11 +36,11 @@ def register(config: pytest.Config, name: str) -> None:
         from envmatrix.contracts import contract_classes
 
         contract_classes(selection.project)
-    MASKER.add_all(declared_secrets(selection.environment))
     process = Process(config, selection)
     config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
+    manager.register(MaskedOutput(), "envmatrix-masked-output")
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
     if part := config.getoption("--matrix-shard"):

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import urlsplit
 
 import pytest
 
-from envmatrix.environments import Environment, Project, load_environment, read_env_file
-from envmatrix.masking import is_secret_name
+from envmatrix.environments import Environment, Project, load_environment, process_variables
 from envmatrix.plugin.remote_workers import remote_input
 
 OUR_CONTRACTS = ("real_services", "real_llm")
@@ -49,7 +46,7 @@ def select(config: pytest.Config, name: str) -> Selection:
     if (remote := remote_input(config)) is not None:
         directory, env_file = project.root / remote.directory, None
         remote.demand_same(directory / f"{name}.toml")
-    variables = _UsedVariables(remote.variables if remote else {**read_env_file(env_file), **os.environ})
+    variables = _UsedVariables(remote.variables if remote else process_variables(env_file))
     return Selection(
         environment=load_environment(name, directory, variables=variables),
         directory=directory,
@@ -59,16 +56,6 @@ def select(config: pytest.Config, name: str) -> Selection:
         destructive=bool(config.getoption("--matrix-destructive")),
         variables=variables.used,
     )
-
-
-def declared_secrets(environment: Environment) -> Iterator[str | None]:
-    """Yield the secrets that a declaration holds: keys, passwords in URLs, variables whose name tells."""
-    for service in environment.services.values():
-        yield service.api_key.get_secret_value() if service.api_key else None
-        yield urlsplit(service.url.get_secret_value()).password if service.url else None
-        for name, value in service.env.items():
-            if is_secret_name(name):
-                yield value.get_secret_value()
 
 
 class _UsedVariables(Mapping[str, str]):

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envmatrix.environments import Project
-from envmatrix.masking import MASK
-from envmatrix.nodeid import function_of
 from envmatrix.report.text import inert
 from envmatrix.runs.events import Header
 
@@ -33,11 +31,6 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
     """
     run_options = header.run_options if header else ()
     remarks = []
-    if MASK in test:
-        masked, test = test, function_of(test)
-        if MASK in test:
-            return Rerun("", ("It cannot be run by its name: a secret in it is masked.",))
-        remarks.append(f"The command below runs all that is left of {inert(masked)}: a secret in it is masked.")
     file, _, name = test.partition("::")
     target = shell_word(test)
     if not file:

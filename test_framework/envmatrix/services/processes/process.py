@@ -157,8 +157,9 @@ def log_tail(path: Path) -> str:
     """Return the last lines of a file, masked: at most 20 and 4 kB."""
     try:
         with path.open("rb") as stream:
-            stream.seek(max(0, stream.seek(0, os.SEEK_END) - _TAIL_BYTES))
-            lines = stream.read().decode(errors="replace").splitlines()
+            cut = "…" if stream.seek(0, os.SEEK_END) > _TAIL_BYTES else ""  # perhaps in the middle of a secret
+            stream.seek(-_TAIL_BYTES if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
+            lines = (cut + stream.read().decode(errors="replace")).splitlines()
     except OSError:
         return ""
     return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from envmatrix.environments import Environment, Twin, fill, load_environment, load_file
-from envmatrix.environments.load import read_env_file
+from envmatrix.environments import Environment, Twin, fill, load_environment, load_file, process_variables
 from envmatrix.exceptions import DependencyError, UnknownReferenceError, nearest
-from envmatrix.masking import MASKER
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 from envmatrix.services.supervisor.stack import Stack
@@ -25,7 +22,7 @@ class Deployment:
     def __init__(self, environment: str, directory: Path, env_file: Path | None, context: RunContext) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._process_variables = {**read_env_file(env_file), **os.environ}
+        self._process_variables = process_variables(env_file)
         self._declared = load_environment(environment, directory, variables=self._process_variables)
         self._stack: Stack | None = None
         self._twin: Stack | None = None
@@ -82,10 +79,7 @@ class Deployment:
                 what = f"{{{name}.{field}}} in twin.variables names no service of the twin"
                 raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, known))
             endpoint = states[_TWIN + name].endpoint
-            value = endpoint.field(field) if endpoint else ""
-            if field == "password":
-                MASKER.add(value)
-            return value
+            return endpoint.field(field) if endpoint else ""
 
         return fill(text, lookup)
 

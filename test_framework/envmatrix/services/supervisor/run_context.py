@@ -12,7 +12,7 @@ from pathlib import Path
 
 from envmatrix.environments import Project, ServiceSpec, fill
 from envmatrix.git import full_commit
-from envmatrix.masking import MASKER, is_secret_name
+from envmatrix.masking import MASKER, secrets_among
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.certificates import Authority
 from envmatrix.services.processes.fork_server import import_path
@@ -61,7 +61,7 @@ class RunContext:
             return {"python": sys.executable, "environment": environment}.get(name) or self.commit
 
         env = {name: fill(value.get_secret_value(), value_of) for name, value in spec.env.items()}
-        MASKER.add_all(value for name, value in env.items() if is_secret_name(name))
+        MASKER.add_all(secrets_among(env))
         return Launch(
             endpoint=endpoint,
             command=tuple(fill(word, value_of) for word in spec.command),

@@ -6,7 +6,6 @@ import enum
 import json
 from collections.abc import Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
@@ -98,11 +97,8 @@ class StartReply(BaseModel):
     def load(cls, values: Mapping[str, Any]) -> StartReply:
         """Return the reply that `dump` gave, every secret in it registered for masking."""
         reply = cls.model_validate(values)
-        for spec in reply.environment.services.values() if reply.environment else ():
-            if spec.api_key:
-                MASKER.add(spec.api_key.get_secret_value())
-            if spec.url:
-                MASKER.add(urlsplit(spec.url.get_secret_value()).password)
+        if reply.environment is not None:
+            MASKER.add_all(reply.environment.secrets())
         for state in reply.states.values():
             if state.endpoint is not None:
                 MASKER.add(state.endpoint.field("password"))

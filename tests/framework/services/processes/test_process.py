@@ -13,6 +13,7 @@ import pytest
 
 from envmatrix.environments import Source
 from envmatrix.exceptions import StartError
+from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Launch
 from envmatrix.services.processes import process as process_module
 from envmatrix.services.processes.process import Launcher, ServiceProcess, explain_exit, log_tail, stop
@@ -150,3 +151,12 @@ def test_a_forked_service_is_stopped_like_any_other(launcher: Launcher, preloade
 def test_a_log_that_is_not_there_has_no_end(tmp_path: Path) -> None:
     """A missing file is an empty tail."""
     assert log_tail(tmp_path / "none") == ""
+
+
+@pytest.mark.fault("canary-secret")
+def test_a_log_is_not_cut_into_half_a_secret(tmp_path: Path) -> None:
+    """What is left of one at the cut is masked, too."""
+    MASKER.add("half-of-a-k4nary")
+    log = tmp_path / "log"
+    log.write_text("half-of-a-k4nary" + "x" * (4096 - 8))
+    assert log_tail(log).startswith("…**********xxx")

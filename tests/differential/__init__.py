@@ -1,0 +1,1 @@
+"""Runs public suites with us and without, and compares what became of each test."""
