@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envmatrix.environments import Project
+from envmatrix.masking import MASK
 from envmatrix.report.text import inert
 from envmatrix.runs.events import Header
 
