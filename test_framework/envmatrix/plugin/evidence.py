@@ -16,13 +16,14 @@ from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
-from envmatrix.plugin.note import add_note
+from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.events import Evidence, FindingRecord
 from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 from envmatrix.services.probes.exchanges import EXCHANGES
+from envmatrix.unpatched import text_of
 
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes
@@ -60,7 +61,7 @@ def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence
         summary=MASKER.mask(seen),
         phase=facts.phase,
         exceptions=tuple(
-            MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in facts.exceptions
+            MASKER.mask(f"{type(error).__name__}: {text_of(error)}")[:_MAX_EXCEPTION] for error in facts.exceptions
         ),
         pings_before=tuple(ping for _, ping in sorted(around.before.items())),
         pings=tuple(ping for _, ping in sorted(facts.pings.items())),
@@ -124,7 +125,7 @@ class EvidenceCollector:
 
         session = self._process.session
         session.demand_required(frozenset(session.environment.services))
-        what = f"the fixture skips instead of telling what is there: {skipped}"
+        what = f"the fixture skips instead of telling what is there: {text_of(skipped)}"
         finding = ContractFinding(
             RuleCode.FIXTURE_SKIPS, fixturedef.argname, what, "Yield it, and let tests say what they require"
         )
@@ -150,6 +151,17 @@ class EvidenceCollector:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the cause to a failure, and the services that the test used to its last report. Mask both."""
         report = yield
+        guard = self._process.guard
+        with guard:
+            self._annotate(item, call, report)
+        if remark := guard.take():
+            add_note(report, remark=remark)
+            if report.failed and note_of(report).evidence is None:
+                evidence = Evidence(RuleCode.EVIDENCE_LOST, remark, phase=report.when)
+                add_note(report, cause=Cause.HARNESS, evidence=evidence)
+        return report
+
+    def _annotate(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.excinfo is not None and not report.passed:
             _mask(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
@@ -174,7 +186,6 @@ class EvidenceCollector:
             add_note(report, attestation=attestation)
         if report.sections:
             report.sections = [(name, MASKER.mask(text)) for name, text in report.sections]
-        return report
 
     def _demote(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, evidence: Evidence
@@ -294,11 +305,11 @@ def _mask(report: pytest.TestReport) -> None:
     """Mask a report where the secrets are known: the controller, and whatever else writes it, knows none of them."""
     if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
         file, line, reason = report.longrepr
-        report.longrepr = (file, line, MASKER.mask(reason))
+        report.longrepr = (file, line, MASKER.mask(text_of(reason)))
     elif (text := MASKER.mask(report.longreprtext)) != report.longreprtext:
         report.longrepr = text  # plain and masked beats coloured and told
     if hasattr(report, "wasxfail"):
-        report.wasxfail = MASKER.mask(report.wasxfail)
+        report.wasxfail = MASKER.mask(text_of(report.wasxfail))
 
 
 def _place(fixturedef: pytest.FixtureDef[Any], request: pytest.FixtureRequest, root: Path) -> str:
