@@ -126,7 +126,7 @@ RULES = (
         RuleCode.LEFT_BEHIND,
         Cause.LOGIC,
         "left resources behind",
-        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line "
+        "The test passed and left rows, keys, sockets, tasks, threads or processes that the next test would meet; the line "
         "lists them.",
         "Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
         '@pytest.mark.leaves("rows").',
@@ -280,6 +280,14 @@ HARNESS_RULES = (
         "collection failed",
         "A test module could not be imported, so what it would have planned is unknown.",
         "Mend the import: pytest's log shows it.",
+        _decided_elsewhere,
+    ),
+    Rule(
+        RuleCode.EVIDENCE_LOST,
+        Cause.HARNESS,
+        "evidence lost",
+        "A hook of ours failed at an object of the test. The test's outcome is pytest's own; its evidence is lost.",
+        "It is our bug: report it with the line that the remark names.",
         _decided_elsewhere,
     ),
 )

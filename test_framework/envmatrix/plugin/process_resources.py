@@ -1,4 +1,4 @@
-"""Sockets, asyncio tasks and threads of this process: which are left over, and whether the test itself holds them.
+"""Sockets, asyncio tasks, threads and children of this process: which are left over, and whether the test itself holds them.
 
 Most of what is new after a test is not left over: a client of a broader fixture has opened its first connection, a pool has
 grown, a library keeps a thread of its own. So nothing is blamed that somebody holds who lives longer than the test: what
@@ -9,25 +9,25 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import socket
 import stat
 import sys
 import threading
-import time
 import warnings
 import weakref
 from asyncio import AbstractEventLoop, Task, all_tasks, sleep
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from envmatrix.plugin.child_processes import child_processes, command_of, holders_of, registers, runs
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.probes.reason import one_line
+from envmatrix.unpatched import REAL
 
 _GRACE = 0.1
 """Seconds for what is about to end: a thread that was told to, a transport that closes in the loop's next turn."""
@@ -48,28 +48,45 @@ class Resources:
     """Descriptor and inode."""
     threads: frozenset[threading.Thread]
     tasks: frozenset[_AnyTask]
+    processes: frozenset[int]
+    """The ids of its children."""
 
     @classmethod
     def now(cls, loops: Iterable[AbstractEventLoop]) -> Resources:
         """Return those of now; tasks are seen in these loops, as far as they are open."""
-        return cls(frozenset(_sockets()), frozenset(threading.enumerate()), frozenset(pending(loops)))
+        return cls(
+            frozenset(_sockets()),
+            frozenset(threading.enumerate()),
+            frozenset(pending(loops)),
+            frozenset(child_processes()),
+        )
 
     def without(self, other: Resources) -> Resources:
         """Return the resources that are in this one only."""
-        return Resources(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
+        return Resources(
+            self.sockets - other.sockets,
+            self.threads - other.threads,
+            self.tasks - other.tasks,
+            self.processes - other.processes,
+        )
 
     def plus(self, other: Resources) -> Resources:
         """Return the resources of both."""
-        return Resources(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
+        return Resources(
+            self.sockets | other.sockets,
+            self.threads | other.threads,
+            self.tasks | other.tasks,
+            self.processes | other.processes,
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.sockets or self.threads or self.tasks)
+        return bool(self.sockets or self.threads or self.tasks or self.processes)
 
 
 def _sockets() -> Iterator[tuple[int, int]]:
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208  a Path for each would cost more than the look
+    for name in REAL.listdir("/dev/fd"):
         with suppress(OSError):  # the descriptor of this listing itself
-            seen = os.fstat(int(name))
+            seen = REAL.fstat(int(name))
             if stat.S_ISSOCK(seen.st_mode):
                 yield int(name), seen.st_ino
 
@@ -104,11 +121,13 @@ def describe(
     holders = _holders({fd for fd, _ in new.sockets if _can_be_named(fd)})
     threads = [thread for thread in new.threads if _is_the_tests_own(thread)]
     tasks = [task for task in new.tasks if not _is_library(task.get_coro())]
-    if not (any(holders.values()) or threads or tasks):
+    processes = holders_of([process for process in new.processes if runs(process)])
+    if not (any(holders.values()) or threads or tasks or processes):
         return []
     roots = [*owners, *_locals_of(older)]
-    suspects = [*threads, *map(_self_of, threads), *tasks, *(each for held in holders.values() for each in held)]
-    kept = _reached(suspects, roots, barred)
+    held = [each for known in (holders, processes) for objects in known.values() for each in objects]
+    barred = [*barred, *registers()]
+    kept = _reached([*threads, *map(_self_of, threads), *tasks, *held], roots, barred)
     threads = [thread for thread in threads if not kept & {id(thread), id(_self_of(thread))}]
     # What serves a connection for somebody who stays is his: its sockets are only in its own frames.
     others = _locals_of(new.threads - set(threads))
@@ -121,14 +140,19 @@ def describe(
         ),
         *(_about("task", task.get_name(), task.get_coro()) for task in tasks if id(task) not in kept),
         *(_about("thread", thread.name, _runs(thread)) for thread in _still_alive(threads)),
+        *(
+            Left("process", place=one_line(f": {command_of(process)}")[:_NAME])
+            for process, objects in sorted(processes.items())
+            if not any(id(one) in kept for one in objects) and runs(process)
+        ),
     ]
 
 
 def _still_alive(threads: Iterable[threading.Thread]) -> Iterator[threading.Thread]:
     """Yield those that do not end within the grace."""
-    until = time.monotonic() + _GRACE
+    until = REAL.clock() + _GRACE
     for thread in threads:
-        thread.join(max(until - time.monotonic(), 0))
+        thread.join(max(until - REAL.clock(), 0))
         if thread.is_alive():
             yield thread
 
@@ -211,21 +235,21 @@ _WITH_SOCKETS = frozenset({"psycopg", "psycopg2.extensions"})
 
 def _can_be_named(descriptor: int) -> bool:
     """Return whether a socket has an address: the pair by which a loop wakes itself has none."""
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+    with suppress(OSError), closing(REAL.socket(fileno=REAL.dup(descriptor))) as copy:
         return copy.family != socket.AF_UNIX or bool(copy.getsockname() or _peer(copy))
     return False
 
 
 def _about_socket(descriptor: int) -> Left:
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
+        with closing(REAL.socket(fileno=REAL.dup(descriptor))) as copy:
             here, there = copy.getsockname(), _peer(copy)
     except OSError:  # closed this moment
         return Left("socket")
     return Left("socket", place=one_line(f": {f'to {_shown(there)}' if there else f'at {_shown(here)}'}")[:_NAME])
 
 
-def _peer(one: socket.socket) -> Any:
+def _peer(one: socket.SocketType) -> Any:
     try:
         return one.getpeername()
     except OSError:

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -147,6 +147,24 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
     _await(lambda: all(_has_ended(process) for process in waiting), _KILLED)
 
 
+def processes_with(variable: str, value: str) -> list[psutil.Process]:
+    """Return the other processes that have an environment variable of this value, as far as they may be looked at."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and environment_of(process).get(variable) == value
+    ]
+
+
+def environment_of(process: psutil.Process) -> Mapping[str, str]:
+    """Return the environment that a process was started with; empty where it may not be looked at."""
+    try:
+        environment: dict[str, str] = process.environ()
+    except (psutil.Error, OSError):
+        return {}
+    return environment
+
+
 def adopt_orphans() -> None:
     """Become the parent of every orphan below this process, so that none escapes (Linux)."""
     if sys.platform == "linux":
@@ -178,6 +196,11 @@ def kill_group(process: ServiceProcess) -> None:
 def was_killed(code: int) -> bool:
     """Return whether an exit code says that a process was ended from outside; a shell adds 128 to a signal."""
     return -code in _FROM_OUTSIDE or code - 128 in _FROM_OUTSIDE
+
+
+def log_tails(run: SupervisorDirectory, names: Iterable[str]) -> dict[str, str]:
+    """Return the end of each service's log; empty where there is none."""
+    return {name: log_tail(run.log(name)) for name in names}
 
 
 def explain_exit(code: int) -> str:
