@@ -258,7 +258,7 @@ def deadline_passed(facts: Facts) -> str | None:
     """Match what pytest-timeout raises."""
     for error in facts.exceptions:
         if type(error).__name__ == "Failed" and _TIMEOUT.match(text_of(error)):
-            return f"the test's deadline passed ({error}); {who_answers(facts)}"
+            return f"the test's deadline passed ({text_of(error)}); {who_answers(facts)}"
     return None
 
 
@@ -287,7 +287,7 @@ def otherwise(facts: Facts) -> str | None:
     first = facts.exceptions[0] if facts.exceptions else None
     if first is None:
         return "failed without an exception"
-    return "; ".join([line_of(first), *difference(str(first))])
+    return "; ".join([line_of(first), *difference(text_of(first))])
 
 
 def who_answers(facts: Facts) -> str:
