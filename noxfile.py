@@ -36,7 +36,7 @@ SUITES = (
 )
 """Packages whose wheels bring their tests: what docs/oracle.md was measured on."""
 
-DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "packaging", "pluggy")
+DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "pluggy")
 """Packages whose source distributions bring their tests: docs/differential.md has what came out."""
 
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
@@ -142,7 +142,7 @@ def differential(session: nox.Session) -> None:
     """Run public suites with us and without, plain and by xdist, and compare what became of each test."""
     _install(session, "test")
     archives = session.create_tmp()
-    session.install("pip", *DIFFERENTIAL, "freezegun", "pretend")
+    session.install("pip", *DIFFERENTIAL, "freezegun")
     sources = ("--no-deps", "--no-binary", ",".join(DIFFERENTIAL), "--dest", archives)
     session.run("python", "-m", "pip", "download", "--quiet", *sources, *DIFFERENTIAL)
     session.run("python", "-m", "tests.differential", archives, *session.posargs, env=BYTECODE)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Outcome
 from tests.differential.suites import Suite
 
 DECLARATION = '[services.redis]\nkind = "redis"\nsource = "absent"\n'
@@ -55,7 +56,12 @@ def compare(suite: Suite, options: Sequence[str], scratch: Path) -> Comparison:
     second, record = _run(suite, [*ours, *options], scratch)
     cells: dict[str, str] = {}
     with contextlib.suppress(RunFileError):  # nothing was collected: the exit codes tell
-        cells = {test: cell.outcome.value for test, cell in read_run(run_file).cells.items()}
+        # What was planned and not run has no report.
+        cells = {
+            test: cell.outcome.value
+            for test, cell in read_run(run_file).cells.items()
+            if cell.outcome is not Outcome.NOT_RUN
+        }
     differences = tuple(
         Difference(test, *outcomes)
         for test in sorted(without.keys() | record.keys() | cells.keys())

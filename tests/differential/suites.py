@@ -12,7 +12,6 @@ SUITES = {
     "iniconfig": "testing",
     "itsdangerous": "tests",
     "more-itertools": "tests",
-    "packaging": "tests",
     "pluggy": "testing",
 }
 """Distribution, and the directory of its tests."""
