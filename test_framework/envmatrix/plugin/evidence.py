@@ -175,7 +175,7 @@ class EvidenceCollector:
 
     def _annotate(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.when == "setup":
-            self._began = REAL.clock() - call.duration
+            self._began = REAL.clock() - report.duration
         if call.excinfo is not None and not report.passed:
             mask_report(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):

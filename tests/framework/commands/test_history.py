@@ -6,6 +6,7 @@ from contextlib import closing
 
 import pytest
 
+from envmatrix.history.file import _APPLICATION
 from tests.framework.bare import Bare
 from tests.framework.commands.shop import Shop, shop
 
@@ -137,7 +138,13 @@ def test_a_locked_history_changes_no_verdict(bare: Bare) -> None:
 def test_a_damaged_history_changes_no_verdict(bare: Bare) -> None:
     """It is set aside, a fresh one holds this run, and one line says so."""
     bare.write("suite/test_a.py", "def test_a(): assert 0\n")
-    path = bare.write(".envmatrix/history.sqlite", "this is no database " * 500)
+    path = bare.write(".envmatrix/history.sqlite", "")
+    with closing(sqlite3.connect(path)) as ours, ours:
+        ours.execute(f"PRAGMA application_id = {_APPLICATION}")
+        ours.execute("CREATE TABLE runs (id)")
+    with path.open("r+b") as stream:
+        stream.seek(100)  # behind the header, which says whose file it is
+        stream.write(b"no database " * 500)
     ended = bare.run("run", "local", "--json")
     assert ended.returncode == 1
     assert json.loads(ended.stdout)

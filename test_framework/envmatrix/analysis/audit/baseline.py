@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from envmatrix.analysis.audit.findings import AuditFinding
@@ -65,6 +65,8 @@ class AuditBaseline:
             document = read_json(path, _MAX_BYTES)
             schema = document["schema"]
             counts = Counter({_entry(each): _count(each) for each in document["findings"]})
+        except DeclarationError as error:
+            raise replace(error, how=how) from None
         except (ValueError, KeyError, TypeError):
             raise DeclarationError(path, "is no baseline of the audit", 0, how) from None
         if schema != _SCHEMA:
