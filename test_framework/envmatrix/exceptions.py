@@ -348,6 +348,10 @@ class RunFileError(EnvmatrixError):
         return f"{place}: {self.what}"
 
 
+class DamagedLineError(RunFileError):
+    """A line of a run file cannot be read; the others can."""
+
+
 class SchemaError(RunFileError):
     """A run file has a schema that this version does not read."""
 

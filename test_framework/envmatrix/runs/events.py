@@ -19,7 +19,9 @@ since each run file has it, and loading the contracts would cost a run that uses
 _ENDED_BY_ITSELF = frozenset({0, 1, 5})
 """pytest's exit codes of a run that reached its end: all passed, some failed, none collected."""
 
-_Seconds = Annotated[float, Meta(ge=0, le=1e12)]
+MOST_SECONDS = 1e12
+
+_Seconds = Annotated[float, Meta(ge=0, le=MOST_SECONDS)]
 
 
 class _Event(Struct, frozen=True, omit_defaults=True, tag_field="type"):

@@ -21,10 +21,11 @@ from typing import Any, NoReturn
 import msgspec
 from msgspec.structs import force_setattr, replace
 
-from envmatrix.exceptions import RunFileError, RunNameError, SchemaError
+from envmatrix.exceptions import DamagedLineError, RunFileError, RunNameError, SchemaError
 from envmatrix.names import is_name
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import (
+    MOST_SECONDS,
     SCHEMA,
     Attempt,
     Attestation,
@@ -41,10 +42,20 @@ from envmatrix.runs.garbage import paused
 from envmatrix.runs.lines import raw_lines
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
+from envmatrix.unpatched import HeldFile
 
 _EMPTY = "is empty: the run ended before its tests were collected"
 _NO_HEADER = "is no run file: the first line is not a header"
 _UNREADABLE = (msgspec.MsgspecError, RecursionError, TypeError, ValueError)
+
+_UNBOUNDED = (Header, Suite, Bodies)
+"""The events that grow with the suite, and hold nothing that a running test chooses."""
+
+_MAX_EVENT_BYTES = 1 << 20
+"""Bytes of any other event; what is longer is cut."""
+
+_MAX_CHARACTERS = 1 << 14
+"""Characters of a text, where an event must be cut."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(Event).decode
@@ -68,11 +79,37 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 
 def event_line(event: Event) -> bytes:
-    """Return an event as its line."""
+    """Return an event as its line, one that is read again whatever a test has put into the event."""
+    if isinstance(event, _UNBOUNDED):
+        return _encoded(event)
+    try:
+        line = _encoded(event)
+        if len(line) <= _MAX_EVENT_BYTES:
+            read_event(Path(), 0, line)
+            return line
+    except (RunFileError, *_UNREADABLE):
+        pass
+    return json.dumps(_mended(msgspec.to_builtins(event)), separators=(",", ":")).encode() + b"\n"
+
+
+def _encoded(event: Event) -> bytes:
     try:
         return _encode(event) + b"\n"
     except UnicodeEncodeError:  # half a surrogate pair in a test's name
         return json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode() + b"\n"
+
+
+def _mended(value: Any) -> Any:
+    """Return a value with its texts cut, and with zero for what is no number of seconds."""
+    if isinstance(value, str):
+        return value[:_MAX_CHARACTERS]
+    if isinstance(value, dict):
+        return {_mended(key): _mended(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_mended(each) for each in value[:_MAX_CHARACTERS]]
+    if isinstance(value, int | float) and not 0 <= value <= MOST_SECONDS:
+        return 0
+    return value
 
 
 class RunWriter:
@@ -85,28 +122,22 @@ class RunWriter:
     def __init__(self, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True)
         self.path = path
-        self._descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
+        self._file = HeldFile(path, os.O_EXCL, 0o644)
 
     def write(self, event: Event) -> None:
         """Append an event."""
-        data = event_line(event)
-        written = 0
-        try:
-            while written < len(data):  # one write, but for a nearly full disk, which takes a part and then says why
-                written += os.write(self._descriptor, data[written:])
-        except OSError:
-            # The next line, once there is room again, must not be glued to a torn one.
-            os.ftruncate(self._descriptor, os.fstat(self._descriptor).st_size - written)
-            raise
+        self._file.write(event_line(event))
 
     def close(self) -> None:
         """Close the file; the footer is the caller's to write."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 @paused()
 def read_run(path: Path, like: Run | None = None) -> Run:
     """Read a run file, whole or cut short; names are shared with a run that it may be like.
+
+    A damaged line costs the test that it is about, and is a finding.
 
     Raises:
         RunFileError: it is no run file, or of a schema that this version does not read.
@@ -120,8 +151,15 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     ahead = iter(planned)
     likely = next(ahead, "")
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
+    damage: dict[str, str] = {}
     for number, _, line in islice(raw_lines(path), 1, None):
-        event = read_event(path, number, line)
+        try:
+            event = read_event(path, number, line)
+        except DamagedLineError as error:
+            finding = damage_of(error, line)
+            damage[finding.tests[0] if finding.tests else ""] = finding.message
+            events[FindingRecord].append(finding)
+            continue
         if type(event) is Attempt:
             # Most environments have the same tests, and most tests the same services: a million cells share them.
             test = likely if event.test == likely else sys.intern(event.test)
@@ -141,7 +179,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
     if len(cells) < len(planned) or not all(map(is_, planned, cells)):
-        cells = {test: cells.get(test) or _not_run(test, footer) for test in planned} | cells
+        lost = damage.get("", "")
+        cells = {test: cells.get(test) or _not_run(test, footer, damage.get(test, lost)) for test in planned} | cells
     digests = events[Bodies][-1].digests if events[Bodies] else ()
     if digests and len(digests) != len(planned):
         raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(planned)} planned tests")
@@ -217,6 +256,15 @@ def read_event(path: Path, number: int, line: bytes) -> Event | None:
     return event
 
 
+def damage_of(error: DamagedLineError, line: bytes) -> FindingRecord:
+    """Return the finding on a damaged line: it names the test that the line was about, where that can be read."""
+    test = test_of(line)
+    message = f"line {error.line} of the run file {error.what}"
+    return FindingRecord(
+        RuleCode.NEVER_ENDED, message, f"{error.file.name}:{error.line}", tests=(test,) if test else ()
+    )
+
+
 def test_of(line: bytes) -> str | None:
     """Return the test of an attempt's line, reading nothing else of it; `None` for any other line."""
     try:
@@ -268,7 +316,7 @@ def _read_slowly(path: Path, number: int, line: bytes) -> Event | None:
     try:
         event: Event = msgspec.convert(data, Event)
     except (msgspec.MsgspecError, RecursionError, OverflowError) as error:
-        raise RunFileError(path, f"is damaged: {error}", number) from None
+        raise DamagedLineError(path, f"is damaged: {error}", number) from None
     return event
 
 
@@ -280,7 +328,7 @@ def _json(path: Path, number: int, line: bytes) -> Any:
         return json.loads(line, parse_constant=_refuse)
     except (ValueError, RecursionError):
         what = "is no run file: not JSON" if number == 1 else "is damaged: not JSON"
-        raise RunFileError(path, what, number) from None
+        raise DamagedLineError(path, what, number) from None
 
 
 def _refuse(constant: str) -> NoReturn:
@@ -309,9 +357,10 @@ def _reused(event: Reused) -> Cell:
     return Cell(event.test, event.outcome, (attempt,), event.cause, evidence, event.reason, event.commit)
 
 
-def _not_run(test: str, footer: Footer | None) -> Cell:
-    why = (
+def _not_run(test: str, footer: Footer | None, damage: str) -> Cell:
+    end = (
         (footer.reason or f"pytest ended with exit code {footer.exit_code}") if footer else "the run file has no footer"
     )
+    why = damage or end
     evidence = Evidence(RuleCode.NEVER_ENDED, f"planned and never ended: {why}")
     return Cell(test, Outcome.NOT_RUN, (), Cause.HARNESS, evidence, why)

@@ -18,10 +18,10 @@ from typing import BinaryIO
 
 from msgspec.structs import replace
 
-from envmatrix.exceptions import RunFileError
+from envmatrix.exceptions import DamagedLineError, RunFileError
 from envmatrix.runs.archives import Found
 from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Suite
-from envmatrix.runs.file import digest, event_line, read_event, test_of
+from envmatrix.runs.file import damage_of, digest, event_line, read_event, test_of
 from envmatrix.runs.lines import is_suite, raw_lines
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
@@ -168,7 +168,10 @@ class _Lines:
         """Keep an event that is no attempt; return the test of an attempt that another program wrote."""
         if is_suite(line):
             return None  # it was read, once for all shards
-        event = read_event(part.file.path, number, line)
+        try:
+            event = read_event(part.file.path, number, line)
+        except DamagedLineError as error:
+            event, line = None, event_line(damage_of(error, line))
         if isinstance(event, Attempt):
             return event.test
         if isinstance(event, Footer):

@@ -7,12 +7,12 @@ import sys
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.runs.events import SCHEMA, Attempt, Attestation, Evidence, FindingRecord
+from envmatrix.runs.events import SCHEMA, Attempt, Attestation, Evidence, FindingRecord, Footer
 from envmatrix.runs.file import RunWriter, digest, event_line, read_run
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping, PingStatus
@@ -213,31 +213,6 @@ HEAD = event_line(header(planned=[]))
         pytest.param(b"[" * 100_000 + b"\n", ":1: is no run file: the first line is not a header", id="nested"),
         pytest.param(line(type="attempt"), ":1: is no run file: the first line is not a header", id="headless"),
         pytest.param(HEAD + HEAD, ":2: holds a second header: two runs wrote to one file", id="two headers"),
-        pytest.param(HEAD + b"\xff\n", ":2: is damaged: not JSON", id="garbage"),
-        pytest.param(
-            HEAD + line(type="attempt"), ":2: is damaged: Object missing required field `test`", id="nameless"
-        ),
-        pytest.param(
-            HEAD + line(type="attempt", test=7, outcome="passed"),
-            ":2: is damaged: Expected `str`, got `int` - at `$.test`",
-            id="number for a name",
-        ),
-        pytest.param(
-            HEAD + line(type="attempt", test="a", outcome="great"),
-            ":2: is damaged: Invalid enum value 'great' - at `$.outcome`",
-            id="unknown outcome",
-        ),
-        pytest.param(
-            HEAD
-            + line(type="attempt", test="a", outcome="failed", evidence={"rule": "L401", "summary": "", "pings": [{}]}),
-            ":2: is damaged: Object missing required field `service` - at `$.evidence.pings[0]`",
-            id="nameless ping",
-        ),
-        pytest.param(
-            HEAD + line(type="footer", ended_at="x", duration=1.0),
-            ":2: is damaged: Object missing required field `exit_code`",
-            id="footer",
-        ),
         pytest.param(
             line(type="header", schema=SCHEMA),
             ":1: is damaged: Object missing required field `run_id`",
@@ -254,14 +229,96 @@ def test_what_is_no_run_file_is_refused_in_one_line(tmp_path: Path, content: byt
     assert str(caught.value) == f"{path}{message}"
 
 
+@pytest.mark.fault("writer-reader")
+@pytest.mark.parametrize(
+    ("damaged", "what"),
+    [
+        pytest.param(b"\xff\n", "not JSON", id="garbage"),
+        pytest.param(line(type="attempt"), "Object missing required field `test`", id="nameless"),
+        pytest.param(
+            line(type="attempt", test=7, outcome="passed"),
+            "Expected `str`, got `int` - at `$.test`",
+            id="number for a name",
+        ),
+        pytest.param(
+            line(type="attempt", test="a", outcome="great"),
+            "Invalid enum value 'great' - at `$.outcome`",
+            id="unknown outcome",
+        ),
+        pytest.param(
+            line(type="attempt", test="a", outcome="failed", evidence={"rule": "L401", "summary": "", "pings": [{}]}),
+            "Object missing required field `service` - at `$.evidence.pings[0]`",
+            id="nameless ping",
+        ),
+        pytest.param(
+            line(type="footer", ended_at="x", duration=1.0),
+            "Object missing required field `exit_code`",
+            id="footer",
+        ),
+    ],
+)
+def test_a_damaged_line_costs_its_test_and_not_the_run(tmp_path: Path, damaged: bytes, what: str) -> None:
+    """The test that it was about was not run, a finding says why, and the others count."""
+    path = tmp_path / "run.jsonl"
+    whole = [event_line(event) for event in (header(planned=["a", "b"]), Attempt("b", Outcome.PASSED), footer())]
+    path.write_bytes(b"".join([whole[0], damaged, *whole[1:]]))
+    run = read_run(path)
+    why = f"line 2 of the run file is damaged: {what}"
+    assert [(finding.rule, finding.message, finding.place) for finding in run.findings] == [
+        ("H303", why, "run.jsonl:2")
+    ]
+    assert {test: cell.outcome for test, cell in run.cells.items()} == {"a": Outcome.NOT_RUN, "b": Outcome.PASSED}
+    assert run.cells["a"].reason == why
+
+
 @pytest.mark.fault("clock-step")
 @pytest.mark.parametrize("duration", [-1, float("nan"), float("inf"), 10**400])
 def test_a_duration_is_a_number_of_seconds(tmp_path: Path, duration: float) -> None:
-    """Negative and endless durations are no durations."""
+    """Negative and endless durations are no durations: their line is damaged, and names its test where it is JSON."""
     path = tmp_path / "run.jsonl"
     path.write_bytes(HEAD + line(type="attempt", test="a", outcome="passed", duration=duration))
-    with pytest.raises(RunFileError, match=":2: is damaged"):
-        read_run(path)
+    (finding,) = read_run(path).findings
+    assert finding.message.startswith("line 2 of the run file is damaged")
+    assert finding.tests in {(), ("a",)}
+
+
+numbers = st.integers() | st.floats()
+texts = st.text() | st.text(st.characters(exclude_categories=()), max_size=3).map(lambda text: text * 400_000)
+
+
+@pytest.mark.fault("writer-reader")
+@settings(max_examples=10, deadline=None)
+@given(
+    attempt=st.builds(
+        Attempt,
+        test=st.just("a"),
+        outcome=st.just(Outcome.FAILED),
+        duration=numbers,
+        reason=texts,
+        evidence=st.builds(
+            Evidence,
+            rule=st.just("L401"),
+            summary=texts,
+            exceptions=st.lists(texts, max_size=3).map(tuple),
+            logs=st.dictionaries(st.text(max_size=5), texts, max_size=2),
+            detail=texts,
+        ),
+    ),
+    end=st.builds(structs.replace, st.just(footer()), duration=numbers, reason=texts),
+)
+def test_whatever_is_written_is_read(tmp_path_factory: pytest.TempPathFactory, attempt: Attempt, end: Footer) -> None:
+    """Clocks that run backwards, texts of megabytes and half surrogate pairs cost no line."""
+    path = tmp_path_factory.mktemp("run") / "run.jsonl"
+    writer = RunWriter(path)
+    for event in (header(planned=["a"]), attempt, end):
+        writer.write(event)
+    writer.close()
+    run = read_run(path)
+    assert run.findings == ()
+    assert run.cells["a"].outcome is Outcome.FAILED
+    assert run.cells["a"].duration >= 0
+    assert run.footer is not None
+    assert path.stat().st_size < 64 << 20
 
 
 @pytest.mark.fault("mixed-schema")

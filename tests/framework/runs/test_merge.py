@@ -272,21 +272,31 @@ def test_a_killed_shard_owes_what_it_has_not_said(tmp_path: Path, merged: Merge)
     [
         (b"", "is empty: the run ended before its tests were collected"),
         (b"\x00\n", ":1: is no run file: not JSON"),
-        (None, ":8: is damaged: not JSON"),
     ],
 )
-def test_a_damaged_shard_is_missing_with_the_damage(
-    tmp_path: Path, merged: Merge, data: bytes | None, why: str
-) -> None:
+def test_a_damaged_shard_is_missing_with_the_damage(tmp_path: Path, merged: Merge, data: bytes, why: str) -> None:
     """What it said before the damage counts no more than the rest; its name tells which it was."""
     paths = Fake().shards(tmp_path / "in", 2)
-    lines = paths[1].read_bytes().splitlines(keepends=True)
-    paths[1].write_bytes(b"".join([*lines[:-1], b"?\n", lines[-1]]) if data is None else data)
+    paths[1].write_bytes(data)
     result = merged(tmp_path / "in")
     assert result.exit_code == 3
     assert result.notes["local"].startswith(f"shard 2/2: {paths[1]}")
     assert why in result.notes["local"]
     assert sum(cell.outcome is Outcome.NOT_RUN for cell in result.matrix.runs[0].cells.values()) == 4
+
+
+@pytest.mark.fault("writer-reader")
+def test_a_damaged_line_of_a_shard_costs_its_test_alone(tmp_path: Path, merged: Merge) -> None:
+    """The rest of the shard counts, the merged run has the damage as a finding, and nothing of it is green."""
+    paths = Fake().shards(tmp_path / "in", 2)
+    lines = paths[1].read_bytes().splitlines(keepends=True)
+    number = next(at for at, line in enumerate(lines) if b'"type":"attempt"' in line)
+    paths[1].write_bytes(b"".join([*lines[:number], b"?\n", *lines[number + 1 :]]))
+    result = merged(tmp_path / "in")
+    assert result.exit_code == 3
+    (run,) = result.matrix.runs
+    assert sum(cell.outcome is Outcome.NOT_RUN for cell in run.cells.values()) == 1
+    assert [finding.message for finding in run.findings] == [f"line {number + 1} of the run file is damaged: not JSON"]
 
 
 @pytest.mark.parametrize("name", ["local.rar", "local.tar", "README"])
