@@ -10,6 +10,8 @@ import errno
 import os
 import socket
 import time
+import weakref
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -44,7 +46,42 @@ def text_of(value: object) -> str:
         return f"<{type(value).__name__} without a text: {type(error).__name__} in its __str__>"
 
 
-class HeldFile:
+def weakly(method: Callable[[], None]) -> Callable[[], None]:
+    """Return a function that calls a method as long as its object lives: what is registered at a fork has no end."""
+    reference = weakref.WeakMethod(method)
+
+    def call() -> None:
+        if (living := reference()) is not None:
+            living()
+
+    return call
+
+
+class HeldCopy:
+    """A copy of a descriptor, which is not used once a test has closed it: its number may be that of a test's file."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = REAL.dup(descriptor)
+        self._file = file_behind(self._descriptor)
+
+    @property
+    def descriptor(self) -> int:
+        """Return its number.
+
+        Raises:
+            OSError: a test has closed it.
+        """
+        if file_behind(self._descriptor) != self._file:
+            raise OSError(errno.EBADF, os.strerror(errno.EBADF))
+        return self._descriptor
+
+    def close(self) -> None:
+        """Close it, unless a test did."""
+        if file_behind(self._descriptor) == self._file:
+            REAL.close(self._descriptor)
+
+
+class HeldFile(HeldCopy):
     """A file that is kept open to append to, also where a test closes our descriptor."""
 
     def __init__(self, path: Path, flags: int, mode: int) -> None:
@@ -90,11 +127,6 @@ class HeldFile:
     def empty(self) -> None:
         """Remove what it holds."""
         REAL.ftruncate(self.descriptor, 0)
-
-    def close(self) -> None:
-        """Close it, unless a test did."""
-        if file_behind(self._descriptor) == self._file:
-            REAL.close(self._descriptor)
 
 
 def file_behind(descriptor: int) -> tuple[int, int] | None:

@@ -30,6 +30,7 @@ from envmatrix.exceptions import (
 from envmatrix.runs.ping import Ping
 from envmatrix.services.probes.access import GATEWAY_ERRORS
 from envmatrix.services.processes.process import explain_exit
+from envmatrix.unpatched import text_of
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -185,7 +186,7 @@ def cut_short(facts: Facts) -> str | None:
     for error in facts.exceptions:
         # The status came before the body: what broke off after it broke off an answer that had begun.
         begun = facts.last_status and is_of(error, "httpx", "ReadError", "RemoteProtocolError")
-        wrapped = _CUT.search(str(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
+        wrapped = _CUT.search(text_of(error)) and type(error).__module__.partition(".")[0] in _CLIENTS
         if begun or wrapped or is_of(error, "http", "IncompleteRead"):
             return f"{facts.exchanges[-1]}, then {line_of(error)}" if begun else line_of(error)
     return None
@@ -256,7 +257,7 @@ _STDLIB = sysconfig.get_path("stdlib")
 def deadline_passed(facts: Facts) -> str | None:
     """Match what pytest-timeout raises."""
     for error in facts.exceptions:
-        if type(error).__name__ == "Failed" and _TIMEOUT.match(str(error)):
+        if type(error).__name__ == "Failed" and _TIMEOUT.match(text_of(error)):
             return f"the test's deadline passed ({error}); {who_answers(facts)}"
     return None
 
@@ -308,5 +309,9 @@ def line_of(error: BaseException) -> str:
     """Return an error in one line, in the words for people where it has them."""
     if isinstance(error, EnvmatrixError):
         return error.message.splitlines()[0]  # made for people already
-    text = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__
+    text = text_of(error).strip().splitlines()
+    return f"{type(error).__name__}: {text[0][:_MAX_LINE]}" if text else type(error).__name__
+
+
+_MAX_LINE = 500
+"""Characters of what an error says."""

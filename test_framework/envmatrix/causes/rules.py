@@ -282,6 +282,14 @@ HARNESS_RULES = (
         "Mend the import: pytest's log shows it.",
         _decided_elsewhere,
     ),
+    Rule(
+        RuleCode.EVIDENCE_LOST,
+        Cause.HARNESS,
+        "evidence lost",
+        "A hook of ours failed at an object of the test. The test's outcome is pytest's own; its evidence is lost.",
+        "It is our bug: report it with the line that the remark names.",
+        _decided_elsewhere,
+    ),
 )
 """Rules that no exception in a test can match: the recorder and the reader of the run file decide them."""
 

@@ -9,7 +9,7 @@ from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.events import FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
-from envmatrix.runs.rules import cause_of
+from envmatrix.runs.rules import RuleCode, cause_of
 
 _EXIT_MEANINGS = {
     2: "interrupted",
@@ -176,7 +176,9 @@ _FAILURES = {
 
 
 def _about_finding(finding: FindingRecord) -> Reason:
-    return Reason(Code.FINDING, f"{finding.rule}: {finding.message}", _answer(cause_of(finding.rule)), finding.tests)
+    # Outcomes are pytest's own: lost evidence of a test that passed changes no answer.
+    answer = Answer.COMPATIBLE if finding.rule == RuleCode.EVIDENCE_LOST else _answer(cause_of(finding.rule))
+    return Reason(Code.FINDING, f"{finding.rule}: {finding.message}", answer, finding.tests)
 
 
 def _about_the_end(run: Run, note: str) -> Iterator[Reason]:

@@ -17,7 +17,9 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_timeout  # type: ignore[import-untyped]  # it ships no types
 
+from envmatrix.plugin.guard import Guard
 from envmatrix.runs.killed import KilledTest
+from envmatrix.unpatched import REAL, HeldCopy, HeldFile, weakly
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -28,6 +30,9 @@ GRACE = 5.0
 _AGAIN = 0.1
 """Seconds from a deadline's exception that ended only a subtest to the next, which is to end the test."""
 
+_LEAST = 0.001
+"""Seconds; faulthandler refuses less."""
+
 _SETTINGS = pytest.StashKey[Any]()
 """pytest-timeout's settings for an item whose deadline covers setup and teardown."""
 
@@ -37,31 +42,50 @@ class TestDeadline:
 
     __test__ = False
 
-    def __init__(self, seconds: float, path: Path | None) -> None:
+    def __init__(self, seconds: float, path: Path | None, guard: Guard) -> None:
         self._seconds = seconds
         self._path = path
         """The file to write the stacks to before the process is ended; `None` is its standard error."""
-        self._descriptor = -1
+        self._guard = guard
+        self._file: HeldCopy | None = None
         self._armed = False
         self._is_running = False
         """Whether a phase of a test runs: a report that is made meanwhile is of a part of it, a subtest."""
+        self._due = 0.0
+        """When the process is ended by force, by our clock; 0 where it is not to be."""
+        os.register_at_fork(before=weakly(self._pause), after_in_parent=weakly(self._go_on))
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Open the file, which must be writable when Python code no longer runs."""
         if self._path is not None:
-            self._descriptor = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND, 0o600)
+            self._file = HeldFile(self._path, os.O_TRUNC, 0o600)
         elif capture := session.config.pluginmanager.getplugin("capturemanager"):
             with capture.global_and_fixture_disabled():
-                self._descriptor = os.dup(2)
+                self._file = HeldCopy(2)
 
     def pytest_unconfigure(self) -> None:
         """Remove the file: no test had to be ended by force."""
-        faulthandler.cancel_dump_traceback_later()
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._disarm()
+        if self._file is not None:
+            self._file.close()
+            self._file = None
             if self._path is not None:
                 self._path.unlink(missing_ok=True)
+
+    def _pause(self) -> None:
+        """Stop the thread that ends the process before a fork: a child would wait for ever for one that it has not."""
+        if self._due:
+            faulthandler.cancel_dump_traceback_later()
+
+    def _go_on(self) -> None:
+        """Start it again in the parent."""
+        if self._due and self._file is not None:
+            left = max(self._due - REAL.clock(), _LEAST)
+            faulthandler.dump_traceback_later(left, exit=True, file=self._file.descriptor)
+
+    def _disarm(self) -> None:
+        self._due = 0.0
+        faulthandler.cancel_dump_traceback_later()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collection_modifyitems(self, config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -78,22 +102,24 @@ class TestDeadline:
     def pytest_timeout_set_timer(self, item: pytest.Item, settings: Any) -> Generator[None, object, object]:
         """Set the end by force behind pytest-timeout's own timer; never under a debugger."""
         result = yield
-        self._arm(item, settings)
+        with self._guard:
+            self._arm(item, settings)
         return result
 
     def _arm(self, item: pytest.Item, settings: Any) -> None:
         self._armed = True
         if not settings.func_only:
             item.stash[_SETTINGS] = settings
-        if self._descriptor < 0 or _is_debugging(settings):
+        if self._file is None or _is_debugging(settings):
             return
         if callable(alarm := signal.getsignal(signal.SIGALRM)):
-            signal.signal(signal.SIGALRM, partial(_on_alarm, alarm, settings))
-        if self._path is not None:
-            os.ftruncate(self._descriptor, 0)
-            os.write(self._descriptor, KilledTest.first_line(item.nodeid, settings.timeout))
-        grace = min(GRACE, settings.timeout)
-        faulthandler.dump_traceback_later(settings.timeout + grace, exit=True, file=self._descriptor)
+            signal.signal(signal.SIGALRM, partial(self._on_alarm, alarm, settings))
+        if isinstance(self._file, HeldFile):
+            self._file.empty()
+            self._file.write(KilledTest.first_line(item.nodeid, settings.timeout))
+        seconds = settings.timeout + min(GRACE, settings.timeout)
+        self._due = REAL.clock() + seconds
+        faulthandler.dump_traceback_later(seconds, exit=True, file=self._file.descriptor)
 
     @pytest.hookimpl(optionalhook=True, tryfirst=True)
     def pytest_timeout_cancel_timer(self) -> bool | None:
@@ -101,7 +127,7 @@ class TestDeadline:
         if self._is_running:
             return True
         self._armed = False
-        faulthandler.cancel_dump_traceback_later()
+        self._disarm()
         return None
 
     @pytest.hookimpl(wrapper=True, trylast=True)
@@ -115,7 +141,7 @@ class TestDeadline:
 
     def pytest_enter_pdb(self) -> None:
         """Cancel the end by force while somebody debugs."""
-        faulthandler.cancel_dump_traceback_later()
+        self._disarm()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_setup(self, item: pytest.Item) -> None:
@@ -150,16 +176,15 @@ class TestDeadline:
         if settings is not None and not self._armed:
             item.config.hook.pytest_timeout_set_timer(item=item, settings=settings)
 
+    def _on_alarm(
+        self, then: Callable[[int, FrameType | None], None], settings: Any, signum: int, frame: FrameType | None
+    ) -> None:
+        """Cancel the end by force if a debugger was started meanwhile, as pytest-timeout does."""
+        __tracebackhide__ = True
+        if _is_debugging(settings):
+            self._disarm()
+        then(signum, frame)
+
 
 def _is_debugging(settings: Any) -> bool:
     return not settings.disable_debugger_detection and pytest_timeout.is_debugging()
-
-
-def _on_alarm(
-    then: Callable[[int, FrameType | None], None], settings: Any, signum: int, frame: FrameType | None
-) -> None:
-    """Cancel the end by force if a debugger was started meanwhile, as pytest-timeout does."""
-    __tracebackhide__ = True
-    if _is_debugging(settings):
-        faulthandler.cancel_dump_traceback_later()
-    then(signum, frame)

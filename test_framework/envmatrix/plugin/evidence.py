@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 import os
-import time
 from collections.abc import Generator, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -18,7 +17,7 @@ from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.nodeid import file_of
 from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
-from envmatrix.plugin.note import add_note
+from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.preconditions import USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.events import Evidence, FindingRecord
@@ -26,6 +25,7 @@ from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 from envmatrix.services.probes.exchanges import EXCHANGES
+from envmatrix.unpatched import REAL, text_of
 
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes
@@ -65,7 +65,7 @@ def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence
         summary=MASKER.mask(seen),
         phase=facts.phase,
         exceptions=tuple(
-            MASKER.mask(f"{type(error).__name__}: {error}")[:_MAX_EXCEPTION] for error in facts.exceptions
+            MASKER.mask(f"{type(error).__name__}: {text_of(error)}")[:_MAX_EXCEPTION] for error in facts.exceptions
         ),
         pings_before=tuple(ping for _, ping in sorted(around.before.items())),
         pings=tuple(ping for _, ping in sorted(facts.pings.items())),
@@ -134,7 +134,7 @@ class EvidenceCollector:
 
         session = self._process.session
         session.demand_required(frozenset(session.environment.services))
-        what = f"the fixture skips instead of telling what is there: {skipped}"
+        what = f"the fixture skips instead of telling what is there: {text_of(skipped)}"
         finding = ContractFinding(
             RuleCode.FIXTURE_SKIPS, fixturedef.argname, what, "Yield it, and let tests say what they require"
         )
@@ -160,8 +160,19 @@ class EvidenceCollector:
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Attach the cause to a failure, and the services that the test used to its last report. Mask both."""
         report = yield
+        guard = self._process.guard
+        with guard:
+            self._annotate(item, call, report)
+        if remark := guard.take():
+            add_note(report, remark=remark)
+            if report.failed and note_of(report).evidence is None:
+                evidence = Evidence(RuleCode.EVIDENCE_LOST, remark, phase=report.when)
+                add_note(report, cause=Cause.HARNESS, evidence=evidence)
+        return report
+
+    def _annotate(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
         if call.when == "setup":
-            self._began = time.monotonic() - call.duration
+            self._began = REAL.clock() - report.duration
         if call.excinfo is not None and not report.passed:
             mask_report(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
@@ -186,7 +197,6 @@ class EvidenceCollector:
             self._process.attestation = {}
             add_note(report, attestation=attestation)
         mask_additions(report)
-        return report
 
     def _demote(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, evidence: Evidence

@@ -17,6 +17,7 @@ from envmatrix.plugin.note import add_note, note_of
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
 
+    from envmatrix.plugin.guard import Guard
     from envmatrix.plugin.process import Process
     from envmatrix.plugin.process_resources import Resources
     from envmatrix.services.kinds.left import Left
@@ -35,7 +36,9 @@ class LeftOver:
         """Begin to watch; where nothing that was collected needs the environment, tests pay nothing."""
         mode = self._process.selection.project.left_over
         if mode != "ignore" and any(NEEDS in item.stash for item in session.items):
-            watch = Watch(session.config, self._process.selection.contract_fixtures, fails=mode == "fail")
+            watch = Watch(
+                session.config, self._process.selection.contract_fixtures, self._process.guard, fails=mode == "fail"
+            )
             session.config.pluginmanager.register(watch, "envmatrix-watch")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
@@ -54,9 +57,10 @@ class Watch:
     A test that failed keeps its own failure, whatever it left.
     """
 
-    def __init__(self, config: pytest.Config, fixtures: frozenset[str], *, fails: bool) -> None:
+    def __init__(self, config: pytest.Config, fixtures: frozenset[str], guard: Guard, *, fails: bool) -> None:
         self._config = config
         self._fixtures = fixtures
+        self._guard = guard
         self._fails = fails
         self._loops: WeakSet[AbstractEventLoop] = WeakSet()
         """Those that fixtures of pytest-asyncio gave."""
@@ -74,7 +78,8 @@ class Watch:
         self._passed, self._before, self._tasks, self._left_over = False, None, [], ""
         item.stash[LEFT] = []  # a test that is tried again has one already
         if NEEDS in item.stash:
-            self._begin(item)
+            with self._guard:
+                self._begin(item)
         yield
 
     def _begin(self, item: pytest.Item) -> None:
@@ -89,14 +94,17 @@ class Watch:
     ) -> Generator[None, object, object]:
         """Count what a fixture of a broader scope makes as there before the test; note the event loops."""
         broad = fixturedef.scope != "function"
-        before = self._look() if broad else None
+        before = None
+        with self._guard:
+            before = self._look() if broad else None
         value = yield
-        if "asyncio" in sys.modules:
-            self._note_loop(value)
-        if before is not None and self._before is not None and (after := self._look()) is not None:
-            self._before = self._before.plus(after.without(before))
-        if self._before is None and fixturedef.argname in self._fixtures and isinstance(request.node, pytest.Item):
-            self._begin(request.node)  # asked for while the test runs
+        with self._guard:
+            if "asyncio" in sys.modules:
+                self._note_loop(value)
+            if before is not None and self._before is not None and (after := self._look()) is not None:
+                self._before = self._before.plus(after.without(before))
+            if self._before is None and fixturedef.argname in self._fixtures and isinstance(request.node, pytest.Item):
+                self._begin(request.node)  # asked for while the test runs
         return value
 
     def _look(self) -> Resources | None:
@@ -115,10 +123,13 @@ class Watch:
     def pytest_runtest_teardown(self, item: pytest.Item) -> Generator[None, None, None]:
         """Look after the test's fixtures are torn down; their own errors take precedence."""
         __tracebackhide__ = True
-        if self._passed and self._before is not None:
-            self._note_tasks()
+        left: tuple[str, ...] = ()
+        with self._guard:
+            if self._passed and self._before is not None:
+                self._note_tasks()
         yield
-        left = tuple(map(str, self._unexpected(item))) if self._passed else ()
+        with self._guard:
+            left = tuple(map(str, self._unexpected(item))) if self._passed else ()
         self._before, self._tasks = None, []
         if left:
             error = LeftOverError(item.nodeid, left)
@@ -136,9 +147,10 @@ class Watch:
 
     def pytest_fixture_post_finalizer(self) -> None:
         """Drop the tasks that a fixture's teardown has ended, while their loop is open."""
-        self._tasks = [
-            task for task in self._tasks if task.get_loop().is_closed() or not (task.done() or task.cancelling())
-        ]
+        with self._guard:
+            self._tasks = [
+                task for task in self._tasks if task.get_loop().is_closed() or not (task.done() or task.cancelling())
+            ]
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(self, call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, Any]:

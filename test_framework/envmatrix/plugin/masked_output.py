@@ -15,6 +15,7 @@ from typing import Any
 import pytest
 
 from envmatrix.masking import MASKER
+from envmatrix.unpatched import text_of
 
 WRITES_TO_JUNIT = frozenset({"record_testsuite_property", "record_xml_attribute"})
 """pytest's fixtures whose values go into JUnit XML without a report."""
@@ -26,11 +27,11 @@ def mask_report(report: Any) -> None:
     """Mask what a report shows."""
     if isinstance(report.longrepr, tuple):  # a skip: file, line, reason
         file, line, reason = report.longrepr
-        report.longrepr = (file, line, MASKER.mask(reason))
+        report.longrepr = (file, line, MASKER.mask(text_of(reason)))
     elif (text := MASKER.mask(report.longreprtext)) != report.longreprtext:
         report.longrepr = text  # plain and masked beats coloured and told
     if hasattr(report, "wasxfail"):
-        report.wasxfail = MASKER.mask(report.wasxfail)
+        report.wasxfail = MASKER.mask(text_of(report.wasxfail))
 
 
 def mask_additions(report: Any) -> None:

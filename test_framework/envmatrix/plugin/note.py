@@ -32,6 +32,8 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """Capabilities that the test exercised."""
     attestation: dict[str, Ping] = {}
     """What each service said it is, in the first report after the smoke check."""
+    remark: str = ""
+    """The evidence that was lost to an error of our own, and why."""
     left_over: str = ""
     """What the test left behind, in one line, where that does not fail it."""
 

@@ -12,10 +12,12 @@ import pytest
 
 from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError, SupervisorError
+from envmatrix.plugin.guard import Guard
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
+from envmatrix.unpatched import REAL
 
 if TYPE_CHECKING:
     from envmatrix.plugin.access import ProtectedPaths
@@ -39,6 +41,8 @@ class Process:
     def __init__(self, config: pytest.Config, selection: Selection) -> None:
         self.config = config
         self.selection = selection
+        self.guard = Guard()
+        self._pid = REAL.getpid()
         self.needed: frozenset[str] = frozenset()
         """The services that the collected tests need."""
         self.attestation: dict[str, Ping] = {}
@@ -132,7 +136,12 @@ class Process:
         return ProtectedPaths(self.session, self.users)
 
     def close(self, deadline: float = 10.0) -> None:
-        """Give back what the tests took, then stop what was started, within `deadline` seconds."""
+        """Give back what the tests took, then stop what was started, within `deadline` seconds.
+
+        Does nothing in a forked child: all of it is its parent's.
+        """
+        if REAL.getpid() != self._pid:
+            return
         try:
             with ExitStack() as stack:
                 for name in ("users", "isolation"):  # closed in the opposite order

@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import gc
 import inspect
-import os
 import socket
 import stat
 import sys
 import threading
-import time
 import warnings
 import weakref
 from asyncio import AbstractEventLoop, Task, all_tasks, sleep
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -28,6 +26,7 @@ from typing import Any
 
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.probes.reason import one_line
+from envmatrix.unpatched import REAL
 
 _GRACE = 0.1
 """Seconds for what is about to end: a thread that was told to, a transport that closes in the loop's next turn."""
@@ -67,9 +66,9 @@ class Resources:
 
 
 def _sockets() -> Iterator[tuple[int, int]]:
-    for name in os.listdir("/dev/fd"):  # noqa: PTH208  a Path for each would cost more than the look
+    for name in REAL.listdir("/dev/fd"):
         with suppress(OSError):  # the descriptor of this listing itself
-            seen = os.fstat(int(name))
+            seen = REAL.fstat(int(name))
             if stat.S_ISSOCK(seen.st_mode):
                 yield int(name), seen.st_ino
 
@@ -126,9 +125,9 @@ def describe(
 
 def _still_alive(threads: Iterable[threading.Thread]) -> Iterator[threading.Thread]:
     """Yield those that do not end within the grace."""
-    until = time.monotonic() + _GRACE
+    until = REAL.clock() + _GRACE
     for thread in threads:
-        thread.join(max(until - time.monotonic(), 0))
+        thread.join(max(until - REAL.clock(), 0))
         if thread.is_alive():
             yield thread
 
@@ -211,21 +210,21 @@ _WITH_SOCKETS = frozenset({"psycopg", "psycopg2.extensions"})
 
 def _can_be_named(descriptor: int) -> bool:
     """Return whether a socket has an address: the pair by which a loop wakes itself has none."""
-    with suppress(OSError), socket.socket(fileno=os.dup(descriptor)) as copy:
+    with suppress(OSError), closing(REAL.socket(fileno=REAL.dup(descriptor))) as copy:
         return copy.family != socket.AF_UNIX or bool(copy.getsockname() or _peer(copy))
     return False
 
 
 def _about_socket(descriptor: int) -> Left:
     try:
-        with socket.socket(fileno=os.dup(descriptor)) as copy:
+        with closing(REAL.socket(fileno=REAL.dup(descriptor))) as copy:
             here, there = copy.getsockname(), _peer(copy)
     except OSError:  # closed this moment
         return Left("socket")
     return Left("socket", place=one_line(f": {f'to {_shown(there)}' if there else f'at {_shown(here)}'}")[:_NAME])
 
 
-def _peer(one: socket.socket) -> Any:
+def _peer(one: socket.SocketType) -> Any:
     try:
         return one.getpeername()
     except OSError:

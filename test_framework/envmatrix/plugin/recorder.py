@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -30,6 +29,7 @@ from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
+from envmatrix.unpatched import REAL, text_of
 
 _EARLY_PHASES = ("setup", "call")
 """The phases after which a test goes on."""
@@ -58,7 +58,7 @@ class Recorder:
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._run_options = run_options(config, process.selection)
         self._pytest_options = pytest_options(config)
-        self._started = time.monotonic()
+        self._started = REAL.clock()
         self._started_at = _now()
         self._in_flight: dict[str, Try] = {}
         """The tests that have begun and not ended."""
@@ -125,6 +125,8 @@ class Recorder:
         if attestation := note_of(report).attestation:
             self._attest("before", attestation, report.__dict__.get("worker_id", ""))
         test = self._names.of(report)
+        if remark := note_of(report).remark:
+            self._finding(FindingRecord(RuleCode.EVIDENCE_LOST, remark, tests=(test,)))
         current = self._in_flight.get(test)
         if current is None:
             current = self._in_flight[test] = Try()
@@ -173,11 +175,11 @@ class Recorder:
 
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:
         """Note that the run was stopped; xdist ends this way, too, and gives its reason."""
-        self.early_end = self.early_end or MASKER.mask(str(excinfo.value)) or "interrupted"
+        self.early_end = self.early_end or MASKER.mask(text_of(excinfo.value)) or "interrupted"
 
     def pytest_internalerror(self, excrepr: object) -> None:
         """Note that pytest or a plugin failed."""
-        lines = MASKER.mask(str(excrepr)).strip().splitlines()
+        lines = MASKER.mask(text_of(excrepr)).strip().splitlines()
         self.early_end = self.early_end or f"internal error: {lines[-1] if lines else 'unknown'}"
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -235,7 +237,7 @@ class Recorder:
         self._writer.write(
             Footer(
                 ended_at=_now(),
-                duration=time.monotonic() - self._started,
+                duration=REAL.clock() - self._started,
                 exit_code=exit_code,
                 reason=self.early_end,
                 raised=self._raised,

@@ -9,6 +9,7 @@ import pytest
 from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
+from envmatrix.plugin.forked import ForkedChildren
 from envmatrix.plugin.left_over import LeftOver
 from envmatrix.plugin.masked_output import MaskedOutput
 from envmatrix.plugin.note import Notes
@@ -20,6 +21,7 @@ from envmatrix.plugin.reused import ReusedTests
 from envmatrix.plugin.selection import path_option, select
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
+from envmatrix.plugin.stopwatch import Stopwatch
 from envmatrix.plugin.worker_output import WorkerReporter
 from envmatrix.runs.reused import read_list
 
@@ -58,6 +60,7 @@ def register(config: pytest.Config, name: str) -> None:
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
     manager.register(Collection(process), "envmatrix-collection")
+    manager.register(Stopwatch(), "envmatrix-stopwatch")
     crashes = Crashes(process, getattr(config, "workerinput", {}).get("workercount", 1))
     manager.register(EvidenceCollector(process, crashes, config.rootpath), "envmatrix-evidence")
     manager.register(crashes, "envmatrix-crashes")
@@ -70,13 +73,16 @@ def register(config: pytest.Config, name: str) -> None:
         from envmatrix.plugin.deadline import TestDeadline
 
         seconds = config.getoption("--matrix-test-deadline") or selection.project.test_deadline
-        manager.register(TestDeadline(seconds, process.killed_file), "envmatrix-test-deadline")
+        manager.register(TestDeadline(seconds, process.killed_file, process.guard), "envmatrix-test-deadline")
     if process.is_worker:
         manager.register(WorkerReporter(process), "envmatrix-worker-reporter")
+        manager.register(ForkedChildren(config), "envmatrix-forked")
         return
     prepare_tx(config)
     recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
     if recorder is not None:
         manager.register(recorder, "envmatrix-recorder")
     deadline = config.getoption("--matrix-deadline")
-    manager.register(SignalWatch(process, recorder, deadline), "envmatrix-signals")
+    signals = SignalWatch(process, recorder, deadline)
+    manager.register(signals, "envmatrix-signals")
+    manager.register(ForkedChildren(config, signals.restore), "envmatrix-forked")

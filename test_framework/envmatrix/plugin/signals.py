@@ -42,8 +42,12 @@ class SignalWatch:
                 self._timer.start()
 
     def pytest_unconfigure(self) -> None:
-        """Restore the former handler: pytest may run inside another program."""
+        """Leave nothing behind: pytest may run inside another program."""
         self._stop_timer()
+        self.restore()
+
+    def restore(self) -> None:
+        """Restore the former handler."""
         if self._before is not None:
             signal.signal(signal.SIGTERM, self._before)
 

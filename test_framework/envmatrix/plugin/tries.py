@@ -13,6 +13,7 @@ from envmatrix.plugin.note import note_of
 from envmatrix.runs.events import Attempt, Evidence, FailedPart
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
+from envmatrix.unpatched import text_of
 
 _NAMED = 3
 """Failed parts that a summary names; the evidence has all."""
@@ -129,6 +130,6 @@ def _not_passed(test: str, report: pytest.TestReport) -> Attempt:
     """Return a try that was skipped, or that its mark expected to fail."""
     if hasattr(report, "wasxfail"):
         outcome = Outcome.XFAILED if report.skipped else Outcome.XPASSED
-        return Attempt(test, outcome, reason=MASKER.mask(str(report.wasxfail)))
+        return Attempt(test, outcome, reason=MASKER.mask(text_of(report.wasxfail)))
     text = report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longreprtext
-    return Attempt(test, Outcome.SKIPPED, reason=MASKER.mask(str(text).removeprefix("Skipped: ")))
+    return Attempt(test, Outcome.SKIPPED, reason=MASKER.mask(text_of(text).removeprefix("Skipped: ")))

@@ -10,6 +10,7 @@ from typing import Any
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
+from envmatrix.unpatched import text_of
 
 _MAX_DETAIL = 300
 """Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
@@ -41,7 +42,7 @@ def reason_of(error: BaseException, deadline: float) -> str:
             if isinstance(cause, kind):
                 return reason(cause, deadline)
         cause = cause.__cause__ or cause.__context__
-    return f"{type(error).__name__}: {error}"
+    return f"{type(error).__name__}: {text_of(error)}"
 
 
 def is_refusal(error: BaseException) -> bool:
