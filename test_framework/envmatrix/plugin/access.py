@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.plugin.users import SessionUsers
-from envmatrix.services.probes.access import Access, ask_protected
+from envmatrix.services.probes.access import Access
 
 
 class ProtectedPaths:
@@ -25,10 +25,7 @@ class ProtectedPaths:
         user = self._users.current
         token = foreign or (user.token if user else None)
         headers = {"Authorization": f"Bearer {str.__str__(token)}"} if token else {}
-        session = self._session
-        answers = tuple(
-            ask_protected(session.environment.services[name], session.endpoints[name], headers) for name in ready
-        )
+        answers = tuple(self._session.ask_protected(name, headers) for name in ready)
         if user is not None and token == user.token and any(access.is_refused for access in answers):
             self._users.renew_token()
         return answers

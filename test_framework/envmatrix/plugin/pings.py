@@ -1,22 +1,15 @@
-"""The pings that one process took: which to take again, how many of one service, and which of them counts."""
+"""The pings that one process took: which to take again, and the last of each service."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
+from collections.abc import Callable, Iterable
 
 from msgspec import structs
 
 from envmatrix.runs.ping import Ping, PingStatus
-
-_QUICK = 0.25
-"""Seconds. A ping that took less is repeated whenever its answer would fail a test."""
-
-_PINGS_AFTER_A_FAILURE = 3
-"""k of n, as load balancers and Kubernetes' failureThreshold count: one failed ping is no outage."""
+from envmatrix.services.supervisor.pings import QUICK
+from envmatrix.unpatched import REAL
 
 _MOST = 16
 """Looks at one service that are remembered: enough to find the last one before a test began."""
@@ -29,8 +22,8 @@ deadline again."""
 class Pings:
     """The last ping of each service, and when one that failed is due again."""
 
-    def __init__(self, ping: Callable[[str], Ping]) -> None:
-        """`ping` pings the service of a name, once."""
+    def __init__(self, ping: Callable[[list[str], int], dict[str, Ping]]) -> None:
+        """`ping` pings the services of some names, so many times each."""
         self._ping = ping
         self._last: dict[str, Ping] = {}
         self._due_at: dict[str, float] = {}
@@ -40,20 +33,18 @@ class Pings:
     def take(self, names: Iterable[str], *, fresh: bool = False, number: int = 1) -> dict[str, Ping]:
         """Ping services, all at once; one that was up is pinged again only with `fresh`.
 
-        One that was down is pinged again: a blip must not outlive itself. Each is pinged `number` times, at least three
-        if one fails: the majority counts, not the last answer.
+        One that was down is pinged again: a blip must not outlive itself.
         """
         wanted = sorted(names)
         due = [name for name in wanted if fresh or self._is_due(name)]
         if due:
-            began = time.monotonic()
-            with ThreadPoolExecutor(max_workers=len(due)) as pool:
-                self._last.update(zip(due, pool.map(partial(self._repeated, number), due), strict=True))
-            ended = time.monotonic()
+            began = REAL.clock()
+            self._last.update(self._ping(due, number))
+            ended = REAL.clock()
             for name in due:
                 self._history.setdefault(name, deque(maxlen=_MOST)).append((ended, self._last[name]))
             took = ended - began
-            wait = _PATIENCE * took if took > _QUICK else 0.0
+            wait = _PATIENCE * took if took > QUICK else 0.0
             self._due_at.update(dict.fromkeys(due, ended + wait))
         return {name: self._last[name] for name in wanted}
 
@@ -82,26 +73,4 @@ class Pings:
         if ping is None:
             return True
         is_settled = ping.is_up or ping.status is PingStatus.ABSENT
-        return not is_settled and time.monotonic() >= self._due_at[name]
-
-    def _repeated(self, number: int, name: str) -> Ping:
-        """Ping `number` times, at least three if one fails; stop after a slow one."""
-        pings: list[Ping] = []
-        while len(pings) < number:
-            began = time.monotonic()
-            pings.append(self._ping(name))
-            if time.monotonic() - began > _QUICK or pings[-1].status is PingStatus.ABSENT:
-                break
-            if not pings[-1].is_up:
-                number = max(number, _PINGS_AFTER_A_FAILURE)
-        return majority(pings)
-
-
-def majority(pings: Sequence[Ping]) -> Ping:
-    """Return the ping that stands for several of one service, with how many of them failed."""
-    failed = [ping for ping in pings if not ping.is_up]
-    up = [ping for ping in pings if ping.is_up]
-    ping = (up if len(up) > len(failed) else failed)[-1]
-    if up and failed:
-        ping = structs.replace(ping, detail=f"answered {len(up)} of {len(pings)} looks: {failed[-1].detail}")
-    return structs.replace(ping, looks=len(pings), failed_looks=len(failed))
+        return not is_settled and REAL.clock() >= self._due_at[name]

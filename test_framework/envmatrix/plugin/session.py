@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from functools import cached_property
 
@@ -21,6 +21,7 @@ from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
 from envmatrix.services.supervisor.service_state import Crash, ServiceState
@@ -39,7 +40,7 @@ class EnvironmentSession:
         self.contracts = contract_classes(selection.project)
         self._client = client
         self._states: dict[str, ServiceState] = {}
-        self._pings = Pings(self._ping_once)
+        self._pings = Pings(self._ping_all)
 
     def want(self, names: frozenset[str]) -> None:
         """Have services started in the background."""
@@ -80,15 +81,27 @@ class EnvironmentSession:
         """Return the services among some that a ping saw up after a moment of the monotonic clock."""
         return self._pings.seen_up_since(names, moment)
 
-    def _ping_once(self, name: str) -> Ping:
+    def _ping_all(self, names: list[str], number: int) -> dict[str, Ping]:
+        """Ping services that came up; what keeps the others from being pinged is known already."""
+        services, endpoints = self.environment.services, self.endpoints
+        reachable = {name: (services[name], endpoints[name]) for name in names if self._is_reachable(name)}
+        known = {name: self._why_not_pinged(name) for name in names if name not in reachable}
+        return known | self._client.ping(reachable, number)
+
+    def _is_reachable(self, name: str) -> bool:
+        return name in self.endpoints and self.environment.services[name].source is not Source.ABSENT
+
+    def _why_not_pinged(self, name: str) -> Ping:
         spec = self.environment.services[name]
         if spec.source is Source.ABSENT:
             return Ping(service=name, status=PingStatus.ABSENT, detail=f"absent by {self.environment.file.name}")
         state = self._states.get(name)
-        if state is None or state.endpoint is None:
-            reason = state.reason if state else "not started: no test needs it"
-            return Ping(service=name, status=PingStatus.DOWN, detail=MASKER.mask(reason))
-        return get_kind(spec.kind, name).ping(spec, state.endpoint, spec.ping_deadline)
+        reason = state.reason if state else "not started: no test needs it"
+        return Ping(service=name, status=PingStatus.DOWN, detail=MASKER.mask(reason))
+
+    def ask_protected(self, name: str, headers: Mapping[str, str]) -> Access:
+        """Request a service's protected path once."""
+        return self._client.ask_protected(self.environment.services[name], self.endpoints[name], headers)
 
     def reality(self) -> Reality:
         """Return what the fixtures' values are compared with: every declared service, started and pinged."""

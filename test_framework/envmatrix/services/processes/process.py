@@ -180,6 +180,11 @@ def was_killed(code: int) -> bool:
     return -code in _FROM_OUTSIDE or code - 128 in _FROM_OUTSIDE
 
 
+def log_tails(run: SupervisorDirectory, names: Iterable[str]) -> dict[str, str]:
+    """Return the end of each service's log; empty where there is none."""
+    return {name: log_tail(run.log(name)) for name in names}
+
+
 def explain_exit(code: int) -> str:
     """Return how a process ended, for a message."""
     if code >= 0:

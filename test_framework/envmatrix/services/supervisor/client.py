@@ -10,21 +10,32 @@ import socket
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from envmatrix.environments import Environment
+import msgspec
+
+from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.exceptions import SupervisorError
+from envmatrix.masking import MASKER
 from envmatrix.private import bind_private, open_private
-from envmatrix.services.processes.process import kill_all, log_tail
+from envmatrix.runs.ping import Ping
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.access import Access, ask_protected
+from envmatrix.services.processes.process import kill_all, log_tail, log_tails
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove, sweep
+from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
+from envmatrix.unpatched import REAL, HeldCopy
 
 SILENCE = 15.0
 """Seconds without a sign of life from the supervisor, which sends one a second, until it counts as lost."""
+_BLOCK = 1 << 16
+"""Bytes that are received at once."""
 _GRACE = 5.0
 """Seconds that services get to stop, at most half of the whole deadline."""
 
@@ -42,11 +53,11 @@ class Owner:
         else:
             self._run = SupervisorDirectory.make(run_dir)
         ProcessIdentity.mine().write(self._run.owner)
-        self._record = self._run.owner.open("rb")
-        fcntl.flock(self._record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
-        self._socket: socket.socket | None = socket.socket(socket.AF_UNIX)
-        bind_private(self._socket, self._run.owner_socket)
-        self._socket.listen(1)  # the supervisor connects and waits; nobody ever accepts
+        with self._run.owner.open("rb") as record, socket.socket(socket.AF_UNIX) as listener:
+            fcntl.flock(record, fcntl.LOCK_EX)  # held to our end; nobody else waits for it
+            bind_private(listener, self._run.owner_socket)
+            listener.listen(1)  # the supervisor connects and waits; nobody ever accepts
+            self._open = [HeldCopy(record.fileno()), HeldCopy(listener.fileno())]
 
     @property
     def run_dir(self) -> Path:
@@ -58,7 +69,7 @@ class Owner:
 
         Does nothing the second time.
         """
-        if self._socket is None:
+        if not self._open:
             return {}
         end = time.monotonic() + deadline
         states: dict[str, ServiceState] = {}
@@ -70,9 +81,9 @@ class Owner:
                 with contextlib.suppress(SupervisorError):
                     states = StartReply.load(_ask(self._run, {"do": "stop", "grace": grace}, deadline)).states
         finally:
-            self._socket.close()
-            self._record.close()
-            self._socket = None
+            for each in self._open:
+                each.close()
+            self._open = []
         self._await_supervisor(end)
         remove(self._run)
         return states
@@ -122,6 +133,26 @@ class SupervisorClient:
         self._ensure_supervisor(wanted)
         return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, on_heartbeat=on_heartbeat))
 
+    def ping(self, services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) -> dict[str, Ping]:
+        """Have the supervisor ping services, `number` times each: no patch of a test is in force there.
+
+        Where the supervisor has ended, they are pinged here.
+        """
+        if not services:
+            return {}
+        try:
+            answer = _ask(self._run, {"do": "ping", "names": list(services), "number": number})
+        except SupervisorError:
+            return ping_all(services, number)
+        return msgspec.convert(answer["pings"], dict[str, Ping])
+
+    def ask_protected(self, spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
+        """Have the supervisor request a service's protected path; where it has ended, do so here."""
+        try:
+            return Access(**_ask(self._run, {"do": "ask", "name": spec.name, "headers": dict(headers)}))
+        except SupervisorError:
+            return ask_protected(spec, endpoint, headers)
+
     def want(self, names: Iterable[str]) -> None:
         """Begin to start services, and return at once.
 
@@ -145,7 +176,14 @@ class SupervisorClient:
 
     def log_tails(self, names: Iterable[str]) -> dict[str, str]:
         """Return the end of each service's log, masked; empty where there is none."""
-        return {name: log_tail(self._run.log(name)) for name in names}
+        wanted = list(names)
+        if not wanted:
+            return {}
+        try:
+            answer = _ask(self._run, {"do": "log_tails", "names": wanted})
+        except SupervisorError:
+            return log_tails(self._run, wanted)
+        return {name: MASKER.mask(tail) for name, tail in answer["log_tails"].items()}
 
     def _ensure_supervisor(self, names: Iterable[str]) -> None:
         """Start the supervisor unless a worker did; a run that lost its supervisor gets no other."""
@@ -210,24 +248,27 @@ def _ask(
     on_heartbeat: Callable[[], object] = lambda: None,
 ) -> dict[str, Any]:
     """Send a request and return the answer; at most `silence` seconds pass without a heartbeat."""
-    with _send(run, request, silence) as connection, connection.makefile("r", encoding="utf-8") as stream:
+    with closing(_send(run, request, silence)) as connection:
+        received = b""
         try:
-            while (line := stream.readline()) == "\n":
-                on_heartbeat()
+            while not (received.endswith(b"\n") and received.strip()) and (more := connection.recv(_BLOCK)):
+                received += more
+                if not received.strip():
+                    on_heartbeat()
         except TimeoutError:
             raise _lost(run, f"gave no sign of life for {silence:g} s") from None
         except OSError as error:
             raise _lost(run, f"ended before it answered ({error.strerror})") from None
-    if not line.endswith("\n"):
+    if not received.endswith(b"\n") or not received.strip():
         raise _lost(run, "ended before it answered")
-    answer: dict[str, Any] = json.loads(line)
+    answer: dict[str, Any] = json.loads(received)
     if "error" in answer:
         raise SupervisorError(f"refused: {answer['error']}")
     return answer
 
 
-def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float) -> socket.socket:
-    connection = socket.socket(socket.AF_UNIX)
+def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float) -> socket.SocketType:
+    connection = REAL.socket(socket.AF_UNIX)
     connection.settimeout(deadline)
     try:
         connection.connect(str(run.supervisor_socket))

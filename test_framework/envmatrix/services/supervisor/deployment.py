@@ -6,8 +6,12 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from envmatrix.environments import Environment, Twin, fill, load_environment, load_file, process_variables
-from envmatrix.exceptions import DependencyError, UnknownReferenceError, nearest
+from envmatrix.environments import Environment, ServiceSpec, Twin, fill, load_environment, load_file, process_variables
+from envmatrix.exceptions import DependencyError, UnknownReferenceError, UnreachableError, nearest
+from envmatrix.runs.ping import Ping
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.access import Access, ask_protected
+from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 from envmatrix.services.supervisor.stack import Stack
@@ -54,6 +58,20 @@ class Deployment:
         """Drop the parts that a run's workers left of remote services; a twin's have ended with it."""
         if self._stack is not None and self._twin is None:
             self._stack.drop_parts(services, run)
+
+    def ping(self, names: Iterable[str], number: int) -> dict[str, Ping]:
+        """Ping services that came up, `number` times each."""
+        return ping_all({name: self._reached(name) for name in names}, number)
+
+    def ask_protected(self, name: str, headers: Mapping[str, str]) -> Access:
+        """Request a service's protected path once."""
+        return ask_protected(*self._reached(name), headers)
+
+    def _reached(self, name: str) -> tuple[ServiceSpec, Endpoint]:
+        state = self._stack.states([name])[name] if self._stack else None
+        if self._stack is None or state is None or state.endpoint is None:
+            raise UnreachableError(name, "has no endpoint")
+        return self._stack.environment.services[name], state.endpoint
 
     def _deploy_twin(self, twin: Twin) -> dict[str, ServiceState]:
         """Start the twin's services, then resolve the declaration with their endpoints."""

@@ -8,13 +8,17 @@ from __future__ import annotations
 import ipaddress
 import socket
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import SupervisorError, UnreachableError
 from envmatrix.masking import MASKER
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.supervisor.client import SILENCE, SupervisorClient
+from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 
 _CONNECT = 2.0
@@ -86,6 +90,14 @@ class RelayedClient:
             return StartReply()
         reply = StartReply.load(self._ask("start", wanted))
         return reply.model_copy(update={"states": {name: _as_reachable(state) for name, state in reply.states.items()}})
+
+    def ping(self, services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) -> dict[str, Ping]:
+        """Ping services from this machine, as its tests use them."""
+        return ping_all(services, number)
+
+    def ask_protected(self, spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
+        """Request a service's protected path from this machine."""
+        return ask_protected(spec, endpoint, headers)
 
     def want(self, names: Iterable[str]) -> None:
         """Begin to start services, and return at once.

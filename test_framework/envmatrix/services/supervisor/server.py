@@ -10,16 +10,21 @@ import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
 from envmatrix.private import is_own_account
 from envmatrix.services.processes.fork_server import ForkServer, import_path
-from envmatrix.services.processes.process import Launcher, adopt_orphans
+from envmatrix.services.processes.process import Launcher, adopt_orphans, log_tails
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove
@@ -33,6 +38,8 @@ _GRACE = 5.0
 """Seconds from a service's stop signal to SIGKILL."""
 _OWNER_CHECK = 2.0
 """Seconds between checks of the owner: a child that it forked may keep the socket open after its end."""
+_FAREWELL = 1.0
+"""Seconds from the end of the owner's socket to the end of its process."""
 _LAST_RESORT = 9.0
 """Seconds until the supervisor exits once it is stopping, whatever hangs."""
 _log = logging.getLogger(__name__)
@@ -54,7 +61,6 @@ def serve(
     finally:
         supervisor.stop(_GRACE)
         supervisor.drop_parts()
-        # A killed process closes its sockets a moment before it is gone: do not ask whether it still lives.
         if owner_ended or not supervisor.owner_lives():
             remove(run)
         # Threads may still wait for an answer that will never come.
@@ -84,13 +90,19 @@ class _Supervisor:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: None)
         with socket.socket(socket.AF_UNIX) as owner, selectors.DefaultSelector() as selector:
-            owner.connect(str(self._run.owner_socket))
-            for source in (owner, self._wake_receiver, self._listener):
+            for source in (self._wake_receiver, self._listener):
                 selector.register(source, selectors.EVENT_READ)
+            with suppress(OSError):  # a test in the owner's process has closed its end
+                owner.connect(str(self._run.owner_socket))
+                selector.register(owner, selectors.EVENT_READ)
             self._load(environment, directory, env_file)
             while True:
                 ready = {key.fileobj for key, _ in selector.select(_OWNER_CHECK)}
-                if owner in ready or not self.owner_lives():
+                if owner in ready:
+                    selector.unregister(owner)
+                    if self._owner_ends():
+                        return True
+                if not self.owner_lives():
                     return True
                 if self._wake_receiver in ready:
                     return False
@@ -112,6 +124,18 @@ class _Supervisor:
             self._deployment = Deployment(environment, directory, env_file, places)
         except (EnvmatrixError, OSError) as error:
             self._refusal = MASKER.mask(str(error))
+
+    def _owner_ends(self) -> bool:
+        """Return whether the owner is ending: a killed process closes its sockets a moment before it is gone.
+
+        One that lives on has not ended: a test in it has closed descriptors that are not its own.
+        """
+        end = time.monotonic() + _FAREWELL
+        while self.owner_lives():
+            if time.monotonic() > end:
+                return False
+            self._stopping.wait(_FAREWELL / 100)
+        return True
 
     def owner_lives(self) -> bool:
         """Return whether the process that the run belongs to still runs."""
@@ -158,19 +182,29 @@ class _Supervisor:
         if self._deployment is None:
             return {"error": self._refusal}
         try:
-            match request["do"]:
-                case "start":
-                    return self._deployment.start(request["names"]).dump()
-                case "want":
-                    self._work.submit(self._deployment.start, request["names"])
-                    return {}
-                case "stop":
-                    self.stop(request["grace"])
-                    return StartReply(states=self._final_states(self._deployment)).dump()
-                case _:
-                    return StartReply(states=self._deployment.states()).dump()
+            return self._do(self._deployment, request)
         except EnvmatrixError as error:
             return {"error": MASKER.mask(str(error))}
+
+    def _do(self, deployment: Deployment, request: Mapping[str, Any]) -> dict[str, Any]:
+        answer: dict[str, Any] = {}
+        match request["do"]:
+            case "start":
+                answer = deployment.start(request["names"]).dump()
+            case "want":
+                self._work.submit(deployment.start, request["names"])
+            case "ping":
+                answer["pings"] = msgspec.to_builtins(deployment.ping(request["names"], request["number"]))
+            case "log_tails":
+                answer["log_tails"] = log_tails(self._run, request["names"])
+            case "ask":
+                answer = asdict(deployment.ask_protected(request["name"], request["headers"]))
+            case "stop":
+                self.stop(request["grace"])
+                answer = StartReply(states=self._final_states(deployment)).dump()
+            case _:
+                answer = StartReply(states=deployment.states()).dump()
+        return answer
 
     def _final_states(self, deployment: Deployment) -> dict[str, ServiceState]:
         states = deployment.states()
