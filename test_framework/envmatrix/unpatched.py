@@ -31,6 +31,7 @@ class REAL:
     ftruncate = staticmethod(os.ftruncate)
     getpid = staticmethod(os.getpid)
     listdir = staticmethod(os.listdir)
+    read = staticmethod(os.read)
     write = staticmethod(os.write)
     socket = socket.SocketType
     """The class in C below `socket.socket`, whose methods nobody can replace."""

@@ -126,7 +126,7 @@ RULES = (
         RuleCode.LEFT_BEHIND,
         Cause.LOGIC,
         "left resources behind",
-        "The test passed and left rows, keys, sockets, tasks or threads that the next test would meet; the line "
+        "The test passed and left rows, keys, sockets, tasks, threads or processes that the next test would meet; the line "
         "lists them.",
         "Delete or close them in the test or its fixture, or mark the test with what it means to leave: "
         '@pytest.mark.leaves("rows").',

@@ -76,7 +76,7 @@ class Project(BaseModel):
     test_deadline: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that one test may take, setup and teardown included, unless pytest-timeout is told otherwise."""
     left_over: Literal["fail", "list", "ignore"] = "fail"
-    """What becomes of a test that passes and leaves rows, keys, sockets, tasks or threads behind: `fail` fails it, `list`
+    """What becomes of a test that passes and leaves rows, keys, sockets, tasks, threads or processes behind: `fail` fails it, `list`
     only lists them at the end, `ignore` does not look for them."""
 
     gate: GatePolicy = GatePolicy()

@@ -18,7 +18,7 @@ _VARIABLE = "MATRIX_ENVIRONMENT"
 
 MARKERS = {
     "requires(capability, ...)": "skip, with the reason, where the environment has no such capability",
-    "leaves(what, ...)": "leaves rows, keys, sockets, tasks or threads behind on purpose, and does not fail for it",
+    "leaves(what, ...)": "leaves rows, keys, sockets, tasks, threads or processes behind on purpose, and does not fail for it",
     "destructive": "changes what it cannot undo: runs only where declared, asked for, and never in production",
     "real_services": "uses the environment's services: they are up before it, and a failure is judged by all of them",
     "real_llm": "uses the environment's language model, in the same way",

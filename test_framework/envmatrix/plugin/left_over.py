@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections import deque
 from collections.abc import Generator, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, cast
 from weakref import WeakSet
 
@@ -166,9 +167,9 @@ class Watch:
 
     def _unexpected(self, item: pytest.Item) -> Iterator[Left]:
         """Yield what was left, without the kinds that the test's markers name."""
-        expected = {str(word).removesuffix("s") for marker in item.iter_markers("leaves") for word in marker.args}
+        expected = [str(word) for marker in item.iter_markers("leaves") for word in marker.args]
         for left in (*item.stash.get(LEFT, ()), *self._in_this_process(item)):
-            if left.kind not in expected:
+            if not (left.kind and any(word.startswith(left.kind) for word in expected)):
                 yield left
 
     def _in_this_process(self, item: pytest.Item) -> list[Left]:
@@ -181,7 +182,7 @@ class Watch:
             return []
         settle(self._loops)
         new = Resources.now(self._loops).without(self._before)
-        new = Resources(new.sockets, new.threads, frozenset(left))
+        new = replace(new, tasks=frozenset(left))
         barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
         owners = [self._config, *sys.modules.values()]
         return describe(new, self._before.threads, owners, barred) if new else []

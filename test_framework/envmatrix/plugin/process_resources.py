@@ -1,4 +1,4 @@
-"""Sockets, asyncio tasks and threads of this process: which are left over, and whether the test itself holds them.
+"""Sockets, asyncio tasks, threads and children of this process: which are left over, and whether the test itself holds them.
 
 Most of what is new after a test is not left over: a client of a broader fixture has opened its first connection, a pool has
 grown, a library keeps a thread of its own. So nothing is blamed that somebody holds who lives longer than the test: what
@@ -24,6 +24,7 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from envmatrix.plugin.child_processes import child_processes, command_of, holders_of, registers, runs
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.probes.reason import one_line
 from envmatrix.unpatched import REAL
@@ -47,22 +48,39 @@ class Resources:
     """Descriptor and inode."""
     threads: frozenset[threading.Thread]
     tasks: frozenset[_AnyTask]
+    processes: frozenset[int]
+    """The ids of its children."""
 
     @classmethod
     def now(cls, loops: Iterable[AbstractEventLoop]) -> Resources:
         """Return those of now; tasks are seen in these loops, as far as they are open."""
-        return cls(frozenset(_sockets()), frozenset(threading.enumerate()), frozenset(pending(loops)))
+        return cls(
+            frozenset(_sockets()),
+            frozenset(threading.enumerate()),
+            frozenset(pending(loops)),
+            frozenset(child_processes()),
+        )
 
     def without(self, other: Resources) -> Resources:
         """Return the resources that are in this one only."""
-        return Resources(self.sockets - other.sockets, self.threads - other.threads, self.tasks - other.tasks)
+        return Resources(
+            self.sockets - other.sockets,
+            self.threads - other.threads,
+            self.tasks - other.tasks,
+            self.processes - other.processes,
+        )
 
     def plus(self, other: Resources) -> Resources:
         """Return the resources of both."""
-        return Resources(self.sockets | other.sockets, self.threads | other.threads, self.tasks | other.tasks)
+        return Resources(
+            self.sockets | other.sockets,
+            self.threads | other.threads,
+            self.tasks | other.tasks,
+            self.processes | other.processes,
+        )
 
     def __bool__(self) -> bool:
-        return bool(self.sockets or self.threads or self.tasks)
+        return bool(self.sockets or self.threads or self.tasks or self.processes)
 
 
 def _sockets() -> Iterator[tuple[int, int]]:
@@ -103,11 +121,13 @@ def describe(
     holders = _holders({fd for fd, _ in new.sockets if _can_be_named(fd)})
     threads = [thread for thread in new.threads if _is_the_tests_own(thread)]
     tasks = [task for task in new.tasks if not _is_library(task.get_coro())]
-    if not (any(holders.values()) or threads or tasks):
+    processes = holders_of([process for process in new.processes if runs(process)])
+    if not (any(holders.values()) or threads or tasks or processes):
         return []
     roots = [*owners, *_locals_of(older)]
-    suspects = [*threads, *map(_self_of, threads), *tasks, *(each for held in holders.values() for each in held)]
-    kept = _reached(suspects, roots, barred)
+    held = [each for known in (holders, processes) for objects in known.values() for each in objects]
+    barred = [*barred, *registers()]
+    kept = _reached([*threads, *map(_self_of, threads), *tasks, *held], roots, barred)
     threads = [thread for thread in threads if not kept & {id(thread), id(_self_of(thread))}]
     # What serves a connection for somebody who stays is his: its sockets are only in its own frames.
     others = _locals_of(new.threads - set(threads))
@@ -120,6 +140,11 @@ def describe(
         ),
         *(_about("task", task.get_name(), task.get_coro()) for task in tasks if id(task) not in kept),
         *(_about("thread", thread.name, _runs(thread)) for thread in _still_alive(threads)),
+        *(
+            Left("process", place=one_line(f": {command_of(process)}")[:_NAME])
+            for process, objects in sorted(processes.items())
+            if not any(id(one) in kept for one in objects) and runs(process)
+        ),
     ]
 
 

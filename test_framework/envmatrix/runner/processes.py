@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import json
 import os
+import secrets
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,12 +23,17 @@ from typing import Self
 
 from envmatrix.private import open_private
 from envmatrix.runs.file import read_footer
+from envmatrix.services.processes.process import environment_of, kill_all, processes_with
+from envmatrix.services.processes.supervisor_directory import MARK
 
 GRACE = 5.0
 """Seconds between SIGTERM and SIGKILL; the plugin tears down within them."""
 
 _INTERRUPT_GRACE = 15.0
 """Seconds for a run's own teardown after Ctrl-C, fixtures of the tests included."""
+
+_MARK = "ENVMATRIX_RUNNER"
+"""Variable by which a process is known to have come from a pytest of ours."""
 
 _POLL = 0.05
 """Seconds between two polls of the processes."""
@@ -167,8 +173,8 @@ def run_all(
     Raises:
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
-    with _Signals() as signals, _runner_pipe() as pipe:
-        children = [_start(job, cwd, pipe) for job in jobs]
+    with _Signals() as signals, _runner_pipe() as pipe, _pytest_environment() as environment:
+        children = [_start(job, cwd, pipe, environment) for job in jobs]
         try:
             while True:
                 running = [child for child in children if child.poll()]
@@ -194,9 +200,9 @@ def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int |
     """
     started = time.monotonic()
     note = ""
-    with _Signals() as signals, _runner_pipe() as pipe:
+    with _Signals() as signals, _runner_pipe() as pipe, _pytest_environment() as environment:
         process = subprocess.Popen(  # noqa: S603  our own command
-            _watching(command, pipe), pass_fds=(pipe,), cwd=cwd, env=child_environment(), stdout=stdout
+            _watching(command, pipe), pass_fds=(pipe,), cwd=cwd, env=environment, stdout=stdout
         )
         kill_at: float | None = None
         while True:
@@ -227,18 +233,31 @@ def _runner_pipe() -> Iterator[int]:
         os.close(writing)
 
 
+@contextmanager
+def _pytest_environment() -> Iterator[Mapping[str, str]]:
+    """Yield the environment variables of our pytests; in the end, kill what their tests started and left.
+
+    A supervisor and what it started carry its own mark, and end by themselves.
+    """
+    mark = secrets.token_hex(8)
+    try:
+        yield {**child_environment(), _MARK: mark}
+    finally:
+        kill_all(process for process in processes_with(_MARK, mark) if MARK not in environment_of(process))
+
+
 def _watching(command: Sequence[str], pipe: int) -> list[str]:
     python, module, pytest, *arguments = command
     return [python, module, pytest, "-p", "envmatrix.plugin.runner_pipe", f"--matrix-runner-pipe={pipe}", *arguments]
 
 
-def _start(job: Job, cwd: Path, pipe: int) -> Child:
+def _start(job: Job, cwd: Path, pipe: int, environment: Mapping[str, str]) -> Child:
     with open_private(job.log_file, "wb") as log:  # a product may print secrets
         process = subprocess.Popen(  # noqa: S603  our own command
             _watching(job.command, pipe),
             pass_fds=(pipe,),
             cwd=cwd,
-            env=child_environment(),
+            env=environment,
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=subprocess.STDOUT,

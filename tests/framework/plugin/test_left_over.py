@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import textwrap
 
 import pytest
@@ -144,6 +145,41 @@ def test_what_a_test_leaves_in_its_process_fails_it(project: Project) -> None:
     said = {name: left(cell) for name, cell in cells.items()}
     assert said.keys() == TOLD.keys()
     assert {name: text for name, text in said.items() if TOLD[name] not in text} == {}
+
+
+PROCESSES = """
+import multiprocessing, os, subprocess
+from concurrent.futures import ProcessPoolExecutor
+
+@pytest.fixture(scope="module")
+def process_pool():
+    with ProcessPoolExecutor(2, multiprocessing.get_context("spawn")) as executor:
+        yield executor
+
+def test_process(real_services):
+    KEPT.append(subprocess.Popen(["sleep", "60"]))
+
+def test_dropped_process(real_services):
+    subprocess.Popen(["sleep", "60"])
+
+def test_fork(real_services):
+    if os.fork() == 0:
+        time.sleep(60)
+        os._exit(0)
+
+def test_a_pool_of_processes(real_services, process_pool): process_pool.submit(int).result()
+def test_a_process_that_has_ended(real_services): subprocess.Popen(["true"]); time.sleep(0.05)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the children of a process are listed below /proc")
+def test_a_process_that_a_test_leaves_fails_it(project: Project) -> None:
+    """Started or forked, held or dropped; not one that has ended, nor one of a pool that stays."""
+    cells = run(project, PROCESSES, "-W", "ignore::ResourceWarning")
+    blamed = {name: left(cell) for name, cell in cells.items() if cell.outcome is Outcome.FAILED}
+    assert blamed.keys() == {"test_process", "test_dropped_process", "test_fork"}
+    assert all(text.startswith("1 process: ") for text in blamed.values())
+    assert "sleep 60" in blamed["test_dropped_process"]
 
 
 INNOCENT = """

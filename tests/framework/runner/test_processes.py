@@ -202,6 +202,32 @@ def test_bytecode_is_written_whatever_the_machine_says(monkeypatch: pytest.Monke
     assert child_environment()["SHOP_TOKEN"] == "x"
 
 
+LEAVES_A_DAEMON = """
+import os, pathlib, time
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        fresh = pathlib.Path("left.new")
+        fresh.write_text(str(os.getpid()))
+        fresh.rename("left")
+        time.sleep(60)
+    os._exit(0)
+while not pathlib.Path("left").exists():
+    time.sleep(0.01)
+"""
+
+
+@pytest.mark.parametrize("alone", [True, False], ids=["run", "matrix"])
+def test_a_daemon_that_a_test_left_ends_with_the_run(tmp_path: Path, alone: bool) -> None:
+    """It has a session and a parent of its own, and is known by its environment."""
+    leaving = job(tmp_path, LEAVES_A_DAEMON)
+    if alone:
+        run_one(leaving.command, cwd=tmp_path, deadline=DEADLINE)
+    else:
+        run_all([leaving], cwd=tmp_path, deadline=DEADLINE)
+    assert not psutil.pid_exists(int((tmp_path / "left").read_text()))
+
+
 def test_one_run_uses_our_own_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """Its output is ours, and its exit code is returned."""
     command = job(tmp_path, "print('seen'); raise SystemExit(5)").command

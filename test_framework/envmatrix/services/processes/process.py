@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -145,6 +145,24 @@ def kill_all(processes: Iterable[psutil.Process]) -> None:
         with contextlib.suppress(psutil.NoSuchProcess, psutil.AccessDenied):
             process.kill()  # psutil looks at the start time first
     _await(lambda: all(_has_ended(process) for process in waiting), _KILLED)
+
+
+def processes_with(variable: str, value: str) -> list[psutil.Process]:
+    """Return the other processes that have an environment variable of this value, as far as they may be looked at."""
+    return [
+        process
+        for process in psutil.process_iter()
+        if process.pid != os.getpid() and environment_of(process).get(variable) == value
+    ]
+
+
+def environment_of(process: psutil.Process) -> Mapping[str, str]:
+    """Return the environment that a process was started with; empty where it may not be looked at."""
+    try:
+        environment: dict[str, str] = process.environ()
+    except (psutil.Error, OSError):
+        return {}
+    return environment
 
 
 def adopt_orphans() -> None:

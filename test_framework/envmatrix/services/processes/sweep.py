@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -12,7 +11,7 @@ from pathlib import Path
 import psutil
 
 from envmatrix.private import why_not_private
-from envmatrix.services.processes.process import descendants, kill_all
+from envmatrix.services.processes.process import descendants, kill_all, processes_with
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases, is_run_name
 
@@ -78,12 +77,5 @@ def _left_by(run: SupervisorDirectory) -> list[psutil.Process]:
     identities = [identity for line in lines if (identity := ProcessIdentity.parse(line))]
     listed = [process for identity in identities if (process := identity.process())]
     below = [child for identity in identities for child in descendants(identity)]
-    marked = [process for process in psutil.process_iter() if process.pid != os.getpid() and _is_marked(process, run)]
+    marked = processes_with(MARK, str(run.path))
     return list({process.pid: process for process in (*listed, *below, *marked)}.values())
-
-
-def _is_marked(process: psutil.Process, run: SupervisorDirectory) -> bool:
-    try:
-        return bool(process.environ().get(MARK) == str(run.path))
-    except (psutil.Error, OSError):
-        return False

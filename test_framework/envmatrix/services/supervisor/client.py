@@ -225,7 +225,9 @@ class SupervisorClient:
                     (os.POSIX_SPAWN_DUP2, 1, 2),
                 ],
             )
-        ProcessIdentity.just_started(pid).write(self._run.supervisor)
+        self._spawned = ProcessIdentity.just_started(pid)
+        """Kept, so that a test during which it was started is not blamed for it."""
+        self._spawned.write(self._run.supervisor)
         fresh.rename(self._run.supervisor_socket)
 
 
