@@ -42,6 +42,14 @@ pathlib.Path("left").write_text(str(left.pid))
 """
 
 
+def await_end(pid: int) -> None:
+    """Wait until a process has ended; whose parent is gone may stay a zombie."""
+    end = time.monotonic() + DEADLINE
+    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
 def test_all_run_at_the_same_time_and_keep_their_output(tmp_path: Path) -> None:
     """Each waits for the other, so that neither would end alone; the log holds both streams."""
     program = (
@@ -105,11 +113,7 @@ def test_what_a_run_leaves_in_its_session_is_ended(tmp_path: Path) -> None:
     """A test that forgot a process does not keep it."""
     (child,) = run_all([job(tmp_path, LEAVES_A_CHILD)], cwd=tmp_path, deadline=DEADLINE)
     assert child.exit_code == 0
-    pid = int((tmp_path / "left").read_text())
-    end = time.monotonic() + DEADLINE
-    while psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE:
-        assert time.monotonic() < end
-        time.sleep(0.02)
+    await_end(int((tmp_path / "left").read_text()))
 
 
 @pytest.mark.fault("oom-kill")
@@ -225,7 +229,7 @@ def test_a_daemon_that_a_test_left_ends_with_the_run(tmp_path: Path, alone: bool
         run_one(leaving.command, cwd=tmp_path, deadline=DEADLINE)
     else:
         run_all([leaving], cwd=tmp_path, deadline=DEADLINE)
-    assert not psutil.pid_exists(int((tmp_path / "left").read_text()))
+    await_end(int((tmp_path / "left").read_text()))
 
 
 def test_one_run_uses_our_own_terminal(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
