@@ -13,6 +13,7 @@ from envmatrix.exceptions import (
     BaselineError,
     CannotFixError,
     ContractError,
+    DamagedLineError,
     DeclarationError,
     DependencyError,
     EnvmatrixError,
@@ -125,6 +126,7 @@ EVERY = [
     (RunFileError(Path("a.jsonl"), "is empty"), 2, "a.jsonl: is empty"),
     (RunFileError(Path("a.jsonl"), "is damaged", 3), 2, "a.jsonl:3: is damaged"),
     (RunNameError(Path("a.jsonl"), "'..' is no name", 1), 2, "a.jsonl:1: '..' is no name"),
+    (DamagedLineError(Path("a.jsonl"), "is damaged: not JSON", 3), 2, "a.jsonl:3: is damaged: not JSON"),
     (SchemaError(Path("a.jsonl"), "is of schema 2"), 2, "a.jsonl: is of schema 2"),
     (
         ArchiveError(Path("a.zip"), "../x\n", "leads out of the archive"),

@@ -43,9 +43,9 @@ class EnvironmentSession:
         self._pings = Pings(self._ping_all)
 
     def want(self, names: frozenset[str]) -> None:
-        """Have services started in the background."""
-        if closure := self.environment.closure(names):
-            self._client.want(sorted(closure))
+        """Have services started in the background; where the supervisor has ended, the first test that needs one says so."""
+        with suppress(SupervisorError):
+            self._client.want(sorted(self.environment.closure(names)))
 
     def start(self, names: frozenset[str]) -> None:
         """Start or connect to services, and all they reference; returns when each is up or has failed."""

@@ -186,6 +186,14 @@ def test_a_finding_is_never_green(tmp_path: Path, rule: str, answer: Answer) -> 
     assert judged.reasons[0].tests == ("a.py::x",)
 
 
+@pytest.mark.fault("raising-str")
+def test_lost_evidence_changes_no_answer(tmp_path: Path) -> None:
+    """A passed test of which one of our own hooks lost the evidence has passed; the remark is among the reasons."""
+    judged = verdict(tmp_path, PASSED, findings=(FindingRecord(rule="H306", message="lost", tests=("a.py::x",)),))
+    assert judged.answer is Answer.COMPATIBLE
+    assert "H306: lost" in [reason.text for reason in judged.reasons]
+
+
 @pytest.mark.fault("flaky-retry")
 def test_flaky_is_compatible_and_said(tmp_path: Path) -> None:
     """A test that failed and then passed did pass; the remark names it."""

@@ -217,6 +217,40 @@ def test_a_child_that_comes_back_into_pytest_records_nothing(run: Run) -> None:
     assert cells(run, "e_forked")["test_child"].duration < 10
 
 
+KILLED = """
+    import json
+    import os
+    import pathlib
+    import signal
+
+    import pytest
+
+    def test_a(real_services): pass
+
+    def test_kill(real_services, request):
+        run = pathlib.Path(request.config.workerinput["envmatrix_run_dir"])
+        os.kill(json.loads((run / "supervisor.json").read_text())["pid"], signal.SIGKILL)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    @pytest.mark.parametrize("number", range(4))
+    def test_b(real_services, number): pass
+"""
+
+
+def test_a_killed_worker_and_supervisor_together_end_the_run_in_order(project: Project) -> None:
+    """The crash is told from what could not be run for want of a supervisor, and pytest itself has no error."""
+    project.write("test_a.py", KILLED)
+    project.pytest("-n", "2")
+    run = project.run
+    assert run.complete
+    assert run.footer is not None
+    assert (run.footer.exit_code, run.footer.reason) == (1, "")
+    killed = run.cells["test_a.py::test_kill"].evidence
+    assert killed is not None
+    assert killed.rule == "H301"
+    assert {cell.evidence.rule for cell in run.cells.values() if cell.evidence} <= {"H301", "H302"}
+
+
 @pytest.mark.fault("closed-descriptors")
 def test_nothing_of_ours_lands_in_a_file_of_a_test(project: Project) -> None:
     """Descriptors that a test closed are opened anew or left alone, and the services run on."""

@@ -161,8 +161,8 @@ class _Supervisor:
 
     def _serve_client(self, connection: socket.socket) -> None:
         """Answer the requests of one client; services run on when it goes away."""
-        with connection, connection.makefile("rw", encoding="utf-8", newline="\n") as stream:
-            try:
+        try:
+            with connection, connection.makefile("rw", encoding="utf-8", newline="\n") as stream:
                 for line in stream:
                     request = json.loads(line)
                     answer = self._work.submit(self._answer, request)
@@ -173,10 +173,10 @@ class _Supervisor:
                     stream.flush()
                     if request["do"] == "stop":
                         self._wake_sender.send(b"\0")
-            except OSError as error:
-                _log.info("a client went away: %s", error)
-            except Exception:  # noqa: BLE001  one bad request is no reason to stop answering
-                _log.exception("while answering")
+        except OSError as error:
+            _log.info("a client went away: %s", error)
+        except Exception:  # noqa: BLE001  one bad request is no reason to stop answering
+            _log.exception("while answering")
 
     def _answer(self, request: Mapping[str, Any]) -> dict[str, Any]:
         if self._deployment is None:
