@@ -310,8 +310,4 @@ def line_of(error: BaseException) -> str:
     if isinstance(error, EnvmatrixError):
         return error.message.splitlines()[0]  # made for people already
     text = text_of(error).strip().splitlines()
-    return f"{type(error).__name__}: {text[0][:_MAX_LINE]}" if text else type(error).__name__
-
-
-_MAX_LINE = 500
-"""Characters of what an error says."""
+    return f"{type(error).__name__}: {text[0]}" if text else type(error).__name__

@@ -40,6 +40,9 @@ OURS = "envmatrix.plugin.fixtures"
 _MAX_DETAIL = 8_000
 """Characters. The end of a traceback says what broke; the run file must stay readable."""
 
+_MAX_SUMMARY = 2_000
+"""Characters. Cut after masking: half a secret would not be known as one."""
+
 _MAX_EXCEPTION = 500
 """Characters of one exception in the chain."""
 
@@ -62,7 +65,7 @@ def evidence_of(rule: Rule, seen: str, facts: Facts, around: Around) -> Evidence
     """Return the evidence as it is recorded: masked and bounded."""
     return Evidence(
         rule=rule.code,
-        summary=MASKER.mask(seen),
+        summary=MASKER.mask(seen)[:_MAX_SUMMARY],
         phase=facts.phase,
         exceptions=tuple(
             MASKER.mask(f"{type(error).__name__}: {text_of(error)}")[:_MAX_EXCEPTION] for error in facts.exceptions
