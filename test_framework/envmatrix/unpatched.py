@@ -24,6 +24,9 @@ class REAL:
 
     clock = staticmethod(partial(time.clock_gettime, time.CLOCK_MONOTONIC))
     """Seconds. No tool that stops clocks knows this one."""
+    date = staticmethod(partial(time.clock_gettime, time.CLOCK_REALTIME))
+    """Seconds since the epoch."""
+    sleep = staticmethod(time.sleep)
     open = staticmethod(os.open)
     close = staticmethod(os.close)
     dup = staticmethod(os.dup)

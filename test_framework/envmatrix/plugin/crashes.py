@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import time
 from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ import pytest
 
 from envmatrix.causes import Facts, ProductCrash, is_about_connections
 from envmatrix.plugin.collection import NEEDS
+from envmatrix.unpatched import REAL
 
 if TYPE_CHECKING:
     from envmatrix.plugin.process import Process
@@ -47,7 +47,7 @@ class Crashes:
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, Any, Any]:
         """Run a test again that saw a crash: once is told from always by its second attempt."""
-        self._began, self._saw_crash = time.monotonic(), False
+        self._began, self._saw_crash = REAL.clock(), False
         result = yield
         is_over = item.session.shouldstop or item.session.shouldfail
         if self._saw_crash and self._repeats_left and not self._is_repeat and not is_over:
@@ -62,14 +62,14 @@ class Crashes:
     @contextmanager
     def _taking_turns(self) -> Iterator[bool]:
         """Keep two workers from repeating tests at once: each would see the other's crash again."""
-        end = time.monotonic() + _TURN
+        end = REAL.clock() + _TURN
         with (self._process.run_dir / "repeat.lock").open("ab") as lock:
-            while time.monotonic() < end:
+            while REAL.clock() < end:
                 with suppress(BlockingIOError):
                     fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
                     yield True
                     return
-                time.sleep(_PAUSE)
+                REAL.sleep(_PAUSE)
             yield False
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
@@ -87,9 +87,9 @@ class Crashes:
 
         `pings` are those after the failure: a process closes its sockets a moment before it is seen to have ended.
         """
-        end = time.monotonic() + (0 if all(ping.is_up for ping in pings.values()) else _DYING)
-        while not (crashes := self._process.session.crashes_since(pings, self._began)) and time.monotonic() < end:
-            time.sleep(_PAUSE)
+        end = REAL.clock() + (0 if all(ping.is_up for ping in pings.values()) else _DYING)
+        while not (crashes := self._process.session.crashes_since(pings, self._began)) and REAL.clock() < end:
+            REAL.sleep(_PAUSE)
         if crashes:
             self._process.users.forget()  # the product may have kept its users in memory
         described = tuple(self._described(name, crash, facts) for name, crash in sorted(crashes.items()))

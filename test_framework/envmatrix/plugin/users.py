@@ -7,7 +7,6 @@ import binascii
 import json
 import secrets
 import sys
-import time
 from dataclasses import replace
 from functools import cached_property
 
@@ -18,6 +17,7 @@ from envmatrix.environments import Source
 from envmatrix.exceptions import UserError
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services.users import Target, User, Users
+from envmatrix.unpatched import REAL
 
 _TOKEN_MARGIN = 30.0
 """Seconds. A token with less left than this is renewed before the next test gets it."""
@@ -98,6 +98,6 @@ def _seconds_left(token: str) -> float:
     try:
         payload = token.split(".")[1]
         claims = json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4)))
-        return float(claims["exp"]) - time.time()
+        return float(claims["exp"]) - REAL.date()
     except (IndexError, KeyError, ValueError, TypeError, binascii.Error):
         return float("inf")

@@ -8,7 +8,6 @@ import json
 import os
 import socket
 import sys
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -71,7 +70,7 @@ class Owner:
         """
         if not self._open:
             return {}
-        end = time.monotonic() + deadline
+        end = REAL.clock() + deadline
         states: dict[str, ServiceState] = {}
         try:
             with _locked(self._run):  # so that no supervisor is half started
@@ -91,10 +90,10 @@ class Owner:
     def _await_supervisor(self, end: float) -> None:
         supervisor = ProcessIdentity.read(self._run.supervisor)
         while supervisor and (process := supervisor.process()):
-            if time.monotonic() > end:
+            if REAL.clock() > end:
                 kill_all([process])
                 break
-            time.sleep(0.002)
+            REAL.sleep(0.002)
         with contextlib.suppress(ChildProcessError):
             if supervisor:
                 os.waitpid(supervisor.pid, os.WNOHANG)  # it may be our own child, and then a zombie
