@@ -129,9 +129,15 @@ class Watch:
             if self._passed and self._before is not None:
                 self._note_tasks()
         yield
+        warning: Warning | None = None
         with self._guard:
-            left = tuple(map(str, self._unexpected(item))) if self._passed else ()
+            try:
+                left = tuple(map(str, self._unexpected(item))) if self._passed else ()
+            except Warning as raised:  # of garbage of the test, where the project makes warnings errors
+                warning = raised
         self._before, self._tasks = None, []
+        if warning is not None:
+            raise warning
         if left:
             error = LeftOverError(item.nodeid, left)
             if self._fails:

@@ -189,9 +189,9 @@ def test_a_finding_is_never_green(tmp_path: Path, rule: str, answer: Answer) -> 
 @pytest.mark.fault("raising-str")
 def test_lost_evidence_changes_no_answer(tmp_path: Path) -> None:
     """A passed test of which one of our own hooks lost the evidence has passed; the remark is among the reasons."""
-    judged = verdict(tmp_path, PASSED, findings=(FindingRecord(rule="H306", message="lost", tests=("a.py::x",)),))
+    judged = verdict(tmp_path, PASSED, findings=(FindingRecord(rule="H307", message="lost", tests=("a.py::x",)),))
     assert judged.answer is Answer.COMPATIBLE
-    assert "H306: lost" in [reason.text for reason in judged.reasons]
+    assert "H307: lost" in [reason.text for reason in judged.reasons]
 
 
 @pytest.mark.fault("flaky-retry")

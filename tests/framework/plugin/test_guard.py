@@ -165,7 +165,7 @@ def test_an_error_without_a_text_costs_its_own_words_alone(run: Run) -> None:
         "test_mute": LOGIC,
         "test_wordless": LOGIC,
         "test_huge": LOGIC,
-        "test_trap": (Outcome.FAILED, "H306", Cause.HARNESS),
+        "test_trap": (Outcome.FAILED, "H307", Cause.HARNESS),
         "test_reason": (Outcome.XFAILED, "", None),
         "test_after": PASSED,
     }
@@ -178,7 +178,7 @@ def test_an_error_without_a_text_costs_its_own_words_alone(run: Run) -> None:
 def test_an_error_of_our_own_hook_is_a_remark_that_says_where(run: Run) -> None:
     """The cell says that its evidence is lost, and the run has it as a finding of that test."""
     (finding,) = run.findings
-    assert finding.rule == "H306"
+    assert finding.rule == "H307"
     assert finding.message.startswith(
         "evidence was lost to an error of our own hook: ValueError: hands off (matchers.py:"
     )
