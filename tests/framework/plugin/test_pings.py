@@ -8,8 +8,8 @@ from envmatrix.runs.ping import Ping, PingStatus
 
 def test_the_ping_before_a_moment_is_found_with_its_age() -> None:
     """Not the last one, where that was taken while the test ran."""
-    states = iter([PingStatus.UP, PingStatus.DOWN, PingStatus.DOWN, PingStatus.DOWN])
-    pings = Pings(lambda name: Ping(service=name, status=next(states)))
+    states = iter([PingStatus.UP, PingStatus.DOWN])
+    pings = Pings(lambda names, _: {name: Ping(service=name, status=next(states)) for name in names})
     assert pings.before(["redis"], time.monotonic()) == {}
     pings.take(["redis"])
     moment = time.monotonic()
