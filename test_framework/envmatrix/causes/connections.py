@@ -10,6 +10,7 @@ from typing import Any
 
 from envmatrix.causes.facts import Facts
 from envmatrix.causes.matchers import is_of, line_of, who_answers
+from envmatrix.unpatched import text_of
 
 _LOST = {
     "builtins": ("ConnectionError",),
@@ -58,9 +59,9 @@ def server_refused(facts: Facts) -> str | None:
         if is_of(error, "redis", "AuthenticationError", "AuthorizationError"):
             return f"the server refused the login: {line_of(error)}"
         is_database = any(is_of(error, library, "OperationalError") for library in _DATABASES)
-        if is_database and (refusal := _FATAL.search(str(error))):
+        if is_database and (refusal := _FATAL.search(text_of(error))):
             return f"the server refused the login: {refusal[1]}"
-    untrusted = (error for error in _lost(facts) if _UNTRUSTED.search(str(error)))
+    untrusted = (error for error in _lost(facts) if _UNTRUSTED.search(text_of(error)))
     if (error_ := next(untrusted, None)) is not None:
         return f"the client does not trust the server's certificate: {line_of(error_)}"
     return None
@@ -144,7 +145,7 @@ _ADDRESS = re.compile(
 
 def _target(error: BaseException) -> _Target | None:
     """Return the address that a client tried: out of its error, else of the call that opens a connection."""
-    if match := _ADDRESS.search(str(error)):
+    if match := _ADDRESS.search(text_of(error)):
         host, *port = (value for value in match.groups() if value is not None)
         return _Target(host, int(port[0]) if port else 0)
     for frame, _ in reversed(list(traceback.walk_tb(error.__traceback__))):
