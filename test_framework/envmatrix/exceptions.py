@@ -49,17 +49,13 @@ class UsageError(EnvmatrixError):
     """An option or argument is wrong, or does not fit the others."""
 
     what: str
-    how: str = ""
+    hint: str = ""
 
     exit_code: ClassVar[int] = 2
 
     @property
     def message(self) -> str:
         return self.what
-
-    @property
-    def hint(self) -> str:
-        return self.how
 
 
 @dataclass(eq=False)
@@ -109,7 +105,7 @@ class DeclarationError(EnvmatrixError):
     file: Path
     what: str
     line: int = 0
-    how: str = ""
+    hint: str = ""
 
     exit_code: ClassVar[int] = 2
 
@@ -117,10 +113,6 @@ class DeclarationError(EnvmatrixError):
     def message(self) -> str:
         place = f"{self.file}:{self.line}" if self.line else str(self.file)
         return f"{place}: {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return self.how
 
 
 class UnknownKeyError(DeclarationError):
@@ -189,17 +181,13 @@ class UnknownCapabilityError(EnvmatrixError):
 
     test: str
     what: str
-    how: str = ""
+    hint: str = ""
 
     exit_code: ClassVar[int] = 2
 
     @property
     def message(self) -> str:
         return f"{self.test} requires {self.what}"
-
-    @property
-    def hint(self) -> str:
-        return self.how
 
 
 _LOG_LINE = 200
@@ -261,11 +249,8 @@ class SupervisorError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        return (
-            f"The end of its log:\n{self.log_tail}"
-            if self.log_tail
-            else "Run again: whatever it left behind is removed first"
-        )
+        end_of_log = f"The end of its log:\n{self.log_tail}" if self.log_tail else ""
+        return end_of_log or "Run again: whatever it left behind is removed first"
 
 
 @dataclass(eq=False)

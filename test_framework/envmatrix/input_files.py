@@ -66,7 +66,7 @@ def read_bytes(path: Path, most: int = MOST) -> bytes:
     except OSError as error:
         raise DeclarationError(path, f"cannot be read: {error.strerror}") from None
     if len(content) > most:
-        raise DeclarationError(path, f"is larger than {most >> 20} MiB", how="Is it the right file?")
+        raise DeclarationError(path, f"is larger than {most >> 20} MiB", hint="Is it the right file?")
     return content
 
 

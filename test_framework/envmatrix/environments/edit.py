@@ -59,7 +59,7 @@ def edited(file: TomlFile, edits: Iterable[ServiceEdit]) -> str:
     if "\r\n" in file.text and not re.search(r"(?<!\r)\n", file.text):
         text = re.sub(r"(?<!\r)\n", "\r\n", text)
     if not _says(text, expected):
-        raise DeclarationError(file.path, "is written so that we cannot change it", how="Write the lines by hand")
+        raise DeclarationError(file.path, "is written so that we cannot change it", hint="Write the lines by hand")
     return text
 
 
@@ -118,12 +118,12 @@ def rewrite(file: TomlFile, text: str, check: Callable[[Path], object]) -> None:
     try:
         now = path.stat()
         if not now.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
-            raise DeclarationError(file.path, "is read-only", how="Make it writable, or write the lines by hand")
+            raise DeclarationError(file.path, "is read-only", hint="Make it writable, or write the lines by hand")
         try:
             _write(fresh, text, now)
             _checked(file, fresh, check)
             if path.read_bytes() != file.text.encode():
-                raise DeclarationError(file.path, "was changed meanwhile", how="Run again")
+                raise DeclarationError(file.path, "was changed meanwhile", hint="Run again")
             fresh.replace(path)
         finally:
             fresh.unlink(missing_ok=True)
@@ -146,4 +146,4 @@ def _checked(file: TomlFile, fresh: Path, check: Callable[[Path], object]) -> No
     try:
         check(fresh)
     except DeclarationError as error:
-        raise DeclarationError(file.path, f"would be wrong: {error.what}", error.line, error.how) from None
+        raise DeclarationError(file.path, f"would be wrong: {error.what}", error.line, error.hint) from None

@@ -57,7 +57,7 @@ def declared_names(directory: Path) -> tuple[str, ...]:
     names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith("."))
     for name in names:
         if not is_name(name):
-            raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", how=ALPHABET)
+            raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", hint=ALPHABET)
     return tuple(names)
 
 
@@ -135,7 +135,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     except ValidationError as error:
         raise explained(file, error, Environment) from None
     if "services" not in data:
-        raise DeclarationError(path, "declares no services", how="Add a table for each: [services.NAME]")
+        raise DeclarationError(path, "declares no services", hint="Add a table for each: [services.NAME]")
     MASKER.add_all(environment.secrets())
     for spec in environment.services.values():
         _check_kind(file, spec)
