@@ -93,7 +93,9 @@ class MaskedOutput:
         if isinstance(report, pytest.SubtestReport):
             context = report.context
             kwargs = {name: _masked(value) for name, value in context.kwargs.items()}
-            report.context = dataclasses.replace(context, msg=_masked(context.msg), kwargs=kwargs)
+            message = _masked(context.msg)
+            if (message, kwargs) != (context.msg, context.kwargs):  # a new context shows each value as its repr
+                report.context = dataclasses.replace(context, msg=message, kwargs=kwargs)
             mask_additions(report)
 
     @pytest.hookimpl(tryfirst=True)

@@ -198,11 +198,12 @@ def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
     failed = cells["test_failed_parts"].evidence
     assert failed is not None
     assert [part.label.replace("'", "") for part in failed.parts] == ["[part] (n=1)", "[part] (n=3)"]
-    assert [part.summary for part in failed.parts] == [f"AssertionError: part {n} is wrong" for n in (1, 3)]
+    expected = [f"AssertionError: part {n} is wrong; assert ({n} % 2) == 0" for n in (1, 3)]
+    assert [part.summary for part in failed.parts] == expected
     assert all(part.label in failed.summary and part.summary in failed.summary for part in failed.parts)
     own = cells["test_own_failure"].evidence
     assert own is not None
-    assert own.summary == "[alone] AssertionError: in a part; RuntimeError: afterwards"
+    assert own.summary == "[alone] AssertionError: in a part; assert 0; RuntimeError: afterwards"
     case = cells["test_case"].evidence
     assert case is not None
     assert [part.summary for part in case.parts] == ["AssertionError: it is bad"]
