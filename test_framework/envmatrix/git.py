@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envmatrix.exceptions import DeclarationError, UsageError
-from envmatrix.input_files import read_bytes
+from envmatrix.safety.input_files import read_bytes
 
 _DEADLINE = 5.0
 """Seconds for a question about commits."""

@@ -13,7 +13,7 @@ import threading
 import urllib.parse
 from collections.abc import Iterable, Iterator, Mapping
 
-from envmatrix.escapes import forms, levels, looks_escaped
+from envmatrix.safety.escapes import forms, levels, looks_escaped
 
 MASK = "**********"
 _MIN_SECRET = 4

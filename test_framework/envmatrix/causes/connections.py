@@ -10,7 +10,7 @@ from typing import Any
 
 from envmatrix.causes.facts import Facts
 from envmatrix.causes.matchers import is_of, line_of, who_answers
-from envmatrix.unpatched import text_of
+from envmatrix.safety.unpatched import text_of
 
 _LOST = {
     "builtins": ("ConnectionError",),

@@ -28,9 +28,9 @@ from envmatrix.exceptions import (
     UserError,
 )
 from envmatrix.runs.ping import Ping
+from envmatrix.safety.unpatched import text_of
 from envmatrix.services.probes.access import GATEWAY_ERRORS
 from envmatrix.services.processes.process import explain_exit
-from envmatrix.unpatched import text_of
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""

@@ -13,7 +13,7 @@ from envmatrix.analysis.audit.rules.catalog import misspelt, spelling
 from envmatrix.analysis.audit.selection import RuleSelection
 from envmatrix.analysis.index.build import CONTRACTS
 from envmatrix.exceptions import DeclarationError, UsageError
-from envmatrix.input_files import read_bytes
+from envmatrix.safety.input_files import read_bytes
 
 if TYPE_CHECKING:
     from envmatrix.environments import AuditPolicy, Project

@@ -28,7 +28,7 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         UsageError: git knows no such revision, or the plan is of a part of the suite.
         EnvmatrixError: pytest's configuration is broken.
     """
-    from envmatrix.nodeid import function_of
+    from envmatrix.runs.nodeid import function_of
     from envmatrix.runs.reused import Reuse
 
     _refuse_parts(plan)

@@ -37,9 +37,9 @@ from envmatrix.exceptions import (
     UsageError,
     nearest,
 )
-from envmatrix.input_files import read_text
 from envmatrix.masking import MASKER, secrets_among
-from envmatrix.names import ALPHABET, is_name
+from envmatrix.safety.input_files import read_text
+from envmatrix.safety.names import ALPHABET, is_name
 
 _LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
 """Kinds whose URL holds a password."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envmatrix.input_files import parse_toml, read_text
+from envmatrix.safety.input_files import parse_toml, read_text
 
 
 @dataclass(frozen=True)

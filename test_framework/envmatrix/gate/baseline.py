@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 from envmatrix.exceptions import BaselineError, DeclarationError
-from envmatrix.input_files import read_json
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.safety.input_files import read_json
 
 SCHEMA = 1
 _MOST = 256 << 20

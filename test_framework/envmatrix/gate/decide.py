@@ -13,8 +13,8 @@ from envmatrix.gate.source import StillThere, nowhere
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
 from envmatrix.gate.waivers import AppliedWaivers, Waiver, apply, counts_as_failed
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.nodeid import function_of
 from envmatrix.runs.cells import MissingRun, Run
+from envmatrix.runs.nodeid import function_of
 from envmatrix.runs.outcomes import Cause, Outcome
 
 _REMARKED = {Outcome.FLAKY: Code.FLAKY, Outcome.XPASSED: Code.XPASSED}

@@ -8,8 +8,8 @@ from functools import cache
 from pathlib import Path
 
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import read_bytes
-from envmatrix.nodeid import split
+from envmatrix.runs.nodeid import split
+from envmatrix.safety.input_files import read_bytes
 
 StillThere = Callable[[str], bool]
 """Node id → whether its function is still defined."""

@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import HistoryError
-from envmatrix.input_files import sqlite_numbers
+from envmatrix.safety.input_files import sqlite_numbers
 
 SCHEMA = 2
 """The file's `user_version`; raised with each change that an older reader would misread."""

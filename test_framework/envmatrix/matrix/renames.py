@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from envmatrix.nodeid import file_of, split
+from envmatrix.runs.nodeid import file_of, split
 
 
 def renames(old: Mapping[str, str], new: Mapping[str, str]) -> Mapping[str, str]:

@@ -10,10 +10,10 @@ from itertools import chain, pairwise
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.nodeid import file_of
 from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.directory import Loaded
 from envmatrix.runs.garbage import paused
+from envmatrix.runs.nodeid import file_of
 from envmatrix.runs.outcomes import Outcome
 
 

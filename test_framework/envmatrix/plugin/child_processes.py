@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import suppress
 from typing import Any
 
-from envmatrix.unpatched import REAL
+from envmatrix.safety.unpatched import REAL
 
 _LIBRARIES = frozenset({"subprocess", "multiprocessing", "asyncio", "envmatrix"})
 """Whose objects stand for a process, and have its id."""

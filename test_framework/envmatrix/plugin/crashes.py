@@ -11,7 +11,7 @@ import pytest
 
 from envmatrix.causes import Facts, ProductCrash, is_about_connections
 from envmatrix.plugin.collection import NEEDS
-from envmatrix.unpatched import REAL
+from envmatrix.safety.unpatched import REAL
 
 if TYPE_CHECKING:
     from envmatrix.plugin.process import Process

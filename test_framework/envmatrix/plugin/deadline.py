@@ -19,7 +19,7 @@ import pytest_timeout  # type: ignore[import-untyped]  # it ships no types
 
 from envmatrix.plugin.guard import Guard
 from envmatrix.runs.killed import KilledTest
-from envmatrix.unpatched import REAL, HeldCopy, HeldFile, weakly
+from envmatrix.safety.unpatched import REAL, HeldCopy, HeldFile, weakly
 
 if TYPE_CHECKING:
     from pathlib import Path

@@ -15,17 +15,17 @@ from msgspec import structs
 from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections, was_opened
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
-from envmatrix.nodeid import file_of
 from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.preconditions import USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.runs.events import Evidence, FindingRecord
+from envmatrix.runs.nodeid import file_of
 from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
+from envmatrix.safety.unpatched import REAL, text_of
 from envmatrix.services.probes.exchanges import EXCHANGES
-from envmatrix.unpatched import REAL, text_of
 
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes

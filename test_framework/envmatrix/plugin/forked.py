@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import pytest
 
-from envmatrix.unpatched import weakly
+from envmatrix.safety.unpatched import weakly
 
 _OURS = "envmatrix-"
 """The beginning of the names of our plugins."""

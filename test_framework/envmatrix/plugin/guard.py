@@ -7,7 +7,7 @@ from pathlib import Path
 from types import TracebackType
 
 from envmatrix.masking import MASKER
-from envmatrix.unpatched import text_of
+from envmatrix.safety.unpatched import text_of
 
 _PACKAGE = str(Path(__file__).parents[1])
 _MAX_REMARK = 300

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from envmatrix.masking import MASKER
-from envmatrix.unpatched import text_of
+from envmatrix.safety.unpatched import text_of
 
 WRITES_TO_JUNIT = frozenset({"record_testsuite_property", "record_xml_attribute"})
 """pytest's fixtures whose values go into JUnit XML without a report."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 import pytest
 
-from envmatrix.nodeid import distinct
+from envmatrix.runs.nodeid import distinct
 
 
 class TestNames:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from msgspec import structs
 
 from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.safety.unpatched import REAL
 from envmatrix.services.supervisor.pings import QUICK
-from envmatrix.unpatched import REAL
 
 _MOST = 16
 """Looks at one service that are remembered: enough to find the last one before a test began."""

@@ -17,7 +17,7 @@ from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remo
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
-from envmatrix.unpatched import REAL
+from envmatrix.safety.unpatched import REAL
 
 if TYPE_CHECKING:
     from envmatrix.plugin.access import ProtectedPaths

@@ -13,7 +13,6 @@ from msgspec.structs import replace
 from envmatrix.exceptions import UsageError
 from envmatrix.git import full_commit, working_tree
 from envmatrix.masking import MASKER
-from envmatrix.nodeid import distinct
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.names import TestNames
 from envmatrix.plugin.narrowed import narrowed
@@ -25,11 +24,12 @@ from envmatrix.plugin.tries import Try, not_run
 from envmatrix.plugin.worker_output import WorkerOutput
 from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
 from envmatrix.runs.file import RunWriter, digest
+from envmatrix.runs.nodeid import distinct
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
-from envmatrix.unpatched import REAL, text_of
+from envmatrix.safety.unpatched import REAL, text_of
 
 _EARLY_PHASES = ("setup", "call")
 """The phases after which a test goes on."""

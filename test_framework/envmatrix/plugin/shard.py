@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from envmatrix.nodeid import distinct
 from envmatrix.runs.file import read_durations
+from envmatrix.runs.nodeid import distinct
 from envmatrix.runs.shards import Shard, cut, cut_digest
 
 _DURATIONS = "envmatrix_durations"

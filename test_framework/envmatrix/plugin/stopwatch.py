@@ -6,7 +6,7 @@ from collections.abc import Generator
 
 import pytest
 
-from envmatrix.unpatched import REAL
+from envmatrix.safety.unpatched import REAL
 
 
 class Stopwatch:

@@ -13,7 +13,7 @@ from envmatrix.plugin.note import note_of
 from envmatrix.runs.events import Attempt, Evidence, FailedPart
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
-from envmatrix.unpatched import text_of
+from envmatrix.safety.unpatched import text_of
 
 _NAMED = 3
 """Failed parts that a summary names; the evidence has all."""

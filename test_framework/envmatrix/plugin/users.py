@@ -16,8 +16,8 @@ from envmatrix.contracts import Reality, Role
 from envmatrix.environments import Source
 from envmatrix.exceptions import UserError
 from envmatrix.plugin.session import EnvironmentSession
+from envmatrix.safety.unpatched import REAL
 from envmatrix.services.users import Target, User, Users
-from envmatrix.unpatched import REAL
 
 _TOKEN_MARGIN = 30.0
 """Seconds. A token with less left than this is renewed before the next test gets it."""

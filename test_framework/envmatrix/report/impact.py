@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from envmatrix.analysis.impact import NOWHERE, Because, Impact
-from envmatrix.nodeid import file_of
 from envmatrix.report.github import MOST, command
 from envmatrix.report.markdown import code
 from envmatrix.report.text import inert, plural
+from envmatrix.runs.nodeid import file_of
 
 SCHEMA = 1
 _FEW = 5

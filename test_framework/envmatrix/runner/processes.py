@@ -21,8 +21,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
-from envmatrix.private import open_private
 from envmatrix.runs.file import read_footer
+from envmatrix.safety.private import open_private
 from envmatrix.services.processes.process import environment_of, kill_all, processes_with
 from envmatrix.services.processes.supervisor_directory import MARK
 

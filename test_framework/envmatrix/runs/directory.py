@@ -17,14 +17,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import DeclarationError, RunFileError, RunNameError, UsageError
-from envmatrix.input_files import open_regular, read_json
 from envmatrix.masking import MASKER
-from envmatrix.names import check_name, is_name
 from envmatrix.runs.archives import is_archive
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.file import read_run
 from envmatrix.runs.garbage import paused
 from envmatrix.runs.shards import Shard
+from envmatrix.safety.input_files import open_regular, read_json
+from envmatrix.safety.names import check_name, is_name
 
 SCHEMA = 1
 """Of the manifest."""

@@ -22,7 +22,6 @@ import msgspec
 from msgspec.structs import force_setattr, replace
 
 from envmatrix.exceptions import DamagedLineError, RunFileError, RunNameError, SchemaError
-from envmatrix.names import is_name
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import (
     MOST_SECONDS,
@@ -42,7 +41,8 @@ from envmatrix.runs.garbage import paused
 from envmatrix.runs.lines import raw_lines
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
-from envmatrix.unpatched import HeldFile
+from envmatrix.safety.names import is_name
+from envmatrix.safety.unpatched import HeldFile
 
 _EMPTY = "is empty: the run ended before its tests were collected"
 _NO_HEADER = "is no run file: the first line is not a header"

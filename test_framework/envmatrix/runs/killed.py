@@ -12,10 +12,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.nodeid import without_number
 from envmatrix.runs.cells import Run
 from envmatrix.runs.events import Attempt, Evidence, Footer
 from envmatrix.runs.file import event_line, read_run
+from envmatrix.runs.nodeid import without_number
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
 

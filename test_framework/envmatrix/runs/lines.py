@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.input_files import open_regular
+from envmatrix.safety.input_files import open_regular
 
 _MAX_LINE_BYTES = 64 << 20
 """A header with 300,000 long node ids is about that; anything longer is no run file of ours."""

@@ -17,7 +17,6 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from envmatrix.exceptions import RunFileError, RunNameError, SchemaError, UsageError
-from envmatrix.names import check_name
 from envmatrix.runs.archives import Found, gather
 from envmatrix.runs.directory import RunDir, part_of, read_manifest
 from envmatrix.runs.events import Header
@@ -25,6 +24,7 @@ from envmatrix.runs.file import digest, read_header, read_suite
 from envmatrix.runs.garbage import paused
 from envmatrix.runs.merged import Order, Part, write_merged
 from envmatrix.runs.shards import Shard
+from envmatrix.safety.names import check_name
 
 MakeDir = Callable[[Mapping[str, str]], RunDir]
 """Makes the directory for environments, name → label."""

@@ -15,13 +15,13 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from envmatrix.exceptions import DeclarationError, RunFileError
-from envmatrix.input_files import read_json
-from envmatrix.nodeid import function_of
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import CONTRACT_VERSION, Bodies, Footer, Header, Reused
 from envmatrix.runs.file import digest, event_line, read_event, read_header
 from envmatrix.runs.lines import raw_lines
+from envmatrix.runs.nodeid import function_of
 from envmatrix.runs.outcomes import Outcome
+from envmatrix.safety.input_files import read_json
 
 _MOST = 64 << 20
 """Bytes of a list of node ids."""

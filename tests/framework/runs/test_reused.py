@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from msgspec import structs
 
-from envmatrix.nodeid import function_of
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import Attempt, Bodies, Evidence
 from envmatrix.runs.file import RunWriter, read_durations, read_run
+from envmatrix.runs.nodeid import function_of
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.reused import Reuse, complete, is_settled, write_unstarted
 from tests.framework.run_files import footer, header

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import read_json
+from envmatrix.safety.input_files import read_json
 
 FILE = ".envmatrix-audit.json"
 """Where the baseline is, unless another one is named."""

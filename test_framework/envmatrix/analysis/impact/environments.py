@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import parse_toml
+from envmatrix.safety.input_files import parse_toml
 
 _SERVICES = "services"
 

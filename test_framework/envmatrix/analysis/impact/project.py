@@ -15,7 +15,7 @@ from envmatrix.analysis.source.facts import Module
 from envmatrix.analysis.source.parse_file import LARGEST
 from envmatrix.environments import Project, read_toml
 from envmatrix.exceptions import DeclarationError, UsageError
-from envmatrix.input_files import read_bytes
+from envmatrix.safety.input_files import read_bytes
 
 _FROM_THE_ROOT = "__main__.py"
 """The importing file, for modules as the project's root finds them."""

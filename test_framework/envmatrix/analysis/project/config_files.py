@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 import iniconfig
 
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import parse_toml, read_text
+from envmatrix.safety.input_files import parse_toml, read_text
 
 _T = TypeVar("_T")
 

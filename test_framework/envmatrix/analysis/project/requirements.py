@@ -9,7 +9,7 @@ from typing import Any
 
 from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml
 from envmatrix.analysis.project.installed import normalised
-from envmatrix.input_files import read_text
+from envmatrix.safety.input_files import read_text
 
 
 def declared(root: Path) -> frozenset[str]:

@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias, cast, get_args
 
 from envmatrix.analysis.project.config_files import line_of, read_ini, read_toml, table
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import open_regular
+from envmatrix.safety.input_files import open_regular
 
 CONFIG_NAMES = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini", "pyproject.toml", "tox.ini", "setup.cfg")
 """Configuration files that pytest looks for in each directory, in order."""

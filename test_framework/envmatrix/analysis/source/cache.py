@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, NamedTuple, Self, TypeVar
 
-from envmatrix.input_files import sqlite_numbers
+from envmatrix.safety.input_files import sqlite_numbers
 
 DEFAULT = Path(".envmatrix", "audit-cache.sqlite")
 """Below a tree's root."""

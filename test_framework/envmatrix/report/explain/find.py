@@ -8,10 +8,10 @@ from collections.abc import Callable, Sequence
 
 from envmatrix.exceptions import UsageError, nearest
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.nodeid import function_of
 from envmatrix.report.text import inert, middle
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.events import FindingRecord
+from envmatrix.runs.nodeid import function_of
 from envmatrix.runs.rules import RuleCode
 
 _LISTED = 10

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 
 from envmatrix.gate import Answer, Verdict, number_of_tests
 from envmatrix.matrix.table import Matrix
-from envmatrix.nodeid import file_of
 from envmatrix.report.github import command, within_limit
 from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, Problem, by_label
 from envmatrix.report.words import cause_and_rule, word
+from envmatrix.runs.nodeid import file_of
 
 
 def render(judged: JudgedMatrix) -> str:

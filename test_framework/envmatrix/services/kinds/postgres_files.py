@@ -17,7 +17,7 @@ from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError, StartError
 from envmatrix.masking import MASKER
-from envmatrix.private import make_directory, write_private
+from envmatrix.safety.private import make_directory, write_private
 from envmatrix.services.processes.wheels import package_dir
 
 SUPERUSER = "postgres"

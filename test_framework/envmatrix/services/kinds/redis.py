@@ -16,8 +16,8 @@ from pydantic import SecretStr
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
-from envmatrix.private import write_private
 from envmatrix.runs.ping import Ping
+from envmatrix.safety.private import write_private
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing

@@ -10,7 +10,7 @@ from typing import Any
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
-from envmatrix.unpatched import text_of
+from envmatrix.safety.unpatched import text_of
 
 _MAX_DETAIL = 300
 """Characters; a reason is one line on a terminal, and a hostile server chooses its text."""

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError
-from envmatrix.private import write_private
+from envmatrix.safety.private import write_private
 from envmatrix.services.processes.ports import HOST
 
 

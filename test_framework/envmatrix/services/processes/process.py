@@ -21,7 +21,7 @@ import psutil
 
 from envmatrix.exceptions import StartError
 from envmatrix.masking import MASKER
-from envmatrix.private import open_private
+from envmatrix.safety.private import open_private
 from envmatrix.services.processes.fork_server import ForkServer
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process_identity import ProcessIdentity

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from envmatrix.private import write_private
+from envmatrix.safety.private import write_private
 
 _START_FIELD = 19
 """proc_pid_stat(5): the start time is field 22, and the text after the command's name begins with field 3."""

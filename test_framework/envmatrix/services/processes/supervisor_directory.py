@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from envmatrix.exceptions import UsageError
-from envmatrix.private import make_directory, why_not_private
+from envmatrix.safety.private import make_directory, why_not_private
 
 MARK = "ENVMATRIX_RUN_DIR"
 """The variable that every process of a run inherits, so that one that left its session can be found too."""

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from envmatrix.private import why_not_private
+from envmatrix.safety.private import why_not_private
 from envmatrix.services.processes.process import descendants, kill_all, processes_with
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases, is_run_name

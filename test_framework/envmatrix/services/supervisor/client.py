@@ -18,8 +18,9 @@ import msgspec
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.exceptions import SupervisorError
 from envmatrix.masking import MASKER
-from envmatrix.private import bind_private, open_private
 from envmatrix.runs.ping import Ping
+from envmatrix.safety.private import bind_private, open_private
+from envmatrix.safety.unpatched import REAL, HeldCopy
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.processes.process import kill_all, log_tail, log_tails
@@ -29,7 +30,6 @@ from envmatrix.services.processes.sweep import remove, sweep
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
-from envmatrix.unpatched import REAL, HeldCopy
 
 SILENCE = 15.0
 """Seconds without a sign of life from the supervisor, which sends one a second, until it counts as lost."""

@@ -9,9 +9,9 @@ from msgspec import structs
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.safety.unpatched import REAL
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.registry import get_kind
-from envmatrix.unpatched import REAL
 
 QUICK = 0.25
 """Seconds. A ping that took less is repeated whenever its answer would fail a test."""

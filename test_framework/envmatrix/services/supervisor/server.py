@@ -22,7 +22,7 @@ import msgspec
 
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
-from envmatrix.private import is_own_account
+from envmatrix.safety.private import is_own_account
 from envmatrix.services.processes.fork_server import ForkServer, import_path
 from envmatrix.services.processes.process import Launcher, adopt_orphans, log_tails
 from envmatrix.services.processes.process_identity import ProcessIdentity

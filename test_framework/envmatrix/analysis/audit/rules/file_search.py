@@ -14,7 +14,7 @@ import msgspec
 
 from envmatrix.analysis.source.cache import Cache, Stamp, View
 from envmatrix.analysis.source.parse_file import digest_of
-from envmatrix.input_files import open_regular
+from envmatrix.safety.input_files import open_regular
 
 _SKIPPED = frozenset({"node_modules", "site-packages", "__pycache__", "venv"})
 _MAX_BYTES = 4 << 20

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from envmatrix.exceptions import UsageError
-from envmatrix.names import check_name, is_name
+from envmatrix.safety.names import check_name, is_name
 
 
 @pytest.mark.parametrize("name", ["local", "staging-eu", "auth_service", "v1.2", "7", "A" * 100])

@@ -2,7 +2,7 @@
 
 import pytest
 
-from envmatrix.nodeid import NodeId, distinct, file_of, function_of, split
+from envmatrix.runs.nodeid import NodeId, distinct, file_of, function_of, split
 
 
 @pytest.mark.parametrize(

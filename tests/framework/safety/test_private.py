@@ -9,7 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.private import bind_private, is_own_account, make_directory, open_private, why_not_private, write_private
+from envmatrix.safety.private import (
+    bind_private,
+    is_own_account,
+    make_directory,
+    open_private,
+    why_not_private,
+    write_private,
+)
 from tests.framework.other_user import as_another_user, common_directory, needs_another_user
 
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 import envmatrix
 from envmatrix.exceptions import DeclarationError
-from envmatrix.input_files import parse_toml, read_bytes, read_json, read_text
+from envmatrix.safety.input_files import parse_toml, read_bytes, read_json, read_text
 
 MANY = 200_000
 
