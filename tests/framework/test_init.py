@@ -66,5 +66,7 @@ def test_the_command_line_imports_what_a_command_needs() -> None:
         "envmatrix.__main__",
         "envmatrix.exceptions",
         "envmatrix.git",
+        "envmatrix.safety",
+        "envmatrix.safety.input_files",
     }
     assert not found & {"pydantic", "rich", "httpx", "asyncio", "pytest"}
