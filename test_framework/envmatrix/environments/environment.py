@@ -104,6 +104,10 @@ class Environment(Table):
             waiting.extend(service.references)
         return frozenset(found)
 
+    def start_order(self, names: frozenset[str]) -> list[str]:
+        """Return the named services and all that they reference, each after those that it references."""
+        return sorted(self.closure(names), key=lambda name: (len(self.closure(frozenset({name}))), name))
+
     def masked(self) -> Mapping[str, Any]:
         """Return the resolved declaration as plain values, every secret as stars.
 
