@@ -116,6 +116,10 @@ class Environment(Table):
             yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
             yield from secrets_in_command(service.command)
 
+    def start_order(self, names: frozenset[str]) -> list[str]:
+        """Return the named services and all that they reference, each after those that it references."""
+        return sorted(self.closure(names), key=lambda name: (len(self.closure(frozenset({name}))), name))
+
     def masked(self) -> Mapping[str, Any]:
         """Return the resolved declaration as plain values, every secret as stars.
 

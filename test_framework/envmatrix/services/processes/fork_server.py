@@ -27,7 +27,12 @@ class ForkServer:
     def __init__(self, modules: Iterable[str], run: SupervisorDirectory) -> None:
         self._socket, theirs = socket.socketpair()
         # As a file: the packages around it take a tenth of a second to import, and no service needs them.
-        command = [sys.executable, "-P", str(Path(__file__).with_name("fork_server_program.py")), *sorted(set(modules))]
+        command = [
+            sys.executable,
+            "-P",
+            str(Path(__file__).with_name("fork_server_program.py")),
+            *dict.fromkeys(modules),
+        ]
         with theirs:
             self._process = subprocess.Popen(  # noqa: S603  our own module
                 command, stdin=theirs.fileno(), env={**os.environ, MARK: str(run.path)}, start_new_session=True

@@ -35,20 +35,17 @@ Request = dict[str, Any]
 def main() -> None:
     """Import the modules named as arguments and fork on request; a forked child becomes its service."""
     gc.disable()  # while modules are imported next to nothing becomes garbage, and looking for it takes a sixth of the time
-    for module in sys.argv[1:]:
-        try:
-            importlib.import_module(module)
-        except Exception:  # noqa: BLE001  the service that needs it will fail by itself, with this in its own log
-            traceback.print_exc()
-    gc.freeze()  # a collection in a child would copy every page
-    gc.enable()
-    request = _fork_on_demand()
+    request = _fork_on_demand(sys.argv[1:])
     if request is not None:
+        gc.enable()
         _become(request)
 
 
-def _fork_on_demand() -> Request | None:
-    """Serve until the socket closes and return None; in a forked child, return its request."""
+def _fork_on_demand(modules: list[str]) -> Request | None:
+    """Serve until the socket closes and return None; in a forked child, return its request.
+
+    A service is forked once its own module is imported; the others' are imported while no request waits.
+    """
     wake_receiver, wake_sender = socket.socketpair()
     wake_sender.setblocking(False)
     signal.signal(signal.SIGCHLD, lambda *_: None)
@@ -63,22 +60,37 @@ def _fork_on_demand() -> Request | None:
         selector.register(supervisor, selectors.EVENT_READ)
         selector.register(wake_receiver, selectors.EVENT_READ)
         while True:
-            ready = [key.fileobj for key, _ in selector.select()]
+            ready = [key.fileobj for key, _ in selector.select(0 if modules else None)]
             if supervisor in ready:  # it sends one line and waits for the answer, so no second one is in the buffer
                 line = stream.readline()
                 if not line:
                     return None
+                request: Request = json.loads(line)
+                own = request["arguments"][0]
+                for module in [own] if own in modules else [*modules]:
+                    _import(module, modules)
+                gc.freeze()  # a collection in a child would copy every page
                 pid = os.fork()
                 if pid == 0:
                     signal.set_wakeup_fd(-1)
                     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                    request: Request = json.loads(line)
                     return request
                 print(json.dumps({"pid": pid}), file=stream, flush=True)
             if wake_receiver in ready:
                 wake_receiver.recv(4096)
                 for pid, code in _ended():
                     print(json.dumps({"pid": pid, "code": code}), file=stream, flush=True)
+            if not ready and modules:
+                _import(modules[0], modules)
+
+
+def _import(module: str, modules: list[str]) -> None:
+    """Import a module, and take it off the list."""
+    modules.remove(module)
+    try:
+        importlib.import_module(module)
+    except Exception:  # noqa: BLE001  the service that needs it will fail by itself, with this in its own log
+        traceback.print_exc()
 
 
 def _ended() -> list[tuple[int, int]]:

@@ -195,9 +195,8 @@ class SupervisorClient:
     def _preload_options(self, names: Iterable[str]) -> list[str]:
         """Return the options that let the supervisor start the fork server before all else."""
         services = self._declared.services if self._declared else {}
-        known = self._declared.closure(frozenset(names) & services.keys()) if self._declared else ()
-        modules = sorted({module for name in known for module in services[name].preload})
-        options = [f"--preload={module}" for module in modules]
+        known = self._declared.start_order(frozenset(names) & services.keys()) if self._declared else ()
+        options = [f"--preload={module}" for name in known for module in services[name].preload]
         return [f"--root={project_root(self._directory)}", *options] if options else []
 
     def _spawn(self, options: Iterable[str]) -> None:

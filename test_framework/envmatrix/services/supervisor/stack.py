@@ -84,7 +84,11 @@ class Stack:
         services = self.environment.services
         wanted = self.environment.closure(frozenset(names))
         with self._changed:
-            fresh = [Slot(self._prefix + name, services[name], time.monotonic()) for name in wanted - {*self._slots}]
+            fresh = [
+                Slot(self._prefix + name, services[name], time.monotonic())
+                for name in self.environment.start_order(wanted)
+                if name not in self._slots
+            ]
             for slot in fresh:
                 self._slots[slot.spec.name] = slot
                 self._set_deadline(slot)
