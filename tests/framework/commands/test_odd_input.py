@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from envmatrix.__main__ import main
 from envmatrix.analysis.audit.baseline import AuditBaseline
 from envmatrix.environments import Project, load_environment
-from envmatrix.environments.load import read_env_file
+from envmatrix.environments.load import process_variables
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.gate.baseline import read_baseline
 from envmatrix.gate.waivers import read_waivers
@@ -129,7 +129,7 @@ def test_any_content_is_read_or_refused(tmp_path_factory: pytest.TempPathFactory
     for read in (
         lambda: Project.find(directory),
         lambda: load_environment("local", directory, variables={}),
-        lambda: read_env_file(file),
+        lambda: process_variables(file),
         lambda: read_baseline(file),
         lambda: read_waivers(file),
         lambda: read_manifest(file),

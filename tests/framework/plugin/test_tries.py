@@ -206,7 +206,7 @@ def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
     assert own.summary == "[alone] AssertionError: in a part; assert 0; RuntimeError: afterwards"
     case = cells["test_case"].evidence
     assert case is not None
-    assert [part.summary for part in case.parts] == ["AssertionError: it is bad"]
+    assert [part.summary for part in case.parts] == ["AssertionError: it is bad; assert 'bad' == 'good'; - good + bad"]
 
 
 def test_the_time_of_a_subtest_is_its_tests() -> None:
