@@ -46,10 +46,15 @@ class TestNames:
 
     def begin(self, test: str) -> str:
         """Return the name of a test that begins; empty where xdist's controller cannot tell which of several it is."""
+        if test in self._positions:
+            self._begun[test] += 1
+        return self.current(test)
+
+    def current(self, test: str) -> str:
+        """Return the name of the test of a node id that began last; empty where that cannot be told, as in `begin`."""
         positions = self._positions.get(test)
         if positions is None:
             return test
-        self._begun[test] += 1
         return "" if self._is_controller and len(positions) > 1 else self._name(test, positions)
 
     def of(self, report: pytest.TestReport) -> str:

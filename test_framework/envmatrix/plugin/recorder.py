@@ -143,8 +143,9 @@ class Recorder:
 
     def pytest_runtest_logfinish(self, nodeid: str) -> None:
         """End a test of which a plugin's own protocol reported no teardown."""
-        if current := self._in_flight.get(nodeid):
-            self._end(nodeid, current)
+        test = self._names.current(nodeid)
+        if current := self._in_flight.get(test):
+            self._end(test, current)
 
     def _end(self, test: str, current: Try) -> None:
         del self._in_flight[test]
