@@ -32,6 +32,8 @@ def test_one_screen_says_what_decides(tmp_path: Path) -> None:
         "local  incompatible  at cccccccccccc (dirty)\n"
         "  1 test failed: the product or the test is wrong\n"
         "    a.py::fresh  failed, logic L401: AssertionError: assert 1 == 2 (a.py:7)\n"
+        "  of no commit: it was run with files that differ from cccccccccccc: git status. Commit, ignore or remove them, and run\n"
+        "  it again\n"
         "  1 of 7 tests passed\n"
         "  5 tests failed as in the baseline\n"
         "    a.py::known0  failed, logic L401\n"
