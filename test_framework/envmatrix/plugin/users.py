@@ -32,6 +32,7 @@ class SessionUsers:
         self._factory: Users | None = None
         self.current: User | None = None
         """The default user, once one was made."""
+        self._made_at = 0.0
 
     @property
     def target(self) -> Target | None:
@@ -55,7 +56,10 @@ class SessionUsers:
         """Return the user whose token the fixtures hand out, the token renewed before it expires."""
         if (factory := self.factory) is None:
             return None
+        if self.current is not None and self._session.crashes_since(self._session.endpoints, self._made_at):
+            self.forget()  # the product may have kept its users in memory
         if self.current is None:
+            self._made_at = REAL.clock()
             self.current = factory("default")
         elif _seconds_left(self.current.token) < _TOKEN_MARGIN:
             self.current = replace(self.current, token=factory.token_for(self.current))
