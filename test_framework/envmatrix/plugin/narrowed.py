@@ -89,6 +89,8 @@ def _options(config: pytest.Config, *, has_suites: bool) -> Iterator[str]:
         name = option.names[0]
         if option.narrows == "inifilename" and value and _is_own_file(config, value):
             continue
+        if option.narrows == "rootdir" and config.rootpath == config.invocation_params.dir.resolve():
+            continue  # where pytest was started, as it is where none is given
         if option.may_repeat:
             yield from (shlex.quote(f"{name}={each}") for each in value or () if each not in by_project)
         elif value and value != by_project:
