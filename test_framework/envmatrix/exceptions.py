@@ -96,23 +96,25 @@ class UnknownEnvironmentError(EnvmatrixError):
 
 
 @dataclass(eq=False)
-class DeclarationError(EnvmatrixError):
-    """A file that declares an environment, or the project's own table, is wrong.
-
-    `line` is 1-based; 0 where it is not known.
-    """
+class FileError(EnvmatrixError):
+    """A file is wrong. `line` is 1-based; 0 stands for the whole file, or is not known."""
 
     file: Path
     what: str
     line: int = 0
-    hint: str = ""
 
     exit_code: ClassVar[int] = 2
 
     @property
     def message(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{place}: {self.what}"
+        return f"{self.file}:{self.line}: {self.what}" if self.line else f"{self.file}: {self.what}"
+
+
+@dataclass(eq=False)
+class DeclarationError(FileError):
+    """A file that declares an environment, or the project's own table, is wrong."""
+
+    hint: str = ""
 
 
 class UnknownKeyError(DeclarationError):
@@ -317,20 +319,8 @@ class LeftOverError(EnvmatrixError):
         return f"{self.test} left behind: {'; '.join(self.left)}"
 
 
-@dataclass(eq=False)
-class RunFileError(EnvmatrixError):
-    """A run file is damaged, or something else. `line` is 1-based; 0 stands for the whole file."""
-
-    file: Path
-    what: str
-    line: int = 0
-
-    exit_code: ClassVar[int] = 2
-
-    @property
-    def message(self) -> str:
-        place = f"{self.file}:{self.line}" if self.line else str(self.file)
-        return f"{place}: {self.what}"
+class RunFileError(FileError):
+    """A run file is damaged, or something else."""
 
 
 class DamagedLineError(RunFileError):
