@@ -66,7 +66,7 @@ class AuditBaseline:
             schema = document["schema"]
             counts = Counter({_entry(each): _count(each) for each in document["findings"]})
         except DeclarationError as error:
-            raise replace(error, hint=how) from None
+            raise replace(error, hint=how if path.exists() else "") from None
         except (ValueError, KeyError, TypeError):
             raise DeclarationError(path, "is no baseline of the audit", 0, how) from None
         if schema != _SCHEMA:
