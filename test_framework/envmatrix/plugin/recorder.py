@@ -205,7 +205,7 @@ class Recorder:
             session.exitstatus = code if isinstance(code, int) else session.exitstatus
         elif session.exitstatus in {0, 5}:
             session.exitstatus = 1
-        words = MASKER.mask(f"{type(error).__name__}: {error}").partition("\n")[0]
+        words = MASKER.mask(f"{type(error).__name__}: {text_of(error)}").partition("\n")[0]
         self.early_end = f"{self.early_end}; then {words}" if self.early_end else f"a plugin failed at the end: {words}"
         self._raised = True
 

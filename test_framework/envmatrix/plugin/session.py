@@ -129,12 +129,13 @@ class EnvironmentSession:
 
     def crashes_since(self, names: Iterable[str], moment: float) -> dict[str, Crash]:
         """Return the last crash of each service among some that was down for it since a moment; wait until it is up."""
-        commands = [name for name in sorted(names) if self.environment.services[name].source is Source.PROCESS]
-        with suppress(SupervisorError):  # who asks is explaining a failure already
-            self._states.update(self._client.start(name for name in commands if name in self._states).states)
-        crashes = {
-            name: crash for name in commands if name in self._states for crash in self._states[name].crashes[-1:]
-        }
+        services = self.environment.services
+        commands = [name for name in sorted(names) if services[name].source is Source.PROCESS and name in self._states]
+        if not commands:  # asked before each test: where nothing can be started again, that is no request
+            return {}
+        with suppress(SupervisorError):
+            self._states.update(self._client.start(commands).states)
+        crashes = {name: crash for name in commands for crash in self._states[name].crashes[-1:]}
         return {name: each for name, each in crashes.items() if each.up_again is None or each.up_again >= moment}
 
     def demand_required(self, names: frozenset[str]) -> None:
