@@ -135,17 +135,18 @@ def set_aside(path: Path) -> Path | None:
         OSError: it cannot be renamed.
     """
     with _alone(path):
-        version, application = sqlite_numbers(path) or (0, 0)
-        if application != _APPLICATION:
-            raise UnusableError(f"it is no history of ours, and left alone. {_ANOTHER}")
-        if version > SCHEMA:
-            raise UnusableError(f"it is of schema {version}; this envmatrix writes schema {SCHEMA}. {_ANOTHER}")
+        # Asked first: the numbers of a file that another process has just made are still in its log.
         try:
             with closing(_connect(path, "rw")) as connection:
                 if _is_ready(connection) and connection.execute("PRAGMA quick_check(1)").fetchone() == ("ok",):
                     return None
         except (UnusableError, sqlite3.DatabaseError):
             pass
+        version, application = sqlite_numbers(path) or (0, 0)
+        if application != _APPLICATION:
+            raise UnusableError(f"it is no history of ours, and left alone. {_ANOTHER}")
+        if version > SCHEMA:
+            raise UnusableError(f"it is of schema {version}; this envmatrix writes schema {SCHEMA}. {_ANOTHER}")
         name = f"{path.name}.corrupt-{datetime.now(UTC):%Y%m%dT%H%M%S.%fZ}"
         for suffix in _BESIDE:
             beside = path.with_name(path.name + suffix)
@@ -173,10 +174,11 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
         UnusableError: it is something else.
     """
     try:
-        ours, version = (
-            connection.execute(f"PRAGMA {name}").fetchone()[0] for name in ("application_id", "user_version")
-        )
-        (tables,) = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+        # One statement sees one moment: another process may be making the file.
+        ours, version, tables = connection.execute(
+            "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
+            " FROM pragma_application_id, pragma_user_version"
+        ).fetchone()
     except sqlite3.DatabaseError as error:
         if is_damage(error):
             raise UnusableError(f"is no history: {error}") from None

@@ -153,6 +153,14 @@ def test_matrices_at_the_same_time_are_all_recorded(tmp_path: Path, path: Path) 
     assert aside(path) == []
 
 
+@pytest.mark.fault("history-locked")
+def test_a_history_whose_tables_are_still_in_the_log_is_ours(path: Path) -> None:
+    """As while another process, which has just made it, still has it open: it is neither foreign nor set aside."""
+    with closing(file.open_for_writing(path)):
+        assert not path.read_bytes()[68:72].strip(b"\0")
+        assert file.set_aside(path) is None
+
+
 def _make_foreign(path: Path) -> None:
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("CREATE TABLE theirs (x)")
