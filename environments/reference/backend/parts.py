@@ -6,7 +6,6 @@ import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 
-import httpcore  # noqa: F401  httpx imports it with the first client, and a fork server should have it before it forks
 import httpx
 
 from environments.reference.backend.agents import Agents
