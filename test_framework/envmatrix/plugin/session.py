@@ -23,6 +23,7 @@ from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import Endpoint, get_kind
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.probe import wrong_identity
+from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
 from envmatrix.services.supervisor.service_state import Crash, ServiceState
 
@@ -131,12 +132,17 @@ class EnvironmentSession:
         """Return the last crash of each service among some that was down for it since a moment; wait until it is up."""
         services = self.environment.services
         commands = [name for name in sorted(names) if services[name].source is Source.PROCESS and name in self._states]
-        if not commands:  # asked before each test: where nothing can be started again, that is no request
-            return {}
-        with suppress(SupervisorError):
-            self._states.update(self._client.start(commands).states)
+        if not all(map(self._still_runs, commands)):  # looked at before each test: a request would cost a millisecond
+            with suppress(SupervisorError):
+                self._states.update(self._client.start(commands).states)
         crashes = {name: crash for name in commands for crash in self._states[name].crashes[-1:]}
         return {name: each for name, each in crashes.items() if each.up_again is None or each.up_again >= moment}
+
+    def _still_runs(self, name: str) -> bool:
+        """Return whether the process of a service, as last told, has not ended; one on another machine is not looked at."""
+        pid = self._states[name].pid
+        identity = ProcessIdentity.of(pid) if pid is not None else None
+        return pid is None or (identity is not None and identity.process() is not None)
 
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.

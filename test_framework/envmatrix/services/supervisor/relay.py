@@ -146,10 +146,9 @@ def _as_reachable(state: ServiceState) -> ServiceState:
     """Return the state of a service, failed if its endpoint cannot be reached from here."""
     why = _unreachable(state.endpoint) if state.endpoint is not None else ""
     if not why:
-        return state.model_copy(update={"crashes": ()})  # their times are of another machine's clock
-    return ServiceState(
-        service=state.service, status=ServiceStatus.FAILED, reason=why, error=UnreachableError.__name__, pid=state.pid
-    )
+        # The crashes' times are of another machine's clock, and the process's id is one of its processes.
+        return state.model_copy(update={"crashes": (), "pid": None})
+    return ServiceState(service=state.service, status=ServiceStatus.FAILED, reason=why, error=UnreachableError.__name__)
 
 
 def _unreachable(endpoint: Endpoint) -> str:
