@@ -37,11 +37,6 @@ class Contract(BaseModel):
         return value
 
     @property
-    def used_fields(self) -> frozenset[str]:
-        """Return the fields that were read so far."""
-        return frozenset(self._used)
-
-    @property
     def used_meanings(self) -> frozenset[Meaning]:
         """Return the meanings of the fields that were read so far."""
         return frozenset(meaning_of(type(self), field) for field in self._used)
@@ -131,39 +126,16 @@ class RealServices(Contract):
     backend_url: Annotated[str | None, Meaning(Role.HTTP_URL, "backend", _URL)]
     api_url: Annotated[str | None, Meaning(Role.API_URL, "backend", _URL)]
     auth_url: Annotated[str | None, Meaning(Role.HTTP_URL, "auth", _URL)]
-    websocket_url: Annotated[
-        str | None,
-        Meaning(
-            Role.WEBSOCKET_URL,
-            "backend",
-            _WEBSOCKET,
-            capability="websocket",
-        ),
-    ]
+    websocket_url: Annotated[str | None, Meaning(Role.WEBSOCKET_URL, "backend", _WEBSOCKET, capability="websocket")]
     http_client: Annotated[httpx.AsyncClient, Meaning(Role.CLIENT, "backend", _CLIENT)]
     http_client_sync: Annotated[httpx.Client, Meaning(Role.CLIENT, "backend", _CLIENT)]
-    test_jwt_token: Annotated[
-        str | None,
-        Meaning(
-            Role.USER,
-            "auth",
-            _JWT,
-        ),
-    ]
+    test_jwt_token: Annotated[str | None, Meaning(Role.USER, "auth", _JWT)]
     test_api_key: Annotated[str | None, Meaning(Role.USER, "auth", _API_KEY)]
     health_endpoints: Annotated[Mapping[str, str], Meaning(truth=_HEALTH)]
     database: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "database", _ENDPOINT)]
     redis: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "redis", _ENDPOINT)]
     clickhouse: Annotated[Endpoint | None, Meaning(Role.ENDPOINT, "clickhouse", _ENDPOINT)]
-    users: Annotated[
-        Users | None,
-        Meaning(
-            Role.USER,
-            "auth",
-            _USERS,
-            capability="multi_user",
-        ),
-    ]
+    users: Annotated[Users | None, Meaning(Role.USER, "auth", _USERS, capability="multi_user")]
     contract_version: Annotated[str, Meaning(Role.VERSION, truth="Semantic version of this table.")]
 
 
@@ -173,14 +145,8 @@ class RealLLM(Contract):
     llm_available: Annotated[bool, Meaning(Role.AVAILABLE, "llm", _AVAILABLE)]
     provider: Annotated[str, Meaning(Role.PLAIN, "llm", "What the model's server says it is; else its kind.")]
     model: Annotated[str, Meaning(Role.PLAIN, "llm", "The model's name, as the API wants it.")]
-    base_url: Annotated[
-        str | None,
-        Meaning(Role.HTTP_URL, "llm", _BASE_URL),
-    ]
+    base_url: Annotated[str | None, Meaning(Role.HTTP_URL, "llm", _BASE_URL)]
     api_key_configured: Annotated[bool, Meaning(truth="Whether the declaration has a key; never the key.")]
     client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.OpenAI`; `None` where there is no model.")]
     async_client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.AsyncOpenAI`; `None` where there is no model.")]
-    is_real: Annotated[
-        bool,
-        Meaning(Role.PLAIN, "llm", _IS_REAL),
-    ]
+    is_real: Annotated[bool, Meaning(Role.PLAIN, "llm", _IS_REAL)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 from urllib.parse import SplitResult, urlsplit
 
 import httpx
@@ -63,11 +63,9 @@ def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Co
 
 def _missing(contract: type[Contract], fields: list[str]) -> ContractFinding:
     """Return one finding for all missing fields: a legacy fixture lacks a dozen."""
-    message = f"{', '.join(fields)} {'is' if len(fields) == 1 else 'are'} missing"
-    hint = f"Provide them, or drop this fixture: the plugin provides a {contract.__name__}"
-    return ContractFinding(
-        RuleCode.FIELD_MISSING, fields[0], message, hint.replace("them", "it") if len(fields) == 1 else hint
-    )
+    are, them = ("is", "it") if len(fields) == 1 else ("are", "them")
+    hint = f"Provide {them}, or drop this fixture: the plugin provides a {contract.__name__}"
+    return ContractFinding(RuleCode.FIELD_MISSING, fields[0], f"{', '.join(fields)} {are} missing", hint)
 
 
 def _read(value: object, field: str) -> object:
@@ -84,13 +82,8 @@ def _adapter(contract: type[Contract], field: str) -> TypeAdapter[Any] | None:
     annotation = contract.model_fields[field].annotation
     if annotation is None or annotation is Any:
         return None
-    config = None if isinstance(annotation, type) and issubclass(annotation, BaseModel) else _LOOSE
-    if any(isinstance(part, type) and issubclass(part, BaseModel) for part in get_args(annotation)):
-        config = _LOOSE
-    return TypeAdapter(annotation, config=config)
-
-
-_LOOSE = ConfigDict(arbitrary_types_allowed=True)
+    has_own_config = isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    return TypeAdapter(annotation, config=None if has_own_config else ConfigDict(arbitrary_types_allowed=True))
 
 
 def _check_type(contract: type[Contract], field: str, content: object) -> ContractFinding | None:
@@ -102,9 +95,8 @@ def _check_type(contract: type[Contract], field: str, content: object) -> Contra
         adapter.validate_python(dict(content) if isinstance(content, Mapping) else content, strict=True)
     except ValidationError:
         expected = _type_name(contract.model_fields[field].annotation)
-        return ContractFinding(
-            RuleCode.FIELD_TYPE, field, f"{field} is of type {type(content).__name__}, but the contract says {expected}"
-        )
+        message = f"{field} is of type {type(content).__name__}, but the contract says {expected}"
+        return ContractFinding(RuleCode.FIELD_TYPE, field, message)
     return None
 
 
@@ -164,11 +156,8 @@ def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) 
     service = meaning.service
     expected = reality.url(meaning.role, service)
     if url is None:
-        return (
-            None
-            if expected is None
-            else ContractFinding(RuleCode.URL_WRONG, field, f"{field} is None, but {service} is declared and up")
-        )
+        up = f"{field} is None, but {service} is declared and up"
+        return None if expected is None else ContractFinding(RuleCode.URL_WRONG, field, up)
     if reality.absent(service):
         return ContractFinding(RuleCode.URL_WRONG, field, f"{field} is a URL, but {_state(service, reality)}")
     schemes = meaning.role.schemes
@@ -187,4 +176,4 @@ def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) 
 
 def _elsewhere(field: str, host: str, service: str, expected: str, reality: Reality) -> ContractFinding:
     message = f"{field} points to {host}, but {service} is at {expected}"
-    return ContractFinding("C114", field, message, f"The declaration: {reality.environment.file.name}")
+    return ContractFinding(RuleCode.URL_ELSEWHERE, field, message, f"The declaration: {reality.environment.file.name}")

@@ -173,7 +173,7 @@ def test_the_object_is_frozen_and_a_mapping(value: dict[str, Any]) -> None:
     assert list(services) == list(RealServices.model_fields)
     assert len(services) == len(value)
     with pytest.raises(KeyError):
-        services["used_fields"]
+        services["used_meanings"]
     with pytest.raises(ValidationError):
         services.backend_url = "x"
     with pytest.raises(TypeError):

@@ -23,7 +23,7 @@ def test_our_contracts_are_read_as_pydantic_sees_them(tmp_path: Path, contract: 
     assert found is not None
     assert list(found.fields) == list(contract.model_fields)
     assert found.is_whole
-    assert "used_fields" in found
+    assert "used_meanings" in found
 
 
 def test_a_projects_contract_has_our_fields_and_its_own(tmp_path: Path) -> None:

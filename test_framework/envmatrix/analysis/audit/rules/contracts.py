@@ -76,7 +76,7 @@ class Contracts:
                 read = self._reader.of(path, name)
         if read is None:
             return FixtureValue("unknown", shape.type, shape.keys, None)
-        if "used_fields" in read.members:
+        if "used_meanings" in read.members:
             return FixtureValue("both", shape.type, shape.keys, _names(read), is_contract=True)
         names = _names(read)
         kind: Literal["object", "both", "unknown"] = "both" if "__getitem__" in read.members else "object"
