@@ -11,7 +11,7 @@ from urllib.parse import urlencode
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.typing import Subprotocol
 
-from envmatrix.services.kinds.http import client_context
+from envmatrix.services.probes.tls import client_context
 from envmatrix.services.users import User
 
 HTTP = ("query", "header", "cookie", "body", "path")

@@ -15,7 +15,7 @@ from envmatrix.causes import Breaker
 from envmatrix.conformance.forgery import FORGERIES
 from envmatrix.conformance.targets import bearer
 from envmatrix.contracts import Reality, RealServices
-from envmatrix.services.kinds.http import client_context
+from envmatrix.services.probes.tls import client_context
 
 pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from graphlib import CycleError, TopologicalSorter
 from io import StringIO
 from pathlib import Path
@@ -88,21 +88,10 @@ def process_variables(env_file: Path | None) -> dict[str, str]:
     Raises:
         DeclarationError: the file cannot be read.
     """
-    variables = {**_read_env_file(env_file), **os.environ}
+    values = dotenv_values(stream=StringIO(read_text(env_file) if env_file else ""), interpolate=False)
+    variables = {**{name: value or "" for name, value in values.items()}, **os.environ}
     MASKER.add_all(secrets_among(variables))
     return variables
-
-
-def _read_env_file(path: Path | None) -> dict[str, str]:
-    """Return the `NAME=value` lines of a file; none if no file is named.
-
-    Raises:
-        DeclarationError: the file cannot be read.
-    """
-    if path is None:
-        return {}
-    values = dotenv_values(stream=StringIO(read_text(path)), interpolate=False)
-    return {key: value or "" for key, value in values.items()}
 
 
 def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
@@ -169,18 +158,10 @@ def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[st
     for keys, text in texts_in(data):
         for name in variables_in(text):
             if name not in variables:
-                raise UnsetVariableError(
-                    file.path,
-                    f"variable {name} is not set",
-                    file.line_of(keys),
-                    nearest(name, _similar(name, variables)) or f"Set {name}, or put it in a file given by --env-file",
-                )
-
-
-def _similar(name: str, variables: Iterable[str]) -> list[str]:
-    """Return the variables with the same first word: a process has dozens of others."""
-    family = name.split("_", maxsplit=1)[0]
-    return [variable for variable in variables if variable.startswith(family)]
+                family = name.partition("_")[0]  # a process has dozens of others
+                similar = nearest(name, [variable for variable in variables if variable.startswith(family)])
+                hint = similar or f"Set {name}, or put it in a file given by --env-file"
+                raise UnsetVariableError(file.path, f"variable {name} is not set", file.line_of(keys), hint)
 
 
 def _check_references(file: TomlFile, environment: Environment) -> None:
@@ -196,24 +177,16 @@ def _check_references(file: TomlFile, environment: Environment) -> None:
                     what = f"{{{name}.{field}}} in command would show a password"
                     how = "Put it in env: a command's words are readable by everybody (ps)"
                     raise DeclarationError(file.path, what, line, how)
-    if environment.users is not None and environment.users.service not in environment.services:
-        raise UnknownReferenceError(
-            file.path,
-            f"users.service names {environment.users.service!r}, which is no service here",
-            file.line_of(("users", "service")),
-            nearest(environment.users.service, environment.services),
-        )
+    if environment.users is not None and (name := environment.users.service) not in environment.services:
+        what, line = f"users.service names {name!r}, which is no service here", file.line_of(("users", "service"))
+        raise UnknownReferenceError(file.path, what, line, nearest(name, environment.services))
     try:
         TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
     except CycleError as error:
         cycle = error.args[1]
         line = file.line_of(("services", cycle[0]))
-        raise ReferenceCycleError(
-            file.path,
-            f"services wait for each other: {' → '.join(reversed(cycle))}",
-            line,
-            "Drop one of the references",
-        ) from None
+        what = f"services wait for each other: {' → '.join(reversed(cycle))}"
+        raise ReferenceCycleError(file.path, what, line, "Drop one of the references") from None
 
 
 def _tells_password(environment: Environment, name: str, field: str) -> bool:

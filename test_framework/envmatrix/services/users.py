@@ -16,7 +16,8 @@ from envmatrix.environments import UserRoutes
 from envmatrix.exceptions import UserError
 from envmatrix.masking import MASKER, Secret
 from envmatrix.services import Endpoint
-from envmatrix.services.kinds.http import client_context, new_async_client, new_client
+from envmatrix.services.kinds.http import new_async_client, new_client
+from envmatrix.services.probes.tls import client_context
 
 if TYPE_CHECKING:
     from websockets.asyncio.client import ClientConnection

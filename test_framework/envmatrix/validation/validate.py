@@ -69,36 +69,24 @@ class _Comparison:
 
     def _down(self, service: Capability) -> Iterator[ValidationFinding]:
         if service.declared is Declared.REQUIRED and service.observed and not service.is_up:
-            yield self._finding(
-                RuleCode.DECLARED_AND_DOWN,
-                service,
-                f"{service.name} is declared {service.source} and required, and is {_state(service)}",
-                hint="Mend it, or where the declaration looks for it; if tests can do without, write required = false",
-                calls_for=Validity.UNKNOWN,
-            )
+            what = f"{service.name} is declared {service.source} and required, and is {_state(service)}"
+            hint = "Mend it, or where the declaration looks for it; if tests can do without, write required = false"
+            yield self._finding(RuleCode.DECLARED_AND_DOWN, service, Validity.UNKNOWN, what, hint)
 
     def _gap(self, service: Capability) -> Iterator[ValidationFinding]:
-        what = f"{service.name} is {'declared absent' if service.declared is Declared.ABSENT else 'not declared'}"
+        what = f"{service.name} is {'declared absent' if service.declared is Declared.ABSENT else 'not declared'}, and "
+        hint = "Declare it remote"
         if service.is_up:
-            yield self._finding(
-                RuleCode.ABSENT_AND_UP,
-                service,
-                f"{what}, and answers at its url: {service.detail or 'it is up'}",
-                hint="Declare it remote",
-                calls_for=Validity.UNTRUE,
-                edit=ServiceEdit(service.name, {"source": "remote"}),
-            )
+            edit = ServiceEdit(service.name, {"source": "remote"})
+            what += f"answers at its url: {service.detail or 'it is up'}"
         elif service.said_by:
             edit, variable = self._remote(service.name)
-            from_here = f"; its url does not answer from here: {service.detail}" if service.observed == "down" else ""
-            yield self._finding(
-                RuleCode.ABSENT_AND_UP,
-                service,
-                f"{what}, and {_names(service.said_by)} that it is up{from_here}",
-                hint=f"Declare it remote, and set {variable} to where it is" if variable else "Declare it remote",
-                calls_for=Validity.UNTRUE,
-                edit=edit,
-            )
+            what += f"{_names(service.said_by)} that it is up"
+            what += f"; its url does not answer from here: {service.detail}" if service.observed == "down" else ""
+            hint += f", and set {variable} to where it is" if variable else ""
+        else:
+            return
+        yield self._finding(RuleCode.ABSENT_AND_UP, service, Validity.UNTRUE, what, hint, edit=edit)
 
     def _remote(self, name: str) -> tuple[ServiceEdit, str]:
         """Return the edit that declares a service remote that only others see, and the variable that must hold its URL."""
@@ -121,53 +109,36 @@ class _Comparison:
             return
         ours = f"{service.name} is declared {service.source}" + (" and answers us" if service.is_up else "")
         if down := self.observations.speakers(service.name, "down"):
-            yield self._finding(
-                RuleCode.CONTRADICTED,
-                service,
-                f"{ours}, and {_names(down)} that it is down",
-                hint="Look at the way to it from there: its address, its password, the network between",
-                calls_for=Validity.UNKNOWN,
-            )
+            what = f"{ours}, and {_names(down)} that it is down"
+            hint = "Look at the way to it from there: its address, its password, the network between"
+            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNKNOWN, what, hint)
         elif (absent := self.observations.speakers(service.name, "absent")) and not service.said_by:
-            yield self._finding(
-                RuleCode.CONTRADICTED,
-                service,
-                f"{ours}, and {_names(absent)} that there is none",
-                hint="What was deployed does not use it: mend its configuration, or declare the service absent",
-                calls_for=Validity.UNTRUE,
-            )
+            what = f"{ours}, and {_names(absent)} that there is none"
+            hint = "What was deployed does not use it: mend its configuration, or declare the service absent"
+            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNTRUE, what, hint)
 
     def _never_exercised(self, about: Capability) -> Iterator[ValidationFinding]:
         if self.observations.run.complete:  # else a test that was cut off may have been the one
-            yield self._finding(
-                RuleCode.NEVER_EXERCISED,
-                about,
-                f"{about.name} is available, and no test exercised it",
-                hint=f'Write one that does, marked @pytest.mark.requires("{about.name}")',
-                calls_for=Validity.TRUE,
-            )
+            what = f"{about.name} is available, and no test exercised it"
+            hint = f'Write one that does, marked @pytest.mark.requires("{about.name}")'
+            yield self._finding(RuleCode.NEVER_EXERCISED, about, Validity.TRUE, what, hint)
 
     def _failed(self, about: Capability) -> Iterator[ValidationFinding]:
         cells = [self.observations.run.cells[test] for test in about.failed]
         rules = ", ".join(sorted({cell.evidence.rule for cell in cells if cell.evidence})) or "expected to fail"
         tests = f"the {len(cells)} tests" if len(cells) > 1 else "the one test"
         untrue = any(cell.cause is not None and cell.cause.blames_product for cell in cells)
-        yield self._finding(
-            RuleCode.FAILED_ALONE,
-            about,
-            f"{about.name} is up, and {tests} that exercised it failed: {rules}",
-            hint=f"Begin with {cells[0].test}",
-            calls_for=Validity.UNTRUE if untrue else Validity.UNKNOWN,
-        )
+        what = f"{about.name} is up, and {tests} that exercised it failed: {rules}"
+        answer = Validity.UNTRUE if untrue else Validity.UNKNOWN
+        yield self._finding(RuleCode.FAILED_ALONE, about, answer, what, f"Begin with {cells[0].test}")
 
     def _finding(
         self,
         rule: str,
         about: Capability,
-        message: str,
-        *,
-        hint: str,
         calls_for: Validity,
+        message: str,
+        hint: str,
         edit: ServiceEdit | None = None,
     ) -> ValidationFinding:
         line = self.file.line_of(_keys(self.observations.environment, about))

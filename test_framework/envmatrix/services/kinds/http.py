@@ -24,8 +24,6 @@ from envmatrix.services.processes.launch import Launch
 if TYPE_CHECKING:
     import httpx
 
-__all__ = ["KIND", "client_context", "new_async_client", "new_client"]
-
 _SCHEMES = {"http": 80, "https": 443}
 
 

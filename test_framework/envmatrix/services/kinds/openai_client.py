@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import MissingExtraError
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.kinds.http import client_context
+from envmatrix.services.probes.tls import client_context
 
 if TYPE_CHECKING:
     from openai import AsyncOpenAI, OpenAI

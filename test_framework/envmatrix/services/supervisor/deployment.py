@@ -6,15 +6,7 @@ import threading
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from envmatrix.environments import (
-    Environment,
-    ServiceSpec,
-    Twin,
-    fill,
-    load_environment,
-    load_file,
-    process_variables,
-)
+from envmatrix.environments import ServiceSpec, Twin, fill, load_environment, load_file, process_variables
 from envmatrix.exceptions import DependencyError, UnknownReferenceError, UnreachableError, nearest
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
@@ -90,7 +82,8 @@ class Deployment:
             everything = self._twin.environment.services
             self._twin.wait(self._twin.begin(everything))
             states = self._twin.states(everything)
-            if self._stack is None and not _failures(states, self._twin.environment):
+            required = (name for name, spec in everything.items() if spec.is_required)
+            if self._stack is None and all(states[_TWIN + name].is_up for name in required):
                 variables = {name: self._value(text, states) for name, text in twin.variables.items()}
                 resolved = load_file(self._declared.file, {**self._process_variables, **variables})
                 self._stack = Stack(resolved, self._context)
@@ -125,10 +118,3 @@ def _undeployed(names: Iterable[str], twin_states: Mapping[str, ServiceState]) -
         )
         for name in names
     }
-
-
-def _failures(states: Mapping[str, ServiceState], environment: Environment) -> list[str]:
-    """Return the required services that are not up."""
-    return [
-        spec.name for spec in environment.services.values() if spec.is_required and not states[_TWIN + spec.name].is_up
-    ]

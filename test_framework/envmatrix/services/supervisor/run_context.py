@@ -34,11 +34,10 @@ class RunContext:
     launcher: Launcher
     stopping: threading.Event = field(default_factory=threading.Event)
 
-    authority: Authority = field(init=False)
-    """Signs the run's certificates."""
-
-    def __post_init__(self) -> None:
-        self.authority = Authority(self.run.path / "tls")
+    @cached_property
+    def authority(self) -> Authority:
+        """Return what signs the run's certificates."""
+        return Authority(self.run.path / "tls")
 
     @cached_property
     def cache_dir(self) -> Path:

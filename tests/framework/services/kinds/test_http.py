@@ -16,7 +16,8 @@ from envmatrix.exceptions import StartError, UsageError
 from envmatrix.masking import MASK
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import Kind, get_kind
-from envmatrix.services.kinds.http import client_context, new_async_client, new_client
+from envmatrix.services.kinds.http import new_async_client, new_client
+from envmatrix.services.probes.tls import client_context
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import context, drips, fake, free_port, resets_after, says, silent, web
 
