@@ -71,7 +71,7 @@ class _Comparison:
         if service.declared is Declared.REQUIRED and service.observed and not service.is_up:
             what = f"{service.name} is declared {service.source} and required, and is {_state(service)}"
             hint = "Mend it, or where the declaration looks for it; if tests can do without, write required = false"
-            yield self._finding(RuleCode.DECLARED_AND_DOWN, service, Validity.UNKNOWN, what, hint)
+            yield self._finding(RuleCode.DECLARED_AND_DOWN, service, Validity.UNKNOWN, what, hint=hint)
 
     def _gap(self, service: Capability) -> Iterator[ValidationFinding]:
         what = f"{service.name} is {'declared absent' if service.declared is Declared.ABSENT else 'not declared'}, and "
@@ -86,7 +86,7 @@ class _Comparison:
             hint += f", and set {variable} to where it is" if variable else ""
         else:
             return
-        yield self._finding(RuleCode.ABSENT_AND_UP, service, Validity.UNTRUE, what, hint, edit=edit)
+        yield self._finding(RuleCode.ABSENT_AND_UP, service, Validity.UNTRUE, what, hint=hint, edit=edit)
 
     def _remote(self, name: str) -> tuple[ServiceEdit, str]:
         """Return the edit that declares a service remote that only others see, and the variable that must hold its URL."""
@@ -111,17 +111,17 @@ class _Comparison:
         if down := self.observations.speakers(service.name, "down"):
             what = f"{ours}, and {_names(down)} that it is down"
             hint = "Look at the way to it from there: its address, its password, the network between"
-            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNKNOWN, what, hint)
+            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNKNOWN, what, hint=hint)
         elif (absent := self.observations.speakers(service.name, "absent")) and not service.said_by:
             what = f"{ours}, and {_names(absent)} that there is none"
             hint = "What was deployed does not use it: mend its configuration, or declare the service absent"
-            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNTRUE, what, hint)
+            yield self._finding(RuleCode.CONTRADICTED, service, Validity.UNTRUE, what, hint=hint)
 
     def _never_exercised(self, about: Capability) -> Iterator[ValidationFinding]:
         if self.observations.run.complete:  # else a test that was cut off may have been the one
             what = f"{about.name} is available, and no test exercised it"
             hint = f'Write one that does, marked @pytest.mark.requires("{about.name}")'
-            yield self._finding(RuleCode.NEVER_EXERCISED, about, Validity.TRUE, what, hint)
+            yield self._finding(RuleCode.NEVER_EXERCISED, about, Validity.TRUE, what, hint=hint)
 
     def _failed(self, about: Capability) -> Iterator[ValidationFinding]:
         cells = [self.observations.run.cells[test] for test in about.failed]
@@ -130,19 +130,20 @@ class _Comparison:
         untrue = any(cell.cause is not None and cell.cause.blames_product for cell in cells)
         what = f"{about.name} is up, and {tests} that exercised it failed: {rules}"
         answer = Validity.UNTRUE if untrue else Validity.UNKNOWN
-        yield self._finding(RuleCode.FAILED_ALONE, about, answer, what, f"Begin with {cells[0].test}")
+        yield self._finding(RuleCode.FAILED_ALONE, about, answer, what, hint=f"Begin with {cells[0].test}")
 
     def _finding(
         self,
         rule: str,
         about: Capability,
         calls_for: Validity,
-        message: str,
+        what: str,
+        *,
         hint: str,
         edit: ServiceEdit | None = None,
     ) -> ValidationFinding:
         line = self.file.line_of(_keys(self.observations.environment, about))
-        return ValidationFinding(rule, about.name, message, hint, calls_for, self.file.path, line, edit)
+        return ValidationFinding(rule, about.name, what, hint, calls_for, self.file.path, line, edit)
 
 
 def _state(about: Capability) -> str:

@@ -19,7 +19,7 @@ from clickhouse_connect.driver.exceptions import DatabaseError
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from envmatrix.runs.ping import PingStatus
-from envmatrix.services import Kind, get_kind
+from envmatrix.services import get_kind
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
 from tests.framework.services.place import eventually
@@ -32,19 +32,6 @@ SPEC = ServiceSpec(name="clickhouse", kind="clickhouse", source=Source.EMBEDDED)
 RUNNING = "SELECT count() FROM system.processes WHERE query NOT LIKE '%system.processes%'"
 CODE = "X-ClickHouse-Exception-Code"
 NOON = dt.datetime(2026, 1, 1, 12)  # noqa: DTZ001  ClickHouse's DateTime has the server's zone
-
-
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    """An embedded server, up, with its process."""
-    with running(KIND, SPEC, tmp_path_factory.mktemp("cache")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(started):
-    """Where it is."""
-    return started.endpoint
 
 
 @pytest.fixture
@@ -66,11 +53,6 @@ def ask(endpoint, query, **more):
     auth = (endpoint.user, endpoint.field("password"))
     url = f"http://{endpoint.host}:{endpoint.port}/"
     return httpx.post(url, **{"content": query, "auth": auth, "trust_env": False, **more})
-
-
-def test_is_a_kind():
-    """It keeps the Protocol that plugged-in kinds keep."""
-    assert isinstance(KIND, Kind)
 
 
 def test_up_with_version(server):

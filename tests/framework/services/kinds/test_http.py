@@ -15,7 +15,7 @@ from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import StartError, UsageError
 from envmatrix.masking import MASK
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services import Kind, get_kind
+from envmatrix.services import get_kind
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.probes.tls import client_context
 from tests.framework.services.place import eventually
@@ -34,11 +34,6 @@ def ping(url: str, deadline: float = 5.0, **more) -> Ping:
     """Look once at a URL."""
     declared = spec(**more)
     return KIND.ping(declared, KIND.connect(declared, url), deadline)
-
-
-def test_is_a_kind():
-    """It keeps the Protocol that plugged-in kinds keep."""
-    assert isinstance(KIND, Kind)
 
 
 def test_up_with_version_and_identity():

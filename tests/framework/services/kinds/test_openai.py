@@ -9,7 +9,7 @@ import pytest
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import StartError
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services import Kind, get_kind
+from envmatrix.services import get_kind
 from tests.framework.services.servers import context, fake, silent, web
 
 KIND = get_kind("openai")
@@ -26,11 +26,6 @@ def ping(url: str, deadline: float = 5.0, **more) -> Ping:
     """Look once at a URL."""
     declared = spec(**more)
     return KIND.ping(declared, KIND.connect(declared, f"{url}/v1"), deadline)
-
-
-def test_is_a_kind():
-    """It keeps the Protocol that plugged-in kinds keep."""
-    assert isinstance(KIND, Kind)
 
 
 def test_up_and_says_that_it_is_scripted():

@@ -18,7 +18,7 @@ from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, StartError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import PingStatus
-from envmatrix.services import Kind, get_kind
+from envmatrix.services import get_kind
 from envmatrix.services.endpoint import at_database
 from envmatrix.services.kinds import postgres, postgres_files
 from envmatrix.services.kinds.part_names import part_name
@@ -29,36 +29,12 @@ SPEC = ServiceSpec(name="database", kind="postgres", source=Source.EMBEDDED)
 as_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root must become somebody else")
 
 
-@pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A cache that the whole module shares: initdb takes half a second."""
-    return tmp_path_factory.mktemp("cache")
-
-
-@pytest.fixture(scope="module")
-def started(cache):
-    """An embedded server, up, with its process."""
-    with running(KIND, SPEC, cache) as server:
-        yield server
-
-
-@pytest.fixture
-def server(started):
-    """Where it is."""
-    return started.endpoint
-
-
 def run(endpoint, *statements):
     """Run statements; return the rows of the last."""
     with psycopg.connect(endpoint.field("url"), autocommit=True) as connection:
         for statement in statements:
             cursor = connection.execute(statement)
         return cursor.fetchall() if cursor.description else []
-
-
-def test_is_a_kind():
-    """It keeps the Protocol that plugged-in kinds keep."""
-    assert isinstance(KIND, Kind)
 
 
 def test_up_with_version(server):

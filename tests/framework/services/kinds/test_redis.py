@@ -17,7 +17,7 @@ from redis.retry import Retry
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, UnreachableError, UsageError
 from envmatrix.runs.ping import PingStatus
-from envmatrix.services import Kind, get_kind
+from envmatrix.services import get_kind
 from envmatrix.services.kinds import redis as redis_kind
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
@@ -28,29 +28,11 @@ KIND = get_kind("redis")
 SPEC = ServiceSpec(name="redis", kind="redis", source=Source.EMBEDDED)
 
 
-@pytest.fixture(scope="module")
-def started(tmp_path_factory):
-    """An embedded server, up, with its process."""
-    with running(KIND, SPEC, tmp_path_factory.mktemp("cache")) as server:
-        yield server
-
-
-@pytest.fixture
-def server(started):
-    """Where it is."""
-    return started.endpoint
-
-
 @contextlib.contextmanager
 def client(endpoint):
     """Connect the official client."""
     with redis.Redis.from_url(endpoint.field("url"), decode_responses=True) as connection:
         yield connection
-
-
-def test_is_a_kind():
-    """It keeps the Protocol that plugged-in kinds keep."""
-    assert isinstance(KIND, Kind)
 
 
 def test_up_with_version(server):
