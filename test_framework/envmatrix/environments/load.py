@@ -62,11 +62,7 @@ def declared_names(directory: Path) -> tuple[str, ...]:
 
 
 def load_environment(
-    name: str,
-    directory: Path,
-    *,
-    variables: Mapping[str, str] | None = None,
-    env_file: Path | None = None,
+    name: str, directory: Path, *, variables: Mapping[str, str] | None = None, env_file: Path | None = None
 ) -> Environment:
     """Load `NAME.toml` of a directory.
 

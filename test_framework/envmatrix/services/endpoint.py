@@ -42,12 +42,7 @@ class Endpoint(BaseModel):
 
 
 def endpoint_at(
-    spec: ServiceSpec,
-    url: str,
-    *,
-    schemes: Mapping[str, int],
-    user: str = "",
-    database: str | None = None,
+    spec: ServiceSpec, url: str, *, schemes: Mapping[str, int], user: str = "", database: str | None = None
 ) -> Endpoint:
     """Return the endpoint at a URL.
 

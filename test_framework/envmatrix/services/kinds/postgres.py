@@ -19,13 +19,7 @@ from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
 from envmatrix.services.kinds.left import MOST, Left, rows_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
-from envmatrix.services.kinds.postgres_files import (
-    SUPERUSER,
-    fill_data_directory,
-    open_to_server,
-    programs,
-    run_as,
-)
+from envmatrix.services.kinds.postgres_files import SUPERUSER, fill_data_directory, open_to_server, programs, run_as
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
 from envmatrix.services.processes.launch import Launch

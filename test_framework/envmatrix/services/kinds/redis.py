@@ -205,9 +205,7 @@ class _OwnKeys:
         parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
         host = parts.netloc.rpartition("@")[2]
         url = parts._replace(netloc=f"{self._user}:{password}@{host}").geturl()
-        return endpoint.model_copy(
-            update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)},
-        )
+        return endpoint.model_copy(update={"url": SecretStr(url), "user": self._user, "password": SecretStr(password)})
 
     def reset(self) -> tuple[Left, ...]:
         """End commands that wait, and delete every key under the prefix; return what there was."""
