@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -22,16 +23,28 @@ if TYPE_CHECKING:
     from envmatrix.runs.outcomes import Cause as Cause
     from envmatrix.runs.outcomes import Outcome as Outcome
 
-# pytest imports this package in every project that has it installed: each name is imported when it is first used.
+
+def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
+    """Return a package's `__getattr__`, which imports each public name from its home when it is first used."""
+
+    def get(name: str) -> object:
+        if name not in homes:
+            raise AttributeError(f"module {package!r} has no attribute {name!r}")
+        return getattr(import_module(f"envmatrix.{homes[name]}"), name)
+
+    return get
+
+
+# pytest imports this package in every project that has it installed.
 _HOMES = {
-    "Cause": "runs.cells",
+    "Cause": "runs.outcomes",
     "Cell": "runs.cells",
     "Contract": "contracts",
     "Environment": "environments",
     "EnvmatrixError": "exceptions",
-    "Evidence": "runs.cells",
+    "Evidence": "runs.events",
     "Matrix": "matrix.table",
-    "Outcome": "runs.cells",
+    "Outcome": "runs.outcomes",
     "RealLLM": "contracts",
     "RealServices": "contracts",
     "Run": "runs.cells",
@@ -43,11 +56,7 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
 
-
-def __getattr__(name: str) -> object:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+__getattr__ = lazily(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

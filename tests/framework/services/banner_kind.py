@@ -32,9 +32,8 @@ class BannerKind:
         command = (sys.executable, "-S", "-E", str(SERVER), str(context.port), *spec.options.get("arguments", []))
         return Launch(endpoint=endpoint, command=command, env={}, stop_signal=spec.options.get("stop_signal", 15))
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return `tcp://HOST:PORT`, or `tls://`."""
-        del spec
         return f"{'tls' if tls else 'tcp'}://{host}:{port}"
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:

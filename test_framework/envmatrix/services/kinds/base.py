@@ -45,7 +45,7 @@ class Kind(Protocol):
         """
         ...
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the URL of a command that listens at an address; `connect` reads it."""
         ...
 

@@ -110,9 +110,8 @@ class HttpKind:
         what = f'of kind {self.name!r} cannot be embedded: use source = "process" with a command'
         raise StartError(spec.name, what)
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the root URL."""
-        del spec
         return f"{'https' if tls else 'http'}://{host}:{port}"
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:

@@ -21,9 +21,8 @@ class OpenAIKind(HttpKind):
 
     name = "openai"
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the API's base URL."""
-        del spec
         return f"{'https' if tls else 'http'}://{host}:{port}/v1"
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:

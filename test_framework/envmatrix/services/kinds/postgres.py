@@ -111,9 +111,8 @@ class PostgresKind:
             stop_signal=signal.SIGQUIT,  # at once: there is nothing to be saved
         )
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the URL of the database `postgres`, as its superuser."""
-        del spec
         return f"postgresql://{SUPERUSER}@{host}:{port}/{SUPERUSER}{'?sslmode=verify-full' if tls else ''}"
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:

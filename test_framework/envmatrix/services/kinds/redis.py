@@ -87,9 +87,8 @@ class RedisKind:
         endpoint = self.connect(spec, f"redis://:{urllib.parse.quote(password)}@{context.host}:{context.port}/0")
         return Launch(endpoint=endpoint, command=(str(binaries[0]), str(config)), env={"PATH": os.defpath})
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the URL of database 0."""
-        del spec
         return f"{'rediss' if tls else 'redis'}://{host}:{port}/0"
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:

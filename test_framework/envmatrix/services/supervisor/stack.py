@@ -272,7 +272,7 @@ class Stack:
             context = StartContext(state_dir=state_dir, cache_dir=cache, port=port, password=SecretStr(password))
             launch = kind.launch(spec, context)
             return self._publish(slot, launch.endpoint), launch
-        endpoint = kind.connect(spec, kind.address(spec, HOST, port, tls=spec.tls))
+        endpoint = kind.connect(spec, kind.address(HOST, port, tls=spec.tls))
         if spec.tls:
             endpoint = endpoint.model_copy(update=vars(self._context.authority.issue(slot.key.replace(":", "-"))))
         return self._publish(slot, endpoint), None

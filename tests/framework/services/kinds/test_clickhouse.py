@@ -314,7 +314,7 @@ def test_connect_and_address():
     """The path of the URL is the database; what no client can use is refused."""
     endpoint = KIND.connect(SPEC, "https://me:pass-word@host/shop")
     assert (endpoint.user, endpoint.port, endpoint.database) == ("me", 8443, "shop")
-    assert KIND.connect(SPEC, KIND.address(SPEC, "127.0.0.1", 7, tls=False)).user == "default"
+    assert KIND.connect(SPEC, KIND.address("127.0.0.1", 7, tls=False)).user == "default"
     with pytest.raises(UsageError, match="http://HOST:PORT"):
         KIND.connect(SPEC, "clickhouse://host")
 

@@ -273,7 +273,7 @@ def test_unusable_urls(url):
 
 def test_connect_and_address():
     """An endpoint knows host and port; a command's address is one that connect understands."""
-    endpoint = KIND.connect(spec(), KIND.address(spec(), "127.0.0.1", 8000, tls=True))
+    endpoint = KIND.connect(spec(), KIND.address("127.0.0.1", 8000, tls=True))
     assert (endpoint.host, endpoint.port, endpoint.field("url")) == ("127.0.0.1", 8000, "https://127.0.0.1:8000")
     assert KIND.connect(spec(), "https://host/base/").port == 443
     assert KIND.connect(spec(), "https://host/base/").field("url") == "https://host/base"

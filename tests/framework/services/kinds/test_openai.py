@@ -94,7 +94,7 @@ def test_hung_accept():
 def test_address_is_the_base_of_the_api():
     """A command serves below /v1, and the key is the endpoint's password."""
     declared = spec(api_key="sk-secret-key")
-    endpoint = KIND.connect(declared, KIND.address(declared, "127.0.0.1", 8000, tls=False))
+    endpoint = KIND.connect(declared, KIND.address("127.0.0.1", 8000, tls=False))
     assert endpoint.field("url") == "http://127.0.0.1:8000/v1"
     assert (endpoint.field("password"), endpoint.database) == ("sk-secret-key", "")
     with KIND.isolate(declared, endpoint, "gw0") as part:

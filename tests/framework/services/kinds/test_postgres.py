@@ -375,7 +375,7 @@ def test_connect_and_address():
     endpoint = KIND.connect(SPEC, "postgresql://me:p%40ss-word@host/shop")
     assert (endpoint.user, endpoint.field("password"), endpoint.port) == ("me", "p@ss-word", 5432)
     assert endpoint.database == "shop"
-    assert KIND.connect(SPEC, KIND.address(SPEC, "127.0.0.1", 7, tls=True)).user == "postgres"
+    assert KIND.connect(SPEC, KIND.address("127.0.0.1", 7, tls=True)).user == "postgres"
     with pytest.raises(UsageError, match="postgresql://HOST:PORT"):
         KIND.connect(SPEC, "mysql://host")
 

@@ -339,7 +339,7 @@ def test_connect_and_address():
         "port": 1,
         "database": "3",
     }
-    assert KIND.connect(SPEC, KIND.address(SPEC, "127.0.0.1", 7, tls=True)).database == "0"
+    assert KIND.connect(SPEC, KIND.address("127.0.0.1", 7, tls=True)).database == "0"
     with pytest.raises(UsageError, match="Use a number"):
         KIND.connect(SPEC, "redis://host/sessions")
     with pytest.raises(UsageError, match="redis://HOST:PORT"):

@@ -56,7 +56,7 @@ def test_a_kind_that_only_a_test_defines(plugged, tmp_path, monkeypatch):
         with kind.isolate(spec, server.endpoint, "gw0") as part:
             part.reset()
             assert part.endpoint == server.endpoint
-        address = kind.address(spec, server.endpoint.host, server.endpoint.port, tls=False)
+        address = kind.address(server.endpoint.host, server.endpoint.port, tls=False)
         assert kind.ping(spec, kind.connect(spec, address), 2.0).is_up
 
 

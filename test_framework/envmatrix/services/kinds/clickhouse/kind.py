@@ -60,9 +60,8 @@ class ClickHouseKind:
             stop_signal=15,
         )
 
-    def address(self, spec: ServiceSpec, host: str, port: int, *, tls: bool) -> str:
+    def address(self, host: str, port: int, *, tls: bool) -> str:
         """Return the URL of the HTTP interface."""
-        del spec
         return f"{'https' if tls else 'http'}://{host}:{port}"
 
     def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
