@@ -20,7 +20,7 @@ from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
 
 
-class Kind(enum.StrEnum):
+class ChangeKind(enum.StrEnum):
     """How a test changed from one side to the other, the most urgent first."""
 
     REGRESSED = "regressed"
@@ -173,7 +173,7 @@ class Change:
 
     test: str
     """Its name now; where it is removed, its last."""
-    kind: Kind
+    kind: ChangeKind
     before: Seen | None
     after: Seen | None
     renamed_from: str = ""
@@ -193,10 +193,10 @@ class Changes:
     after: Place | None = field(repr=False)
 
     @cached_property
-    def counts(self) -> Mapping[Kind, int]:
+    def counts(self) -> Mapping[ChangeKind, int]:
         """Return the number of tests of each kind that there is, the most urgent first."""
         counted = Counter(change.kind for change in self.changes)
-        return {kind: counted[kind] for kind in Kind if counted[kind]}
+        return {kind: counted[kind] for kind in ChangeKind if counted[kind]}
 
     @property
     def gaps(self) -> tuple[str, ...]:
@@ -226,7 +226,7 @@ class Changes:
             return _FINE
         if after.is_lost:
             return _UNKNOWN
-        if change.kind is Kind.REGRESSED:
+        if change.kind is ChangeKind.REGRESSED:
             return _WORSE
         if after.outcome is not Outcome.FAILED or (before and before.outcome is Outcome.FAILED and not before.is_lost):
             return _FINE
@@ -247,10 +247,10 @@ class Comparison:
     """By name."""
 
     @property
-    def counts(self) -> Mapping[Kind, int]:
+    def counts(self) -> Mapping[ChangeKind, int]:
         """Return the number of cells of each kind that there is, the most urgent first."""
         counted = Counter(change.kind for each in self.environments for change in each.changes)
-        return {kind: counted[kind] for kind in Kind if counted[kind]}
+        return {kind: counted[kind] for kind in ChangeKind if counted[kind]}
 
     @property
     def exit_code(self) -> int:
@@ -298,9 +298,9 @@ class _Pair:
         )
         gone = (old.keys() - new.keys()) - set(names.values())
         found = [self._change(test, names.get(test, test), old.get(names.get(test, test)), new[test]) for test in new]
-        removed = Kind.NOT_ASKED_FOR if self.after and self.after.is_part else Kind.REMOVED
+        removed = ChangeKind.NOT_ASKED_FOR if self.after and self.after.is_part else ChangeKind.REMOVED
         found += [Change(test, removed, seen, None) for test, seen in old.items() if test in gone]
-        order = {kind: number for number, kind in enumerate(Kind)}
+        order = {kind: number for number, kind in enumerate(ChangeKind)}
         place = self.after or self.before
         label = place.label if place else self.environment
         found.sort(key=lambda change: order[change.kind])
@@ -308,25 +308,25 @@ class _Pair:
 
     def _change(self, test: str, was: str, before: Seen | None, after: Seen) -> Change:
         if before is None:
-            kind = Kind.NOT_ASKED_FOR if self.before and self.before.is_part else Kind.NEW
+            kind = ChangeKind.NOT_ASKED_FOR if self.before and self.before.is_part else ChangeKind.NEW
             return Change(test, kind, None, after)
         renamed_from = was if was != test else ""
-        if (kind := self._kind(before, after)) is not Kind.SAME:
+        if (kind := self._kind(before, after)) is not ChangeKind.SAME:
             return Change(test, kind, before, after, renamed_from)
         if (norm := self._exceeded(was, before, after)) is not None:
-            return Change(test, Kind.SLOWER, before, after, renamed_from, norm.usual)
-        return Change(test, Kind.RENAMED if renamed_from else Kind.SAME, before, after, renamed_from)
+            return Change(test, ChangeKind.SLOWER, before, after, renamed_from, norm.usual)
+        return Change(test, ChangeKind.RENAMED if renamed_from else ChangeKind.SAME, before, after, renamed_from)
 
-    def _kind(self, before: Seen, after: Seen) -> Kind:
+    def _kind(self, before: Seen, after: Seen) -> ChangeKind:
         if self._is_good(before) and self._is_bad(after):
-            return Kind.REGRESSED
+            return ChangeKind.REGRESSED
         if self._is_bad(before) and self._is_good(after):
-            return Kind.FIXED
+            return ChangeKind.FIXED
         if before.outcome is not after.outcome:
             has_ended = before.outcome is not Outcome.NOT_RUN
-            return Kind.NEWLY_SKIPPED if has_ended and after.outcome is Outcome.SKIPPED else Kind.CHANGED
+            return ChangeKind.NEWLY_SKIPPED if has_ended and after.outcome is Outcome.SKIPPED else ChangeKind.CHANGED
         failed = after.outcome is Outcome.FAILED
-        return Kind.CAUSE_CHANGED if failed and before.cause is not after.cause else Kind.SAME
+        return ChangeKind.CAUSE_CHANGED if failed and before.cause is not after.cause else ChangeKind.SAME
 
     def _is_bad(self, seen: Seen) -> bool:
         return seen.outcome is Outcome.FAILED or (self.flaky_fails and seen.outcome is Outcome.FLAKY)

@@ -19,7 +19,7 @@ from envmatrix.runs.ping import Ping
 _NAME = "envmatrix_note"
 
 
-class Note(msgspec.Struct, frozen=True, omit_defaults=True):
+class ReportNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """What is known about one phase of one test."""
 
     cause: Cause | None = None
@@ -38,12 +38,12 @@ class Note(msgspec.Struct, frozen=True, omit_defaults=True):
     """What the test left behind, in one line, where that does not fail it."""
 
 
-_EMPTY = Note()
+_EMPTY = ReportNote()
 
 
-def note_of(report: pytest.TestReport | pytest.CollectReport) -> Note:
+def note_of(report: pytest.TestReport | pytest.CollectReport) -> ReportNote:
     """Return the note on a report."""
-    note: Note = report.__dict__.get(_NAME, _EMPTY)
+    note: ReportNote = report.__dict__.get(_NAME, _EMPTY)
     return note
 
 
@@ -70,5 +70,5 @@ class Notes:
         """Read the note again."""
         report = yield
         if report is not None and _NAME in report.__dict__:
-            setattr(report, _NAME, msgspec.convert(report.__dict__[_NAME], Note))
+            setattr(report, _NAME, msgspec.convert(report.__dict__[_NAME], ReportNote))
         return report

@@ -51,7 +51,7 @@ LIMITS = Limits()
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class GatheredFile:
     """A run file or a manifest."""
 
     name: str
@@ -76,7 +76,7 @@ class Found:
 
 
 @contextmanager
-def gather(paths: Iterable[Path], limits: Limits = LIMITS) -> Iterator[tuple[Found, ...]]:
+def gather(paths: Iterable[Path], limits: Limits = LIMITS) -> Iterator[tuple[GatheredFile, ...]]:
     """Find the run files and manifests in files, directories and archives, those in directories included.
 
     What comes out of archives is there as long as the context.
@@ -87,10 +87,10 @@ def gather(paths: Iterable[Path], limits: Limits = LIMITS) -> Iterator[tuple[Fou
     """
     with TemporaryDirectory(prefix="envmatrix-merge-") as scratch:
         unpacking = _Unpacking(Path(scratch), limits)
-        found: list[Found] = []
+        found: list[GatheredFile] = []
         for path in paths:
             for file in _files(path):
-                found += unpacking.archive(file) if is_archive(file.name) else [Found(str(file), file)]
+                found += unpacking.archive(file) if is_archive(file.name) else [GatheredFile(str(file), file)]
         yield tuple(found)
 
 
@@ -130,14 +130,14 @@ class _Unpacking:
         self._members = 0
         self._bytes = 0
 
-    def archive(self, path: Path) -> list[Found]:
+    def archive(self, path: Path) -> list[GatheredFile]:
         members = self._zip(path) if path.name.endswith(".zip") else self._tar(path)
         try:
             return list(members)
         except _UNREADABLE as error:
             raise ArchiveError(path, "", f"cannot be read: {str(error) or type(error).__name__}") from None
 
-    def _zip(self, path: Path) -> Iterator[Found]:
+    def _zip(self, path: Path) -> Iterator[GatheredFile]:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
@@ -149,7 +149,7 @@ class _Unpacking:
                     with archive.open(member) as stream:
                         yield self._take(path, member.filename, _Metered(self, path, member.filename, stream, size))
 
-    def _tar(self, path: Path) -> Iterator[Found]:
+    def _tar(self, path: Path) -> Iterator[GatheredFile]:
         # What is skipped is unpacked too, so that the whole stream is metered, not only what is ours.
         with gzip.open(path) as unpacked:
             stream = _Metered(self, path, "", unpacked, path.stat().st_size)
@@ -175,7 +175,7 @@ class _Unpacking:
         if not is_plain:
             raise ArchiveError(path, name, "is a link or a device, not a file")
 
-    def _take(self, path: Path, name: str, stream: IO[bytes] | BufferedIOBase) -> Found:
+    def _take(self, path: Path, name: str, stream: IO[bytes] | BufferedIOBase) -> GatheredFile:
         target = self._scratch / f"{self._members}{PurePosixPath(name).suffix}"
         left = self._limits.member_bytes
         with target.open("xb") as file:
@@ -184,7 +184,7 @@ class _Unpacking:
                 if left < 0:
                     raise ArchiveError(path, name, f"is larger than {_size(self._limits.member_bytes)}")
                 file.write(chunk)
-        return Found(f"{path}!{name}", target)
+        return GatheredFile(f"{path}!{name}", target)
 
     def count(self, path: Path, member: str, more: int, grown: int, size: int) -> None:
         """Refuse what grows too large: altogether, or for the archive that it is in."""

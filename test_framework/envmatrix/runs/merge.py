@@ -17,7 +17,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from envmatrix.exceptions import RunFileError, RunNameError, SchemaError, UsageError
-from envmatrix.runs.archives import Found, gather
+from envmatrix.runs.archives import GatheredFile, gather
 from envmatrix.runs.directory import RunDir, part_of, read_manifest
 from envmatrix.runs.events import Header
 from envmatrix.runs.file import digest, read_header, read_suite
@@ -91,7 +91,7 @@ class _Asked:
     """The environment, the manifest's place, and its note on the end of the run there."""
 
     @classmethod
-    def of(cls, manifests: Iterable[Found], expect: Iterable[str]) -> _Asked:
+    def of(cls, manifests: Iterable[GatheredFile], expect: Iterable[str]) -> _Asked:
         labels = {check_name(name): {name} for name in expect}
         notes = set()
         for manifest in manifests:
@@ -115,7 +115,7 @@ _Plans = dict[tuple[str, tuple[str, ...]], "array[int]"]
 """A suite's digest and the tests planned of it → where in its order they are."""
 
 
-def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list[_Lost]]]:
+def _read(files: Iterable[GatheredFile]) -> tuple[dict[str, list[Part]], dict[str, list[_Lost]]]:
     """Read every header; return what belongs together, and what cannot be read, by environment.
 
     Raises:
@@ -147,7 +147,7 @@ def _read(files: Iterable[Found]) -> tuple[dict[str, list[Part]], dict[str, list
     return environments, lost
 
 
-def _part(file: Found, orders: dict[str, Order], plans: _Plans) -> Part:
+def _part(file: GatheredFile, orders: dict[str, Order], plans: _Plans) -> Part:
     """Read the beginning of a run file; what is the same in many is kept once.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import BinaryIO
 from msgspec.structs import replace
 
 from envmatrix.exceptions import DamagedLineError, RunFileError
-from envmatrix.runs.archives import Found
+from envmatrix.runs.archives import GatheredFile
 from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Suite
 from envmatrix.runs.file import damage_of, digest, event_line, read_event, test_of
 from envmatrix.runs.lines import is_suite, raw_lines
@@ -43,7 +43,7 @@ class Order:
 class Part:
     """One run file: a shard, or a whole run."""
 
-    file: Found
+    file: GatheredFile
     header: Header
     """The header, without the names of its tests."""
     order: Order

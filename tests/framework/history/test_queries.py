@@ -8,7 +8,7 @@ import pytest
 
 from envmatrix.gate import judge_all
 from envmatrix.history import History, Timeline, remember
-from envmatrix.matrix.compare import Kind, Side, compare
+from envmatrix.matrix.compare import ChangeKind, Side, compare
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Run
 from envmatrix.runs.events import Attempt, Evidence, FindingRecord
@@ -127,7 +127,7 @@ def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorde
         after = history.matrix_of(run.header.commit)
     assert after is not None
     comparison = compare(Side.of("file", before), Side.of("history", after))
-    assert comparison.counts == {Kind.SAME: 3}
+    assert comparison.counts == {ChangeKind.SAME: 3}
     assert Side.of("x", after).places == Side.of("x", before).places
     assert judge_all(after) == judge_all(before)
     assert after.runs[0].bodies == {ONE: "1", skipped.test: "2"}

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from envmatrix.matrix.compare import Comparison, Kind, Norm, Place, Seen, Side, compare
+from envmatrix.matrix.compare import ChangeKind, Comparison, Norm, Place, Seen, Side, compare
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.events import Attempt, Evidence, FindingRecord
@@ -35,7 +35,7 @@ def between(before: Seen, after: Seen, **policy: bool) -> Comparison:
     return compare(side({"a": before}), side({"a": after}), **policy)
 
 
-def kinds(comparison: Comparison) -> dict[str, Kind]:
+def kinds(comparison: Comparison) -> dict[str, ChangeKind]:
     """The kind of each test in the one environment."""
     (local,) = comparison.environments
     return {change.test: change.kind for change in local.changes}
@@ -44,30 +44,30 @@ def kinds(comparison: Comparison) -> dict[str, Kind]:
 @pytest.mark.parametrize(
     ("before", "after", "kind", "exit_code"),
     [
-        (PASSED, PASSED, Kind.SAME, 0),
-        (PASSED, WRONG, Kind.REGRESSED, 1),
-        (PASSED, DOWN, Kind.REGRESSED, 3),
-        (FLAKY, WRONG, Kind.REGRESSED, 1),
-        (WRONG, PASSED, Kind.FIXED, 0),
-        (WRONG, WRONG, Kind.SAME, 0),
-        (DOWN, DOWN, Kind.SAME, 3),
-        (DOWN, WRONG, Kind.CAUSE_CHANGED, 3),
-        (WRONG, DOWN, Kind.CAUSE_CHANGED, 3),
-        (WRONG, Seen(Outcome.FAILED, Cause.CONTRACT), Kind.CAUSE_CHANGED, 0),
-        (PASSED, SKIPPED, Kind.NEWLY_SKIPPED, 0),
-        (WRONG, SKIPPED, Kind.NEWLY_SKIPPED, 0),
-        (SKIPPED, WRONG, Kind.CHANGED, 1),
-        (PASSED, XFAILED, Kind.CHANGED, 0),
-        (PASSED, FLAKY, Kind.CHANGED, 0),
-        (PASSED, NOT_RUN, Kind.CHANGED, 3),
-        (NOT_RUN, PASSED, Kind.CHANGED, 0),
-        (NOT_RUN, WRONG, Kind.CHANGED, 3),
-        (NOT_RUN, SKIPPED, Kind.CHANGED, 0),
-        (NOT_RUN, NOT_RUN, Kind.SAME, 3),
+        (PASSED, PASSED, ChangeKind.SAME, 0),
+        (PASSED, WRONG, ChangeKind.REGRESSED, 1),
+        (PASSED, DOWN, ChangeKind.REGRESSED, 3),
+        (FLAKY, WRONG, ChangeKind.REGRESSED, 1),
+        (WRONG, PASSED, ChangeKind.FIXED, 0),
+        (WRONG, WRONG, ChangeKind.SAME, 0),
+        (DOWN, DOWN, ChangeKind.SAME, 3),
+        (DOWN, WRONG, ChangeKind.CAUSE_CHANGED, 3),
+        (WRONG, DOWN, ChangeKind.CAUSE_CHANGED, 3),
+        (WRONG, Seen(Outcome.FAILED, Cause.CONTRACT), ChangeKind.CAUSE_CHANGED, 0),
+        (PASSED, SKIPPED, ChangeKind.NEWLY_SKIPPED, 0),
+        (WRONG, SKIPPED, ChangeKind.NEWLY_SKIPPED, 0),
+        (SKIPPED, WRONG, ChangeKind.CHANGED, 1),
+        (PASSED, XFAILED, ChangeKind.CHANGED, 0),
+        (PASSED, FLAKY, ChangeKind.CHANGED, 0),
+        (PASSED, NOT_RUN, ChangeKind.CHANGED, 3),
+        (NOT_RUN, PASSED, ChangeKind.CHANGED, 0),
+        (NOT_RUN, WRONG, ChangeKind.CHANGED, 3),
+        (NOT_RUN, SKIPPED, ChangeKind.CHANGED, 0),
+        (NOT_RUN, NOT_RUN, ChangeKind.SAME, 3),
     ],
 )
 def test_a_kind_goes_by_outcomes_and_the_exit_code_by_causes_too(
-    before: Seen, after: Seen, kind: Kind, exit_code: int
+    before: Seen, after: Seen, kind: ChangeKind, exit_code: int
 ) -> None:
     """Only what fails by the product's fault and is known not to have failed before is worse for certain."""
     comparison = between(before, after)
@@ -77,10 +77,10 @@ def test_a_kind_goes_by_outcomes_and_the_exit_code_by_causes_too(
 
 def test_flaky_is_a_regression_only_where_the_policy_says_so() -> None:
     """And only after a pass."""
-    assert kinds(between(PASSED, FLAKY, flaky_fails=True)) == {"a": Kind.REGRESSED}
+    assert kinds(between(PASSED, FLAKY, flaky_fails=True)) == {"a": ChangeKind.REGRESSED}
     assert between(PASSED, FLAKY, flaky_fails=True).exit_code == 1
-    assert kinds(between(FLAKY, PASSED, flaky_fails=True)) == {"a": Kind.FIXED}
-    assert kinds(between(FLAKY, FLAKY, flaky_fails=True)) == {"a": Kind.SAME}
+    assert kinds(between(FLAKY, PASSED, flaky_fails=True)) == {"a": ChangeKind.FIXED}
+    assert kinds(between(FLAKY, FLAKY, flaky_fails=True)) == {"a": ChangeKind.SAME}
 
 
 def test_a_new_test_that_fails_is_worse_and_one_that_passes_is_not() -> None:
@@ -99,7 +99,7 @@ def test_a_new_failure_after_an_incomplete_run_may_be_old() -> None:
 def test_an_environment_that_is_missing_now_is_unknown() -> None:
     """Nothing empty is green: its tests are gone, and nobody knows how they would have ended."""
     comparison = compare(side({"a": PASSED}), side(None))
-    assert kinds(comparison) == {"a": Kind.REMOVED}
+    assert kinds(comparison) == {"a": ChangeKind.REMOVED}
     assert comparison.environments[0].gaps == ("after: there is no run",)
     assert comparison.exit_code == 3
     assert compare(side(None), side(None)).exit_code == 3
@@ -154,14 +154,14 @@ def test_a_rename_is_found_where_there_is_no_doubt(
     """Same body and parameters, one to one; where two could be meant, neither is."""
     (local,) = compare(side(old), side(new)).environments
     assert {change.test: change.renamed_from for change in local.changes if change.renamed_from} == found
-    assert local.counts.get(Kind.RENAMED, 0) == len(found)
+    assert local.counts.get(ChangeKind.RENAMED, 0) == len(found)
 
 
 def test_a_renamed_test_that_fails_now_has_regressed() -> None:
     """A new name hides nothing."""
     comparison = compare(side({"a.py::x": of("1")}), side({"a.py::y": of("1", WRONG)}))
     (change,) = comparison.environments[0].changes
-    assert (change.kind, change.renamed_from) == (Kind.REGRESSED, "a.py::x")
+    assert (change.kind, change.renamed_from) == (ChangeKind.REGRESSED, "a.py::x")
     assert comparison.exit_code == 1
 
 
@@ -188,14 +188,14 @@ def test_slower_is_what_leaves_the_noise_of_its_own_history(history: list[float]
     now = Seen(Outcome.PASSED, duration=took)
     before = Seen(Outcome.PASSED, duration=history[0])
     comparison = compare(side({"a": before}), side({"a": now}), durations=lambda *_: history)
-    assert kinds(comparison) == {"a": Kind.SLOWER if is_slower else Kind.SAME}
+    assert kinds(comparison) == {"a": ChangeKind.SLOWER if is_slower else ChangeKind.SAME}
     assert comparison.exit_code == 0
 
 
 def test_what_was_as_slow_before_is_not_slower() -> None:
     """It was said when it happened."""
     slow = Seen(Outcome.PASSED, duration=9.0)
-    assert kinds(compare(side({"a": slow}), side({"a": slow}), durations=lambda *_: STEADY)) == {"a": Kind.SAME}
+    assert kinds(compare(side({"a": slow}), side({"a": slow}), durations=lambda *_: STEADY)) == {"a": ChangeKind.SAME}
 
 
 def test_the_history_is_asked_for_runs_before_the_later_side() -> None:
@@ -218,7 +218,7 @@ def test_what_was_not_asked_for_is_neither_gone_nor_new(tmp_path: Path) -> None:
     whole = Side.of("whole", Matrix.from_runs([write_run(tmp_path / "whole.jsonl", *both)]))
     part = Side.of("part", Matrix.from_runs([write_run(tmp_path / "part.jsonl", *one, narrowed=("-k a",))]))
     narrower, wider = compare(whole, part), compare(part, whole)
-    assert kinds(narrower) == kinds(wider) == {"a": Kind.SAME, "b": Kind.NOT_ASKED_FOR}
+    assert kinds(narrower) == kinds(wider) == {"a": ChangeKind.SAME, "b": ChangeKind.NOT_ASKED_FOR}
     assert narrower.environments[0].gaps == ("after: a part of the suite was asked for: -k a",)
     assert (narrower.exit_code, wider.exit_code) == (3, 0)
 
@@ -279,7 +279,7 @@ SIDES = st.builds(Side, st.just("x"), st.dictionaries(st.sampled_from(["local", 
 def test_a_side_compared_with_itself_is_the_same_throughout(one: Side, flaky_fails: bool) -> None:
     """And never worse."""
     comparison = compare(one, one, flaky_fails=flaky_fails, durations=lambda *_: STEADY)
-    assert set(comparison.counts) <= {Kind.SAME}
+    assert set(comparison.counts) <= {ChangeKind.SAME}
     assert comparison.exit_code != 1
 
 
@@ -295,9 +295,9 @@ def test_each_test_of_either_side_appears_exactly_once(one: Side, two: Side, fla
         assert sorted(after) == sorted(two.places[name].cells if name in two.places else ())
 
 
-_MIRROR = {Kind.REGRESSED: Kind.FIXED, Kind.NEW: Kind.REMOVED}
+_MIRROR = {ChangeKind.REGRESSED: ChangeKind.FIXED, ChangeKind.NEW: ChangeKind.REMOVED}
 _MIRROR |= {mirrored: kind for kind, mirrored in _MIRROR.items()}
-_BOTH_WAYS = {Kind.SAME, Kind.SLOWER, Kind.RENAMED}, {Kind.CHANGED, Kind.NEWLY_SKIPPED}
+_BOTH_WAYS = {ChangeKind.SAME, ChangeKind.SLOWER, ChangeKind.RENAMED}, {ChangeKind.CHANGED, ChangeKind.NEWLY_SKIPPED}
 
 
 @given(SIDES, SIDES, st.booleans())
@@ -320,4 +320,4 @@ def test_two_sides_swapped_mirror_each_other(one: Side, two: Side, flaky_fails: 
 def test_the_page_explains_every_kind() -> None:
     """Who adds a word says what it means."""
     page = Path(__file__).parents[3] / "docs/how-to/compare.md"
-    assert [kind for kind in Kind if f"`{kind}`" not in page.read_text(encoding="utf-8")] == []
+    assert [kind for kind in ChangeKind if f"`{kind}`" not in page.read_text(encoding="utf-8")] == []

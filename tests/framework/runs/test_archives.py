@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.exceptions import ArchiveError, UsageError
-from envmatrix.runs.archives import Found, Limits, gather
+from envmatrix.runs.archives import GatheredFile, Limits, gather
 
 SMALL = Limits(member_bytes=40_000, total_bytes=60_000, members=5, ratio=20, harmless_bytes=40_000)
 
@@ -211,9 +211,13 @@ def test_a_hostile_name_is_inert_in_the_error(tmp_path: Path) -> None:
 
 def test_a_found_file_knows_its_own_name_and_where_it_lies() -> None:
     """In an archive as on disk: a manifest speaks of the runs beside it."""
-    found = Found("out/a.zip!runs/local.shard-1-of-2.jsonl", Path("/scratch/1.jsonl"))
+    found = GatheredFile("out/a.zip!runs/local.shard-1-of-2.jsonl", Path("/scratch/1.jsonl"))
     assert (found.stem, found.place, found.is_manifest) == ("local.shard-1-of-2", "out/a.zip!runs/", False)
-    assert Found("a.zip!matrix.json", Path("x")).place == Found("a.zip!local.jsonl", Path("x")).place == "a.zip!"
+    assert (
+        GatheredFile("a.zip!matrix.json", Path("x")).place
+        == GatheredFile("a.zip!local.jsonl", Path("x")).place
+        == "a.zip!"
+    )
 
 
 @pytest.mark.fault("zip-bomb")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from envmatrix.matrix.compare import Change, Comparison, Kind, Seen, Side
+from envmatrix.matrix.compare import Change, ChangeKind, Comparison, Seen, Side
 from envmatrix.report.documents import as_json
 
 SCHEMA = 1
@@ -26,7 +26,7 @@ def render(comparison: Comparison) -> str:
                 "gaps": list(changes.gaps),
                 "worse": [change.test for change in changes.worse],
                 "unknown": changes.unknown,
-                "changes": [_change(change) for change in changes.changes if change.kind is not Kind.SAME],
+                "changes": [_change(change) for change in changes.changes if change.kind is not ChangeKind.SAME],
             }
             for changes in comparison.environments
         ],

@@ -9,7 +9,7 @@ from rich.console import Group, RenderableType
 from rich.text import Text
 
 from envmatrix.gate import number_of_tests
-from envmatrix.matrix.compare import Change, Changes, Comparison, Kind, Seen, Side
+from envmatrix.matrix.compare import Change, ChangeKind, Changes, Comparison, Seen, Side
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.text import first_line, inert, seconds
 from envmatrix.report.words import cause_and_rule, word
@@ -18,12 +18,12 @@ from envmatrix.runs.outcomes import Outcome
 _NAMED = 8
 """Tests to name of one kind in one environment; the JSON format has all."""
 _STYLES = {
-    Kind.REGRESSED: "bold red",
-    Kind.FIXED: "green",
-    Kind.CAUSE_CHANGED: "yellow",
-    Kind.NEWLY_SKIPPED: "cyan",
-    Kind.CHANGED: "yellow",
-    Kind.SLOWER: "yellow",
+    ChangeKind.REGRESSED: "bold red",
+    ChangeKind.FIXED: "green",
+    ChangeKind.CAUSE_CHANGED: "yellow",
+    ChangeKind.NEWLY_SKIPPED: "cyan",
+    ChangeKind.CHANGED: "yellow",
+    ChangeKind.SLOWER: "yellow",
 }
 _ANSWERS = {
     0: ("nothing is worse", "bold green"),
@@ -45,7 +45,7 @@ def _lines(comparison: Comparison) -> Iterator[RenderableType]:
         for gap in changes.gaps:
             yield indented(Text(short(gap), "magenta"))
         for kind, alike in groupby(changes.changes, key=lambda change: change.kind):
-            if kind is not Kind.SAME:
+            if kind is not ChangeKind.SAME:
                 yield from _kind(kind, list(alike))
     yield Text()
     answer, style = _ANSWERS[comparison.exit_code]
@@ -64,11 +64,11 @@ def _counts(changes: Changes) -> Text:
     return Text(", ").join(parts) if parts else Text("no test", "magenta")
 
 
-def _word(kind: Kind) -> str:
+def _word(kind: ChangeKind) -> str:
     return kind.replace("_", " ")
 
 
-def _kind(kind: Kind, changes: list[Change]) -> Iterator[RenderableType]:
+def _kind(kind: ChangeKind, changes: list[Change]) -> Iterator[RenderableType]:
     yield indented(Text(_word(kind), _STYLES.get(kind, "")))
     for change in changes[:_NAMED]:
         yield indented(_line(change), 4)
@@ -91,11 +91,11 @@ def _detail(change: Change) -> str:
         left = after or before
         return _ended(left) if left and left.outcome is not Outcome.PASSED else ""
     match change.kind:
-        case Kind.RENAMED:
+        case ChangeKind.RENAMED:
             return ""
-        case Kind.SLOWER:
+        case ChangeKind.SLOWER:
             return f"{seconds(after.duration or 0)}, usually {seconds(change.usual or 0)}"
-        case Kind.CAUSE_CHANGED:
+        case ChangeKind.CAUSE_CHANGED:
             was, now = (cause_and_rule(seen.cause, seen.rule) for seen in (before, after))
             return f"{was}, now {now}{_because(after)}"
         case _:

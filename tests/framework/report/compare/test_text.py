@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.matrix.compare import Comparison, Kind, Place, Seen, Side, compare
+from envmatrix.matrix.compare import ChangeKind, Comparison, Place, Seen, Side, compare
 from envmatrix.report.compare import json_, text
 from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, hostile
@@ -86,7 +86,7 @@ def test_json_has_all_that_changed_in_the_same_words(everything: Comparison) -> 
     assert document["before"] == {"name": "baseline", "commit": "cccccccccccc"}
     (local,) = document["environments"]
     # A side is whole or a part: beside what is new and gone, nothing is not asked for.
-    assert list(local["counts"]) == [kind.value for kind in Kind if kind is not Kind.NOT_ASKED_FOR]
+    assert list(local["counts"]) == [kind.value for kind in ChangeKind if kind is not ChangeKind.NOT_ASKED_FOR]
     assert document["counts"] == local["counts"]
     assert (local["name"], local["label"], local["worse"], local["unknown"]) == ("local", "local (twin)", ["a"], True)
     changes = {change["test"]: change for change in local["changes"]}
