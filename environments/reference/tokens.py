@@ -24,9 +24,6 @@ class Claims:
 
     user_id: str
     session_id: str
-    token_id: str
-    expires_at: int
-    """Seconds since the epoch."""
 
 
 def new_key() -> ECKey:
@@ -88,4 +85,4 @@ def verify(token: str, keys: KeySet, *, issuer: str, audience: str) -> Claims:
     except (JoseError, ValueError, TypeError, AttributeError) as error:
         expired = getattr(error, "error", "") == "expired_token"
         raise TokenError("token expired" if expired else "invalid token") from error
-    return Claims(user_id, session_id, claims["jti"], int(claims["exp"]))
+    return Claims(user_id, session_id)

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, ValidationError
 
 from envmatrix.environments.explain import explained
+from envmatrix.environments.tables import Table
 from envmatrix.environments.toml_file import read_toml
 from envmatrix.exceptions import DeclarationError, UnknownKeyError
 
@@ -17,10 +18,8 @@ Count = Annotated[int, Field(ge=0)]
 Excusable = Literal["skipped", "xfailed", "xpassed", "flaky"]
 
 
-class GatePolicy(BaseModel):
+class GatePolicy(Table):
     """The `[tool.envmatrix.gate]` table: what `envmatrix gate` demands before it opens."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     required: tuple[str, ...] = ()
     """Environments whose run the gate demands; by default those of the baseline."""
@@ -42,10 +41,8 @@ class GatePolicy(BaseModel):
     """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
 
 
-class AuditPolicy(BaseModel):
+class AuditPolicy(Table):
     """The `[tool.envmatrix.audit]` table: what `envmatrix audit` looks for, and where."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     select: tuple[str, ...] = ("ALL",)
     """Rules that are on: `EM101`, `EM1` for all that begin so, `ALL`."""
@@ -57,10 +54,8 @@ class AuditPolicy(BaseModel):
     """Known findings: only others are reported."""
 
 
-class Project(BaseModel):
+class Project(Table):
     """The `[tool.envmatrix]` table of one project. Paths are as written, relative to `root`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     root: Path
     environments: str = "environments"
