@@ -181,3 +181,25 @@ def test_with_workers_the_second_attempt_tells_whose_crash_it_was(crashing: Proj
     found = ends(crashing.run)
     assert found["test_dies"] == (Outcome.FAILED, "L403", [Outcome.FAILED, Outcome.FAILED])
     assert found["test_neighbour"][1] in {"", "I201"}
+
+
+def test_while_a_service_runs_no_test_asks_whether_it_crashed(crashing: Project) -> None:
+    """The supervisor is asked to start it, once, however many tests use its default user."""
+    crashing.write(
+        "conftest.py",
+        """
+        from envmatrix.services.supervisor import SupervisorClient
+
+        start = SupervisorClient.start
+
+        def counted(self, names, **more):
+            with open("asked.txt", "a") as stream:
+                stream.write(f"{names}\\n")
+            return start(self, names, **more)
+
+        SupervisorClient.start = counted
+        """,
+    )
+    crashing.write("test_a.py", "".join(f"def test_{number}(real_services): pass\n" for number in range(3)))
+    crashing.pytest().assert_outcomes(passed=3)
+    assert len((crashing.root / "asked.txt").read_text().splitlines()) == 1
