@@ -185,16 +185,18 @@ def test_a_bad_setting_does_not_stay(server):
 
 @contextlib.contextmanager
 def sleeping(endpoint, **more):
-    """Keep a query running; it is in the engine by the time this yields."""
+    """Keep a query running while the body runs: it is in the engine by then, and ended afterwards."""
 
     def sleep():
         with contextlib.suppress(httpx.HTTPError):
-            ask(endpoint, "SELECT sleep(0.5)", **more)
+            ask(endpoint, "SELECT sleep(0.1) FROM numbers(300) SETTINGS max_block_size = 1", timeout=30, **more)
 
     thread = threading.Thread(target=sleep)
     thread.start()
     assert eventually(lambda: ask(endpoint, RUNNING).text == "1\n")
     yield
+    with contextlib.suppress(httpx.HTTPError):  # the body may have stopped the server
+        ask(endpoint, "KILL QUERY WHERE query LIKE 'SELECT sleep%' ASYNC")
     thread.join()
 
 
