@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
 from importlib import import_module
 from typing import TYPE_CHECKING
 
@@ -23,19 +22,7 @@ if TYPE_CHECKING:
     from envmatrix.runs.outcomes import Cause as Cause
     from envmatrix.runs.outcomes import Outcome as Outcome
 
-
-def lazily(package: str, homes: Mapping[str, str]) -> Callable[[str], object]:
-    """Return a package's `__getattr__`, which imports each public name from its home when it is first used."""
-
-    def get(name: str) -> object:
-        if name not in homes:
-            raise AttributeError(f"module {package!r} has no attribute {name!r}")
-        return getattr(import_module(f"envmatrix.{homes[name]}"), name)
-
-    return get
-
-
-# pytest imports this package in every project that has it installed.
+# pytest imports this package in every project that has it installed: each name is imported when it is first used.
 _HOMES = {
     "Cause": "runs.outcomes",
     "Cell": "runs.cells",
@@ -56,7 +43,11 @@ _HOMES = {
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
 
-__getattr__ = lazily(__name__, _HOMES)
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:

@@ -39,11 +39,9 @@ def explained(
             return DeclarationError(file.path, f"{where} needs the key {keys[-1]!r}", line)
         case "tuple_type":
             one = first.get("input")
-            what, spelled = (
-                ("a list, also of one", json.dumps(one, ensure_ascii=False))
-                if isinstance(one, str)
-                else ("a list", '"…"')
-            )
+            what, spelled = "a list", '"…"'
+            if isinstance(one, str):
+                what, spelled = "a list, also of one", json.dumps(one, ensure_ascii=False)
             return DeclarationError(file.path, f"{_spelled(keys)} is {what}", line, f"Write [{spelled}]")
     hint = "The spelling and the case count" if first["type"] in {"enum", "literal_error"} else ""
     what = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]

@@ -5,9 +5,8 @@ Plugins and kinds of other packages use the names below; the plugin room asks th
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import TYPE_CHECKING
-
-from envmatrix import lazily
 
 if TYPE_CHECKING:
     from envmatrix.runs.ping import Ping as Ping
@@ -20,19 +19,23 @@ if TYPE_CHECKING:
     from envmatrix.services.kinds.registry import known_kinds as known_kinds
     from envmatrix.services.processes.launch import Launch as Launch
 
-# The supervisor starts the fork server before it imports anything slow.
+# The supervisor starts the fork server before it imports anything slow: each name is imported when it is first used.
 _HOMES = {
-    "Ping": "runs.ping",
-    "PingStatus": "runs.ping",
-    "Endpoint": "services.endpoint",
-    "Kind": "services.kinds.base",
-    "Launch": "services.processes.launch",
-    "Left": "services.kinds.left",
-    "StartContext": "services.kinds.base",
-    "get_kind": "services.kinds.registry",
-    "known_kinds": "services.kinds.registry",
+    "Ping": "envmatrix.runs.ping",
+    "PingStatus": "envmatrix.runs.ping",
+    "Endpoint": "envmatrix.services.endpoint",
+    "Kind": "envmatrix.services.kinds.base",
+    "Launch": "envmatrix.services.processes.launch",
+    "Left": "envmatrix.services.kinds.left",
+    "StartContext": "envmatrix.services.kinds.base",
+    "get_kind": "envmatrix.services.kinds.registry",
+    "known_kinds": "envmatrix.services.kinds.registry",
 }
 
 __all__ = sorted(_HOMES)  # noqa: PLE0605  one list is enough
 
-__getattr__ = lazily(__name__, _HOMES)
+
+def __getattr__(name: str) -> object:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

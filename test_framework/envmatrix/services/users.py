@@ -111,7 +111,16 @@ class Users:
         MASKER.add(password)
         body = {"email": email, "password": str(password)}
         created = self._post("signup", self._target.routes.signup, body)
-        user = self._user(email, password, self.login(email, password), created)
+        login = self.login(email, password)
+        refresh = login.get("refresh_token")
+        user = User(
+            id=str(login.get("user_id") or created.get("user_id") or created.get("id") or email),
+            email=email,
+            password=password,
+            token=Secret(login["access_token"]),
+            refresh_token=Secret(refresh) if refresh else None,
+            target=self._target,
+        )
         with self._lock:
             self._made.append(user)
         return user
@@ -173,17 +182,6 @@ class Users:
             except UserError as refused:  # a test of its own has deleted it
                 return refused.status in {httpx.codes.UNAUTHORIZED, *_GONE}
         return response.is_success or response.status_code in _GONE
-
-    def _user(self, email: str, password: str, login: Mapping[str, Any], created: Mapping[str, Any]) -> User:
-        refresh = login.get("refresh_token")
-        return User(
-            id=str(login.get("user_id") or created.get("user_id") or created.get("id") or email),
-            email=email,
-            password=password,
-            token=Secret(login["access_token"]),
-            refresh_token=Secret(refresh) if refresh else None,
-            target=self._target,
-        )
 
     def _post(
         self, step: str, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None

@@ -6,20 +6,11 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from envmatrix.environments.used_keys import KIND_GROUP, known_kinds
+from envmatrix.environments.used_keys import KIND_GROUP, OUR_KINDS, known_kinds
 from envmatrix.exceptions import UnknownKindError, UsageError
 from envmatrix.services.kinds.base import Kind
 
 __all__ = ["get_kind", "known_kinds"]
-
-_OURS = {
-    "http": "envmatrix.services.kinds.http",
-    "postgres": "envmatrix.services.kinds.postgres",
-    "redis": "envmatrix.services.kinds.redis",
-    "clickhouse": "envmatrix.services.kinds.clickhouse.kind",
-    "openai": "envmatrix.services.kinds.openai",
-}
-"""Each module has one `KIND`; it is imported when a declaration first names the kind."""
 
 
 @cache
@@ -30,8 +21,8 @@ def get_kind(name: str, service: str = "") -> Kind:
         UnknownKindError: no package provides it.
         UsageError: the package that should provide it is broken.
     """
-    if module := _OURS.get(name):
-        kind: Kind = import_module(module).KIND
+    if name in OUR_KINDS:  # a module each, imported when a declaration first names the kind
+        kind: Kind = import_module(f"envmatrix.services.kinds.{name}").KIND
         return kind
     for entry in entry_points(group=KIND_GROUP, name=name):
         try:
