@@ -31,8 +31,8 @@ from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
+from envmatrix.services.processes.ports import free_port
 from envmatrix.services.websocket import open_websocket
-from tests.framework.services.servers import free_port
 
 UP = Ping(service="backend", status=PingStatus.UP)
 DOWN = Ping(service="backend", status=PingStatus.DOWN, detail="connection refused")

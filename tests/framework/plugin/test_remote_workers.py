@@ -20,7 +20,7 @@ import pytest
 
 from envmatrix.runs.file import read_run
 from envmatrix.runs.outcomes import Outcome
-from envmatrix.services.processes.ports import free_ports
+from envmatrix.services.processes.ports import free_port
 from tests.framework.bare import Bare
 from tests.framework.project import Project
 
@@ -80,7 +80,7 @@ class Machine:
 
 def start_sshd(home: Path, *extra: str) -> Machine:
     """Start an sshd with its own keys, port and configuration; no system service knows of it."""
-    (port,) = free_ports(1)
+    port = free_port()
     for key in ("host_key", "user_key"):
         subprocess.run(("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", home / key), check=True, timeout=DEADLINE)
     (home / "authorized_keys").write_text((home / "user_key.pub").read_text())

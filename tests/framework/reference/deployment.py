@@ -18,9 +18,9 @@ from websockets.sync.client import ClientConnection, connect
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.services import get_kind
 from envmatrix.services.processes.fork_server import ForkServer
+from envmatrix.services.processes.ports import free_port
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 from tests.framework.services import servers
-from tests.framework.services.servers import free_port
 
 PATIENCE = 20.0
 """Seconds; no test waits longer for anything."""

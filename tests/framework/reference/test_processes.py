@@ -23,12 +23,12 @@ from websockets.sync.client import connect
 from environments.reference import server
 from environments.reference.backend.settings import BackendSettings
 from environments.reference.settings import ServiceSettings, load
+from envmatrix.services.processes.ports import free_port
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from tests.framework.reference import deployment
 from tests.framework.reference.deployment import REPOSITORY, Service, Services, Socket, User, sign_up, until
 from tests.framework.reference.test_websocket import FIVE
 from tests.framework.services.place import runs
-from tests.framework.services.servers import free_port
 
 STOPS_WITHIN = 2.0
 

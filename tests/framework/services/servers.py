@@ -22,12 +22,7 @@ from pydantic import SecretStr
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.services import Endpoint, Kind, Launch, StartContext
-
-
-def free_port() -> int:
-    """Return a port that is free at this moment."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
+from envmatrix.services.processes.ports import free_port
 
 
 @contextlib.contextmanager

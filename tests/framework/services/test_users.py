@@ -13,7 +13,7 @@ from envmatrix.environments import ServiceSpec, Source, UserRoutes
 from envmatrix.exceptions import UserError
 from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, get_kind
-from envmatrix.services.processes.ports import free_ports
+from envmatrix.services.processes.ports import free_port
 from envmatrix.services.users import Target, Users
 from tests.framework.project import TINY_SERVER
 
@@ -23,7 +23,7 @@ ROUTES = UserRoutes(service="auth", signup="/signup", login="/login", me="/me")
 @contextmanager
 def serving() -> Iterator[Endpoint]:
     """Run a real service that makes users."""
-    (port,) = free_ports(1)
+    port = free_port()
     spec = ServiceSpec(name="auth", kind="http", source=Source.REMOTE, url=SecretStr(f"http://127.0.0.1:{port}"))
     endpoint = get_kind("http").connect(spec, f"http://127.0.0.1:{port}")
     environment = {"SERVICE": "auth", "ENVIRONMENT": "tiny"}

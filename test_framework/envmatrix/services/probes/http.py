@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
-from types import TracebackType
 from typing import Any, Self
 
 from envmatrix.services.endpoint import Endpoint
@@ -71,9 +70,7 @@ class HttpProbe:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._connection.close()
 
     def request(

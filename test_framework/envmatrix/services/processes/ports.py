@@ -4,20 +4,17 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import ExitStack
 
 import psutil
 
 HOST = "127.0.0.1"
 
 
-def free_ports(count: int) -> list[int]:
-    """Return ports that were free a moment ago, all different."""
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind((HOST, 0))
-        return [each.getsockname()[1] for each in sockets]
+def free_port() -> int:
+    """Return a port that was free a moment ago."""
+    with socket.socket() as candidate:
+        candidate.bind((HOST, 0))
+        return int(candidate.getsockname()[1])
 
 
 def answers(host: str, port: int, deadline: float = 0.2) -> bool:

@@ -39,7 +39,7 @@ from envmatrix.services.kinds.part_names import of_run
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
-from envmatrix.services.processes.ports import HOST, free_ports
+from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
 from envmatrix.services.supervisor.run_context import RunContext
@@ -264,7 +264,7 @@ class Stack:
     def _address(self, slot: Slot, kind: Kind, state_dir: Path) -> tuple[Endpoint, Launch | None]:
         """Choose an address and publish it; return the launch too where the kind makes it."""
         spec = slot.spec
-        (port,) = free_ports(1)
+        port = free_port()
         if spec.source is Source.EMBEDDED:
             password = secrets.token_urlsafe(24)
             MASKER.add(password)

@@ -22,8 +22,9 @@ from envmatrix.runs.ping import PingStatus
 from envmatrix.services import get_kind
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
+from envmatrix.services.processes.ports import free_port
 from tests.framework.services.place import eventually
-from tests.framework.services.servers import at, context, fake, free_port, process, running, silent, web
+from tests.framework.services.servers import at, context, fake, process, running, silent, web
 
 pytest.importorskip("chdb", reason="the extra 'clickhouse' is not installed")
 

@@ -18,8 +18,9 @@ from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import get_kind
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.probes.tls import client_context
+from envmatrix.services.processes.ports import free_port
 from tests.framework.services.place import eventually
-from tests.framework.services.servers import context, drips, fake, free_port, resets_after, says, silent, web
+from tests.framework.services.servers import context, drips, fake, resets_after, says, silent, web
 
 KIND = get_kind("http")
 WHO = {"service": "backend", "environment": "local", "version": "1.2", "commit": "abc", "status": "ok"}

@@ -22,7 +22,8 @@ from envmatrix.services import get_kind
 from envmatrix.services.endpoint import at_database
 from envmatrix.services.kinds import postgres, postgres_files
 from envmatrix.services.kinds.part_names import part_name
-from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
+from envmatrix.services.processes.ports import free_port
+from tests.framework.services.servers import at, context, fake, process, resets_after, running, says, silent
 
 KIND = get_kind("postgres")
 SPEC = ServiceSpec(name="database", kind="postgres", source=Source.EMBEDDED)

@@ -21,8 +21,9 @@ from envmatrix.services import get_kind
 from envmatrix.services.kinds import redis as redis_kind
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.kinds.part_names import part_name
+from envmatrix.services.processes.ports import free_port
 from tests.framework.services.place import eventually
-from tests.framework.services.servers import at, context, fake, free_port, process, resets_after, running, says, silent
+from tests.framework.services.servers import at, context, fake, process, resets_after, running, says, silent
 
 KIND = get_kind("redis")
 SPEC = ServiceSpec(name="redis", kind="redis", source=Source.EMBEDDED)

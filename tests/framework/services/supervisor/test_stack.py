@@ -14,7 +14,7 @@ import pytest
 from envmatrix.environments import ServiceSpec, load_environment
 from envmatrix.exceptions import IdentityError, NotReadyError, StartError, UnreachableError
 from envmatrix.services.kinds.registry import get_kind
-from envmatrix.services.processes.ports import free_ports, is_listener
+from envmatrix.services.processes.ports import free_port, is_listener
 from envmatrix.services.processes.process import Launcher
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import stack as stack_module
@@ -62,7 +62,7 @@ def test_a_service_whose_port_was_taken_gets_another(
         + with_faults("says=hello", "needs=/", "{shop.port}", name="front", extra='start_after = "address"')
     )
     ports = iter([stranger])
-    monkeypatch.setattr(stack_module, "free_ports", lambda count: [next(ports, None) or free_ports(count)[0]])
+    monkeypatch.setattr(stack_module, "free_port", lambda: next(ports, None) or free_port())
     states = bring_up(place, run_context, "shop")
     assert states["shop"].is_up
     shop = states["shop"]
@@ -78,7 +78,7 @@ def test_a_strangers_service_is_never_adopted(
 ) -> None:
     """A port that answers, but not from our process, is not our service: after three such ports we give up."""
     place.declare(with_faults("never-listens"))
-    monkeypatch.setattr(stack_module, "free_ports", lambda _: [stranger])
+    monkeypatch.setattr(stack_module, "free_port", lambda: stranger)
     error = bring_up(place, run_context, "shop")["shop"].as_error()
     assert isinstance(error, StartError)
     assert "found 3 free ports taken" in error.reason
@@ -93,14 +93,14 @@ def test_whoever_was_told_a_taken_address_is_told_the_new_one(
         with_faults("says={shop.port}", name="front", extra='start_after = "address"\noptions = { says = "PORT" }')
         + with_faults()
     )
-    good = free_ports(1)[0]
+    good = free_port()
     text = (place.environments / "local.toml").read_text()
     (place.environments / "local.toml").write_text(text.replace("PORT", str(good)))
     chosen = {"shop": iter([stranger, good])}
     monkeypatch.setattr(
         stack_module,
-        "free_ports",
-        lambda count: [next(chosen.get(threading.current_thread().name, iter(())), None) or free_ports(count)[0]],
+        "free_port",
+        lambda: next(chosen.get(threading.current_thread().name, iter(())), None) or free_port(),
     )
     states = bring_up(place, run_context, "front")
     assert states["shop"].is_up
@@ -172,7 +172,7 @@ def test_a_tls_service_gets_a_certificate_that_verifies(place: Place, run_contex
 
 def test_a_remote_service_is_looked_at_three_times(place: Place, run_context: RunContext) -> None:
     """A refusing remote is unreachable after three looks; one that says something else is not the one declared."""
-    closed = free_ports(1)[0]
+    closed = free_port()
     with socket.create_server(("127.0.0.1", 0)) as server:
         place.declare(f'[services.shop]\nkind = "banner"\nsource = "remote"\nurl = "tcp://127.0.0.1:{closed}"\n')
         with pytest.raises(UnreachableError, match=r"could not be reached: .*refused"):

@@ -57,7 +57,6 @@ class ClickHouseKind:
             endpoint=self.connect(spec, f"http://{location}"),
             command=(*command, "--data", str(context.state_dir / "data")),
             env={"PATH": os.defpath, "PYTHONPATH": str(Path(__file__).parent), "CLICKHOUSE_PASSWORD": password},
-            stop_signal=15,
         )
 
     def address(self, host: str, port: int, *, tls: bool) -> str:
