@@ -9,7 +9,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from envmatrix.environments.environment import Environment, Twin
@@ -101,6 +100,8 @@ def _read_env_file(path: Path | None) -> dict[str, str]:
     """
     if path is None:
         return {}
+    from dotenv import dotenv_values
+
     values = dotenv_values(stream=StringIO(read_text(path)), interpolate=False)
     return {key: value or "" for key, value in values.items()}
 
