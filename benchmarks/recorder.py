@@ -31,7 +31,7 @@ def measure() -> Iterable[Row]:
         _cpu_seconds(root)  # writes pytest's bytecode
         medians = in_turns(_ROUNDS, {name: partial(_cpu_seconds, root, *words) for name, words in candidates.items()})
     for name, candidate, goal in (
-        ("plugin, recorder: 10,000 tests", "recording", "at most 1.05 x"),
+        ("plugin, recorder: 10,000 tests", "recording", "at most 1.08 x, and below --junitxml"),
         ("plugin without an environment", "installed", "1 x"),
         ("for comparison: --junitxml", "junitxml", ""),
     ):

@@ -28,6 +28,8 @@ _GRAM = 4
 """Bytes, those of a machine's word."""
 _MAX_ESCAPE = 12
 """Bytes of an escape that was cut, with the dots."""
+_MAX_LINE = 300
+"""Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
 _END = b"\xff"
 _DOTS = re.compile(rb"\.\.\.|\xe2\x80\xa6")
 """Where pytest or we cut a text."""
@@ -271,3 +273,8 @@ def _is_word(character: bytes) -> bool:
 
 MASKER = Masker()
 """This process's own: whatever makes or reads a secret registers it here, whatever writes a text asks it."""
+
+
+def one_line(text: str) -> str:
+    """Return a text that a server or a test chose as one line of at most 300 characters, masked."""
+    return MASKER.mask(" ".join(re.sub(r"[^\w\s!-~…→]", "?", text).split()))[:_MAX_LINE]

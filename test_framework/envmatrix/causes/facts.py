@@ -5,10 +5,13 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-from envmatrix.runs.ping import Ping
-from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.exchanges import Exchange
+
+if TYPE_CHECKING:
+    from envmatrix.runs.ping import Ping
+    from envmatrix.services.probes.access import Access
 
 _MAX_CHAIN = 8
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
-import sysconfig
 import traceback
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from envmatrix.causes.differences import difference
 from envmatrix.causes.facts import Facts, ProductCrash
@@ -29,8 +30,6 @@ from envmatrix.exceptions import (
 )
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.unpatched import text_of
-from envmatrix.services.probes.access import GATEWAY_ERRORS
-from envmatrix.services.processes.process import explain_exit
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -96,6 +95,8 @@ def product_crashed(facts: Facts) -> str | None:
 
 
 def _crash_line(crash: ProductCrash) -> str:
+    from envmatrix.services.processes.process import explain_exit  # loaded where a service was started, and only there
+
     when = f"on {crash.request}" if crash.request else "while the test used it"
     if not crash.by_test:
         when = "before this test, or beside others"
@@ -251,7 +252,7 @@ def _is_library(file: str) -> bool:
     return file.startswith(("<frozen", _STDLIB)) or "site-packages" in file
 
 
-_STDLIB = sysconfig.get_path("stdlib")
+_STDLIB = str(Path(os.__file__).parent)
 
 
 def deadline_passed(facts: Facts) -> str | None:
@@ -267,7 +268,7 @@ _TIMEOUT = re.compile(r"Timeout \(>[\d.]+s\) from pytest-timeout")
 
 def gateway_spoke(facts: Facts) -> str | None:
     """Match a gateway's error in the test's last answer."""
-    if facts.last_status not in GATEWAY_ERRORS:
+    if not facts.exchanges or not facts.exchanges[-1].is_of_gateway:
         return None
     return f"{facts.exchanges[-1]}; and yet {who_answers(facts)} now"
 

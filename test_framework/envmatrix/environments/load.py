@@ -9,7 +9,6 @@ from io import StringIO
 from pathlib import Path
 from typing import Any
 
-from dotenv import dotenv_values
 from pydantic import ValidationError
 
 from envmatrix.environments.environment import Environment, Twin
@@ -84,8 +83,12 @@ def process_variables(env_file: Path | None) -> dict[str, str]:
     Raises:
         DeclarationError: the file cannot be read.
     """
-    values = dotenv_values(stream=StringIO(read_text(env_file) if env_file else ""), interpolate=False)
-    variables = {**{name: value or "" for name, value in values.items()}, **os.environ}
+    variables = dict(os.environ)
+    if env_file is not None:
+        from dotenv import dotenv_values  # here: few runs have such a file, and each would pay for the import
+
+        values = dotenv_values(stream=StringIO(read_text(env_file)), interpolate=False)
+        variables = {**{name: value or "" for name, value in values.items()}, **variables}
     MASKER.add_all(secrets_among(variables))
     return variables
 

@@ -30,6 +30,7 @@ from envmatrix.services.probes.exchanges import EXCHANGES
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes
     from envmatrix.plugin.process import Process
+    from envmatrix.plugin.stopwatch import Stopwatch
 
 _VALUES = pytest.StashKey[list[object]]()
 """The contract fixtures' values that an item got."""
@@ -91,8 +92,9 @@ def _findings(facts: Facts) -> Iterator[FindingRecord]:
 class EvidenceCollector:
     """Check the contract fixtures as they are set up, and attach evidence to the reports of failures."""
 
-    def __init__(self, process: Process, crashes: Crashes, root: Path) -> None:
+    def __init__(self, process: Process, stopwatch: Stopwatch, crashes: Crashes, root: Path) -> None:
         self._process = process
+        self._stopwatch = stopwatch
         self._crashes = crashes
         self._fixtures = process.selection.contract_fixtures
         self._root = root
@@ -161,11 +163,20 @@ class EvidenceCollector:
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
     ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Attach the cause to a failure, and the services that the test used to its last report. Mask both."""
+        """Complete the report of a phase; where nothing is to be said of one that passed, its duration is enough."""
         report = yield
+        self._stopwatch.complete(report)
+        if call.when == "setup":
+            self._began = REAL.clock() - report.duration
         guard = self._process.guard
+        is_last = call.when == "teardown" and (self._provided or USED in item.stash)
+        more = is_last or report.sections or report.user_properties or self._process.attestation or guard.remarks
+        if report.outcome == "passed" and not more:
+            return report
         with guard:
             self._annotate(item, call, report)
+            if is_last:
+                self._note_use(item, report)
         if remark := guard.take():
             add_note(report, remark=remark)
             if report.failed and note_of(report).evidence is None:
@@ -174,8 +185,7 @@ class EvidenceCollector:
         return report
 
     def _annotate(self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport) -> None:
-        if call.when == "setup":
-            self._began = REAL.clock() - report.duration
+        """Attach the cause to a failure; mask what the report shows."""
         if call.excinfo is not None and not report.passed:
             mask_report(report)
             if isinstance(call.excinfo.value, ContractError) and hasattr(report, "wasxfail"):
@@ -191,15 +201,17 @@ class EvidenceCollector:
             add_note(report, cause=block.rule.cause, evidence=evidence, is_blocked=True)
         elif self._provided and report.skipped and not hasattr(report, "wasxfail"):
             self._unmask(item, call, report)
-        is_last = report.when == "teardown" and (self._provided or USED in item.stash)
-        if is_last and ((values := self._values(item)) or USED in item.stash):
-            services, capabilities = sorted(self._used(item, values)), sorted(self._exercised(item, values))
-            add_note(report, services=tuple(services), capabilities=tuple(capabilities))
-            EXCHANGES.clear()
         if attestation := self._process.attestation:
             self._process.attestation = {}
             add_note(report, attestation=attestation)
         mask_additions(report)
+
+    def _note_use(self, item: pytest.Item, report: pytest.TestReport) -> None:
+        """Attach the services that a test used, and what it exercised, to its last report."""
+        if (values := self._values(item)) or USED in item.stash:
+            services, capabilities = sorted(self._used(item, values)), sorted(self._exercised(item, values))
+            add_note(report, services=tuple(services), capabilities=tuple(capabilities))
+            EXCHANGES.clear()
 
     def _demote(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, evidence: Evidence

@@ -24,10 +24,10 @@ from pathlib import Path
 from types import CodeType
 from typing import Any
 
+from envmatrix.masking import one_line
 from envmatrix.plugin.child_processes import child_processes, command_of, holders_of, registers, runs
 from envmatrix.safety.unpatched import REAL
 from envmatrix.services.kinds.left import Left
-from envmatrix.services.probes.reason import one_line
 
 _GRACE = 0.1
 """Seconds for what is about to end: a thread that was told to, a transport that closes in the loop's next turn."""

@@ -60,9 +60,10 @@ def register(config: pytest.Config, name: str) -> None:
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
     manager.register(Collection(process), "envmatrix-collection")
-    manager.register(Stopwatch(), "envmatrix-stopwatch")
+    stopwatch = Stopwatch()
+    manager.register(stopwatch, "envmatrix-stopwatch")
     crashes = Crashes(process, getattr(config, "workerinput", {}).get("workercount", 1))
-    manager.register(EvidenceCollector(process, crashes, config.rootpath), "envmatrix-evidence")
+    manager.register(EvidenceCollector(process, stopwatch, crashes, config.rootpath), "envmatrix-evidence")
     manager.register(crashes, "envmatrix-crashes")
     manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out

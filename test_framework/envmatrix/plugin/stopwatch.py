@@ -17,20 +17,6 @@ class Stopwatch:
         """Of the phase that has just ended; `None` while one runs, whose reports are those of subtests."""
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_setup(self) -> Generator[None, object, object]:
-        """Measure the setup."""
-        return (yield from self._measured())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_call(self) -> Generator[None, object, object]:
-        """Measure the test itself."""
-        return (yield from self._measured())
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def pytest_runtest_teardown(self) -> Generator[None, object, object]:
-        """Measure the teardown."""
-        return (yield from self._measured())
-
     def _measured(self) -> Generator[None, object, object]:
         __tracebackhide__ = True
         self._seconds = None
@@ -40,10 +26,9 @@ class Stopwatch:
         finally:
             self._seconds = REAL.clock() - began
 
-    @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-        """Put the seconds on the report."""
-        report = yield
+    pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _measured
+
+    def complete(self, report: pytest.TestReport) -> None:
+        """Put the seconds on a phase's report."""
         if self._seconds is not None:
             report.duration, self._seconds = self._seconds, None
-        return report

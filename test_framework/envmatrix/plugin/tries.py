@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from typing import Any
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +15,9 @@ from envmatrix.runs.events import Attempt, Evidence, FailedPart
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
 from envmatrix.safety.unpatched import text_of
+
+_OUTCOMES = ("passed", "failed", "skipped")
+"""Pytest's own; plugins that try again add theirs."""
 
 _NAMED = 3
 """Failed parts that a summary names; the evidence has all."""
@@ -40,7 +44,7 @@ class Try:
             if _has_failed(report):
                 self._failed_parts.append(report)
             return
-        if not (report.passed or report.failed or report.skipped):
+        if report.outcome not in _OUTCOMES:
             report = copy(report)  # pytest-retry makes the next try's report of it
         self._last = report
         self.duration += report.duration
@@ -53,20 +57,20 @@ class Try:
 
     def attempt(self, test: str) -> Attempt:
         """Return the try as it is recorded."""
+        measured: dict[str, Any] = {"duration": round(self.duration, 6)}
+        if self._last is not None:
+            note, measured["worker"] = note_of(self._last), self._last.__dict__.get("worker_id", "")
+            measured |= {"services": note.services, "capabilities": note.capabilities}
         failures = [each for each in (self._worst, *self._failed_parts) if each is not None and _has_failed(each)]
         if failures:
             ended = _failed(test, failures, self._failed_parts)
         elif self._worst is not None:
             ended = _not_passed(test, self._worst)
         elif self.called:
-            ended = Attempt(test, Outcome.PASSED)
+            return Attempt(test, Outcome.PASSED, **measured)
         else:
             ended = not_run(test, RuleCode.BODY_NOT_RUN, "its body was never run, so nothing of it was tested")
-        if self._last is None:
-            return ended
-        note, worker = note_of(self._last), self._last.__dict__.get("worker_id", "")
-        duration = round(self.duration, 6)
-        return replace(ended, duration=duration, worker=worker, services=note.services, capabilities=note.capabilities)
+        return replace(ended, **measured)
 
 
 def not_run(test: str, rule: RuleCode, reason: str) -> Attempt:

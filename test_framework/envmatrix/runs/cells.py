@@ -25,6 +25,17 @@ class Cell(NamedTuple):
     reused_from: str = ""
     """The commit where it was run, if not now: nothing that changed since leads to it."""
 
+    @classmethod
+    def of(cls, attempts: tuple[Attempt, ...]) -> Cell:
+        """Return what the attempts at one test add up to: only a pass takes a failure back, and nothing a crash."""
+        last = decisive = attempts[-1]
+        outcome = last.outcome
+        if len(attempts) > 1 and (failures := [each for each in attempts if each.outcome is Outcome.FAILED]):
+            crashes = [each for each in failures if each.evidence and each.evidence.rule == RuleCode.PRODUCT_CRASHED]
+            decisive = (crashes or failures)[-1]
+            outcome = Outcome.FLAKY if outcome is Outcome.PASSED and not crashes else Outcome.FAILED
+        return cls(last.test, outcome, attempts, decisive.cause, decisive.evidence, decisive.reason)
+
     @property
     def duration(self) -> float:
         """Return the seconds spent on all attempts."""

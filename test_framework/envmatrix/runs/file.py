@@ -80,23 +80,18 @@ _decode_name = msgspec.json.Decoder(_Named).decode
 
 def event_line(event: Event) -> bytes:
     """Return an event as its line, one that is read again whatever a test has put into the event."""
-    if isinstance(event, _UNBOUNDED):
-        return _encoded(event)
+    is_unbounded = isinstance(event, _UNBOUNDED)
     try:
-        line = _encoded(event)
-        if len(line) <= _MAX_EVENT_BYTES:
-            read_event(Path(), 0, line)
+        line = _encode(event) + b"\n"
+        if is_unbounded:
             return line
-    except (RunFileError, *_UNREADABLE):
-        pass
-    return json.dumps(_mended(msgspec.to_builtins(event)), separators=(",", ":")).encode() + b"\n"
-
-
-def _encoded(event: Event) -> bytes:
-    try:
-        return _encode(event) + b"\n"
-    except UnicodeEncodeError:  # half a surrogate pair in a test's name
-        return json.dumps(msgspec.to_builtins(event), separators=(",", ":")).encode() + b"\n"
+        if len(line) <= _MAX_EVENT_BYTES:
+            _decode(line)
+            return line
+    except _UNREADABLE:
+        pass  # half a surrogate pair in a test's name, or what no reader takes
+    value = msgspec.to_builtins(event)
+    return json.dumps(value if is_unbounded else _mended(value), separators=(",", ":")).encode() + b"\n"
 
 
 def _mended(value: Any) -> Any:
@@ -167,10 +162,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
             force_setattr(event, "worker", sys.intern(event.worker))
             force_setattr(event, "services", shared.setdefault(event.services, event.services))
             force_setattr(event, "capabilities", shared.setdefault(event.capabilities, event.capabilities))
-            cell = _first(event)
-            known = cells.setdefault(test, cell)
-            if known is not cell:
-                cells[test] = _again((*known.attempts, event))
+            known = cells.get(test)
+            cells[test] = Cell.of((*known.attempts, event) if known else (event,))
             if test is likely:
                 likely = next(ahead, "")
         elif isinstance(event, Reused):
@@ -333,22 +326,6 @@ def _json(path: Path, number: int, line: bytes) -> Any:
 
 def _refuse(constant: str) -> NoReturn:
     raise ValueError(f"{constant} is not JSON")
-
-
-def _first(only: Attempt) -> Cell:
-    return Cell(only.test, only.outcome, (only,), only.cause, only.evidence, only.reason)
-
-
-def _again(attempts: tuple[Attempt, ...]) -> Cell:
-    last = attempts[-1]
-    failures = [attempt for attempt in reversed(attempts) if attempt.outcome is Outcome.FAILED]
-    crash = next((each for each in failures if each.evidence and each.evidence.rule == RuleCode.PRODUCT_CRASHED), None)
-    if not failures:
-        return Cell(last.test, last.outcome, attempts, last.cause, last.evidence, last.reason)
-    # Only a pass takes a failure back, skipped or expected to fail when tried again does not; a crash nothing takes back.
-    failed = crash or failures[0]
-    outcome = Outcome.FLAKY if last.outcome is Outcome.PASSED and not crash else Outcome.FAILED
-    return Cell(last.test, outcome, attempts, failed.cause, failed.evidence, failed.reason)
 
 
 def _reused(event: Reused) -> Cell:

@@ -2,6 +2,8 @@
 
 import sys
 
+import pytest
+
 from tests.framework.project import Project
 
 
@@ -21,6 +23,23 @@ def test_without_the_option_nothing_heavy_is_imported(project: Project) -> None:
         sys.executable, "-m", "pytest", "-p", "no:valkey", "-p", "no:anyio", "-p", "no:hypothesispytest", "-q"
     )
     result.assert_outcomes(passed=1)
+
+
+def test_a_run_that_uses_no_service_loads_nothing_for_one(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A selected environment costs no import of what starts, probes or talks to its services."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")  # other plugins may import anything
+    project.write(
+        "test_a.py",
+        """
+        import sys
+
+        def test_a():
+            unused = {"dotenv", "httpx", "psutil", "ssl", "websockets", "envmatrix.contracts", "envmatrix.services.kinds"}
+            assert unused & sys.modules.keys() == set()
+        """,
+    )
+    options = ["-p", "envmatrix.plugin", "--matrix-environment=tiny", "--matrix-run-file=run.jsonl"]
+    project.pytester.run(sys.executable, "-m", "pytest", *options).assert_outcomes(passed=1)
 
 
 def test_our_options_leave_a_projects_own_alone(project: Project) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from envmatrix.services.probes.reason import one_line
+from envmatrix.masking import one_line
 
 MOST = 1000
 """Rows of a table, or keys, are counted up to here: that it is too much is known by then."""

@@ -7,12 +7,9 @@ from dataclasses import dataclass
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.exchanges import GATEWAY_ERRORS
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
-
-GATEWAY_ERRORS = frozenset({502, 503, 504})
-"""What a gateway answers for a service that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
-
 
 _SKEW = 5.0
 """Seconds. Tokens are checked with about as much leeway, and a Date is a second and a request's time off."""

@@ -7,11 +7,14 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from envmatrix.services.probes.reason import one_line
+from envmatrix.masking import one_line
 
 if TYPE_CHECKING:
     import httpx
     from websockets.asyncio.client import ClientConnection
+
+GATEWAY_ERRORS = frozenset({502, 503, 504})
+"""What a gateway answers for a service that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
 
 _MAX_EXCHANGES = 32
 """Requests. The last ones tell why a test failed; a load test must not fill the memory."""
@@ -45,6 +48,11 @@ class Exchange:
     """When, on the monotonic clock."""
     answered: float = 0.0
     """When its answer began; 0 while there is none."""
+
+    @property
+    def is_of_gateway(self) -> bool:
+        """Return whether a gateway answered for a service that is not there."""
+        return self.status in GATEWAY_ERRORS
 
     def __str__(self) -> str:
         text = f"{self.method} {self.path} → {self.status or 'no answer'}"

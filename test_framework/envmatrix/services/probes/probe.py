@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from envmatrix.environments import ServiceSpec
+from envmatrix.masking import one_line
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services.probes.reason import NoAnswerError, is_refusal, one_line, reason_of, timeout_reason
+from envmatrix.services.probes.reason import NoAnswerError, is_refusal, reason_of, timeout_reason
 
 _MAX_DEPENDENCIES = 50
 _MAX_WORD = 60

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import re
 import socket
 import ssl
 from collections.abc import Callable
 from typing import Any
 
 from envmatrix.exceptions import EnvmatrixError
-from envmatrix.masking import MASKER
 from envmatrix.safety.unpatched import text_of
-
-_MAX_DETAIL = 300
-"""Characters; a reason is one line on a terminal, and a hostile server chooses its text."""
 
 
 class NoAnswerError(Exception):
@@ -22,11 +17,6 @@ class NoAnswerError(Exception):
 
 class RefusedError(NoAnswerError):
     """The service answers, and refuses the declared login, or does not have the declared database."""
-
-
-def one_line(text: str) -> str:
-    """Return a text that a server or a test chose as one line of at most 300 characters, masked."""
-    return MASKER.mask(" ".join(re.sub(r"[^\w\s!-~…→]", "?", text).split()))[:_MAX_DETAIL]
 
 
 def timeout_reason(seconds: float) -> str:
