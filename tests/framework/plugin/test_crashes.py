@@ -1,5 +1,7 @@
 """A service of the product that ends on a test's own request is a crash of the product, and the suite goes on."""
 
+import re
+
 import pytest
 
 from envmatrix.gate import Answer, judge
@@ -119,6 +121,29 @@ def test_a_crash_on_the_tests_own_request_is_logic_and_the_suite_goes_on(crashin
     assert verdict.answer is Answer.INCOMPATIBLE
     assert "backend crashed 7 times and was started again" in [finding.message for finding in crashing.run.findings]
     done.stdout.fnmatch_lines(["*5 failed, 3 passed*2 rerun*"])
+
+
+@pytest.mark.fault("product-crash")
+def test_a_crash_in_a_twin_is_the_products(crashing: Project) -> None:
+    """What is declared as remote is a command of the twin's, at the same address: its end is seen, and it is started again."""
+    declared = (crashing.root / "environments/tiny.toml").read_text()
+    crashing.write("environments/twins/twin.toml", declared.replace('"{environment}"', '"tiny"'))
+    remote = re.sub(
+        r'source = "process"\n(command|env)(.*\n)*?identity',
+        'source = "remote"\nurl = "${THE_URL}"\nidentity',
+        declared,
+        count=1,
+    )
+    crashing.write(
+        "environments/tiny.toml",
+        f'{remote}\n[twin]\nenvironment = "twins/twin.toml"\n\n[twin.variables]\nTHE_URL = "{{backend.url}}"\n',
+    )
+    crashing.write("test_a.py", CRASHES)
+    crashing.pytest("-k", "test_dies_once or test_next")
+    assert ends(crashing.run) == {
+        "test_next": (Outcome.PASSED, "", [Outcome.PASSED]),
+        "test_dies_once": (Outcome.FAILED, "L403", [Outcome.FAILED, Outcome.PASSED]),
+    }
 
 
 @pytest.mark.fault("service-dies-mid-suite")
