@@ -7,6 +7,7 @@ import pytest
 from envmatrix.gate import Answer, judge
 from envmatrix.runs.cells import Run
 from envmatrix.runs.outcomes import Outcome
+from tests.framework.memory_group import memory_group
 from tests.framework.project import TINY_SERVER, Project
 
 SERVER = (
@@ -24,6 +25,8 @@ SERVER = (
             self.answer(200, {})
             time.sleep(0.1)
             os.abort()
+        elif self.path == "/eat":
+            bytearray(b"x") * (2 << 30)
         elif self.path == "/kill":
             os.kill(os.getpid(), 9)
 """,
@@ -154,6 +157,25 @@ def test_what_was_killed_is_an_outage(crashing: Project) -> None:
     crashing.pytest("-k", "test_dies or test_next", "-x")
     failed = Outcome.FAILED
     assert ends(crashing.run)["test_dies"] == (failed, "I201", [failed])
+
+
+@pytest.mark.fault("oom-kill")
+def test_what_the_kernel_killed_for_want_of_memory_is_named(crashing: Project) -> None:
+    """It is an outage, also on the test's own request; the service is started again, and the test is not repeated."""
+    crashing.write("test_a.py", CRASHES.replace("/die", "/eat"))
+    with memory_group(500 << 20) as joining:
+        crashing.write(
+            "conftest.py",
+            f"import os, pathlib\ndef pytest_sessionstart(): pathlib.Path({str(joining)!r}).write_text(str(os.getpid()))\n",
+        )
+        crashing.pytest("-k", "test_dies_for or test_last")
+    assert ends(crashing.run) == {
+        "test_dies_for_a_client_of_its_own": (Outcome.FAILED, "I201", [Outcome.FAILED]),
+        "test_last": (Outcome.PASSED, "", [Outcome.PASSED]),
+    }
+    (evidence,) = (cell.evidence for cell in crashing.run.cells.values() if cell.evidence)
+    assert "(SIGKILL): out of memory" in evidence.summary
+    assert "as the kernel killed a process for want of memory" in evidence.summary
 
 
 @pytest.mark.fault("product-crash")
