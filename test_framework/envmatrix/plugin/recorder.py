@@ -66,8 +66,8 @@ class Recorder:
         self._in_flight: dict[str, Try] = {}
         """The tests that have begun and not ended."""
         self._names = TestNames()
-        self._each: tuple[str, ...] = ()
-        """The workers of `--dist=each`, of which each runs every test."""
+        self._each: tuple[object, ...] = ()
+        """The specifications of the workers of `--dist=each`, of which each runs every test."""
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
@@ -98,7 +98,7 @@ class Recorder:
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
         """Note the workers where each of them runs all tests."""
         if config.getoption("dist") == "each":
-            self._each = tuple(spec.id for spec in specs)
+            self._each = tuple(specs)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
