@@ -162,7 +162,8 @@ def test_a_worker_that_replaces_a_crashed_one_has_its_cells(bare: Bare) -> None:
 def test_a_test_with_an_endless_name_is_recorded(bare: Bare, workers: str) -> None:
     """Its name is cut the same way in the plan and where it ends."""
     bare.write(
-        "suite/test_a.py", "import pytest\n@pytest.mark.parametrize('x', [1], ids=['y' * 2_000_000])\ndef test_a(x): pass\n"
+        "suite/test_a.py",
+        "import pytest\n@pytest.mark.parametrize('x', [1], ids=['y' * 2_000_000])\ndef test_a(x): pass\n",
     )
     recorded = run(bare, f"-n{workers}", "suite")
     assert [(len(test), cell.outcome.value) for test, cell in recorded.cells.items()] == [(4096, "passed")]
