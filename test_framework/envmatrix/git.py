@@ -87,10 +87,19 @@ def working_tree(root: Path) -> WorkingTree:
     return WorkingTree(commit, dirty)
 
 
-def full_commit(root: Path, revision: str) -> str:
+def full_commit(root: Path, revision: str, deadline: float = _DEADLINE) -> str:
     """Return the full name of the commit that a revision means; empty where git knows none."""
     words = ("rev-parse", "--verify", "--quiet", "--end-of-options", f"{revision}^{{commit}}")
-    return "".join(_words(root, *words))
+    return "".join(_words(root, *words, deadline=deadline))
+
+
+def edited_since(root: Path, moment: float, deadline: float = _DEADLINE) -> tuple[str, ...]:
+    """Return the tracked Python files below a directory that differ and were written after a moment; none without git."""
+    try:
+        paths = os.fsdecode(_ask(root, "ls-files", "--modified", "-z", "--", "*.py", deadline=deadline)).split("\0")
+    except GitError:
+        return ()
+    return tuple(path for path in paths if (file := root / path).is_file() and file.stat().st_mtime > moment)
 
 
 def commit_order(root: Path, commits: Iterable[str]) -> Mapping[str, int]:
@@ -240,10 +249,10 @@ def _relative(root: Path, path: Path) -> str:
     return Path(os.path.relpath(path, root)).as_posix()
 
 
-def _words(root: Path, *words: str, stdin: str = "") -> list[str]:
+def _words(root: Path, *words: str, stdin: str = "", deadline: float = _DEADLINE) -> list[str]:
     """Return the words of an answer about commits; none where git does not answer."""
     try:
-        return _ask(root, *words, stdin=stdin.encode()).decode().split()
+        return _ask(root, *words, stdin=stdin.encode(), deadline=deadline).decode().split()
     except GitError:
         return []
 

@@ -52,6 +52,7 @@ def _interrupt(*_: object) -> None:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGTERM, _interrupt)  # so that the runs in flight are ended with us
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored in a shell's background job, and by its children
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:

@@ -21,11 +21,13 @@ from pathlib import Path
 
 import psutil
 import trustme
+from msgspec import structs
 
 from envmatrix.exceptions import RunFileError
 from envmatrix.gate import Verdict, judge
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.file import read_run
+from envmatrix.runs.outcomes import Outcome
 from envmatrix.services.processes.process import kill_all
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import bases
@@ -35,7 +37,7 @@ AT_ONCE = 3
 """A third of a case is waiting, so that three fill two processors."""
 DEADLINE = 30.0
 """Seconds for one case. None takes a third of it on a busy machine; what does is a hang, and the tool's failure."""
-DEADLINE_OF_ANOTHER = 2.0
+DEADLINE_OF_ANOTHER = 10.0
 """More seconds for each case that shares the run."""
 CLEAN_UP = 10.0
 """Seconds from the end of a run, whatever ended it, until nothing of it may be left."""
@@ -115,19 +117,22 @@ def run_cases(cases: Sequence[Case], stopping: threading.Event) -> list[Seen]:
             overdue=seconds > deadline,
             left=left,
         )
-    return [whole] if len(cases) == 1 else [_part(whole, number) for number in range(len(cases))]
+    return [whole] if len(cases) == 1 else [part(whole, number) for number in range(len(cases))]
 
 
 def _file(number: int) -> str:
     return f"test_{number}.py"
 
 
-def _part(whole: Seen, number: int) -> Seen:
+def part(whole: Seen, number: int) -> Seen:
     """Return the part of a shared run that belongs to one case, judged as a run of its own."""
     if whole.run is None:
         return whole
     ours = {name: cell for name, cell in whole.run.cells.items() if name.startswith(f"{_file(number)}::")}
-    run = replace(whole.run, cells=ours)
+    footer = whole.run.footer
+    if footer is not None and footer.exit_code == 1:  # which another case's test may have caused
+        footer = structs.replace(footer, exit_code=int(any(cell.outcome is Outcome.FAILED for cell in ours.values())))
+    run = replace(whole.run, cells=ours, footer=footer)
     return replace(whole, run=run, verdict=judge(run))
 
 

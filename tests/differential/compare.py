@@ -52,6 +52,7 @@ def compare(suite: Suite, options: Sequence[str], scratch: Path) -> Comparison:
     environments.mkdir(exist_ok=True)
     (environments / "bare.toml").write_text(DECLARATION)
     ours = [f"--matrix-environments={environments}", "--matrix-environment=bare", f"--matrix-run-file={run_file}"]
+    ours.append(f"--matrix-test-deadline={_SECONDS}")  # by default a test has a minute, which a busy machine may need
     first, without = _run(suite, ["-p", "no:envmatrix", *options], scratch)
     second, record = _run(suite, [*ours, *options], scratch)
     cells: dict[str, str] = {}

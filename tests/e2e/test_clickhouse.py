@@ -61,6 +61,22 @@ async def test_what_is_recorded_can_be_queried(
 
 @pytest.mark.requires("clickhouse")
 @within(10)
+async def test_who_leaves_takes_their_events_along(users: Users) -> None:
+    """A moment later none of theirs is left; another user's are."""
+    leaver, staying = users.many(2)
+    for user in (leaver, staying):
+        async with user.websocket() as socket:
+            await run_agents(socket, agent_request("triage_agent", "record this"))
+        await recorded(user, 2)
+    async with leaver.async_client() as client:
+        assert (await client.delete("/api/me")).status_code == 204
+        while (await client.get("/api/analytics/events")).json()["events"]:  # noqa: ASYNC110  as above
+            await asyncio.sleep(0.02)
+    assert len(await recorded(staying, 2)) == 2
+
+
+@pytest.mark.requires("clickhouse")
+@within(10)
 async def test_the_advisor_counts_what_was_recorded(users: Users) -> None:
     """An agent's tool reads the user's own analytics."""
     user = users()

@@ -112,7 +112,9 @@ class TestMultiUserConcurrentSessions:
 
         async def read(user: User) -> list[object]:
             async with user.async_client() as client:
-                return [(await client.get(f"/api/state/shared-{n}")).json()["value"] for n in range(3)]
+                return [
+                    (await client.get(f"/api/state/shared-{n}")).raise_for_status().json()["value"] for n in range(3)
+                ]
 
         used = await asyncio.gather(*map(use, people))
         assert [codes for codes, _ in used] == [[200] * 3] * len(people)

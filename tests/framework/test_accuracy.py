@@ -15,7 +15,7 @@ from envmatrix.runs.events import Attempt, Evidence, FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.cases import CASES
-from tests.accuracy.run import Seen
+from tests.accuracy.run import Seen, part
 from tests.accuracy.score import Grade, Result, Score, grade, score
 from tests.framework.run_files import footer, write_run
 
@@ -75,6 +75,13 @@ def test_another_cause_is_wrong(tmp_path: Path, cause: Cause) -> None:
     """It says so with confidence."""
     graded = grade(OUTAGE, seen(tmp_path, attempt("test_a", Outcome.FAILED, cause, "X1"), ALONE))
     assert (graded.grade, graded.found) == (Grade.WRONG, Truth(cause.value))
+
+
+def test_a_failure_in_a_shared_run_is_that_of_its_case_alone(tmp_path: Path) -> None:
+    """One exit code stands for all of them."""
+    failed = Attempt("test_0.py::test_a", Outcome.FAILED, cause=Cause.LOGIC, evidence=Evidence("L401", "seen"))
+    whole = seen(tmp_path, failed, Attempt("test_1.py::test_a", Outcome.PASSED))
+    assert [part(whole, number).verdict.answer for number in (0, 1)] == [Answer.INCOMPATIBLE, Answer.COMPATIBLE]
 
 
 def test_not_knowing_is_undetermined_and_never_wrong(tmp_path: Path) -> None:

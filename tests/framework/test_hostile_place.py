@@ -7,6 +7,7 @@ import shutil
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -132,3 +133,13 @@ def test_a_read_only_directory_is_one_line(bare: Bare) -> None:
     assert ended.returncode == 3
     assert ended.stderr.startswith(f"error: baseline {bare.root}/envmatrix-baseline.json: cannot be written: ")
     assert len(ended.stderr.splitlines()) == 1
+
+
+def test_our_own_tests_of_ctrl_c_hold_where_it_is_ignored() -> None:
+    """A shell's background job ignores it, and so does all that it starts: one more pytest is the price."""
+    test = "tests/framework/plugin/test_ledger.py"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-p", "no:envmatrix", test, "-k", "Ctrl"]
+    ignoring = ["sh", "-c", "trap '' INT; exec \"$@\"", "sh", *command]
+    root = Path(__file__).parents[2]
+    done = subprocess.run(ignoring, cwd=root, capture_output=True, text=True, timeout=120, check=False)
+    assert "1 passed" in done.stdout

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -23,6 +24,8 @@ CREATE TABLE IF NOT EXISTS agent_events (
 ) ENGINE = MergeTree ORDER BY (user_id, time)
 """
 
+FORGET = "ALTER TABLE agent_events DELETE WHERE user_id = {user:String} SETTINGS mutations_sync = 1"
+
 logger = logging.getLogger("reference")
 
 
@@ -39,6 +42,10 @@ class Analytics(Protocol):
         """Return the user's last 100 events, oldest first; None: analytics cannot be read now."""
         ...
 
+    def forget(self, user_id: str) -> None:
+        """Delete the user's events, those on their way too; never blocks, never fails."""
+        ...
+
 
 class NoAnalytics:
     """Analytics of an environment without ClickHouse: none."""
@@ -50,6 +57,9 @@ class NoAnalytics:
 
     async def events(self, user_id: str) -> None:  # noqa: ARG002
         return None
+
+    def forget(self, user_id: str) -> None:
+        pass
 
 
 class ClickHouse:
@@ -66,7 +76,8 @@ class ClickHouse:
         }
         self._database = parts.path.strip("/") or "default"
         self._client = client
-        self._queue: asyncio.Queue[dict[str, Any]] = asyncio.Queue(maxsize=10_000)
+        self._queue: asyncio.Queue[dict[str, Any] | str] = asyncio.Queue(maxsize=10_000)
+        """Events to write, and the ids of users to forget, in their order."""
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ClickHouse]:
@@ -82,6 +93,10 @@ class ClickHouse:
     def record(self, **event: Any) -> None:
         with contextlib.suppress(asyncio.QueueFull):
             self._queue.put_nowait({"time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), **event})
+
+    def forget(self, user_id: str) -> None:
+        with contextlib.suppress(asyncio.QueueFull):
+            self._queue.put_nowait(user_id)
 
     async def events(self, user_id: str) -> list[dict[str, Any]] | None:
         query = (
@@ -110,7 +125,7 @@ class ClickHouse:
 
     async def _write(self) -> None:
         table_exists = False
-        batch: list[dict[str, Any]] = []
+        batch: list[dict[str, Any] | str] = []
         while True:
             if not batch:
                 batch.append(await self._queue.get())
@@ -120,8 +135,15 @@ class ClickHouse:
                 if not table_exists:
                     await self._send(TABLE)
                     table_exists = True
-                await self._send("INSERT INTO agent_events FORMAT JSONEachRow", "\n".join(map(json.dumps, batch)))
-                batch.clear()
+                while batch:
+                    events = list(itertools.takewhile(lambda each: isinstance(each, dict), batch))
+                    if events:
+                        await self._send(
+                            "INSERT INTO agent_events FORMAT JSONEachRow", "\n".join(map(json.dumps, events))
+                        )
+                    else:
+                        await self._send(FORGET, param_user=str(batch[0]))
+                    del batch[: max(1, len(events))]
             except httpx.HTTPError as error:
                 # The batch is kept for when it is back; the newest events are lost once the queue is full.
                 logger.warning("analytics wait: %s", type(error).__name__)

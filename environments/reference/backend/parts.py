@@ -20,6 +20,8 @@ from environments.reference.health import Dependency
 
 TIMEOUT = 5.0
 """Seconds for another service to answer."""
+IDLE = httpx.Limits(keepalive_expiry=1)
+"""uvicorn closes a connection that was idle for five seconds: a request on its way by then would be lost."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ async def opened(settings: BackendSettings) -> AsyncIterator[Parts]:
     async with contextlib.AsyncExitStack() as stack:
 
         async def http(base_url: str = "") -> httpx.AsyncClient:
-            client = httpx.AsyncClient(base_url=base_url, verify=tls, timeout=TIMEOUT, trust_env=False)
+            client = httpx.AsyncClient(base_url=base_url, verify=tls, timeout=TIMEOUT, limits=IDLE, trust_env=False)
             return await stack.enter_async_context(client)
 
         authenticator = Authenticator(settings, await http(settings.auth_url))

@@ -64,9 +64,10 @@ async def me(user: User) -> dict[str, str]:
 
 @router.delete("/me", status_code=204)
 async def forget(user: User, parts: OpenParts) -> Response:
-    """Delete the user's threads and state."""
+    """Delete the user's threads, state and events."""
     await parts.store.forget(user.user_id)
     await parts.state.forget(user.user_id)
+    parts.analytics.forget(user.user_id)
     return Response(status_code=204)
 
 

@@ -38,7 +38,7 @@ class Promise:
 
 @dataclass(frozen=True, slots=True)
 class ProductCrash:
-    """The end of a declared command by itself, which a test met."""
+    """The end of a declared command, by itself or for want of memory, which a test met."""
 
     service: str
     exit_code: int
@@ -50,6 +50,8 @@ class ProductCrash:
     is_repeated: bool = False
     """Whether this was the test's second run, after a crash in the first."""
     is_up_again: bool = True
+    out_of_memory: bool = False
+    """Whether the kernel killed it, or a child of it."""
 
 
 @dataclass(frozen=True, slots=True)

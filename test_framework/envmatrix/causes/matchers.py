@@ -98,7 +98,9 @@ def _crash_line(crash: ProductCrash) -> str:
     from envmatrix.services.processes.process import explain_exit  # loaded where a service was started, and only there
 
     when = f"on {crash.request}" if crash.request else "while the test used it"
-    if not crash.by_test:
+    if crash.out_of_memory:
+        when = "as the kernel killed a process for want of memory"
+    elif not crash.by_test:
         when = "before this test, or beside others"
     again = ", again when the test was run once more" if crash.is_repeated else ""
     restarted = "" if crash.is_up_again else "; it could not be started again"

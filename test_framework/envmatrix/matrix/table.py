@@ -59,11 +59,6 @@ class Row:
         """Return the test's file."""
         return file_of(self.test)
 
-    @property
-    def passed_everywhere(self) -> bool:
-        """Return whether it passed in each environment."""
-        return all(cell is not None and cell.outcome is Outcome.PASSED for cell in self.cells)
-
 
 @dataclass(frozen=True)
 class Matrix:

@@ -96,7 +96,7 @@ class Crashes:
         return described, {name: crash.log_tail for name, crash in crashes.items()}
 
     def _described(self, name: str, crash: Crash, facts: Facts) -> ProductCrash:
-        during = crash.ended >= self._began
+        during = crash.ended >= self._began and not crash.out_of_memory
         self._saw_crash |= during
         requests = [each for each in facts.exchanges if each.sent <= crash.ended]
         last = next((each for each in reversed(requests) if not each.status), requests[-1] if requests else None)
@@ -110,4 +110,5 @@ class Crashes:
             by_test=during and has_asked and (self._runs_alone or self._is_repeat),
             is_repeated=self._is_repeat,
             is_up_again=crash.up_again is not None,
+            out_of_memory=crash.out_of_memory,
         )

@@ -55,7 +55,7 @@ class LeftOver:
 class Watch:
     """Compare this process before and after each test that needs the environment.
 
-    A test that failed keeps its own failure, whatever it left.
+    A test that failed keeps its own failure, whatever it left; what it had not finished is said beside it.
     """
 
     def __init__(self, config: pytest.Config, fixtures: frozenset[str], guard: Guard, *, fails: bool) -> None:
@@ -132,7 +132,7 @@ class Watch:
         warning: Warning | None = None
         with self._guard:
             try:
-                left = tuple(map(str, self._unexpected(item))) if self._passed else ()
+                left = tuple(map(str, self._unexpected(item) if self._passed else _unfinished(item)))
             except Warning as raised:  # of garbage of the test, where the project makes warnings errors
                 warning = raised
         self._before, self._tasks = None, []
@@ -140,7 +140,7 @@ class Watch:
             raise warning
         if left:
             error = LeftOverError(item.nodeid, left)
-            if self._fails:
+            if self._fails and self._passed:
                 raise error
             self._left_over = error.message
 
@@ -192,6 +192,11 @@ class Watch:
         barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
         owners = [self._config, *sys.modules.values()]
         return describe(new, self._before.threads, owners, barred) if new else []
+
+
+def _unfinished(item: pytest.Item) -> list[Left]:
+    """Return what an item had begun in the services and not finished."""
+    return [left for left in item.stash.get(LEFT, ()) if left.is_unfinished]
 
 
 def _lists_of(item: pytest.Item) -> Iterator[Any]:

@@ -51,7 +51,7 @@ def mask_writer(fixturedef: pytest.FixtureDef[Any], record: Any) -> Any:
 
 
 class MaskedOutput:
-    """Masks node ids, reports of collection and of subtests, warnings, log files, and properties in JUnit XML."""
+    """Masks node ids, reports of collection and of subtests, warnings, errors, log files, and properties in JUnit XML."""
 
     def pytest_sessionstart(self, session: pytest.Session) -> None:
         """Mask log records on their way to a file or to the terminal, not those that tests look at."""
@@ -105,6 +105,13 @@ class MaskedOutput:
         line = warning_message.line or linecache.getline(warning_message.filename, warning_message.lineno)
         if (masked := MASKER.mask(line)) != line:
             warning_message.line = masked
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        """Mask what pytest prints of an error of its own or of a plugin's hook; a worker sends it as it is printed here."""
+        text = text_of(excrepr)
+        if (masked := MASKER.mask(text)) != text:
+            excrepr.toterminal = lambda writer: writer.line(masked)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_keyboard_interrupt(self, excinfo: pytest.ExceptionInfo[BaseException]) -> None:

@@ -18,7 +18,7 @@ class TestNames:
     def __init__(
         self,
         tests: Sequence[str] = (),
-        workers: Sequence[str] = (),
+        workers: Sequence[object] = (),
         *,
         names: Sequence[str] = (),
         is_controller: bool = False,
@@ -27,12 +27,12 @@ class TestNames:
 
         Args:
             tests: The planned tests.
-            workers: Those of `--dist=each`, of which each runs every test.
+            workers: The specifications of those of `--dist=each`, of which each runs every test.
             names: How the tests are called in the suite, where they are a shard of it.
             is_controller: Whether this is xdist's controller.
         """
         self._size = len(tests)
-        self._workers = {worker: number * self._size for number, worker in enumerate(workers)}
+        self._workers = {id(worker): number * self._size for number, worker in enumerate(workers)}
         self._is_controller = is_controller
         tests = [*tests] * max(1, len(workers))
         self.planned = distinct([*names] * max(1, len(workers)) if names else tests)
@@ -64,10 +64,9 @@ class TestNames:
             return report.nodeid
         start = 0
         if self._workers:
+            # A worker that takes the place of a crashed one has a new name, and the very same specification.
             node = getattr(report, "node", None)
-            worker = node.gateway.id if node is not None else ""
-            # A worker that takes the place of a crashed one has a new name.
-            start = self._workers.get(worker, 0)
+            start = self._workers.get(id(node.gateway.spec), 0) if node is not None else 0
             positions = [each for each in positions if start <= each < start + self._size]
         index = report.__dict__.get("item_index")  # xdist's; a report of a crash has none
         return self._name(report.nodeid, positions) if index is None else self.planned[start + index]

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from envmatrix.exceptions import UsageError
-from envmatrix.git import full_commit, working_tree
+from envmatrix.git import edited_since, full_commit, working_tree
 from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.names import TestNames
@@ -30,6 +30,9 @@ from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
 from envmatrix.safety.unpatched import REAL, text_of
+
+_PATIENCE, _PATIENCE_AT_EARLY_END = 5.0, 0.5
+"""Seconds that git gets at the end of a run; one that SIGTERM ends has few to lose."""
 
 _EARLY_PHASES = ("setup", "call")
 """The phases after which a test goes on."""
@@ -53,18 +56,18 @@ class Recorder:
         self._files: dict[str, str] = {}
         """The files of the suite, as they were when the header was written."""
         self._planned: Sequence[str] = ()
-        self._commits = {self._head(): None}
+        self._commits = {full_commit(self._root, "HEAD") or "unknown": None}
         """The commits that were seen checked out, in their order."""
         self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
         self._run_options = run_options(config, process.selection)
         self._pytest_options = pytest_options(config)
         self._started = REAL.clock()
-        self._started_at = _now()
+        self._started_at = datetime.now(UTC)
         self._in_flight: dict[str, Try] = {}
         """The tests that have begun and not ended."""
         self._names = TestNames()
-        self._each: tuple[str, ...] = ()
-        """The workers of `--dist=each`, of which each runs every test."""
+        self._each: tuple[object, ...] = ()
+        """The specifications of the workers of `--dist=each`, of which each runs every test."""
         self._header_written = self._bodies_written = False
         self._findings: list[FindingRecord] = []
         self._closed = False
@@ -95,7 +98,7 @@ class Recorder:
     def pytest_xdist_setupnodes(self, config: pytest.Config, specs: Sequence[Any]) -> None:
         """Note the workers where each of them runs all tests."""
         if config.getoption("dist") == "each":
-            self._each = tuple(spec.id for spec in specs)
+            self._each = tuple(specs)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, node: object, ids: Sequence[str]) -> None:  # noqa: ARG002  the hook's
@@ -231,13 +234,13 @@ class Recorder:
         for test in self._in_flight:
             reason = f"was running when the run ended: {self.early_end or 'no reason given'}"
             self._writer.write(not_run(test, RuleCode.NEVER_ENDED, reason))
-        changed: tuple[str, ...] = ()
-        if not self.early_end:  # one that was cut short is evidence of nothing, and has no time to lose
-            self._commits[self._head()] = None
-            changed = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
+        patience = _PATIENCE_AT_EARLY_END if self.early_end else _PATIENCE
+        self._commits[full_commit(self._root, "HEAD", patience) or next(reversed(self._commits))] = None
+        suite = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
+        changed = sorted({*suite, *edited_since(self._root, self._started_at.timestamp(), patience)})
         self._writer.write(
             Footer(
-                ended_at=_now(),
+                ended_at=_text(datetime.now(UTC)),
                 duration=REAL.clock() - self._started,
                 exit_code=exit_code,
                 reason=self.early_end,
@@ -268,7 +271,7 @@ class Recorder:
                 run_id=uuid.uuid4().hex,
                 environment=environment.name,
                 label=environment.label,
-                started_at=self._started_at,
+                started_at=_text(self._started_at),
                 commit=here.commit,
                 commit_problem=MASKER.mask(here.problem),
                 dirty=here.dirty,
@@ -291,9 +294,6 @@ class Recorder:
         for finding in self._findings:
             self._writer.write(finding)
 
-    def _head(self) -> str:
-        return full_commit(self._root, "HEAD") or "unknown"
-
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:
             return  # every xdist worker collects the same modules
@@ -311,5 +311,5 @@ def _crashed(test: str, report: pytest.TestReport, duration: float) -> Attempt:
     return Attempt(test, Outcome.FAILED, round(duration, 6), worker, cause=Cause.HARNESS, evidence=evidence)
 
 
-def _now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
+def _text(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")

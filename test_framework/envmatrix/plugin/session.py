@@ -129,14 +129,24 @@ class EnvironmentSession:
         return {name: tail for name, tail in self._client.log_tails(started).items() if tail}
 
     def crashes_since(self, names: Iterable[str], moment: float) -> dict[str, Crash]:
-        """Return the last crash of each service among some that was down for it since a moment; wait until it is up."""
-        services = self.environment.services
-        commands = [name for name in sorted(names) if services[name].source is Source.PROCESS and name in self._states]
-        if not all(map(self._still_runs, commands)):  # looked at before each test: a request would cost a millisecond
+        """Return the last crash of each service among some that was down for it since a moment; wait until it is up.
+
+        In a twin any service may stand behind another: all of them count.
+        """
+        commands = self._commands(names)
+        if not all(map(self._still_runs, commands.values())):  # before each test: a request would cost a millisecond
             with suppress(SupervisorError):
-                self._states.update(self._client.start(commands).states)
-        crashes = {name: crash for name in commands for crash in self._states[name].crashes[-1:]}
+                self._states.update(self._client.start(sorted(commands)).states)
+        crashes = {name: crash for name, key in commands.items() for crash in self._states[key].crashes[-1:]}
         return {name: each for name, each in crashes.items() if each.up_again is None or each.up_again >= moment}
+
+    def _commands(self, names: Iterable[str]) -> dict[str, str]:
+        """Map services that can be started again to the names of their states: some that we run, or all of a twin's."""
+        services = self.environment.services
+        twin = {_address(state.endpoint): key for key, state in self._states.items() if key not in services}
+        if twin:
+            return {name: twin[_address(each)] for name, each in self.endpoints.items() if _address(each) in twin}
+        return {name: name for name in names if name in self._states and services[name].source is Source.PROCESS}
 
     def _still_runs(self, name: str) -> bool:
         """Return whether the process of a service, as last told, has not ended; one on another machine is not looked at."""
@@ -179,6 +189,10 @@ def ping_absent(spec: ServiceSpec) -> Ping:
         return kind.ping(spec, kind.connect(spec, _url(spec)), spec.ping_deadline)
     except EnvmatrixError as error:
         return Ping(service=spec.name, status=PingStatus.ABSENT, detail=MASKER.mask(str(error)))
+
+
+def _address(endpoint: Endpoint | None) -> tuple[str, int] | None:
+    return (endpoint.host, endpoint.port) if endpoint is not None else None
 
 
 def _url(spec: ServiceSpec) -> str:

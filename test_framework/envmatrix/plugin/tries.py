@@ -63,7 +63,7 @@ class Try:
             measured |= {"services": note.services, "capabilities": note.capabilities}
         failures = [each for each in (self._worst, *self._failed_parts) if each is not None and _has_failed(each)]
         if failures:
-            ended = _failed(test, failures, self._failed_parts)
+            ended = _failed(test, failures, self._failed_parts, note_of(self._last or failures[0]).left_over)
         elif self._worst is not None:
             ended = _not_passed(test, self._worst)
         elif self.called:
@@ -86,7 +86,9 @@ def _has_failed(report: pytest.TestReport) -> bool:
     return note_of(report).is_blocked or not (report.passed or report.skipped)
 
 
-def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[pytest.SubtestReport]) -> Attempt:
+def _failed(
+    test: str, failures: Sequence[pytest.TestReport], parts: Sequence[pytest.SubtestReport], left_over: str
+) -> Attempt:
     """Return a failed try: what speaks of the product decides, else what failed first."""
     told = [(report, evidence) for report in failures if (evidence := note_of(report).evidence) is not None]
     if not told:
@@ -101,6 +103,8 @@ def _failed(test: str, failures: Sequence[pytest.TestReport], parts: Sequence[py
         own = [each.summary for failed, each in told if not isinstance(failed, pytest.SubtestReport)]
         failed_parts = tuple(_part(part) for part in parts)
         evidence = replace(evidence, summary=_summary(failed_parts, own), parts=failed_parts)
+    if left_over:
+        evidence = replace(evidence, summary=f"{evidence.summary}; {left_over}")
     return Attempt(test, outcome, reason=reason, cause=note.cause or Cause.UNDETERMINED, evidence=evidence)
 
 

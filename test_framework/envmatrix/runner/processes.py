@@ -152,11 +152,11 @@ class Child:
             self.kill_at = time.monotonic() + grace
             self.process.send_signal(signum)
 
-    def enforce(self, deadline: float) -> None:
-        """Stop it after `deadline` seconds; kill it where its grace has passed."""
+    def enforce(self, deadline: float, patience: float) -> None:
+        """Stop it `patience` seconds after its deadline, by which it should end itself; kill it after its grace."""
         now = time.monotonic()
         if self.kill_at is None:
-            if now - self.started > deadline:
+            if now - self.started > deadline + patience:
                 self.stop(signal.SIGTERM, f"deadline of {deadline:g} s passed", GRACE)
         elif now > self.kill_at:
             self.note = f"{self.note.partition(';')[0]}; killed when it had not ended in time"
@@ -164,7 +164,12 @@ class Child:
 
 
 def run_all(
-    jobs: Sequence[Job], *, cwd: Path, deadline: float, observe: Callable[[Sequence[Child]], None] = lambda _: None
+    jobs: Sequence[Job],
+    *,
+    cwd: Path,
+    deadline: float,
+    patience: float = 0.0,
+    observe: Callable[[Sequence[Child]], None] = lambda _: None,
 ) -> tuple[Child, ...]:
     """Run every job at once; return when all have ended. `observe` sees the children a few times a second.
 
@@ -183,7 +188,7 @@ def run_all(
                     return tuple(children)
                 signals.pass_on(running)
                 for child in running:
-                    child.enforce(deadline)
+                    child.enforce(deadline, patience)
                     child.follow()
                 time.sleep(_POLL)
         finally:
@@ -193,7 +198,9 @@ def run_all(
                     child.process.wait()
 
 
-def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int | None = None) -> tuple[int, str]:
+def run_one(
+    command: Sequence[str], *, cwd: Path, deadline: float, patience: float = 0.0, stdout: int | None = None
+) -> tuple[int, str]:
     """Run one pytest on our own terminal; return its exit code, and why we ended it, or an empty text.
 
     It stays in our process group, so that Ctrl-C and a debugger's prompt work as if it had been started by hand.
@@ -217,7 +224,7 @@ def run_one(command: Sequence[str], *, cwd: Path, deadline: float, stdout: int |
                 note, kill_at = signals.note, now + _INTERRUPT_GRACE
                 if signals.first != signal.SIGINT:  # the terminal sends that one to its whole group
                     process.send_signal(signal.SIGTERM)
-            elif now - started > deadline:
+            elif now - started > deadline + patience:
                 note, kill_at = f"deadline of {deadline:g} s passed", now + GRACE
                 process.send_signal(signal.SIGTERM)
 

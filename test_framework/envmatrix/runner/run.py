@@ -23,7 +23,7 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
     starting = [each for each in plan.environments if each.name not in plan.reuse or plan.reuse[each.name].starts]
     jobs = [plan.job(environment, run_dir) for environment in starting]
-    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, observe=observe) if jobs else ()
+    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline, patience=_BACKSTOP, observe=observe)
     for job in jobs:
         finish_run(job.run_file)
         if (reuse := plan.reuse.get(job.environment)) is not None:
@@ -40,7 +40,7 @@ def run_attached(plan: Plan, *, stdout: int | None = None) -> RunDir:
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
     (environment,) = plan.environments
     job = plan.job(environment, run_dir)
-    code, note = run_one(job.command, cwd=plan.project.root, deadline=plan.deadline + _BACKSTOP, stdout=stdout)
+    code, note = run_one(job.command, cwd=plan.project.root, deadline=plan.deadline, patience=_BACKSTOP, stdout=stdout)
     finish_run(job.run_file)
     run_dir.write_manifest(plan.labels, {environment.name: note or job.ending(code)})
     return run_dir

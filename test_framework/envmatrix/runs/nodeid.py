@@ -5,10 +5,12 @@ A bracket belongs to the parameters only after the file: a directory's name may 
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
+_MOST = 4096
 _NUMBER = re.compile(r"#\d+$")
 """What tells a test from others of the same node id: `login#2`."""
 
@@ -42,8 +44,8 @@ def function_of(test: str) -> str:
 
 
 def distinct(tests: Iterable[str]) -> tuple[str, ...]:
-    """Return node ids with a number behind each that equals an earlier one: `login`, `login#2`."""
-    tests = tuple(tests)
+    """Return node ids with a number behind each that equals an earlier one: `login`, `login#2`. Endless ones are cut."""
+    tests = tuple(map(_bounded, tests))
     taken = set(tests)
     if len(taken) == len(tests):
         return tests
@@ -58,6 +60,14 @@ def distinct(tests: Iterable[str]) -> tuple[str, ...]:
         taken.add(name)
         names.append(name)
     return tuple(names)
+
+
+def _bounded(test: str) -> str:
+    """Return a node id of at most 4,096 characters: a parameter's text may have millions, and a header names all tests."""
+    if len(test) <= _MOST:
+        return test
+    digest = f"…{hashlib.sha256(test.encode(errors='surrogatepass')).hexdigest()[:8]}"
+    return test[: _MOST - len(digest)] + digest
 
 
 def without_number(test: str) -> str:

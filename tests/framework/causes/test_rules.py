@@ -133,6 +133,11 @@ CASES = [
         "I201",
         "before this test, or beside others; it could not be started again",
     ),
+    (
+        facts(CUT, crashes=(replace(CRASH, by_test=False, exit_code=1, out_of_memory=True),)),
+        "I201",
+        "backend ended with exit code 1 as the kernel killed a process for want of memory",
+    ),
     (facts(AssertionError("503"), ping=DEGRADED), "I201", "not ready: database is down"),
     (facts(AssertionError("503"), ping=FLAPPING), "I207", "answered 2 of 3 looks"),
     (facts(StartError("backend", "did not start")), "I202", "did not start"),

@@ -1,10 +1,13 @@
 """A service of the product that ends on a test's own request is a crash of the product, and the suite goes on."""
 
+import re
+
 import pytest
 
 from envmatrix.gate import Answer, judge
 from envmatrix.runs.cells import Run
 from envmatrix.runs.outcomes import Outcome
+from tests.framework.memory_group import memory_group
 from tests.framework.project import TINY_SERVER, Project
 
 SERVER = (
@@ -22,6 +25,8 @@ SERVER = (
             self.answer(200, {})
             time.sleep(0.1)
             os.abort()
+        elif self.path == "/eat":
+            bytearray(b"x") * (2 << 30)
         elif self.path == "/kill":
             os.kill(os.getpid(), 9)
 """,
@@ -121,6 +126,29 @@ def test_a_crash_on_the_tests_own_request_is_logic_and_the_suite_goes_on(crashin
     done.stdout.fnmatch_lines(["*5 failed, 3 passed*2 rerun*"])
 
 
+@pytest.mark.fault("product-crash")
+def test_a_crash_in_a_twin_is_the_products(crashing: Project) -> None:
+    """What is declared as remote is a command of the twin's, at the same address: its end is seen, and it is started again."""
+    declared = (crashing.root / "environments/tiny.toml").read_text()
+    crashing.write("environments/twins/twin.toml", declared.replace('"{environment}"', '"tiny"'))
+    remote = re.sub(
+        r'source = "process"\n(command|env)(.*\n)*?identity',
+        'source = "remote"\nurl = "${THE_URL}"\nidentity',
+        declared,
+        count=1,
+    )
+    crashing.write(
+        "environments/tiny.toml",
+        f'{remote}\n[twin]\nenvironment = "twins/twin.toml"\n\n[twin.variables]\nTHE_URL = "{{backend.url}}"\n',
+    )
+    crashing.write("test_a.py", CRASHES)
+    crashing.pytest("-k", "test_dies_once or test_next")
+    assert ends(crashing.run) == {
+        "test_next": (Outcome.PASSED, "", [Outcome.PASSED]),
+        "test_dies_once": (Outcome.FAILED, "L403", [Outcome.FAILED, Outcome.PASSED]),
+    }
+
+
 @pytest.mark.fault("service-dies-mid-suite")
 @pytest.mark.fault("oom-kill")
 def test_what_was_killed_is_an_outage(crashing: Project) -> None:
@@ -129,6 +157,25 @@ def test_what_was_killed_is_an_outage(crashing: Project) -> None:
     crashing.pytest("-k", "test_dies or test_next", "-x")
     failed = Outcome.FAILED
     assert ends(crashing.run)["test_dies"] == (failed, "I201", [failed])
+
+
+@pytest.mark.fault("oom-kill")
+def test_what_the_kernel_killed_for_want_of_memory_is_named(crashing: Project) -> None:
+    """It is an outage, also on the test's own request; the service is started again, and the test is not repeated."""
+    crashing.write("test_a.py", CRASHES.replace("/die", "/eat"))
+    with memory_group(500 << 20) as joining:
+        crashing.write(
+            "conftest.py",
+            f"import os, pathlib\ndef pytest_sessionstart(): pathlib.Path({str(joining)!r}).write_text(str(os.getpid()))\n",
+        )
+        crashing.pytest("-k", "test_dies_for or test_last")
+    assert ends(crashing.run) == {
+        "test_dies_for_a_client_of_its_own": (Outcome.FAILED, "I201", [Outcome.FAILED]),
+        "test_last": (Outcome.PASSED, "", [Outcome.PASSED]),
+    }
+    (evidence,) = (cell.evidence for cell in crashing.run.cells.values() if cell.evidence)
+    assert "(SIGKILL): out of memory" in evidence.summary
+    assert "as the kernel killed a process for want of memory" in evidence.summary
 
 
 @pytest.mark.fault("product-crash")
@@ -145,8 +192,11 @@ def test_a_crash_between_tests_is_an_outage(crashing: Project) -> None:
             assert real_services.http_client_sync.get("/me").status_code == 200
 
         def test_that_asks_nothing():
-            os.kill(int(pathlib.Path("pid.txt").read_text()), 11)
-            time.sleep(0.1)
+            file, end = pathlib.Path("pid.txt"), time.monotonic() + 30
+            pid = file.read_text()
+            os.kill(int(pid), 11)
+            while file.read_text() in {"", pid} and time.monotonic() < end:
+                time.sleep(0.02)
 
         def test_after(real_services):
             assert real_services.http_client_sync.get("/me").status_code == 200

@@ -32,7 +32,7 @@ def shared(tmp_path_factory: pytest.TempPathFactory, project: Project) -> Iterat
 
 @pytest.mark.fault("lock-held-by-failed-test")
 def test_a_failed_tests_open_transaction_is_not_the_next_ones_failure(project: Project) -> None:
-    """The next test gets an empty database and passes; a test that passed is told what it left open.
+    """The next test gets an empty database and passes; a test is told what it left open, whether it passed or failed.
 
     A real PostgreSQL server: the whole takes its start.
     """
@@ -76,9 +76,10 @@ def test_a_failed_tests_open_transaction_is_not_the_next_ones_failure(project: P
         "test_next": "L402",
         "test_last": None,
     }
-    left = project.run.cells["test_a.py::test_next"].evidence
-    assert left is not None
-    assert left.summary.endswith("left behind: 1 transaction not finished of database")
+    for test in ("test_pays", "test_next"):
+        left = project.run.cells[f"test_a.py::{test}"].evidence
+        assert left is not None
+        assert left.summary.endswith(f"{test} left behind: 1 transaction not finished of database")
 
 
 @pytest.mark.fault("runner-sigkill")

@@ -42,7 +42,12 @@ from concurrent.futures import ThreadPoolExecutor
 import httpx, pytest
 import helpers, library
 
-KEPT = []
+KEPT, END = [], threading.Event()
+
+@pytest.fixture(scope="module", autouse=True)
+def end_what_python_waits_for():
+    yield
+    END.set()
 
 def connect(services):
     return socket.create_connection(("127.0.0.1", int(services.backend_url.rpartition(":")[2])))
@@ -98,7 +103,7 @@ def test_server(real_services):
     threading.Thread(target=helpers.serve().serve_forever, daemon=True).start()
 
 def test_executor(real_services):
-    ThreadPoolExecutor(1).submit(time.sleep, 2)
+    ThreadPoolExecutor(1).submit(END.wait, 60)
 
 async def forgotten():
     await asyncio.sleep(60)

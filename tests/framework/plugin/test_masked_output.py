@@ -104,6 +104,22 @@ def test_no_byte_that_a_run_writes_is_of_a_secret(
     project.pytest(f"test_a.py::test_values[{MASK}1]").assert_outcomes(passed=1)
 
 
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("workers", ["0", "1"])
+def test_an_error_inside_pytest_shows_no_secret(
+    project: Project, monkeypatch: pytest.MonkeyPatch, workers: str
+) -> None:
+    """A hook of the project's that raises makes pytest print its locals and its words."""
+    monkeypatch.setenv("SHOP_API_KEY_V2", CANARY)
+    monkeypatch.setenv("SHOP_PASSPHRASE", OTHER)
+    project.write("conftest.py", f"def pytest_runtest_protocol(): raise RuntimeError({OTHER!r})\n")
+    result = project.pytest("-n", workers, "test_a.py::test_process")
+    output = f"{result.stdout}\n{result.stderr}"
+    assert "INTERNALERROR" in output
+    assert MASK in output
+    assert secrets_in(output.encode()) == []
+
+
 def secrets_in(data: bytes) -> list[str]:
     """The parts of a secret that stand there."""
     text = data.decode(errors="replace")

@@ -73,6 +73,26 @@ def test_a_file_that_changes_under_a_run_makes_it_mixed(checkout: Project, worke
 
 
 @pytest.mark.fault("checkout-under-run")
+@pytest.mark.parametrize(
+    ("how", "options"),
+    [("assert False", ("-x",)), ("import os, signal; os.kill(os.getpid(), signal.SIGTERM)", ()), ("pass", ())],
+)
+def test_a_module_of_the_product_that_was_edited_makes_a_run_mixed(
+    checkout: Project, how: str, options: tuple[str, ...]
+) -> None:
+    """It is none of the suite's files, and no commit tells; a run that ends early is compared, too."""
+    checkout.write("product.py", "ANSWER = 1\n")
+    test = f"import pathlib\ndef test_b():\n    pathlib.Path('product.py').write_text('ANSWER = 2')\n    {how}\n"
+    checkout.write("sub/test_b.py", test)
+    git(checkout.root, "add", "-A")
+    git(checkout.root, "commit", "-qm", "b")
+    checkout.pytest(*options)
+    assert checkout.run.footer is not None
+    assert checkout.run.footer.changed == ("product.py",)
+    assert any(reason.code is Code.MIXED for reason in judge(checkout.run).reasons)
+
+
+@pytest.mark.fault("checkout-under-run")
 @pytest.mark.parametrize("moment", ["before the header", "after it"])
 def test_a_checkout_under_a_run_makes_it_mixed(checkout: Project, moment: str) -> None:
     """Before the header, some modules are of the one commit and some of the other; later, what is imported late is."""

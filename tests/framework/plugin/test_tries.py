@@ -146,6 +146,29 @@ def test_each_worker_that_runs_every_test_has_cells_of_its_own(bare: Bare) -> No
     assert len(recorded.bodies) == 4
 
 
+@pytest.mark.fault("equal-node-ids")
+def test_a_worker_that_replaces_a_crashed_one_has_its_cells(bare: Bare) -> None:
+    """Under `--dist=each` it goes on where that one ended, under a new name."""
+    body = (
+        "def test_a(worker_id): worker_id != 'gw1' or os._exit(1)\ndef test_b(worker_id): assert worker_id == 'gw0'\n"
+    )
+    bare.write("suite/test_a.py", f"import os\n{body}")
+    recorded = run(bare, "--tx=2*popen", "--dist=each", "suite")
+    assert outcomes(recorded) == {"test_a": "passed", "test_b": "passed", "test_a#2": "failed", "test_b#2": "failed"}
+    assert recorded.complete
+
+
+@WORKERS
+def test_a_test_with_an_endless_name_is_recorded(bare: Bare, workers: str) -> None:
+    """Its name is cut the same way in the plan and where it ends."""
+    bare.write(
+        "suite/test_a.py",
+        "import pytest\n@pytest.mark.parametrize('x', [1], ids=['y' * 2_000_000])\ndef test_a(x): pass\n",
+    )
+    recorded = run(bare, f"-n{workers}", "suite")
+    assert [(len(test), cell.outcome.value) for test, cell in recorded.cells.items()] == [(4096, "passed")]
+
+
 SUBTESTS = """
     import unittest
     import pytest

@@ -23,10 +23,10 @@ LIFETIME = 600
 
 @pytest.fixture(scope="module")
 def run_dir() -> Iterator[SupervisorDirectory]:
-    """Make a directory in memory, gone after the tests."""
+    """Make a directory in memory, gone after the tests: it has no owner, so another run may sweep it before."""
     run = SupervisorDirectory.create()
     yield run
-    shutil.rmtree(run.path)
+    shutil.rmtree(run.path, ignore_errors=True)
 
 
 @pytest.fixture(scope="module")

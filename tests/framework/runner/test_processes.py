@@ -101,7 +101,7 @@ def test_a_deadline_ends_what_ignores_sigterm(tmp_path: Path, monkeypatch: pytes
 
     def observe(running: Sequence[Child]) -> None:
         if (tmp_path / "ready").exists():
-            running[0].enforce(deadline=0)
+            running[0].enforce(deadline=0, patience=0)
 
     (child,) = run_all([job(tmp_path, IGNORES_SIGTERM)], cwd=tmp_path, deadline=DEADLINE, observe=observe)
     assert child.exit_code == -signal.SIGKILL
@@ -240,9 +240,12 @@ def test_one_run_uses_our_own_terminal(tmp_path: Path, capfd: pytest.CaptureFixt
 
 
 def test_one_run_keeps_its_deadline(tmp_path: Path) -> None:
-    """It is asked to end, and the reason is returned."""
-    command = job(tmp_path, "import time; time.sleep(60)").command
-    assert run_one(command, cwd=tmp_path, deadline=0.1) == (-signal.SIGTERM, "deadline of 0.1 s passed")
+    """It is asked to end, and the reason is returned: the deadline that was asked for, without our patience beyond it."""
+    sleeping = job(tmp_path, "import time; time.sleep(60)")
+    why = "deadline of 0.1 s passed"
+    assert run_one(sleeping.command, cwd=tmp_path, deadline=0.1, patience=0.05) == (-signal.SIGTERM, why)
+    (child,) = run_all([sleeping], cwd=tmp_path, deadline=0.1, patience=0.05)
+    assert child.ending == why
 
 
 def test_a_finished_run_needs_no_ending(tmp_path: Path) -> None:

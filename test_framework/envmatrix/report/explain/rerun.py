@@ -10,6 +10,7 @@ from envmatrix.environments import Project
 from envmatrix.masking import MASK
 from envmatrix.report.text import inert
 from envmatrix.runs.events import Header
+from envmatrix.runs.nodeid import without_number
 
 _CONFORMANCE = Path(__file__).parents[2] / "conformance"
 """The suite that we ship. Its node ids begin there, as those of any file outside of a project do in pytest."""
@@ -32,8 +33,13 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
     """
     run_options = header.run_options if header else ()
     remarks = []
-    file, _, name = test.partition("::")
-    target = shell_word(test)
+    node_id = without_number(test)
+    if header is None or node_id not in header.planned:
+        node_id = test  # its own name ends like that
+    elif node_id != test:
+        remarks.append("Several tests have its name: the command runs them all.")
+    file, _, name = node_id.partition("::")
+    target = shell_word(node_id)
     if not file:
         return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
     if not _is_file(project.root / file):

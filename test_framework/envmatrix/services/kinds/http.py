@@ -25,13 +25,16 @@ if TYPE_CHECKING:
     import httpx
 
 _SCHEMES = {"http": 80, "https": 443}
+_IDLE = 1.0
+"""Seconds that an idle connection is kept: servers close theirs after 2 (gunicorn) or 5 (uvicorn, Node), maybe as we send."""
 
 
 def new_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.Client:
     """Return a client of one endpoint, or of none in particular, that ignores proxies and follows no redirects."""
     import httpx  # here, since the supervisor needs the kind and no client
 
-    return httpx.Client(**{**_client_options(endpoint, timeout), "event_hooks": exchanges.hooks(), **options})
+    additions = {"limits": httpx.Limits(keepalive_expiry=_IDLE), "event_hooks": exchanges.hooks()}
+    return httpx.Client(**{**_client_options(endpoint, timeout), **additions, **options})
 
 
 def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.AsyncClient:

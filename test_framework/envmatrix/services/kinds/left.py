@@ -25,6 +25,8 @@ class Left:
     count: int = 1
     place: str = ""
     """Where they are, or their names, as it follows the number: ` in table users`, `: a, b`."""
+    is_unfinished: bool = False
+    """Whether it was still at work and the reset ended it: a test that failed is told of it, too."""
 
     def __str__(self) -> str:
         if not self.kind:
@@ -53,4 +55,4 @@ def keys_left(names: Sequence[str]) -> tuple[Left, ...]:
 
 def unfinished(kind: str, count: int) -> tuple[Left, ...]:
     """Return what a test had begun and the reset ended, as one: `2 transactions not finished`."""
-    return (Left(kind, count, " not finished"),) if count else ()
+    return (Left(kind, count, " not finished", is_unfinished=True),) if count else ()

@@ -24,6 +24,7 @@ from envmatrix.masking import MASKER
 from envmatrix.safety.private import open_private
 from envmatrix.services.processes.fork_server import ForkServer
 from envmatrix.services.processes.launch import Launch
+from envmatrix.services.processes.memory_killer import MemoryKiller
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 
@@ -69,6 +70,7 @@ class Launcher:
     """Starts processes, lists them on disk and stops them all. Safe to use from several threads."""
 
     def __init__(self, run: SupervisorDirectory, fork_server: ForkServer | None = None) -> None:
+        self.memory_killer = MemoryKiller()
         self._run = run
         self._lock = threading.Lock()
         self._fork_server = fork_server

@@ -40,6 +40,8 @@ class Crash(BaseModel):
     """The end of its log, masked."""
     up_again: float | None = None
     """When it was up again; None where it was not, or not yet."""
+    out_of_memory: bool = False
+    """Whether the kernel had just killed a process of ours for want of memory: this one, or a child of it."""
 
 
 class ServiceState(BaseModel):

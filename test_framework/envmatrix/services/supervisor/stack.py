@@ -183,13 +183,18 @@ class Stack:
                 self._settle_by(slot, self._start_again)
 
     def _note_crash(self, slot: Slot) -> None:
-        """Note that the command of a service that was up has ended by itself: its start begins anew, if not too often."""
+        """Note that the command of a service that was up has ended by itself, or for want of memory.
+
+        Its start begins anew, if not too often.
+        """
         if slot.spec.source is not Source.PROCESS or not slot.settled or slot.error or slot.process is None:
             return
         code = slot.process.exit_code()
-        if code is None or was_killed(code) or self._context.stopping.is_set():
+        out_of_memory = self._context.launcher.memory_killer.was_at_work()
+        if code is None or (was_killed(code) and not out_of_memory) or self._context.stopping.is_set():
             return
-        crash = Crash(exit_code=code, ended=time.monotonic(), log_tail=slot.process.log_tail())
+        tail = slot.process.log_tail()
+        crash = Crash(exit_code=code, ended=time.monotonic(), log_tail=tail, out_of_memory=out_of_memory)
         slot.crashes = (*slot.crashes, crash)
         if len(slot.crashes) > _RESTARTS:
             why = f"{explain_exit(code)}, and had been started again {_RESTARTS} times"

@@ -44,6 +44,14 @@ def test_it_gives_the_options_of_the_run(project: Project, tmp_path: Path) -> No
     assert again == Rerun("envmatrix run twin --environments envs --env-file 'my env' -- -m slow -p x a.py::x")
 
 
+def test_one_of_several_tests_of_one_name_is_run_with_the_others(project: Project, tmp_path: Path) -> None:
+    """The number tells our cells apart; pytest knows none. A name that ends so by itself stays as it is."""
+    header = replace(write_run(tmp_path / "r.jsonl").header, planned=("a.py::x", "a.py::x#2", "a.py::y#2"))
+    twin = rerun("local", "a.py::x#2", project, header)
+    assert twin == Rerun("envmatrix run local -- a.py::x", ("Several tests have its name: the command runs them all.",))
+    assert rerun("local", "a.py::y#2", project, header) == Rerun("envmatrix run local -- 'a.py::y#2'")
+
+
 @pytest.mark.fault("hostile-test-name")
 @pytest.mark.parametrize("word", WORDS, ids=range(len(WORDS)))
 def test_a_shell_reads_the_very_same_word(word: str) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 import threading
+import time
 from pathlib import Path
 
 import httpx
@@ -16,6 +17,7 @@ from envmatrix.exceptions import StartError, UsageError
 from envmatrix.masking import MASK
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services import get_kind
+from envmatrix.services.kinds import http
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.probes.tls import client_context
 from envmatrix.services.processes.ports import free_port
@@ -316,3 +318,13 @@ def test_async_client_outlives_its_loop():
 
         assert [asyncio.run(ask()).status_code for _ in range(2)] == [200, 200]
         asyncio.run(client.aclose())
+
+
+def test_an_idle_connection_is_not_used_again(monkeypatch):
+    """A server closes it some day, maybe just as the next request is on its way."""
+    monkeypatch.setattr(http, "_IDLE", 0.01)
+    with web({"/a": (200, WHO)}) as site, new_client(KIND.connect(spec(), site.url)) as client:
+        first, second = (client.get("/a").extensions["network_stream"].get_extra_info("client_addr") for _ in "ab")
+        time.sleep(0.05)
+        third = client.get("/a").extensions["network_stream"].get_extra_info("client_addr")
+    assert first == second != third
