@@ -96,9 +96,11 @@ def full_commit(root: Path, revision: str, deadline: float = _DEADLINE) -> str:
 def edited_since(root: Path, moment: float, deadline: float = _DEADLINE) -> tuple[str, ...]:
     """Return the tracked Python files below a directory that differ and were written after a moment; none without git."""
     try:
-        paths = os.fsdecode(_ask(root, "ls-files", "--modified", "-z", "--", "*.py", deadline=deadline)).split("\0")
+        words = ("ls-files", "--modified", "-z", "--", "*.py")
+        answer = _ask(root, *words, options=_without_filters(root), deadline=deadline)
     except GitError:
         return ()
+    paths = os.fsdecode(answer).split("\0")
     return tuple(path for path in paths if (file := root / path).is_file() and file.stat().st_mtime > moment)
 
 
