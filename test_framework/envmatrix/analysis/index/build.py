@@ -105,14 +105,14 @@ class _ProjectFiles:
 def _project_files(tree: ProjectTree, project: PytestProject, site: Site) -> _ProjectFiles:
     finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
     plugins = find_plugins(project.settings, site, finder.find)
-    relevant = tuple(plugin for plugin in plugins.registered if plugin.path is None or _may_matter(plugin.path))
+    relevant = tuple(plugin for plugin in plugins.registered if plugin.distribution != "pytest" or _may_matter(plugin.path))
     return _ProjectFiles(project, finder, replace(plugins, registered=relevant))
 
 
-def _may_matter(path: str) -> bool:
-    """Return whether a plugin's file may provide fixtures or arguments, by its words; half of pytest's own do not."""
+def _may_matter(path: str | None) -> bool:
+    """Return whether one of pytest's own files may provide fixtures, by its words; half do not, and none re-exports any."""
     try:
-        source = Path(path).read_bytes()
+        source = Path(path or "").read_bytes()
     except OSError:
         return True  # loading it says why it cannot be read
     return any(word in source for word in _WORDS)
@@ -179,6 +179,7 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
             for plugin in files.plugins.registered
             if plugin.path
         ),
+        builtin=files.plugins.builtin,
         unread_plugins=(
             *files.plugins.absent,
             *(

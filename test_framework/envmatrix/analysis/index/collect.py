@@ -16,6 +16,8 @@ from envmatrix.analysis.index.decorators import NONE, Decorators, Marks, is_stat
 from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import (
     Assigned,
+    Binding,
+    Call,
     Class,
     Constant,
     Deleted,
@@ -180,6 +182,21 @@ class Collector:
             needs=_needs(function, marks, in_class=in_class) if function else (),
             doubt=marks.unknown,
         )
+
+    def doubt(self, bound: Bound) -> str:
+        """Return why a name that is bound to no fixture may be one after all; empty if it cannot be."""
+        target: object = Definition(bound.path, bound.binding)
+        if isinstance(bound.binding.to, Import) or isinstance(getattr(bound.binding.to, "value", None), Name):
+            target = self._names.follow(bound, skim=False)
+        match target:
+            case Lost() if isinstance(bound.binding.to, Import):
+                return f"{bound.path}:{bound.binding.line} imports it from where nothing can be read"
+            case Definition(path=path, binding=Binding(line=line, to=Assigned(value=Call()))):
+                return f"{path}:{line} makes it by a call that is not followed"
+            case Definition(path=path, binding=Binding(line=line, to=Function(decorators=decorators))):
+                name = self._decorators.opaque(path, decorators)
+                return f"@{name or '…'} at {path}:{line} may make it a fixture" if name else ""
+        return ""
 
     def module_marks(self, path: str) -> Marks:
         """Return the marks that `pytestmark` gives to each test of a file."""

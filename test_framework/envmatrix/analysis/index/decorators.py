@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import Assigned, Binding, Call, Constant, Expression, Function, Name, Parameter
 from envmatrix.analysis.source.names import Definition, External, Names
 from envmatrix.analysis.source.parse import argument_names
@@ -137,6 +138,8 @@ class Decorators:
                     settings = {} if known in FIXTURES else None
                 case Definition(path=where, binding=Binding(to=Assigned(value=assigned))):
                     settings = self._settings(where, assigned, depth + 1)
+                case Definition(path=where, binding=Binding(to=Function(returns=Name() | Call() as returned))):
+                    settings = self._settings(where, returned, depth + 1)
         elif isinstance(value, Call):
             function = value.function
             if value.arguments and isinstance(function, Name) and self._is(path, function.dotted, "functools.partial"):
@@ -145,6 +148,13 @@ class Decorators:
             if settings is not None:
                 settings |= {name: self._names.literal(path, word) for name, word in value.keywords}
         return settings
+
+    def opaque(self, path: str, decorators: Iterable[Expression]) -> str:
+        """Return a decorator that may make a fixture, for all that its source shows; empty if there is none."""
+        written = map(dotted, decorators)
+        return next(
+            (name for name in written if not isinstance(self._names.resolve_skimming(path, name), External)), ""
+        )
 
     def _is(self, path: str, dotted: str, known: str) -> bool:
         return self._names.resolve_skimming(path, dotted) == External(known)

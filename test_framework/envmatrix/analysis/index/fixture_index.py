@@ -17,8 +17,8 @@ from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.project.directories import Listings
 from envmatrix.analysis.project.plugins import PROVIDED_BY
-from envmatrix.analysis.source.facts import Assigned, Binding, Call, Function, Import
-from envmatrix.analysis.source.names import Lost, Names
+from envmatrix.analysis.source.facts import Binding, Call, Constant, Function
+from envmatrix.analysis.source.names import Bound, Names
 from envmatrix.analysis.source.source_files import SourceFiles
 
 """End of an unknown answer's reason, if an installed plugin would settle it."""
@@ -160,7 +160,8 @@ class Index:
         provided = self._collector.of_class(item.lineage, holder)
         hook = item.lineage.members.get("pytest_generate_tests")
         supplied = _supplied(hook.binding if hook else None)
-        doubt = self._doubt(provided, supplied, holder, item.lineage.lost)
+        members = {name: [bound] for name, bound in item.lineage.members.items()}
+        doubt = self._doubt(provided, supplied, holder, item.lineage.lost, members)
         scope = Scope(place.scope, provided, supplied, doubt, runs_hooks=not item.lineage.is_unittest)
         inside = replace(place, classes=classes, scope=scope)
         for test in item.tests:
@@ -195,13 +196,16 @@ class Index:
         space = self.names.namespace(path)
         hook = space.names.get("pytest_generate_tests")
         supplied = _supplied(hook[0].binding if hook else None)
-        lost = f"from {space.lost[0]} import *, which cannot be read," if space.lost else ""
-        module = self._sources.module(path)
-        if module.is_dynamic:
-            lost = lost or "a name that is made at run time"
+        return Scope(around, provided, supplied, self._doubt(provided, supplied, path, self._lost(path), space.names))
+
+    def _lost(self, path: str) -> str:
+        """Return what of a file may provide any name; empty where all of it can be read."""
+        module, lost = self._sources.module(path), self.names.namespace(path).lost
         if module.unread:
-            lost = f"{path} cannot be read: {module.unread}. It"
-        return Scope(around, provided, supplied, self._doubt(provided, supplied, path, lost, in_file=True))
+            return f"{path} cannot be read: {module.unread}. It"
+        if lost:
+            return f"from {lost[0]} import *, which cannot be read,"
+        return "a name that is made at run time" if module.is_dynamic else ""
 
     def outermost(self, project: ProjectContext) -> Scope:
         """Return the scope around all tests of a project: the fixtures of its plugins."""
@@ -212,22 +216,27 @@ class Index:
             for name in lost:
                 known = Scope(known, doubt=_one_of((name,)))
             for name, path in plugins:
-                known = self._plugin_scope(name, path, known)
+                known = self._plugin_scope(project, name, path, known)
             self._scopes[key] = known
         return known
 
-    def _plugin_scope(self, name: str, path: str, around: Scope) -> Scope:
-        provided = self._collector.of_module(path, "", name)
+    def _plugin_scope(self, project: ProjectContext, name: str, path: str, around: Scope) -> Scope:
+        is_conftest = path in self._conftests[project.directory]
+        provided = Provided({}, (), "") if is_conftest else self._collector.of_module(path, "", name)
         for where, node in self.plugins.classes_registered_by(path):
             inner = self._collector.of_plugin_class(where, node, name)
             for key, fixtures in inner.fixtures.items():
                 provided.fixtures.setdefault(key, []).extend(fixtures)
-        hook = self.names.namespace(path).names.get("pytest_generate_tests")
-        is_pytest = name == "pytest"
-        return Scope(around, provided, () if is_pytest else _supplied(hook[0].binding if hook else None))
+        if is_conftest or name == "pytest":
+            return Scope(around, provided)
+        names = self.names.namespace(path).names
+        hook = names.get("pytest_generate_tests")
+        supplied = _supplied(hook[0].binding if hook else None)
+        lost = "" if path.startswith("/") else self._lost(path)
+        return Scope(around, provided, supplied, self._doubt(provided, (), path, lost, names))
 
     def _doubt(
-        self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, *, in_file: bool = False
+        self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, names: Mapping[str, list[Bound]]
     ) -> Callable[[str], Unknown | None]:
         """Return a function that says why a missing name may come from this holder after all."""
 
@@ -238,19 +247,10 @@ class Index:
                 return f"pytest_generate_tests of {path} may supply it"
             if lost:
                 return f"{lost} may provide it"
-            return self._maybe_bound(path, name) if in_file else ""
+            bound = (*names.get(name, ()), *_called(names, name))
+            return next(filter(None, map(self._collector.doubt, bound)), "")
 
         return lambda name: Unknown(reason) if (reason := why(name)) else None
-
-    def _maybe_bound(self, path: str, name: str) -> str:
-        """Return why a name of a file may be a fixture: an unknown call, or an unreadable import."""
-        for bound in self.names.namespace(path).names.get(name, ()):
-            match bound.binding.to:
-                case Assigned(value=Call()):
-                    return f"{bound.path}:{bound.binding.line} makes it by a call that is not followed"
-                case Import() if isinstance(self.names.resolve_skimming(path, name), Lost):
-                    return f"{bound.path}:{bound.binding.line} imports it from where nothing can be read"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,6 +283,15 @@ def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
         marks=marks,
         scope=place.scope,
     )
+
+
+def _called(names: Mapping[str, list[Bound]], name: str) -> Iterator[Bound]:
+    """Yield the functions whose decorators name them so: `@fixture(name="client")`."""
+    for bounds in names.values():
+        to = bounds[0].binding.to
+        for decorator in to.decorators if isinstance(to, Function) else ():
+            if isinstance(decorator, Call) and ("name", Constant(name)) in decorator.keywords:
+                yield bounds[0]
 
 
 def _supplied(hook: Binding | None) -> tuple[str, ...]:

@@ -19,5 +19,7 @@ class ProjectContext:
     conftests: tuple[str, ...]
     plugins: tuple[tuple[str, str], ...]
     """Name and file of each plugin, pytest's own first."""
+    builtin: frozenset[str]
+    """Names of the plugins that pytest brings."""
     unread_plugins: tuple[str, ...]
     """Declared plugins that are not installed here: each may provide any name."""

@@ -68,6 +68,7 @@ class _Parser:
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
         self._asking = _WordLines(source, b"getfixturevalue")
         self._wrapping = _WordLines(source, b"" if b"__signature__" in source else b"wraps")
+        self._making = _WordLines(source, b"fixture")
         self._importing = _WordLines(source, b"import")
         self._skipping = _WordLines(source, b"skip")
         self._suppressing = _WordLines(source, b"suppress")
@@ -154,6 +155,8 @@ class _Parser:
             shape=shape_of(node, yields=self._yielding.in_(node)) if may_be_fixture else None,
             is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
+            returns=_returned(node) if self._making.in_(node) else None,
+            is_async=isinstance(node, ast.AsyncFunctionDef),
         )
 
     def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
@@ -297,6 +300,11 @@ def _is_wrapper(node: FunctionNode) -> bool:
         if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
             return True
     return False
+
+
+def _returned(node: FunctionNode) -> Expression | None:
+    last = node.body[-1]
+    return expression(last.value) if isinstance(last, ast.Return) and last.value else None
 
 
 def _escape_surrogates(tree: ast.Module) -> None:

@@ -128,6 +128,7 @@ def make_tree(files: Mapping[str, str]) -> ProjectSource:
         test_files=tuple(path for path in held if path.rpartition("/")[2].startswith("test_")),
         conftests=tuple(path for path in held if path.endswith("conftest.py")),
         plugins=(("plug", "plug.py"),) if "plug.py" in held else (),
+        builtin=frozenset(),
         unread_plugins=(),
     )
     index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)
