@@ -64,9 +64,9 @@ class Scope:
             return Found(())
         if fixtures := self.find(name):
             return Found(fixtures)
-        return self._doubted(name) or Missing()
+        return self.doubted(name) or Missing()
 
-    def _doubted(self, name: str) -> Unknown | None:
+    def doubted(self, name: str) -> Unknown | None:
         """Return why an unreadable place may provide a name; None if none may."""
         return next((unknown for scope in self.around() if scope.doubt and (unknown := scope.doubt(name))), None)
 
@@ -136,7 +136,7 @@ class Scope:
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
             if need.name == fixture.name:  # with none to override, a cycle of one
-                unknown = None if overridden else self._doubted(need.name)
+                unknown = None if overridden else self.doubted(need.name)
                 answer = unknown or Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from msgspec.structs import replace
 
-from envmatrix.analysis.audit.summaries.cycles import find_cycle, in_cycles
+from envmatrix.analysis.audit.summaries.cycles import circles, in_cycles
 from envmatrix.analysis.audit.summaries.summary import (
     AutouseStart,
     FileSummary,
@@ -106,29 +106,19 @@ class Summarizer:
         yield from known.values()
 
     def _cycles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[FixtureRef, ...], TestNumbers], ...]:
-        """Return the cycles of fixtures that ask for each other, each once.
-
-        An edge holds for the tests that see both of its ends: a cycle over all tests need not be one for any test.
-        """
+        """Return the cycles of fixtures that ask for each other, each once, and the tests whose set-up ends in them."""
         suspects = in_cycles(walk.edges)
         found: dict[tuple[FixtureKey, ...], tuple[tuple[FixtureRef, ...], list[int]]] = {}
         for number, test in enumerate(tests if suspects else ()):
-            edges: dict[FixtureKey, set[FixtureKey]] = {}
-            fixtures: dict[FixtureKey, Fixture] = {}
-            for request in self._index.requests(test):
-                asker, answer = request.asker, request.answer
-                if asker is None or asker.doubt or request.how != "argument":
-                    continue
-                if isinstance(answer, Found) and answer.fixtures:
-                    place = place_of(asker)
-                    if place in suspects:
-                        fixtures[place] = asker
-                        edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
-            while cycle := find_cycle(edges):
-                cited = tuple(FixtureRef.of(fixtures[each]) for each in cycle)
-                found.setdefault(tuple(sorted(cycle)), (cited, []))[1].append(number)
-                edges.pop(cycle[0])
-        return tuple((cycle, tuple(numbers)) for cycle, numbers in found.values())
+            requests, scope = self._index.requests(test), test.scope
+            if scope is None or not any(each.asker and place_of(each.asker) in suspects for each in requests):
+                continue
+            asked = {each.name: scope.find(each.name)[:1] for each in requests if each.how != "getfixturevalue"}
+            wide_first = sorted(asked, key=lambda name: -_width(asked[name][0]) if asked[name] else 0)
+            for circle in circles(scope, wide_first, test.marks.parametrized):
+                cited = tuple(map(FixtureRef.of, circle))
+                found.setdefault(tuple(sorted(map(place_of, circle))), (cited, []))[1].append(number)
+        return tuple((cycle, _once(numbers)) for cycle, numbers in found.values())
 
     def of_conftest(self, project: ProjectContext, path: str) -> FileSummary:
         """Summarize a conftest."""
@@ -281,9 +271,11 @@ def place_of(fixture: Fixture) -> FixtureKey:
 
 def is_narrower(fixture: Fixture, asker: Fixture) -> bool:
     """Return whether a fixture's scope is narrower than its asker's; false if either is computed."""
-    if fixture.scope not in SCOPES or asker.scope not in SCOPES:
-        return False
-    return SCOPES.index(fixture.scope) < SCOPES.index(asker.scope)
+    return bool(fixture.scope and asker.scope) and _width(fixture) < _width(asker)
+
+
+def _width(fixture: Fixture) -> int:
+    return SCOPES.index(fixture.scope) if fixture.scope in SCOPES else 0
 
 
 def _provided(scopes: Iterable[Scope]) -> tuple[tuple[Fixture, ...], frozenset[int]]:

@@ -216,6 +216,34 @@ def test_a_cycle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path:
     assert one.tests == ("a/test_a.py::test_a",)
 
 
+CIRCLES = {
+    "an autouse override that leads to its own name": (
+        "@pytest.fixture\ndef user(): ...\n@pytest.fixture\ndef client(user): ...\n",
+        "@pytest.fixture(autouse=True)\ndef user(client): ...\ndef test_a(client): ...\n",
+    ),
+    "the same, asked for the other way round": (
+        "@pytest.fixture\ndef user(): ...\n@pytest.fixture\ndef client(user): ...\n",
+        "@pytest.fixture\ndef user(client): ...\ndef test_a(client): ...\ndef test_b(user): ...\n"
+        "def test_c(user, client): ...\n",
+    ),
+    "one that is set up first, for its scope": (
+        "@pytest.fixture(scope='session')\ndef user(): ...\n@pytest.fixture(scope='session')\ndef client(user): ...\n",
+        "@pytest.fixture(scope='module')\ndef client(client): ...\n@pytest.fixture\ndef user(client): ...\n"
+        "def test_a(user): ...\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("conftest", "test"), CIRCLES.values(), ids=CIRCLES)
+def test_a_circle_holds_for_the_tests_that_fail_by_it(conftest: str, test: str, pytester: pytest.Pytester) -> None:
+    """An override may lead to its own name: where pytest sets it up first, it gets the one that it overrides."""
+    files = {"conftest": f"import pytest\n{conftest}", "test_a": f"import pytest\n{test}"}
+    circular = {each for one in found(pytester.path, "EM104", **files) for each in one.tests}
+    done = pytester.runpytest("-p", "no:randomly", "-rE", "--tb=no")
+    failing = {line.split()[1] for line in done.outlines if line.startswith("ERROR ")}
+    assert circular == failing
+
+
 def test_a_fixture_that_asks_for_itself_with_nothing_to_override(tmp_path: Path) -> None:
     """It is a cycle of one, which pytest calls recursive."""
     (one,) = found(tmp_path, "EM104", test_a="import pytest\n@pytest.fixture\ndef me(me): ...\ndef test_a(me): ...")
