@@ -18,6 +18,8 @@ class Need(Fact, frozen=True):
     how: How
     line: int
     column: int
+    is_certain: bool = True
+    """False where it may not be asked for, or its absence is caught."""
 
 
 class Fixture(Fact, frozen=True):

@@ -319,7 +319,7 @@ def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, .
     parameters = requested(function, marks, is_method=in_class and not is_static(function))
     needs = tuple(Need(each.name, "argument", each.line, each.column) for each in parameters)
     if function.asks:
-        needs += tuple(Need(ask.name, "getfixturevalue", ask.line, ask.column) for ask in function.asks)
+        needs += tuple(Need(ask.name, "getfixturevalue", ask.line, ask.column, ask.is_certain) for ask in function.asks)
     return needs
 
 

@@ -100,7 +100,7 @@ class Index:
         for need in test.needs:
             if need.name in ignored:
                 continue
-            answer = scope.answer(need.name)
+            answer = scope.answer_to(need)
             if isinstance(answer, Missing) and need.how != "getfixturevalue":
                 if scope.supplies(need.name):
                     continue

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Request, Unknown
+from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
 from envmatrix.analysis.index.collect import Provided
 
 NOTHING = Provided({}, (), "")
@@ -56,6 +56,13 @@ class Scope:
         if (known := self._answers.get(name)) is None:
             known = self._answers[name] = self._answer(name)
         return known
+
+    def answer_to(self, need: Need) -> Answer:
+        """Return the answer to a request of a function from here."""
+        answer = self.answer(need.name)
+        if need.is_certain or not isinstance(answer, Missing):
+            return answer
+        return Unknown("it is asked for under a condition, or where an error is caught")
 
     def _answer(self, name: str) -> Answer:
         if not name:
@@ -132,7 +139,7 @@ class Scope:
 
     def _requests_of(self, fixture: Fixture, overridden: tuple[Fixture, ...]) -> Iterable[Request]:
         for need in fixture.needs:
-            answer = self.answer(need.name)
+            answer = self.answer_to(need)
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
             if need.name == fixture.name:  # with none to override, a cycle of one

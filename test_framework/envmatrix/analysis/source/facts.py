@@ -69,6 +69,8 @@ class Ask(Fact, frozen=True):
     name: str
     line: int
     column: int
+    is_certain: bool = True
+    """False under a condition, and where an error is caught."""
 
 
 class Note(Fact, frozen=True):

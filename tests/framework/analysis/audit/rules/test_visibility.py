@@ -216,6 +216,33 @@ def test_a_cycle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path:
     assert one.tests == ("a/test_a.py::test_a",)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if config:\n        get('gone')",
+        "get('gone') if config else None",
+        "try:\n        get('gone')\n    except pytest.FixtureLookupError:\n        pass",
+        "with pytest.raises(pytest.FixtureLookupError):\n        get('gone')",
+        "with contextlib.suppress(LookupError):\n        get('gone')",
+        "if not config:\n        return\n    get('gone')",
+        "if not config:\n        pytest.skip()\n    get('gone')",
+        "(get('gone') for _ in ())",
+        "config and get('gone')",
+        "def inner():\n        get('gone')",
+    ],
+)
+def test_a_fixture_that_is_asked_for_under_a_condition_is_unknown(pytester: pytest.Pytester, body: str) -> None:
+    """Pytest passes all of these: nobody may come there, or the error is caught; elsewhere it is missing."""
+    test = f"import contextlib, pytest\nconfig = None\ndef test_a(request):\n    {body}\n"
+    test = test.replace("get(", "request.getfixturevalue(")
+    (unknown,) = found(pytester.path, "EM108", test_a=test)
+    assert not pytester.runpytest().parseoutcomes().keys() & {"failed", "errors"}
+    assert unknown.hint == "The reason: it is asked for under a condition, or where an error is caught"
+    assert not found(pytester.path, "EM101", test_a=test)
+    certain = test.partition("    ")[0] + "    try:\n        request.getfixturevalue('gone')\n    finally:\n        pass"
+    assert found(pytester.path, "EM101", test_a=certain)
+
+
 CIRCLES = {
     "an autouse override that leads to its own name": (
         "@pytest.fixture\ndef user(): ...\n@pytest.fixture\ndef client(user): ...\n",
