@@ -12,6 +12,7 @@ from typing import TypeAlias
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index, IndexInputs
 from envmatrix.analysis.index.project_context import ProjectContext
+from envmatrix.analysis.project.config_files import line_of
 from envmatrix.analysis.project.installed import Site
 from envmatrix.analysis.project.modules import ModuleFinder
 from envmatrix.analysis.project.plugins import Plugins, find_plugins
@@ -23,6 +24,7 @@ from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.names import Names
 from envmatrix.analysis.source.parse_file import digest_of
 from envmatrix.analysis.source.source_files import SourceFiles
+from envmatrix.exceptions import DeclarationError
 
 CONTRACTS = frozenset({"real_services", "real_llm"})
 """The fixtures of the shipped contracts."""
@@ -65,6 +67,7 @@ def index_of(
         root, paths = above, paths or (root,)
     tree = ProjectTree.read(root, paths)
     site = Site.of(tree.root, python)
+    _refuse_two_tables(tree, site)
     projects = [_project_files(tree, project, site) for project in tree.projects]
     files = list(dict.fromkeys(file for each in projects for file in each.files()))
     loader = load_modules or (lambda files: _load_modules(files, contracts))
@@ -86,6 +89,22 @@ def index_of(
         finder.find,
         IndexInputs(tree.listings, finder.searches, _settings_digest(tree, projects), began),
     )
+
+
+def _refuse_two_tables(tree: ProjectTree, site: Site) -> None:
+    """Refuse what the installed pytest refuses.
+
+    Raises:
+        DeclarationError: the root's `[tool.pytest]` has keys beside `ini_options`, and pytest is 9 or newer.
+    """
+    settings = PytestSettings.find(tree.root)
+    if settings.file and settings.beside and site.version("pytest") >= (9,):
+        raise DeclarationError(
+            settings.file,
+            f"[tool.pytest] has {', '.join(settings.beside)} beside ini_options, which pytest 9 refuses",
+            line_of(settings.file, settings.beside[0]),
+            hint="Write all of pytest's settings in [tool.pytest], and those of other tools elsewhere",
+        )
 
 
 @dataclass(frozen=True, slots=True)

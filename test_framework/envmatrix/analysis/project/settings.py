@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -53,6 +53,8 @@ class PytestSettings:
     """Patterns of `--ignore-glob` in `addopts`, absolute."""
     confcutdir: Path = Path()
     """Conftests above it are not seen; absolute."""
+    beside: tuple[str, ...] = ()
+    """Keys of `[tool.pytest]` beside its `ini_options`: pytest 8 passes them over, pytest 9 refuses the file."""
 
     @classmethod
     def find(cls, start: Path) -> PytestSettings:
@@ -118,6 +120,7 @@ class PytestSettings:
             ignore=tuple(str(_absolute(root, path)) for path in options.ignore),
             ignore_glob=tuple(str(_absolute(root, path)) for path in options.ignore_glob),
             confcutdir=_absolute(root, options.confcutdir),
+            beside=values.beside,
             **patterns,
         )
 
@@ -129,6 +132,7 @@ class _Values:
     file: Path
     raw: Mapping[str, object]
     is_native: bool = False
+    beside: tuple[str, ...] = ()
 
     def has(self, key: str) -> bool:
         return key in self.raw
@@ -145,7 +149,7 @@ class _Values:
             raise DeclarationError(self.file, f"{key}: {error}", line_of(self.file, key)) from None
 
     def overridden(self, overrides: Mapping[str, str]) -> _Values:
-        return _Values(self.file, {**self.raw, **overrides}) if overrides and not self.is_native else self
+        return replace(self, raw={**self.raw, **overrides}) if overrides and not self.is_native else self
 
 
 def _values(file: Path) -> _Values | None:
@@ -164,11 +168,12 @@ def _toml_values(file: Path) -> _Values | None:
     if file.name in _DEDICATED:
         return _Values(file, table(data, "pytest"), is_native=True)
     tool = table(data, "tool", "pytest")
-    if native := {key: value for key, value in tool.items() if key != "ini_options"}:
+    native = {key: value for key, value in tool.items() if key != "ini_options"}
+    if ini := table(tool, "ini_options"):
+        return _Values(file, ini, beside=tuple(native))
+    if native:
         return _Values(file, native, is_native=True)
-    if "ini_options" not in tool:
-        return None
-    return _Values(file, table(tool, "ini_options"))
+    return _Values(file, ini) if "ini_options" in tool else None
 
 
 def _mentions(file: Path, word: bytes) -> bool:
