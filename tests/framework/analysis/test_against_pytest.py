@@ -89,7 +89,10 @@ ONCE = {
         "conftest": "from helper import session\n@session()\ndef it(): ...\n",
         "test_a": "def test_i(it, gone): ...\n",
     },
-    "a plugin of pytest's own": {"conftest": "pytest_plugins = 'pytester'\n", "test_a": "def test_i(pytester, gone): ...\n"},
+    "a plugin of pytest's own": {
+        "conftest": "pytest_plugins = 'pytester'\n",
+        "test_a": "def test_i(pytester, gone): ...\n",
+    },
 }
 """Trees on which the index and pytest did not agree, once."""
 

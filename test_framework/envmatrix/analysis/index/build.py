@@ -124,7 +124,9 @@ class _ProjectFiles:
 def _project_files(tree: ProjectTree, project: PytestProject, site: Site) -> _ProjectFiles:
     finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
     plugins = find_plugins(project.settings, site, finder.find)
-    relevant = tuple(plugin for plugin in plugins.registered if plugin.distribution != "pytest" or _may_matter(plugin.path))
+    relevant = tuple(
+        plugin for plugin in plugins.registered if plugin.distribution != "pytest" or _may_matter(plugin.path)
+    )
     return _ProjectFiles(project, finder, replace(plugins, registered=relevant))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -17,8 +18,9 @@ from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.project.directories import Listings
 from envmatrix.analysis.project.plugins import PROVIDED_BY
-from envmatrix.analysis.source.facts import Binding, Call, Constant, Function
-from envmatrix.analysis.source.names import Bound, Names
+from envmatrix.analysis.source.expressions import dotted
+from envmatrix.analysis.source.facts import Binding, Call, Class, Constant, Function, Import
+from envmatrix.analysis.source.names import Bound, Lost, Names
 from envmatrix.analysis.source.source_files import SourceFiles
 
 """End of an unknown answer's reason, if an installed plugin would settle it."""
@@ -133,6 +135,24 @@ class Index:
             above = () if is_top else self.conftests_around(project, directory.rpartition("/")[0])
             known = self._around[project.directory, directory] = (*own, *above)
         return known
+
+    def has_unread_imports(self, path: str) -> bool:
+        """Return whether a file imports what cannot be read, and may be a fixture or the base of a test class."""
+        body = self._sources.module(path).body
+        bases = {
+            dotted(base).partition(".")[0] for each in body if isinstance(each.to, Class) for base in each.to.bases
+        }
+        return bool(self.names.namespace(path).lost) or any(
+            isinstance(each.to, Import)
+            and (each.name in bases or (each.to.attribute not in {"", "*"} and not each.name[0].isupper()))
+            and self._is_unread(path, each)
+            for each in body
+        )
+
+    def _is_unread(self, path: str, binding: Binding) -> bool:
+        target = self.names.resolve_skimming(path, binding.name)
+        head = target.dotted.partition(".")[0] if isinstance(target, Lost) else "sys"
+        return head not in sys.stdlib_module_names and (not head or self.find(path, head) is None)
 
     def own_scopes(self, test: Test) -> Iterator[Scope]:
         """Yield the scopes of a test's classes, then that of its file."""

@@ -73,6 +73,8 @@ class Survey:
     """Fixtures that the tree defines, once for each place that provides them."""
     alone: set[FixtureKey] = field(default_factory=set)
     """Fixtures that override nothing."""
+    unread_imports: set[str] = field(default_factory=set)
+    """Files that import what cannot be read, and may be a fixture or the base of a test class."""
     notes: list[tuple[str, Note]] = field(default_factory=list)
     """Notes about whole files."""
     _summaries: Mapping[str, FileSummary] = field(default_factory=dict)
@@ -103,6 +105,8 @@ class Survey:
         if summary.tests:
             self.tests += len(summary.tests)
             self.tested.append(path)
+        if summary.has_unread_imports:
+            self.unread_imports.add(path)
         self.notes += ((path, note) for note in summary.notes)
         self.fixtures += summary.fixtures
         self.alone.update(place_of(summary.fixtures[number]) for number in summary.alone)

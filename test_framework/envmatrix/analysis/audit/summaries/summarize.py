@@ -49,7 +49,7 @@ class Summarizer:
         tests = tuple(self._index.collected(path))
         notes = self._index.modules.module(path).notes
         if not tests:
-            return FileSummary(notes=notes)
+            return FileSummary(notes=notes, has_unread_imports=self._index.has_unread_imports(path))
         walk = _Walk()
         for numbers, requests in self._alike(tests):
             for request in requests:
@@ -87,6 +87,7 @@ class Summarizer:
             fixtures=fixtures,
             alone=alone,
             notes=notes,
+            has_unread_imports=self._index.has_unread_imports(path),
         )
 
     def _alike(self, tests: Sequence[Test]) -> Iterator[tuple[list[int], Sequence[Request]]]:
@@ -123,7 +124,12 @@ class Summarizer:
     def of_conftest(self, project: ProjectContext, path: str) -> FileSummary:
         """Summarize a conftest."""
         fixtures, alone = _provided([self._index.conftest_scope(project, path)])
-        return FileSummary(fixtures=fixtures, alone=alone, notes=self._index.modules.module(path).notes)
+        return FileSummary(
+            fixtures=fixtures,
+            alone=alone,
+            notes=self._index.modules.module(path).notes,
+            has_unread_imports=self._index.has_unread_imports(path),
+        )
 
     def of_plugins(self, project: ProjectContext) -> FileSummary:
         """Summarize the fixtures of a project's plugins that are in the tree."""

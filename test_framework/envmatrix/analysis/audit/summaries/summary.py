@@ -110,6 +110,8 @@ class FileSummary(Fact, frozen=True):
     """Numbers of those of `fixtures` that override nothing."""
     notes: tuple[Note, ...] = ()
     """Notes about the file itself."""
+    has_unread_imports: bool = False
+    """Whether it imports what cannot be read, and may be a fixture or the base of a test class."""
 
 
 EMPTY = FileSummary()

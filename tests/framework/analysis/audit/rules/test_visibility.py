@@ -239,7 +239,9 @@ def test_a_fixture_that_is_asked_for_under_a_condition_is_unknown(pytester: pyte
     assert not pytester.runpytest().parseoutcomes().keys() & {"failed", "errors"}
     assert unknown.hint == "The reason: it is asked for under a condition, or where an error is caught"
     assert not found(pytester.path, "EM101", test_a=test)
-    certain = test.partition("    ")[0] + "    try:\n        request.getfixturevalue('gone')\n    finally:\n        pass"
+    certain = (
+        test.partition("    ")[0] + "    try:\n        request.getfixturevalue('gone')\n    finally:\n        pass"
+    )
     assert found(pytester.path, "EM101", test_a=certain)
 
 
@@ -281,6 +283,30 @@ def test_a_fixture_that_may_override_an_unread_one_is_no_cycle(tmp_path: Path) -
     """A library that is not installed here may provide the one that it asks for."""
     conftest = "import pytest\nfrom elsewhere import *\n@pytest.fixture\ndef me(me): ..."
     assert found(tmp_path, "EM104", a__conftest=conftest, a__test_a="def test_a(me): ...") == []
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("from lib.testing.fixtures import *", 0),
+        ("from lib.testing.fixtures import client", 0),
+        ("from helpers import client", 0),
+        ("from lib.testing import Base\nclass TestIt(Base): ...", 0),
+        ("pytest_plugins = ['lib.testing']", 0),
+        ("from lib.testing import Client", 1),
+        ("from dataclasses import dataclass", 1),
+        ("from helpers import plain", 1),
+        ("from whole import *", 1),
+    ],
+)
+def test_what_an_unread_import_may_ask_for_is_not_unused(tmp_path: Path, line: str, count: int) -> None:
+    """A fixture or a test class may come from there; a class that nothing inherits, and the standard library, ask nothing."""
+    conftest = f"import pytest\n{line}\n@pytest.fixture\ndef port(): ..."
+    helpers = "from lib.testing import client\ndef plain(): ..."
+    assert (
+        len(found(tmp_path, "EM105", conftest=conftest, helpers=helpers, whole="a = 1", test_a="def test_a(): ..."))
+        == count
+    )
 
 
 def test_a_fixture_that_nobody_asks_for(tmp_path: Path) -> None:
