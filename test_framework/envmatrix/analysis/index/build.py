@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index, IndexInputs
 from envmatrix.analysis.index.project_context import ProjectContext
@@ -81,7 +82,7 @@ def index_of(
     )
     finder = _Finder(tree, projects)
     names = Names(sources.module, finder.find, sources.skim)
-    contexts = [_context(tree, each, names) for each in projects]
+    contexts = [_context(tree, each, names, site) for each in projects]
     return Index(
         tree.root,
         contexts,
@@ -179,7 +180,7 @@ def _settings_digest(tree: ProjectTree, projects: Sequence[_ProjectFiles]) -> by
     return digest_of(repr((tree.root, settings)).encode(errors="surrogateescape"))
 
 
-def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectContext:
+def _context(tree: ProjectTree, files: _ProjectFiles, names: Names, site: Site) -> ProjectContext:
     ignored = {
         setting: {
             file: paths for file in files.project.conftests if (paths := _listed(names, tree.relative(file), setting))
@@ -200,6 +201,8 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
             for plugin in files.plugins.registered
             if plugin.path
         ),
+        async_plugins=_async_plugins(files),
+        pytest=site.version("pytest"),
         builtin=files.plugins.builtin,
         unread_plugins=(
             *files.plugins.absent,
@@ -209,6 +212,18 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
                 if not plugin.path and plugin.distribution != "pytest"
             ),
         ),
+    )
+
+
+def _async_plugins(files: _ProjectFiles) -> AsyncPlugins:
+    settings = files.project.settings
+    paths = {plugin.distribution: plugin.path or "" for plugin in files.plugins.registered}
+    return AsyncPlugins(
+        is_asyncio_auto=settings.asyncio_mode == "auto",
+        asyncio=paths.get("pytest-asyncio", ""),
+        fixture_loop_scope=settings.fixture_loop_scope,
+        is_anyio="anyio" in paths,
+        is_anyio_auto=settings.anyio_mode == "auto",
     )
 
 

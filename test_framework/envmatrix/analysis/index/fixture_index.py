@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -23,7 +23,8 @@ from envmatrix.analysis.source.facts import Binding, Call, Class, Constant, Func
 from envmatrix.analysis.source.names import Bound, Lost, Names
 from envmatrix.analysis.source.source_files import SourceFiles
 
-"""End of an unknown answer's reason, if an installed plugin would settle it."""
+_NO_RUNNERS = frozenset({"pytest", "pytest-asyncio", "anyio", "envmatrix"})
+"""Plugins whose hook `pytest_fixture_setup` leaves async fixtures alone, or is known in detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +71,7 @@ class Index:
         self._collector = Collector(self.names)
         self._scopes: dict[str, Scope] = {}
         self._tests: dict[str, tuple[Test, ...]] = {}
+        self._own_runners: dict[str, bool] = {}
         self._around: dict[tuple[str, str], tuple[str, ...]] = {}
         self._conftests = {project.directory: frozenset(project.conftests) for project in self.projects}
         self._projects = {path: project for project in self.projects for path in project.test_files}
@@ -154,6 +156,16 @@ class Index:
         head = target.dotted.partition(".")[0] if isinstance(target, Lost) else "sys"
         return head not in sys.stdlib_module_names and (not head or self.find(path, head) is None)
 
+    def runs_async(self, path: str, fixture: Fixture, names: Container[str]) -> bool:
+        """Return whether a plugin or conftest may run an async fixture of a test with fixtures of these names."""
+        project = self._projects[path]
+        if (known := self._own_runners.get(project.directory)) is None:
+            plugins = [path for name, path in self.plugins.of(project)[0] if name not in _NO_RUNNERS]
+            files = (*plugins, *project.conftests)
+            known = any("pytest_fixture_setup" in self.names.namespace(file).names for file in files)
+            self._own_runners[project.directory] = known
+        return known or project.async_plugins.runs(fixture, names)
+
     def own_scopes(self, test: Test) -> Iterator[Scope]:
         """Yield the scopes of a test's classes, then that of its file."""
         if test.scope is not None:
@@ -232,7 +244,7 @@ class Index:
         key = f"{project.directory}:"
         if (known := self._scopes.get(key)) is None:
             plugins, lost = self.plugins.of(project)
-            known = Scope(None, doubt=_one_of(project.unread_plugins))
+            known = Scope(None, doubt=_one_of(project.unread_plugins), async_plugins=project.async_plugins)
             for name in lost:
                 known = Scope(known, doubt=_one_of((name,)))
             for name, path in plugins:
@@ -287,8 +299,9 @@ class _CollectionPlace:
 
 def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
     function, marks = item.function, item.marks + place.marks
-    needs = item.needs
-    if uses := (*marks.uses, *place.project.usefixtures):
+    needs, plugins = item.needs, place.project.async_plugins
+    is_anyio = function.is_async and plugins.is_anyio and (marks.is_anyio or plugins.is_anyio_auto)
+    if uses := (*marks.uses, *place.project.usefixtures, *(("anyio_backend",) if is_anyio else ())):
         needs = (*(Need(name, "usefixtures", function.line, function.column) for name in uses), *needs)
     return Test(
         path=place.path,

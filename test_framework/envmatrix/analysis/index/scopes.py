@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Provided
 
+NO_ASYNC_PLUGINS = AsyncPlugins()
 NOTHING = Provided({}, (), "")
 
 
@@ -18,6 +20,7 @@ class Scope:
         provided: Its own fixtures.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
         doubt: Returns why a missing name may be provided after all; None if it cannot be.
+        async_plugins: The plugins that run async fixtures; by default those of the scope around it.
         runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
 
@@ -28,9 +31,11 @@ class Scope:
         supplied: tuple[str, ...] = (),
         doubt: Callable[[str], Unknown | None] | None = None,
         *,
+        async_plugins: AsyncPlugins | None = None,
         runs_hooks: bool = True,
     ) -> None:
         self.parent = parent
+        self.async_plugins: AsyncPlugins = async_plugins or (parent.async_plugins if parent else NO_ASYNC_PLUGINS)
         self.provided = provided
         around = parent.supplied if parent else frozenset()
         self.supplied: frozenset[str] = around | set(supplied) if supplied else around
@@ -138,6 +143,9 @@ class Scope:
         levels[name] = level
 
     def _requests_of(self, fixture: Fixture, overridden: tuple[Fixture, ...]) -> Iterable[Request]:
+        if runner := self.async_plugins.runner_of(fixture):
+            at = fixture.path, fixture.line, fixture.column
+            yield Request(runner.name, "getfixturevalue", *at, fixture, Found((runner,)))
         for need in fixture.needs:
             answer = self.answer_to(need)
             if isinstance(answer, Missing) and self.supplies(need.name):

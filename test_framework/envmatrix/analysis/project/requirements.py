@@ -12,7 +12,6 @@ from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml
 from envmatrix.analysis.project.installed import normalised
 from envmatrix.safety.input_files import read_text
 
-
 _FILES = ("*requirements*", "requirements/*", "*/*requirements*", "*/requirements/*")
 _NAMED = re.compile(r"\s*(?:(?:-r|--requirements?|file:)[\s=]*([^\s,]+)|([^\s;@]+\.(?:txt|in))\s*$)")
 """A file of requirements, as `-r FILE`, as `file: FILE` of setuptools, or by its name alone."""

@@ -53,6 +53,10 @@ class PytestSettings:
     """Patterns of `--ignore-glob` in `addopts`, absolute."""
     confcutdir: Path = Path()
     """Conftests above it are not seen; absolute."""
+    asyncio_mode: str = "strict"
+    fixture_loop_scope: str = ""
+    """`asyncio_default_fixture_loop_scope`; empty for the scope of each fixture."""
+    anyio_mode: str = "strict"
     beside: tuple[str, ...] = ()
     """Keys of `[tool.pytest]` beside its `ini_options`: pytest 8 passes them over, pytest 9 refuses the file."""
 
@@ -120,6 +124,9 @@ class PytestSettings:
             ignore=tuple(str(_absolute(root, path)) for path in options.ignore),
             ignore_glob=tuple(str(_absolute(root, path)) for path in options.ignore_glob),
             confcutdir=_absolute(root, options.confcutdir),
+            asyncio_mode=options.modes.get("--asyncio-mode") or values.text("asyncio_mode", "strict"),
+            fixture_loop_scope=values.text("asyncio_default_fixture_loop_scope").replace("fixture-scope", ""),
+            anyio_mode=options.modes.get("--anyio-mode") or values.text("anyio_mode", "strict"),
             beside=values.beside,
             **patterns,
         )
@@ -136,6 +143,9 @@ class _Values:
 
     def has(self, key: str) -> bool:
         return key in self.raw
+
+    def text(self, key: str, default: str = "") -> str:
+        return str(self.raw.get(key, default)).strip()
 
     def words(self, key: str) -> list[str]:
         value = self.raw.get(key, [])
@@ -203,6 +213,7 @@ class _Options:
         self.ignore_glob: list[str] = []
         self.confcutdir = ""
         self.overrides: dict[str, str] = {}
+        self.modes: dict[str, str] = {}
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> _Options:
@@ -241,9 +252,14 @@ class _Options:
                 self.ignore_glob.append(value)
             case "--confcutdir":
                 self.confcutdir = value
+            case "--asyncio-mode" | "--anyio-mode":
+                self.modes[option] = value
 
 
-_WITH_VALUE = frozenset(["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir"])
+_MODES = ("--asyncio-mode", "--anyio-mode")
+_WITH_VALUE = frozenset(
+    ["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir", *_MODES]
+)
 
 
 def _names(name: str) -> Iterator[str]:

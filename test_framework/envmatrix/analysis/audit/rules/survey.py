@@ -65,6 +65,8 @@ class Survey:
         default_factory=dict
     )
     """Cycles of fixtures that ask for each other, and the tests that reach them."""
+    unhandled: dict[tuple[str, int], tuple[FixtureRef, list[AffectedTest]]] = field(default_factory=dict)
+    """Async fixtures that no plugin runs, and the tests that use them."""
     overriding: dict[tuple[FixtureKey, FixtureKey], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[tuple[str, int], tuple[FixtureRef, str, list[AffectedTest]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note], tuple[bool, list[AffectedTest]]] = field(default_factory=dict)
@@ -124,6 +126,8 @@ class Survey:
         for fixtures, numbers in summary.cycles:
             cycle = frozenset((each.path, each.line) for each in fixtures)
             self.cycles.setdefault(cycle, (fixtures, []))[1].extend(self._tested(path, numbers))
+        for ref, numbers in summary.unhandled:
+            self.unhandled.setdefault((ref.path, ref.line), (ref, []))[1].extend(self._tested(path, numbers))
         for place, numbers in summary.users:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
         for override, overridden in summary.overriding:

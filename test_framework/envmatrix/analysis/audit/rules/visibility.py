@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from envmatrix.analysis.audit.findings import AuditFinding
@@ -11,7 +11,7 @@ from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused_fixtures import unused
 from envmatrix.analysis.audit.summaries.summary import RequestSite
-from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.answers import Fixture, Outdated
 from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
@@ -36,6 +36,18 @@ RULES = (
         "unknown-request",
         "The source does not tell whether a request is answered; off unless selected by its code.",
     ),
+    AuditRule("EM109", "marked-fixture", "A fixture has a mark, which has no effect and which pytest 9 refuses."),
+    AuditRule(
+        "EM110",
+        "fixture-as-instance-method",
+        "A fixture of a wider scope is a method of an instance that its tests never see; deprecated by pytest 9.1.",
+    ),
+    AuditRule(
+        "EM111",
+        "async-fixture-without-plugin",
+        "A test uses an async fixture that no plugin runs; refused by pytest 9.",
+    ),
+    AuditRule("EM112", "yield-fixture", "A fixture is made by `pytest.yield_fixture`, which is deprecated."),
     AuditRule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
 
@@ -48,6 +60,8 @@ def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
     yield from _circular(survey)
     yield from _unused(index, survey)
     yield from _autouse(survey)
+    if index.projects:
+        yield from _outdated(survey, index.projects[0].pytest)
     yield from _unread(survey)
     yield from _unknown(survey)
 
@@ -86,6 +100,8 @@ def _mismatched(survey: Survey) -> Iterator[AuditFinding]:
             continue
         where = f" ({narrow.path}:{narrow.line})" if not narrow.plugin else ""
         narrowed = f"Narrow {asker.name!r} to scope {narrow.scope}"
+        if narrow.plugin == "pytest-asyncio":  # its event loop's
+            narrowed += f', or give it loop_scope="{asker.scope}"'
         widened = f", or widen {narrow.name!r}{where} to {asker.scope}" if not narrow.plugin else ""
         yield _finding("EM102", group, message, narrowed + widened)
 
@@ -132,6 +148,41 @@ def _unused(index: Index, survey: Survey) -> Iterator[AuditFinding]:
     for each in unused(index, survey):
         message = f"fixture {each.name!r} is never asked for"
         yield AuditFinding(each.path, each.line, each.column, "EM105", message, "Remove it")
+
+
+_OUTDATED: Mapping[Outdated, tuple[str, tuple[int, ...], str, str]] = {
+    "mark": (
+        "EM109",
+        (7, 4),
+        "fixture {!r} has a mark, which has no effect",
+        "Remove the mark; ask for fixtures by arguments, and mark the tests",
+    ),
+    "method": (
+        "EM110",
+        (9, 1),
+        "fixture {!r} of scope {} is an instance method: tests do not see what it sets on self",
+        "Write @classmethod below @pytest.fixture and set attributes on cls, or move it out of the class",
+    ),
+    "yield": ("EM112", (6, 2), "fixture {!r} is made by pytest.yield_fixture", "Write @pytest.fixture: it is the same"),
+}
+"""Way of writing → code, the first version of pytest that warns, message, hint."""
+
+
+def _outdated(survey: Survey, version: tuple[int, ...]) -> Iterator[AuditFinding]:
+    """Yield what the installed pytest warns of or refuses."""
+    for fixture in {(each.path, each.line): each for each in survey.fixtures if each.outdated}.values():
+        tests = survey.users_of(fixture.path, fixture.line)
+        for way in fixture.outdated:
+            code, since, message, hint = _OUTDATED[way]
+            if version >= since and (tests or way != "method"):
+                message = message.format(fixture.name, fixture.scope)
+                at = fixture.path, fixture.line, fixture.column
+                yield AuditFinding(*at, code, message, hint, nodeids(tests), masked(tests))
+    for unhandled, affected in survey.unhandled.values() if version >= (8, 4) else ():
+        message = f"fixture {unhandled.name!r} is async, and no plugin runs it for the tests that ask for it"
+        hint = "Make it with pytest_asyncio.fixture, mark the tests with anyio, or make it a plain function"
+        at = unhandled.path, unhandled.line, unhandled.column
+        yield AuditFinding(*at, "EM111", message, hint, nodeids(affected), masked(affected))
 
 
 def _autouse(survey: Survey) -> Iterator[AuditFinding]:

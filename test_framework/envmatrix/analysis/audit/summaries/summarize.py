@@ -54,6 +54,7 @@ class Summarizer:
         for numbers, requests in self._alike(tests):
             for request in requests:
                 walk.request(numbers, request)
+            self._look_for_async(path, walk, numbers, requests)
         for number, test in enumerate(tests):
             self._look_at(walk, number, test)
         innermost = {id(test.scope): test for test in tests}.values()
@@ -72,6 +73,7 @@ class Summarizer:
             cycles=self._cycles(walk, tests),
             users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
             overriding=tuple(walk.overriding.values()),
+            unhandled=tuple((FixtureRef.of(fixture), _once(tests)) for fixture, tests in walk.unhandled.values()),
             surprises=tuple(
                 AutouseStart(FixtureRef.of(fixture), contract, tuple(numbers))
                 for fixture, contract, numbers in walk.surprises.values()
@@ -89,6 +91,14 @@ class Summarizer:
             notes=notes,
             has_unread_imports=self._index.has_unread_imports(path),
         )
+
+    def _look_for_async(self, path: str, walk: _Walk, numbers: list[int], requests: Sequence[Request]) -> None:
+        if walk.is_async:
+            names = {request.name for request in requests}
+            for request in requests:
+                for fixture in request.answer.fixtures[:1] if isinstance(request.answer, Found) else ():
+                    if _is_async(fixture) and not self._index.runs_async(path, fixture, names):
+                        walk.unhandled.setdefault(place_of(fixture), (fixture, []))[1].extend(numbers)
 
     def _alike(self, tests: Sequence[Test]) -> Iterator[tuple[list[int], Sequence[Request]]]:
         """Yield the numbers of tests with the same requests, and these; own lines do not count if all are answered."""
@@ -192,6 +202,9 @@ class _Walk:
     places: dict[FixtureKey, int] = field(default_factory=dict)
     edges: dict[FixtureKey, set[FixtureKey]] = field(default_factory=dict)
     """Fixture → the fixtures that answer its arguments, for any test."""
+    is_async: bool = False
+    """Whether any of the fixtures is async."""
+    unhandled: dict[FixtureKey, tuple[Fixture, list[int]]] = field(default_factory=dict)
     users: dict[int, list[int]] = field(default_factory=dict)
     overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
@@ -235,6 +248,7 @@ class _Walk:
             if not overridden.plugin:
                 self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
+        self.is_async |= _is_async(first)
         if asker is not None and asker.doubt:
             asker = None  # its decorator may supply the argument itself
         if asker is not None and request.how == "argument":
@@ -268,6 +282,10 @@ def _asked(request: Request, tests: TestNumbers) -> RequestSite:
         absent=answer.absent if isinstance(answer, Unknown) else (),
         tests=tests,
     )
+
+
+def _is_async(fixture: Fixture) -> bool:
+    return fixture.function is not None and fixture.function.is_async
 
 
 def place_of(fixture: Fixture) -> FixtureKey:

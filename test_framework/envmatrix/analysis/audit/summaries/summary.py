@@ -101,6 +101,8 @@ class FileSummary(Fact, frozen=True):
     """Number of a fixture in `places` → the tests that use it."""
     overriding: tuple[tuple[Fixture, Fixture], ...] = ()
     """A fixture, and the one of the tree that it overrides."""
+    unhandled: tuple[tuple[FixtureRef, TestNumbers], ...] = ()
+    """Async fixtures that no plugin runs, and the tests that use them."""
     surprises: tuple[AutouseStart, ...] = ()
     noted: tuple[TestNote, ...] = ()
     seen: tuple[FixtureRead, ...] = ()
