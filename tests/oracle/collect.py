@@ -44,7 +44,7 @@ def account_of(
         }
         done = subprocess.run(
             [*command, *arguments, str(root / tests)],
-            cwd=directory,
+            cwd=directory if tests == "." else root,  # an installed package is not written to
             env=environment,
             capture_output=True,
             text=True,

@@ -292,7 +292,7 @@ LOOPS = {
         "@pytest_asyncio.fixture(scope='session')",
         "ScopeMismatch",
     ),
-    "the fixture's own loop": ("strict", "", "@pytest_asyncio.fixture(scope='session')", ""),
+    "the fixture's own loop": ("strict", "fixture-scope", "@pytest_asyncio.fixture(scope='session')", ""),
     "a loop of its own": ("strict", "function", "@pytest_asyncio.fixture(scope='session', loop_scope='session')", ""),
     "a loop of its own that is too narrow": (
         "strict",
