@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
@@ -150,6 +151,8 @@ def _unused(index: Index, survey: Survey) -> Iterator[AuditFinding]:
         yield AuditFinding(each.path, each.line, each.column, "EM105", message, "Remove it")
 
 
+_MANY = 100
+"""Unknown requests for one reason that are listed one by one."""
 _OUTDATED: Mapping[Outdated, tuple[str, tuple[int, ...], str, str]] = {
     "mark": (
         "EM109",
@@ -202,11 +205,22 @@ def _unread(survey: Survey) -> Iterator[AuditFinding]:
 
 
 def _unknown(survey: Survey) -> Iterator[AuditFinding]:
+    """Yield each unknown request; very many for one reason are one finding."""
+    by_reason: dict[str, list[RequestGroup]] = defaultdict(list)
     for group in survey.unknown.values():
-        name = repr(group.request.name) if group.request.name else "a fixture"
-        message = f"the source does not tell whether {name} is provided"
-        finding = _finding("EM108", group, message, f"The reason: {group.request.why}")
-        yield replace(finding, absent=group.request.absent)
+        by_reason[group.request.why].append(group)
+    for why, groups in by_reason.items():
+        if len(groups) <= _MANY:
+            for group in groups:
+                name = repr(group.request.name) if group.request.name else "a fixture"
+                message = f"the source does not tell whether {name} is provided"
+                finding = _finding("EM108", group, message, f"The reason: {why}")
+                yield replace(finding, absent=group.request.absent)
+            continue
+        whole = RequestGroup(groups[0].request, [test for group in groups for test in group.tests])
+        message = f"the source does not tell whether {len(groups)} requests are answered, all for one reason"
+        hint = f"The reason: {why}. Install it where --python points to, or put it on pythonpath"
+        yield replace(_finding("EM108", whole, message, hint), absent=whole.request.absent)
 
 
 def _finding(code: str, group: RequestGroup, message: str, hint: str = "") -> AuditFinding:

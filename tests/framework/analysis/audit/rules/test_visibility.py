@@ -511,3 +511,13 @@ def test_any_text_may_be_asked_for(tmp_path: Path) -> None:
     )
     assert one.message == "getfixturevalue asks for '\\n::error::(', and none of that name is in sight"
     assert two.message == r"getfixturevalue asks for '\\udc80', and none of that name is in sight"
+
+
+@pytest.mark.parametrize(("count", "findings"), [(100, 100), (101, 1)])
+def test_very_many_unknown_requests_for_one_reason_are_one_finding(tmp_path: Path, count: int, findings: int) -> None:
+    """It says how many they are, and what would tell."""
+    test = "from lib.fixtures import *\n" + "".join(f"def test_{each}(it_{each}): ...\n" for each in range(count))
+    said = found(tmp_path, "EM108", test_a=test)
+    assert len(said) == findings
+    assert len({test for each in said for test in each.tests}) == count
+    assert ("or put it on pythonpath" in said[0].hint) == (findings == 1)
