@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import ast
+import functools
 from collections import Counter
 from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from envmatrix.analysis.source.expressions import FunctionNode
-from envmatrix.analysis.source.facts import Read
+from envmatrix.analysis.source.facts import Function, Read
 
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """Methods of a dict, which are no keys."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
 """A function that catches one of these expects a key to be missing."""
+
+
+@functools.lru_cache(maxsize=16)
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def reads_in(file: Path, function: Function, name: str) -> tuple[Read, ...]:
+    """Return what a function of a file reads of one parameter; nothing where the file cannot be read."""
+    text = "".join(_lines(file)[function.line - 1 : function.end_line])
+    if name not in text.partition(":")[2]:
+        return ()
+    try:
+        tree = ast.parse(("if 1:\n" if function.column > 1 else "\n") + text)  # as deep as it is written
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    node = next((node for node in ast.walk(tree) if isinstance(node, FunctionNode)), None)
+    reads = reads_of(node, frozenset({name})) if node else ()
+    return tuple(replace(read, line=read.line + function.line - 2) for read in reads)
 
 
 def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:

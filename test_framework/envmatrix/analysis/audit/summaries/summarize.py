@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
@@ -25,7 +25,9 @@ from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
-from envmatrix.analysis.source.facts import Note, Read
+from envmatrix.analysis.source.facts import Class, Function, Note, Read
+from envmatrix.analysis.source.reads import reads_in
+from envmatrix.analysis.source.values import BAGS
 
 _CLOSE = 0.75
 """The likeness of two names, from 0 to 1, from which one is taken for a misspelling of the other."""
@@ -42,6 +44,7 @@ class Summarizer:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._known_reads: dict[tuple[str, int, int], tuple[Read, ...]] = {}
         self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
 
     def of_tests(self, path: str) -> FileSummary:
@@ -50,7 +53,7 @@ class Summarizer:
         notes = self._index.modules.module(path).notes
         if not tests:
             return FileSummary(notes=notes, has_unread_imports=self._index.has_unread_imports(path))
-        walk = _Walk()
+        walk = _Walk(self._reads)
         for numbers, requests in self._alike(tests):
             for request in requests:
                 walk.request(numbers, request)
@@ -157,10 +160,10 @@ class Summarizer:
         scope = test.scope
         if scope is None:
             return
-        for read in test.function.reads:
-            answer = scope.answer(read.parameter)
-            if isinstance(answer, Found) and answer.fixtures and read.parameter not in test.marks.parametrized:
-                walk.read([number], test.defined_in, read, answer.fixtures[0])
+        for need in test.needs:
+            answer = scope.answer(need.name) if need.how == "argument" else None
+            if isinstance(answer, Found) and answer.fixtures and need.name not in test.marks.parametrized:
+                walk.read([number], test.defined_in, test.function, answer.fixtures[0])
         if not scope.autouse:
             return
         if (starting := walk.starting.get(id(scope))) is None:
@@ -168,6 +171,23 @@ class Summarizer:
         for fixture, contract in starting:
             if not any(_starts(scope, need.name) for need in test.needs):
                 walk.surprises.setdefault(id(fixture), (fixture, contract, []))[2].append(number)
+
+    def _reads(self, path: str, function: Function, fixture: Fixture) -> tuple[Read, ...]:
+        """Return what a function reads of a fixture, where that is a contract's or the source shows its value."""
+        if (known := self._known_reads.get((path, function.line, id(fixture)))) is None:
+            known = tuple(read for read in function.reads if read.parameter == fixture.name)
+            if not known and self._is_shown(fixture) and not path.startswith("/"):
+                known = reads_in(self._index.root / path, function, fixture.name)
+            self._known_reads[path, function.line, id(fixture)] = known
+        return known
+
+    def _is_shown(self, fixture: Fixture) -> bool:
+        """Return whether a fixture of the tree surely gives a dict, or an object of a class beside it."""
+        shape = fixture.function.shape if fixture.function is not None and fixture.is_certain else None
+        if shape is None or shape.kind not in {"dict", "object"} or fixture.path.startswith("/"):
+            return False
+        beside = self._index.names.namespace(fixture.path).names.get(shape.type, ())
+        return shape.kind == "dict" or shape.type in BAGS or any(isinstance(each.binding.to, Class) for each in beside)
 
     def _closest(self, scope: Scope | None, name: str) -> str:
         """Return the name in sight that is most like a missing one; empty if none is close."""
@@ -196,6 +216,7 @@ class Summarizer:
 class _Walk:
     """The facts collected from one file. Answers and fixtures are keyed by `id`: the index has each once."""
 
+    reads: Callable[[str, Function, Fixture], Sequence[Read]]
     missing: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     unknown: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     mismatched: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
@@ -231,14 +252,13 @@ class _Walk:
             self.users.setdefault(place, []).extend(numbers)
         if is_mismatch:
             self.mismatched.setdefault(key, (request, []))[1].extend(numbers)
-        if asker is not None and asker.function is not None and asker.function.reads and answer.fixtures:
-            for read in asker.function.reads:
-                if read.parameter == request.name:
-                    self.read(numbers, asker.path, read, answer.fixtures[0])
+        if asker is not None and asker.function is not None and request.how == "argument" and answer.fixtures:
+            self.read(numbers, asker.path, asker.function, answer.fixtures[0])
 
-    def read(self, numbers: Sequence[int], path: str, read: Read, fixture: Fixture) -> None:
-        """Add a read of a fixture by tests, or by a fixture on their behalf."""
-        self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
+    def read(self, numbers: Sequence[int], path: str, function: Function, fixture: Fixture) -> None:
+        """Add the reads of a fixture by a function of tests, or by a fixture on their behalf."""
+        for read in self.reads(path, function, fixture):
+            self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
 
     def _found(self, request: Request, answer: Found) -> tuple[int, bool]:
         if not answer.fixtures:
