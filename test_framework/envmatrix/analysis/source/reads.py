@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,8 +31,8 @@ def _lines(file: Path) -> list[str]:
 def reads_in(file: Path, function: Function, name: str) -> tuple[Read, ...]:
     """Return what a function of a file reads of one parameter; nothing where the file cannot be read."""
     text = "".join(_lines(file)[function.line - 1 : function.end_line])
-    if name not in text.partition(":")[2]:
-        return ()
+    if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$", text, re.MULTILINE):
+        return ()  # nearly always
     try:
         tree = ast.parse(("if 1:\n" if function.column > 1 else "\n") + text)  # as deep as it is written
     except (SyntaxError, ValueError, RecursionError):

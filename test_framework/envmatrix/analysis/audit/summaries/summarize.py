@@ -44,7 +44,8 @@ class Summarizer:
 
     def __init__(self, index: Index) -> None:
         self._index = index
-        self._known_reads: dict[tuple[str, int, int], tuple[Read, ...]] = {}
+        self._shown: dict[int, bool] = {}
+        self._known_reads: dict[tuple[str, int, str], tuple[Read, ...]] = {}
         self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
 
     def of_tests(self, path: str) -> FileSummary:
@@ -174,11 +175,13 @@ class Summarizer:
 
     def _reads(self, path: str, function: Function, fixture: Fixture) -> tuple[Read, ...]:
         """Return what a function reads of a fixture, where that is a contract's or the source shows its value."""
-        if (known := self._known_reads.get((path, function.line, id(fixture)))) is None:
-            known = tuple(read for read in function.reads if read.parameter == fixture.name)
-            if not known and self._is_shown(fixture) and not path.startswith("/"):
-                known = reads_in(self._index.root / path, function, fixture.name)
-            self._known_reads[path, function.line, id(fixture)] = known
+        if (is_shown := self._shown.get(id(fixture))) is None:
+            is_shown = self._shown[id(fixture)] = self._is_shown(fixture)
+        if not is_shown or path.startswith("/"):
+            return tuple(read for read in function.reads if read.parameter == fixture.name) if function.reads else ()
+        key = path, function.line, fixture.name
+        if (known := self._known_reads.get(key)) is None:
+            known = self._known_reads[key] = reads_in(self._index.root / path, function, fixture.name)
         return known
 
     def _is_shown(self, fixture: Fixture) -> bool:
