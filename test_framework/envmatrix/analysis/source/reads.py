@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -20,17 +19,17 @@ _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "
 """A function that catches one of these expects a key to be missing."""
 
 
-@functools.lru_cache(maxsize=16)
-def _lines(file: Path) -> list[str]:
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a file; none where it cannot be read."""
     try:
         return file.read_text(encoding="utf-8").splitlines(keepends=True)
     except (OSError, UnicodeDecodeError):
         return []
 
 
-def reads_in(file: Path, function: Function, name: str) -> tuple[Read, ...]:
-    """Return what a function of a file reads of one parameter; nothing where the file cannot be read."""
-    text = "".join(_lines(file)[function.line - 1 : function.end_line])
+def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read, ...]:
+    """Return what a function reads of one parameter, by the lines of its file."""
+    text = "".join(lines[function.line - 1 : function.end_line])
     if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$", text, re.MULTILINE):
         return ()  # nearly always
     try:

@@ -26,7 +26,7 @@ from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.facts import Class, Function, Note, Read
-from envmatrix.analysis.source.reads import reads_in
+from envmatrix.analysis.source.reads import lines_of, reads_in
 from envmatrix.analysis.source.values import BAGS
 
 _CLOSE = 0.75
@@ -44,6 +44,7 @@ class Summarizer:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._lines: dict[str, list[str]] = {}
         self._shown: dict[int, bool] = {}
         self._known_reads: dict[tuple[str, int, str], tuple[Read, ...]] = {}
         self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
@@ -181,7 +182,9 @@ class Summarizer:
             return tuple(read for read in function.reads if read.parameter == fixture.name) if function.reads else ()
         key = path, function.line, fixture.name
         if (known := self._known_reads.get(key)) is None:
-            known = self._known_reads[key] = reads_in(self._index.root / path, function, fixture.name)
+            if path not in self._lines:  # one file at a time is summarized
+                self._lines = {path: lines_of(self._index.root / path)}
+            known = self._known_reads[key] = reads_in(self._lines[path], function, fixture.name)
         return known
 
     def _is_shown(self, fixture: Fixture) -> bool:
