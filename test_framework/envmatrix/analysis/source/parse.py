@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from envmatrix.analysis.source.asks import asks_of
 from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression, joined
 from envmatrix.analysis.source.facts import (
-    Ask,
     Assigned,
     Binding,
     Class,
@@ -142,7 +142,7 @@ class _Parser:
             parameters=parameters,
             decorators=decorators,
             document=_document(node),
-            asks=tuple(_asks(node.body)) if self._asking.in_(node) else (),
+            asks=tuple(asks_of(node.body)) if self._asking.in_(node) else (),
             notes=function_notes(
                 node,
                 is_fixture=may_be_fixture,
@@ -312,40 +312,6 @@ def _escape_surrogates(tree: ast.Module) -> None:
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = node.value.encode(errors="backslashreplace").decode()
-
-
-def _asks(nodes: Iterable[ast.AST], *, is_certain: bool = True) -> Iterator[Ask]:
-    for node in nodes:
-        match node:
-            case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
-                named = arguments or [word.value for word in keywords if word.arg == "argname"]
-                literal = expression(named[0]) if named else None
-                name = literal.value if isinstance(literal, Constant) and isinstance(literal.value, str) else ""
-                yield Ask(name, node.lineno, node.col_offset + 1, is_certain)
-        yield from _asks(ast.iter_child_nodes(node), is_certain=is_certain and not _is_conditional(node))
-        if isinstance(node, ast.If) and any(isinstance(inner, _LEAVING) or _is_skip(inner) for inner in ast.walk(node)):
-            is_certain = False  # what follows may not run
-
-
-_LEAVING = ast.Return | ast.Raise | ast.Continue | ast.Break
-_CONDITIONAL = (
-    ast.If | ast.IfExp | ast.BoolOp | ast.For | ast.AsyncFor | ast.While | ast.Match | FunctionNode | ast.Lambda
-) | (ast.ListComp | ast.SetComp | ast.DictComp | ast.GeneratorExp)
-
-
-def _is_conditional(node: ast.AST) -> bool:
-    """Return whether what is inside of a statement or expression may not run, or may fail without harm."""
-    match node:
-        case ast.Try(handlers=handlers) | ast.TryStar(handlers=handlers):
-            return bool(handlers)
-        case ast.With(items=items) | ast.AsyncWith(items=items):
-            return any(dotted(expression(item.context_expr)).endswith(("raises", "suppress")) for item in items)
-        case _:
-            return isinstance(node, _CONDITIONAL)
-
-
-def _is_skip(node: ast.AST) -> bool:
-    return isinstance(node, ast.Call) and dotted(expression(node.func)).endswith(("skip", "xfail", "fail"))
 
 
 def _parametrized(node: FunctionNode) -> Iterator[str]:
