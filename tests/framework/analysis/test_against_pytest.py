@@ -68,12 +68,6 @@ ONCE = {
     },
     "a mark that is not called": {"test_a": "pytestmark = pytest.mark.skip\ndef test_i(gone): ...\n"},
     "a package hides its base": {"test_a": "def test_i(gone): ...\n", "__init__": "", "gone": "gone = 1\n"},
-    "a plugin that only re-exports": {
-        "conftest": "pytest_plugins = 'plug'\n",
-        "plug/__init__": "from plug.inner import it as it\n",
-        "plug/inner": "@pytest.fixture\ndef it(): ...\n",
-        "test_a": "def test_i(it): ...\n",
-    },
     "made by a call and imported": {
         "helper": "def _made(): ...\nmade = pytest.fixture()(_made)\n",
         "conftest": "from helper import made\n",
