@@ -36,6 +36,34 @@ SUITES = (
 )
 """Packages whose wheels bring their tests: what docs/oracle.md was measured on."""
 
+SOURCES = ("click", "fastapi", "flask", "httpx", "starlette", "structlog", "uvicorn", "werkzeug")
+"""Packages whose source distributions bring their tests: the second table of docs/oracle.md."""
+THEIR_TESTS = (
+    *(
+        "a2wsgi",
+        "blockbuster",
+        "dirty-equals",
+        "ephemeral-port-reserve",
+        "freezegun",
+        "gunicorn",
+        "httpx2",
+        "httptools",
+    ),
+    *("inline-snapshot", "opentelemetry-sdk", "orjson", "psutil", "pwdlib[argon2]", "pyjwt", "pytest-asyncio"),
+    *(
+        "pytest-codspeed",
+        "pytest-mock",
+        "pytest-timeout",
+        "python-multipart",
+        "respx",
+        "sqlmodel",
+        "time-machine",
+        "trio",
+    ),
+    *("trustme", "typing-extensions", "ujson", "watchfiles", "websockets", "wsproto", "pyyaml", "itsdangerous"),
+)
+"""What these tests import, and their plugins of pytest."""
+
 DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "pluggy")
 """Packages whose source distributions bring their tests: docs/differential.md has what came out."""
 
@@ -138,14 +166,27 @@ def oracle(session: nox.Session) -> None:
 
 
 @nox.session
-def differential(session: nox.Session) -> None:
-    """Run public suites with us and without, plain and by xdist, and compare what became of each test."""
+def oracle_sources(session: nox.Session) -> None:
+    """Compare the same for suites that source distributions bring."""
+    archives = _archives(session, SOURCES, THEIR_TESTS)
+    session.run("python", "-m", "tests.oracle", "--archives", archives, *session.posargs, env=BYTECODE)
+
+
+def _archives(session: nox.Session, packages: tuple[str, ...], needs: tuple[str, ...]) -> str:
+    """Install packages with what their tests need; return the directory of their source distributions."""
     _install(session, "test")
     archives = str(Path(session.virtualenv.location, "archives"))  # a temporary one would be every program's TMPDIR
-    session.install("pip", *DIFFERENTIAL, "freezegun")
-    sources = ("--no-deps", "--no-binary", ",".join(DIFFERENTIAL), "--dest", archives)
-    session.run("python", "-m", "pip", "download", "--quiet", *sources, *DIFFERENTIAL)
-    session.run("python", "-m", "tests.differential", archives, "docs/differential.md", env=BYTECODE)
+    session.install("pip", *packages, *needs)
+    sources = ("--no-deps", "--no-binary", ",".join(packages), "--dest", archives)
+    session.run("python", "-m", "pip", "download", "--quiet", *sources, *packages)
+    return archives
+
+
+@nox.session
+def differential(session: nox.Session) -> None:
+    """Run public suites with us and without, plain and by xdist, and compare what became of each test."""
+    archives = _archives(session, DIFFERENTIAL, ("freezegun",))
+    session.run("python", "-m", "tests.differential", archives, "docs/differential.md", *session.posargs, env=BYTECODE)
 
 
 for _name in ENVIRONMENTS:

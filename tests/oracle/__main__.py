@@ -20,7 +20,7 @@ from envmatrix.analysis.index.build import index_of
 from tests.oracle.collect import account_of
 from tests.oracle.compare import Comparison, Verdict, compare
 from tests.oracle.plant import copy, plant
-from tests.oracle.suites import Suite, installed
+from tests.oracle.suites import Suite, installed, unpacked
 
 COLUMNS = (
     "suite",
@@ -43,11 +43,18 @@ def main(words: list[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.oracle", description=__doc__.partition("\n")[0])
     parser.add_argument("names", nargs="*", metavar="SUITE", help="only these; by default all that are installed")
     parser.add_argument("--python", type=Path, default=Path(sys.executable), help="the interpreter that has the suites")
+    parser.add_argument("--archives", type=Path, help="a directory of source distributions: their suites instead")
     parser.add_argument("--plant", type=int, default=0, metavar="N", help="take away N fixtures of a copy of each, too")
     parser.add_argument("--seed", type=int, default=SEED, help="which ones")
     parser.add_argument("--show", type=int, default=20, metavar="N", help="so many differences of each suite")
     chosen = parser.parse_args(words)
-    suites = {suite.name: suite for suite in installed(chosen.python)}
+    with tempfile.TemporaryDirectory(prefix="oracle-suites-") as scratch:
+        return _compare(parser, chosen, Path(scratch).resolve())
+
+
+def _compare(parser: argparse.ArgumentParser, chosen: argparse.Namespace, scratch: Path) -> int:
+    found = unpacked(chosen.archives, scratch, chosen.python) if chosen.archives else installed(chosen.python)
+    suites = {suite.name: suite for suite in found}
     if unknown := [name for name in chosen.names if name not in suites]:
         parser.error(
             f"{', '.join(unknown)}: not installed for {chosen.python}; there are: {', '.join(suites) or 'none'}"
@@ -66,19 +73,19 @@ def main(words: list[str]) -> int:
 
 def _of_suite(suite: Suite, count: int, seed: int, console: Console) -> Iterator[tuple[str, Comparison, float]]:
     console.print(f"{suite.name} {suite.version} …")
-    yield suite.name, *_compared(suite.root, suite.python)
+    yield suite.name, *_compared(suite.root, suite)
     if count:
         with tempfile.TemporaryDirectory(prefix="oracle-planted-") as directory:
             root = copy(suite.root, Path(directory))
-            for planted in plant(root, index_of(root, python=suite.python), count, seed):
+            for planted in plant(root, index_of(root, (root / suite.tests,), python=suite.python), count, seed):
                 console.print(f"  {planted.path}:{planted.line}: {planted.name} {planted.how}", style="dim")
-            yield f"{suite.name}, {count} taken away", *_compared(root, suite.python)
+            yield f"{suite.name}, {count} taken away", *_compared(root, suite)
 
 
-def _compared(root: Path, python: Path) -> tuple[Comparison, float]:
-    account = account_of(root, python)
+def _compared(root: Path, suite: Suite) -> tuple[Comparison, float]:
+    account = account_of(root, suite.python, tests=suite.tests)
     began = time.monotonic()
-    found = compare(account, index_of(root, python=python))
+    found = compare(account, index_of(root, (root / suite.tests,), python=suite.python))
     return found, time.monotonic() - began
 
 

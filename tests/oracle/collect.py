@@ -15,7 +15,9 @@ DEADLINE = 900
 """Seconds."""
 
 
-def account_of(root: Path, python: Path, arguments: Sequence[str] = (), deadline: float = DEADLINE) -> Account:
+def account_of(
+    root: Path, python: Path, arguments: Sequence[str] = (), deadline: float = DEADLINE, tests: str = "."
+) -> Account:
     """Collect a tree and return pytest's account of it.
 
     Args:
@@ -23,6 +25,7 @@ def account_of(root: Path, python: Path, arguments: Sequence[str] = (), deadline
         python: The interpreter of the environment that can import it.
         arguments: More of pytest's.
         deadline: Seconds after which pytest is killed.
+        tests: The directory to collect, below the root.
 
     Raises:
         ValueError: pytest did not finish; its last words are in the message.
@@ -40,8 +43,8 @@ def account_of(root: Path, python: Path, arguments: Sequence[str] = (), deadline
             "MPLBACKEND": "agg",
         }
         done = subprocess.run(
-            [*command, *arguments, str(root)],
-            cwd=directory,
+            [*command, *arguments, str(root / tests)],
+            cwd=directory if tests == "." else root,  # an installed package is not written to
             env=environment,
             capture_output=True,
             text=True,

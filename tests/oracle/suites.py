@@ -1,10 +1,11 @@
-"""The suites: public packages whose wheels bring their tests, and the environment that has them."""
+"""The suites: public packages whose wheels or source distributions bring their tests, and the environment that has them."""
 
 from __future__ import annotations
 
 import json
 import subprocess
 import sys
+import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -44,6 +45,20 @@ class Suite:
     version: str
     root: Path
     python: Path
+    tests: str = "."
+    """The directory of its tests, below the root."""
+
+
+def unpacked(archives: Path, into: Path, python: Path = Path(sys.executable)) -> list[Suite]:
+    """Unpack the source distributions of a directory; return their suites, by name."""
+    suites = []
+    for archive in sorted(archives.glob("*.tar.gz")):
+        title = archive.name.removesuffix(".tar.gz")
+        name, _, version = title.rpartition("-")
+        with tarfile.open(archive) as tar:
+            tar.extractall(into, filter="data")
+        suites.append(Suite(name, version, into / title, python, "tests"))
+    return suites
 
 
 def installed(python: Path = Path(sys.executable)) -> list[Suite]:

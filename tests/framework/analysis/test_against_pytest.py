@@ -68,6 +68,25 @@ ONCE = {
     },
     "a mark that is not called": {"test_a": "pytestmark = pytest.mark.skip\ndef test_i(gone): ...\n"},
     "a package hides its base": {"test_a": "def test_i(gone): ...\n", "__init__": "", "gone": "gone = 1\n"},
+    "made by a call and imported": {
+        "helper": "def _made(): ...\nmade = pytest.fixture()(_made)\n",
+        "conftest": "from helper import made\n",
+        "test_a": "def test_i(made): ...\n",
+    },
+    "a function that makes fixtures": {
+        "helper": "def fixture(function):\n    return pytest.fixture(function)\n",
+        "conftest": "from helper import fixture\n@fixture\ndef it(): ...\n",
+        "test_a": "def test_i(it, gone): ...\n",
+    },
+    "a partial that makes fixtures": {
+        "helper": "import functools\nsession = functools.partial(pytest.fixture, scope='session')\n",
+        "conftest": "from helper import session\n@session()\ndef it(): ...\n",
+        "test_a": "def test_i(it, gone): ...\n",
+    },
+    "a plugin of pytest's own": {
+        "conftest": "pytest_plugins = 'pytester'\n",
+        "test_a": "def test_i(pytester, gone): ...\n",
+    },
 }
 """Trees on which the index and pytest did not agree, once."""
 
@@ -80,6 +99,47 @@ def test_what_once_differed_is_seen_as_pytest_sees_it(files: Files, tmp_path: Pa
     found = compared(tmp_path.resolve(), {"pytest.ini": ini, **written})
     assert found.tests
     assert [str(each) for each in found.differences] == []
+
+
+UNTOLD = {
+    "made by a call that is not read": {
+        "helper": "def make():\n    made = pytest.fixture()\n    return made(lambda: 1)\nthing = make()\n",
+        "conftest": "from helper import thing\n",
+        "test_a": "def test_i(thing): ...\n",
+    },
+    "an unreadable decorator": {
+        "helper": "def keep(maker):\n    return lambda function: maker(function)\nfixture = keep(pytest.fixture)\n",
+        "conftest": "from helper import fixture\n@fixture\ndef it(): ...\nclass Base:\n    @fixture\n    def inner(self): ...\n",
+        "test_a": "import conftest\nclass TestA(conftest.Base):\n    def test_i(self, it, inner): ...\n",
+    },
+    "a decorator that names it": {
+        "conftest": "def keep(name):\n    make = pytest.fixture(name=name)\n    return lambda function: make(function)\n"
+        "@keep(name='it')\ndef _it(): ...\n",
+        "test_a": "def test_i(it): ...\n",
+    },
+    "a plugin that is an object": {
+        "conftest": "class P:\n    @pytest.fixture\n    def it(self): ...\n"
+        "def pytest_configure(config):\n    config.pluginmanager.register(P())\n",
+        "test_a": "def test_i(it): ...\n",
+    },
+    "an unreadable decorator in a plugin": {
+        "conftest": "pytest_plugins = 'plug'\n",
+        "plug": "def keep(function):\n    return [pytest.fixture(function)][0]\n@keep\ndef it(): ...\n",
+        "test_a": "def test_i(it): ...\n",
+    },
+}
+"""Trees whose source does not tell all, and of which no answer may contradict pytest's."""
+
+
+@pytest.mark.parametrize("files", UNTOLD.values(), ids=UNTOLD)
+def test_what_the_source_does_not_tell_is_never_missing(files: Files, tmp_path: Path) -> None:
+    """Pytest finds the fixture; the index finds it too, or gives the reason why it cannot tell."""
+    ini = "[pytest]\naddopts = --disable-plugin-autoload\npythonpath = .\n"
+    written = {f"{name}.py": f"import pytest\n{text}" for name, text in files.items()}
+    found = compared(tmp_path.resolve(), {"pytest.ini": ini, **written})
+    assert found.tests
+    assert not found.missing
+    assert {each.verdict for each in found.differences} <= {Verdict.UNKNOWN}, [*map(str, found.differences)]
 
 
 def compared(root: Path, files: Files) -> Comparison:

@@ -11,6 +11,9 @@ from envmatrix.analysis.source.facts import Fact, Function
 How: TypeAlias = Literal["argument", "usefixtures", "autouse", "getfixturevalue"]
 
 
+Outdated: TypeAlias = Literal["mark", "method", "yield"]
+
+
 class Need(Fact, frozen=True):
     """A request for a fixture in a function; the name is empty where it is computed."""
 
@@ -18,6 +21,8 @@ class Need(Fact, frozen=True):
     how: How
     line: int
     column: int
+    is_certain: bool = True
+    """False where it may not be asked for, or its absence is caught."""
 
 
 class Fixture(Fact, frozen=True):
@@ -45,6 +50,10 @@ class Fixture(Fact, frozen=True):
     """Its own requests."""
     doubt: str = ""
     """An unreadable decorator that may supply its arguments; empty for none."""
+    loop_scope: str | None = None
+    """The scope of its event loop, empty for the default; None where pytest-asyncio did not make it."""
+    outdated: tuple[Outdated, ...] = ()
+    """Ways of writing a fixture that newer versions of pytest warn of, or refuse."""
 
 
 class Found(msgspec.Struct, frozen=True):

@@ -9,9 +9,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TypeAlias
 
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index, IndexInputs
 from envmatrix.analysis.index.project_context import ProjectContext
+from envmatrix.analysis.project.config_files import line_of
 from envmatrix.analysis.project.installed import Site
 from envmatrix.analysis.project.modules import ModuleFinder
 from envmatrix.analysis.project.plugins import Plugins, find_plugins
@@ -23,6 +25,7 @@ from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.names import Names
 from envmatrix.analysis.source.parse_file import digest_of
 from envmatrix.analysis.source.source_files import SourceFiles
+from envmatrix.exceptions import DeclarationError
 
 CONTRACTS = frozenset({"real_services", "real_llm"})
 """The fixtures of the shipped contracts."""
@@ -65,6 +68,7 @@ def index_of(
         root, paths = above, paths or (root,)
     tree = ProjectTree.read(root, paths)
     site = Site.of(tree.root, python)
+    _refuse_two_tables(tree, site)
     projects = [_project_files(tree, project, site) for project in tree.projects]
     files = list(dict.fromkeys(file for each in projects for file in each.files()))
     loader = load_modules or (lambda files: _load_modules(files, contracts))
@@ -78,7 +82,7 @@ def index_of(
     )
     finder = _Finder(tree, projects)
     names = Names(sources.module, finder.find, sources.skim)
-    contexts = [_context(tree, each, names) for each in projects]
+    contexts = [_context(tree, each, names, site) for each in projects]
     return Index(
         tree.root,
         contexts,
@@ -86,6 +90,22 @@ def index_of(
         finder.find,
         IndexInputs(tree.listings, finder.searches, _settings_digest(tree, projects), began),
     )
+
+
+def _refuse_two_tables(tree: ProjectTree, site: Site) -> None:
+    """Refuse what the installed pytest refuses.
+
+    Raises:
+        DeclarationError: the root's `[tool.pytest]` has keys beside `ini_options`, and pytest is 9 or newer.
+    """
+    settings = PytestSettings.find(tree.root)
+    if settings.file and settings.beside and site.version("pytest") >= (9,):
+        raise DeclarationError(
+            settings.file,
+            f"[tool.pytest] has {', '.join(settings.beside)} beside ini_options, which pytest 9 refuses",
+            line_of(settings.file, settings.beside[0]),
+            hint="Write all of pytest's settings in [tool.pytest], and those of other tools elsewhere",
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,14 +125,16 @@ class _ProjectFiles:
 def _project_files(tree: ProjectTree, project: PytestProject, site: Site) -> _ProjectFiles:
     finder = ModuleFinder(project.settings, (*project.test_files, *project.conftests), site, tree.listings)
     plugins = find_plugins(project.settings, site, finder.find)
-    relevant = tuple(plugin for plugin in plugins.registered if plugin.path is None or _may_matter(plugin.path))
+    relevant = tuple(
+        plugin for plugin in plugins.registered if plugin.distribution != "pytest" or _may_matter(plugin.path)
+    )
     return _ProjectFiles(project, finder, replace(plugins, registered=relevant))
 
 
-def _may_matter(path: str) -> bool:
-    """Return whether a plugin's file may provide fixtures or arguments, by its words; half of pytest's own do not."""
+def _may_matter(path: str | None) -> bool:
+    """Return whether one of pytest's own files may provide fixtures, by its words; half do not, and none re-exports any."""
     try:
-        source = Path(path).read_bytes()
+        source = Path(path or "").read_bytes()
     except OSError:
         return True  # loading it says why it cannot be read
     return any(word in source for word in _WORDS)
@@ -158,7 +180,7 @@ def _settings_digest(tree: ProjectTree, projects: Sequence[_ProjectFiles]) -> by
     return digest_of(repr((tree.root, settings)).encode(errors="surrogateescape"))
 
 
-def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectContext:
+def _context(tree: ProjectTree, files: _ProjectFiles, names: Names, site: Site) -> ProjectContext:
     ignored = {
         setting: {
             file: paths for file in files.project.conftests if (paths := _listed(names, tree.relative(file), setting))
@@ -179,6 +201,9 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
             for plugin in files.plugins.registered
             if plugin.path
         ),
+        async_plugins=_async_plugins(files),
+        pytest=site.version("pytest"),
+        builtin=files.plugins.builtin,
         unread_plugins=(
             *files.plugins.absent,
             *(
@@ -187,6 +212,18 @@ def _context(tree: ProjectTree, files: _ProjectFiles, names: Names) -> ProjectCo
                 if not plugin.path and plugin.distribution != "pytest"
             ),
         ),
+    )
+
+
+def _async_plugins(files: _ProjectFiles) -> AsyncPlugins:
+    settings = files.project.settings
+    paths = {plugin.distribution: plugin.path or "" for plugin in files.plugins.registered}
+    return AsyncPlugins(
+        is_asyncio_auto=settings.asyncio_mode == "auto",
+        asyncio=paths.get("pytest-asyncio", ""),
+        fixture_loop_scope=settings.fixture_loop_scope,
+        is_anyio="anyio" in paths,
+        is_anyio_auto=settings.anyio_mode == "auto",
     )
 
 

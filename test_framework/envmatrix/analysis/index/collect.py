@@ -10,12 +10,14 @@ from dataclasses import dataclass
 import msgspec
 from msgspec.structs import replace
 
-from envmatrix.analysis.index.answers import Fixture, Need
+from envmatrix.analysis.index.answers import Fixture, Need, Outdated
 from envmatrix.analysis.index.classes import Classes, Lineage
 from envmatrix.analysis.index.decorators import NONE, Decorators, Marks, is_static, requested
 from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import (
     Assigned,
+    Binding,
+    Call,
     Class,
     Constant,
     Deleted,
@@ -179,7 +181,37 @@ class Collector:
             is_certain=True,
             needs=_needs(function, marks, in_class=in_class) if function else (),
             doubt=marks.unknown,
+            loop_scope=_text(settings.get("loop_scope")) if settings[""] == Name("pytest_asyncio.fixture") else None,
+            outdated=tuple(self._outdated(where, settings, function, in_class=in_class)),
         )
+
+    def _outdated(
+        self, path: str, settings: Mapping[str, Expression], function: Function | None, *, in_class: bool
+    ) -> Iterator[Outdated]:
+        if settings[""] == Name("pytest.yield_fixture"):
+            yield "yield"
+        if function is None:
+            return
+        if self._decorators.is_marked(path, function.decorators):
+            yield "mark"
+        bound = {Name("staticmethod"), Name("classmethod")}
+        if in_class and _scope(settings.get("scope")) not in {"", "function"} and bound.isdisjoint(function.decorators):
+            yield "method"
+
+    def doubt(self, bound: Bound) -> str:
+        """Return why a name that is bound to no fixture may be one after all; empty if it cannot be."""
+        target: object = Definition(bound.path, bound.binding)
+        if isinstance(bound.binding.to, Import) or isinstance(getattr(bound.binding.to, "value", None), Name):
+            target = self._names.follow(bound, skim=False)
+        match target:
+            case Lost() if isinstance(bound.binding.to, Import):
+                return f"{bound.path}:{bound.binding.line} imports it from where nothing can be read"
+            case Definition(path=path, binding=Binding(line=line, to=Assigned(value=Call()))):
+                return f"{path}:{line} makes it by a call that is not followed"
+            case Definition(path=path, binding=Binding(line=line, to=Function(decorators=decorators))):
+                name = self._decorators.opaque(path, decorators)
+                return f"@{name or '…'} at {path}:{line} may make it a fixture" if name else ""
+        return ""
 
     def module_marks(self, path: str) -> Marks:
         """Return the marks that `pytestmark` gives to each test of a file."""
@@ -206,7 +238,7 @@ class Collector:
             known = NONE
             for kin in lineage.kin:
                 own = self._decorators.marks(kin.path, kin.node.decorators)
-                known += Marks(own.uses, own.parametrized, own.given, 0, 0, own.unknown, own.masked)
+                known += Marks(own.uses, own.parametrized, own.given, 0, 0, own.unknown, own.masked, own.is_anyio)
                 for binding in kin.node.body:
                     if binding.name == "pytestmark" and isinstance(binding.to, Assigned):
                         known += self._pytestmark(kin.path, binding.to.value)
@@ -302,7 +334,7 @@ def _needs(function: Function, marks: Marks, *, in_class: bool) -> tuple[Need, .
     parameters = requested(function, marks, is_method=in_class and not is_static(function))
     needs = tuple(Need(each.name, "argument", each.line, each.column) for each in parameters)
     if function.asks:
-        needs += tuple(Need(ask.name, "getfixturevalue", ask.line, ask.column) for ask in function.asks)
+        needs += tuple(Need(ask.name, "getfixturevalue", ask.line, ask.column, ask.is_certain) for ask in function.asks)
     return needs
 
 
@@ -327,6 +359,10 @@ def _name(value: Expression | None, attribute: str) -> str:
             return name
         case _:
             return ""
+
+
+def _text(value: Expression | None) -> str:
+    return value.value if isinstance(value, Constant) and isinstance(value.value, str) else ""
 
 
 def _scope(value: Expression | None) -> str:

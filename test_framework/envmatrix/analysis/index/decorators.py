@@ -6,6 +6,7 @@ from collections.abc import Iterable
 
 import msgspec
 
+from envmatrix.analysis.source.expressions import dotted
 from envmatrix.analysis.source.facts import Assigned, Binding, Call, Constant, Expression, Function, Name, Parameter
 from envmatrix.analysis.source.names import Definition, External, Names
 from envmatrix.analysis.source.parse import argument_names
@@ -62,6 +63,7 @@ class Marks(msgspec.Struct, frozen=True):
     """A decorator that may supply arguments, and cannot be read."""
     masked: str = ""
     """`skip`, `skipif` or `xfail`."""
+    is_anyio: bool = False
 
     def __add__(self, other: Marks) -> Marks:
         if other is NONE or self is NONE:
@@ -74,6 +76,7 @@ class Marks(msgspec.Struct, frozen=True):
             self.from_right + other.from_right,
             self.unknown or other.unknown,
             self.masked or other.masked,
+            self.is_anyio or other.is_anyio,
         )
 
 
@@ -101,7 +104,7 @@ class Decorators:
         return marks
 
     def fixture(self, path: str, decorators: Iterable[Expression]) -> dict[str, Expression] | None:
-        """Return the settings of a fixture's decorator; None where there is none."""
+        """Return the settings of a fixture's decorator, and its own name by the empty one; None where there is none."""
         for decorator in decorators:
             settings = None if self._is_plainly_none(path, decorator) else self._settings(path, decorator)
             if settings is not None:
@@ -134,9 +137,11 @@ class Decorators:
         if isinstance(value, Name):
             match self._names.resolve_skimming(path, value.dotted):
                 case External(dotted=known):
-                    settings = {} if known in FIXTURES else None
+                    settings = {"": Name(known)} if known in FIXTURES else None
                 case Definition(path=where, binding=Binding(to=Assigned(value=assigned))):
                     settings = self._settings(where, assigned, depth + 1)
+                case Definition(path=where, binding=Binding(to=Function(returns=Name() | Call() as returned))):
+                    settings = self._settings(where, returned, depth + 1)
         elif isinstance(value, Call):
             function = value.function
             if value.arguments and isinstance(function, Name) and self._is(path, function.dotted, "functools.partial"):
@@ -145,6 +150,18 @@ class Decorators:
             if settings is not None:
                 settings |= {name: self._names.literal(path, word) for name, word in value.keywords}
         return settings
+
+    def is_marked(self, path: str, decorators: Iterable[Expression]) -> bool:
+        """Return whether one of pytest's marks is among decorators."""
+        targets = (self._names.resolve_skimming(path, dotted(each)) for each in decorators)
+        return any(isinstance(each, External) and each.dotted.startswith("pytest.mark.") for each in targets)
+
+    def opaque(self, path: str, decorators: Iterable[Expression]) -> str:
+        """Return a decorator that may make a fixture, for all that its source shows; empty if there is none."""
+        written = map(dotted, decorators)
+        return next(
+            (name for name in written if not isinstance(self._names.resolve_skimming(path, name), External)), ""
+        )
 
     def _is(self, path: str, dotted: str, known: str) -> bool:
         return self._names.resolve_skimming(path, dotted) == External(known)
@@ -172,7 +189,9 @@ class Decorators:
             return reader(path, call)
         if known in _MASKS:
             return Marks(masked=_MASKS[known])
-        if known in _NEUTRAL or known in FIXTURES or known.startswith(("pytest.mark.", "hypothesis.")):
+        if known.startswith("pytest.mark."):
+            return Marks(is_anyio=known == "pytest.mark.anyio")
+        if known in _NEUTRAL or known in FIXTURES or known.startswith("hypothesis."):
             return NONE
         return Marks(unknown=f"@{known}")
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
@@ -17,11 +18,13 @@ from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.project.directories import Listings
 from envmatrix.analysis.project.plugins import PROVIDED_BY
-from envmatrix.analysis.source.facts import Assigned, Binding, Call, Function, Import
-from envmatrix.analysis.source.names import Lost, Names
+from envmatrix.analysis.source.expressions import dotted
+from envmatrix.analysis.source.facts import Binding, Call, Class, Constant, Function, Import
+from envmatrix.analysis.source.names import Bound, Lost, Names
 from envmatrix.analysis.source.source_files import SourceFiles
 
-"""End of an unknown answer's reason, if an installed plugin would settle it."""
+_NO_RUNNERS = frozenset({"pytest", "pytest-asyncio", "anyio", "envmatrix"})
+"""Plugins whose hook `pytest_fixture_setup` leaves async fixtures alone, or is known in detail."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +71,7 @@ class Index:
         self._collector = Collector(self.names)
         self._scopes: dict[str, Scope] = {}
         self._tests: dict[str, tuple[Test, ...]] = {}
+        self._own_runners: dict[str, bool] = {}
         self._around: dict[tuple[str, str], tuple[str, ...]] = {}
         self._conftests = {project.directory: frozenset(project.conftests) for project in self.projects}
         self._projects = {path: project for project in self.projects for path in project.test_files}
@@ -100,7 +104,7 @@ class Index:
         for need in test.needs:
             if need.name in ignored:
                 continue
-            answer = scope.answer(need.name)
+            answer = scope.answer_to(need)
             if isinstance(answer, Missing) and need.how != "getfixturevalue":
                 if scope.supplies(need.name):
                     continue
@@ -134,6 +138,34 @@ class Index:
             known = self._around[project.directory, directory] = (*own, *above)
         return known
 
+    def has_unread_imports(self, path: str) -> bool:
+        """Return whether a file imports what cannot be read, and may be a fixture or the base of a test class."""
+        body = self._sources.module(path).body
+        bases = {
+            dotted(base).partition(".")[0] for each in body if isinstance(each.to, Class) for base in each.to.bases
+        }
+        return bool(self.names.namespace(path).lost) or any(
+            isinstance(each.to, Import)
+            and (each.name in bases or (each.to.attribute not in {"", "*"} and not each.name[0].isupper()))
+            and self._is_unread(path, each)
+            for each in body
+        )
+
+    def _is_unread(self, path: str, binding: Binding) -> bool:
+        target = self.names.resolve_skimming(path, binding.name)
+        head = target.dotted.partition(".")[0] if isinstance(target, Lost) else "sys"
+        return head not in sys.stdlib_module_names and (not head or self.find(path, head) is None)
+
+    def runs_async(self, path: str, fixture: Fixture, names: Container[str]) -> bool:
+        """Return whether a plugin or conftest may run an async fixture of a test with fixtures of these names."""
+        project = self._projects[path]
+        if (known := self._own_runners.get(project.directory)) is None:
+            plugins = [path for name, path in self.plugins.of(project)[0] if name not in _NO_RUNNERS]
+            files = (*plugins, *project.conftests)
+            known = any("pytest_fixture_setup" in self.names.namespace(file).names for file in files)
+            self._own_runners[project.directory] = known
+        return known or project.async_plugins.runs(fixture, names)
+
     def own_scopes(self, test: Test) -> Iterator[Scope]:
         """Yield the scopes of a test's classes, then that of its file."""
         if test.scope is not None:
@@ -160,7 +192,8 @@ class Index:
         provided = self._collector.of_class(item.lineage, holder)
         hook = item.lineage.members.get("pytest_generate_tests")
         supplied = _supplied(hook.binding if hook else None)
-        doubt = self._doubt(provided, supplied, holder, item.lineage.lost)
+        members = {name: [bound] for name, bound in item.lineage.members.items()}
+        doubt = self._doubt(provided, supplied, holder, item.lineage.lost, members)
         scope = Scope(place.scope, provided, supplied, doubt, runs_hooks=not item.lineage.is_unittest)
         inside = replace(place, classes=classes, scope=scope)
         for test in item.tests:
@@ -195,39 +228,47 @@ class Index:
         space = self.names.namespace(path)
         hook = space.names.get("pytest_generate_tests")
         supplied = _supplied(hook[0].binding if hook else None)
-        lost = f"from {space.lost[0]} import *, which cannot be read," if space.lost else ""
-        module = self._sources.module(path)
-        if module.is_dynamic:
-            lost = lost or "a name that is made at run time"
+        return Scope(around, provided, supplied, self._doubt(provided, supplied, path, self._lost(path), space.names))
+
+    def _lost(self, path: str) -> str:
+        """Return what of a file may provide any name; empty where all of it can be read."""
+        module, lost = self._sources.module(path), self.names.namespace(path).lost
         if module.unread:
-            lost = f"{path} cannot be read: {module.unread}. It"
-        return Scope(around, provided, supplied, self._doubt(provided, supplied, path, lost, in_file=True))
+            return f"{path} cannot be read: {module.unread}. It"
+        if lost:
+            return f"from {lost[0]} import *, which cannot be read,"
+        return "a name that is made at run time" if module.is_dynamic else ""
 
     def outermost(self, project: ProjectContext) -> Scope:
         """Return the scope around all tests of a project: the fixtures of its plugins."""
         key = f"{project.directory}:"
         if (known := self._scopes.get(key)) is None:
             plugins, lost = self.plugins.of(project)
-            known = Scope(None, doubt=_one_of(project.unread_plugins))
+            known = Scope(None, doubt=_one_of(project.unread_plugins), async_plugins=project.async_plugins)
             for name in lost:
                 known = Scope(known, doubt=_one_of((name,)))
             for name, path in plugins:
-                known = self._plugin_scope(name, path, known)
+                known = self._plugin_scope(project, name, path, known)
             self._scopes[key] = known
         return known
 
-    def _plugin_scope(self, name: str, path: str, around: Scope) -> Scope:
-        provided = self._collector.of_module(path, "", name)
+    def _plugin_scope(self, project: ProjectContext, name: str, path: str, around: Scope) -> Scope:
+        is_conftest = path in self._conftests[project.directory]
+        provided = Provided({}, (), "") if is_conftest else self._collector.of_module(path, "", name)
         for where, node in self.plugins.classes_registered_by(path):
             inner = self._collector.of_plugin_class(where, node, name)
             for key, fixtures in inner.fixtures.items():
                 provided.fixtures.setdefault(key, []).extend(fixtures)
-        hook = self.names.namespace(path).names.get("pytest_generate_tests")
-        is_pytest = name == "pytest"
-        return Scope(around, provided, () if is_pytest else _supplied(hook[0].binding if hook else None))
+        if is_conftest or name == "pytest":
+            return Scope(around, provided)
+        names = self.names.namespace(path).names
+        hook = names.get("pytest_generate_tests")
+        supplied = _supplied(hook[0].binding if hook else None)
+        lost = "" if path.startswith("/") else self._lost(path)
+        return Scope(around, provided, supplied, self._doubt(provided, (), path, lost, names))
 
     def _doubt(
-        self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, *, in_file: bool = False
+        self, provided: Provided, supplied: tuple[str, ...], path: str, lost: str, names: Mapping[str, list[Bound]]
     ) -> Callable[[str], Unknown | None]:
         """Return a function that says why a missing name may come from this holder after all."""
 
@@ -238,19 +279,10 @@ class Index:
                 return f"pytest_generate_tests of {path} may supply it"
             if lost:
                 return f"{lost} may provide it"
-            return self._maybe_bound(path, name) if in_file else ""
+            bound = (*names.get(name, ()), *_called(names, name))
+            return next(filter(None, map(self._collector.doubt, bound)), "")
 
         return lambda name: Unknown(reason) if (reason := why(name)) else None
-
-    def _maybe_bound(self, path: str, name: str) -> str:
-        """Return why a name of a file may be a fixture: an unknown call, or an unreadable import."""
-        for bound in self.names.namespace(path).names.get(name, ()):
-            match bound.binding.to:
-                case Assigned(value=Call()):
-                    return f"{bound.path}:{bound.binding.line} makes it by a call that is not followed"
-                case Import() if isinstance(self.names.resolve_skimming(path, name), Lost):
-                    return f"{bound.path}:{bound.binding.line} imports it from where nothing can be read"
-        return ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -267,8 +299,9 @@ class _CollectionPlace:
 
 def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
     function, marks = item.function, item.marks + place.marks
-    needs = item.needs
-    if uses := (*marks.uses, *place.project.usefixtures):
+    needs, plugins = item.needs, place.project.async_plugins
+    is_anyio = function.is_async and plugins.is_anyio and (marks.is_anyio or plugins.is_anyio_auto)
+    if uses := (*marks.uses, *place.project.usefixtures, *(("anyio_backend",) if is_anyio else ())):
         needs = (*(Need(name, "usefixtures", function.line, function.column) for name in uses), *needs)
     return Test(
         path=place.path,
@@ -283,6 +316,15 @@ def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
         marks=marks,
         scope=place.scope,
     )
+
+
+def _called(names: Mapping[str, list[Bound]], name: str) -> Iterator[Bound]:
+    """Yield the functions whose decorators name them so: `@fixture(name="client")`."""
+    for bounds in names.values():
+        to = bounds[0].binding.to
+        for decorator in to.decorators if isinstance(to, Function) else ():
+            if isinstance(decorator, Call) and ("name", Constant(name)) in decorator.keywords:
+                yield bounds[0]
 
 
 def _supplied(hook: Binding | None) -> tuple[str, ...]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.source.facts import Binding, Class, Constant, Name, Sequence
@@ -31,22 +31,25 @@ class LoadedPlugins:
         """
         pending = [*project.plugins]
         lost: list[str] = []
-        named = [name for path in (*project.conftests, *project.test_files) for name in self._plugins_named_in(path)]
-        named += [name for path in project.conftests for name in self._registered_by(path) if self._find(*name)]
-        for path, name in named:
-            if (file := self._find(path, name)) is None:
-                lost.append(name)
-            else:
-                pending.append((name, file))
+
+        def load(named: Iterable[tuple[str, str]]) -> None:
+            for where, name in named:
+                is_builtin = name in project.builtin
+                if file := self._find(where, f"_pytest.{name}" if is_builtin else name):
+                    pending.append(("pytest" if is_builtin else name, file))
+                else:
+                    lost.append(name)
+
+        load(name for path in (*project.conftests, *project.test_files) for name in self._plugins_named_in(path))
+        load(name for path in project.conftests for name in self._registered_by(path))
+        pending += [("", path) for path in project.conftests if any(self.classes_registered_by(path))]
         names: dict[str, str] = {}
         while pending:
             name, path = pending.pop(0)
-            if path in names:
-                continue
-            names[path] = name
-            for where, other in (*self._plugins_named_in(path), *self._registered_by(path)):
-                if file := self._find(where, other):
-                    pending.append((other, file))
+            if path not in names:
+                names[path] = name
+                load(self._plugins_named_in(path))
+                load(self._registered_by(path))
         return tuple((name, path) for path, name in names.items()), tuple(lost)
 
     def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
@@ -86,4 +89,4 @@ class LoadedPlugins:
         for name in module.registers:
             imported = local.get(name)
             named.append((path, f"{imported.module}.{imported.attribute}" if imported and imported.attribute else name))
-        return named
+        return [each for each in named if self._find(*each)]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Patterns
 
 
@@ -19,5 +20,10 @@ class ProjectContext:
     conftests: tuple[str, ...]
     plugins: tuple[tuple[str, str], ...]
     """Name and file of each plugin, pytest's own first."""
+    async_plugins: AsyncPlugins
+    pytest: tuple[int, ...]
+    """The numbers of pytest's version; none where it is not installed."""
+    builtin: frozenset[str]
+    """Names of the plugins that pytest brings."""
     unread_plugins: tuple[str, ...]
     """Declared plugins that are not installed here: each may provide any name."""

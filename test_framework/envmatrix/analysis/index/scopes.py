@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Request, Unknown
+from envmatrix.analysis.index.answers import Answer, Fixture, Found, Missing, Need, Request, Unknown
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Provided
 
+NO_ASYNC_PLUGINS = AsyncPlugins()
 NOTHING = Provided({}, (), "")
 
 
@@ -18,6 +20,7 @@ class Scope:
         provided: Its own fixtures.
         supplied: Arguments that a hook `pytest_generate_tests` supplies; an empty name is computed.
         doubt: Returns why a missing name may be provided after all; None if it cannot be.
+        async_plugins: The plugins that run async fixtures; by default those of the scope around it.
         runs_hooks: Whether the hook runs for the tests inside; it does not for those of `unittest`.
     """
 
@@ -28,9 +31,11 @@ class Scope:
         supplied: tuple[str, ...] = (),
         doubt: Callable[[str], Unknown | None] | None = None,
         *,
+        async_plugins: AsyncPlugins | None = None,
         runs_hooks: bool = True,
     ) -> None:
         self.parent = parent
+        self.async_plugins: AsyncPlugins = async_plugins or (parent.async_plugins if parent else NO_ASYNC_PLUGINS)
         self.provided = provided
         around = parent.supplied if parent else frozenset()
         self.supplied: frozenset[str] = around | set(supplied) if supplied else around
@@ -57,6 +62,13 @@ class Scope:
             known = self._answers[name] = self._answer(name)
         return known
 
+    def answer_to(self, need: Need) -> Answer:
+        """Return the answer to a request of a function from here."""
+        answer = self.answer(need.name)
+        if need.is_certain or not isinstance(answer, Missing):
+            return answer
+        return Unknown("it is asked for under a condition, or where an error is caught")
+
     def _answer(self, name: str) -> Answer:
         if not name:
             return Unknown("its name is computed")
@@ -64,9 +76,9 @@ class Scope:
             return Found(())
         if fixtures := self.find(name):
             return Found(fixtures)
-        return self._doubted(name) or Missing()
+        return self.doubted(name) or Missing()
 
-    def _doubted(self, name: str) -> Unknown | None:
+    def doubted(self, name: str) -> Unknown | None:
         """Return why an unreadable place may provide a name; None if none may."""
         return next((unknown for scope in self.around() if scope.doubt and (unknown := scope.doubt(name))), None)
 
@@ -131,12 +143,15 @@ class Scope:
         levels[name] = level
 
     def _requests_of(self, fixture: Fixture, overridden: tuple[Fixture, ...]) -> Iterable[Request]:
+        if runner := self.async_plugins.runner_of(fixture):
+            at = fixture.path, fixture.line, fixture.column
+            yield Request(runner.name, "getfixturevalue", *at, fixture, Found((runner,)))
         for need in fixture.needs:
-            answer = self.answer(need.name)
+            answer = self.answer_to(need)
             if isinstance(answer, Missing) and self.supplies(need.name):
                 continue
             if need.name == fixture.name:  # with none to override, a cycle of one
-                unknown = None if overridden else self._doubted(need.name)
+                unknown = None if overridden else self.doubted(need.name)
                 answer = unknown or Found(overridden or (fixture,))
             elif isinstance(answer, Missing) and fixture.doubt:
                 answer = Unknown(f"{fixture.doubt} may supply it")

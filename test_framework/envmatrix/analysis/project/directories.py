@@ -13,6 +13,7 @@ DIRECTORY: Final = 1
 LINK: Final = 2
 """A symbolic link to a directory."""
 
+_BUILT = frozenset({"pyproject.toml", "setup.cfg", "setup.py"})
 _KEPT = (".py", ".toml", ".ini", ".cfg")
 
 
@@ -40,6 +41,17 @@ class Listings:
     def known(self) -> tuple[str, ...]:
         """Return the directories that were listed."""
         return tuple(self._known)
+
+    def distributions(self, root: str) -> tuple[str, ...]:
+        """Return the directories that are built as a distribution: of those that were listed, or near the root."""
+        for directory in (root, *self._inside(root)):
+            for inner in self._inside(directory):
+                self.of(inner)
+        return tuple(directory for directory, entries in self._known.items() if not _BUILT.isdisjoint(entries))
+
+    def _inside(self, directory: str) -> list[str]:
+        entries = self.of(directory).items()
+        return [f"{directory}/{name}" for name, kind in entries if kind == DIRECTORY and name[0] not in "._"]
 
     def package_root(self, directory: str) -> str:
         """Return the first directory at or above this one that is no package: what pytest puts on `sys.path`."""

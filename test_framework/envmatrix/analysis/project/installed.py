@@ -101,6 +101,11 @@ class Site:
         """Return the normalised names of the installed distributions."""
         return frozenset(name for name, _ in self._metadata)
 
+    def version(self, distribution: str) -> tuple[int, ...]:
+        """Return the numbers of an installed distribution's version; none where it is not installed."""
+        numbers = re.search(r"-(\d+(?:\.\d+)*)[^/]*$", dict(self._metadata).get(distribution, ""))
+        return tuple(map(int, numbers[1].split("."))) if numbers else ()
+
     def entry_points(self, group: str) -> tuple[EntryPoint, ...]:
         """Return the entry points of a group."""
         header = f"[{group}]".encode()

@@ -17,7 +17,8 @@ class ModuleFinder:
     """Finds modules as one project's tests would import them.
 
     The order is that of `sys.path` in a run: the importing file's own root and those of the directories above it,
-    `pythonpath`, the roots of other test files and conftests, the project's root and its `src`, and what is installed.
+    `pythonpath`, the roots of other test files and conftests, the project's root and its `src`, what is installed, and
+    last the distributions of the tree and their `src`, which may be installed where the tests run.
 
     Args:
         settings: The project's.
@@ -40,8 +41,9 @@ class ModuleFinder:
         if settings.import_mode == "importlib":  # nothing is put on sys.path; the file's own root is a guess then
             self._after = [*own, *sorted(roots)]
         self._local = list(dict.fromkeys([*self._before, *self._after]))
+        self._members = [place for each in listings.distributions(root) for place in (each, f"{each}/src")]
         self._heads: dict[str, list[str]] = {}
-        self.search_path = (*self._local, *site.directories, *site.packages.items())
+        self.search_path = (*self._local, *site.directories, *site.packages.items(), *self._members)
         """The directories to search, in order."""
         self._found: dict[tuple[str, str], str | None] = {}
 
@@ -79,7 +81,8 @@ class ModuleFinder:
             return file if file and file.endswith(".py") else None
         if file and file.endswith(".py"):
             return file
-        return self._search([*places, *self._site.places(parts[0])], parts)
+        members = [place for place in self._members if self._holds(place, parts[0])]
+        return self._search([*places, *self._site.places(parts[0]), *members], parts)
 
     def _places(self, directory: str, head: str) -> list[str]:
         """Return the directories of the tree with a top-level module of this name, nearest first."""

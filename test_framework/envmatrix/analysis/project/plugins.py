@@ -87,6 +87,8 @@ class Plugins:
 
     registered: tuple[Plugin, ...]
     """In the order in which pytest registers them: of fixtures with one name, the last one wins."""
+    builtin: frozenset[str]
+    """Names of all that pytest brings, registered or not."""
     absent: tuple[str, ...]
     """Normalised names of declared distributions that look like plugins and are not installed: any of them may provide
     a missing fixture."""
@@ -125,7 +127,7 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
         if point.distribution != _OURS or _OURS in requirements or _has_environments(settings.root):
             add(point.name, point.module, point.distribution)
     absent = {name for name in requirements if _is_plugin(name)} - site.distributions
-    return Plugins(tuple(plugins.values()), tuple(sorted(absent)))
+    return Plugins(tuple(plugins.values()), others, tuple(sorted(absent)))
 
 
 def _has_environments(root: Path) -> bool:

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml
+from envmatrix.analysis.project.config_files import lenient, read_ini, read_toml, table
 from envmatrix.analysis.project.installed import normalised
 from envmatrix.safety.input_files import read_text
+
+_FILES = ("*requirements*", "requirements/*", "*/*requirements*", "*/requirements/*")
+_NAMED = re.compile(r"\s*(?:(?:-r|--requirements?|file:)[\s=]*([^\s,]+)|([^\s;@]+\.(?:txt|in))\s*$)")
+"""A file of requirements, as `-r FILE`, as `file: FILE` of setuptools, or by its name alone."""
 
 
 def declared(root: Path) -> frozenset[str]:
@@ -21,15 +26,43 @@ def declared(root: Path) -> frozenset[str]:
 
 def _requirements(root: Path) -> Iterator[str]:
     """Yield all texts that look like a requirement, from each file that may declare some."""
-    yield from _in_toml(lenient(read_toml, root / "pyproject.toml") or {})
-    yield from _in_setup_cfg(lenient(read_ini, root / "setup.cfg") or {})
-    for section in (lenient(read_ini, root / "tox.ini") or {}).values():
+    files = {file for pattern in _FILES for file in root.glob(pattern) if file.suffix in {".in", ".txt"}}
+    texts = [
+        *_in_toml(lenient(read_toml, root / "pyproject.toml") or {}),
+        *_in_setup_cfg(lenient(read_ini, root / "setup.cfg") or {}),
+        *_in_tox_ini(lenient(read_ini, root / "tox.ini") or {}),
+        *_in_setup_py(lenient(read_text, root / "setup.py") or ""),
+        *(f"-r {file}" for file in sorted(files)),
+    ]
+    yield from _followed(texts, root, set())
+
+
+def _followed(texts: Iterable[str], directory: Path, seen: set[Path]) -> Iterator[str]:
+    """Yield requirements, those of the files that some of them name too."""
+    for text in texts:
+        if (named := _NAMED.match(text)) is None:
+            yield text
+        elif (file := directory / (named[1] or named[2])) not in seen:
+            seen.add(file)
+            yield from _followed((lenient(read_text, file) or "").splitlines(), file.parent, seen)
+
+
+def _in_tox_ini(sections: dict[str, dict[str, str]]) -> Iterator[str]:
+    for section in sections.values():
         for line in section.get("deps", "").splitlines():
             yield line.rpartition(": ")[2]  # after the condition `py311: `
-    for file in sorted((*root.glob("*requirements*.txt"), *root.glob("requirements/*.txt"))):
-        yield from (lenient(read_text, file) or "").splitlines()
-    for line in (lenient(read_text, root / "setup.py") or "").splitlines():
-        yield from re.findall(r"""["'](pytest-[\w.-]+|envmatrix\b)""", line)
+
+
+def _in_setup_py(source: str) -> Iterator[str]:
+    """Yield the texts in lists, tuples and sets."""
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        for item in node.elts if isinstance(node, ast.List | ast.Tuple | ast.Set) else ():
+            if isinstance(item, ast.Constant) and isinstance(item.value, str):
+                yield item.value
 
 
 def _in_setup_cfg(sections: dict[str, dict[str, str]]) -> Iterator[str]:
@@ -48,7 +81,8 @@ def _in_toml(data: Any, *, is_list: bool = False) -> Iterator[str]:
             yield from _in_toml(item, is_list=is_list)
     elif isinstance(data, dict):
         for key, value in data.items():
-            if is_list and not isinstance(value, list):
-                yield key  # Poetry: `name = "^1.0"`
+            if is_list and (not isinstance(value, list) or all(isinstance(each, dict) for each in value)):
+                yield key  # Poetry: `name = "^1.0"`, or several such
+                yield from _in_toml([table(value).get("file")], is_list=True)  # setuptools: `extra = {file = …}`
             else:
                 yield from _in_toml(value, is_list=is_list or "dependenc" in key)

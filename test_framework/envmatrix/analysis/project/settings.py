@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal, TypeAlias, cast, get_args
 
@@ -53,6 +53,12 @@ class PytestSettings:
     """Patterns of `--ignore-glob` in `addopts`, absolute."""
     confcutdir: Path = Path()
     """Conftests above it are not seen; absolute."""
+    asyncio_mode: str = "strict"
+    fixture_loop_scope: str = ""
+    """`asyncio_default_fixture_loop_scope`; empty for the scope of each fixture."""
+    anyio_mode: str = "strict"
+    beside: tuple[str, ...] = ()
+    """Keys of `[tool.pytest]` beside its `ini_options`: pytest 8 passes them over, pytest 9 refuses the file."""
 
     @classmethod
     def find(cls, start: Path) -> PytestSettings:
@@ -118,6 +124,10 @@ class PytestSettings:
             ignore=tuple(str(_absolute(root, path)) for path in options.ignore),
             ignore_glob=tuple(str(_absolute(root, path)) for path in options.ignore_glob),
             confcutdir=_absolute(root, options.confcutdir),
+            asyncio_mode=options.modes.get("--asyncio-mode") or values.text("asyncio_mode", "strict"),
+            fixture_loop_scope=values.text("asyncio_default_fixture_loop_scope").replace("fixture-scope", ""),
+            anyio_mode=options.modes.get("--anyio-mode") or values.text("anyio_mode", "strict"),
+            beside=values.beside,
             **patterns,
         )
 
@@ -129,9 +139,13 @@ class _Values:
     file: Path
     raw: Mapping[str, object]
     is_native: bool = False
+    beside: tuple[str, ...] = ()
 
     def has(self, key: str) -> bool:
         return key in self.raw
+
+    def text(self, key: str, default: str = "") -> str:
+        return str(self.raw.get(key, default)).strip()
 
     def words(self, key: str) -> list[str]:
         value = self.raw.get(key, [])
@@ -145,7 +159,7 @@ class _Values:
             raise DeclarationError(self.file, f"{key}: {error}", line_of(self.file, key)) from None
 
     def overridden(self, overrides: Mapping[str, str]) -> _Values:
-        return _Values(self.file, {**self.raw, **overrides}) if overrides and not self.is_native else self
+        return replace(self, raw={**self.raw, **overrides}) if overrides and not self.is_native else self
 
 
 def _values(file: Path) -> _Values | None:
@@ -164,11 +178,12 @@ def _toml_values(file: Path) -> _Values | None:
     if file.name in _DEDICATED:
         return _Values(file, table(data, "pytest"), is_native=True)
     tool = table(data, "tool", "pytest")
-    if native := {key: value for key, value in tool.items() if key != "ini_options"}:
+    native = {key: value for key, value in tool.items() if key != "ini_options"}
+    if ini := table(tool, "ini_options"):
+        return _Values(file, ini, beside=tuple(native))
+    if native:
         return _Values(file, native, is_native=True)
-    if "ini_options" not in tool:
-        return None
-    return _Values(file, table(tool, "ini_options"))
+    return _Values(file, ini) if "ini_options" in tool else None
 
 
 def _mentions(file: Path, word: bytes) -> bool:
@@ -198,6 +213,7 @@ class _Options:
         self.ignore_glob: list[str] = []
         self.confcutdir = ""
         self.overrides: dict[str, str] = {}
+        self.modes: dict[str, str] = {}
 
     @classmethod
     def parse(cls, words: Iterable[str]) -> _Options:
@@ -236,9 +252,14 @@ class _Options:
                 self.ignore_glob.append(value)
             case "--confcutdir":
                 self.confcutdir = value
+            case "--asyncio-mode" | "--anyio-mode":
+                self.modes[option] = value
 
 
-_WITH_VALUE = frozenset(["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir"])
+_MODES = ("--asyncio-mode", "--anyio-mode")
+_WITH_VALUE = frozenset(
+    ["-p", "-o", "--override-ini", "--import-mode", "--ignore", "--ignore-glob", "--confcutdir", *_MODES]
+)
 
 
 def _names(name: str) -> Iterator[str]:

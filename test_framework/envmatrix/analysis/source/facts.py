@@ -69,6 +69,8 @@ class Ask(Fact, frozen=True):
     name: str
     line: int
     column: int
+    is_certain: bool = True
+    """False under a condition, and where an error is caught."""
 
 
 class Note(Fact, frozen=True):
@@ -135,6 +137,9 @@ class Function(Fact, frozen=True, tag="def"):
     """Whether it is a decorator that uses `functools.wraps`, and so keeps the arguments of what it decorates."""
     parametrizes: tuple[str, ...] = ()
     """Arguments that the hook `pytest_generate_tests` supplies; an empty one is computed."""
+    returns: Expression | None = None
+    """The value of its last statement, where it mentions fixtures: it may be a decorator that makes one."""
+    is_async: bool = False
 
 
 class Class(Fact, frozen=True, tag="class"):

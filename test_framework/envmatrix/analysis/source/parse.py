@@ -11,9 +11,9 @@ import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
+from envmatrix.analysis.source.asks import asks_of
 from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression, joined
 from envmatrix.analysis.source.facts import (
-    Ask,
     Assigned,
     Binding,
     Class,
@@ -68,6 +68,7 @@ class _Parser:
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
         self._asking = _WordLines(source, b"getfixturevalue")
         self._wrapping = _WordLines(source, b"" if b"__signature__" in source else b"wraps")
+        self._making = _WordLines(source, b"fixture")
         self._importing = _WordLines(source, b"import")
         self._skipping = _WordLines(source, b"skip")
         self._suppressing = _WordLines(source, b"suppress")
@@ -141,7 +142,7 @@ class _Parser:
             parameters=parameters,
             decorators=decorators,
             document=_document(node),
-            asks=tuple(_asks(node)) if self._asking.in_(node) else (),
+            asks=tuple(asks_of(node.body)) if self._asking.in_(node) else (),
             notes=function_notes(
                 node,
                 is_fixture=may_be_fixture,
@@ -154,6 +155,8 @@ class _Parser:
             shape=shape_of(node, yields=self._yielding.in_(node)) if may_be_fixture else None,
             is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
+            returns=_returned(node) if self._making.in_(node) else None,
+            is_async=isinstance(node, ast.AsyncFunctionDef),
         )
 
     def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
@@ -299,21 +302,16 @@ def _is_wrapper(node: FunctionNode) -> bool:
     return False
 
 
+def _returned(node: FunctionNode) -> Expression | None:
+    last = node.body[-1]
+    return expression(last.value) if isinstance(last, ast.Return) and last.value else None
+
+
 def _escape_surrogates(tree: ast.Module) -> None:
     """Escape lone surrogates in texts, which cannot be encoded: facts are stored as bytes."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Constant) and isinstance(node.value, str):
             node.value = node.value.encode(errors="backslashreplace").decode()
-
-
-def _asks(node: FunctionNode) -> Iterator[Ask]:
-    for inner in ast.walk(node):
-        match inner:
-            case ast.Call(func=ast.Attribute(attr="getfixturevalue"), args=arguments, keywords=keywords):
-                named = arguments or [word.value for word in keywords if word.arg == "argname"]
-                literal = expression(named[0]) if named else None
-                name = literal.value if isinstance(literal, Constant) and isinstance(literal.value, str) else ""
-                yield Ask(name, inner.lineno, inner.col_offset + 1)
 
 
 def _parametrized(node: FunctionNode) -> Iterator[str]:

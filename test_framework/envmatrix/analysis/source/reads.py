@@ -3,16 +3,42 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from msgspec.structs import replace
 
 from envmatrix.analysis.source.expressions import FunctionNode
-from envmatrix.analysis.source.facts import Read
+from envmatrix.analysis.source.facts import Function, Read
 
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """Methods of a dict, which are no keys."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
 """A function that catches one of these expects a key to be missing."""
+
+
+def lines_of(file: Path) -> list[str]:
+    """Return the lines of a file; none where it cannot be read."""
+    try:
+        return file.read_text(encoding="utf-8").splitlines(keepends=True)
+    except (OSError, UnicodeDecodeError):
+        return []
+
+
+def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read, ...]:
+    """Return what a function reads of one parameter, by the lines of its file."""
+    text = "".join(lines[function.line - 1 : function.end_line])
+    if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$", text, re.MULTILINE):
+        return ()  # nearly always
+    try:
+        tree = ast.parse(("if 1:\n" if function.column > 1 else "\n") + text)  # as deep as it is written
+    except (SyntaxError, ValueError, RecursionError):
+        return ()
+    node = next((node for node in ast.walk(tree) if isinstance(node, FunctionNode)), None)
+    reads = reads_of(node, frozenset({name})) if node else ()
+    return tuple(replace(read, line=read.line + function.line - 2) for read in reads)
 
 
 def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:

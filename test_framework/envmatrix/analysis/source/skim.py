@@ -17,6 +17,7 @@ _IMPORT = re.compile(
     rb"^[ \t]*(?:from[ \t]+([\w.]+)[ \t]+import[ \t]+(\([^)]*\)|(?:[^\n\\#]|\\\r?\n)+)|import[ \t]+([^\n#;]+))",
     re.MULTILINE,
 )
+_MADE = re.compile(rb"^(\w+)\b[^\n=(#]*=[ \t]*[\w.]+[ \t]*\(", re.MULTILINE)
 _DEFINED = re.compile(rb"^([ \t]*)(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
 _COMMENT = re.compile(rb"#[^\n]*")
 _ASSIGNED = re.compile(rb"^(\w+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)?[ \t]*(?:#[^\n]*)?(\r?$)?", re.MULTILINE)
@@ -33,6 +34,11 @@ def definitions(source: bytes) -> tuple[frozenset[bytes], frozenset[bytes]]:
     return frozenset(name for indent, name in matches if not indent), frozenset(
         name for indent, name in matches if indent
     )
+
+
+def made_by_calls(source: bytes) -> frozenset[bytes]:
+    """Return the names at the top level of a file that a call's value is assigned to."""
+    return frozenset(_MADE.findall(source))
 
 
 def skim(source: bytes) -> Module:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from envmatrix.analysis.source.facts import Head, Module
 from envmatrix.analysis.source.parse_file import digest_of
-from envmatrix.analysis.source.skim import definitions, has_our_words, skim
+from envmatrix.analysis.source.skim import definitions, has_our_words, made_by_calls, skim
 
 _EMPTY = Module()
 
@@ -69,7 +69,7 @@ class SourceFiles(Mapping[str, Module]):
         if (skimmed := self._skimmed.get(path)) is None:
             skimmed = self._skimmed[path] = _SkimmedFile(self._root / path)
         is_here, is_below = skimmed.defines(name.encode())
-        if skimmed.is_ours and (is_here or is_below):
+        if skimmed.is_ours and (is_here or is_below or name.encode() in skimmed.made):
             return self.module(path)
         return None if is_here else skimmed.module
 
@@ -104,6 +104,11 @@ class _SkimmedFile:
     @cached_property
     def _definitions(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
         return definitions(self._source)
+
+    @cached_property
+    def made(self) -> frozenset[bytes]:
+        """Return the names that a call's value is assigned to."""
+        return made_by_calls(self._source)
 
     @cached_property
     def module(self) -> Module:

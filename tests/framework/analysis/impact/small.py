@@ -15,6 +15,7 @@ from envmatrix.analysis.impact import (
     ServiceCommand,
     impact,
 )
+from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
@@ -128,6 +129,9 @@ def make_tree(files: Mapping[str, str]) -> ProjectSource:
         test_files=tuple(path for path in held if path.rpartition("/")[2].startswith("test_")),
         conftests=tuple(path for path in held if path.endswith("conftest.py")),
         plugins=(("plug", "plug.py"),) if "plug.py" in held else (),
+        async_plugins=AsyncPlugins(),
+        pytest=(9,),
+        builtin=frozenset(),
         unread_plugins=(),
     )
     index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)

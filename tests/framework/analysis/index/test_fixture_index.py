@@ -352,3 +352,13 @@ def test_a_name_that_a_helper_imports_does_not_hide_those_that_it_defines(tmp_pa
         test_a="from helpers import other, made\ndef test_it(made): ...\n",
     )
     assert provider(found, "test_it", "made") == "helpers.py:4"
+
+
+def test_a_plugin_that_only_names_what_another_module_defines_provides_it(tmp_path: Path) -> None:
+    """Its own file need not have the word `fixture`: so is pytest-mock since 3.17."""
+    (tmp_path / "plug").mkdir()
+    (tmp_path / "plug/__init__.py").write_text("from plug.inner import it as it\n")
+    (tmp_path / "plug/inner.py").write_text("import pytest\n@pytest.fixture\ndef it(): ...\n")
+    (tmp_path / "test_a.py").write_text("def test_a(it): ...\n")
+    (tmp_path / "pytest.ini").write_text("[pytest]\naddopts = --disable-plugin-autoload -p plug\n")
+    assert provider(index_of(tmp_path, load_modules=read_once), "test_a", "it") == "plug/inner.py:3"

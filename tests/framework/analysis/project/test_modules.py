@@ -14,6 +14,7 @@ _FILES = """
     package/__init__.py  package/tests/__init__.py  package/tests/common.py  package/tests/deep/__init__.py
     package/tests/deep/test_deep.py  namespace/inner/__init__.py  namespace/inner/leaf.py  shadow/data.json
     site/shadow/__init__.py  site/namespace/other.py  site/package/__init__.py  site/json.py  statistics/__init__.py
+    pkg-core/pyproject.toml  pkg-core/src/core/fixtures.py  libs/more/setup.py  libs/more/more/leaf.py  libs/more/shadow/a.py
 """
 
 
@@ -28,8 +29,8 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def _find(root: Path, path: str, dotted: str) -> str | None:
-    tree = ProjectTree.read(root)
+def _find(root: Path, path: str, dotted: str, *paths: Path) -> str | None:
+    tree = ProjectTree.read(root, paths)
     (project,) = tree.projects
     site = Site((str(root / "site"),))
     finder = ModuleFinder(project.settings, [*project.test_files, *project.conftests], site, tree.listings)
@@ -57,6 +58,9 @@ def _find(root: Path, path: str, dotted: str) -> str | None:
         ("tests/a/test_a.py", ".", "tests/a"),
         ("tests/a/test_a.py", "namespace.inner.leaf", "namespace/inner/leaf.py"),
         ("tests/a/test_a.py", "namespace", "namespace"),
+        ("tests/a/test_a.py", "core.fixtures", "pkg-core/src/core/fixtures.py"),
+        ("tests/a/test_a.py", "more.leaf", "libs/more/more/leaf.py"),
+        ("tests/a/test_a.py", "shadow.a", None),
         ("tests/a/test_a.py", "namespace.other", "site/namespace/other.py"),
         ("tests/a/test_a.py", "shadow", "site/shadow/__init__.py"),
         ("tests/a/test_a.py", "statistics", "statistics/__init__.py"),
@@ -81,3 +85,8 @@ def test_an_editable_install_is_found_through_its_mapping(root: Path) -> None:
     site = Site((), {"mapped": str(elsewhere)})
     finder = ModuleFinder(tree.projects[0].settings, (), site, tree.listings)
     assert finder.find(str(root / "conftest.py"), "mapped") == str(elsewhere / "mapped/__init__.py")
+
+
+def test_the_distributions_of_a_tree_are_found_when_a_part_of_it_is_read(root: Path) -> None:
+    """Whoever audits one directory has the other packages of the repository installed, too."""
+    assert _find(root, "tests/a/test_a.py", "core.fixtures", root / "tests") == "pkg-core/src/core/fixtures.py"

@@ -88,6 +88,11 @@ _DECLARATIONS = {
         [tool.poetry.group.dev.dependencies]
         pytest-e = "^1.0"
         pytest-f = {version = "*"}
+        pytest-r = [{version = "1", python = "<3"}, {version = "2"}]
+        [tool.uv]
+        dev-dependencies = ["pytest-s"]
+        [tool.setuptools.dynamic]
+        optional-dependencies.test = {file = ["deps.in"]}
         [tool.hatch.envs.test]
         extra-dependencies = ["pytest-g"]
         [tool.pytest.ini_options]
@@ -105,16 +110,21 @@ test =
     "tox.ini": "[testenv]\ndescription = pytest-not\ndeps =\n    pytest-j\n    py311: pytest-k\n    -r requirements.txt\n",
     "requirements-dev.txt": "# pytest-not\npytest-l==1.0\n-r other.txt\n--hash=x\n",
     "requirements/test.txt": "pytest-m @ https://example.org/m.whl",
-    "setup.py": "setup(install_requires=['pytest-n>=1'], description='no pytest-not')",
+    "setup.py": "TESTS = ['pytest-q']\nsetup(install_requires=('pytest-n>=1',), description='no pytest-not')",
+    "requirements/dev.in": "pytest-o\n-r ../extra/chain.txt\n",
+    "extra/chain.txt": "--requirement=deeper.txt\n-c constraints.txt\n",
+    "extra/deeper.txt": "pytest-p\n-r chain.txt",
+    "extra/constraints.txt": "pytest-not\n",
+    "deps.in": "pytest-t",
 }
 
 
 def test_what_a_project_declares_is_read_wherever_it_may_stand(tmp_path: Path) -> None:
     """Requirements of all groups, extras and tools; not what else is named in these files."""
-    (tmp_path / "requirements").mkdir()
     for name, text in _DECLARATIONS.items():
+        (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).write_text(text.replace("\n        ", "\n"))
-    plugins = {f"pytest-{letter}" for letter in "cdefghijklmn"}
+    plugins = {f"pytest-{letter}" for letter in "cdefghijklmnopqrst"}
     assert {name for name in declared(tmp_path) if name.startswith("pytest")} == plugins | {"pytest"}
     assert "a-b" in declared(tmp_path)
     assert set(_plugins(tmp_path, Site(())).absent) == plugins

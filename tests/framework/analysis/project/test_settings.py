@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 
+from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.exceptions import DeclarationError
 
@@ -69,6 +70,29 @@ def test_options_that_change_what_is_collected_are_read_from_addopts(tmp_path: P
     assert settings.ignore_glob == (str(tmp_path / "*_old.py"),)
     assert settings.confcutdir == tmp_path / "tests"
     assert not settings.is_autoload
+
+
+@pytest.mark.parametrize("version", ["8.4.2", "9.0.0"])
+def test_a_table_beside_ini_options_is_what_the_installed_pytest_makes_of_it(tmp_path: Path, version: str) -> None:
+    """Pytest 8 passes it over; pytest 9 refuses the file, and so do we, with the line and what to do."""
+    (tmp_path / "pyproject.toml").write_text(
+        "[tool.pytest.ini_options]\ntestpaths = ['t']\n[tool.pytest.profiling]\nsvg = true\n"
+    )
+    site = tmp_path / ".venv/lib/python3.11/site-packages"
+    (site / "_pytest").mkdir(parents=True)
+    (site / f"pytest-{version}.dist-info").mkdir()
+    assert PytestSettings.find(tmp_path).testpaths == ("t",)
+    if version.startswith("8"):
+        index_of(tmp_path)
+    else:
+        with pytest.raises(DeclarationError, match="has profiling beside ini_options, which pytest 9 refuses"):
+            index_of(tmp_path)
+
+
+def test_the_running_pytest_refuses_a_table_beside_ini_options(pytester: pytest.Pytester) -> None:
+    """As pytest 9 does since it reads `[tool.pytest]` itself."""
+    pytester.makepyprojecttoml("[tool.pytest.ini_options]\ntestpaths = ['t']\n[tool.pytest.profiling]\nsvg = true\n")
+    assert pytester.runpytest().ret == pytest.ExitCode.USAGE_ERROR
 
 
 def test_suites_of_our_own_table_are_read_beside(tmp_path: Path) -> None:

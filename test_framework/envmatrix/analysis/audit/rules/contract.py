@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.contracts import Contracts, FixtureValue
 from envmatrix.analysis.audit.rules.rule import AuditRule
-from envmatrix.analysis.audit.rules.survey import Survey, masked, nodeids
+from envmatrix.analysis.audit.rules.survey import AffectedTest, Survey, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Read, Shape
@@ -153,9 +153,17 @@ class _Checker:
 
     def reads(self) -> Iterator[AuditFinding]:
         """Check each key and attribute that a test or a fixture reads of a fixture."""
-        for (path, read, *_), (fixture, tests) in self._survey.seen.items():
-            if found := self._read(read, fixture):
-                code, message, hint = found
+        providers: dict[tuple[str, Read, tuple[str, int] | None], list[tuple[Fixture, list[AffectedTest]]]] = (
+            defaultdict(list)
+        )
+        for (path, read, where, line), provider in self._survey.seen.items():
+            is_contract = provider[0].name in self._contracts.classes  # of which each provider gives all
+            providers[path, read, (where, line) if is_contract else None].append(provider)
+        for (path, read, _), seen in providers.items():
+            found = [self._read(read, fixture) for fixture, _ in seen]
+            if found[0] and all(found):
+                code, message, hint = found[0]
+                tests = [test for _, each in seen for test in each]
                 yield AuditFinding(path, read.line, read.column, code, message, hint, nodeids(tests), masked(tests))
 
     def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:

@@ -65,6 +65,8 @@ class Survey:
         default_factory=dict
     )
     """Cycles of fixtures that ask for each other, and the tests that reach them."""
+    unhandled: dict[tuple[str, int], tuple[FixtureRef, list[AffectedTest]]] = field(default_factory=dict)
+    """Async fixtures that no plugin runs, and the tests that use them."""
     overriding: dict[tuple[FixtureKey, FixtureKey], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[tuple[str, int], tuple[FixtureRef, str, list[AffectedTest]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note], tuple[bool, list[AffectedTest]]] = field(default_factory=dict)
@@ -73,6 +75,8 @@ class Survey:
     """Fixtures that the tree defines, once for each place that provides them."""
     alone: set[FixtureKey] = field(default_factory=set)
     """Fixtures that override nothing."""
+    unread_imports: set[str] = field(default_factory=set)
+    """Files that import what cannot be read, and may be a fixture or the base of a test class."""
     notes: list[tuple[str, Note]] = field(default_factory=list)
     """Notes about whole files."""
     _summaries: Mapping[str, FileSummary] = field(default_factory=dict)
@@ -103,6 +107,8 @@ class Survey:
         if summary.tests:
             self.tests += len(summary.tests)
             self.tested.append(path)
+        if summary.has_unread_imports:
+            self.unread_imports.add(path)
         self.notes += ((path, note) for note in summary.notes)
         self.fixtures += summary.fixtures
         self.alone.update(place_of(summary.fixtures[number]) for number in summary.alone)
@@ -120,6 +126,8 @@ class Survey:
         for fixtures, numbers in summary.cycles:
             cycle = frozenset((each.path, each.line) for each in fixtures)
             self.cycles.setdefault(cycle, (fixtures, []))[1].extend(self._tested(path, numbers))
+        for ref, numbers in summary.unhandled:
+            self.unhandled.setdefault((ref.path, ref.line), (ref, []))[1].extend(self._tested(path, numbers))
         for place, numbers in summary.users:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
         for override, overridden in summary.overriding:

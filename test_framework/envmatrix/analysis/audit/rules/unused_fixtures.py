@@ -43,10 +43,9 @@ class _Candidate:
 
 def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
     """Yield the fixtures whose names occur nowhere in their sight but in their definition."""
-    if any(project.unread_plugins for project in index.projects):
-        return
     candidates = [each for each in _candidates(survey) if _is_seen(survey, each)]
-    if not candidates:
+    plugins = [index.plugins.of(project) for project in index.projects] if candidates else []
+    if not candidates or any(project.unread_plugins for project in index.projects) or any(lost for _, lost in plugins):
         return
     names = [re.escape(each.name) for each in candidates]
     quoted = [
@@ -92,8 +91,9 @@ def _is_plain(fixture: Fixture) -> bool:
 
 
 def _is_seen(survey: Survey, candidate: _Candidate) -> bool:
-    """Return whether tests see it and all files in its sight could be read."""
-    return any(map(candidate.is_seen_from, survey.tested)) and not any(map(candidate.is_seen_from, survey.unread))
+    """Return whether tests see it and all files in its sight could be read, with what they import."""
+    unread = (*survey.unread, *survey.unread_imports)
+    return any(map(candidate.is_seen_from, survey.tested)) and not any(map(candidate.is_seen_from, unread))
 
 
 def _plugins(index: Index) -> list[str]:

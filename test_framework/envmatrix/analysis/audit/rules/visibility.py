@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from envmatrix.analysis.audit.findings import AuditFinding
@@ -11,7 +12,7 @@ from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused_fixtures import unused
 from envmatrix.analysis.audit.summaries.summary import RequestSite
-from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.answers import Fixture, Outdated
 from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
@@ -36,6 +37,18 @@ RULES = (
         "unknown-request",
         "The source does not tell whether a request is answered; off unless selected by its code.",
     ),
+    AuditRule("EM109", "marked-fixture", "A fixture has a mark, which has no effect and which pytest 9 refuses."),
+    AuditRule(
+        "EM110",
+        "fixture-as-instance-method",
+        "A fixture of a wider scope is a method of an instance that its tests never see; deprecated by pytest 9.1.",
+    ),
+    AuditRule(
+        "EM111",
+        "async-fixture-without-plugin",
+        "A test uses an async fixture that no plugin runs; refused by pytest 9.",
+    ),
+    AuditRule("EM112", "yield-fixture", "A fixture is made by `pytest.yield_fixture`, which is deprecated."),
     AuditRule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
 
@@ -48,6 +61,8 @@ def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
     yield from _circular(survey)
     yield from _unused(index, survey)
     yield from _autouse(survey)
+    if index.projects:
+        yield from _outdated(survey, index.projects[0].pytest)
     yield from _unread(survey)
     yield from _unknown(survey)
 
@@ -86,6 +101,8 @@ def _mismatched(survey: Survey) -> Iterator[AuditFinding]:
             continue
         where = f" ({narrow.path}:{narrow.line})" if not narrow.plugin else ""
         narrowed = f"Narrow {asker.name!r} to scope {narrow.scope}"
+        if narrow.plugin == "pytest-asyncio":  # its event loop's
+            narrowed += f', or give it loop_scope="{asker.scope}"'
         widened = f", or widen {narrow.name!r}{where} to {asker.scope}" if not narrow.plugin else ""
         yield _finding("EM102", group, message, narrowed + widened)
 
@@ -134,6 +151,43 @@ def _unused(index: Index, survey: Survey) -> Iterator[AuditFinding]:
         yield AuditFinding(each.path, each.line, each.column, "EM105", message, "Remove it")
 
 
+_MANY = 100
+"""Unknown requests for one reason that are listed one by one."""
+_OUTDATED: Mapping[Outdated, tuple[str, tuple[int, ...], str, str]] = {
+    "mark": (
+        "EM109",
+        (7, 4),
+        "fixture {!r} has a mark, which has no effect",
+        "Remove the mark; ask for fixtures by arguments, and mark the tests",
+    ),
+    "method": (
+        "EM110",
+        (9, 1),
+        "fixture {!r} of scope {} is an instance method: tests do not see what it sets on self",
+        "Write @classmethod below @pytest.fixture and set attributes on cls, or move it out of the class",
+    ),
+    "yield": ("EM112", (6, 2), "fixture {!r} is made by pytest.yield_fixture", "Write @pytest.fixture: it is the same"),
+}
+"""Way of writing → code, the first version of pytest that warns, message, hint."""
+
+
+def _outdated(survey: Survey, version: tuple[int, ...]) -> Iterator[AuditFinding]:
+    """Yield what the installed pytest warns of or refuses."""
+    for fixture in {(each.path, each.line): each for each in survey.fixtures if each.outdated}.values():
+        tests = survey.users_of(fixture.path, fixture.line)
+        for way in fixture.outdated:
+            code, since, message, hint = _OUTDATED[way]
+            if version >= since and (tests or way != "method"):
+                message = message.format(fixture.name, fixture.scope)
+                at = fixture.path, fixture.line, fixture.column
+                yield AuditFinding(*at, code, message, hint, nodeids(tests), masked(tests))
+    for unhandled, affected in survey.unhandled.values() if version >= (8, 4) else ():
+        message = f"fixture {unhandled.name!r} is async, and no plugin runs it for the tests that ask for it"
+        hint = "Make it with pytest_asyncio.fixture, mark the tests with anyio, or make it a plain function"
+        at = unhandled.path, unhandled.line, unhandled.column
+        yield AuditFinding(*at, "EM111", message, hint, nodeids(affected), masked(affected))
+
+
 def _autouse(survey: Survey) -> Iterator[AuditFinding]:
     for fixture, contract, tests in survey.surprises.values():
         message = (
@@ -151,11 +205,22 @@ def _unread(survey: Survey) -> Iterator[AuditFinding]:
 
 
 def _unknown(survey: Survey) -> Iterator[AuditFinding]:
+    """Yield each unknown request; very many for one reason are one finding."""
+    by_reason: dict[str, list[RequestGroup]] = defaultdict(list)
     for group in survey.unknown.values():
-        name = repr(group.request.name) if group.request.name else "a fixture"
-        message = f"the source does not tell whether {name} is provided"
-        finding = _finding("EM108", group, message, f"The reason: {group.request.why}")
-        yield replace(finding, absent=group.request.absent)
+        by_reason[group.request.why].append(group)
+    for why, groups in by_reason.items():
+        if len(groups) <= _MANY:
+            for group in groups:
+                name = repr(group.request.name) if group.request.name else "a fixture"
+                message = f"the source does not tell whether {name} is provided"
+                finding = _finding("EM108", group, message, f"The reason: {why}")
+                yield replace(finding, absent=group.request.absent)
+            continue
+        whole = RequestGroup(groups[0].request, [test for group in groups for test in group.tests])
+        message = f"the source does not tell whether {len(groups)} requests are answered, all for one reason"
+        hint = f"The reason: {why}. Install it where --python points to, or put it on pythonpath"
+        yield replace(_finding("EM108", whole, message, hint), absent=whole.request.absent)
 
 
 def _finding(code: str, group: RequestGroup, message: str, hint: str = "") -> AuditFinding:

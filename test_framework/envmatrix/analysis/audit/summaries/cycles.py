@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+
 from envmatrix.analysis.audit.summaries.summary import FixtureKey
+from envmatrix.analysis.index.answers import Fixture
+from envmatrix.analysis.index.scopes import Scope
 
 
 def in_cycles(edges: dict[FixtureKey, set[FixtureKey]]) -> set[FixtureKey]:
@@ -14,20 +18,25 @@ def in_cycles(edges: dict[FixtureKey, set[FixtureKey]]) -> set[FixtureKey]:
     return set(left)
 
 
-def find_cycle(edges: dict[FixtureKey, set[FixtureKey]]) -> tuple[FixtureKey, ...]:
-    """Return the nodes of one cycle, in order; empty if there is none."""
-    for start, targets in edges.items():
-        path, waiting = [start], [iter(sorted(targets))]
-        seen = {start}
-        while waiting:
-            node = next(waiting[-1], None)
-            if node is None:
-                waiting.pop()
-                path.pop()
-            elif node == start:
-                return tuple(path)
-            elif node in edges and node not in seen:
-                seen.add(node)
-                path.append(node)
-                waiting.append(iter(sorted(edges[node])))
-    return ()
+def circles(scope: Scope, names: Iterable[str], given: frozenset[str]) -> Iterator[tuple[Fixture, ...]]:
+    """Yield the circles in which the set-up of fixtures ends, if pytest sets them up in this order.
+
+    As in pytest, a fixture that leads back to its own name gets the one that it overrides, and what is set up stays so.
+    """
+    done = set(given)
+
+    def circle(name: str, above: tuple[Fixture, ...]) -> tuple[Fixture, ...]:
+        fixtures = scope.find(name)
+        levels = [at for at, each in enumerate(above) if each.name == name]
+        if name in done or scope.supplies(name):
+            return ()
+        if len(levels) == len(fixtures):
+            return above[levels[-1] :] if levels and not scope.doubted(name) else ()
+        fixture = fixtures[len(levels)]
+        for need in () if fixture.doubt else fixture.needs:
+            if need.how == "argument" and (found := circle(need.name, (*above, fixture))):
+                return found
+        done.add(name)
+        return ()
+
+    return filter(None, (circle(name, ()) for name in names))

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 
 from msgspec.structs import replace
 
-from envmatrix.analysis.audit.summaries.cycles import find_cycle, in_cycles
+from envmatrix.analysis.audit.summaries.cycles import circles, in_cycles
 from envmatrix.analysis.audit.summaries.summary import (
     AutouseStart,
     FileSummary,
@@ -25,7 +25,9 @@ from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
-from envmatrix.analysis.source.facts import Note, Read
+from envmatrix.analysis.source.facts import Class, Function, Note, Read
+from envmatrix.analysis.source.reads import lines_of, reads_in
+from envmatrix.analysis.source.values import BAGS
 
 _CLOSE = 0.75
 """The likeness of two names, from 0 to 1, from which one is taken for a misspelling of the other."""
@@ -42,6 +44,9 @@ class Summarizer:
 
     def __init__(self, index: Index) -> None:
         self._index = index
+        self._lines: dict[str, list[str]] = {}
+        self._shown: dict[int, bool] = {}
+        self._known_reads: dict[tuple[str, int, str], tuple[Read, ...]] = {}
         self._close: dict[tuple[Scope, str], tuple[float, str]] = {}
 
     def of_tests(self, path: str) -> FileSummary:
@@ -49,11 +54,12 @@ class Summarizer:
         tests = tuple(self._index.collected(path))
         notes = self._index.modules.module(path).notes
         if not tests:
-            return FileSummary(notes=notes)
-        walk = _Walk()
+            return FileSummary(notes=notes, has_unread_imports=self._index.has_unread_imports(path))
+        walk = _Walk(self._reads)
         for numbers, requests in self._alike(tests):
             for request in requests:
                 walk.request(numbers, request)
+            self._look_for_async(path, walk, numbers, requests)
         for number, test in enumerate(tests):
             self._look_at(walk, number, test)
         innermost = {id(test.scope): test for test in tests}.values()
@@ -72,6 +78,7 @@ class Summarizer:
             cycles=self._cycles(walk, tests),
             users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
             overriding=tuple(walk.overriding.values()),
+            unhandled=tuple((FixtureRef.of(fixture), _once(tests)) for fixture, tests in walk.unhandled.values()),
             surprises=tuple(
                 AutouseStart(FixtureRef.of(fixture), contract, tuple(numbers))
                 for fixture, contract, numbers in walk.surprises.values()
@@ -87,7 +94,16 @@ class Summarizer:
             fixtures=fixtures,
             alone=alone,
             notes=notes,
+            has_unread_imports=self._index.has_unread_imports(path),
         )
+
+    def _look_for_async(self, path: str, walk: _Walk, numbers: list[int], requests: Sequence[Request]) -> None:
+        if walk.is_async:
+            names = {request.name for request in requests}
+            for request in requests:
+                for fixture in request.answer.fixtures[:1] if isinstance(request.answer, Found) else ():
+                    if _is_async(fixture) and not self._index.runs_async(path, fixture, names):
+                        walk.unhandled.setdefault(place_of(fixture), (fixture, []))[1].extend(numbers)
 
     def _alike(self, tests: Sequence[Test]) -> Iterator[tuple[list[int], Sequence[Request]]]:
         """Yield the numbers of tests with the same requests, and these; own lines do not count if all are answered."""
@@ -106,34 +122,29 @@ class Summarizer:
         yield from known.values()
 
     def _cycles(self, walk: _Walk, tests: Sequence[Test]) -> tuple[tuple[tuple[FixtureRef, ...], TestNumbers], ...]:
-        """Return the cycles of fixtures that ask for each other, each once.
-
-        An edge holds for the tests that see both of its ends: a cycle over all tests need not be one for any test.
-        """
+        """Return the cycles of fixtures that ask for each other, each once, and the tests whose set-up ends in them."""
         suspects = in_cycles(walk.edges)
         found: dict[tuple[FixtureKey, ...], tuple[tuple[FixtureRef, ...], list[int]]] = {}
         for number, test in enumerate(tests if suspects else ()):
-            edges: dict[FixtureKey, set[FixtureKey]] = {}
-            fixtures: dict[FixtureKey, Fixture] = {}
-            for request in self._index.requests(test):
-                asker, answer = request.asker, request.answer
-                if asker is None or asker.doubt or request.how != "argument":
-                    continue
-                if isinstance(answer, Found) and answer.fixtures:
-                    place = place_of(asker)
-                    if place in suspects:
-                        fixtures[place] = asker
-                        edges.setdefault(place, set()).add(place_of(answer.fixtures[0]))
-            while cycle := find_cycle(edges):
-                cited = tuple(FixtureRef.of(fixtures[each]) for each in cycle)
-                found.setdefault(tuple(sorted(cycle)), (cited, []))[1].append(number)
-                edges.pop(cycle[0])
-        return tuple((cycle, tuple(numbers)) for cycle, numbers in found.values())
+            requests, scope = self._index.requests(test), test.scope
+            if scope is None or not any(each.asker and place_of(each.asker) in suspects for each in requests):
+                continue
+            asked = {each.name: scope.find(each.name)[:1] for each in requests if each.how != "getfixturevalue"}
+            wide_first = sorted(asked, key=lambda name: -_width(asked[name][0]) if asked[name] else 0)
+            for circle in circles(scope, wide_first, test.marks.parametrized):
+                cited = tuple(map(FixtureRef.of, circle))
+                found.setdefault(tuple(sorted(map(place_of, circle))), (cited, []))[1].append(number)
+        return tuple((cycle, _once(numbers)) for cycle, numbers in found.values())
 
     def of_conftest(self, project: ProjectContext, path: str) -> FileSummary:
         """Summarize a conftest."""
         fixtures, alone = _provided([self._index.conftest_scope(project, path)])
-        return FileSummary(fixtures=fixtures, alone=alone, notes=self._index.modules.module(path).notes)
+        return FileSummary(
+            fixtures=fixtures,
+            alone=alone,
+            notes=self._index.modules.module(path).notes,
+            has_unread_imports=self._index.has_unread_imports(path),
+        )
 
     def of_plugins(self, project: ProjectContext) -> FileSummary:
         """Summarize the fixtures of a project's plugins that are in the tree."""
@@ -151,10 +162,10 @@ class Summarizer:
         scope = test.scope
         if scope is None:
             return
-        for read in test.function.reads:
-            answer = scope.answer(read.parameter)
-            if isinstance(answer, Found) and answer.fixtures and read.parameter not in test.marks.parametrized:
-                walk.read([number], test.defined_in, read, answer.fixtures[0])
+        for need in test.needs:
+            answer = scope.answer(need.name) if need.how == "argument" else None
+            if isinstance(answer, Found) and answer.fixtures and need.name not in test.marks.parametrized:
+                walk.read([number], test.defined_in, test.function, answer.fixtures[0])
         if not scope.autouse:
             return
         if (starting := walk.starting.get(id(scope))) is None:
@@ -162,6 +173,27 @@ class Summarizer:
         for fixture, contract in starting:
             if not any(_starts(scope, need.name) for need in test.needs):
                 walk.surprises.setdefault(id(fixture), (fixture, contract, []))[2].append(number)
+
+    def _reads(self, path: str, function: Function, fixture: Fixture) -> tuple[Read, ...]:
+        """Return what a function reads of a fixture, where that is a contract's or the source shows its value."""
+        if (is_shown := self._shown.get(id(fixture))) is None:
+            is_shown = self._shown[id(fixture)] = self._is_shown(fixture)
+        if not is_shown or path.startswith("/"):
+            return tuple(read for read in function.reads if read.parameter == fixture.name) if function.reads else ()
+        key = path, function.line, fixture.name
+        if (known := self._known_reads.get(key)) is None:
+            if path not in self._lines:  # one file at a time is summarized
+                self._lines = {path: lines_of(self._index.root / path)}
+            known = self._known_reads[key] = reads_in(self._lines[path], function, fixture.name)
+        return known
+
+    def _is_shown(self, fixture: Fixture) -> bool:
+        """Return whether a fixture of the tree surely gives a dict, or an object of a class beside it."""
+        shape = fixture.function.shape if fixture.function is not None and fixture.is_certain else None
+        if shape is None or shape.kind not in {"dict", "object"} or fixture.path.startswith("/"):
+            return False
+        beside = self._index.names.namespace(fixture.path).names.get(shape.type, ())
+        return shape.kind == "dict" or shape.type in BAGS or any(isinstance(each.binding.to, Class) for each in beside)
 
     def _closest(self, scope: Scope | None, name: str) -> str:
         """Return the name in sight that is most like a missing one; empty if none is close."""
@@ -190,12 +222,16 @@ class Summarizer:
 class _Walk:
     """The facts collected from one file. Answers and fixtures are keyed by `id`: the index has each once."""
 
+    reads: Callable[[str, Function, Fixture], Sequence[Read]]
     missing: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     unknown: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     mismatched: dict[tuple[object, ...], tuple[Request, list[int]]] = field(default_factory=dict)
     places: dict[FixtureKey, int] = field(default_factory=dict)
     edges: dict[FixtureKey, set[FixtureKey]] = field(default_factory=dict)
     """Fixture → the fixtures that answer its arguments, for any test."""
+    is_async: bool = False
+    """Whether any of the fixtures is async."""
+    unhandled: dict[FixtureKey, tuple[Fixture, list[int]]] = field(default_factory=dict)
     users: dict[int, list[int]] = field(default_factory=dict)
     overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
@@ -222,14 +258,13 @@ class _Walk:
             self.users.setdefault(place, []).extend(numbers)
         if is_mismatch:
             self.mismatched.setdefault(key, (request, []))[1].extend(numbers)
-        if asker is not None and asker.function is not None and asker.function.reads and answer.fixtures:
-            for read in asker.function.reads:
-                if read.parameter == request.name:
-                    self.read(numbers, asker.path, read, answer.fixtures[0])
+        if asker is not None and asker.function is not None and request.how == "argument" and answer.fixtures:
+            self.read(numbers, asker.path, asker.function, answer.fixtures[0])
 
-    def read(self, numbers: Sequence[int], path: str, read: Read, fixture: Fixture) -> None:
-        """Add a read of a fixture by tests, or by a fixture on their behalf."""
-        self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
+    def read(self, numbers: Sequence[int], path: str, function: Function, fixture: Fixture) -> None:
+        """Add the reads of a fixture by a function of tests, or by a fixture on their behalf."""
+        for read in self.reads(path, function, fixture):
+            self.seen.setdefault((path, read, id(fixture)), (path, read, fixture, []))[3].extend(numbers)
 
     def _found(self, request: Request, answer: Found) -> tuple[int, bool]:
         if not answer.fixtures:
@@ -239,6 +274,7 @@ class _Walk:
             if not overridden.plugin:
                 self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
+        self.is_async |= _is_async(first)
         if asker is not None and asker.doubt:
             asker = None  # its decorator may supply the argument itself
         if asker is not None and request.how == "argument":
@@ -274,6 +310,10 @@ def _asked(request: Request, tests: TestNumbers) -> RequestSite:
     )
 
 
+def _is_async(fixture: Fixture) -> bool:
+    return fixture.function is not None and fixture.function.is_async
+
+
 def place_of(fixture: Fixture) -> FixtureKey:
     """Return the key that tells a fixture from all others."""
     return fixture.path, fixture.line, fixture.holder
@@ -281,9 +321,11 @@ def place_of(fixture: Fixture) -> FixtureKey:
 
 def is_narrower(fixture: Fixture, asker: Fixture) -> bool:
     """Return whether a fixture's scope is narrower than its asker's; false if either is computed."""
-    if fixture.scope not in SCOPES or asker.scope not in SCOPES:
-        return False
-    return SCOPES.index(fixture.scope) < SCOPES.index(asker.scope)
+    return bool(fixture.scope and asker.scope) and _width(fixture) < _width(asker)
+
+
+def _width(fixture: Fixture) -> int:
+    return SCOPES.index(fixture.scope) if fixture.scope in SCOPES else 0
 
 
 def _provided(scopes: Iterable[Scope]) -> tuple[tuple[Fixture, ...], frozenset[int]]:

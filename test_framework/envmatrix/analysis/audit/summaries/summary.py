@@ -101,6 +101,8 @@ class FileSummary(Fact, frozen=True):
     """Number of a fixture in `places` → the tests that use it."""
     overriding: tuple[tuple[Fixture, Fixture], ...] = ()
     """A fixture, and the one of the tree that it overrides."""
+    unhandled: tuple[tuple[FixtureRef, TestNumbers], ...] = ()
+    """Async fixtures that no plugin runs, and the tests that use them."""
     surprises: tuple[AutouseStart, ...] = ()
     noted: tuple[TestNote, ...] = ()
     seen: tuple[FixtureRead, ...] = ()
@@ -110,6 +112,8 @@ class FileSummary(Fact, frozen=True):
     """Numbers of those of `fixtures` that override nothing."""
     notes: tuple[Note, ...] = ()
     """Notes about the file itself."""
+    has_unread_imports: bool = False
+    """Whether it imports what cannot be read, and may be a fixture or the base of a test class."""
 
 
 EMPTY = FileSummary()

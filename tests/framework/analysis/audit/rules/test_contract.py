@@ -133,3 +133,46 @@ def test_get_may_ask_for_a_field_of_the_contract(tmp_path: Path) -> None:
         conftest=f"{FIXTURE}def real_llm(): return {{'model': 1}}",
         test_a="def test(real_llm): assert real_llm.get('base_url') or real_llm.get('modle')",
     ) == ["test_a.py:1 'modle' is read of 'real_llm', and conftest.py does not give it"]
+
+
+ACCOUNT = f"{FIXTURE}def account(): return {{'id': 1, 'name': 'x'}}\n"
+
+
+@pytest.mark.parametrize(
+    ("read", "message"),
+    [
+        ("account['id']", ""),
+        ("account.get('id')", ""),
+        ("account.items()", ""),
+        ("account['mail']", "'mail' is read of 'account', and conftest.py does not give it"),
+        ("account.name", "'name' is read as an attribute of 'account', which is a dict"),
+        ("'mail' in account and account['mail']", ""),
+    ],
+)
+def test_any_fixture_of_a_known_value_is_held_against_what_is_read_of_it(
+    tmp_path: Path, read: str, message: str
+) -> None:
+    """In tests, in methods, in other fixtures: of a dict, keys that it has."""
+    test = f"{FIXTURE}def other(account):\n    {read}\nclass TestA:\n    def test_a(self, account, other):\n        {read}\n"
+    expected = [f"test_a.py:{line} {message}" for line in (4, 7)] if message else []
+    assert found(tmp_path, "EM208", "EM209", conftest=ACCOUNT, test_a=test) == expected
+
+
+@pytest.mark.parametrize(("mail", "count"), [("'mail': 'y'", 0), ("'phone': 'y'", 1)])
+def test_a_key_that_one_of_several_providers_gives_is_no_finding(tmp_path: Path, mail: str, count: int) -> None:
+    """A fixture reads it for the tests of two directories; only where all of them lack it, it is surely wrong."""
+    reader = f"{ACCOUNT}@pytest.fixture\ndef mail(account): return account['mail']\n"
+    override = f"{FIXTURE}def account(): return {{'id': 1, {mail}}}\n"
+    test = "def test_a(mail): ..."
+    files = {"conftest": reader, "a__test_a": test, "b__conftest": override, "b__test_b": test}
+    assert len(found(tmp_path, "EM208", **files)) == count
+
+
+def test_an_object_of_a_class_beside_the_fixture_has_its_attributes(tmp_path: Path) -> None:
+    """One that is not there, or that is read as a key."""
+    conftest = f"class Account:\n    def __init__(self): self.id = 1\n{FIXTURE}def account(): return Account()\n"
+    test = "def test_a(account): account.id, account.mail, account['id']\n"
+    assert [each.partition(" ")[2] for each in found(tmp_path, "EM208", "EM209", conftest=conftest, test_a=test)] == [
+        "'mail' is read of 'account', and conftest.py does not give it",
+        "'id' is read as a key of 'account', which is no mapping",
+    ]

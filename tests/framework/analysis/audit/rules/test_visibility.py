@@ -1,5 +1,6 @@
 """EM1xx on trees that are read and never run: what is found, what is said of it, and what is rightly not found."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.audit.rules.visibility import findings
+from envmatrix.analysis.index.build import index_of
 from tests.framework.analysis.trees import tree
 
 PROVIDER = """
@@ -216,6 +218,61 @@ def test_a_cycle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path:
     assert one.tests == ("a/test_a.py::test_a",)
 
 
+@pytest.mark.parametrize(
+    "body",
+    [
+        "if config:\n        get('gone')",
+        "get('gone') if config else None",
+        "try:\n        get('gone')\n    except pytest.FixtureLookupError:\n        pass",
+        "with pytest.raises(pytest.FixtureLookupError):\n        get('gone')",
+        "with contextlib.suppress(LookupError):\n        get('gone')",
+        "if not config:\n        return\n    get('gone')",
+        "if not config:\n        pytest.skip()\n    get('gone')",
+        "(get('gone') for _ in ())",
+        "config and get('gone')",
+        "def inner():\n        get('gone')",
+    ],
+)
+def test_a_fixture_that_is_asked_for_under_a_condition_is_unknown(pytester: pytest.Pytester, body: str) -> None:
+    """Pytest passes all of these: nobody may come there, or the error is caught; elsewhere it is missing."""
+    test = f"import contextlib, pytest\nconfig = None\ndef test_a(request):\n    {body}\n"
+    test = test.replace("get(", "request.getfixturevalue(")
+    (unknown,) = found(pytester.path, "EM108", test_a=test)
+    assert not pytester.runpytest().parseoutcomes().keys() & {"failed", "errors"}
+    assert unknown.hint == "The reason: it is asked for under a condition, or where an error is caught"
+    assert not found(pytester.path, "EM101", test_a=test)
+    certain = (
+        test.partition("    ")[0] + "    try:\n        request.getfixturevalue('gone')\n    finally:\n        pass"
+    )
+    assert found(pytester.path, "EM101", test_a=certain)
+
+
+CIRCLES = {
+    "an autouse override that leads to its own name": (
+        "@pytest.fixture\ndef user(): ...\n@pytest.fixture\ndef client(user): ...\n",
+        "@pytest.fixture(autouse=True)\ndef user(client): ...\ndef test_a(client): ...\n",
+    ),
+    "the same, asked for the other way round": (
+        "@pytest.fixture\ndef user(): ...\n@pytest.fixture\ndef client(user): ...\n",
+        "@pytest.fixture\ndef user(client): ...\ndef test_a(client): ...\ndef test_b(user): ...\ndef test_c(user, client): ...\n",
+    ),
+    "one that is set up first, for its scope": (
+        "@pytest.fixture(scope='session')\ndef user(): ...\n@pytest.fixture(scope='session')\ndef client(user): ...\n",
+        "@pytest.fixture(scope='module')\ndef client(client): ...\n@pytest.fixture\ndef user(client): ...\ndef test_a(user): ...\n",
+    ),
+}
+
+
+@pytest.mark.parametrize(("conftest", "test"), CIRCLES.values(), ids=CIRCLES)
+def test_a_circle_holds_for_the_tests_that_fail_by_it(conftest: str, test: str, pytester: pytest.Pytester) -> None:
+    """An override may lead to its own name: where pytest sets it up first, it gets the one that it overrides."""
+    files = {"conftest": f"import pytest\n{conftest}", "test_a": f"import pytest\n{test}"}
+    circular = {each for one in found(pytester.path, "EM104", **files) for each in one.tests}
+    done = pytester.runpytest("-p", "no:randomly", "-rE", "--tb=no")
+    failing = {line.split()[1] for line in done.outlines if line.startswith("ERROR ")}
+    assert circular == failing
+
+
 def test_a_fixture_that_asks_for_itself_with_nothing_to_override(tmp_path: Path) -> None:
     """It is a cycle of one, which pytest calls recursive."""
     (one,) = found(tmp_path, "EM104", test_a="import pytest\n@pytest.fixture\ndef me(me): ...\ndef test_a(me): ...")
@@ -226,6 +283,114 @@ def test_a_fixture_that_may_override_an_unread_one_is_no_cycle(tmp_path: Path) -
     """A library that is not installed here may provide the one that it asks for."""
     conftest = "import pytest\nfrom elsewhere import *\n@pytest.fixture\ndef me(me): ..."
     assert found(tmp_path, "EM104", a__conftest=conftest, a__test_a="def test_a(me): ...") == []
+
+
+LOOPS = {
+    "a default loop that is too narrow": (
+        "strict",
+        "function",
+        "@pytest_asyncio.fixture(scope='session')",
+        "ScopeMismatch",
+    ),
+    "the fixture's own loop": ("strict", "fixture-scope", "@pytest_asyncio.fixture(scope='session')", ""),
+    "a loop of its own": ("strict", "function", "@pytest_asyncio.fixture(scope='session', loop_scope='session')", ""),
+    "a loop of its own that is too narrow": (
+        "strict",
+        "session",
+        "@pytest_asyncio.fixture(scope='module', loop_scope='class')",
+        "ScopeMismatch",
+    ),
+    "any async fixture in the auto mode": ("auto", "function", "@pytest.fixture(scope='session')", "ScopeMismatch"),
+    "one that nobody runs": ("strict", "session", "@pytest.fixture(scope='session')", "no plugin or hook"),
+}
+
+
+@pytest.mark.parametrize(("mode", "loop", "decorator", "error"), LOOPS.values(), ids=LOOPS)
+def test_an_async_fixture_needs_a_loop_that_lives_as_long(
+    pytester: pytest.Pytester, mode: str, loop: str, decorator: str, error: str
+) -> None:
+    """As pytest-asyncio fails when the fixture is set up: the loop's scope is the decorator's, the setting's or its own."""
+    settings = f"asyncio_mode = {mode}\nasyncio_default_fixture_loop_scope = {loop}\n"
+    pytester.makeini(f"[pytest]\naddopts = --disable-plugin-autoload -p asyncio\n{settings}")
+    pytester.makepyfile(
+        f"import pytest, pytest_asyncio\n{decorator}\nasync def server(): ...\ndef test_a(server): ...\n"
+    )
+    done = pytester.runpytest()
+    assert error in done.stdout.str()
+    done.assert_outcomes(errors=bool(error), passed=not error)
+    index = index_of(pytester.path)
+    codes = {each.code: each for each in findings(index, Survey.of(index))}
+    assert set(codes) == ({"EM102" if error == "ScopeMismatch" else "EM111"} if error else set())
+    if "EM102" in codes:
+        assert "or give it loop_scope=" in codes["EM102"].hint
+
+
+def test_anyio_runs_the_async_fixtures_of_the_tests_that_it_marks(pytester: pytest.Pytester) -> None:
+    """They ask for its backend, which is what the plugin goes by; others are left alone."""
+    pytester.makeini("[pytest]\naddopts = --disable-plugin-autoload -p anyio\n")
+    pytester.makepyfile(
+        "import pytest\n@pytest.fixture\nasync def server(): ...\n@pytest.fixture\ndef anyio_backend(): return 'asyncio'\n"
+        "@pytest.mark.anyio\nasync def test_a(server): ...\ndef test_b(server): ...\n"
+    )
+    assert pytester.runpytest().parseoutcomes() == {"passed": 1, "errors": 1}
+    index = index_of(pytester.path)
+    (one,) = findings(index, Survey.of(index))
+    assert (one.code, [each.rpartition("::")[2] for each in one.tests]) == ("EM111", ["test_b"])
+    assert {request.name for test in index.tests for request in index.requests(test)} == {"anyio_backend", "server"}
+
+
+OUTDATED = {
+    "EM109": ("@pytest.mark.slow\n@pytest.fixture\ndef it(): ...\ndef test_a(it): ...\n", "Marks cannot be applied"),
+    "EM110": (
+        "class TestA:\n    @pytest.fixture(scope='class')\n    def it(self): ...\n    def test_a(self, it): ...\n",
+        "instance methods are deprecated",
+    ),
+    "EM112": ("@pytest.yield_fixture\ndef it(): ...\ndef test_a(it): ...\n", "yield_fixture is deprecated"),
+    "none": (
+        "class TestA:\n    @pytest.fixture(scope='class')\n    @classmethod\n    def it(cls): ...\n    def test_a(self, it): ...\n",
+        "1 passed",
+    ),
+}
+
+
+@pytest.mark.parametrize(("code", "text", "warning"), [(code, *each) for code, each in OUTDATED.items()], ids=OUTDATED)
+def test_what_the_running_pytest_warns_of_or_refuses_is_found(
+    pytester: pytest.Pytester, code: str, text: str, warning: str
+) -> None:
+    """Each by a rule of its own, and nothing else."""
+    pytester.makeini("[pytest]\naddopts = --disable-plugin-autoload\nmarkers = slow\n")
+    pytester.makepyfile(f"import pytest\n{text}")
+    assert warning in pytester.runpytest().stdout.str()
+    index = index_of(pytester.path)
+    assert [each.code for each in findings(index, Survey.of(index))] == ([code] if code != "none" else [])
+    older = [replace(project, pytest=(6, 0)) for project in index.projects]
+    survey = Survey.of(index)
+    index.projects = tuple(older)
+    assert not list(findings(index, survey))
+
+
+@pytest.mark.parametrize(
+    ("line", "count"),
+    [
+        ("from lib.testing.fixtures import *", 0),
+        ("from lib.testing.fixtures import client", 0),
+        ("from helpers import client", 0),
+        ("from lib.testing import Base\nclass TestIt(Base): ...", 0),
+        ("pytest_plugins = ['lib.testing']", 0),
+        ("from lib.testing import Client", 1),
+        ("from dataclasses import dataclass", 1),
+        ("from helpers import plain", 1),
+        ("from whole import *", 1),
+    ],
+)
+def test_what_an_unread_import_may_ask_for_is_not_unused(tmp_path: Path, line: str, count: int) -> None:
+    """A fixture or a test class may come from there; a class that nothing inherits, and the standard library, ask nothing."""
+    conftest = f"import pytest\n{line}\n@pytest.fixture\ndef port(): ..."
+    helpers = "from lib.testing import client\ndef plain(): ..."
+    assert (
+        len(found(tmp_path, "EM105", conftest=conftest, helpers=helpers, whole="a = 1", test_a="def test_a(): ..."))
+        == count
+    )
 
 
 def test_a_fixture_that_nobody_asks_for(tmp_path: Path) -> None:
@@ -346,3 +511,13 @@ def test_any_text_may_be_asked_for(tmp_path: Path) -> None:
     )
     assert one.message == "getfixturevalue asks for '\\n::error::(', and none of that name is in sight"
     assert two.message == r"getfixturevalue asks for '\\udc80', and none of that name is in sight"
+
+
+@pytest.mark.parametrize(("count", "findings"), [(100, 100), (101, 1)])
+def test_very_many_unknown_requests_for_one_reason_are_one_finding(tmp_path: Path, count: int, findings: int) -> None:
+    """It says how many they are, and what would tell."""
+    test = "from lib.fixtures import *\n" + "".join(f"def test_{each}(it_{each}): ...\n" for each in range(count))
+    said = found(tmp_path, "EM108", test_a=test)
+    assert len(said) == findings
+    assert len({test for each in said for test in each.tests}) == count
+    assert ("or put it on pythonpath" in said[0].hint) == (findings == 1)
