@@ -40,6 +40,11 @@ class VisibilityFix:
     module: str = ""
     """The provider's module, as the conftest can import it; empty for a move."""
 
+    @property
+    def by_hand(self) -> str:
+        """Return the advice where the change is not safe."""
+        return f"{'import' if self.module else 'move'} it by hand"
+
     def in_words(self, name: str) -> str:
         """Return the change in words."""
         return (
@@ -93,9 +98,15 @@ class NearestProviders:
         return f"Define it in {_conftest(home)}, or give it a value with parametrize"
 
     def mend(self, group: RequestGroup) -> VisibilityFix | None:
-        """Return the change that lets the tests of a group see a missing fixture; None if there is none."""
+        """Return the change that lets the tests of a group see a missing fixture.
+
+        None unless the tree defines it once, where it is meant to be shared: in a conftest, or a module without tests.
+        """
         home, providers = self._around(group)
-        return self._mend(providers[0], home) if providers and not providers[0].class_ else None
+        if len(providers) != 1 or providers[0].class_:
+            return None
+        mend = self._mend(providers[0], home)
+        return mend if mend.module or providers[0].path.endswith("conftest.py") else None
 
     def _around(self, group: RequestGroup) -> tuple[str, list[NearbyProvider]]:
         """Return the directory that the tests of a group share, and the providers of the missing fixture, nearest first."""

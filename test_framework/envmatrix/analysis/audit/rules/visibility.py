@@ -10,6 +10,7 @@ from envmatrix.analysis.audit.rules.nearest_provider import NearestProviders
 from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused_fixtures import unused
+from envmatrix.analysis.audit.summaries.summarize import is_narrower
 from envmatrix.analysis.audit.summaries.summary import RequestSite
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
@@ -22,7 +23,7 @@ RULES = (
         is_fixable=True,
     ),
     AuditRule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
-    AuditRule("EM103", "scope-changed-by-override", "A fixture overrides another one and changes its scope."),
+    AuditRule("EM103", "scope-widened-by-override", "A fixture overrides another one and widens its scope."),
     AuditRule("EM104", "circular-dependency", "Fixtures ask for each other in a cycle."),
     AuditRule("EM105", "unused-fixture", "Nothing asks for a fixture of this tree."),
     AuditRule(
@@ -34,7 +35,8 @@ RULES = (
     AuditRule(
         "EM108",
         "unknown-request",
-        "The source does not tell whether a request is answered; off unless selected by its code.",
+        "The source does not tell whether a request is answered.",
+        is_opt_in=True,
     ),
     AuditRule("EM199", "unused-noqa", "A `# noqa` names one of these codes and suppresses nothing.", is_fixable=True),
 )
@@ -94,26 +96,21 @@ def _overriding(survey: Survey) -> Iterator[AuditFinding]:
     reported = set()
     for override, overridden in survey.overriding.values():
         key = (override.path, override.line, overridden.path, overridden.line)
-        if key in reported or not _changes_scope(override, overridden):
+        if key in reported or not _widens_scope(override, overridden):
             continue
         reported.add(key)
         message = (
-            f"fixture {override.name!r} overrides the one of {overridden.path} and changes its scope "
+            f"fixture {override.name!r} overrides the one of {overridden.path} and widens its scope "
             f"from {overridden.scope} to {override.scope}"
         )
         hint = f"Give it the scope of {overridden.path}:{overridden.line}, or another name"
         yield AuditFinding(override.path, override.line, override.column, "EM103", message, hint)
 
 
-def _changes_scope(override: Fixture, overridden: Fixture) -> bool:
-    """Return whether an override surely changes the scope; of a plugin's fixture that is intended."""
-    return (
-        bool(override.scope and overridden.scope)
-        and override.scope != overridden.scope
-        and not overridden.plugin
-        and override.is_certain
-        and overridden.is_certain
-    )
+def _widens_scope(override: Fixture, overridden: Fixture) -> bool:
+    """Return whether an override surely widens the scope; of a plugin's fixture that is intended."""
+    is_certain = override.is_certain and overridden.is_certain
+    return is_certain and is_narrower(overridden, override) and not overridden.plugin
 
 
 def _circular(survey: Survey) -> Iterator[AuditFinding]:

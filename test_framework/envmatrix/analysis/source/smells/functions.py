@@ -43,7 +43,7 @@ def function_notes(
             if ast.Try in kinds or ast.TryStar in kinds or (suppresses and ast.With in kinds):
                 notes += swallowed_assertions(node.body, in_loop=False)
     elif ast.Try in kinds:
-        notes += hidden_failures(node, all_statements(node.body))
+        notes += hidden_failures(node)
     if skips and (ast.Try in kinds or ast.If in kinds):
         notes += skips_in_outages(node, node.body)
     return tuple(notes)
