@@ -39,6 +39,43 @@ SUITES = (
 DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "pluggy")
 """Packages whose source distributions bring their tests: docs/differential.md has what came out."""
 
+PRECISION = (
+    "agno==3.1.10",
+    "aiohttp==3.14.5",
+    "anthropic==2.14.0",
+    "asyncssh==2.24.1",
+    "azure-cosmos==4.17.1",
+    "celery==5.7.0",
+    "conan==2.34.0",
+    "crewai==1.15.30",
+    "dask==2026.8.0",
+    "distributed==2026.8.0",
+    "docker==7.2.0",
+    "elasticsearch==9.5.1",
+    "google-cloud-bigquery==3.47.0",
+    "gradio==6.31.0",
+    "ipykernel==7.4.0",
+    "jupyter-server==2.21.1",
+    "kazoo==2.11.0",
+    "kombu==5.7.0",
+    "letta==0.16.8",
+    "litestar==2.25.0",
+    "mitmproxy==0.15",
+    "mlflow==3.18.0",
+    "notebook==7.6.5",
+    "openai==3.57.0",
+    "opensearch-py==3.2.0",
+    "psutil==7.2.2",
+    "pymilvus==3.0.2",
+    "redis==8.1.0",
+    "sanic==25.12.1",
+    "scrapy==2.19.0",
+    "starlette==1.10.0",
+    "uvicorn==0.54.0",
+    "weaviate-client==4.23.1",
+)
+"""Packages whose source distributions bring their tests: docs/precision.md was judged on them."""
+
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -146,6 +183,18 @@ def differential(session: nox.Session) -> None:
     sources = ("--no-deps", "--no-binary", ",".join(DIFFERENTIAL), "--dest", archives)
     session.run("python", "-m", "pip", "download", "--quiet", *sources, *DIFFERENTIAL)
     session.run("python", "-m", "tests.differential", archives, *session.posargs, env=BYTECODE)
+
+
+@nox.session
+def precision(session: nox.Session) -> None:
+    """Audit public packages by every rule, draw findings by a seed, and count what was judged of them."""
+    _install(session, "test")
+    session.install("pip")
+    archives = session.create_tmp()
+    names = ",".join(package.partition("==")[0] for package in PRECISION)
+    sources = ("--no-deps", "--no-binary", names, "--dest", archives)
+    session.run("python", "-m", "pip", "download", "--quiet", *sources, *PRECISION)
+    session.run("python", "-m", "tests.precision", archives, env=BYTECODE)
 
 
 for _name in ENVIRONMENTS:

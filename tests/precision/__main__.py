@@ -12,6 +12,8 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from rich.console import Console
+
 from envmatrix.analysis.audit.audit import audit
 from envmatrix.analysis.audit.baseline import AuditBaseline
 from envmatrix.analysis.audit.rules.catalog import ALL, UNKNOWN
@@ -32,9 +34,10 @@ def main(words: list[str]) -> int:
     write(samples)
     PAGE.write_text(page(samples), encoding="utf-8")
     waiting = [sample for sample in samples if sample.is_right is None]
+    console = Console(soft_wrap=True, markup=False, highlight=False)
     for each in waiting:
-        print(f"{each.package} {each.place}: {each.rule} {each.message}")
-    print(f"{len(samples)} drawn, {len(waiting)} to judge")
+        console.print(f"{each.package} {each.place}: {each.rule} {each.message}")
+    console.print(f"{len(samples)} drawn, {len(waiting)} to judge")
     return int(bool(waiting) or not samples)
 
 

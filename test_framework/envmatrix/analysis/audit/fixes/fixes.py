@@ -274,7 +274,6 @@ class _Work:
 
     def _move(self, mend: VisibilityFix, name: str) -> None:
         moves, source = _moves(), mend.provider.path
-        self._refuse_if_seen_otherwise(mend, name)
         taken = moves.take(self._original(source) or "", mend.provider.line)
         if taken is None or name not in {taken.name, *_QUOTED.findall(taken.decorators)}:
             raise CannotFixError(f"{mend.provider} is no plain fixture at the top level of its file: move it by hand")
@@ -328,19 +327,6 @@ class _Work:
                     raise CannotFixError(f"{name} is something else in {mend.target}: move it by hand")
             elif f"import {name}" not in self.texts.get(mend.target, ""):
                 yield name, to
-
-    def _refuse_if_seen_otherwise(self, mend: VisibilityFix, name: str) -> None:
-        """Refuse a move after which some tests would get another fixture of that name."""
-        here = mend.target.rpartition("/")[0]
-        for test in self.index.tests:
-            answer = test.scope.answer(name) if test.scope else None
-            if not isinstance(answer, Found) or not test.path.startswith(f"{here}/" if here else ""):
-                continue
-            places = [(fixture.path, fixture.line) for fixture in answer.fixtures]
-            if (mend.provider.path, mend.provider.line) in places and len(places) > 1:
-                raise CannotFixError(
-                    f"other fixtures called {name!r} are on the way from {mend.provider}: move it by hand"
-                )
 
 
 def _moves() -> ModuleType:

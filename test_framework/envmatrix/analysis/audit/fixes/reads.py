@@ -44,7 +44,7 @@ def rewrite_read(source: str, read: Read) -> str:
 
 def annotated(source: str, line: int, column: int | None = None) -> Iterator[str]:
     """Yield the names in the annotation of the parameter at a place, or of what the function on a line returns."""
-    for node in ast.walk(_parsed(source)):
+    for node in ast.walk(_parsed(source.removeprefix("\ufeff"))):
         match node:
             case ast.arg(annotation=ast.expr() as annotation) if (node.lineno, node.col_offset + 1) == (line, column):
                 yield from _WORD.findall(ast.unparse(annotation))

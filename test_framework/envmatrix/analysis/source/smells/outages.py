@@ -12,7 +12,6 @@ from envmatrix.analysis.source.smells.statements import (
     BROAD,
     all_statements,
     blocks_of,
-    call_of,
     caught_by,
     is_log_call,
     last_names,
