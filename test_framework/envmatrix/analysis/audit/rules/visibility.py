@@ -10,9 +10,7 @@ from envmatrix.analysis.audit.rules.nearest_provider import NearestProviders
 from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused_fixtures import unused
-from envmatrix.analysis.audit.summaries.summarize import is_narrower
 from envmatrix.analysis.audit.summaries.summary import RequestSite
-from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
@@ -23,7 +21,6 @@ RULES = (
         is_fixable=True,
     ),
     AuditRule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
-    AuditRule("EM103", "scope-widened-by-override", "A fixture overrides another one and widens its scope."),
     AuditRule("EM104", "circular-dependency", "Fixtures ask for each other in a cycle."),
     AuditRule("EM105", "unused-fixture", "Nothing asks for a fixture of this tree."),
     AuditRule(
@@ -43,10 +40,9 @@ RULES = (
 
 
 def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
-    """Yield requests without an answer, wrong scopes and overrides, cycles, unused fixtures and unread files."""
+    """Yield requests without an answer, wrong scopes, cycles, unused fixtures and unread files."""
     yield from _missing(index, survey)
     yield from _mismatched(survey)
-    yield from _overriding(survey)
     yield from _circular(survey)
     yield from _unused(index, survey)
     yield from _autouse(survey)
@@ -90,27 +86,6 @@ def _mismatched(survey: Survey) -> Iterator[AuditFinding]:
         narrowed = f"Narrow {asker.name!r} to scope {narrow.scope}"
         widened = f", or widen {narrow.name!r}{where} to {asker.scope}" if not narrow.plugin else ""
         yield _finding("EM102", group, message, narrowed + widened)
-
-
-def _overriding(survey: Survey) -> Iterator[AuditFinding]:
-    reported = set()
-    for override, overridden in survey.overriding.values():
-        key = (override.path, override.line, overridden.path, overridden.line)
-        if key in reported or not _widens_scope(override, overridden):
-            continue
-        reported.add(key)
-        message = (
-            f"fixture {override.name!r} overrides the one of {overridden.path} and widens its scope "
-            f"from {overridden.scope} to {override.scope}"
-        )
-        hint = f"Give it the scope of {overridden.path}:{overridden.line}, or another name"
-        yield AuditFinding(override.path, override.line, override.column, "EM103", message, hint)
-
-
-def _widens_scope(override: Fixture, overridden: Fixture) -> bool:
-    """Return whether an override surely widens the scope; of a plugin's fixture that is intended."""
-    is_certain = override.is_certain and overridden.is_certain
-    return is_certain and is_narrower(overridden, override) and not overridden.plugin
 
 
 def _circular(survey: Survey) -> Iterator[AuditFinding]:

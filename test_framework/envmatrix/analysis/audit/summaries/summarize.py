@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -71,7 +70,6 @@ class Summarizer:
             places=tuple(walk.places),
             cycles=self._cycles(walk, tests),
             users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
-            overriding=tuple(walk.overriding.values()),
             surprises=tuple(
                 AutouseStart(FixtureRef.of(fixture), contract, tuple(numbers))
                 for fixture, contract, numbers in walk.surprises.values()
@@ -197,7 +195,6 @@ class _Walk:
     edges: dict[FixtureKey, set[FixtureKey]] = field(default_factory=dict)
     """Fixture → the fixtures that answer its arguments, for any test."""
     users: dict[int, list[int]] = field(default_factory=dict)
-    overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note, bool], list[int]] = field(default_factory=dict)
     seen: dict[tuple[str, Read, int], tuple[str, Read, Fixture, list[int]]] = field(default_factory=dict)
@@ -235,9 +232,6 @@ class _Walk:
         if not answer.fixtures:
             return -1, False
         places = [self._place(fixture) for fixture in answer.fixtures]
-        for override, overridden in pairwise(answer.fixtures):
-            if not overridden.plugin:
-                self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
         if asker is not None and asker.doubt:
             asker = None  # its decorator may supply the argument itself

@@ -29,6 +29,9 @@ _CHECKS = re.compile(
 )
 """A call with such a word in its name is a check, or ends the test as not passed."""
 
+_SETTING = re.compile(r"environ\.|getenv$|^getattr$|^(?:sys|platform|os)\.")
+"""Calls that tell where a test runs."""
+
 
 def tests_that_cannot_fail(node: FunctionNode) -> Iterator[Note]:
     """Yield a note if a test calls nothing and asserts nothing (EM308)."""
@@ -91,14 +94,15 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
     for statement in body:
         match statement:
             case ast.If():
-                ways = {_flow(statement.body, guards), _flow(statement.orelse, guards)}
-                if ways == {"checked"}:
+                body, orelse = _flow(statement.body, guards), _flow(statement.orelse, guards)
+                if body == orelse == "checked":
                     return "checked"
-                if "left" in ways:
+                is_left = "left" in {body, orelse}
+                unchecked = ast.NotEq if body == "checked" else ast.Eq
+                if (is_left or "checked" in {body, orelse}) and not _chooses(statement.test, unchecked):
                     guards.append(statement)
+                if is_left:
                     return "left"
-                if "checked" in ways and not _differs(statement.test):
-                    guards.append(statement)
             case ast.With() | ast.AsyncWith():
                 if any(_is_check(item.context_expr) for item in statement.items):
                     return "checked"
@@ -111,9 +115,10 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
     return "through"
 
 
-def _differs(test: ast.expr) -> bool:
-    """Return whether a condition is a comparison that expects equality: `if text != one: assert text == other`."""
-    return any(isinstance(inner, ast.NotEq) for inner in ast.walk(test))
+def _chooses(test: ast.expr, equals: type[ast.cmpop]) -> bool:
+    """Return whether what is not checked is one of several right answers, by its value or by a part of it."""
+    operators = [operator for inner in ast.walk(test) if isinstance(inner, ast.Compare) for operator in inner.ops]
+    return any(isinstance(each, equals | ast.In | ast.NotIn) for each in operators)
 
 
 def _checks(statement: ast.stmt) -> bool:
@@ -154,7 +159,9 @@ def _observed(statements: Iterable[ast.stmt]) -> set[str]:
 
 
 def _is_answer(value: ast.expr) -> bool:
-    return isinstance(value, ast.Await) or any(isinstance(inner, ast.Call) for inner in ast.walk(value))
+    """Return whether a value comes from a call: not from the platform's or the environment's."""
+    calls = [last_names(inner.func) for inner in ast.walk(value) if isinstance(inner, ast.Call)]
+    return isinstance(value, ast.Await) or any(not _SETTING.search(each) for each in calls)
 
 
 def _supplies(decorator: ast.expr) -> bool:

@@ -56,12 +56,17 @@ def _set_up(body: list[ast.stmt]) -> Iterator[ast.Try]:
     for statement in body:
         if isinstance(statement, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             continue
-        if any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(statement)):
-            return  # a handler around the yield leads to an error of pytest: the fixture did not yield
+        yields = any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(statement))
         if isinstance(statement, ast.Try):
-            yield statement
-        for below in blocks_of(statement):
-            yield from _set_up(below)
+            # With an else, the failure may be what is expected; around the yield, pytest reports that nothing was yielded.
+            if not statement.orelse and not yields:
+                yield statement
+            yield from _set_up([*statement.body, *statement.orelse])
+        else:
+            for below in blocks_of(statement):
+                yield from _set_up(below)
+        if yields:
+            return
 
 
 def _gives_nothing(body: Iterable[ast.stmt]) -> bool:

@@ -180,13 +180,13 @@ _FIXTURE = "import pytest\n@pytest.fixture\ndef db():\n    "
         ("from lib import traced\n" + _FIXTURE.replace("\ndef", "\n@traced\ndef") + "...\n", "no plain fixture"),
         ("from lib import fixture\n" + _FIXTURE.replace("pytest.", "") + "...\n", "no plain fixture"),
         ("from unittest.mock import Mock\n" + _FIXTURE + "return Mock()\n", "gives a mock"),
-        (_FIXTURE.replace("()", "() -> str") + "...\n", "gives no int"),
+        (_FIXTURE.replace("()", "() -> str") + "...\n", "gives no T"),
         ('__all__ = ["db"]\n' + _FIXTURE + "...\n", "used by its name"),
     ],
 )
 def test_what_is_not_safe_is_refused_with_the_reason(tmp_path: Path, conftest: str, why: str) -> None:
     """What means something else elsewhere, what others use by its name, and what is no plain function stays where it is."""
-    written(tmp_path, {"a/conftest.py": conftest, "a/near.py": "x = 1\n", "b/test_b.py": "def test_b(db: int): ...\n"})
+    written(tmp_path, {"a/conftest.py": conftest, "a/near.py": "x = 1\n", "b/test_b.py": "def test_b(db: T): ...\n"})
     _, plan = audited(tmp_path)
     assert plan.edits == ()
     assert why in plan.refused[0][1]
