@@ -12,7 +12,7 @@ def codes(source: str, *, is_fixture: bool = False) -> list[str]:
     """Return `code:line` of each note on the last function of a source."""
     node = ast.parse(dedent(source).strip()).body[-1]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return [f"{note.code}:{note.line}" for note in function_notes(node, is_fixture=is_fixture)]
+    return [f"{note.code}:{note.line}" for note in function_notes(node, is_fixture=is_fixture, skips="skip" in source)]
 
 
 @pytest.mark.parametrize(
@@ -95,7 +95,9 @@ def test_assertions_only_under_what_was_seen_are_found(body: str) -> None:
         "def test(c):\n    r = get()\n    with pytest.raises(ValueError):\n        r.go()\n    if r.ok:\n        assert r.text",
         "def test(c):\n    if c == 'a':\n        assert get()",
         "def test(c):\n    if sys.platform == 'linux':\n        assert get()",
-        "def test(c):\n    v = os.environ.get('V')\n    if v:\n        assert get() == v",
+        "def test(c):\n    v = os.environ.get('V')\n    if v:\n        v = v.strip()\n        assert get() == v",
+        "def test(c):\n    has = hasattr(c, 'x')\n    if has:\n        assert c.x",
+        "def test(c):\n    r = get()\n    if r:\n        if late():\n            pytest.skip('late')\n        assert r.text",
         "def test(c):\n    option = getattr(socket, 'KEEP', None)\n    if option is not None:\n        assert get(option)",
         "def test(c):\n    memory = read()\n    if 'free' in memory:\n        assert memory['free']",
         "def test(c):\n    r = get()\n    if r.status == 426:\n        pass\n    else:\n        assert r.status == 400",

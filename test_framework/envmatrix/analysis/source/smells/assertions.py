@@ -29,7 +29,7 @@ _CHECKS = re.compile(
 )
 """A call with such a word in its name is a check, or ends the test as not passed."""
 
-_SETTING = re.compile(r"environ\.|getenv$|^getattr$|^(?:sys|platform|os)\.")
+_SETTING = re.compile(r"environ\.|getenv$|^(?:get|has)attr$|^(?:sys|platform|os)\.")
 """Calls that tell where a test runs."""
 
 
@@ -147,21 +147,23 @@ def _is_check(context: ast.expr) -> bool:
 
 
 def _observed(statements: Iterable[ast.stmt]) -> set[str]:
-    """Return the names that hold what the test observes."""
+    """Return the names that hold what the test observes, without what the platform or the environment says."""
     observed: set[str] = set()
+    settings: set[str] = set()
     for statement in statements:
         match statement:
-            case ast.Assign(targets=targets, value=value) if _is_answer(value):
-                observed |= names_in(targets)
-            case ast.AnnAssign(target=target, value=ast.expr() as value) if _is_answer(value):
-                observed |= names_in([target])
-    return observed
-
-
-def _is_answer(value: ast.expr) -> bool:
-    """Return whether a value comes from a call: not from the platform's or the environment's."""
-    calls = [last_names(inner.func) for inner in ast.walk(value) if isinstance(inner, ast.Call)]
-    return isinstance(value, ast.Await) or any(not _SETTING.search(each) for each in calls)
+            case ast.Assign(targets=targets, value=value):
+                pass
+            case ast.AnnAssign(target=target, value=ast.expr() as value):
+                targets = [target]
+            case _:
+                continue
+        calls = [last_names(inner.func) for inner in ast.walk(value) if isinstance(inner, ast.Call)]
+        if any(map(_SETTING.search, calls)):
+            settings |= names_in(targets)
+        elif calls or isinstance(value, ast.Await):
+            observed |= names_in(targets)
+    return observed - settings
 
 
 def _supplies(decorator: ast.expr) -> bool:
