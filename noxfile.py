@@ -75,7 +75,6 @@ PRECISION = (
     "oracledb==26.1.0",
     "psutil==7.2.2",
     "pymilvus==3.0.2",
-    "pymongo==4.20.1",
     "pyzmq==27.3.0",
     "redis==8.1.0",
     "sanic==25.12.1",
