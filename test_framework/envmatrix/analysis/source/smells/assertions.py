@@ -94,14 +94,13 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
     for statement in body:
         match statement:
             case ast.If():
-                body, orelse = _flow(statement.body, guards), _flow(statement.orelse, guards)
-                if body == orelse == "checked":
+                ways = _flow(statement.body, guards), _flow(statement.orelse, guards)
+                if ways == ("checked", "checked"):
                     return "checked"
-                is_left = "left" in {body, orelse}
-                unchecked = ast.NotEq if body == "checked" else ast.Eq
-                if (is_left or "checked" in {body, orelse}) and not _chooses(statement.test, unchecked):
+                unchecked = ast.NotEq if ways[0] == "checked" else ast.Eq
+                if ways != ("through", "through") and not _chooses(statement.test, unchecked):
                     guards.append(statement)
-                if is_left:
+                if "left" in ways:
                     return "left"
             case ast.With() | ast.AsyncWith():
                 if any(_is_check(item.context_expr) for item in statement.items):
