@@ -141,7 +141,8 @@ def fix(
     except BaseException:
         edits.restore(index.root, plan.edits)
         raise
-    verified = f"; pytest collects the {plural(len(collected), 'test')} around as before" if collected else ""
+    around_it = f"the {plural(len(collected), 'test')}" if collected else "no test"
+    verified = f"; pytest collects {around_it} around, as before" if collecting else ""
     typer.echo(
         f"{len(plan.fixed)} of {len(result.findings)} mended in {plural(len(plan.edits), 'file')}{verified}.", err=True
     )

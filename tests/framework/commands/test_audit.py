@@ -234,7 +234,7 @@ def test_a_diff_changes_nothing_and_a_fix_does(call: Call, story: Path) -> None:
     assert shown.stdout.startswith("--- /dev/null\n+++ b/tests/conftest.py\n")
     assert not (story / "tests/conftest.py").exists()
     done = call("--fix", "tests/e2e", "--select", "ALL,EM301")
-    assert done.stderr == "1 of 1 mended in 2 files; pytest collects the 2 tests around as before.\n"
+    assert done.stderr == "1 of 1 mended in 2 files; pytest collects the 2 tests around, as before.\n"
     assert done.stdout == shown.stdout.partition(FOUND)[0] + "No findings in 2 tests of 2 files.\n"
     assert call("--select", "EM1").returncode == 0
 
