@@ -47,7 +47,7 @@ class Collector:
     @property
     def is_there(self) -> bool:
         """Return whether the interpreter has pytest."""
-        command = [self.python, "-c", "import pytest"]
+        command = [str(self.python), "-c", "import pytest"]
         return not subprocess.run(command, check=False, capture_output=True, timeout=_DEADLINE).returncode  # noqa: S603
 
     def collect(self, root: Path, directories: Sequence[Path]) -> frozenset[str]:
@@ -58,7 +58,7 @@ class Collector:
         """
         with tempfile.TemporaryDirectory(prefix="envmatrix-collect-") as scratch:
             file = Path(scratch, "collected.json")
-            command = [self.python, "-c", _COLLECT, file, *directories]
+            command = [str(self.python), "-c", _COLLECT, str(file), *map(str, directories)]
             try:
                 subprocess.run(  # noqa: S603  the interpreter that the user named
                     command, cwd=root, check=False, capture_output=True, stdin=subprocess.DEVNULL, timeout=_DEADLINE
