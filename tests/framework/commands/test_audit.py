@@ -254,6 +254,12 @@ def test_a_fix_after_which_a_test_is_not_collected_is_taken_back(call: Call, sto
     assert call("--fix", "--no-verify").stderr == "1 of 1 mended in 2 files.\n"
 
 
+def test_a_test_that_runs_once_for_each_parameter_now_is_not_lost(call: Call, story: Path) -> None:
+    """Its node id has a parameter since the fixture was found."""
+    (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("fixture", "fixture(params=[1, 2])", 1))
+    assert call("--fix").stderr.endswith("1 of 1 mended in 2 files; pytest collects the 3 tests around, as before.\n")
+
+
 def test_a_fix_that_leads_to_another_finding_elsewhere_is_taken_back(call: Call, story: Path) -> None:
     """Also to one of a rule that was not asked for: the moved fixture is too narrow for who asks for it."""
     asker = "import pytest\n@pytest.fixture(scope='session')\ndef all_of(served): return served\n"
