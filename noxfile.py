@@ -67,6 +67,55 @@ THEIR_TESTS = (
 DIFFERENTIAL = ("attrs", "idna", "iniconfig", "itsdangerous", "more-itertools", "pluggy")
 """Packages whose source distributions bring their tests: docs/differential.md has what came out."""
 
+PRECISION = (
+    "agno==3.1.10",
+    "aiohttp==3.14.5",
+    "aiokafka==0.14.0",
+    "anthropic==2.14.0",
+    "anyio==4.16.0",
+    "asyncssh==2.24.1",
+    "celery==5.7.0",
+    "chromadb==1.5.9",
+    "click==8.5.1",
+    "clickhouse-connect==1.12.0",
+    "conan==2.34.0",
+    "crewai==1.15.30",
+    "dask==2026.8.0",
+    "distributed==2026.8.0",
+    "docker==7.2.0",
+    "dulwich==1.2.21",
+    "elasticsearch==9.5.1",
+    "fastapi==0.165.0",
+    "flask==3.1.3",
+    "google-cloud-bigquery==3.47.0",
+    "ipykernel==7.4.0",
+    "jupyter-server==2.21.1",
+    "kazoo==2.11.0",
+    "kombu==5.7.0",
+    "letta==0.16.8",
+    "litellm==1.110.2",
+    "litestar==2.25.0",
+    "mitmproxy==0.15",
+    "mlflow==3.18.0",
+    "notebook==7.6.5",
+    "openai==3.57.0",
+    "opensearch-py==3.2.0",
+    "oracledb==26.1.0",
+    "psutil==7.2.2",
+    "pymilvus==3.0.2",
+    "pyzmq==27.3.0",
+    "redis==8.1.0",
+    "sanic==25.12.1",
+    "scrapy==2.19.0",
+    "snowflake-connector-python==5.2.0",
+    "sqlalchemy==2.1.9",
+    "starlette==1.10.0",
+    "uvicorn==0.54.0",
+    "weaviate-client==4.23.1",
+    "werkzeug==3.1.9",
+)
+"""Packages whose source distributions bring their tests: docs/precision.md was judged on them."""
+
 # Without bytecode every start of Python costs twice, and some machines forbid to write it.
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
@@ -187,6 +236,18 @@ def differential(session: nox.Session) -> None:
     """Run public suites with us and without, plain and by xdist, and compare what became of each test."""
     archives = _archives(session, DIFFERENTIAL, ("freezegun",))
     session.run("python", "-m", "tests.differential", archives, "docs/differential.md", *session.posargs, env=BYTECODE)
+
+
+@nox.session
+def precision(session: nox.Session) -> None:
+    """Audit public packages by every rule, draw findings by a seed, and count what was judged of them."""
+    _install(session, "test")
+    session.install("pip")
+    archives = session.create_tmp()
+    names = ",".join(package.partition("==")[0] for package in PRECISION)
+    sources = ("--no-deps", "--no-binary", names, "--dest", archives)
+    session.run("python", "-m", "pip", "download", "--quiet", *sources, *PRECISION)
+    session.run("python", "-m", "tests.precision", archives, env=BYTECODE)
 
 
 for _name in ENVIRONMENTS:

@@ -236,8 +236,17 @@ def _codes() -> Iterator[str]:
     yield "What `envmatrix validate` finds where declared, observed and exercised differ:"
     yield _table(("code", "meaning"), [(_page(code), _sentence(text)) for code, text in VALIDATION_RULES.items()])
     yield "What `envmatrix audit` finds in the source:"
-    audited = [(_page(each.code), each.name, each.summary, "yes" if each.is_fixable else "") for each in AUDIT_RULES]
-    yield _table(("code", "name", "meaning", "`--fix`"), audited)
+    audited = [
+        (
+            _page(each.code),
+            each.name,
+            each.summary,
+            "yes" if each.is_fixable else "",
+            "opt-in" if each.is_opt_in else "",
+        )
+        for each in AUDIT_RULES
+    ]
+    yield _table(("code", "name", "meaning", "`--fix`", "on"), audited)
 
 
 def _page(code: str) -> str:

@@ -72,6 +72,15 @@ def audit(
     fix: Annotated[
         bool, typer.Option("--fix", help="Mend what can be mended without a doubt; shows the changes first.")
     ] = False,
+    verify: Annotated[
+        bool | None,
+        typer.Option(
+            "--verify/--no-verify",
+            help="Have pytest collect the tests around a change before and after --fix, and take it back where one is lost; "
+            "by default where pytest is installed.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> int:
     """Find fixtures that are out of sight, of the wrong shape or badly kept: read from the source, nothing is run.
 
@@ -93,12 +102,20 @@ def audit(
     tree = _AuditedTree(
         settings, tuple(paths or ()), python, no_cache, AuditBaseline.empty() if update_baseline else known
     )
-    with tree.audited() as (index, found):
+    with tree.audited(whole=fix or diff) as (index, found):
         result = found
         if fix or diff:
+            from envmatrix.commands.audit_fixes import collector
             from envmatrix.commands.audit_fixes import fix as mend
 
-            result = mend(index, found, tree.audit, write=fix, err=format_ != "text" and output is None)
+            result = mend(
+                index,
+                found,
+                lambda: tree.audited(whole=True),
+                collecting=collector(index.root, python, verify=verify) if fix else None,
+                write=fix,
+                err=format_ != "text" and output is None,
+            )
     if update_baseline:
         _update(file, known, tree, result)
         return 0
@@ -137,14 +154,20 @@ class _AuditedTree:
     known: AuditBaseline
 
     @contextmanager
-    def audited(self) -> Iterator[tuple[Index, AuditResult]]:
-        """Give the index of the tree and the findings that are not known; the index can be asked until the end."""
+    def audited(self, *, whole: bool) -> Iterator[tuple[Index, AuditResult]]:
+        """Give the index of the tree and the findings that are not known; the index can be asked until the end.
+
+        Args:
+            whole: Whether the index has all tests, wherever the paths lead: a change may concern any of them.
+        """
         from envmatrix.analysis.audit.audit import audit as audit_tree
         from envmatrix.analysis.index.build import index_of
         from envmatrix.commands.indexing import reader
 
         root, contracts = self.settings.root, self.settings.contracts
         files = [path.resolve() for path in self.paths]  # as the root is: what a link leads to may not be below it
+        if whole and files:
+            files.append(root)
         with reader(root, contracts, no_cache=self.no_cache) as read:
             index = index_of(
                 root, files, python=self.python, contracts=contracts, load_modules=read, load_changes=read.look
@@ -156,11 +179,6 @@ class _AuditedTree:
                 )
             within = self.within(index.root)
             yield index, audit_tree(index, self.settings.selection, self.known, within, read.cache)
-
-    def audit(self) -> AuditResult:
-        """Return the findings that are not known."""
-        with self.audited() as (_, result):
-            return result
 
     def within(self, root: Path) -> tuple[str, ...]:
         """Return the paths to audit, relative to the root."""

@@ -24,6 +24,12 @@ def write_tree(root: Path, files: Mapping[str, str]) -> Path:
     return root
 
 
+def declare(root: Path) -> None:
+    """Make a tree a project that declares an environment."""
+    (root / "environments").mkdir(exist_ok=True)
+    (root / "environments/local.toml").write_text("")
+
+
 def tree(root: Path, files: Mapping[str, str]) -> Index:
     """Write files and index them."""
     return index_of(write_tree(root, files), load_modules=read_once)

@@ -227,19 +227,60 @@ def test_a_file_of_any_name_is_audited(call: Call, story: Path) -> None:
 
 
 def test_a_diff_changes_nothing_and_a_fix_does(call: Call, story: Path) -> None:
-    """Both show the change; what is only found because the fixture stands in a conftest now does not hold it back."""
-    (story / "tests/unit/conftest.py").unlink()
-    (story / "tests/unit/test_here.py").write_text(
-        PROVIDER.replace("'Serve.'", "...") + "def test_one(served): assert served\n"
-    )
-    shown = call("--diff")
+    """Both show the same change, whatever paths are given; what is only found because of where it stands now does not hold it back."""
+    (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("'Serve.'", "..."))
+    shown = call("--diff", "tests/e2e", "--select", "ALL,EM301")
     assert (shown.returncode, shown.stderr) == (1, "1 of 1 can be mended: --fix makes these changes.\n")
     assert shown.stdout.startswith("--- /dev/null\n+++ b/tests/conftest.py\n")
     assert not (story / "tests/conftest.py").exists()
-    done = call("--fix")
-    assert done.stderr == "1 of 1 mended in 2 files.\n"
-    assert "tests/conftest.py:7:1: EM301 fixture 'served' has no docstring" in done.stdout
+    done = call("--fix", "tests/e2e", "--select", "ALL,EM301")
+    assert done.stderr == "1 of 1 mended in 2 files; pytest collects the 2 tests around, as before.\n"
+    assert done.stdout == shown.stdout.partition(FOUND)[0] + "No findings in 2 tests of 2 files.\n"
     assert call("--select", "EM1").returncode == 0
+
+
+def test_a_fix_after_which_a_test_is_not_collected_is_taken_back(call: Call, story: Path) -> None:
+    """Here a conftest below refuses the one above; every file is as it was, and only `--no-verify` lets it be."""
+    refuse = "from pathlib import Path\nassert not Path(__file__).parents[1].joinpath('conftest.py').exists()\n"
+    (story / "tests/e2e/conftest.py").write_text(refuse)
+    before = (story / "tests/unit/conftest.py").read_text()
+    done = call("--fix")
+    assert done.returncode == 1
+    assert (
+        "error: pytest would not collect tests/e2e/test_there.py::test_two any more: nothing was changed" in done.stderr
+    )
+    assert (story / "tests/unit/conftest.py").read_text() == before
+    assert not (story / "tests/conftest.py").exists()
+    assert call("--fix", "--no-verify").stderr == "1 of 1 mended in 2 files.\n"
+
+
+def test_a_test_that_runs_once_for_each_parameter_now_is_not_lost(call: Call, story: Path) -> None:
+    """Its node id has a parameter since the fixture was found."""
+    (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("fixture", "fixture(params=[1, 2])", 1))
+    assert call("--fix").stderr.endswith("1 of 1 mended in 2 files; pytest collects the 3 tests around, as before.\n")
+
+
+def test_a_fix_that_leads_to_another_finding_elsewhere_is_taken_back(call: Call, story: Path) -> None:
+    """Also to one of a rule that was not asked for: the moved fixture is too narrow for who asks for it."""
+    asker = "import pytest\n@pytest.fixture(scope='session')\ndef all_of(served): return served\n"
+    (story / "tests/e2e/conftest.py").write_text(asker)
+    (story / "tests/e2e/test_there.py").write_text("def test_two(all_of): assert all_of")
+    done = call("--fix", "--select", "EM101")
+    assert done.returncode == 1
+    assert "error: the changes would lead to EM102 fixture 'all_of' of scope session asks for 'served'" in done.stderr
+    assert not (story / "tests/conftest.py").exists()
+
+
+def test_nothing_can_be_verified_without_pytest(call: Call, story: Path) -> None:
+    """An interpreter that has none is refused where verifying was asked for, and nothing is changed."""
+    bare = story / "bare/bin/python"
+    bare.parent.mkdir(parents=True)
+    bare.write_text("#!/bin/sh\nexit 1\n")
+    bare.chmod(0o755)
+    (story / "bare/lib/python3.11/site-packages/_pytest").mkdir(parents=True)
+    done = call("--fix", "--verify", "--python", str(story / "bare"))
+    assert (done.returncode, done.stdout.count("conftest.py")) == (2, 0)
+    assert done.stderr.startswith("error: --verify needs pytest, and ")
 
 
 def test_a_programs_report_is_alone_on_standard_output(call: Call) -> None:

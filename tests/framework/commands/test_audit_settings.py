@@ -37,9 +37,9 @@ def test_without_an_option_the_table_holds(root: Path) -> None:
 @pytest.mark.usefixtures("root")
 def test_an_option_replaces_the_key_of_its_name() -> None:
     """And leaves the others; several codes are parted by commas, or the option is given again."""
-    found = AuditSettings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM103", "b:ALL"])
+    found = AuditSettings.find((), ["EM101,EM102", "EM107"], None, ["a/*:EM101", "a/*:EM102,EM104", "b:ALL"])
     assert found.selection == RuleSelection(
-        ("EM101", "EM102", "EM107"), ("EM105",), (("a/*", ("EM101", "EM102", "EM103")), ("b", ("ALL",)))
+        ("EM101", "EM102", "EM107"), ("EM105",), (("a/*", ("EM101", "EM102", "EM104")), ("b", ("ALL",)))
     )
     assert AuditSettings.find((), ignore=["EM102"]).selection.ignore == ("EM102",)
 

@@ -6,12 +6,15 @@ import fnmatch
 from dataclasses import dataclass
 
 from envmatrix.analysis.audit.findings import AuditFinding
-from envmatrix.analysis.audit.rules.catalog import UNKNOWN
+from envmatrix.analysis.audit.rules.catalog import OPT_IN
 
 
 @dataclass(frozen=True, slots=True)
 class RuleSelection:
-    """The rules that apply, and where. Each word is a code or the beginning of codes: `EM101`, `EM1`; `ALL` is every rule."""
+    """The rules that apply, and where.
+
+    Each word is a code or the beginning of codes: `EM101`, `EM1`; `ALL` is every rule. An opt-in rule holds by its code alone.
+    """
 
     select: tuple[str, ...] = ("ALL",)
     ignore: tuple[str, ...] = ()
@@ -30,8 +33,8 @@ class RuleSelection:
 
     def holds(self, code: str) -> bool:
         """Return whether a rule is selected: the word closest to its code decides; where two are as close it is off."""
-        if code == UNKNOWN:
-            return code in self.select
+        if code in OPT_IN and code not in self.select:
+            return False
         return _closeness(code, self.select) > _closeness(code, self.ignore)
 
 

@@ -124,13 +124,13 @@ def find_plugins(settings: PytestSettings, site: Site, find: Callable[[str, str]
             add(name, name, "")
     requirements = declared(settings.root)
     for point in sorted(points.values(), key=lambda point: point.distribution) if settings.is_autoload else ():
-        if point.distribution != _OURS or _OURS in requirements or _has_environments(settings.root):
+        if point.distribution != _OURS or _OURS in requirements or has_environments(settings.root):
             add(point.name, point.module, point.distribution)
     absent = {name for name in requirements if _is_plugin(name)} - site.distributions
     return Plugins(tuple(plugins.values()), others, tuple(sorted(absent)))
 
 
-def _has_environments(root: Path) -> bool:
+def has_environments(root: Path) -> bool:
     """Return whether a project may select an environment: without one, our fixtures only raise an error.
 
     In a project that installs us for the audit alone, `real_services` is a fixture of its own, which the index may not see.

@@ -9,7 +9,6 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 from envmatrix.analysis.source.facts import Note
-from envmatrix.analysis.source.secrets import place_of
 
 _HOST = re.compile(rb"://(?:[^\s\"'/@]*@)?(\[[0-9a-fA-F:.]+\]|[\w.-]+)")
 _WHOLE = re.compile(
@@ -53,7 +52,7 @@ def hosts(tree: ast.Module, source: bytes) -> tuple[Note, ...]:
     if b"://" not in source:
         return ()
     lines = sorted(
-        {place_of(source, match.start())[0] for match in _HOST.finditer(source) if _is_suspect(source, match)}
+        {source.count(b"\n", 0, match.start()) + 1 for match in _HOST.finditer(source) if _is_suspect(source, match)}
     )
     if not lines or _MOCKED.search(source):
         return ()

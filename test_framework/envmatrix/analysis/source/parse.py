@@ -30,7 +30,6 @@ from envmatrix.analysis.source.facts import (
 )
 from envmatrix.analysis.source.hosts import hosts
 from envmatrix.analysis.source.reads import reads_of
-from envmatrix.analysis.source.secrets import secrets
 from envmatrix.analysis.source.shapes import shape_of
 from envmatrix.analysis.source.smells.functions import function_notes
 
@@ -79,7 +78,7 @@ class _Parser:
         return Module(
             body=tuple(self._bindings(tree.body, certain=True)),
             imports=tuple(dict.fromkeys(self._imports)),
-            notes=(*secrets(self._source), *hosts(tree, self._source)),
+            notes=hosts(tree, self._source),
             noqa=tuple(_noqa(self._source)),
             registers=tuple(self._registered(tree.body)),
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),

@@ -8,7 +8,7 @@ from envmatrix.analysis.audit.audit import AuditResult, audit
 from envmatrix.analysis.audit.baseline import AuditBaseline
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.noqa import UNUSED
-from envmatrix.analysis.audit.rules.catalog import ALL
+from envmatrix.analysis.audit.rules.catalog import ALL, OPT_IN, UNKNOWN
 from envmatrix.analysis.audit.selection import RuleSelection
 from tests.framework.analysis.trees import tree
 
@@ -30,9 +30,9 @@ def audited(root: Path, selection: RuleSelection = EVERY_RULE, paths: tuple[str,
 @pytest.mark.parametrize(
     ("select", "ignore", "holds"),
     [
-        (("ALL",), (), {"EM101", "EM105", "EM301"}),
+        (("ALL",), (), {"EM101", "EM105", "EM303"}),
         (("EM1",), (), {"EM101", "EM105"}),
-        (("ALL",), ("EM1",), {"EM301"}),
+        (("ALL",), ("EM1",), {"EM303"}),
         (("EM101",), ("EM1",), {"EM101"}),
         (("EM1",), ("EM105",), {"EM101"}),
         (("EM1",), ("EM1",), set()),
@@ -42,7 +42,7 @@ def audited(root: Path, selection: RuleSelection = EVERY_RULE, paths: tuple[str,
 def test_the_closest_word_decides(select: tuple[str, ...], ignore: tuple[str, ...], holds: set[str]) -> None:
     """A whole code wins over a beginning, that over `ALL`; where both say the same, the rule is off."""
     selection = RuleSelection(select, ignore)
-    assert {code for code in ("EM101", "EM105", "EM301") if selection.holds(code)} == holds
+    assert {code for code in ("EM101", "EM105", "EM303") if selection.holds(code)} == holds
 
 
 @pytest.mark.parametrize(
@@ -66,6 +66,14 @@ def test_what_is_suppressed_is_counted_and_what_suppresses_nothing_is_found(tmp_
     ]
     assert (done.suppressed, done.files, done.tests) == (1, 2, 4)
     assert done.counts == {"EM101": 2, UNUSED: 1}
+
+
+def test_an_opt_in_rule_is_on_only_by_its_very_code() -> None:
+    """Neither `ALL` nor the beginning of its code means it."""
+    assert {UNKNOWN, "EM207", "EM301"} <= OPT_IN
+    assert not any(RuleSelection((word,)).holds("EM301") for word in ("ALL", "EM", "EM3"))
+    assert RuleSelection(("ALL", "EM301")).holds("EM301")
+    assert not RuleSelection(("ALL", "EM301"), ("EM301",)).holds("EM301")
 
 
 def test_an_unknown_request_is_a_finding_only_by_its_very_code(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ def codes(source: str, *, is_fixture: bool = False) -> list[str]:
     """Return `code:line` of each note on the last function of a source."""
     node = ast.parse(dedent(source).strip()).body[-1]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return [f"{note.code}:{note.line}" for note in function_notes(node, is_fixture=is_fixture)]
+    return [f"{note.code}:{note.line}" for note in function_notes(node, is_fixture=is_fixture, skips="skip" in source)]
 
 
 @pytest.mark.parametrize(
@@ -50,6 +50,18 @@ def test_a_test_that_runs_anything_may_fail(source: str) -> None:
     assert codes(source) == []
 
 
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [("pass", "it calls nothing and asserts nothing"), ("assert True", "what it asserts is always true")],
+)
+def test_why_a_test_cannot_fail_is_said(body: str, said: str) -> None:
+    """A test that asserts `True` asserts something."""
+    (function,) = ast.parse(f"def test():\n    {body}").body
+    assert isinstance(function, ast.FunctionDef)
+    (note,) = function_notes(function, is_fixture=False)
+    assert note.message == f"test cannot fail: {said}"
+
+
 def test_an_assertion_of_a_tuple_cannot_fail() -> None:
     """The second part was meant to be its message."""
     assert codes('def test():\n    x = run()\n    assert (x, "no")') == ["EM308:3"]
@@ -83,6 +95,14 @@ def test_assertions_only_under_what_was_seen_are_found(body: str) -> None:
         "def test(c):\n    r = get()\n    with pytest.raises(ValueError):\n        r.go()\n    if r.ok:\n        assert r.text",
         "def test(c):\n    if c == 'a':\n        assert get()",
         "def test(c):\n    if sys.platform == 'linux':\n        assert get()",
+        "def test(c):\n    v = os.environ.get('V')\n    if v:\n        v = v.strip()\n        assert get() == v",
+        "def test(c):\n    has = hasattr(c, 'x')\n    if has:\n        assert c.x",
+        "def test(c):\n    r = get()\n    if r:\n        if late():\n            pytest.skip('late')\n        assert r.text",
+        "def test(c):\n    option = getattr(socket, 'KEEP', None)\n    if option is not None:\n        assert get(option)",
+        "def test(c):\n    memory = read()\n    if 'free' in memory:\n        assert memory['free']",
+        "def test(c):\n    r = get()\n    if r.status == 426:\n        pass\n    else:\n        assert r.status == 400",
+        "def test(c):\n    dialect = get_dialect()\n    if dialect == 'sqlite':\n        return\n    assert get()",
+        "@pytest.mark.parametrize('x', 'ab')\ndef test(c):\n    dialect = dialect_of(c)\n    if dialect.a:\n        assert c",
         "@pytest.mark.parametrize('c', 'ab')\ndef test(c):\n    kind = kind_of(c)\n    if kind.a:\n        assert get()",
         "@given(text())\ndef test(c):\n    r = read(c)\n    if r is not None:\n        assert r.text",
         "def test(c):\n    r = get()\n    if r != one:\n        assert r == other",
@@ -133,7 +153,9 @@ def test_a_failure_that_somebody_may_still_see_is_fine(body: str) -> None:
     [
         "try:\n        c = connect()\n    except Exception:\n        return None\n    return c",
         "try:\n        start()\n    except:\n        pass\n    yield",
+        "with place():\n        try:\n            start()\n        except:\n            pass\n        yield",
         "try:\n        return connect()\n    except (OSError, Exception):\n        log.info('no')",
+        "try:\n        c = connect()\n        c.flush()\n    except Exception:\n        pass\n    yield c",
     ],
 )
 def test_a_fixture_that_goes_on_without_its_provider_is_found(body: str) -> None:
@@ -147,6 +169,11 @@ def test_a_fixture_that_goes_on_without_its_provider_is_found(body: str) -> None
         "c = connect()\n    yield c\n    try:\n        c.flush_all()\n        c.send('bye')\n    except Exception:\n        pass",
         "try:\n        drop('x')\n    except Exception:\n        pass\n    yield make()",
         "try:\n        import uvloop\n    except Exception:\n        pass\n    yield",
+        "try:\n        old = find('x')\n        old.remove()\n    except Exception:\n        pass\n    yield make()",
+        "def tidy():\n        try:\n            c.ping()\n        except Exception:\n            pass\n    c = connect()\n    yield c",
+        "try:\n        c = up()\n    except Exception:\n        try:\n            bye()\n        except Exception:\n            pass\n        raise\n    yield",
+        "try:\n        yield connect()\n    except Exception:\n        pass",
+        "try:\n        ping()\n    except Exception:\n        pass\n    else:\n        pytest.fail('up')\n    yield",
         "try:\n        return connect()\n    except KeyError:\n        return None",
         "try:\n        ping()\n    except Exception:\n        up = False\n    else:\n        up = True\n    return up",
         "try:\n        return connect()\n    except Exception as error:\n        raise Missing from error",
@@ -183,6 +210,7 @@ def test_a_skip_in_place_of_a_failure_is_found(body: str) -> None:
         "try:\n        os.symlink(a, b)\n    except OSError:\n        pytest.skip('no links here')",
         "try:\n        big()\n    except MemoryError:\n        pytest.skip('too small')",
         "if sys.platform == 'win32':\n        pytest.skip('not available here')",
+        "if method not in methods:\n        pytest.skip('forkserver contexts are not available')",
         "if services['redis_available']:\n        pytest.skip('about what happens without it')",
         "if not real_llm.is_real:\n        pytest.skip('needs the real one')",
     ],

@@ -9,32 +9,35 @@ from __future__ import annotations
 import builtins
 import functools
 import re
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TypeAlias
 
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.fixes.edits import Edit, read
-from envmatrix.analysis.audit.fixes.reads import LINE, rewrite_read
-from envmatrix.analysis.audit.rules.contracts import Contracts
+from envmatrix.analysis.audit.fixes.reads import LINE, annotated, rewrite_read
+from envmatrix.analysis.audit.rules.contracts import Contracts, is_as_made, is_stand_in
 from envmatrix.analysis.audit.rules.nearest_provider import NearestProviders, VisibilityFix
 from envmatrix.analysis.audit.rules.survey import AffectedTest, RequestGroup, Survey
 from envmatrix.analysis.audit.summaries.summary import FixtureRef, RequestSite
 from envmatrix.analysis.index.answers import Found, Missing
+from envmatrix.analysis.index.decorators import Decorators
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.project.settings import PytestSettings
-from envmatrix.analysis.source.facts import Import, Read
+from envmatrix.analysis.source.facts import Function, Import, Read
 from envmatrix.exceptions import CannotFixError, MissingExtraError
-
-if TYPE_CHECKING:
-    from envmatrix.analysis.audit.fixes.moves import Taken
 
 _NOQA = re.compile(r"\s*#\s*noqa:\s*(?P<codes>[A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*)", re.IGNORECASE)
 _BOM = "\ufeff"
 _QUOTED = re.compile(r"""["'](\w+)["']""")
+
+
+_Place: TypeAlias = tuple[str, int, int]
 
 
 @dataclass(slots=True)
@@ -44,7 +47,7 @@ class Fixes:
     edits: tuple[Edit, ...] = ()
     fixed: tuple[AuditFinding, ...] = ()
     refused: tuple[tuple[AuditFinding, str], ...] = ()
-    """Findings of fixable rules that are not fixed, each with the reason."""
+    """Findings that are not fixed, each with the reason, where there is more to say than the finding's hint."""
 
 
 def compute_fixes(index: Index, findings: Sequence[AuditFinding]) -> Fixes:
@@ -85,21 +88,23 @@ def _tasks(
             together.append(finding)
             all_of_them.tests += group.tests
     for together, group in missing.values():
-        yield together, functools.partial(_Work.bring, group=group, nearest=nearest)
+        if nearest.mend(group) is not None:
+            places = frozenset(map(_place, together))
+            yield together, functools.partial(_Work.bring, group=group, nearest=nearest, places=places)
 
 
 def _misread(
     index: Index, findings: Sequence[AuditFinding]
 ) -> Iterator[tuple[list[AuditFinding], Callable[[_Work], None]]]:
     """Yield the findings of reads in the wrong way (EM209), the last in a file first, and their changes."""
-    places: dict[tuple[str, int, int], list[AuditFinding]] = defaultdict(list)
+    places: dict[_Place, list[AuditFinding]] = defaultdict(list)
     for finding in findings:
         if finding.code == "EM209":
             places[_place(finding)].append(finding)
     if not places:
         return
     contracts = Contracts(index)
-    readers: dict[tuple[str, int, int], list[tuple[Test, Read]]] = defaultdict(list)
+    readers: dict[_Place, list[tuple[Test, Read]]] = defaultdict(list)
     for test in index.tests:
         for each in test.function.reads:
             readers[test.defined_in, each.line, each.column].append((test, each))
@@ -107,11 +112,11 @@ def _misread(
         yield together, functools.partial(_Work.rewrite, path=place[0], readers=readers[place], contracts=contracts)
 
 
-def _place(finding: AuditFinding) -> tuple[str, int, int]:
+def _place(finding: AuditFinding) -> _Place:
     return finding.path, finding.line, finding.column
 
 
-def _groups(survey: Survey, findings: Sequence[AuditFinding]) -> dict[tuple[str, int, int], RequestGroup]:
+def _groups(survey: Survey, findings: Sequence[AuditFinding]) -> dict[_Place, RequestGroup]:
     wanted = {_place(finding) for finding in findings if finding.code == "EM101"}
     missing = survey.missing.values()
     by_place = {(group.request.path, group.request.line, group.request.column): group for group in missing}
@@ -179,18 +184,38 @@ class _Work:
                 raise CannotFixError(f"{test.nodeid} is not surely given {read.key!r} by a {to}: mend it by hand")
         self.texts[path] = rewrite_read(self._text(path).removeprefix(_BOM), read)
 
-    def bring(self, group: RequestGroup, nearest: NearestProviders, depth: int = 0) -> None:
+    def bring(self, group: RequestGroup, nearest: NearestProviders, places: frozenset[_Place], depth: int = 0) -> None:
         """Bring the fixture of a group into sight, then the fixtures that it asks for."""
         mend = nearest.mend(group)
         if mend is None or depth > len(self.index.fixtures):
             raise CannotFixError(nearest.hint(group))
         name = group.request.name
+        self._refuse_misfit(mend, places)
         if mend.module:
             self._import(mend, name)
         else:
-            self._move(mend, name, nearest)
+            self._move(mend, name)
         for asked in self._dependencies(mend, group):
-            self.bring(asked, nearest, depth + 1)
+            self.bring(asked, nearest, frozenset(), depth + 1)
+
+    def _refuse_misfit(self, mend: VisibilityFix, places: frozenset[_Place]) -> None:
+        """Refuse a provider that is no plain fixture, or not what those who ask for it expect."""
+        path, provider = mend.provider.path, mend.provider
+        bound = (binding for binding in self.index.modules.module(path).body if binding.is_certain)
+        function = next(
+            (each.to for each in bound if isinstance(each.to, Function) and each.to.line == provider.line), None
+        )
+        settings = Decorators(self.index.names).fixture(path, function.decorators) if function else None
+        if function is None or settings is None or not is_as_made(function):
+            raise CannotFixError(f"{provider} is no plain fixture at the top level of its file: {mend.by_hand}")
+        if "autouse" in settings:
+            raise CannotFixError(f"{provider} is autouse, and would be used by all tests there: {mend.by_hand}")
+        if function.shape is not None and is_stand_in(function.shape.type):
+            raise CannotFixError(f"{provider} gives a mock: {mend.by_hand}")
+        given = set(annotated(self._text(path), provider.line))
+        wanted = {name for place in places for name in annotated(self._text(place[0]), *place[1:])}
+        if given and wanted - {"Any", "object"} and not given & wanted:
+            raise CannotFixError(f"{provider} gives no {', '.join(sorted(wanted))}, which is asked for: {mend.by_hand}")
 
     def _dependencies(self, mend: VisibilityFix, group: RequestGroup) -> Iterator[RequestGroup]:
         """Yield the requests of a fixture that the tests of a group cannot see either."""
@@ -211,42 +236,47 @@ class _Work:
         return scope is not None and isinstance(scope.answer(name), Missing)
 
     def _import(self, mend: VisibilityFix, name: str) -> None:
-        moves = _moves()
-        self._refuse_if_others_get_it(mend, moves.take(self._text(mend.provider.path), mend.provider.line))
-        if not self._is_surely_found(mend):
+        if not self._is_surely_found(mend.target, mend.module):
             raise CannotFixError(
                 f"pytest may not find {mend.module} from {mend.target}: put it on pythonpath, then {mend.in_words(name)}"
             )
         text = self._text(mend.target)
         if f"from {mend.module} import {name}" not in text:
-            self.texts[mend.target] = moves.with_imports(text, [(name, Import(mend.module, name))], "  # noqa: F401")
+            self.texts[mend.target] = _moves().with_imports(text, [(name, Import(mend.module, name))], "  # noqa: F401")
 
-    def _is_surely_found(self, mend: VisibilityFix) -> bool:
-        """Return whether a run finds the module however pytest is started: only `python -m pytest` adds the working directory."""
-        root = self.index.root
-        target = root / mend.target
-        place = (root / mend.provider.path.removesuffix("/__init__.py")).parents[mend.module.count(".")]
-        settings = PytestSettings.find(target)
-        own = target.parent
-        while (own / "__init__.py").exists():
-            own = own.parent
-        if place in settings.pythonpath or (settings.import_mode != "importlib" and place == own):
+    def _is_surely_found(self, target: str, module: str) -> bool:
+        """Return whether a run finds a module however pytest is started: only `python -m pytest` adds the working directory."""
+        head = module.partition(".")[0]
+        file = self.index.find(target, module)
+        if file is None or Path(file).is_absolute():
+            return file is not None or head in sys.stdlib_module_names
+        place = (self.index.root / file.removesuffix("/__init__.py")).parents[module.count(".")]
+        settings = PytestSettings.find(self.index.root / target)
+        if place in settings.pythonpath or (
+            settings.import_mode != "importlib" and place == self._package_root(target)
+        ):
             return True
-        head = mend.module.partition(".")[0]
         files = (path for project in self.index.projects for path in (*project.test_files, *project.conftests))
-        return any(  # what others import is there
-            to.module.partition(".")[0] == head and self.index.find(path, head) == self.index.find(mend.target, head)
+        return any(  # what others import, and do not have beside them, is there
+            to.module.partition(".")[0] == head
+            and self.index.find(path, head) == self.index.find(target, head)
+            and self._package_root(path) != place
             for path in files
             for to in self.index.modules.module(path).imports
         )
 
-    def _move(self, mend: VisibilityFix, name: str, nearest: NearestProviders) -> None:
+    def _package_root(self, path: str) -> Path:
+        """Return the directory that pytest puts on `sys.path` for a file."""
+        directory = (self.index.root / path).parent
+        while (directory / "__init__.py").exists():
+            directory = directory.parent
+        return directory
+
+    def _move(self, mend: VisibilityFix, name: str) -> None:
         moves, source = _moves(), mend.provider.path
-        self._refuse_if_seen_otherwise(mend, name)
         taken = moves.take(self._original(source) or "", mend.provider.line)
         if taken is None or name not in {taken.name, *_QUOTED.findall(taken.decorators)}:
-            raise CannotFixError(f"{mend.provider} is no function at the top level of its file: move it by hand")
-        self._refuse_if_others_get_it(mend, taken)
+            raise CannotFixError(f"{mend.provider} is no plain fixture at the top level of its file: move it by hand")
         if source in self.texts:  # lines have moved: find it again by its text
             text = self._text(source)
             line = _line_of(text, taken.name)
@@ -257,7 +287,7 @@ class _Work:
         if taken.is_used_by_rest or self._is_imported(source, taken.name):
             raise CannotFixError(f"{mend.provider} is used by its name, or defined again: move it by hand")
         used = list(self._used(mend.provider.path, taken.names))
-        imports = list(self._needed(mend, used, nearest))
+        imports = list(self._needed(mend, used))
         self.texts[source] = moves.without_unused(taken.rest, used)
         self.texts[mend.target] = moves.put(self._text(mend.target), taken, imports)
 
@@ -283,42 +313,20 @@ class _Work:
             elif name.startswith("__") or not hasattr(builtins, name):
                 raise CannotFixError(f"it uses {name}, which may be something else outside of {path}: move it by hand")
 
-    def _refuse_if_others_get_it(self, mend: VisibilityFix, taken: Taken | None) -> None:
-        if taken is not None and "autouse" in taken.decorators:
-            raise CannotFixError(f"{mend.provider} is autouse, and would be used by all tests there: move it by hand")
-
-    def _needed(
-        self, mend: VisibilityFix, used: Iterable[tuple[str, Import]], nearest: NearestProviders
-    ) -> Iterator[tuple[str, Import]]:
+    def _needed(self, mend: VisibilityFix, used: Iterable[tuple[str, Import]]) -> Iterator[tuple[str, Import]]:
         """Yield the imports that a moved function needs where it goes."""
         target = self.index.names.namespace(mend.target).names if self._original(mend.target) is not None else {}
-        for name, imported in used:
-            to = self._absolute(mend, imported, nearest) if imported.module.startswith(".") else imported
+        for name, to in used:
+            here, there = (self.index.find(path, to.module) for path in (mend.provider.path, mend.target))
+            if to.module.startswith(".") or here != there or not self._is_surely_found(mend.target, to.module):
+                raise CannotFixError(
+                    f"pytest may not find {to.module} of {mend.provider.path} from {mend.target}: move it by hand"
+                )
             if name in target:
                 if target[name][0].binding.to != to:
                     raise CannotFixError(f"{name} is something else in {mend.target}: move it by hand")
             elif f"import {name}" not in self.texts.get(mend.target, ""):
                 yield name, to
-
-    def _absolute(self, mend: VisibilityFix, to: Import, nearest: NearestProviders) -> Import:
-        found = self.index.find(mend.provider.path, to.module)
-        module = nearest.module(mend.target, found) if found else ""
-        if not module:
-            raise CannotFixError(f"{mend.target} cannot import {to.module} of {mend.provider.path}: move it by hand")
-        return Import(module, to.attribute)
-
-    def _refuse_if_seen_otherwise(self, mend: VisibilityFix, name: str) -> None:
-        """Refuse a move after which some tests would get another fixture of that name."""
-        here = mend.target.rpartition("/")[0]
-        for test in self.index.tests:
-            answer = test.scope.answer(name) if test.scope else None
-            if not isinstance(answer, Found) or not test.path.startswith(f"{here}/" if here else ""):
-                continue
-            places = [(fixture.path, fixture.line) for fixture in answer.fixtures]
-            if (mend.provider.path, mend.provider.line) in places and len(places) > 1:
-                raise CannotFixError(
-                    f"other fixtures called {name!r} are on the way from {mend.provider}: move it by hand"
-                )
 
 
 def _moves() -> ModuleType:

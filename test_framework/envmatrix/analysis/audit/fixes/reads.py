@@ -1,4 +1,4 @@
-"""Rewrite a read of a parameter in a file's source: an attribute as an item, or an item as an attribute."""
+"""Read the annotations in a file's source; rewrite a read: an attribute as an item, or an item as an attribute."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from envmatrix.exceptions import CannotFixError
 
 LINE = re.compile(r"[^\r\n]*(?:\r\n|\r|\n)|[^\r\n]+")
 """A line as Python counts them: a form feed does not end one."""
+
+_WORD = re.compile(r"\w+")
 
 
 def rewrite_read(source: str, read: Read) -> str:
@@ -38,6 +40,20 @@ def rewrite_read(source: str, read: Read) -> str:
             if ast.dump(_parsed(text)) == wanted:
                 return text
     raise CannotFixError(f"{read.key!r} cannot be written that way there: mend it by hand")
+
+
+def annotated(source: str, line: int, column: int | None = None) -> Iterator[str]:
+    """Yield the names in the annotation of the parameter at a place, or of what the function on a line returns."""
+    for node in ast.walk(_parsed(source.removeprefix("\ufeff"))):
+        match node:
+            case ast.arg(annotation=ast.expr() as annotation) if (node.lineno, node.col_offset + 1) == (line, column):
+                yield from _WORD.findall(ast.unparse(annotation))
+            case (
+                ast.FunctionDef(returns=ast.expr() as annotation)
+                | ast.AsyncFunctionDef(returns=ast.expr() as annotation)
+            ):
+                if column is None and node.lineno == line:
+                    yield from _WORD.findall(ast.unparse(annotation))
 
 
 def _is(node: ast.AST, read: Read) -> bool:

@@ -13,12 +13,15 @@ from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.exceptions import UsageError, nearest
 
 UNKNOWN = "EM108"
-"""Off unless selected by its very code: what cannot be known is no breach."""
+"""What cannot be known is no breach: it is listed apart, unless selected."""
 
 _FAMILIES = (visibility, contract, hygiene)
 
 ALL: tuple[AuditRule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
 """Every rule, in the order of the codes."""
+
+OPT_IN = frozenset(rule.code for rule in ALL if rule.is_opt_in)
+"""Rules that are off unless selected by their very code."""
 
 _BY_CODE = {rule.code: rule for rule in ALL}
 _WORDS = {"ALL", *(code[:length] for code in _BY_CODE for length in range(2, len(code) + 1))}

@@ -7,17 +7,18 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 
 from envmatrix.analysis.audit.findings import AuditFinding
-from envmatrix.analysis.audit.rules.contracts import Contracts, FixtureValue
+from envmatrix.analysis.audit.rules.contracts import Contracts, FixtureValue, is_stand_in
 from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import AffectedTest, Survey, masked, nodeids
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.analysis.project.plugins import has_environments
 from envmatrix.analysis.source.facts import Call, Constant, Expression, Key, Name, Read, Shape
 from envmatrix.analysis.source.facts import Mapping as MappingOf
 from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.fields import ClassFields
 from envmatrix.analysis.source.hosts import host_of
-from envmatrix.analysis.source.values import BAGS, is_mock
+from envmatrix.analysis.source.values import BAGS
 
 RULES = (
     AuditRule("EM201", "missing-contract-field", "A provider of a contract fixture lacks a field of the contract."),
@@ -38,7 +39,7 @@ RULES = (
     ),
     AuditRule("EM205", "hard-coded-url", "A provider of a contract fixture has the hard-coded URL of one environment."),
     AuditRule("EM206", "mock-named-real", "A fixture whose name says that it is real gives a mock."),
-    AuditRule("EM207", "drifting-providers", "Providers of one fixture give different fields."),
+    AuditRule("EM207", "drifting-providers", "Providers of one fixture give different fields.", is_opt_in=True),
     AuditRule(
         "EM208", "unknown-key-read", "A test reads a key or an attribute that the fixture it sees does not give."
     ),
@@ -48,7 +49,6 @@ RULES = (
 )
 
 _NAMED = 5
-_FAKES = ("Mock", "Fake", "Stub", "Dummy")
 
 
 def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
@@ -64,6 +64,7 @@ class _Checker:
         self._index = index
         self._survey = survey
         self._contracts = Contracts(index)
+        self._declares_environments = has_environments(index.root)
         self._given: dict[tuple[str, int], FixtureValue | None] = {}
 
     def providers(self) -> Iterator[AuditFinding]:
@@ -72,7 +73,12 @@ class _Checker:
             contract = self._contracts.classes.get(fixture.name)
             if contract is not None or fixture.name.startswith("real_"):
                 yield from self._mocks(fixture)
-            if contract is not None and (given := self._what(fixture)) is not None:
+            if contract is None or (given := self._what(fixture)) is None:
+                continue
+            for key in given.keys:
+                if key.name in contract.fields:
+                    yield from self._value(fixture, key, contract)
+            if self._declares_environments:  # without one, it may be something else of that name
                 yield from self._fields(fixture, given, contract)
 
     def _fields(self, fixture: Fixture, given: FixtureValue, contract: ClassFields) -> Iterator[AuditFinding]:
@@ -81,10 +87,8 @@ class _Checker:
             message = f"fixture {fixture.name!r} lacks {_listed(lacking)} of the contract {contract.name}"
             hint = f"Provide them, or drop this fixture: the plugin provides a {contract.name}"
             yield self._at(fixture, fixture, "EM201", message, hint)
-        for key in given.keys:
-            if key.name in contract.fields:
-                yield from self._value(fixture, key, contract)
-            elif contract.is_whole and key.name not in contract.members:
+        for key in given.keys if contract.is_whole else ():
+            if key.name not in contract:
                 message = f"fixture {fixture.name!r} has {key.name!r}, which the contract {contract.name} does not know"
                 extend = f"Declare it in a subclass of {contract.name}, named in [tool.envmatrix.contracts]"
                 yield self._at(fixture, key, "EM202", message, _spelling(key.name, contract.fields) or extend)
@@ -116,12 +120,12 @@ class _Checker:
         if shape is None:
             return
         hint = 'Name it for what it is, or declare a service with source = "stub": reports then say so'
-        if shape.kind == "object" and _is_stand_in(shape.type):
+        if shape.kind == "object" and is_stand_in(shape.type):
             yield self._at(fixture, shape, "EM206", f"fixture {fixture.name!r} gives a mock: {shape.type}", hint)
             return
         for key in shape.keys:
             match key.value:
-                case Call(function=Name(dotted=written)) if _is_stand_in(written):
+                case Call(function=Name(dotted=written)) if is_stand_in(written):
                     message = f"{key.name!r} of fixture {fixture.name!r} is a mock: {written}"
                     yield self._at(fixture, key, "EM206", message, hint)
 
@@ -232,11 +236,6 @@ def _url_host(value: Expression) -> str:
             return host_of(text)
         case _:
             return ""
-
-
-def _is_stand_in(written: str) -> bool:
-    last = written.rpartition(".")[2].lstrip("_")
-    return is_mock(written) or any(last.startswith(word) and last[len(word) :][:1].isupper() for word in _FAKES)
 
 
 def _differences(names: frozenset[str], usual: frozenset[str]) -> str:

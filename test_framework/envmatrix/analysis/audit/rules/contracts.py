@@ -18,6 +18,7 @@ from envmatrix.analysis.source.values import BAGS, is_mock
 
 _OUR_FIXTURES = "envmatrix/plugin/"
 _OUR_CONTRACTS = {"real_services": "RealServices", "real_llm": "RealLLM"}
+_FAKES = ("Mock", "Fake", "Stub", "Dummy")
 _HOST = re.compile(r"://(?:[^\s/@$]*@)?([\w-]+(?:\.[\w-]+)+)")
 
 
@@ -64,7 +65,7 @@ class Contracts:
         if _OUR_FIXTURES in fixture.path:
             contract = self.classes.get(fixture.name)
             return FixtureValue("both", contract.name, (), _names(contract), is_contract=True) if contract else None
-        shape = fixture.function.shape if fixture.function is not None and _is_as_made(fixture.function) else None
+        shape = fixture.function.shape if fixture.function is not None and is_as_made(fixture.function) else None
         if shape is None or shape.kind not in {"dict", "object"} or is_mock(shape.type):
             return None
         own = frozenset(key.name for key in shape.keys)
@@ -94,10 +95,16 @@ def declared_contracts(root: Path) -> dict[str, str]:
     return {key: str(value) for key, value in declared.items()} if isinstance(declared, dict) else {}
 
 
-def _is_as_made(function: Function) -> bool:
+def is_as_made(function: Function) -> bool:
     """Return whether no decorator may change what the function gives."""
     words = [each.function if isinstance(each, Call) else each for each in function.decorators]
     return sum(not (isinstance(word, Name) and ".mark." in f".{word.dotted}.") for word in words) <= 1
+
+
+def is_stand_in(written: str) -> bool:
+    """Return whether a call of this name makes a mock, or an object of a class that is called a fake."""
+    last = written.rpartition(".")[2].lstrip("_")
+    return is_mock(written) or any(last.startswith(word) and last[len(word) :][:1].isupper() for word in _FAKES)
 
 
 def _names(read: ClassFields) -> frozenset[str] | None:

@@ -40,6 +40,11 @@ class VisibilityFix:
     module: str = ""
     """The provider's module, as the conftest can import it; empty for a move."""
 
+    @property
+    def by_hand(self) -> str:
+        """Return the advice where the change is not safe."""
+        return f"{'import' if self.module else 'move'} it by hand"
+
     def in_words(self, name: str) -> str:
         """Return the change in words."""
         return (
@@ -93,9 +98,13 @@ class NearestProviders:
         return f"Define it in {_conftest(home)}, or give it a value with parametrize"
 
     def mend(self, group: RequestGroup) -> VisibilityFix | None:
-        """Return the change that lets the tests of a group see a missing fixture; None if there is none."""
+        """Return the change that lets the tests of a group see a missing fixture.
+
+        None unless exactly one definition is meant to be shared: at the top of a conftest, or of a module without tests.
+        """
         home, providers = self._around(group)
-        return self._mend(providers[0], home) if providers and not providers[0].class_ else None
+        shared = [each for each in providers if not (each.class_ or self._has_tests(each.path))]
+        return self._mend(shared[0], home) if len(shared) == 1 else None
 
     def _around(self, group: RequestGroup) -> tuple[str, list[NearbyProvider]]:
         """Return the directory that the tests of a group share, and the providers of the missing fixture, nearest first."""
@@ -104,15 +113,15 @@ class NearestProviders:
         return home, sorted(known, key=lambda each: (-_shared(home, each.path), each.path, each.line))
 
     def _mend(self, provider: NearbyProvider, home: str) -> VisibilityFix:
-        if not provider.class_ and not self._is_collected(provider.path):
+        if not (provider.class_ or provider.path.endswith("conftest.py") or self._has_tests(provider.path)):
             target = self._nearest_conftest(home)
             if module := self.module(target, provider.path):
                 return VisibilityFix(provider, target, module)
         return VisibilityFix(provider, _conftest(_common([home, _directory(provider.path)])))
 
-    def _is_collected(self, path: str) -> bool:
-        """Return whether pytest imports a file itself, so that no other file should."""
-        return path.endswith("conftest.py") or any(path in project.test_files for project in self._index.projects)
+    def _has_tests(self, path: str) -> bool:
+        """Return whether pytest imports a file for its tests, so that no other file should."""
+        return any(path in project.test_files for project in self._index.projects)
 
     def _nearest_conftest(self, home: str) -> str:
         """Return the nearest conftest that all tests below a directory see, or the path of a new one."""

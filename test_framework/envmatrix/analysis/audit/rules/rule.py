@@ -17,3 +17,5 @@ class AuditRule:
     """What a finding of it says, in one line."""
     is_fixable: bool = False
     """Whether `envmatrix audit --fix` can mend it."""
+    is_opt_in: bool = False
+    """Whether it is off unless selected by its very code."""

@@ -67,7 +67,6 @@ class Survey:
     """Cycles of fixtures that ask for each other, and the tests that reach them."""
     unhandled: dict[tuple[str, int], tuple[FixtureRef, list[AffectedTest]]] = field(default_factory=dict)
     """Async fixtures that no plugin runs, and the tests that use them."""
-    overriding: dict[tuple[FixtureKey, FixtureKey], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[tuple[str, int], tuple[FixtureRef, str, list[AffectedTest]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note], tuple[bool, list[AffectedTest]]] = field(default_factory=dict)
     seen: dict[tuple[str, Read, str, int], tuple[Fixture, list[AffectedTest]]] = field(default_factory=dict)
@@ -130,8 +129,6 @@ class Survey:
             self.unhandled.setdefault((ref.path, ref.line), (ref, []))[1].extend(self._tested(path, numbers))
         for place, numbers in summary.users:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
-        for override, overridden in summary.overriding:
-            self.overriding[place_of(override), place_of(overridden)] = override, overridden
         for surprise in summary.surprises:
             at = surprise.fixture.path, surprise.fixture.line
             surprised = self.surprises.setdefault(at, (surprise.fixture, surprise.contract, []))[2]

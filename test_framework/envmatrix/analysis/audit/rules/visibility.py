@@ -12,7 +12,7 @@ from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import RequestGroup, Survey, masked, nodeids
 from envmatrix.analysis.audit.rules.unused_fixtures import unused
 from envmatrix.analysis.audit.summaries.summary import RequestSite
-from envmatrix.analysis.index.answers import Fixture, Outdated
+from envmatrix.analysis.index.answers import Outdated
 from envmatrix.analysis.index.fixture_index import Index
 
 RULES = (
@@ -23,7 +23,6 @@ RULES = (
         is_fixable=True,
     ),
     AuditRule("EM102", "scope-mismatch", "A fixture asks for one of a narrower scope, which pytest refuses."),
-    AuditRule("EM103", "scope-changed-by-override", "A fixture overrides another one and changes its scope."),
     AuditRule("EM104", "circular-dependency", "Fixtures ask for each other in a cycle."),
     AuditRule("EM105", "unused-fixture", "Nothing asks for a fixture of this tree."),
     AuditRule(
@@ -35,7 +34,8 @@ RULES = (
     AuditRule(
         "EM108",
         "unknown-request",
-        "The source does not tell whether a request is answered; off unless selected by its code.",
+        "The source does not tell whether a request is answered.",
+        is_opt_in=True,
     ),
     AuditRule("EM109", "marked-fixture", "A fixture has a mark, which has no effect and which pytest 9 refuses."),
     AuditRule(
@@ -54,10 +54,9 @@ RULES = (
 
 
 def findings(index: Index, survey: Survey) -> Iterator[AuditFinding]:
-    """Yield requests without an answer, wrong scopes and overrides, cycles, unused fixtures and unread files."""
+    """Yield requests without an answer, wrong scopes, cycles, unused fixtures and unread files."""
     yield from _missing(index, survey)
     yield from _mismatched(survey)
-    yield from _overriding(survey)
     yield from _circular(survey)
     yield from _unused(index, survey)
     yield from _autouse(survey)
@@ -105,32 +104,6 @@ def _mismatched(survey: Survey) -> Iterator[AuditFinding]:
             narrowed += f', or give it loop_scope="{asker.scope}"'
         widened = f", or widen {narrow.name!r}{where} to {asker.scope}" if not narrow.plugin else ""
         yield _finding("EM102", group, message, narrowed + widened)
-
-
-def _overriding(survey: Survey) -> Iterator[AuditFinding]:
-    reported = set()
-    for override, overridden in survey.overriding.values():
-        key = (override.path, override.line, overridden.path, overridden.line)
-        if key in reported or not _changes_scope(override, overridden):
-            continue
-        reported.add(key)
-        message = (
-            f"fixture {override.name!r} overrides the one of {overridden.path} and changes its scope "
-            f"from {overridden.scope} to {override.scope}"
-        )
-        hint = f"Give it the scope of {overridden.path}:{overridden.line}, or another name"
-        yield AuditFinding(override.path, override.line, override.column, "EM103", message, hint)
-
-
-def _changes_scope(override: Fixture, overridden: Fixture) -> bool:
-    """Return whether an override surely changes the scope; of a plugin's fixture that is intended."""
-    return (
-        bool(override.scope and overridden.scope)
-        and override.scope != overridden.scope
-        and not overridden.plugin
-        and override.is_certain
-        and overridden.is_certain
-    )
 
 
 def _circular(survey: Survey) -> Iterator[AuditFinding]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from itertools import pairwise
 
 from msgspec.structs import replace
 
@@ -77,7 +76,6 @@ class Summarizer:
             places=tuple(walk.places),
             cycles=self._cycles(walk, tests),
             users=tuple((place, _once(numbers)) for place, numbers in walk.users.items()),
-            overriding=tuple(walk.overriding.values()),
             unhandled=tuple((FixtureRef.of(fixture), _once(tests)) for fixture, tests in walk.unhandled.values()),
             surprises=tuple(
                 AutouseStart(FixtureRef.of(fixture), contract, tuple(numbers))
@@ -233,7 +231,6 @@ class _Walk:
     """Whether any of the fixtures is async."""
     unhandled: dict[FixtureKey, tuple[Fixture, list[int]]] = field(default_factory=dict)
     users: dict[int, list[int]] = field(default_factory=dict)
-    overriding: dict[tuple[int, int], tuple[Fixture, Fixture]] = field(default_factory=dict)
     surprises: dict[int, tuple[Fixture, str, list[int]]] = field(default_factory=dict)
     noted: dict[tuple[str, Note, bool], list[int]] = field(default_factory=dict)
     seen: dict[tuple[str, Read, int], tuple[str, Read, Fixture, list[int]]] = field(default_factory=dict)
@@ -270,9 +267,6 @@ class _Walk:
         if not answer.fixtures:
             return -1, False
         places = [self._place(fixture) for fixture in answer.fixtures]
-        for override, overridden in pairwise(answer.fixtures):
-            if not overridden.plugin:
-                self.overriding[id(override), id(overridden)] = override, overridden
         first, asker = answer.fixtures[0], request.asker
         self.is_async |= _is_async(first)
         if asker is not None and asker.doubt:

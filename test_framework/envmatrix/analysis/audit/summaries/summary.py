@@ -99,8 +99,6 @@ class FileSummary(Fact, frozen=True):
     """Cycles of fixtures that ask for each other, in order, and the tests that reach them."""
     users: tuple[tuple[int, TestNumbers], ...] = ()
     """Number of a fixture in `places` → the tests that use it."""
-    overriding: tuple[tuple[Fixture, Fixture], ...] = ()
-    """A fixture, and the one of the tree that it overrides."""
     unhandled: tuple[tuple[FixtureRef, TestNumbers], ...] = ()
     """Async fixtures that no plugin runs, and the tests that use them."""
     surprises: tuple[AutouseStart, ...] = ()

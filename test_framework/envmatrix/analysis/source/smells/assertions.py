@@ -29,11 +29,16 @@ _CHECKS = re.compile(
 )
 """A call with such a word in its name is a check, or ends the test as not passed."""
 
+_SETTING = re.compile(r"environ\.|getenv$|^(?:get|has)attr$|^(?:sys|platform|os)\.")
+"""Calls that tell where a test runs."""
+
 
 def tests_that_cannot_fail(node: FunctionNode) -> Iterator[Note]:
     """Yield a note if a test calls nothing and asserts nothing (EM308)."""
     if _is_idle(node.body[-1]) and all(map(_is_idle, node.body)) and all(map(_is_mark, node.decorator_list)):
-        yield note_at("EM308", node, f"{node.name} cannot fail: it calls nothing and asserts nothing")
+        asserts = any(isinstance(statement, ast.Assert) for statement in node.body)
+        what = "what it asserts is always true" if asserts else "it calls nothing and asserts nothing"
+        yield note_at("EM308", node, f"{node.name} cannot fail: {what}")
 
 
 def _is_idle(statement: ast.stmt) -> bool:
@@ -75,9 +80,11 @@ def asserted_tuples(body: Iterable[ast.stmt]) -> Iterator[Note]:
 def conditional_assertions(node: FunctionNode, statements: Iterable[ast.stmt]) -> Iterator[Note]:
     """Yield a note if a test passes without an assertion because of what it observes (EM306)."""
     guards: list[ast.If] = []
+    if any(map(_supplies, node.decorator_list)):
+        return  # a condition chooses between the cases
     if _flow(node.body, guards) == "checked" or not guards:
         return
-    doubtful = _observed(node, statements)
+    doubtful = _observed(statements)
     if all(_is_observation(guard.test, doubtful) for guard in guards):
         yield note_at("EM306", guards[0], f"{node.name} passes without an assertion where this condition says so")
 
@@ -87,14 +94,14 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
     for statement in body:
         match statement:
             case ast.If():
-                ways = {_flow(statement.body, guards), _flow(statement.orelse, guards)}
-                if ways == {"checked"}:
+                ways = _flow(statement.body, guards), _flow(statement.orelse, guards)
+                if ways == ("checked", "checked"):
                     return "checked"
+                unchecked = ast.NotEq if ways[0] == "checked" else ast.Eq
+                if ways != ("through", "through") and not _chooses(statement.test, unchecked):
+                    guards.append(statement)
                 if "left" in ways:
-                    guards.append(statement)
                     return "left"
-                if "checked" in ways and not _differs(statement.test):
-                    guards.append(statement)
             case ast.With() | ast.AsyncWith():
                 if any(_is_check(item.context_expr) for item in statement.items):
                     return "checked"
@@ -107,9 +114,10 @@ def _flow(body: list[ast.stmt], guards: list[ast.If]) -> _Flow:  # noqa: C901, P
     return "through"
 
 
-def _differs(test: ast.expr) -> bool:
-    """Return whether a condition is a comparison that expects equality: `if text != one: assert text == other`."""
-    return any(isinstance(inner, ast.NotEq) for inner in ast.walk(test))
+def _chooses(test: ast.expr, equals: type[ast.cmpop]) -> bool:
+    """Return whether what is not checked is one of several right answers, by its value or by a part of it."""
+    operators = [operator for inner in ast.walk(test) if isinstance(inner, ast.Compare) for operator in inner.ops]
+    return any(isinstance(each, equals | ast.In | ast.NotIn) for each in operators)
 
 
 def _checks(statement: ast.stmt) -> bool:
@@ -137,10 +145,10 @@ def _is_check(context: ast.expr) -> bool:
     return _CHECKS.search(last_names(called).lower()) is not None
 
 
-def _observed(node: FunctionNode, statements: Iterable[ast.stmt]) -> set[str]:
-    """Return the names that hold what the test observes, without those that follow from parameter values."""
-    parameters = {name for decorator in node.decorator_list for name in _supplied(decorator, node)}
+def _observed(statements: Iterable[ast.stmt]) -> set[str]:
+    """Return the names that hold what the test observes, without what the platform or the environment says."""
     observed: set[str] = set()
+    settings: set[str] = set()
     for statement in statements:
         match statement:
             case ast.Assign(targets=targets, value=value):
@@ -149,28 +157,18 @@ def _observed(node: FunctionNode, statements: Iterable[ast.stmt]) -> set[str]:
                 targets = [target]
             case _:
                 continue
-        names = names_in(targets)
-        if _is_answer(value) and not names_in([value]) & parameters:
-            observed |= names
-        elif names_in([value]) & parameters:
-            parameters |= names
-    return observed - parameters
+        calls = [last_names(inner.func) for inner in ast.walk(value) if isinstance(inner, ast.Call)]
+        if any(map(_SETTING.search, calls)):
+            settings |= names_in(targets)
+        elif calls or isinstance(value, ast.Await):
+            observed |= names_in(targets)
+    return observed - settings
 
 
-def _is_answer(value: ast.expr) -> bool:
-    return isinstance(value, ast.Await) or any(isinstance(inner, ast.Call) for inner in ast.walk(value))
-
-
-def _supplied(decorator: ast.expr, node: FunctionNode) -> Iterator[str]:
-    """Yield the parameters to which a decorator gives several values: a condition on them chooses between cases."""
-    called = last_names(decorator.func).rpartition(".")[2] if isinstance(decorator, ast.Call) else ""
-    if called == "given":
-        yield from (each.arg for each in (*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs))
-    elif isinstance(decorator, ast.Call) and called == "parametrize":
-        for part in decorator.args[:1]:
-            for inner in ast.walk(part):
-                if isinstance(inner, ast.Constant) and isinstance(inner.value, str):
-                    yield from (word.strip() for word in inner.value.split(","))
+def _supplies(decorator: ast.expr) -> bool:
+    """Return whether a decorator runs a test for several values."""
+    called = decorator.func if isinstance(decorator, ast.Call) else decorator
+    return last_names(called).rpartition(".")[2] in {"given", "parametrize"}
 
 
 def _is_observation(test: ast.expr, observed: set[str]) -> bool:

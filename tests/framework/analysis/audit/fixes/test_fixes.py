@@ -170,20 +170,57 @@ _FIXTURE = "import pytest\n@pytest.fixture\ndef db():\n    "
             + "...",
             "uses T",
         ),
-        ("import pytest\ndb = pytest.fixture(lambda: 1)\n", "no function at the top level"),
-        ("import pytest\nif True:\n    @pytest.fixture\n    def db(): ...\n", "no function at the top level"),
+        ("import pytest\ndb = pytest.fixture(lambda: 1)\n", "no plain fixture at the top level"),
+        ("import pytest\nif True:\n    @pytest.fixture\n    def db(): ...\n", "no plain fixture at the top level"),
         (_FIXTURE.replace("fixture", "fixture(autouse=True)") + "...\n", "is autouse"),
         (_FIXTURE + "...\nother = db\n", "used by its name"),
-        (_FIXTURE + "...\n" + _FIXTURE + "return 1\n", "defined again"),
+        ("import pytest\nimport gone\n" + _FIXTURE + "return gone.db()\n", "may not find gone"),
+        ("from .gone import x\n" + _FIXTURE + "return x\n", "may not find .gone"),
+        ("from near import x\n" + _FIXTURE + "return x\n", "may not find near"),
+        ("from lib import traced\n" + _FIXTURE.replace("\ndef", "\n@traced\ndef") + "...\n", "no plain fixture"),
+        ("from lib import fixture\n" + _FIXTURE.replace("pytest.", "") + "...\n", "no plain fixture"),
+        ("from unittest.mock import Mock\n" + _FIXTURE + "return Mock()\n", "gives a mock"),
+        (_FIXTURE.replace("()", "() -> str") + "...\n", "gives no T"),
         ('__all__ = ["db"]\n' + _FIXTURE + "...\n", "used by its name"),
     ],
 )
 def test_what_is_not_safe_is_refused_with_the_reason(tmp_path: Path, conftest: str, why: str) -> None:
     """What means something else elsewhere, what others use by its name, and what is no plain function stays where it is."""
-    written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": "def test_b(db): ...\n"})
+    written(tmp_path, {"a/conftest.py": conftest, "a/near.py": "x = 1\n", "b/test_b.py": "def test_b(db: T): ...\n"})
     _, plan = audited(tmp_path)
     assert plan.edits == ()
     assert why in plan.refused[0][1]
+
+
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"a/conftest.py": _FIXTURE + "...\n", "c/conftest.py": _FIXTURE + "return 1\n"},
+        {"a/conftest.py": _FIXTURE + "...\n" + _FIXTURE + "return 1\n"},
+        {"a/conftest.py": _FIXTURE + "...\n", "a/b/conftest.py": _FIXTURE + "...\n"},
+        {"a/test_a.py": _FIXTURE + "...\n"},
+        {"a/test_a.py": "import pytest\nclass TestA:\n    @pytest.fixture\n    def db(self): ...\n"},
+    ],
+)
+def test_which_of_several_is_meant_and_whether_a_tests_own_is_only_a_person_knows(
+    tmp_path: Path, files: dict[str, str]
+) -> None:
+    """Nothing is changed, and there is nothing to say beside the finding's advice."""
+    written(tmp_path, {**files, "b/test_b.py": "def test_b(db): ...\n"})
+    done, plan = audited(tmp_path)
+    assert "a/" in done.findings[0].hint
+    assert (plan.edits, plan.fixed, plan.refused) == ((), (), ())
+
+
+@pytest.mark.parametrize(
+    ("gives", "asked"),
+    [("", ": int"), (" -> 'Iterator[Shop]'", ": 'lib.Shop | None'"), (" -> 'Shop'", ": 'Any'"), (" -> 'Shop'", "")],
+)
+def test_an_annotation_that_fits_or_is_not_there_is_no_reason_to_refuse(tmp_path: Path, gives: str, asked: str) -> None:
+    """One name in both is enough: what is yielded, what may be None."""
+    conftest = _FIXTURE.replace("()", f"(){gives}") + "...\n"
+    written(tmp_path, {"a/conftest.py": conftest, "b/test_b.py": f"def test_b(db{asked}): ...\n"})
+    assert [edit.path for edit in audited(tmp_path)[1].edits] == ["a/conftest.py", "conftest.py"]
 
 
 def test_a_name_of_its_own_is_no_reason_to_refuse(tmp_path: Path) -> None:
@@ -222,23 +259,6 @@ def test_what_surrounds_a_change_stays_as_it_is(tmp_path: Path) -> None:
         "\ufeffimport os\nimport sys\nimport b.c\nimport pytest\n\nX = sys\n"
         "\n\n@pytest.fixture\ndef db():\n    return os\n"
     )
-
-
-def test_a_move_that_would_give_others_another_fixture_is_refused(tmp_path: Path) -> None:
-    """Between the two places stands a fixture of the same name, which would answer from then on."""
-    fixture = "import pytest\n@pytest.fixture\ndef db(): ...\n"
-    written(
-        tmp_path,
-        {
-            "a/conftest.py": fixture,
-            "a/b/conftest.py": fixture,
-            "a/b/test_b.py": "def test_b(db): ...\n",
-            "c/test_c.py": "def test_c(db): ...\n",
-        },
-    )
-    _, plan = audited(tmp_path)
-    assert plan.edits == ()
-    assert "other fixtures called 'db'" in plan.refused[0][1]
 
 
 @pytest.mark.fault("not-utf8")

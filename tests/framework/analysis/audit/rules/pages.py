@@ -9,7 +9,7 @@ from pathlib import Path
 from envmatrix.analysis.audit.findings import AuditFinding
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.index.fixture_index import Index
-from tests.framework.analysis.trees import tree
+from tests.framework.analysis.trees import declare, tree
 from tests.framework.docs_pages import ROOT, Block, blocks, folded, headings
 
 PARTS = ("**Why it matters.**", "**Example.**", "**What to do.**", "**What it cannot see.**")
@@ -51,6 +51,7 @@ class Page:
 
 def _found(find: _Find, root: Path, files: list[Block]) -> Iterator[AuditFinding]:
     root.mkdir()
+    declare(root)
     index = tree(root, {file.title: file.text for file in files})
     return find(index, Survey.of(index))
 

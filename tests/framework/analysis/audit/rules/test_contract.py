@@ -9,7 +9,7 @@ from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.contracts import RealLLM
 from tests.framework.analysis.audit.rules.pages import PARTS, Page
-from tests.framework.analysis.trees import tree
+from tests.framework.analysis.trees import declare, tree
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -39,6 +39,7 @@ FIXTURE = "import pytest\n@pytest.fixture\n"
 
 def test_a_provider_with_every_field_lacks_nothing(tmp_path: Path) -> None:
     """Whether it gives a dict, or an object of a class that has them."""
+    declare(tmp_path)
     fields = "\n".join(f"  {name}: object" for name in RealLLM.model_fields)
     assert found(tmp_path, "EM201", "EM202", a__conftest=FIXTURE + FULL, a__test_a="def test(real_llm): ...") == []
     source = f"class Mine:\n{fields}\n{FIXTURE}def real_llm(): return Mine()"
@@ -47,6 +48,14 @@ def test_a_provider_with_every_field_lacks_nothing(tmp_path: Path) -> None:
     assert found(tmp_path, "EM201", a__conftest=shorter) == [
         "a/conftest.py:12 fixture 'real_llm' lacks 'model' of the contract RealLLM"
     ]
+
+
+def test_without_environments_a_contracts_name_may_be_anybodys(tmp_path: Path) -> None:
+    """What it lacks of our contract, or has beyond it, is said only where an environment is declared."""
+    files = {"conftest": f"{FIXTURE}def real_llm(): return {{'x': 1}}"}
+    assert found(tmp_path, "EM201", "EM202", **files) == []
+    declare(tmp_path)
+    assert len(found(tmp_path, "EM201", "EM202", **files)) == 2
 
 
 def test_nothing_is_lacking_where_more_may_be_there(tmp_path: Path) -> None:
@@ -109,6 +118,7 @@ def test_a_read_is_judged_by_the_provider_that_the_test_sees(tmp_path: Path) -> 
 @pytest.mark.parametrize(("decorator", "count"), [("as_object", 0), ("pytest.mark.slow", 1)])
 def test_what_a_decorator_makes_of_a_fixture_is_unknown(tmp_path: Path, decorator: str, count: int) -> None:
     """It may give something else than the function returns; a mark does not."""
+    declare(tmp_path)
     conftest = f"{FIXTURE}@{decorator}\ndef real_llm(): return {{}}"
     test = "def test(real_llm): assert real_llm.model"
     assert len(found(tmp_path, "EM201", "EM209", conftest=conftest, test_a=test)) == 2 * count

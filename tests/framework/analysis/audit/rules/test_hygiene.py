@@ -8,7 +8,7 @@ from envmatrix.analysis.audit.rules.hygiene import RULES, findings
 from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey
 from tests.framework.analysis.audit.rules.pages import PARTS, Page
-from tests.framework.analysis.trees import tree
+from tests.framework.analysis.trees import declare, tree
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.code)
@@ -19,6 +19,16 @@ def test_the_page_of_a_rule_says_what_it_finds(tmp_path: Path, rule: AuditRule) 
     assert page.parts == PARTS
     assert page.bad == page.shown
     assert page.good == ""
+
+
+def test_a_mark_of_ours_is_advised_only_where_there_are_environments(tmp_path: Path) -> None:
+    """Elsewhere nothing knows `requires`."""
+    source = {"test_a.py": "import pytest\ndef test(up):\n  if not up['redis_available']:\n    pytest.skip('no')"}
+    for is_declared in (False, True):
+        index = tree(tmp_path, source)
+        (one,) = findings(index, Survey.of(index))
+        assert ("requires" in one.hint) is is_declared
+        declare(tmp_path)
 
 
 def found(root: Path, *codes: str, **files: str) -> list[str]:
@@ -47,8 +57,10 @@ def test_only_what_pytest_collects_is_judged(tmp_path: Path) -> None:
 
 
 def test_a_unit_test_speaks_to_no_host(tmp_path: Path) -> None:
-    """Its URLs are made up, whoever they belong to."""
+    """Its URLs are made up, whoever they belong to; and without environments, no test has a better place for one."""
     source = "API_URL = 'https://shop.io'\ndef test(): run(API_URL)"
+    assert found(tmp_path, "EM303", tests__units_of__test_b=source) == []
+    declare(tmp_path)
     assert found(tmp_path, "EM303", tests__unit__test_a=source, tests__units_of__test_b=source) == [
         "tests/units_of/test_b.py:1 EM303 0"
     ]

@@ -176,26 +176,6 @@ def test_what_a_decorator_may_supply_is_held_against_nobody(tmp_path: Path, code
         assert len(found(tmp_path, code, **files)) == count
 
 
-def test_an_override_that_changes_the_scope(tmp_path: Path) -> None:
-    """Between fixtures of the tree; one of a plugin is there to be overridden."""
-    (one,) = found(
-        tmp_path,
-        "EM103",
-        conftest="import pytest\n@pytest.fixture\ndef port(): ...",
-        a__conftest="""
-        import pytest
-        @pytest.fixture(scope="module")
-        def port(): ...
-        @pytest.fixture(scope="session")
-        def tmp_path(): ...
-        """,
-        a__test_a="def test_a(port, tmp_path): ...",
-    )
-    assert said(one) == (
-        "a/conftest.py:4:1: fixture 'port' overrides the one of conftest.py and changes its scope from function to module"
-    )
-
-
 def test_a_cycle_is_found_and_an_override_that_asks_its_parent_is_none(tmp_path: Path) -> None:
     """A cycle only counts for tests that see all of it."""
     (one,) = found(
