@@ -13,7 +13,7 @@ from envmatrix.exceptions import UsageError, nearest
 from envmatrix.git import files_changed_since, full_commit, tracked_files
 
 if TYPE_CHECKING:
-    from envmatrix.analysis.impact import Impact
+    from envmatrix.analysis.impact import Evidence, Impact
     from envmatrix.environments import Project
 
 CONTRACTS = {
@@ -99,7 +99,24 @@ def find_impact(
         CONTRACTS | project.contracts,
         CONTRACT_VERSION,
     )
+    commit = full_commit(project.root, since)
     wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
     with reader(project.root) as read:
         tree, places = read_project(inputs, read)
-        return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))
+        evidence = {place.name: _evidence(project.runs_dir, place.name, commit) for place in places}
+        return Since(commit, impact_of(changes, tree, places, wanted, evidence))
+
+
+def _evidence(runs_dir: Path, environment: str, commit: str) -> Evidence:
+    """Return what the tests of an environment were seen to run at a commit."""
+    from envmatrix.analysis.impact import Evidence
+    from envmatrix.runs.contexts import contexts_at
+
+    contexts = contexts_at(runs_dir, environment, commit)
+    names = [(each.path, each.name) for each in contexts.functions]
+    return Evidence(
+        commit,
+        {test: frozenset(names[number] for number in ran) for test, ran in contexts.tests.items()},
+        {name: each.digest for name, each in zip(names, contexts.functions, strict=True)},
+        frozenset(names[number] for number in contexts.shared),
+    )

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, TypeAlias
 
 from envmatrix.analysis.source.facts import Import
@@ -44,6 +45,8 @@ class FilePart:
     """First line, that of a decorator too, and last: several, where several have one name."""
     text: str = ""
     """Its syntax tree: the same for another layout and other comments."""
+    header: str = ""
+    """Of a function, the syntax trees of its decorators and arguments, which run or register on import."""
     names: frozenset[str] = frozenset()
     """Every name in it, but those of its own variables."""
     attributes: frozenset[tuple[str, str]] = frozenset()
@@ -70,6 +73,11 @@ class FilePart:
     def is_implicit(self) -> bool:
         """Return whether pytest, unittest or Python uses it without a name in source."""
         return self.kind in {"function", "value"} and _IMPLICIT.match(self.name) is not None
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of its syntax tree."""
+        return blake2b(self.text.encode(errors="backslashreplace"), digest_size=8).hexdigest()
 
     @property
     def provides(self) -> tuple[str, bool]:
