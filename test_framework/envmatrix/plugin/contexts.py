@@ -38,8 +38,10 @@ _STARTS_UNSEEN = "spawnv_passfds"
 """The function of multiprocessing that starts one without such an event."""
 
 
-_OUR_CODE = ("envmatrix.plugin.process", "envmatrix.plugin.session", "envmatrix.plugin.recorder")
-"""Modules that start processes for the run, not for a test."""
+_NOT_PYTHON = frozenset({"git", "uname"})
+"""Programs that run nothing of the project; pytest and the standard library start them, too."""
+_OUR_CODE = ("envmatrix.plugin.process", "envmatrix.plugin.session")
+"""Modules that start the environment's services: what needs these is known without contexts."""
 
 
 @dataclass(slots=True)
@@ -84,8 +86,10 @@ class ContextRecorder:
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
 
-    def _audit(self, event: str, _: object) -> None:
-        if event in _STARTS and not _is_ours(sys._getframe()):  # noqa: SLF001  the one way to a frame
+    def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
+        if event not in _STARTS or (arguments and Path(str(arguments[0])).name in _NOT_PYTHON):
+            return
+        if not _is_ours(sys._getframe()):  # noqa: SLF001  the one way to a frame
             self._start_process()
 
     def _start_process(self) -> None:
@@ -93,7 +97,7 @@ class ContextRecorder:
             context.is_whole = False
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call":
+        if event != "call" or not self._here:
             return
         code = frame.f_code
         if code is _ASK:
