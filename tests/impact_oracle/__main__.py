@@ -34,6 +34,7 @@ from tests.impact_oracle.functions import Function, functions_of
 CONSOLE = Console(soft_wrap=True, highlight=False)
 _NAME = "local"
 _TOML = '[services.redis]\nkind = "redis"\nsource = "absent"\n'
+_PLUGIN = Path(__file__).parent / "plugin"
 _SUITE_DEADLINE = 1800
 _PLAIN = ("-q", "-p", "no:envmatrix", "-p", "no:randomly", "-o", "addopts=")
 
@@ -136,7 +137,7 @@ class _Suite:
 
     def _run(self, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
         # The package is that of the scratch directory, wherever another one is installed.
-        env = {**os.environ, "PYTHONPATH": f"{self._root}{os.pathsep}{Path.cwd()}", **variables}
+        env = {**os.environ, "PYTHONPATH": f"{self._root}{os.pathsep}{_PLUGIN}", **variables}
         return subprocess.run(
             [sys.executable, *words],
             cwd=self._root,
@@ -179,7 +180,7 @@ class _Suite:
         """Run the suite; return what became of each test."""
         file = self._root.parent / "outcomes.json"
         file.unlink(missing_ok=True)
-        words = ("-p", "tests.impact_oracle.outcomes", "--timeout=30", "tests", *self._options)
+        words = ("-p", "impact_outcomes", "--timeout=30", "tests", *self._options)
         self._run("-m", "pytest", *_PLAIN, *words, ORACLE_OUTCOMES=str(file))
         return json.loads(file.read_text()) if file.exists() else {}
 

@@ -114,10 +114,10 @@ def _difference_of_remote(environment: Environment, run: Run) -> str:
 
 
 def _deployment(ping: Ping) -> str:
-    """Return the version and commit that a service claims; empty if it claims neither."""
+    """Return the version, commit and image that a service claims; empty if it claims none."""
     if not ping.identity:
         return ping.version
-    return ", ".join(f"{key} {ping.identity[key]}" for key in ("version", "commit") if ping.identity.get(key))
+    return ", ".join(f"{key} {ping.identity[key]}" for key in ("version", "commit", "image") if ping.identity.get(key))
 
 
 def _in_run_files(runs_dir: Path, name: str, commit: str) -> Run | None:
