@@ -22,7 +22,7 @@ from statistics import mean
 from coverage import CoverageData
 from rich.console import Console
 
-from envmatrix.analysis.impact import Evidence, FileChange, ProjectSource, impact
+from envmatrix.analysis.impact import Evidence, FileChange, impact
 from envmatrix.analysis.impact.project import read_project
 from envmatrix.commands.impact import evidence_at, inputs_of
 from envmatrix.commands.indexing import reader
@@ -76,8 +76,8 @@ def main(words: list[str]) -> int:
         data = runner.coverage(given.package)
         functions = list(functions_of(root, given.package))
         random.Random(given.seed).shuffle(functions)
-        answers = _answers(root, functions[: given.functions], data)
-        before = runner.outcomes()
+        answers, total = _answers(root, functions[: given.functions], data)
+        before = runner.outcomes() if given.broken else {}
         missed = tried = changed = 0
         for answer in answers[: given.broken]:
             now = runner.outcomes_with(answer.function)
@@ -93,7 +93,6 @@ def main(words: list[str]) -> int:
     too_few = [answer for answer in answers if answer.too_few]
     for answer in too_few:
         CONSOLE.print(f"too few: {answer.function.path}:{answer.function.line}: {sorted(answer.too_few)[:3]}")
-    total = len({function_of(test) for test in before})
     shares = [100 * mean(len(part) for part in parts) / total for parts in zip(*map(_parts, answers), strict=True)]
     covered, read, selected = shares
     CONSOLE.print(
@@ -107,10 +106,11 @@ def _parts(answer: Answer) -> tuple[frozenset[str], ...]:
     return answer.covered, answer.read, answer.selected
 
 
-def _answers(root: Path, functions: list[Function], data: CoverageData) -> list[Answer]:
-    """Ask impact about each function: the source of the project is read once."""
+def _answers(root: Path, functions: list[Function], data: CoverageData) -> tuple[list[Answer], int]:
+    """Ask impact about each function; return the number of tests, too. The source of the project is read once."""
     with reader(root) as read:
         tree, places = read_project(inputs_of(Project.find(root)), read)
+        known = frozenset(test.nodeid for test in tree.index.tests)
         evidence = {_NAME: evidence_at(root / ".envmatrix/runs", _NAME, full_commit(root, "HEAD"))}
 
         def selected(function: Function, evidence: dict[str, Evidence]) -> frozenset[str]:
@@ -118,14 +118,11 @@ def _answers(root: Path, functions: list[Function], data: CoverageData) -> list[
             change = FileChange(function.path, function.path, old, function.broken(old))
             return frozenset(impact([change], tree, places, evidence=evidence).selected[_NAME])
 
-        return [
-            Answer(each, each.tests(data, root) & _known(tree), selected(each, {}), selected(each, evidence))
+        answers = [
+            Answer(each, each.tests(data, root) & known, selected(each, {}), selected(each, evidence))
             for each in functions
         ]
-
-
-def _known(tree: ProjectSource) -> frozenset[str]:
-    return frozenset(test.nodeid for test in tree.index.tests)
+    return answers, len(known)
 
 
 class _Suite:
