@@ -164,8 +164,18 @@ class _Suite:
 
     def coverage(self, package: str) -> CoverageData:
         """Run the suite once with coverage's contexts."""
+        config = self._root.parent / "coverage.ini"
+        config.touch()  # empty: the package's own settings stay out
         done = self._run(
-            "-m", "pytest", *_PLAIN, f"--cov={package}", "--cov-context=test", "--cov-report=", "tests", *self._options
+            "-m",
+            "pytest",
+            *_PLAIN,
+            f"--cov={package}",
+            f"--cov-config={config}",
+            "--cov-context=test",
+            "--cov-report=",
+            "tests",
+            *self._options,
         )
         data = CoverageData(str(self._root / ".coverage"))
         data.read()

@@ -28,6 +28,7 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         UsageError: git knows no such revision, or the plan is of a part of the suite.
         EnvmatrixError: pytest's configuration is broken.
     """
+    from envmatrix.runs.contexts import contexts_at
     from envmatrix.runs.nodeid import function_of
     from envmatrix.runs.reused import Reuse
 
@@ -45,7 +46,8 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         if run is None:
             _say(f"{name}: all {len(known)} tests are run: {why}")
             continue
-        reuse[name] = Reuse.of(run, selected, known)
+        contexts = contexts_at(plan.project.runs_dir, name, found.commit)
+        reuse[name] = Reuse.of(run, selected, known, contexts)
         left = len(known) - len({function_of(test) for test in reuse[name].tests})
         _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
     here = working_tree(plan.project.root)

@@ -44,9 +44,18 @@ class Contexts(msgspec.Struct, frozen=True):
         """Return the functions that ran for no test alone."""
         return [self.functions[number] for number in self.shared]
 
+    def only(self, tests: Collection[str]) -> Contexts:
+        """Return the contexts of some of the tests."""
+        known = {test: ran for test, ran in self.tests.items() if test in tests}
+        return Contexts(self.functions, known, self.shared)
+
     def write(self, run_file: Path) -> None:
         """Write them beside a run file."""
         _beside(run_file).write_bytes(gzip.compress(msgspec.json.encode(self), mtime=0))
+
+
+NO_CONTEXTS = Contexts()
+"""Of a run that did not record them."""
 
 
 def numbered(
@@ -85,7 +94,7 @@ def read_contexts(run_file: Path) -> Contexts:
     try:
         return msgspec.json.decode(gzip.decompress(_beside(run_file).read_bytes()), type=Contexts)
     except (OSError, EOFError, ValueError, zlib.error):
-        return Contexts()
+        return NO_CONTEXTS
 
 
 def contexts_at(runs_dir: Path, environment: str, commit: str) -> Contexts:
@@ -96,4 +105,4 @@ def contexts_at(runs_dir: Path, environment: str, commit: str) -> Contexts:
             header = read_header(run_file)
             if header.commit == commit and not header.dirty:
                 return read_contexts(run_file)
-    return Contexts()
+    return NO_CONTEXTS

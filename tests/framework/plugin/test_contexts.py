@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Mapping
-from pathlib import Path
 
 import pytest
 
-from envmatrix.runs.contexts import Contexts, RanFunction, merged, read_contexts
+from envmatrix.runs.contexts import Contexts, read_contexts
 from tests.framework.bare import Bare, make_bare
 
 LIBRARY = """
@@ -101,25 +99,3 @@ def test_a_test_that_ran_something_unseen_is_unknown(contexts: Contexts) -> None
     """It started a process, or took the profiler away."""
     assert {test.rpartition("::")[2] for test in contexts.unknown} == {"test_process", "test_profiler"}
     assert not set(contexts.unknown) & contexts.tests.keys()
-
-
-def contexts_of(tests: Mapping[str, str], unknown: tuple[str, ...] = ()) -> Contexts:
-    """Contexts of tests that ran one function each."""
-    names = tuple(dict.fromkeys(tests.values()))
-    functions = tuple(RanFunction("a.py", name, "d") for name in names)
-    return Contexts(functions, {test: (names.index(name),) for test, name in tests.items()}, (), unknown)
-
-
-def test_parts_of_a_run_are_merged_by_test() -> None:
-    """A test whose parameters ran in several processes ran it all; unknown to one is unknown."""
-    both = merged([contexts_of({"t": "f", "u": "f"}), contexts_of({"t": "g"}, unknown=("u",))])
-    assert {each.name for each in both.ran_by("t")} == {"f", "g"}
-    assert both.unknown == ("u",)
-    assert "u" not in both.tests
-
-
-@pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00"])
-def test_contexts_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
-    """Reading decides then, as without them."""
-    (tmp_path / "local.contexts.json.gz").write_bytes(content)
-    assert read_contexts(tmp_path / "local.jsonl") == Contexts()
