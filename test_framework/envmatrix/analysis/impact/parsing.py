@@ -148,12 +148,15 @@ class _Reader:
 
     def _function(self, prefix: str, node: Def) -> None:
         fixture, autouse, registered, owner = "", False, False, ""
+        on_import = list(header(node))
         for decorator in node.decorator_list:
             call = decorator if isinstance(decorator, ast.Call) else None
             dotted = ast.unparse(call.func if call else decorator)
             if not dotted.endswith("fixture"):
                 if self._has_commands and (command := _COMMAND.match(dotted)):
                     owner = owner if command[1] in _COMMANDS else command[1]
+                    on_import = [each for each in on_import if each is not decorator]
+                    on_import += [*call.args, *(word.value for word in call.keywords)] if call else []
                 else:
                     registered = registered or registers(decorator)
                 continue
@@ -161,7 +164,7 @@ class _Reader:
             given = words.get("name")
             fixture = str(given.value) if isinstance(given, ast.Constant) else node.name
             autouse = "autouse" in words and ast.unparse(words["autouse"]) != "False"
-        self._top.add(each for each in header(node) if not is_inert(each))
+        self._top.add(each for each in on_import if not is_inert(each))
         first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         self._keep(
             FilePart(

@@ -59,11 +59,12 @@ class Uses:
                         more.append(value)
 
     def _name(self, node: ast.Name, *, is_own: bool) -> None:
+        if is_own and isinstance(node.ctx, ast.Store):
+            self.own.add(node.id)
+            return
         self.names.add(node.id)
         if not isinstance(node.ctx, ast.Store):
             self.values.add(node.id)
-        elif is_own:
-            self.own.add(node.id)
 
     def _is_done(self, node: ast.AST, waiting: list[ast.AST], *, is_own: bool) -> bool:  # noqa: C901, PLR0911, PLR0912
         """Add the uses of a node; return whether the nodes below it are done too."""
@@ -169,7 +170,7 @@ class Uses:
     def part(self, part: FilePart, function: Def | None = None) -> FilePart:
         """Return a part that uses all this; a function's own variables are left out."""
         own = self._own_of(function) if function is not None else frozenset()
-        names = self.names - own
+        names = self.names - own | self.own & self.shared
         if part.kind != "top":  # a name that the whole file imports is used where it stands again
             names |= {each.what.attribute or each.name for each in self.imports}
         attributes = frozenset((before, name) for before, name in self.attributes if before not in own)
