@@ -36,8 +36,6 @@ _STARTS = frozenset({"subprocess.Popen", "os.fork", "os.forkpty", "os.exec", "os
 """Audit events of a new process."""
 _STARTS_UNSEEN = "spawnv_passfds"
 """The function of multiprocessing that starts one without such an event."""
-
-
 _NOT_PYTHON = frozenset({"git", "uname"})
 """Programs that run nothing of the project; pytest and the standard library start them, too."""
 _OUR_CODE = ("envmatrix.plugin.process", "envmatrix.plugin.session")
@@ -76,7 +74,8 @@ class ContextRecorder:
         self._fixtures: defaultdict[str, _Context] = defaultdict(_Context)
         self._here: tuple[_Context, ...] = (self._shared,)
         """The contexts that calls belong to now."""
-        self._cached: dict[int, bool] = {}
+        self._cached: dict[int, tuple[CodeType, bool]] = {}
+        """Code objects, kept so that none gets the identity of another, and whether a decorator keeps what they return."""
         self._outputs: list[Contexts] = []
         self._is_lost = False
 
@@ -97,17 +96,16 @@ class ContextRecorder:
             context.is_whole = False
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        if event != "call" or not self._here:
+        here, code = self._here, frame.f_code
+        if event != "call" or not here:
             return
-        code = frame.f_code
         if code is _ASK:
-            for context in self._here:
+            for context in here:
                 context.fixtures.add(frame.f_locals["argname"])
         elif code.co_name == _STARTS_UNSEEN:
             self._start_process()
-        elif id(code) not in self._here[-1].codes and code.co_filename.startswith(self._prefixes):
-            contexts = (*self._here, self._shared) if self._is_for_all(frame) else self._here
-            for context in contexts:
+        elif id(code) not in here[-1].codes and code.co_filename.startswith(self._prefixes):
+            for context in (*here, self._shared) if self._is_for_all(frame) else here:
                 context.codes[id(code)] = code
 
     def _is_for_all(self, frame: FrameType | None) -> bool:
@@ -116,9 +114,9 @@ class ContextRecorder:
             code = frame.f_code
             if code.co_filename == "<frozen importlib._bootstrap>":
                 return True
-            if (is_cached := self._cached.get(id(code))) is None:
-                is_cached = self._cached[id(code)] = _is_cached(code)
-            if is_cached:
+            if id(code) not in self._cached:
+                self._cached[id(code)] = code, _is_cached(code)
+            if self._cached[id(code)][1]:
                 return True
             frame = frame.f_back
         return False
