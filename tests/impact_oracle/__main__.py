@@ -76,7 +76,7 @@ def main(words: list[str]) -> int:
         data = runner.coverage(given.package)
         functions = list(functions_of(root, given.package))
         random.Random(given.seed).shuffle(functions)
-        answers, total = _answers(root, functions[: given.functions], data)
+        answers, total = _answers(root, functions[: given.functions], data, tuple(given.ignore))
         before = runner.outcomes() if given.broken else {}
         missed = tried = changed = 0
         for answer in answers[: given.broken]:
@@ -106,17 +106,19 @@ def _parts(answer: Answer) -> tuple[frozenset[str], ...]:
     return answer.covered, answer.read, answer.selected
 
 
-def _answers(root: Path, functions: list[Function], data: CoverageData) -> tuple[list[Answer], int]:
+def _answers(
+    root: Path, functions: list[Function], data: CoverageData, ignored: tuple[str, ...]
+) -> tuple[list[Answer], int]:
     """Ask impact about each function; return the number of tests, too. The source of the project is read once."""
     with reader(root) as read:
         tree, places = read_project(inputs_of(Project.find(root)), read)
-        known = frozenset(test.nodeid for test in tree.index.tests)
+        known = frozenset(test.nodeid for test in tree.index.tests if not test.path.startswith(ignored))
         evidence = {_NAME: evidence_at(root / ".envmatrix/runs", _NAME, full_commit(root, "HEAD"))}
 
         def selected(function: Function, evidence: dict[str, Evidence]) -> frozenset[str]:
             old = (root / function.path).read_bytes()
             change = FileChange(function.path, function.path, old, function.broken(old))
-            return frozenset(impact([change], tree, places, evidence=evidence).selected[_NAME])
+            return frozenset(impact([change], tree, places, evidence=evidence).selected[_NAME]) & known
 
         answers = [
             Answer(each, each.tests(data, root) & known, selected(each, {}), selected(each, evidence))
