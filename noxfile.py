@@ -250,5 +250,17 @@ def precision(session: nox.Session) -> None:
     session.run("python", "-m", "tests.precision", archives, env=BYTECODE)
 
 
+@nox.session(name="impact-oracle")
+def impact_oracle(session: nox.Session) -> None:
+    """Break functions of httpx one at a time, and hold what impact selects against coverage and against the tests."""
+    _install(session, "test")
+    there = Path(session.create_tmp())
+    extras = ("chardet", "cryptography", "pytest-cov", "trustme", "uvicorn", "httpx[brotli,http2,socks,zstd]==0.28.1")
+    session.install("pip", *extras)
+    session.run("python", "-m", "pip", "download", "-q", "--no-deps", "--no-binary=httpx", "-d", there, "httpx==0.28.1")
+    session.run("tar", "-xzf", there / "httpx-0.28.1.tar.gz", "-C", there, external=True)
+    session.run("python", "-m", "tests.impact_oracle", there / "httpx-0.28.1", "httpx", *session.posargs, env=BYTECODE)
+
+
 for _name in ENVIRONMENTS:
     _alias(_name)

@@ -13,7 +13,8 @@ from envmatrix.exceptions import UsageError, nearest
 from envmatrix.git import files_changed_since, full_commit, tracked_files
 
 if TYPE_CHECKING:
-    from envmatrix.analysis.impact import Impact
+    from envmatrix.analysis.impact import Evidence, Impact
+    from envmatrix.analysis.impact.project import ImpactInputs
     from envmatrix.environments import Project
 
 CONTRACTS = {
@@ -86,12 +87,24 @@ def find_impact(
     """
     from envmatrix.analysis.impact import ChangeKind, FileChange
     from envmatrix.analysis.impact import impact as impact_of
-    from envmatrix.analysis.impact.project import ImpactInputs, read_project
+    from envmatrix.analysis.impact.project import read_project
+
+    changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
+    commit = full_commit(project.root, since)
+    wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
+    with reader(project.root) as read:
+        tree, places = read_project(inputs_of(project, environments, env_file), read)
+        evidence = {place.name: evidence_at(project.runs_dir, place.name, commit) for place in places}
+        return Since(commit, impact_of(changes, tree, places, wanted, evidence))
+
+
+def inputs_of(project: Project, environments: Path | None = None, env_file: Path | None = None) -> ImpactInputs:
+    """Return the inputs of an analysis of a project as it is now."""
+    from envmatrix.analysis.impact.project import ImpactInputs
     from envmatrix.environments import process_variables
     from envmatrix.runs.events import CONTRACT_VERSION
 
-    changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
-    inputs = ImpactInputs(
+    return ImpactInputs(
         project,
         environments.resolve() if environments else project.environments_dir,
         process_variables(env_file),
@@ -99,7 +112,18 @@ def find_impact(
         CONTRACTS | project.contracts,
         CONTRACT_VERSION,
     )
-    wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
-    with reader(project.root) as read:
-        tree, places = read_project(inputs, read)
-        return Since(full_commit(project.root, since), impact_of(changes, tree, places, wanted))
+
+
+def evidence_at(runs_dir: Path, environment: str, commit: str) -> Evidence:
+    """Return what the tests of an environment were seen to run at a commit."""
+    from envmatrix.analysis.impact import Evidence
+    from envmatrix.runs.contexts import contexts_at
+
+    contexts = contexts_at(runs_dir, environment, commit)
+    names = [(each.path, each.name) for each in contexts.functions]
+    return Evidence(
+        commit,
+        {test: frozenset(names[number] for number in ran) for test, ran in contexts.tests.items()},
+        {name: each.digest for name, each in zip(names, contexts.functions, strict=True)},
+        frozenset(names[number] for number in contexts.shared),
+    )

@@ -28,6 +28,7 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         UsageError: git knows no such revision, or the plan is of a part of the suite.
         EnvmatrixError: pytest's configuration is broken.
     """
+    from envmatrix.runs.contexts import contexts_at
     from envmatrix.runs.nodeid import function_of
     from envmatrix.runs.reused import Reuse
 
@@ -45,7 +46,8 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
         if run is None:
             _say(f"{name}: all {len(known)} tests are run: {why}")
             continue
-        reuse[name] = Reuse.of(run, selected, known)
+        contexts = contexts_at(plan.project.runs_dir, name, found.commit)
+        reuse[name] = Reuse.of(run, selected, known, contexts)
         left = len(known) - len({function_of(test) for test in reuse[name].tests})
         _say(f"{name}: {left} of {len(known)} tests are run, the others taken over from commit {found.commit[:12]}")
     here = working_tree(plan.project.root)
@@ -114,10 +116,10 @@ def _difference_of_remote(environment: Environment, run: Run) -> str:
 
 
 def _deployment(ping: Ping) -> str:
-    """Return the version and commit that a service claims; empty if it claims neither."""
+    """Return the version, commit and image that a service claims; empty if it claims none."""
     if not ping.identity:
         return ping.version
-    return ", ".join(f"{key} {ping.identity[key]}" for key in ("version", "commit") if ping.identity.get(key))
+    return ", ".join(f"{key} {ping.identity[key]}" for key in ("version", "commit", "image") if ping.identity.get(key))
 
 
 def _in_run_files(runs_dir: Path, name: str, commit: str) -> Run | None:

@@ -72,6 +72,9 @@ class RunOptions:
             "Every shard must get the same.",
         ),
     ] = None
+    record_contexts: Annotated[
+        bool, typer.Option("--record-contexts", help="Record which functions each test runs; impact reads it.")
+    ] = False
     format_: Format = "terminal"
     json: JsonFormat = False
     history: HistoryFile = None
@@ -99,6 +102,7 @@ class RunOptions:
             deadline=self.deadline,
             test_deadline=self.test_deadline,
             retries=self.retries,
+            record_contexts=self.record_contexts,
             shard=Shard.chosen(self.shard, os.environ),
             durations=self.durations,
             pytest_args=pytest_args or (),

@@ -54,6 +54,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a JSON list of tests whose cells are reused from an earlier run: they are left out",
     )
     group.addoption(
+        "--matrix-contexts", action="store_true", help="record beside the run file which functions each test runs"
+    )
+    group.addoption(
         "--matrix-test-deadline",
         type=_seconds,
         metavar="SECONDS",

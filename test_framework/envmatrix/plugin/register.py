@@ -54,8 +54,13 @@ def register(config: pytest.Config, name: str) -> None:
         manager.register(process.sharding, "envmatrix-sharding")
     if (reused := path_option(config, "--matrix-reused")) is not None:
         workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-        tests = ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused))
-        manager.register(tests, "envmatrix-reused")
+        manager.register(
+            ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
+        )
+    if config.getoption("--matrix-contexts"):
+        from envmatrix.plugin.contexts import record_contexts
+
+        record_contexts(process)
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")

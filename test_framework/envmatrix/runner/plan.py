@@ -43,6 +43,8 @@ class Plan:
     """Seconds that each test may take; by default the project's limit."""
     retries: int = 0
     """How often a failed test is tried again."""
+    record_contexts: bool = False
+    """Whether it is recorded which functions each test runs."""
     reuse: Mapping[str, Reuse] = field(default_factory=dict)
     """Environment → the cells that it reuses of an earlier run."""
     commit: str = ""
@@ -69,6 +71,8 @@ class Plan:
             options += [f"--matrix-test-deadline={self.test_deadline:g}"]
         if self.retries:
             options += [f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}"]
+        if self.record_contexts:
+            options += ["--matrix-contexts"]
         if self.env_file is not None:
             options += [f"--matrix-env-file={self.env_file}"]
         if self.shard is not None:
@@ -122,6 +126,7 @@ def make_plan(
     durations: Path | None = None,
     test_deadline: float | None = None,
     retries: int = 0,
+    record_contexts: bool = False,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
     """Load the named environments, or all that are declared, and plan their runs.
@@ -150,6 +155,7 @@ def make_plan(
         durations=durations.absolute() if durations else None,
         test_deadline=test_deadline,
         retries=retries,
+        record_contexts=record_contexts,
     )
 
 

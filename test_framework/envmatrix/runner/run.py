@@ -31,6 +31,7 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
     for name, reuse in plan.reuse.items():
         if not reuse.starts:
             write_unstarted(run_dir.run_file(name), reuse, commit=plan.commit, dirty=plan.dirty)
+        reuse.write_contexts(run_dir.run_file(name))
     run_dir.write_manifest(plan.labels, {child.job.environment: child.ending for child in children})
     return run_dir
 

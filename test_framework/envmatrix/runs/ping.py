@@ -27,7 +27,7 @@ class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     version: str = ""
     """What the server says it is: `PostgreSQL 18.4`."""
     identity: dict[str, str] = {}
-    """What it claims to be: service, environment, version, commit."""
+    """What it claims to be: service, environment, version, commit, image."""
     wrong_identity: bool = False
     """Whether it claims to be another service, environment or commit than the declaration demands."""
     refused: bool = False

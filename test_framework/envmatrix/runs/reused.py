@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from envmatrix.exceptions import DeclarationError, RunFileError
 from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.contexts import NO_CONTEXTS, Contexts, merged, read_contexts
 from envmatrix.runs.events import CONTRACT_VERSION, Bodies, Footer, Header, Reused
 from envmatrix.runs.file import digest, event_line, read_event, read_header
 from envmatrix.runs.lines import raw_lines
@@ -53,15 +54,18 @@ class Reuse:
     """Its tests that no change leads to; the others are run."""
     starts: bool = True
     """Whether anything is left to run."""
+    contexts: Contexts = NO_CONTEXTS
+    """What the tests of the earlier run ran."""
 
     @classmethod
-    def of(cls, run: Run, selected: Collection[str], known: Collection[str]) -> Reuse:
+    def of(cls, run: Run, selected: Collection[str], known: Collection[str], contexts: Contexts = NO_CONTEXTS) -> Reuse:
         """Choose the cells to reuse.
 
         Args:
             run: A complete run of the earlier commit.
             selected: Functions, as node ids without parameters, that a change leads to.
             known: All functions that the suite has now.
+            contexts: What the tests of that run ran, as far as it was recorded.
         """
         by_function: dict[str, list[Cell]] = {}
         for cell in run.cells.values():
@@ -73,7 +77,8 @@ class Reuse:
             if function in known and function not in selected and all(map(is_settled, cells))
         }
         tests = tuple(cell.test for function in by_function if function in kept for cell in by_function[function])
-        return cls(run, tests, starts=bool((set(known) | by_function.keys()) - kept))
+        starts = bool((set(known) | by_function.keys()) - kept)
+        return cls(run, tests, starts=starts, contexts=contexts.only(kept))
 
     @property
     def commit(self) -> str:
@@ -87,6 +92,11 @@ class Reuse:
     def events(self) -> list[Reused]:
         """Return the reused cells as events of a run file."""
         return [_event(self.run.cells[test], self.commit) for test in self.tests]
+
+    def write_contexts(self, run_file: Path) -> None:
+        """Add the contexts of the reused tests to those of a run: nothing that they ran is changed."""
+        if self.contexts.tests:
+            merged([read_contexts(run_file), self.contexts]).write(run_file)
 
 
 def read_list(path: Path) -> frozenset[str]:

@@ -142,13 +142,16 @@ class _Health(BaseHTTPRequestHandler):
 
     port = 0
     commit: str | None = "one"
+    image = "sha256:1"
 
     def log_message(self, *_: object) -> None:
         """Say nothing."""
 
     def do_GET(self) -> None:
         """Answer as a healthy service."""
-        body = json.dumps({"service": "backend"} | ({"commit": self.commit} if self.commit else {})).encode()
+        body = json.dumps(
+            {"service": "backend"} | ({"commit": self.commit, "image": self.image} if self.commit else {})
+        ).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -170,7 +173,7 @@ def deployment() -> Iterator[type[_Health]]:
 
 
 def test_a_remote_environment_is_reused_while_its_deployment_is_the_same(
-    template: Path, deployment: type[_Health]
+    template: Path, deployment: type[_Health], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its code is not ours to read: where it attests another commit, or none, every test is run.
 
@@ -184,12 +187,16 @@ def test_a_remote_environment_is_reused_while_its_deployment_is_the_same(
     assert impacted._difference_of_remote(environment, run) == (
         f"backend is remote, and its version and commit at commit {run.header.commit[:12]} are not known"
     )
-    ping = Ping(service="backend", status=PingStatus.UP, version="backend", identity={"commit": "one"})
+    ping = Ping(
+        service="backend", status=PingStatus.UP, version="backend", identity={"commit": "one", "image": "sha256:1"}
+    )
     run = replace(run, attestations=(Attestation(moment="after", services={"backend": ping}),))
     assert impacted._difference_of_remote(environment, run) == ""
+    monkeypatch.setattr(deployment, "image", "sha256:2")
+    assert impacted._difference_of_remote(environment, run).endswith("now it is commit one, image sha256:2")
     deployment.commit = "two"
     assert impacted._difference_of_remote(environment, run) == (
-        "backend is remote, and was commit one then; now it is commit two"
+        "backend is remote, and was commit one, image sha256:1 then; now it is commit two, image sha256:2"
     )
     deployment.commit = None
     assert impacted._difference_of_remote(environment, run).endswith("now it is of a version that is not known")

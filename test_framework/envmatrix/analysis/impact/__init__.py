@@ -5,6 +5,7 @@
 
 from envmatrix.analysis.impact.changes import ChangeKind, FileChange
 from envmatrix.analysis.impact.environments import DeclaredEnvironment, ServiceCommand
+from envmatrix.analysis.impact.evidence import Evidence
 from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.impact.select import Impact, impact
 from envmatrix.analysis.impact.selection import NOWHERE, Because
@@ -14,6 +15,7 @@ __all__ = [
     "Because",
     "ChangeKind",
     "DeclaredEnvironment",
+    "Evidence",
     "FileChange",
     "Impact",
     "ProjectSource",

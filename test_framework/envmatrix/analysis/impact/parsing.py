@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -23,6 +24,26 @@ def parse_parts(source: bytes, *, to_compare: bool = False) -> FileVersion:
         return FileVersion({TOP: FilePart(TOP, "top", 1)}, unread=True)
 
 
+_COMMANDS = frozenset({"click", "typer", "rich_click"})
+_READ_HINTS = frozenset(
+    {
+        "attr",
+        "attrs",
+        "beartype",
+        "cattrs",
+        "fastapi",
+        "injector",
+        "litestar",
+        "msgspec",
+        "pydantic",
+        "pydantic_settings",
+    }
+    | {"sqlmodel", "strawberry", "typeguard", "typer"}
+)
+"""Packages that read the annotations of whoever imports them."""
+_COMMAND = re.compile(r"(\w+)\.(?:command|group|callback|option|argument|pass_context|pass_obj|version_option)$")
+
+
 class _Reader:
     """Parses a file into parts."""
 
@@ -30,10 +51,16 @@ class _Reader:
         self._write = write
         self._parts: dict[str, FilePart] = {}
         self._top = Uses()
+        self._reads_hints = True
+        self._has_commands = False
         self._typing: list[PartImport] = []
         self._lines: set[int] = set()
 
     def version(self, tree: ast.Module) -> FileVersion:
+        modules = _imported(tree)
+        self._reads_hints = not modules.isdisjoint(_READ_HINTS)
+        self._top = Uses(reads_hints=self._reads_hints)
+        self._has_commands = not modules.isdisjoint(_COMMANDS)
         script = [node for node in tree.body if isinstance(node, ast.If) and _is_script(node.test)]
         rest = ast.Module(list(self._rest([node for node in tree.body if node not in script], "")), [])
         if script:
@@ -47,10 +74,13 @@ class _Reader:
             for name, part in self._parts.items():
                 if part.kind == "value":
                     self._parts[name] = replace(part, names=frozenset(), attributes=frozenset())
-        return FileVersion(self._parts, tuple(self._typing), frozenset(self._lines))
+        bound = frozenset(self._top.own) | self._parts.keys()
+        return FileVersion(self._parts, tuple(self._typing), frozenset(self._lines), bound)
 
-    def _keep(self, part: FilePart, nodes: Iterable[ast.AST], function: Def | None = None) -> None:
-        facts = Uses()
+    def _keep(
+        self, part: FilePart, nodes: Iterable[ast.AST], function: Def | None = None, *, reads_hints: bool = False
+    ) -> None:
+        facts = Uses(reads_hints=reads_hints or self._reads_hints)
         facts.add(nodes)
         self._typing += facts.typing
         self._lines |= facts.lines
@@ -60,7 +90,9 @@ class _Reader:
                 part,
                 spans=other.spans + part.spans,
                 text=other.text + part.text,
+                header=other.header + part.header,
                 names=other.names | part.names,
+                hints=other.hints | part.hints,
                 attributes=other.attributes | part.attributes,
                 values=other.values | part.values,
                 imports=other.imports + part.imports,
@@ -111,22 +143,28 @@ class _Reader:
                 word.arg == "metaclass" and not ast.unparse(word.value).endswith("ABCMeta") for word in node.keywords
             ),
         )
-        self._keep(part, [*bases, *node.decorator_list, *body])
+        self._keep(part, [*bases, *node.decorator_list, *body], reads_hints=bool(bases or node.decorator_list))
         return ast.ClassDef(node.name, node.bases, node.keywords, body, node.decorator_list)
 
     def _function(self, prefix: str, node: Def) -> None:
-        fixture, autouse, registered = "", False, False
+        fixture, autouse, registered, owner = "", False, False, ""
+        on_import = list(header(node))
         for decorator in node.decorator_list:
             call = decorator if isinstance(decorator, ast.Call) else None
             dotted = ast.unparse(call.func if call else decorator)
             if not dotted.endswith("fixture"):
-                registered = registered or registers(decorator)
+                if self._has_commands and (command := _COMMAND.match(dotted)):
+                    owner = owner if command[1] in _COMMANDS else command[1]
+                    on_import = [each for each in on_import if each is not decorator]
+                    on_import += [*call.args, *(word.value for word in call.keywords)] if call else []
+                else:
+                    registered = registered or registers(decorator)
                 continue
             words = {word.arg: word.value for word in call.keywords} if call else {}
             given = words.get("name")
             fixture = str(given.value) if isinstance(given, ast.Constant) else node.name
             autouse = "autouse" in words and ast.unparse(words["autouse"]) != "False"
-        self._top.add(each for each in header(node) if not is_inert(each))
+        self._top.add(each for each in on_import if not is_inert(each))
         first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
         self._keep(
             FilePart(
@@ -135,13 +173,26 @@ class _Reader:
                 node.lineno,
                 ((first, node.end_lineno or node.lineno),),
                 self._write(node),
+                header="".join(map(self._write, [*node.decorator_list, node.args])),
                 fixture=fixture,
                 is_autouse=autouse,
                 is_registered=registered,
+                owner=owner,
             ),
-            [*node.decorator_list, node.args, *([node.returns] if node.returns else []), *node.body],
+            # What is returned is not annotated for this function alone: it is an argument's annotation to `Uses`.
+            [*node.decorator_list, node.args, ast.arg("return", node.returns), *node.body],
             node,
+            reads_hints=registered or bool(owner),
         )
+
+
+def _imported(tree: ast.Module) -> frozenset[str]:
+    """Return the packages that a file imports anywhere on its top level."""
+    imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+    names = (
+        node.module or "" if isinstance(node, ast.ImportFrom) else each.name for node in imports for each in node.names
+    )
+    return frozenset(name.partition(".")[0] for name in names)
 
 
 def _is_script(test: ast.expr) -> bool:

@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from hashlib import blake2b
 from typing import Literal, TypeAlias
 
 from envmatrix.analysis.source.facts import Import
@@ -44,10 +45,14 @@ class FilePart:
     """First line, that of a decorator too, and last: several, where several have one name."""
     text: str = ""
     """Its syntax tree: the same for another layout and other comments."""
+    header: str = ""
+    """Of a function, the syntax trees of its decorators and arguments, which run or register on import."""
     names: frozenset[str] = frozenset()
     """Every name in it, but those of its own variables."""
+    hints: frozenset[str] = frozenset()
+    """Names in its annotations, where nothing is known to read these."""
     attributes: frozenset[tuple[str, str]] = frozenset()
-    """Every attribute in it, after the name before its dot, if there is one; and texts that may be names, as attributes of nothing."""
+    """Every attribute in it, after the name that the chain of its dots begins with; none of its own variables'."""
     values: frozenset[str] = frozenset()
     """Names that are not before a dot: a module that is passed on may be used in any way."""
     imports: tuple[PartImport, ...] = ()
@@ -58,6 +63,8 @@ class FilePart:
     is_autouse: bool = False
     is_registered: bool = False
     """Whether a decorator may register it for a caller: `@app.get("/")`."""
+    owner: str = ""
+    """The click or typer application, of the same file, that a decorator adds it to: who runs it names that."""
     bases: tuple[str, ...] = ()
     """Of a class, as they are written."""
 
@@ -70,6 +77,11 @@ class FilePart:
     def is_implicit(self) -> bool:
         """Return whether pytest, unittest or Python uses it without a name in source."""
         return self.kind in {"function", "value"} and _IMPLICIT.match(self.name) is not None
+
+    @property
+    def digest(self) -> str:
+        """Return a digest of its syntax tree."""
+        return blake2b(self.text.encode(errors="backslashreplace"), digest_size=8).hexdigest()
 
     @property
     def provides(self) -> tuple[str, bool]:
@@ -86,6 +98,8 @@ class FileVersion:
     typing: tuple[PartImport, ...] = ()
     """Imports that only a type checker sees."""
     import_lines: frozenset[int] = frozenset()
+    bound: frozenset[str] = frozenset()
+    """Names that the top level binds, but by imports."""
     unread: bool = False
 
     def at(self, line: int) -> FilePart:

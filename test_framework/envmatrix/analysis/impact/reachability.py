@@ -7,7 +7,7 @@ import sys
 from collections import defaultdict, deque
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from envmatrix.analysis.impact.import_graph import Link, ModuleFiles, make_import_graph
 from envmatrix.analysis.impact.parsing import parse_parts
@@ -21,6 +21,8 @@ _PLAIN = re.compile(
 """Bases from elsewhere that keep no list of what is made of them."""
 
 
+_READ = re.compile(rb"\b(?:get_type_hints|__annotations__|get_annotations)\b")
+_Names: TypeAlias = Mapping[str, Sequence[str]]
 _DEEPEST = 10
 """Bases of bases that are followed."""
 
@@ -54,7 +56,7 @@ class Reachability:
         self._versions: dict[str, FileVersion] = {}
         self._imported: dict[tuple[str, Import], Sequence[str]] = {}
         self._imported_names: dict[str, dict[str, list[PartImport]]] = {}
-        self._used_names: dict[str, tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]] = {}
+        self._used_names: dict[str, tuple[_Names, Mapping[str, Sequence[tuple[str, str]]]]] = {}
         self._wholes: dict[str, Sequence[tuple[Node, Step | None]]] = {}
 
     def read(self, path: str) -> FileVersion:
@@ -127,8 +129,8 @@ class Reachability:
 
     def _of_name(self, node: Node, part: FilePart | None) -> Iterator[tuple[Node, Step | None]]:
         path, name = node
-        if part is not None and self._is_handed_on(path, part):
-            yield Node(path, TOP), None
+        if part is not None and (handed_to := self._handed_to(path, part)) is not None:
+            yield Node(path, handed_to), None
         holder, _, last = name.rpartition(".")
         if holder:
             yield Node(path, holder), None
@@ -145,9 +147,12 @@ class Reachability:
             for importer in self.importing(node):
                 yield importer, Step("imported by", _user(*importer))
 
-    def _is_handed_on(self, path: str, part: FilePart) -> bool:
-        """Return whether code that imports the file may call the part without naming it."""
-        return part.is_registered or part.is_implicit or (part.kind == "class" and self._is_listed(path, part))
+    def _handed_to(self, path: str, part: FilePart) -> str | None:
+        """Return the part whose users may call this one without naming it; None if there is none."""
+        if part.owner and part.owner in self.read(path).bound:
+            return part.owner
+        is_listed = part.kind == "class" and self._is_listed(path, part)
+        return TOP if part.is_registered or part.is_implicit or part.owner or is_listed else None
 
     def importing(self, node: Node) -> Iterator[Node]:
         """Yield the parts that import a name of a file."""
@@ -164,7 +169,11 @@ class Reachability:
         if file not in self._versions and name.encode() not in self._tree.source(file):
             return  # a look at the bytes costs far less than reading them
         by_name, by_attribute = self._uses(file)
-        yield from by_attribute.get(name, ())
+        for before, user in by_attribute.get(name, ()):
+            if any(
+                self._leads_to(file, each, seen) or self._holds(file, each, path) for each in self._bound(file, before)
+            ):
+                yield user
         if users := by_name.get(name):
             bound = [*self._aliases(file).get(name, ()), *self._aliases(file).get("*", ())]
             if file == path or any(self._leads_to(file, each, seen) for each in bound):
@@ -173,6 +182,16 @@ class Reachability:
     def _leads_to(self, file: str, each: PartImport, seen: Mapping[str, None]) -> bool:
         """Return whether an import of a file may lead to one of these files."""
         return any(target in seen for target in self._targets(file, each.what))
+
+    def _holds(self, file: str, each: PartImport, path: str) -> bool:
+        """Return whether an import binds a package that a file is in: it has the file once anybody has imported that."""
+        directories = (target.removesuffix("__init__.py") for target in self._targets(file, each.what))
+        return any(path.startswith(directory) for directory in directories if directory.endswith("/"))
+
+    def _bound(self, file: str, name: str) -> Iterator[PartImport]:
+        """Yield the imports of a file that may bind a name."""
+        for imports in self._aliases(file).values():
+            yield from (each for each in imports if each.name in {name, ""})
 
     def _aliases(self, file: str) -> Mapping[str, Sequence[PartImport]]:
         """Map each name that a file imports, as it is called where it comes from, to its imports."""
@@ -183,22 +202,23 @@ class Reachability:
                 known[each.what.attribute or each.name].append(each)
         return known
 
-    def _uses(self, file: str) -> tuple[Mapping[str, Sequence[str]], Mapping[str, Sequence[str]]]:
-        """Map names and attributes to the parts of a file that use them; attributes of what is imported from elsewhere are not ours."""
+    def _uses(self, file: str) -> tuple[_Names, Mapping[str, Sequence[tuple[str, str]]]]:
+        """Map names to the parts of a file that use them, and attributes to these, each after what its dots begin with."""
         if (known := self._used_names.get(file)) is None:
-            read = self.read(file)
-            imports = [each for part in read.parts.values() for each in part.imports]
-            outside = {each.name for each in imports if not self._targets(file, each.what)}
-            outside -= {each.name for each in imports if self._targets(file, each.what)} | read.parts.keys()
             names: dict[str, list[str]] = defaultdict(list)
-            attributes: dict[str, list[str]] = defaultdict(list)
-            for part in read.parts.values():
-                for name in part.names:
+            attributes: dict[str, list[tuple[str, str]]] = defaultdict(list)
+            for part in self.read(file).parts.values():
+                for name in part.names | part.hints if self._reads_hints else part.names:
                     names[name].append(part.name)
-                for attribute in {name for before, name in part.attributes if before not in outside}:
-                    attributes[attribute].append(part.name)
+                for before, attribute in part.attributes:
+                    attributes[attribute].append((before, part.name))
             known = self._used_names[file] = names, attributes
         return known
+
+    @cached_property
+    def _reads_hints(self) -> bool:
+        """Return whether code of the project itself reads annotations: then those of any function."""
+        return any(_READ.search(self._tree.source(path)) for path in self._tree.modules)
 
     def _is_listed(self, path: str, part: FilePart, depth: int = 0) -> bool:
         """Return whether a base may register its subclasses, and so use one without naming it."""

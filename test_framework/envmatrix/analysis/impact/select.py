@@ -6,11 +6,13 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from types import MappingProxyType
 
 from envmatrix.analysis.impact.changes import ChangeKind, FileChange
 from envmatrix.analysis.impact.contract import FieldChange, VersionBump, bump, field_changes
 from envmatrix.analysis.impact.data_files import concerns_everything, concerns_nothing, is_cache, mentions
 from envmatrix.analysis.impact.environments import DeclaredEnvironment, compare_declarations
+from envmatrix.analysis.impact.evidence import Evidence
 from envmatrix.analysis.impact.parts import TOP, FilePart
 from envmatrix.analysis.impact.project_source import ProjectSource, is_conftest
 from envmatrix.analysis.impact.reachability import Node, Reachability, Step
@@ -45,6 +47,7 @@ def impact(
     tree: ProjectSource,
     places: Sequence[DeclaredEnvironment],
     kinds: Collection[ChangeKind] = frozenset(ChangeKind),
+    evidence: Mapping[str, Evidence] = MappingProxyType({}),
 ) -> Impact:
     """Return the tests that a diff may change; a change that cannot be mapped may change every test.
 
@@ -53,9 +56,10 @@ def impact(
         tree: The project as it is now.
         places: Its environments.
         kinds: The kinds of change that count.
+        evidence: Environment → what its tests were seen to run at the commit that the changes are since.
     """
     changes = sorted((each for each in changes if not is_cache(each.path)), key=lambda change: change.path)
-    search = _Search(tree, places, changes, frozenset(kinds))
+    search = _Search(tree, places, changes, frozenset(kinds), evidence)
     for change in changes:
         search.follow(change)
     for place in places:
@@ -81,6 +85,7 @@ class _Search:
         places: Sequence[DeclaredEnvironment],
         changes: Sequence[FileChange],
         kinds: frozenset[ChangeKind],
+        evidence: Mapping[str, Evidence],
     ) -> None:
         self.columns = SelectedTests(tree, places)
         self.everything: dict[FileChange, Because] = {}
@@ -90,6 +95,7 @@ class _Search:
         self._places = places
         self._change = FileChange("", "", None, None)
         self._kinds = kinds
+        self._evidence = evidence
         self._gone = tuple(change.old_path for change in changes if change.is_gone and change.old_path.endswith(".py"))
 
     def follow(self, change: FileChange) -> None:
@@ -198,6 +204,7 @@ class _Search:
             why = (f"{what} of {path} {'is deleted' if is_gone else 'is new' if is_new else 'is changed'}",)
             if part.fixture and (is_gone or is_new or parts.old.parts[name].provides != part.provides):
                 self._askers_by_name(path, {part, parts.old.parts.get(name, part)}, why)
+            self._weigh(change, name, why)
             seeds = [Node(path, name)]
             if is_new:
                 seeds += self._flow.importing(seeds[0])
@@ -207,8 +214,19 @@ class _Search:
                 hits = self._spread([Node(path, TOP)], (*why, "and no tested code names it"))
                 if not hits:
                     self._everything((*why, _UNREACHED))
+            self.columns.cleared = {}
         if ChangeKind.CODE in self._kinds and not self._tree.holds_tests_or_fixtures(path):
             self._hidden(change)
+
+    def _weigh(self, change: FileChange, name: str, why: Because) -> None:
+        """Select the tests that were seen to run a function, and clear those that were seen not to."""
+        for place, evidence in self._evidence.items():
+            tests = evidence.tests(change, name)
+            if tests is not None and place in self.columns.tests:
+                self.columns.select_in(
+                    place, tests & self.columns.in_suites, (*why, f"which it ran at commit {evidence.commit[:12]}")
+                )
+                self.columns.cleared[place] = evidence.ran.keys() - tests
 
     def _askers_by_name(self, path: str, parts: Collection[FilePart], why: Because) -> None:
         """Select the tests that ask for a fixture that came or went: another one may answer now, or none."""

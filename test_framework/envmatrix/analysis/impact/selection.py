@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import TypeAlias
 
@@ -24,12 +24,14 @@ class SelectedTests:
     def __init__(self, tree: ProjectSource, places: Sequence[DeclaredEnvironment]) -> None:
         self._tree = tree
         suite = [test for test in tree.index.tests if places and tree.in_suites(test)]
-        self._in_suites = frozenset(test.nodeid for test in suite)
-        rest = [test for test in tree.index.tests if test.nodeid not in self._in_suites]
+        self.in_suites = frozenset(test.nodeid for test in suite)
+        rest = [test for test in tree.index.tests if test.nodeid not in self.in_suites]
         self.tests: dict[str, Sequence[Test]] = {place.name: suite for place in places}
         if rest or not places:
             self.tests[NOWHERE] = rest
         self.selected: dict[str, dict[str, Because]] = {name: {} for name in self.tests}
+        self.cleared: dict[str, Collection[str]] = {}
+        """Environment → tests that were seen not to run what differs now: reading does not select them."""
         self._needs: dict[str, Needs] = {}
 
     @property
@@ -40,9 +42,15 @@ class SelectedTests:
 
     def select(self, test: Test, why: Because) -> None:
         """Select a test in every environment that runs it."""
-        places = self._places if test.nodeid in self._in_suites else (NOWHERE,)
+        places = self._places if test.nodeid in self.in_suites else (NOWHERE,)
         for name in places:
-            self.selected[name].setdefault(test.nodeid, why)
+            self.select_in(name, (test.nodeid,), why)
+
+    def select_in(self, name: str, tests: Iterable[str], why: Because) -> None:
+        """Select tests of one environment, unless they are cleared."""
+        for test in tests:
+            if test not in self.cleared.get(name, ()):
+                self.selected[name].setdefault(test, why)
 
     @cached_property
     def _places(self) -> Sequence[str]:
@@ -55,8 +63,7 @@ class SelectedTests:
 
     def select_column(self, name: str, why: Because) -> None:
         """Select every test of one environment."""
-        for test in self.tests[name]:
-            self.selected[name].setdefault(test.nodeid, why)
+        self.select_in(name, (test.nodeid for test in self.tests[name]), why)
 
     def select_users(self, place: DeclaredEnvironment, services: frozenset[str], why: Because) -> None:
         """Select the tests that need one of these services of an environment."""

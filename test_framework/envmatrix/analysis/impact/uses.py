@@ -23,8 +23,11 @@ _SCOPES = frozenset(
 class Uses:
     """The uses of some nodes."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, reads_hints: bool = True) -> None:
+        self._reads_hints = reads_hints
         self.names: set[str] = set()
+        self.hints: set[str] = set()
+        """Names in annotations that nothing is known to read."""
         self.attributes: set[tuple[str, str]] = set()
         self.values: set[str] = set()
         self.own: set[str] = set()
@@ -56,11 +59,12 @@ class Uses:
                         more.append(value)
 
     def _name(self, node: ast.Name, *, is_own: bool) -> None:
+        if is_own and isinstance(node.ctx, ast.Store):
+            self.own.add(node.id)
+            return
         self.names.add(node.id)
         if not isinstance(node.ctx, ast.Store):
             self.values.add(node.id)
-        elif is_own:
-            self.own.add(node.id)
 
     def _is_done(self, node: ast.AST, waiting: list[ast.AST], *, is_own: bool) -> bool:  # noqa: C901, PLR0911, PLR0912
         """Add the uses of a node; return whether the nodes below it are done too."""
@@ -69,11 +73,12 @@ class Uses:
                 self.attributes.add((base, attr))
                 self.names.add(base)
                 return True
-            case ast.Attribute(attr=attr):
-                self.attributes.add(("", attr))
-            case ast.Constant(value=text):
-                if isinstance(text, str) and text.isidentifier():
-                    self.attributes.add(("", text))
+            case ast.Attribute(value=ast.Attribute() as value, attr=attr):
+                while isinstance(value, ast.Attribute):
+                    value = value.value
+                if isinstance(value, ast.Name):
+                    self.attributes.add((value.id, attr))
+            case ast.Constant():
                 return True
             case ast.Call(func=ast.Attribute(attr="register", value=value), args=[ast.Name(id=name), *_]) if (
                 ast.unparse(value).endswith("pluginmanager")
@@ -85,9 +90,13 @@ class Uses:
                 self._run(words)
             case ast.List(elts=words) | ast.Tuple(elts=words):
                 self._run(words)
-            case ast.arg(arg=name):
+            case ast.arg(arg=name, annotation=hint):
                 if is_own:
                     self.own.add(name)
+                return hint is None or self.is_hint(hint)
+            case ast.AnnAssign(target=target, annotation=hint, value=value) if self.is_hint(hint):
+                waiting += [target, *([value] if value else [])]
+                return True
             case ast.Expr(value=ast.Constant()):  # a docstring
                 return True
             case ast.Import() | ast.ImportFrom():
@@ -103,6 +112,15 @@ class Uses:
                 waiting += node.orelse
                 return True
         return False
+
+    def is_hint(self, annotation: ast.expr) -> bool:
+        """Return whether an annotation is for readers and type checkers alone; note its names."""
+        nodes = list(ast.walk(annotation))
+        if self._reads_hints or any(isinstance(each, ast.Call) for each in nodes):
+            return False
+        self.hints.update(each.id for each in nodes if isinstance(each, ast.Name))
+        self.hints.update(each.attr for each in nodes if isinstance(each, ast.Attribute))
+        return True
 
     def _import(self, node: ast.Import | ast.ImportFrom) -> None:
         self.lines.update(range(node.lineno, (node.end_lineno or node.lineno) + 1))
@@ -122,7 +140,9 @@ class Uses:
         if name in {"iter_modules", "walk_packages"}:
             self.computed.append(None)
         elif name in {"import_module", "__import__"} and node.args:
-            self._compute(node.args[0])
+            self._compute(
+                node.args[0], *node.args[1:2], *(word.value for word in node.keywords if word.arg == "package")
+            )
 
     def _run(self, words: list[ast.expr]) -> None:
         """Note the module of `python -m`, where it is no literal."""
@@ -130,13 +150,17 @@ class Uses:
             if isinstance(before, ast.Constant) and before.value == "-m":
                 self._compute(word)
 
-    def _compute(self, name: ast.expr) -> None:
+    def _compute(self, name: ast.expr, package: ast.expr | None = None) -> None:
         match name:
+            case ast.JoinedStr(values=[ast.Constant(value=str(prefix)), *_]):
+                below = package.value if prefix.startswith(".") and isinstance(package, ast.Constant) else ""
+                self.computed.append(f"{below!s}{prefix}")
             case ast.Constant() | ast.IfExp(body=ast.Constant(), orelse=ast.Constant()):
                 pass
-            case ast.JoinedStr(values=[ast.Constant(value=str(prefix)), *_]):
-                self.computed.append(prefix)
-            case ast.BinOp(left=ast.Constant(value=str(prefix))):
+            case (
+                ast.BinOp(left=ast.Constant(value=str(prefix)))
+                | ast.Call(func=ast.Attribute(value=ast.Constant(value=str(prefix)), attr="format"))
+            ):
                 self.computed.append(prefix)
             case _ if any(own in ast.unparse(name) for own in ("__package__", "__name__", "__spec__")):
                 self.computed.append(".")
@@ -146,13 +170,14 @@ class Uses:
     def part(self, part: FilePart, function: Def | None = None) -> FilePart:
         """Return a part that uses all this; a function's own variables are left out."""
         own = self._own_of(function) if function is not None else frozenset()
-        names = self.names - own
+        names = self.names - own | self.own & self.shared
         if part.kind != "top":  # a name that the whole file imports is used where it stands again
             names |= {each.what.attribute or each.name for each in self.imports}
-        attributes = frozenset(("" if before in own else before, name) for before, name in self.attributes)
+        attributes = frozenset((before, name) for before, name in self.attributes if before not in own)
         return replace(
             part,
             names=frozenset(names),
+            hints=frozenset(self.hints),
             attributes=attributes,
             values=frozenset(self.values - own | {each.name for each in self.imports if each.name in self.values}),
             imports=tuple(self.imports),
@@ -181,6 +206,17 @@ def _is_typing(test: ast.expr) -> bool:
 
 
 _LOOKED_AT = frozenset(
-    {ast.Attribute, ast.Constant, ast.Call, ast.List, ast.Tuple, ast.arg, ast.Expr, ast.Import, ast.ImportFrom}
+    {
+        ast.AnnAssign,
+        ast.Attribute,
+        ast.Constant,
+        ast.Call,
+        ast.List,
+        ast.Tuple,
+        ast.arg,
+        ast.Expr,
+        ast.Import,
+        ast.ImportFrom,
+    }
     | {ast.Global, ast.Nonlocal, ast.If}
 )

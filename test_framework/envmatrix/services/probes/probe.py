@@ -17,7 +17,7 @@ _MAX_DEPENDENCIES = 50
 _MAX_WORD = 60
 """Characters of a dependency's name or state."""
 
-IDENTITY_KEYS = ("service", "environment", "version", "commit")
+IDENTITY_KEYS = ("service", "environment", "version", "commit", "image")
 
 
 @dataclass(frozen=True)

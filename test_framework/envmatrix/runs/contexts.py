@@ -1,0 +1,108 @@
+"""Contexts of a run: which functions each test ran. They are kept beside the run file, compressed."""
+
+from __future__ import annotations
+
+import gzip
+import zlib
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import suppress
+from pathlib import Path
+
+import msgspec
+
+from envmatrix.exceptions import RunFileError
+from envmatrix.runs.file import read_header
+
+_SUFFIX = ".contexts.json.gz"
+
+
+class RanFunction(msgspec.Struct, frozen=True, array_like=True):
+    """A function that was run, as its source was then."""
+
+    path: str
+    name: str
+    digest: str
+
+
+class Contexts(msgspec.Struct, frozen=True):
+    """The functions that the tests of one run ran."""
+
+    functions: tuple[RanFunction, ...] = ()
+    tests: dict[str, tuple[int, ...]] = {}
+    """Test, without parameters → its functions, as numbers."""
+    shared: tuple[int, ...] = ()
+    """Functions that ran for no test alone: on import, in a hook, below a cache."""
+    unknown: tuple[str, ...] = ()
+    """Tests that ran something unseen: they started a process, or used a profiler themselves."""
+
+    def ran_by(self, test: str) -> list[RanFunction]:
+        """Return the functions that a test ran."""
+        return [self.functions[number] for number in self.tests[test]]
+
+    @property
+    def for_all(self) -> list[RanFunction]:
+        """Return the functions that ran for no test alone."""
+        return [self.functions[number] for number in self.shared]
+
+    def only(self, tests: Collection[str]) -> Contexts:
+        """Return the contexts of some of the tests."""
+        known = {test: ran for test, ran in self.tests.items() if test in tests}
+        return Contexts(self.functions, known, self.shared)
+
+    def write(self, run_file: Path) -> None:
+        """Write them beside a run file."""
+        _beside(run_file).write_bytes(gzip.compress(msgspec.json.encode(self), mtime=0))
+
+
+NO_CONTEXTS = Contexts()
+"""Of a run that did not record them."""
+
+
+def numbered(
+    tests: Mapping[str, Iterable[RanFunction]], shared: Iterable[RanFunction], unknown: Collection[str]
+) -> Contexts:
+    """Return contexts of functions; tests of which something is unknown are left out."""
+    numbers: dict[RanFunction, int] = {}
+
+    def of(functions: Iterable[RanFunction]) -> tuple[int, ...]:
+        return tuple(sorted({numbers.setdefault(each, len(numbers)) for each in functions}))
+
+    known = {test: of(functions) for test, functions in tests.items() if test not in unknown}
+    everywhere = of(shared)
+    return Contexts(tuple(numbers), known, everywhere, tuple(sorted(unknown)))
+
+
+def merged(parts: Iterable[Contexts]) -> Contexts:
+    """Return the contexts of several processes, or runs, as one."""
+    tests: dict[str, set[RanFunction]] = {}
+    shared: set[RanFunction] = set()
+    unknown: set[str] = set()
+    for part in parts:
+        for test in part.tests:
+            tests.setdefault(test, set()).update(part.ran_by(test))
+        shared.update(part.for_all)
+        unknown.update(part.unknown)
+    return numbered(tests, shared, unknown)
+
+
+def _beside(run_file: Path) -> Path:
+    return run_file.with_name(run_file.stem + _SUFFIX)
+
+
+def read_contexts(run_file: Path) -> Contexts:
+    """Return the contexts of a run; none if they were not recorded or cannot be read."""
+    try:
+        return msgspec.json.decode(gzip.decompress(_beside(run_file).read_bytes()), type=Contexts)
+    except (OSError, EOFError, ValueError, zlib.error):
+        return NO_CONTEXTS
+
+
+def contexts_at(runs_dir: Path, environment: str, commit: str) -> Contexts:
+    """Return the contexts of the last run of an environment at exactly this commit; none if there is no such run."""
+    for path in sorted(runs_dir.glob(f"*/{environment}{_SUFFIX}"), reverse=True):
+        run_file = path.with_name(f"{environment}.jsonl")
+        with suppress(RunFileError):
+            header = read_header(run_file)
+            if header.commit == commit and not header.dirty:
+                return read_contexts(run_file)
+    return NO_CONTEXTS

@@ -1,0 +1,45 @@
+"""Contexts of a run: merged, kept by test, read back."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+
+from envmatrix.runs.contexts import Contexts, RanFunction, merged, read_contexts
+
+
+def contexts_of(tests: Mapping[str, str], unknown: tuple[str, ...] = ()) -> Contexts:
+    """Contexts of tests that ran one function each."""
+    names = tuple(dict.fromkeys(tests.values()))
+    functions = tuple(RanFunction("a.py", name, "d") for name in names)
+    return Contexts(functions, {test: (names.index(name),) for test, name in tests.items()}, (), unknown)
+
+
+def test_parts_of_a_run_are_merged_by_test() -> None:
+    """A test whose parameters ran in several processes ran it all; unknown to one is unknown."""
+    both = merged([contexts_of({"t": "f", "u": "f"}), contexts_of({"t": "g"}, unknown=("u",))])
+    assert {each.name for each in both.ran_by("t")} == {"f", "g"}
+    assert both.unknown == ("u",)
+    assert "u" not in both.tests
+
+
+@pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00"])
+def test_contexts_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
+    """Reading decides then, as without them."""
+    (tmp_path / "local.contexts.json.gz").write_bytes(content)
+    assert read_contexts(tmp_path / "local.jsonl") == Contexts()
+
+
+def test_a_reused_test_keeps_its_contexts(tmp_path: Path) -> None:
+    """Nothing that it ran is changed, so the next impact may rest on them; those of tests that were run are new."""
+    run_file = tmp_path / "local.jsonl"
+    contexts_of({"run": "new"}).write(run_file)
+    earlier = contexts_of({"run": "old", "reused": "f"}).only({"reused"})
+    merged([read_contexts(run_file), earlier]).write(run_file)
+    found = read_contexts(run_file)
+    assert {test: [each.name for each in found.ran_by(test)] for test in found.tests} == {
+        "run": ["new"],
+        "reused": ["f"],
+    }
