@@ -4,34 +4,24 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from graphlib import CycleError, TopologicalSorter
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
+from envmatrix.environments.check_references import check_references
 from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
-from envmatrix.environments.references import (
-    GLOBAL_FIELDS,
-    REFERENCE_FIELDS,
-    map_text,
-    references_in,
-    substitute,
-    texts_in,
-    variables_in,
-)
+from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
 from envmatrix.environments.service import ServiceSpec
 from envmatrix.environments.toml_file import TomlFile, read_toml
 from envmatrix.environments.used_keys import OUR_KINDS, known_kinds, unused_keys, usable_keys
 from envmatrix.exceptions import (
     DeclarationError,
-    ReferenceCycleError,
     UnknownEnvironmentError,
     UnknownKeyError,
     UnknownKindError,
-    UnknownReferenceError,
     UnsetVariableError,
     UsageError,
     nearest,
@@ -39,9 +29,6 @@ from envmatrix.exceptions import (
 from envmatrix.masking import MASKER, secrets_among
 from envmatrix.safety.input_files import read_text
 from envmatrix.safety.names import ALPHABET, is_name
-
-_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
-"""Kinds whose URL holds a password."""
 
 
 def declared_names(directory: Path) -> tuple[str, ...]:
@@ -127,7 +114,7 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     MASKER.add_all(environment.secrets())
     for spec in environment.services.values():
         _check_kind(file, spec)
-    _check_references(file, environment)
+    check_references(file, environment)
     return environment
 
 
@@ -161,44 +148,3 @@ def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[st
                 similar = nearest(name, [variable for variable in variables if variable.startswith(family)])
                 hint = similar or f"Set {name}, or put it in a file given by --env-file"
                 raise UnsetVariableError(file.path, f"variable {name} is not set", file.line_of(keys), hint)
-
-
-def _check_references(file: TomlFile, environment: Environment) -> None:
-    for service in environment.services.values():
-        for key, text in [
-            *(("command", word) for word in service.command),
-            *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
-        ]:
-            line = file.line_of(("services", service.name, *key.split(".")))
-            for name, field in references_in(text):
-                _check_reference(file.path, line, environment, name, field)
-                if key == "command" and _tells_password(environment, name, field):
-                    what = f"{{{name}.{field}}} in command would show a password"
-                    how = "Put it in env: a command's words are readable by everybody (ps)"
-                    raise DeclarationError(file.path, what, line, how)
-    if environment.users is not None and (name := environment.users.service) not in environment.services:
-        what, line = f"users.service names {name!r}, which is no service here", file.line_of(("users", "service"))
-        raise UnknownReferenceError(file.path, what, line, nearest(name, environment.services))
-    try:
-        TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
-    except CycleError as error:
-        cycle = error.args[1]
-        line = file.line_of(("services", cycle[0]))
-        what = f"services wait for each other: {' → '.join(reversed(cycle))}"
-        raise ReferenceCycleError(file.path, what, line, "Drop one of the references") from None
-
-
-def _tells_password(environment: Environment, name: str, field: str) -> bool:
-    return field == "password" or (field == "url" and environment.services[name].kind in _LOGIN_KINDS)
-
-
-def _check_reference(path: Path, line: int, environment: Environment, name: str, field: str) -> None:
-    if not field:
-        if name not in GLOBAL_FIELDS:
-            raise UnknownReferenceError(path, f"unknown reference {{{name}}}", line, nearest(name, GLOBAL_FIELDS))
-    elif name not in environment.services:
-        what = f"{{{name}.{field}}} names no service"
-        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
-    elif field not in REFERENCE_FIELDS:
-        what = f"{{{name}.{field}}}: a service has no {field!r}"
-        raise UnknownReferenceError(path, what, line, nearest(field, REFERENCE_FIELDS))

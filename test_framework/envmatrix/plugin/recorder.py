@@ -14,7 +14,7 @@ from envmatrix.exceptions import UsageError
 from envmatrix.git import edited_since, full_commit, working_tree
 from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
-from envmatrix.plugin.names import TestNames
+from envmatrix.plugin.equal_nodeids import TestNames
 from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process

@@ -45,22 +45,7 @@ def register(config: pytest.Config, name: str) -> None:
     manager.register(MaskedOutput(), "envmatrix-masked-output")
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
-    if part := config.getoption("--matrix-shard"):
-        from envmatrix.plugin.shard import Sharding
-        from envmatrix.runs.shards import Shard
-
-        durations = path_option(config, "--matrix-durations")
-        process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
-        manager.register(process.sharding, "envmatrix-sharding")
-    if (reused := path_option(config, "--matrix-reused")) is not None:
-        workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
-        manager.register(
-            ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
-        )
-    if config.getoption("--matrix-contexts"):
-        from envmatrix.plugin.contexts import record_contexts
-
-        record_contexts(process)
+    _register_asked_for(config, process)
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
@@ -92,3 +77,24 @@ def register(config: pytest.Config, name: str) -> None:
     signals = SignalWatch(process, recorder, deadline)
     manager.register(signals, "envmatrix-signals")
     manager.register(ForkedChildren(config, signals.restore), "envmatrix-forked")
+
+
+def _register_asked_for(config: pytest.Config, process: Process) -> None:
+    """Register the plugins of options that few runs have: a shard, reused cells, contexts."""
+    manager = config.pluginmanager
+    if part := config.getoption("--matrix-shard"):
+        from envmatrix.plugin.shard import Sharding
+        from envmatrix.runs.shards import Shard
+
+        durations = path_option(config, "--matrix-durations")
+        process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
+        manager.register(process.sharding, "envmatrix-sharding")
+    if (reused := path_option(config, "--matrix-reused")) is not None:
+        workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
+        manager.register(
+            ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
+        )
+    if config.getoption("--matrix-contexts"):
+        from envmatrix.plugin.contexts import record_contexts
+
+        record_contexts(process)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer, Header
-from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.outcomes import Cause, Outcome, after_retries
 from envmatrix.runs.rules import RuleCode
 
 
@@ -27,13 +27,13 @@ class Cell(NamedTuple):
 
     @classmethod
     def of(cls, attempts: tuple[Attempt, ...]) -> Cell:
-        """Return what the attempts at one test add up to: only a pass takes a failure back, and nothing a crash."""
+        """Return what the attempts at one test add up to; of several failures the last one tells why, or a crash."""
         last = decisive = attempts[-1]
         outcome = last.outcome
         if len(attempts) > 1 and (failures := [each for each in attempts if each.outcome is Outcome.FAILED]):
             crashes = [each for each in failures if each.evidence and each.evidence.rule == RuleCode.PRODUCT_CRASHED]
             decisive = (crashes or failures)[-1]
-            outcome = Outcome.FLAKY if outcome is Outcome.PASSED and not crashes else Outcome.FAILED
+            outcome = after_retries([each.outcome for each in attempts], has_crash=bool(crashes))
         return cls(last.test, outcome, attempts, decisive.cause, decisive.evidence, decisive.reason)
 
     @property

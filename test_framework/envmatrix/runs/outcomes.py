@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Sequence
 
 
 class Outcome(enum.StrEnum):
@@ -52,6 +53,13 @@ class Outcome(enum.StrEnum):
     def is_silent(self) -> bool:
         """Return whether it says nothing about the product."""
         return self in (Outcome.SKIPPED, Outcome.XFAILED, Outcome.NOT_RUN)
+
+
+def after_retries(attempts: Sequence[Outcome], *, has_crash: bool) -> Outcome:
+    """Return what the attempts at one test add up to: only a pass takes a failure back, and nothing a crash of the product."""
+    if Outcome.FAILED not in attempts:
+        return attempts[-1]
+    return Outcome.FLAKY if attempts[-1] is Outcome.PASSED and not has_crash else Outcome.FAILED
 
 
 class Cause(enum.StrEnum):

@@ -1,4 +1,4 @@
-"""The names under which tests are recorded: node ids, numbered where several would be equal."""
+"""Tests of one node id told apart: the names under which they are recorded, numbered where several would be equal."""
 
 from __future__ import annotations
 

@@ -1,0 +1,60 @@
+"""Check the references between the services of a declaration: each leads somewhere, and none of them in a circle."""
+
+from __future__ import annotations
+
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+from envmatrix.environments.environment import Environment
+from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, references_in
+from envmatrix.environments.toml_file import TomlFile
+from envmatrix.exceptions import DeclarationError, ReferenceCycleError, UnknownReferenceError, nearest
+
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
+"""Kinds whose URL holds a password."""
+
+
+def check_references(file: TomlFile, environment: Environment) -> None:
+    """Refuse a reference to what is not declared, one that would show a password, and a cycle of services.
+
+    Raises:
+        DeclarationError: there is one; the error names its line.
+    """
+    for service in environment.services.values():
+        for key, text in [
+            *(("command", word) for word in service.command),
+            *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
+        ]:
+            line = file.line_of(("services", service.name, *key.split(".")))
+            for name, field in references_in(text):
+                _check_reference(file.path, line, environment, name, field)
+                if key == "command" and _tells_password(environment, name, field):
+                    what = f"{{{name}.{field}}} in command would show a password"
+                    how = "Put it in env: a command's words are readable by everybody (ps)"
+                    raise DeclarationError(file.path, what, line, how)
+    if environment.users is not None and (name := environment.users.service) not in environment.services:
+        what, line = f"users.service names {name!r}, which is no service here", file.line_of(("users", "service"))
+        raise UnknownReferenceError(file.path, what, line, nearest(name, environment.services))
+    try:
+        TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
+    except CycleError as error:
+        cycle = error.args[1]
+        line = file.line_of(("services", cycle[0]))
+        what = f"services wait for each other: {' → '.join(reversed(cycle))}"
+        raise ReferenceCycleError(file.path, what, line, "Drop one of the references") from None
+
+
+def _tells_password(environment: Environment, name: str, field: str) -> bool:
+    return field == "password" or (field == "url" and environment.services[name].kind in _LOGIN_KINDS)
+
+
+def _check_reference(path: Path, line: int, environment: Environment, name: str, field: str) -> None:
+    if not field:
+        if name not in GLOBAL_FIELDS:
+            raise UnknownReferenceError(path, f"unknown reference {{{name}}}", line, nearest(name, GLOBAL_FIELDS))
+    elif name not in environment.services:
+        what = f"{{{name}.{field}}} names no service"
+        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
+    elif field not in REFERENCE_FIELDS:
+        what = f"{{{name}.{field}}}: a service has no {field!r}"
+        raise UnknownReferenceError(path, what, line, nearest(field, REFERENCE_FIELDS))
