@@ -123,10 +123,9 @@ class PostgresKind:
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Log in; the server's version comes with its greeting."""
+        import psycopg  # which takes longer than most servers do, and is no part of their latency
 
         def observe() -> Observation:
-            import psycopg
-
             try:
                 with _connect(endpoint, deadline) as connection:
                     version = connection.info.parameter_status("server_version") or ""

@@ -1,0 +1,103 @@
+"""The health of services and environments: values without behaviour."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+
+class HealthStatus(enum.StrEnum):
+    """How well a service or an environment is."""
+
+    OK = "ok"
+    """It answers as declared."""
+    DEGRADED = "degraded"
+    """It can be used, and something is wrong: an optional service is down, a certificate is about to expire."""
+    DOWN = "down"
+    """It does not answer, refuses what is declared, or is somebody else; of an environment: a required service is down."""
+    UNKNOWN = "unknown"
+    """It could not be looked at: this machine has lost its network, or lacks the client."""
+    ABSENT = "absent"
+    """The declaration says that there is none, which is no fault."""
+
+    @property
+    def exit_code(self) -> int:
+        """Return the exit code of `envmatrix health`, which is that of monitoring plug-ins."""
+        return {HealthStatus.DEGRADED: 1, HealthStatus.DOWN: 2, HealthStatus.UNKNOWN: 3}.get(self, 0)
+
+
+_WORST_FIRST = (HealthStatus.DOWN, HealthStatus.UNKNOWN, HealthStatus.DEGRADED, HealthStatus.OK)
+
+
+def worst(statuses: Iterable[HealthStatus]) -> HealthStatus:
+    """Return the worst status; unknown where there is none, since nothing was looked at."""
+    present = set(statuses)
+    return next((each for each in _WORST_FIRST if each in present), HealthStatus.UNKNOWN)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceHealth:
+    """The health of one service."""
+
+    service: str
+    kind: str
+    source: str
+    """Where it comes from: `embedded`, `process`, `remote`, `stub`, `absent`."""
+    required: bool
+    status: HealthStatus
+    reason: str = ""
+    """Why it is not ok, in one line."""
+    latency: float = 0.0
+    """Seconds that the probe took."""
+    version: str = ""
+    identity: Mapping[str, str] = field(default_factory=dict)
+    """What it says it is: service, environment, version, commit."""
+    dependencies: Mapping[str, str] = field(default_factory=dict)
+    """What it says of the services that it needs: name → `up`, `down`, `absent` or its own word."""
+    skew: int = 0
+    """Seconds that its clock is ahead of ours."""
+    certificate_days: float | None = None
+    """Days until its certificate expires; None where it has none, or none that could be verified."""
+    causes: tuple[str, ...] = ()
+    """The services whose failure explains this one's; empty where it is its own."""
+
+    @property
+    def is_ill(self) -> bool:
+        """Return whether something is wrong with it."""
+        return self.status not in {HealthStatus.OK, HealthStatus.ABSENT}
+
+
+@dataclass(frozen=True, slots=True)
+class EnvironmentHealth:
+    """The health of one environment."""
+
+    environment: str
+    label: str
+    """Its column in the matrix: `staging (twin)`."""
+    services: tuple[ServiceHealth, ...]
+    """In the order of the declaration."""
+    failure: str = ""
+    """Why no service could be looked at, in one line."""
+
+    @property
+    def status(self) -> HealthStatus:
+        """Return the worst status of its services, where an optional one that is down only degrades it."""
+        return worst(map(self._weight, self.services)) if not self.failure else HealthStatus.UNKNOWN
+
+    def _weight(self, each: ServiceHealth) -> HealthStatus:
+        unknown = {other.service for other in self.services if other.status is HealthStatus.UNKNOWN}
+        if unknown & {each.service, *each.causes}:
+            return HealthStatus.UNKNOWN
+        if each.status is HealthStatus.DOWN and not each.required:
+            return HealthStatus.DEGRADED
+        return each.status
+
+    def caused_by(self, service: str) -> tuple[ServiceHealth, ...]:
+        """Return the services to show under another one: it is the first of their causes."""
+        return tuple(each for each in self.services if each.causes[:1] == (service,))
+
+    @property
+    def roots(self) -> tuple[ServiceHealth, ...]:
+        """Return the services whose state is their own."""
+        return tuple(each for each in self.services if not each.causes)
