@@ -33,13 +33,12 @@ def identity(each: ServiceHealth) -> str:
 
 
 def remarks(each: ServiceHealth) -> str:
-    """Return why a service is not ok, what it says of those that it needs, and its certificate and clock."""
+    """Return why a service is not ok; of one that is, what it says of those that it needs, its certificate and clock."""
     needs = ", ".join(f"{name} {state}" for name, state in each.dependencies.items())
     days = each.certificate_days
     parts = (
-        each.reason,
         f"needs {needs}" if needs else "",
         f"certificate {days:.0f} days" if days is not None else "",
         f"clock {each.skew:+d} s" if each.skew else "",
     )
-    return "; ".join(filter(None, parts))
+    return each.reason or "; ".join(filter(None, parts))
