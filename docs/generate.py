@@ -65,6 +65,7 @@ _TOML_TYPES = {
     "dict[str, Any]": "table",
     "dict[str, SecretStr]": "table of texts",
     "dict[str, str]": "table of texts",
+    "dict[str, str | int]": "table of texts or numbers",
     "dict[str, tuple[str, ...]]": "table of lists of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",

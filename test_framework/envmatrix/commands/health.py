@@ -17,6 +17,13 @@ def health(
         typer.Argument(metavar="ENV", help="Environments; by default all that are declared.", show_default=False),
     ] = None,
     *,
+    comprehensive: Annotated[
+        bool,
+        typer.Option(
+            "--comprehensive",
+            help="Also use each service: a user and the life of its token, a WebSocket, stores and their settings, a completion.",
+        ),
+    ] = False,
     environments: Environments = None,
     env_file: EnvFile = None,
     format_: Format = "terminal",
@@ -24,8 +31,8 @@ def health(
 ) -> int:
     """Look at every service of environments, all at once, and show what is wrong, each cause once.
 
-    Services that an environment starts itself are started for it, and ended again. Exit codes, as of monitoring plug-ins: 0
-    ok, 1 degraded, 2 down (or usage), 3 unknown.
+    Services that an environment starts itself are started for it, and ended again. Touches no data that it did not make; in
+    production it only reads. Exit codes, as of monitoring plug-ins: 0 ok, 1 degraded, 2 down (or usage), 3 unknown.
     """
     from envmatrix.environments import Project, load_environments
     from envmatrix.report.health import reporter
@@ -33,7 +40,8 @@ def health(
 
     render = reporter("json" if json else format_)
     directory = environments.resolve() if environments else Project.find(Path.cwd()).environments_dir
-    looks = look_at(load_environments(names or (), directory, env_file), directory, env_file)
+    chosen = load_environments(names or (), directory, env_file)
+    looks = look_at(chosen, directory, env_file, comprehensive=comprehensive)
     healths = [judge(look, time.time()) for look in looks]
     typer.echo(render(healths), nl=False)
     return worst(each.status for each in healths).exit_code

@@ -17,6 +17,11 @@ def render(environments: Sequence[EnvironmentHealth]) -> str:
 def _commands(environment: EnvironmentHealth) -> Iterator[str]:
     if environment.failure:
         yield command(f"{environment.label}: {environment.status}", environment.failure)
+    for check in environment.checks:
+        if check.status not in {HealthStatus.OK, HealthStatus.ABSENT}:
+            level = "error" if check.status is HealthStatus.DOWN else "warning"
+            title = f"{environment.label}: {check.service} {check.name} {check.status}"
+            yield command(title, check.detail, level=level)
     for each in environment.roots:
         if each.is_ill:
             others = ", ".join(other.service for other in environment.caused_by(each.service))

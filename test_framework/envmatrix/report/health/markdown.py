@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from envmatrix.report.health.words import identity, in_order, latency, remarks, source
+from envmatrix.report.health.words import identity, in_order, latency, remarks, result, source
 from envmatrix.report.markdown import code, page
+from envmatrix.report.text import seconds
 from envmatrix.services.health import EnvironmentHealth, HealthStatus
 
 _MARKS = {
@@ -37,3 +38,12 @@ def _lines(environment: EnvironmentHealth) -> Iterator[str]:
         cells = (name, f"{_MARKS[each.status]} {each.status}", source(each), latency(each), *texts)
         yield f"| {' | '.join(cells)} |"
     yield ""
+    if environment.checks:
+        yield "| service | check | result | time | detail |"
+        yield "| --- | --- | --- | --- | --- |"
+        for check in environment.checks:
+            detail = code(check.detail, in_table=True) if check.detail else ""
+            ended = f"{_MARKS[check.status]} {result(check)}"
+            name = code(check.service, in_table=True)
+            yield f"| {name} | {check.name} | {ended} | {seconds(check.seconds)} | {detail} |"
+        yield ""

@@ -9,8 +9,9 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.report.console import indented, printed, short
-from envmatrix.report.health.words import identity, in_order, latency, remarks, source
-from envmatrix.services.health import EnvironmentHealth, HealthStatus
+from envmatrix.report.health.words import identity, in_order, latency, remarks, result, source
+from envmatrix.report.text import seconds
+from envmatrix.services.health import Check, EnvironmentHealth, HealthStatus
 
 _STYLES = {
     HealthStatus.OK: "green",
@@ -45,3 +46,21 @@ def _parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
         )
     yield indented(table)
     yield Text()
+    if environment.checks:
+        yield indented(_checks(environment.checks))
+        yield Text()
+
+
+def _checks(checks: Sequence[Check]) -> Table:
+    table = Table.grid(padding=(0, 2))
+    for folds in (False, False, False, False, True):
+        table.add_column(no_wrap=not folds, overflow="fold")
+    for check in checks:
+        table.add_row(
+            Text(short(check.service)),
+            Text(check.name),
+            Text(result(check), _STYLES[check.status]),
+            Text(seconds(check.seconds), justify="right"),
+            Text(short(check.detail)),
+        )
+    return table

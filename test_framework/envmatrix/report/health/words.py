@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envmatrix.report.text import seconds
-from envmatrix.services.health import EnvironmentHealth, HealthStatus, ServiceHealth
+from envmatrix.services.health import Check, EnvironmentHealth, HealthStatus, ServiceHealth
 
 
 def in_order(environment: EnvironmentHealth) -> Iterator[tuple[int, ServiceHealth]]:
@@ -30,6 +30,11 @@ def identity(each: ServiceHealth) -> str:
     """Return version and commit: `backend 1.0 at 9fd9ade`."""
     commit = each.identity.get("commit", "")[:7]
     return " at ".join(filter(None, (each.version, commit)))
+
+
+def result(check: Check) -> str:
+    """Return how a check ended, in a word."""
+    return "not tried" if check.status is HealthStatus.ABSENT else check.status.value
 
 
 def remarks(each: ServiceHealth) -> str:

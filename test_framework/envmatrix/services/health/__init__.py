@@ -5,6 +5,6 @@
 
 from envmatrix.services.health.judge import Look, judge
 from envmatrix.services.health.look import look_at
-from envmatrix.services.health.status import EnvironmentHealth, HealthStatus, ServiceHealth, worst
+from envmatrix.services.health.status import Check, EnvironmentHealth, HealthStatus, ServiceHealth, worst
 
-__all__ = ["EnvironmentHealth", "HealthStatus", "Look", "ServiceHealth", "judge", "look_at", "worst"]
+__all__ = ["Check", "EnvironmentHealth", "HealthStatus", "Look", "ServiceHealth", "judge", "look_at", "worst"]

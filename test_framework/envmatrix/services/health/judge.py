@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services.health.status import EnvironmentHealth, HealthStatus, ServiceHealth
+from envmatrix.services.health.status import Check, EnvironmentHealth, HealthStatus, ServiceHealth
 
 _LARGEST_SKEW = 5
 """Seconds. Tokens are checked with about as much leeway."""
@@ -29,6 +29,8 @@ class Look:
     """Service → why it could not be looked at."""
     failure: str = ""
     """Why nothing could be looked at."""
+    checks: tuple[Check, ...] = ()
+    """What was tried, where more was asked for than a look."""
 
 
 def judge(look: Look, now: float) -> EnvironmentHealth:
@@ -39,7 +41,7 @@ def judge(look: Look, now: float) -> EnvironmentHealth:
     failing = {name for name in services if name in look.unseen or (name in look.pings and not look.pings[name].is_up)}
     below = {name: _below(services[name], look) & failing - {name} for name in failing}
     healths = (_judge(spec, look, now, _roots(name, below)) for name, spec in services.items())
-    return EnvironmentHealth(look.environment.name, look.label, tuple(healths))
+    return EnvironmentHealth(look.environment.name, look.label, tuple(healths), checks=look.checks)
 
 
 def _judge(spec: ServiceSpec, look: Look, now: float, causes: tuple[str, ...]) -> ServiceHealth:

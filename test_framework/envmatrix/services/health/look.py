@@ -14,6 +14,7 @@ from envmatrix.exceptions import DependencyError, EnvmatrixError, MissingExtraEr
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.health.comprehensive import check_all
 from envmatrix.services.health.judge import Look
 from envmatrix.services.health.observer import blindness, is_loopback
 from envmatrix.services.kinds.registry import get_kind
@@ -24,8 +25,13 @@ from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 _OURS = frozenset({Source.EMBEDDED, Source.PROCESS, Source.STUB})
 
 
-def look_at(environments: Sequence[Environment], directory: Path, env_file: Path | None) -> tuple[Look, ...]:
-    """Look at all environments at once; what had to be started for it is ended before this returns."""
+def look_at(
+    environments: Sequence[Environment], directory: Path, env_file: Path | None = None, *, comprehensive: bool = False
+) -> tuple[Look, ...]:
+    """Look at all environments at once, and try each service if this is to be comprehensive.
+
+    What had to be started for it is ended before this returns.
+    """
     # On Ctrl-C the stack ends what was started, and by that the threads of the pool, which is left after it.
     with ThreadPoolExecutor(max_workers=len(environments)) as pool, ExitStack() as stack:
         looks = []
@@ -34,11 +40,13 @@ def look_at(environments: Sequence[Environment], directory: Path, env_file: Path
             if environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
                 owner = stack.enter_context(closing(Owner()))
                 start = SupervisorClient(owner.run_dir, environment.name, directory, env_file, environment).start
-            looks.append(pool.submit(_look, environment, start))
+            looks.append(pool.submit(_look, environment, start, comprehensive=comprehensive))
         return tuple(_unless_blind([look.result() for look in looks]))
 
 
-def _look(environment: Environment, start: Callable[[Iterable[str]], StartReply] | None) -> Look:
+def _look(
+    environment: Environment, start: Callable[[Iterable[str]], StartReply] | None, *, comprehensive: bool
+) -> Look:
     """Start what is to be started, and ping each service once; three times where it fails at once."""
     states: Mapping[str, ServiceState] = {}
     label = environment.label
@@ -59,7 +67,9 @@ def _look(environment: Environment, start: Callable[[Iterable[str]], StartReply]
             unseen[name] = str(error)
         except EnvmatrixError as error:
             pings[name] = Ping(service=name, status=PingStatus.DOWN, detail=MASKER.mask(error.message))
-    return Look(environment, label, pings | ping_all(reached, 1), unseen)
+    pings |= ping_all(reached, 1)
+    up = {name: endpoint for name, (_, endpoint) in reached.items() if pings[name].is_up}
+    return Look(environment, label, pings, unseen, checks=check_all(environment, up) if comprehensive else ())
 
 
 def _endpoint(spec: ServiceSpec, state: ServiceState | None) -> Endpoint:

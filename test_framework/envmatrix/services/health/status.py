@@ -69,6 +69,19 @@ class ServiceHealth:
 
 
 @dataclass(frozen=True, slots=True)
+class Check:
+    """One attempt to use a service."""
+
+    service: str
+    name: str
+    status: HealthStatus
+    """`absent` where there is nothing to try."""
+    detail: str = ""
+    """What was seen, or what was wrong."""
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
 class EnvironmentHealth:
     """The health of one environment."""
 
@@ -79,19 +92,25 @@ class EnvironmentHealth:
     """In the order of the declaration."""
     failure: str = ""
     """Why no service could be looked at, in one line."""
+    checks: tuple[Check, ...] = ()
+    """What was tried, where more was asked for than a look."""
 
     @property
     def status(self) -> HealthStatus:
-        """Return the worst status of its services, where an optional one that is down only degrades it."""
-        return worst(map(self._weight, self.services)) if not self.failure else HealthStatus.UNKNOWN
-
-    def _weight(self, each: ServiceHealth) -> HealthStatus:
-        unknown = {other.service for other in self.services if other.status is HealthStatus.UNKNOWN}
-        if unknown & {each.service, *each.causes}:
+        """Return the worst status of its services and checks, where an optional service that is down only degrades it."""
+        if self.failure:
             return HealthStatus.UNKNOWN
-        if each.status is HealthStatus.DOWN and not each.required:
-            return HealthStatus.DEGRADED
-        return each.status
+        unknown = {each.service for each in self.services if each.status is HealthStatus.UNKNOWN}
+        states = [
+            (each.service, HealthStatus.UNKNOWN if unknown.intersection(each.causes) else each.status)
+            for each in self.services
+        ]
+        states += [(each.service, each.status) for each in self.checks]
+        optional = {each.service for each in self.services if not each.required}
+        return worst(
+            HealthStatus.DEGRADED if status is HealthStatus.DOWN and service in optional else status
+            for service, status in states
+        )
 
     def caused_by(self, service: str) -> tuple[ServiceHealth, ...]:
         """Return the services to show under another one: it is the first of their causes."""
