@@ -17,6 +17,7 @@ import pytest
 import trustme
 
 from tests.framework.bare import Bare, make_bare
+from tests.framework.docs_pages import ROOT
 from tests.framework.project import TINY_SERVER, TINY_TOML
 from tests.framework.services.place import eventually
 from tests.framework.services.servers import fake, says, silent, web
@@ -213,3 +214,19 @@ def test_a_mistake_is_told_before_anything_is_asked(place: Bare, arguments: tupl
     ended = place.run("health", *arguments)
     assert (ended.returncode, ended.stdout) == (2, "")
     assert hint in ended.stderr
+
+
+def test_everything_is_tried_and_nothing_left() -> None:
+    """Of the reference system, whose services are all real: seconds, since all of them start for it."""
+    ended = Bare(ROOT).run("health", "local", "--comprehensive", "--json", timeout=180)
+    assert ended.returncode == 0, ended.stdout + ended.stderr
+    (local,) = json.loads(ended.stdout)["environments"]
+    assert {check["status"] for check in local["checks"]} == {"ok"}
+    tried = {(check["service"], check["name"]) for check in local["checks"]}
+    stores = {
+        (name, what) for name in ("database", "redis", "clickhouse") for what in ("write, read, delete", "isolation")
+    }
+    settings = {(name, what) for name in ("database", "redis") for what in ("settings", "capacity")}
+    life = ("authenticated request", "no token", "forged token", "expired token", "revoked token")
+    user = {("auth", name) for name in ("sign-up and login", *life, "removal of the user")}
+    assert tried == stores | settings | user | {("backend", "WebSocket round trip"), ("llm", "completion")}

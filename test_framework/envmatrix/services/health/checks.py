@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from envmatrix.exceptions import MissingExtraError
 from envmatrix.services.health.status import Check, HealthStatus
 from envmatrix.services.probes.reason import NoAnswerError, one_line, reason_of
 
@@ -43,6 +44,8 @@ def tried(service: str, name: str, action: Callable[[], str]) -> Check:
         status, detail = HealthStatus.OK, action()
     except CheckError as error:
         status, detail = error.status, str(error)
+    except (MissingExtraError, ImportError) as error:  # nothing of the service's doing
+        status, detail = HealthStatus.UNKNOWN, str(error)
     except Exception as error:  # noqa: BLE001  each client has errors of its own, and any of them is the result
         status, detail = HealthStatus.DOWN, reason_of(error, _DEADLINE)
     return Check(service, name, status, one_line(detail), time.monotonic() - began)

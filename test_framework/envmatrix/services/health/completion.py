@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 
 from envmatrix.environments import ServiceSpec
@@ -24,9 +25,12 @@ def completion_checks(spec: ServiceSpec, endpoint: Endpoint) -> Iterator[Check]:
 def _complete(spec: ServiceSpec, endpoint: Endpoint) -> str:
     with new_openai_clients(spec, endpoint)[0].with_options(timeout=_SECONDS, max_retries=0) as client:
         model = spec.model or next(iter(client.models.list())).id
+        began = time.monotonic()  # only now: the client's import takes longer than most answers
         answer = client.chat.completions.create(
             model=model, messages=[{"role": "user", "content": "Say one short word."}], max_tokens=_TOKENS
         )
+        seconds = time.monotonic() - began
     if not answer.choices or not answer.choices[0].message.content:
         raise CheckError(f"{model} answers without a text")
-    return f"{model}, {answer.usage.total_tokens} tokens" if answer.usage else model
+    tokens = f"{answer.usage.total_tokens} tokens" if answer.usage else "an answer"
+    return f"{model}: {tokens} after {seconds:.2f} s"
