@@ -87,10 +87,11 @@ def _redis(endpoint: Endpoint) -> Settings | None:
 
     with redis_client(endpoint) as client:
         try:
-            values = client.config_get("*")  # older servers take one pattern only
+            found = client.config_get("*")  # older servers take one pattern only
         except ResponseError:  # a managed server, or a user without the right
             return None
         clients, memory = client.info("clients")["connected_clients"], client.info("memory")["used_memory"]
+    values = {str(name): str(value or "") for name, value in found.items()}
     used = {"clients": (clients, int(values["maxclients"])), "bytes": (memory, int(values["maxmemory"]))}
     limited = {what: pair for what, pair in used.items() if pair[1]}  # 0 is no limit
     return Settings(values, ("maxmemory-policy", "maxmemory", "appendonly", "save"), limited)
