@@ -98,8 +98,6 @@ class EnvironmentHealth:
     @property
     def status(self) -> HealthStatus:
         """Return the worst status of its services and checks, where an optional service that is down only degrades it."""
-        if self.failure:
-            return HealthStatus.UNKNOWN
         unknown = {each.service for each in self.services if each.status is HealthStatus.UNKNOWN}
         states = [
             (each.service, HealthStatus.UNKNOWN if unknown.intersection(each.causes) else each.status)

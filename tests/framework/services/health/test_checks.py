@@ -219,6 +219,8 @@ def test_settings_are_compared_with_what_is_declared(stores: dict[str, Endpoint]
         "degraded",
         "maxmemory-policy is noeviction, declared allkeys-lru; max-memory is no setting of it, declared 1gb",
     )
+    capacity = ended(setting_checks, stores["postgres"])["capacity"]
+    assert (capacity[0], capacity[1].endswith(" of 200 connections")) == ("ok", True)
     same = {"server_encoding": "UTF8", "TimeZone": "Etc/UTC", "max_connections": 200}
     assert ended(setting_checks, stores["postgres"], settings=same, extensions=("plpgsql",))["settings"] == (
         "ok",
