@@ -1,4 +1,4 @@
-"""The health of services and environments: values without behaviour."""
+"""The health of services and environments: frozen values, and the worst of several."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class HealthStatus(enum.StrEnum):
     OK = "ok"
     """It answers as declared."""
     DEGRADED = "degraded"
-    """It can be used, and something is wrong: an optional service is down, a certificate is about to expire."""
+    """It answers, and something is wrong: it is not ready, an optional service is down, a certificate is about to expire."""
     DOWN = "down"
     """It does not answer, refuses what is declared, or is somebody else; of an environment: a required service is down."""
     UNKNOWN = "unknown"
