@@ -45,6 +45,13 @@ source = "absent"
 """
 
 
+TWIN = """
+[twin]
+environment = "twins/broken.toml"
+variables = { TWIN_URL = "{backend.url}" }
+"""
+
+
 def answers(**dependencies: str) -> dict[str, tuple[int, object]]:
     """Return what a backend answers that says this of its dependencies."""
     ready = 200 if set(dependencies.values()) <= {"up"} else 503
@@ -97,6 +104,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
         bare.write("environments/tiny.toml", TINY_TOML)
         bare.write("environments/broken.toml", TINY_TOML.replace('"server.py"', '"missing.py"'))
         bare.write("server.py", TINY_SERVER.read_text())
+        bare.write("environments/twins/broken.toml", TINY_TOML.replace('"server.py"', '"missing.py"'))
+        bare.write("environments/twin.toml", REMOTE.format(url="${TWIN_URL}", ca_file="") + TWIN)
         yield bare
 
 
@@ -164,6 +173,13 @@ def test_one_cause_has_one_root(seen) -> None:
         "redis": ("down", []),
         "clickhouse": ("absent", []),
     }
+
+
+def test_a_twin_that_does_not_start_is_told_once(seen) -> None:
+    """With its own reason: nothing can be said of the services that it stands in for."""
+    health = seen[1]["twin"]
+    assert (health["label"], health["status"], health["services"]) == ("twin (twin)", "unknown", [])
+    assert "twin:backend ended with exit code 2" in health["failure"]
 
 
 def test_nothing_is_left(seen, place: Bare) -> None:

@@ -9,9 +9,6 @@ from envmatrix.exceptions import MissingExtraError
 from envmatrix.services.health.status import Check, HealthStatus
 from envmatrix.services.probes.reason import NoAnswerError, one_line, reason_of
 
-_DEADLINE = 10.0
-"""Seconds to name where a client only says that it was a timeout."""
-
 
 class CheckError(NoAnswerError):
     """A service did not do what was tried; the text says what it did."""
@@ -47,5 +44,5 @@ def tried(service: str, name: str, action: Callable[[], str]) -> Check:
     except (MissingExtraError, ImportError) as error:  # nothing of the service's doing
         status, detail = HealthStatus.UNKNOWN, str(error)
     except Exception as error:  # noqa: BLE001  each client has errors of its own, and any of them is the result
-        status, detail = HealthStatus.DOWN, reason_of(error, _DEADLINE)
+        status, detail = HealthStatus.DOWN, reason_of(error, time.monotonic() - began)
     return Check(service, name, status, one_line(detail), time.monotonic() - began)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.exceptions import DependencyError, EnvmatrixError, MissingExtraError
+from envmatrix.exceptions import EnvmatrixError, MissingExtraError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
@@ -51,10 +51,13 @@ def _look(
     states: Mapping[str, ServiceState] = {}
     label = environment.label
     if start is not None:
+        wanted = environment.closure(frozenset(environment.services))
         try:
-            reply = start(environment.closure(frozenset(environment.services)))
+            reply = start(wanted)
         except EnvmatrixError as error:
             return Look(environment, label, failure=MASKER.mask(str(error)))
+        if environment.twin and wanted and reply.environment is None:  # each service would tell the same
+            return Look(environment, label, failure=reply.states[min(wanted)].as_error().end)
         environment, states = reply.environment or environment, reply.states
     reached: dict[str, tuple[ServiceSpec, Endpoint]] = {}
     pings: dict[str, Ping] = {}
@@ -66,7 +69,8 @@ def _look(
         except MissingExtraError as error:
             unseen[name] = str(error)
         except EnvmatrixError as error:
-            pings[name] = Ping(service=name, status=PingStatus.DOWN, detail=MASKER.mask(error.message))
+            why = error.end if isinstance(error, ServiceError) else error.message
+            pings[name] = Ping(service=name, status=PingStatus.DOWN, detail=MASKER.mask(why))
     pings |= ping_all(reached, 1)
     up = {name: endpoint for name, (_, endpoint) in reached.items() if pings[name].is_up}
     return Look(environment, label, pings, unseen, checks=check_all(environment, up) if comprehensive else ())
@@ -80,8 +84,7 @@ def _endpoint(spec: ServiceSpec, state: ServiceState | None) -> Endpoint:
     """
     if state is not None and state.endpoint is not None:
         return state.endpoint
-    # A remote one is looked at here even if it failed there: a ping tells more. But not if its twin is what failed.
-    if state is None or (spec.source is Source.REMOTE and state.error != DependencyError.__name__):
+    if state is None or spec.source is Source.REMOTE:  # looked at here even if it failed there: a ping tells more
         return get_kind(spec.kind, spec.name).connect(spec, spec.url.get_secret_value() if spec.url else "")
     raise state.as_error()
 
