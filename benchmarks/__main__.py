@@ -13,13 +13,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, impact, matrix, merge, recorder, reset, start
+from benchmarks import audit, clients, health, impact, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
     "clients": clients.measure,
     "reset": reset.measure,
     "start": start.measure,
+    "health": health.measure,
     "recorder": recorder.measure,
     "matrix": matrix.measure,
     "merge": merge.measure,

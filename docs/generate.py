@@ -43,6 +43,7 @@ from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_mermaid
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.services.health import HealthStatus
 from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
@@ -64,6 +65,7 @@ _TOML_TYPES = {
     "dict[str, Any]": "table",
     "dict[str, SecretStr]": "table of texts",
     "dict[str, str]": "table of texts",
+    "dict[str, str | int]": "table of texts or numbers",
     "dict[str, tuple[str, ...]]": "table of lists of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",
@@ -260,6 +262,8 @@ def _exit_codes() -> Iterator[str]:
     meanings[2] = "usage or configuration: nothing was run"
     meanings[3] = "unknown: an outage, a run cut short, or nothing that could have passed"
     yield _table(("code", "meaning"), [(f"{code}", _sentence(text)) for code, text in sorted(meanings.items())])
+    health = ", ".join(f"{status.exit_code} {status}" for status in list(HealthStatus)[:4])
+    yield f"`envmatrix health` has those of monitoring plug-ins: {health}; usage is 2 as well."
     yield "pytest's own are pytest's; ended by SIGTERM it exits with 143, its services stopped and its run file closed."
     yield "## Errors"
     errors = [

@@ -20,6 +20,7 @@ from envmatrix.commands.compare import compare
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
+from envmatrix.commands.health import health
 from envmatrix.commands.history import history
 from envmatrix.commands.impact import impact
 from envmatrix.commands.matrix import matrix, run
@@ -70,6 +71,7 @@ for command in (
     merge,
     explain,
     validate,
+    health,
     compare,
     history,
     gate,

@@ -206,8 +206,13 @@ class ServiceError(EnvmatrixError):
 
     @property
     def message(self) -> str:
+        return f"service {self.service!r} {self.end}"
+
+    @property
+    def end(self) -> str:
+        """Return the reason, with the last line of the service's log."""
         last = self.log_tail.rstrip().rpartition("\n")[2][:_LOG_LINE]
-        return f"service {self.service!r} {self.reason}{f'; the log ends: {last}' if last else ''}"
+        return f"{self.reason}; the log ends: {last}" if last else self.reason
 
     @property
     def hint(self) -> str:

@@ -9,9 +9,9 @@ from contextlib import contextmanager
 import pytest
 
 from envmatrix.causes import Breaker
-from envmatrix.conformance.looks import clickhouse, postgres, redis_client
 from envmatrix.contracts import Reality, RealServices
 from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.clients import clickhouse, postgres, redis_client
 from envmatrix.services.users import Users
 
 WORKERS = pytest.mark.parametrize("worker", ["neighbour", "main"], ids=["another worker", "another run"])

@@ -8,10 +8,10 @@ import time
 import pytest
 
 from envmatrix.causes import Breaker
-from envmatrix.conformance.forgery import FORGERIES, decode, hs256
 from envmatrix.conformance.targets import Protected, api, bearer, everywhere, statuses
 from envmatrix.contracts import Reality, RealServices
 from envmatrix.environments import UserRoutes
+from envmatrix.services.forgery import FORGERIES, decode, hs256
 from envmatrix.services.kinds.http import new_client
 from envmatrix.services.users import Users
 

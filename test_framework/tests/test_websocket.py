@@ -12,9 +12,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
 from envmatrix.causes import Breaker
-from envmatrix.conformance.forgery import FORGERIES
 from envmatrix.conformance.targets import bearer
 from envmatrix.contracts import Reality, RealServices
+from envmatrix.services.forgery import FORGERIES
 from envmatrix.services.probes.tls import client_context
 
 pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from envmatrix.conformance import looks
 from envmatrix.contracts import Reality, RealServices
+from envmatrix.services.clients import clickhouse
 from envmatrix.services.users import User, Users
 from tests.e2e.conversation import EVENTS, agent_request, run_agents, within
 
@@ -51,7 +51,7 @@ async def test_what_is_recorded_can_be_queried(
     async with user.websocket() as socket:
         await run_agents(socket, *(agent_request("triage_agent", f"number {n}") for n in range(3)))
     await recorded(user, 6)
-    with looks.clickhouse(matrix_reality.endpoints["clickhouse"]) as client:
+    with clickhouse(matrix_reality.endpoints["clickhouse"]) as client:
         counted = client.query(
             "SELECT event, count() FROM agent_events WHERE user_id = {user:String} GROUP BY event ORDER BY event",
             parameters={"user": user.id},

@@ -5,9 +5,9 @@ from concurrent.futures import ThreadPoolExecutor
 import psycopg
 import pytest
 
-from envmatrix.conformance.looks import postgres
 from envmatrix.contracts import Reality, RealServices
 from envmatrix.services import Endpoint, get_kind
+from envmatrix.services.clients import postgres
 from envmatrix.services.users import Users
 
 pytestmark = pytest.mark.requires("database")

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from envmatrix.conformance.looks import postgres, redis_client
 from envmatrix.contracts import Reality
+from envmatrix.services.clients import postgres, redis_client
 from envmatrix.services.users import User, Users
 from tests.e2e.conversation import within
 from tests.e2e.test_identity_claims import STATE, everything_of, fill

@@ -242,6 +242,15 @@ def test_a_change_that_breaks_nothing_gets_through(ran: Pipeline, tmp_path: Path
     assert "::error" not in last.output
 
 
+def test_the_health_of_each_environment_stands_in_a_summary(pipeline: Pipeline) -> None:
+    """Before its suite, once for all its shards; an environment without a service that answers is not called well."""
+    planned = json.loads(pipeline.run("plan").outputs["environments"])["include"]
+    assert [each["environment"] for each in planned] == ["local", "staging"]
+    health = pipeline.run("health", **{"matrix.environment": "local"})
+    assert (health.exit_code, health.output) == (3, "")
+    assert health.summary.startswith("## ❔ Health of `local`: unknown")
+
+
 def test_a_fixture_that_is_out_of_sight_stands_on_the_diff(pipeline: Pipeline) -> None:
     """Before anything is run; the summary says what the change can break, and because of what."""
     assert pipeline.run("audit").exit_code == 0
@@ -324,6 +333,7 @@ def test_a_red_environment_alone_decides_nothing(pipeline: Pipeline) -> None:
     assert {name: job.get("continue-on-error") for name, job in jobs.items()} == {
         "plan": None,
         "audit": None,  # what is wrong in the source is wrong whatever the environments say
+        "health": True,
         "environment": True,
         "matrix": None,
     }
@@ -331,8 +341,10 @@ def test_a_red_environment_alone_decides_nothing(pipeline: Pipeline) -> None:
     staging = pipeline.project / "environments/staging.toml"
     staging.write_text('[services.backend]\nkind = "http"\nsource = "remote"\nurl = "${STAGING_URL}"\n')
     pipeline.fork = "--untrusted"
-    nothing = pipeline.run("plan").outputs["jobs"]
-    assert jobs["environment"]["if"] == f"${{{{ needs.plan.outputs.jobs != '{nothing}' }}}}"
+    planned = pipeline.run("plan").outputs
+    assert planned["jobs"] == planned["environments"]
+    for job, output in (("health", "environments"), ("environment", "jobs")):
+        assert f"needs.plan.outputs.{output} != '{planned['jobs']}' }}}}" in jobs[job]["if"]
 
 
 def test_a_fork_gets_no_secrets_and_is_told(pipeline: Pipeline) -> None:

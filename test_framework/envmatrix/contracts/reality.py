@@ -9,6 +9,7 @@ from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.environments import Environment, Source
 from envmatrix.runs.ping import Ping
 from envmatrix.services import Endpoint
+from envmatrix.services.endpoint import websocket_url
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +42,7 @@ class Reality:
         if role is Role.API_URL:
             return base + spec.api
         if role is Role.WEBSOCKET_URL:
-            return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
+            return websocket_url(spec, endpoint)
         return base
 
     @property

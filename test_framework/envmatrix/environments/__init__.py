@@ -5,7 +5,13 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
 from envmatrix.environments.environment import Environment, Twin, UserRoutes
-from envmatrix.environments.load import declared_names, load_environment, load_file, process_variables
+from envmatrix.environments.load import (
+    declared_names,
+    load_environment,
+    load_environments,
+    load_file,
+    process_variables,
+)
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import ServiceSpec, Source
@@ -28,6 +34,7 @@ __all__ = [
     "declared_names",
     "fill",
     "load_environment",
+    "load_environments",
     "load_file",
     "process_variables",
     "read_toml",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -45,6 +45,19 @@ def declared_names(directory: Path) -> tuple[str, ...]:
         if not is_name(name):
             raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", hint=ALPHABET)
     return tuple(names)
+
+
+def load_environments(names: Sequence[str], directory: Path, env_file: Path | None = None) -> tuple[Environment, ...]:
+    """Load the named environments, or all that a directory declares.
+
+    Raises:
+        UsageError: it declares none.
+        DeclarationError: one is declared wrongly.
+    """
+    chosen = tuple(dict.fromkeys(names)) or declared_names(directory)
+    if not chosen:
+        raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
+    return tuple(load_environment(name, directory, env_file=env_file) for name in chosen)
 
 
 def load_environment(

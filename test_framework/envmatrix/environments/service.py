@@ -70,6 +70,12 @@ class ServiceSpec(Table):
     websocket: UrlPath | None = None
     """The path of its WebSocket; gives the capability `websocket`."""
 
+    settings: dict[str, str | int] = Field(default_factory=dict)
+    """`postgres` and `redis` only: how the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.
+    `envmatrix health --comprehensive` compares."""
+    extensions: tuple[str, ...] = ()
+    """`postgres` only: extensions that the database must have."""
+
     start_deadline: Seconds = 30.0
     """Seconds from start to ready."""
     ping_deadline: Seconds = 2.0

@@ -24,6 +24,8 @@ _KINDS = {
     **dict.fromkeys(("ready", "api", "protected", "websocket"), frozenset({"http"})),
     **dict.fromkeys(("health", "identity"), frozenset({"http", "openai"})),
     **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
+    "settings": frozenset({"postgres", "redis"}),
+    "extensions": frozenset({"postgres"}),
     "options": frozenset[str](),
 }
 """Key → which of our kinds use it; a kind of another package may use any."""

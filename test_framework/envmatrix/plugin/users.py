@@ -12,7 +12,6 @@ from functools import cached_property
 
 import httpx
 
-from envmatrix.contracts import Reality, Role
 from envmatrix.environments import Source
 from envmatrix.exceptions import UserError
 from envmatrix.plugin.session import EnvironmentSession
@@ -37,13 +36,7 @@ class SessionUsers:
     @property
     def target(self) -> Target | None:
         """Return where users come from; `None` where the environment makes none."""
-        environment, endpoints = self._session.environment, self._session.endpoints
-        routes = environment.users
-        if routes is None or routes.service not in endpoints:
-            return None
-        signup = endpoints[routes.service]
-        reality = Reality(environment, endpoints, {})
-        return Target(routes, signup, endpoints.get("backend", signup), reality.url(Role.WEBSOCKET_URL, "backend"))
+        return Target.of(self._session.environment, self._session.endpoints)
 
     @property
     def factory(self) -> Users | None:

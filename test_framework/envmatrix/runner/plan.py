@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from envmatrix.environments import Environment, Project, declared_names, load_environment
+from envmatrix.environments import Environment, Project, load_environments
 from envmatrix.exceptions import UsageError
 from envmatrix.runner.processes import Job
 from envmatrix.runner.pytest_options import takes_next_word
@@ -136,16 +136,13 @@ def make_plan(
     """
     project = Project.find(Path.cwd())
     directory = environments_dir.resolve() if environments_dir else project.environments_dir
-    names = tuple(dict.fromkeys(names)) or declared_names(directory)
-    if not names:
-        raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
     env_file = env_file.absolute() if env_file else None
     if durations is not None and not durations.exists():
         raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
     with_kind = tuple(_with_kind(pytest_args))
     return Plan(
         project=project,
-        environments=tuple(load_environment(name, directory, env_file=env_file) for name in names),
+        environments=load_environments(names, directory, env_file),
         environments_dir=directory,
         env_file=env_file,
         pytest_args=tuple(_from_here(word) if is_test else word for word, is_test in with_kind),

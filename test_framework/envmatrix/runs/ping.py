@@ -36,6 +36,10 @@ class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """Why it is not up, in one line: `timeout after 2.0 s`, `connection refused`."""
     dependencies: dict[str, str] = {}
     """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
+    skew: int = 0
+    """Seconds that its clock is ahead of ours, as far as whole seconds tell."""
+    certificate_expires: float = 0.0
+    """When its certificate expires, in seconds since 1970; 0 where it has none."""
     looks: int = 1
     """How often it was looked at for this answer."""
     failed_looks: int = 0

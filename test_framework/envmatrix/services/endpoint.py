@@ -77,6 +77,12 @@ def endpoint_at(
     )
 
 
+def websocket_url(spec: ServiceSpec, endpoint: Endpoint) -> str | None:
+    """Return the URL of a service's WebSocket; `None` where it declares none."""
+    base = endpoint.url.get_secret_value()
+    return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
+
+
 def at_database(endpoint: Endpoint, database: str, *, query: Mapping[str, str] | None = None) -> Endpoint:
     """Return the endpoint of another database of the same server."""
     parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())

@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from envmatrix.environments import UserRoutes
+from envmatrix.environments import Environment, UserRoutes
 from envmatrix.exceptions import UserError
 from envmatrix.masking import MASKER, Secret
 from envmatrix.services import Endpoint
+from envmatrix.services.endpoint import websocket_url
 from envmatrix.services.kinds.http import new_async_client, new_client
 from envmatrix.services.probes.tls import client_context
 
@@ -33,6 +34,18 @@ class Target:
     api: Endpoint
     """The service that their clients talk to: the backend, else the service that makes users."""
     websocket_url: str | None = None
+
+    @classmethod
+    def of(cls, environment: Environment, endpoints: Mapping[str, Endpoint]) -> Target | None:
+        """Return the target among the services that are up; `None` where the environment makes no users, or cannot now."""
+        routes = environment.users
+        if routes is None or routes.service not in endpoints:
+            return None
+        signup = endpoints[routes.service]
+        api = endpoints.get("backend", signup)
+        backend = environment.services.get("backend")
+        url = websocket_url(backend, api) if backend and "backend" in endpoints else None
+        return cls(routes, signup, api, url)
 
 
 @dataclass(frozen=True)

@@ -117,7 +117,7 @@ def test_a_wrong_key_is_exit_2(call: Call, story: Path, table: str, said: str) -
         (("--format", "sarif", "--statistics"), "error: --statistics is for --format text. The JSON format has "),
         (("--baseline", "gone.json"), "error: gone.json: cannot be read: No such file or directory\n"),
         (("--output", "gone/report"), "error: gone/report cannot be written: No such file or directory\n"),
-        (("--explain", "EM11"), "error: no rule 'EM11'. Did you mean 'EM101'?\n"),
+        (("--explain", "EM11"), "error: no rule 'EM11'. Did you mean 'EM112'?\n"),
         (("gone",), "error: no such file or directory: "),
     ],
 )

@@ -136,11 +136,20 @@ class HttpKind:
             identity = read_identity(spec, health, f"GET {spec.health}")
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
             dependencies = read_dependencies((ready or health).json_object())
-            if ready is None or ready.status == HTTPStatus.OK:
-                return Observation(version, identity, dependencies=dependencies)
-            lost = [name for name, state in dependencies.items() if state not in {"up", "absent"}]
-            broken = ", ".join(lost) or "something it does not name"
-            return Observation(version, identity, PingStatus.DEGRADED, f"not ready: {broken} is down", dependencies)
+            status, detail = PingStatus.UP, ""
+            if ready is not None and ready.status != HTTPStatus.OK:
+                lost = [name for name, state in dependencies.items() if state not in {"up", "absent"}]
+                broken = ", ".join(lost) or "something it does not name"
+                status, detail = PingStatus.DEGRADED, f"not ready: {broken} is down"
+            return Observation(
+                version,
+                identity,
+                status,
+                detail,
+                dependencies,
+                skew=health.whole_skew,
+                certificate_expires=http.certificate_expires,
+            )
 
         return probe(spec, deadline, observe)
 

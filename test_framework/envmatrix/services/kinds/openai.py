@@ -39,12 +39,20 @@ class OpenAIKind(HttpKind):
             if (health.status == HTTPStatus.OK and health.json_object() is not None) or spec.identity:
                 identity = read_identity(spec, health, f"GET {spec.health}", _MORE_IDENTITY)
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
-            if models.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-                return Observation(version, identity, PingStatus.DEGRADED, "api key refused", refused=True)
-            offered = _offered(models)
-            if spec.model and spec.model not in offered:
-                return Observation(version, identity, PingStatus.DEGRADED, f"does not offer the model {spec.model!r}")
-            return Observation(version, identity)
+            status, detail = PingStatus.UP, ""
+            if refused := models.status in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
+                status, detail = PingStatus.DEGRADED, "api key refused"
+            elif spec.model not in {None, *_offered(models)}:
+                status, detail = PingStatus.DEGRADED, f"does not offer the model {spec.model!r}"
+            return Observation(
+                version,
+                identity,
+                status,
+                detail,
+                refused=refused,
+                skew=models.whole_skew,
+                certificate_expires=http.certificate_expires,
+            )
 
         return probe(spec, deadline, observe)
 

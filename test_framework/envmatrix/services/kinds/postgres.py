@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -22,6 +23,7 @@ from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import SUPERUSER, fill_data_directory, open_to_server, programs, run_as
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
+from envmatrix.services.probes.tls import client_context, expiry
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
@@ -123,17 +125,17 @@ class PostgresKind:
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Log in; the server's version comes with its greeting."""
+        import psycopg  # which takes longer than most servers do, and is no part of their latency
 
         def observe() -> Observation:
-            import psycopg
-
             try:
                 with _connect(endpoint, deadline) as connection:
                     version = connection.info.parameter_status("server_version") or ""
+                    expires = _certificate_expires(endpoint, deadline) if connection.pgconn.ssl_in_use else 0.0
             except psycopg.Error as error:
                 refused = _REFUSED.search(str(error))
                 raise (RefusedError if refused else NoAnswerError)(_reason(error, deadline)) from error
-            return Observation(f"PostgreSQL {version.split()[0]}" if version else "")
+            return Observation(f"PostgreSQL {version.split()[0]}" if version else "", certificate_expires=expires)
 
         return probe(spec, deadline, observe)
 
@@ -229,6 +231,24 @@ def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
         options |= {"sslrootcert": endpoint.ca_file, "sslmode": "verify-full"}
     return psycopg.connect(endpoint.url.get_secret_value(), autocommit=True, **options)
 
+
+def _certificate_expires(endpoint: Endpoint, seconds: float) -> float:
+    """Return when the server's certificate expires, in seconds since 1970; 0 where it does not verify.
+
+    In a handshake of our own, since libpq does not tell.
+    """
+    try:
+        with socket.create_connection((endpoint.host, endpoint.port), seconds) as plain:
+            plain.sendall(_SSL_REQUEST)
+            plain.recv(1)  # `S`, as to libpq a moment ago
+            with client_context(endpoint.ca_file).wrap_socket(plain, server_hostname=endpoint.host) as secure:
+                return expiry(secure)
+    except OSError:
+        return 0.0
+
+
+_SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"
+"""https://www.postgresql.org/docs/current/protocol-message-formats.html"""
 
 _REFUSED = re.compile(
     r"FATAL: +(password|no pg_hba|pg_hba|role|database \"|permission denied|\w+ authentication failed)"

@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 import socket
+import ssl
 import urllib.parse
 from collections.abc import Iterable
 from typing import BinaryIO
 
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError
-from envmatrix.services.probes.tls import client_context
+from envmatrix.services.probes.tls import client_context, expiry
 
 _MAX_REPLY = 1 << 16
 """Bytes. INFO answers some thousand; a server that says more is not asked further."""
 
 
-def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float) -> list[str]:
-    """Log in, send each command and return the replies; an error reply comes as `-CODE text`.
+def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float) -> tuple[list[str], float]:
+    """Log in, send each command and return the replies, and when the server's certificate expires, 0 without one.
+
+    An error reply comes as `-CODE text`.
 
     Raises:
         RefusedError: the login is refused.
@@ -37,7 +40,8 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
             for _ in login:
                 if (refusal := _reply(stream)) != "+OK":
                     raise RefusedError(f"login refused: {refusal.removeprefix('-')}")
-            return [_reply(stream) for _ in commands]
+            expires = expiry(secure) if isinstance(secure, ssl.SSLSocket) else 0.0
+            return [_reply(stream) for _ in commands], expires
 
 
 def _encoded(command: tuple[str, ...]) -> bytes:

@@ -18,7 +18,7 @@ from typing import Any, Self
 
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError
-from envmatrix.services.probes.tls import client_context
+from envmatrix.services.probes.tls import client_context, expiry
 
 _MAX_BODY = 1 << 16
 """Bytes. A health answer is a few lines; a page of megabytes is something else."""
@@ -37,6 +37,11 @@ class HttpAnswer:
     """Whether its content type is JSON; its text may be none."""
     skew: float = 0.0
     """Seconds that the server's clock is ahead of ours, by its Date; 0 where it does not say."""
+
+    @property
+    def whole_skew(self) -> int:
+        """Return the skew in whole seconds; a Date that is a second and a half old is none, since servers keep theirs."""
+        return int(self.skew + 0.5)
 
     @property
     def excerpt(self) -> str:
@@ -72,6 +77,11 @@ class HttpProbe:
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+
+    @property
+    def certificate_expires(self) -> float:
+        """Return when the server's certificate expires, in seconds since 1970; 0 without one, or before a request."""
+        return self._connection.certificate_expires
 
     def request(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, content: bytes = b""
@@ -114,6 +124,7 @@ class _Connection(HTTPConnection):
         self._addresses = allowed_addresses(endpoint.host, endpoint.port)
         is_tls = endpoint.url.get_secret_value().startswith("https:")
         self._tls = client_context(endpoint.ca_file) if is_tls else None
+        self.certificate_expires = 0.0
 
     def connect(self) -> None:
         """Connect to the first address that takes it."""
@@ -124,7 +135,8 @@ class _Connection(HTTPConnection):
                 self.sock = socket.create_connection((address, self.port), left)
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls:
-                    self.sock = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+                    self.sock = secure = self._tls.wrap_socket(self.sock, server_hostname=self.host)
+                    self.certificate_expires = expiry(secure)
             except OSError as error:
                 refused = error
                 self.close()

@@ -33,6 +33,8 @@ class Observation:
     """Whether the service that answers is not the declared one."""
     refused: bool = False
     """Whether it refuses what is declared: the login or the database; or its certificate does not verify."""
+    skew: int = 0
+    certificate_expires: float = 0.0
 
 
 class WrongIdentityError(NoAnswerError):
@@ -86,6 +88,8 @@ def _ping(spec: ServiceSpec, observation: Observation, latency: float) -> Ping:
             one_line(name)[:_MAX_WORD]: one_line(state)[:_MAX_WORD]
             for name, state in islice(observation.dependencies.items(), _MAX_DEPENDENCIES)
         },
+        skew=observation.skew,
+        certificate_expires=observation.certificate_expires,
     )
 
 

@@ -21,3 +21,9 @@ def client_context(ca_file: str = "") -> ssl.SSLContext:
         return ssl.create_default_context(cafile=ca_file or None)
     except FileNotFoundError:
         raise NoAnswerError(f"was not asked: its ca_file {ca_file} is not on this machine") from None
+
+
+def expiry(connection: ssl.SSLSocket) -> float:
+    """Return when the server's certificate, which was verified, expires, in seconds since 1970."""
+    certificate = connection.getpeercert() or {}
+    return ssl.cert_time_to_seconds(str(certificate["notAfter"]))

@@ -244,9 +244,9 @@ def test_a_query_that_runs_on_is_ended_and_said(server):
         with ThreadPoolExecutor() as pool:
             answers = [pool.submit(ask, server, query, params={"database": name}, timeout=60) for name in databases]
             assert eventually(lambda: ask(server, RUNNING).text == "2\n")
-            assert part.reset() == (Left("statement", 1, " not finished"),)
+            assert part.reset() == (Left("statement", 1, " not finished", is_unfinished=True),)
             assert part.reset() == ()
-            assert other.reset() == (Left("statement", 1, " not finished"),)
+            assert other.reset() == (Left("statement", 1, " not finished", is_unfinished=True),)
             assert [answer.result().headers[CODE] for answer in answers] == ["394", "394"]
 
 

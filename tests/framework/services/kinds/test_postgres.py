@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import os
+import select
 import shutil
+import socket
+import ssl
 import stat
 import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
 import psycopg
 import pytest
+import trustme
 
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import MissingExtraError, ServiceError, StartError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import PingStatus
 from envmatrix.services import get_kind
-from envmatrix.services.endpoint import at_database
+from envmatrix.services.endpoint import Endpoint, at_database
 from envmatrix.services.kinds import postgres, postgres_files
 from envmatrix.services.kinds.part_names import part_name
 from envmatrix.services.processes.ports import free_port
@@ -43,6 +49,37 @@ def test_up_with_version(server):
     seen = KIND.ping(SPEC, server, 2.0)
     assert (seen.status, seen.detail) == (PingStatus.UP, "")
     assert seen.version.startswith("PostgreSQL 18.")
+
+
+def behind_tls(server: Endpoint, tls: ssl.SSLContext) -> Callable[[socket.socket], None]:
+    """Stand before a server and speak TLS for it, as a proxy does: the wheel's server cannot."""
+
+    def answer(connection: socket.socket) -> None:
+        connection.recv(8)  # SSLRequest
+        connection.sendall(b"S")
+        with (
+            tls.wrap_socket(connection, server_side=True) as secure,
+            socket.create_connection((server.host, server.port)) as plain,
+        ):
+            while True:
+                for ready in select.select([secure, plain], [], [])[0]:
+                    if not (data := ready.recv(1 << 16)):
+                        return
+                    (plain if ready is secure else secure).sendall(data)
+
+    return answer
+
+
+def test_when_the_certificate_expires(server, tmp_path):
+    """A server behind TLS is up, and says until when its certificate holds; one without TLS has none."""
+    ca, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
+    ca.issue_cert("127.0.0.1", not_after=dt.datetime(2040, 1, 1, tzinfo=dt.UTC)).configure_cert(tls)
+    with fake(behind_tls(server, tls)) as port:
+        secure = at(server, port).model_copy(update={"ca_file": str(tmp_path / "ca.pem")})
+        seen = KIND.ping(SPEC, secure, 5.0)
+    assert (seen.detail, seen.certificate_expires) == ("", dt.datetime(2040, 1, 1, tzinfo=dt.UTC).timestamp())
+    assert KIND.ping(SPEC, server, 2.0).certificate_expires == 0
 
 
 @pytest.mark.fault("canary-secret")

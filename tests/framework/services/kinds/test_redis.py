@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import ssl
 import sys
 import time
@@ -129,12 +130,12 @@ def test_a_command_that_waits_is_ended_and_said(server, source):
             taker.send_command("BLPOP", f"{prefix}queue", 0)
         with client(server) as admin:
             assert eventually(lambda: sum("b" in each["flags"] for each in admin.client_list()) == 2)
-        assert part.reset() == (Left("command", 1, " not finished"),)
+        assert part.reset() == (Left("command", 1, " not finished", is_unfinished=True),)
         with pytest.raises(redis.ConnectionError):
             takers[0].read_response()
         assert idle.ping()
         assert part.reset() == ()
-        assert other.reset() == (Left("command", 1, " not finished"),)
+        assert other.reset() == (Left("command", 1, " not finished", is_unfinished=True),)
         for each in (idle, waiting, stranger):
             each.close()
 
@@ -322,14 +323,16 @@ def test_connection_refused(server):
 
 @pytest.mark.fault("tls-bad-cert")
 def test_tls(tmp_path):
-    """rediss:// verifies the certificate against the declared authority."""
+    """rediss:// verifies the certificate against the declared authority, and tells until when it holds."""
     ca, tls = trustme.CA(), ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     ca.cert_pem.write_to_path(str(tmp_path / "ca.pem"))
-    ca.issue_cert("localhost").configure_cert(tls)
+    until = dt.datetime(2040, 1, 1, tzinfo=dt.UTC)
+    ca.issue_cert("localhost", not_after=until).configure_cert(tls)
     declared = SPEC.model_copy(update={"ca_file": str(tmp_path / "ca.pem")})
     with fake(says(b"+PONG\r\n$19\r\nredis_version:7.4.1\r\n"), tls) as port:
         url = f"rediss://localhost:{port}/0"
-        assert KIND.ping(declared, KIND.connect(declared, url), 2.0).version == "Redis 7.4.1"
+        seen = KIND.ping(declared, KIND.connect(declared, url), 2.0)
+        assert (seen.version, seen.certificate_expires) == ("Redis 7.4.1", until.timestamp())
         assert KIND.ping(SPEC, KIND.connect(SPEC, url), 2.0).detail.startswith("certificate verify failed: ")
 
 

@@ -75,7 +75,8 @@ class ClickHouseKind:
                 pong = http.request(_root(endpoint) + "/ping")
                 if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
                     raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
-                return Observation(f"ClickHouse {_query(http, endpoint, 'SELECT version()').strip()}")
+                version = f"ClickHouse {_query(http, endpoint, 'SELECT version()').strip()}"
+                return Observation(version, skew=pong.whole_skew, certificate_expires=http.certificate_expires)
 
         return probe(spec, deadline, observe)
 
