@@ -13,13 +13,14 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, impact, matrix, merge, recorder, reset, start
+from benchmarks import audit, clients, impact, inner_loop, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
     "clients": clients.measure,
     "reset": reset.measure,
     "start": start.measure,
+    "inner-loop": inner_loop.measure,
     "recorder": recorder.measure,
     "matrix": matrix.measure,
     "merge": merge.measure,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -109,7 +109,9 @@ def logs(
     names = [service] if service else sorted(kept.client.states())
     width = max(map(len, names), default=0)
     lines = {each: LogLines(kept.run.log(each)) for each in names}
-    with suppress(KeyboardInterrupt):
+    with ExitStack() as stack, suppress(KeyboardInterrupt):
+        for log in lines.values():
+            stack.callback(log.close)
         while True:
             runs_on = follow and kept.supervisor is not None
             for each, log in lines.items():
@@ -156,6 +158,7 @@ def env(name: Name, *, environments: Environments = None, env_file: EnvFile = No
 
 def down(name: Name, *, environments: Environments = None) -> int:
     """Stop an environment that is up, and remove all that it made; nothing is to do where it is not up."""
+    from envmatrix.report.text import plural
     from envmatrix.services.supervisor.client import end_run
     from envmatrix.services.supervisor.kept import find_kept
 
@@ -164,7 +167,7 @@ def down(name: Name, *, environments: Environments = None) -> int:
         typer.echo(f"{name} is not up")
         return 0
     states = end_run(kept.run)
-    typer.echo(f"{name} is down: {len(states)} services stopped")
+    typer.echo(f"{name} is down: {plural(len(states), 'service')} stopped")
     return 0
 
 

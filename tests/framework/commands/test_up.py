@@ -8,13 +8,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, chdir, contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
 from typing import Any
 
 import pytest
 
+from envmatrix.__main__ import main
 from tests.framework.bare import Bare, plain_environment
-from tests.framework.project import Project
+from tests.framework.project import TINY_SERVER, Project
 from tests.framework.services.place import eventually, listens, runs
 
 ASKS = """
@@ -23,150 +25,165 @@ ASKS = """
 """
 
 
+class Shop(Bare):
+    """A project with one test and one HTTP service."""
+
+    def call(self, *words: str) -> tuple[int, str, str]:
+        """Run a command in this process: exit code, output, standard error."""
+        out, err = StringIO(), StringIO()
+        with chdir(self.root), redirect_stdout(out), redirect_stderr(err), pytest.raises(SystemExit) as exit_:
+            main(words)
+        return int(exit_.value.code or 0), out.getvalue(), err.getvalue()
+
+    def status(self) -> dict[str, Any]:
+        """What `envmatrix status --json` tells about the one environment."""
+        environments: dict[str, Any] = json.loads(self.call("status", "--json")[1])["environments"]
+        return dict(environments["tiny"])
+
+    def pytest(self, *options: str) -> str:
+        """Run the tests against the environment; return all output."""
+        command = [sys.executable, "-m", "pytest", "-q", "-rP", "--matrix-environment=tiny", *options]
+        done = subprocess.run(
+            command, cwd=self.root, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False
+        )
+        return done.stdout + done.stderr
+
+
+@contextmanager
+def running(shop: Shop, *words: str) -> Iterator[subprocess.Popen[str]]:
+    """Run a command in a process of its own, killed at the end if it has not ended."""
+    with shop.start(*words) as process:
+        try:
+            yield process
+        finally:
+            process.kill()
+
+
 @pytest.fixture
-def shop(project: Project) -> Iterator[Bare]:
-    """A project with one test and one HTTP service; after the test nothing of it is up."""
+def shop(project: Project) -> Iterator[Shop]:
+    """The project; after the test nothing of it is up."""
     project.write("test_a.py", ASKS)
-    shop = Bare(project.root)
+    project.write("server.py", f"print('open', flush=True)\n{TINY_SERVER.read_text()}")
+    shop = Shop(project.root)
     yield shop
-    shop.run("down", "tiny")
+    shop.call("down", "tiny")
 
 
-def status(shop: Bare) -> dict[str, Any]:
-    """What `envmatrix status --json` tells about the one environment."""
-    document = json.loads(shop.run("status", "--json").stdout)
-    return document["environments"]["tiny"]
-
-
-def test_a_run_connects_to_what_is_up(shop: Bare) -> None:
+def test_a_run_connects_to_what_is_up(shop: Shop) -> None:
     """Runs use the very service that is up and end nothing; a recorded run starts its own; `down` leaves nothing."""
-    assert shop.run("status").returncode == 1
-    started = shop.run("up", "tiny")
-    assert started.returncode == 0, started.stderr
-    url = json.loads(shop.run("env", "tiny", "--json").stdout)["BACKEND_URL"]
-    assert f"backend  up        {url}" in started.stdout
-    assert shop.run("env", "tiny").stdout == f"BACKEND_URL={url}\n"
-    again = shop.run("up", "tiny")
-    assert again.stdout == started.stdout, "it is left as it is"
-    for _ in range(2):
-        connected = run_pytest(shop)
-        assert "envmatrix: connected to tiny, which is up (supervisor " in connected
-        assert f"backend at {url}" in connected
-    recorded = run_pytest(shop, "--matrix-run-file=run.jsonl")
+    assert shop.call("status") == (1, "", "no environment is up\n")
+    code, started, _ = shop.call("up", "tiny")
+    assert code == 0
+    url = json.loads(shop.call("env", "tiny", "--json")[1])["BACKEND_URL"]
+    assert f"backend  up        {url}" in started
+    assert shop.call("env", "tiny") == (0, f"BACKEND_URL={url}\n", "")
+    connected = shop.pytest()
+    assert "envmatrix: connected to tiny, which is up (supervisor " in connected
+    assert f"backend at {url}" in connected
+    recorded = shop.pytest("--matrix-run-file=run.jsonl")
     assert "1 passed" in recorded
     assert "connected to tiny" not in recorded
     assert url not in recorded
-    state = status(shop)
-    assert shop.run("down", "tiny").stdout == "tiny is down: 1 services stopped\n"
+    assert shop.call("up", "tiny") == (0, started, ""), "it is left as it is"
+    state = shop.status()
+    assert shop.call("down", "tiny") == (0, "tiny is down: 1 service stopped\n", "")
     assert not runs(state["supervisor"])
     assert not runs(state["services"]["backend"]["pid"])
-    assert shop.run("status", "tiny").stderr == "tiny is not up\n"
-    assert "connected" not in run_pytest(shop)
+    assert shop.call("down", "tiny") == (0, "tiny is not up\n", "")
+    assert shop.call("status", "tiny") == (1, "", "tiny is not up\n")
 
 
-def run_pytest(shop: Bare, *options: str) -> str:
-    """Run the tests against the environment; return all output."""
-    command = [sys.executable, "-m", "pytest", "-q", "-rP", "--matrix-environment=tiny", *options]
-    done = subprocess.run(
-        command, cwd=shop.root, env=plain_environment(), capture_output=True, text=True, timeout=60, check=False
-    )
-    return done.stdout + done.stderr
-
-
-def test_workers_connect_too(shop: Bare) -> None:
+def test_workers_connect_too(shop: Shop) -> None:
     """The controller chooses once, and says so once, for all of its workers."""
-    shop.run("up", "tiny")
-    connected = run_pytest(shop, "-n2")
+    shop.call("up", "tiny")
+    connected = shop.pytest("-n2")
     assert connected.count("envmatrix: connected to tiny") == 1
-    assert f"backend at {status(shop)['services']['backend']['url']}" in connected
+    assert f"backend at {shop.status()['services']['backend']['url']}" in connected
 
 
-def test_what_was_started_from_something_else_is_never_adopted(shop: Bare) -> None:
+def test_what_was_started_from_something_else_is_never_adopted(shop: Shop) -> None:
     """A run says why and starts its own; `status` and `env` tell; `up` replaces it."""
-    shop.run("up", "tiny")
-    first = status(shop)
+    shop.call("up", "tiny")
+    first = shop.status()
     file = shop.root / "environments/tiny.toml"
     file.write_text(f"{file.read_text()}\n# of today\n")
     why = "tiny.toml has changed, or a variable that it uses"
-    own = run_pytest(shop)
+    own = shop.pytest()
     assert f"tiny is started for this run, since the one that is up is stale: {why}" in own
     assert "1 passed" in own
     assert first["services"]["backend"]["url"] not in own
-    told = shop.run("status")
-    assert (told.returncode, told.stdout.splitlines()[1]) == (1, f"  stale: {why}")
-    assert shop.run("env", "tiny").stderr == f"tiny is stale: {why}\n"
-    assert shop.run("up", "tiny").stderr == f"replacing tiny: {why}\n"
-    second = status(shop)
+    code, told, _ = shop.call("status")
+    assert (code, told.splitlines()[1]) == (1, f"  stale: {why}")
+    assert shop.call("env", "tiny")[2] == f"tiny is stale: {why}\n"
+    assert shop.call("up", "tiny")[2] == f"replacing tiny: {why}\n"
+    second = shop.status()
     assert second["is_well"]
     assert second["supervisor"] != first["supervisor"]
     assert not runs(first["supervisor"])
-    os.kill(second["supervisor"], signal.SIGKILL)
-    assert "stale: its supervisor has ended" in run_pytest(shop)
-    assert eventually(lambda: not runs(second["services"]["backend"]["pid"])), "the run has swept what was left"
 
 
-def test_a_service_that_ended_is_shown_with_its_end_and_restarted(shop: Bare) -> None:
+def test_a_service_that_ended_is_shown_with_its_end_and_restarted(shop: Shop) -> None:
     """`status` has the exit code and the log; `restart` brings it up at its address; `logs -f` shows both lives."""
-    shop.run("up", "tiny")
-    before = status(shop)["services"]["backend"]
-    with shop.start("logs", "tiny", "backend", "--follow") as following:
+    shop.call("up", "tiny")
+    before = shop.status()["services"]["backend"]
+    with running(shop, "logs", "tiny", "backend", "--follow") as following:
+        assert following.stdout
+        assert following.stdout.readline() == "open\n"
         os.kill(before["pid"], signal.SIGKILL)
-        told = shop.run("status")
-        assert told.returncode == 1
-        assert "backend  failed    " in told.stdout
-        assert "was ended by signal 9 (SIGKILL): out of memory, or killed from outside" in told.stdout
-        assert status(shop)["services"]["backend"]["exit_code"] == -9
-        assert shop.run("restart", "tiny", "backend").stdout.startswith("backend is up again after ")
-        after = status(shop)
+        assert eventually(lambda: not runs(before["pid"]))
+        code, told, _ = shop.call("status")
+        assert code == 1
+        assert f"  {before['url']}; was ended by signal 9 (SIGKILL): out of memory, or killed from outside\n" in told
+        assert "      open\n" in told
+        assert shop.status()["services"]["backend"]["exit_code"] == -9
+        assert shop.call("restart", "tiny", "backend")[1].startswith("backend is up again after ")
+        after = shop.status()
         assert after["is_well"]
         assert after["services"]["backend"]["url"] == before["url"]
-        unknown = shop.run("restart", "tiny", "backed")
-        assert unknown.stderr == "error: tiny has no service 'backed'. Did you mean 'backend'?\n"
-        assert unknown.returncode == 2
-        run_pytest(shop)
-        shop.run("down", "tiny")
-        out, _ = following.communicate(timeout=20)
+        unknown = "error: tiny has no service 'backed'. Did you mean 'backend'?\n"
+        assert shop.call("restart", "tiny", "backed") == (2, "", unknown)
+        assert shop.call("logs", "tiny") == (0, "backend | open\n", "")
+        shop.call("down", "tiny")
+        assert following.communicate(timeout=20)[0] == "open\n"
     assert following.returncode == 0
-    assert "/signup" in out
 
 
-def test_in_the_foreground_what_happens_is_said_at_once(shop: Bare) -> None:
-    """A service that ends is told as it ends; runs connect; Ctrl-C ends everything."""
-    with shop.start("up", "tiny", "--foreground") as process:
+def test_in_the_foreground_what_happens_is_said_at_once(shop: Shop) -> None:
+    """A service that ends is told as it ends; others find the environment; Ctrl-C ends everything."""
+    with running(shop, "up", "tiny", "--foreground") as process:
         assert process.stdout
         assert process.stdout.readline().startswith("tiny: supervisor ")
         url = process.stdout.readline().split()[-1]
-        assert "connected to tiny" in run_pytest(shop)
-        os.kill(status(shop)["services"]["backend"]["pid"], signal.SIGKILL)
+        backend = shop.status()["services"]["backend"]
+        assert backend["url"] == url
+        os.kill(backend["pid"], signal.SIGKILL)
         assert "was ended by signal 9 (SIGKILL)" in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         out, err = process.communicate(timeout=20)
         assert (process.returncode, err) == (0, ""), out
+    assert shop.call("status")[0] == 1
     assert not listens(int(url.rpartition(":")[2]))
-    assert shop.run("status").returncode == 1
 
 
-def test_one_that_does_not_start_is_not_kept(shop: Bare) -> None:
+def test_one_that_does_not_start_is_not_kept(shop: Shop) -> None:
     """It is an error with the end of the log, and nothing is left."""
     shop.write("server.py", "raise SystemExit('no ink')\n")
-    failed = shop.run("up", "tiny")
-    assert failed.returncode == 3
-    assert failed.stderr.startswith(
-        "error: service 'backend' ended with exit code 1 before it was ready; the log ends: no"
-    )
-    assert shop.run("logs", "tiny").stderr == "error: environment 'tiny' is not up. Start it: envmatrix up tiny\n"
+    code, _, failed = shop.call("up", "tiny")
+    assert code == 3
+    assert failed.startswith("error: service 'backend' ended with exit code 1 before it was ready; the log ends: no")
+    assert shop.call("logs", "tiny")[2] == "error: environment 'tiny' is not up. Start it: envmatrix up tiny\n"
 
 
-def test_two_that_start_at_once_leave_one(shop: Bare) -> None:
+def test_two_that_start_at_once_leave_one(shop: Shop) -> None:
     """Both say that it is up, and both mean the same."""
     with ExitStack() as stack:
-        both = [stack.enter_context(shop.start("up", "tiny")) for _ in range(2)]
+        both = [stack.enter_context(running(shop, "up", "tiny")) for _ in range(2)]
         outputs = {process.communicate(timeout=60)[0] for process in both}
     assert len(outputs) == 1
-    assert status(shop)["is_well"]
+    assert shop.status()["is_well"]
 
 
-def test_runs_that_share_an_environment_do_not_meet(project: Project, shop: Bare) -> None:
+def test_runs_that_share_an_environment_do_not_meet(project: Project, shop: Shop) -> None:
     """Each run has parts of its own: two at the same moment write one key, and each reads what it wrote."""
     project.write("environments/tiny.toml", '[services.redis]\nkind = "redis"\nsource = "embedded"\n')
     project.write(
@@ -188,7 +205,7 @@ def test_runs_that_share_an_environment_do_not_meet(project: Project, shop: Bare
                 client.delete(f"{prefix}key")
         """,
     )
-    assert shop.run("up", "tiny").returncode == 0
+    assert shop.call("up", "tiny")[0] == 0
     command = [sys.executable, "-m", "pytest", "-q", "--matrix-environment=tiny"]
     both = [
         subprocess.Popen(

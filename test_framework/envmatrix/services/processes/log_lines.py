@@ -23,8 +23,14 @@ class LogLines:
         yield from self._read()
         with suppress(FileNotFoundError):
             if self._stream is None or not os.path.samestat(os.fstat(self._stream.fileno()), self._path.stat()):
+                self.close()
                 self._stream = self._path.open("rb")
                 yield from self._read()
+
+    def close(self) -> None:
+        """Close the log."""
+        if self._stream is not None:
+            self._stream.close()
 
     def _read(self) -> Iterator[str]:
         while self._stream and (line := self._stream.readline()):
