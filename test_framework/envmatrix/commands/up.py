@@ -70,7 +70,6 @@ def status(
     ] = None,
     *,
     environments: Environments = None,
-    env_file: EnvFile = None,
     json: Json = False,
 ) -> int:
     """Show the environments of this project that are up: each service, and why it is not up where it is not.
@@ -82,7 +81,7 @@ def status(
 
     directory = _directory(environments)
     statuses = [
-        _status(kept, env_file)
+        _status(kept)
         for kept in kept_environments()
         if Path(kept.origin.declaration).parent == directory and name in (None, kept.name)
     ]
@@ -106,7 +105,8 @@ def logs(
     from envmatrix.services.processes.log_lines import LogLines
 
     kept = _demand_kept(name, environments, service)
-    names = [service] if service else sorted(kept.client.states())
+    states = _status(kept).states
+    names = [service] if service else sorted(states)
     width = max(map(len, names), default=0)
     lines = {each: LogLines(kept.run.log(each)) for each in names}
     with ExitStack() as stack, suppress(KeyboardInterrupt):
@@ -132,14 +132,14 @@ def restart(name: Name, service: Service, *, environments: Environments = None) 
     return 0
 
 
-def env(name: Name, *, environments: Environments = None, env_file: EnvFile = None, json: Json = False) -> int:
+def env(name: Name, *, environments: Environments = None, json: Json = False) -> int:
     """Print the endpoints of an environment that is up as NAME=value for a shell, an env file or an IDE, secrets included."""
     import json as json_module
     import re
     import shlex
 
     kept = _demand_kept(name, environments)
-    status = _status(kept, env_file)
+    status = _status(kept)
     values = {}
     for service, state in status.states.items():
         if state.endpoint is None or not state.is_up:
@@ -197,14 +197,18 @@ def _watch(kept: KeptEnvironment, states: Mapping[str, ServiceState]) -> int:
     from envmatrix.report.kept import service_text
 
     _show(kept)
-    with suppress(KeyboardInterrupt, SupervisorError):
+    try:
         while True:
             before, states = states, kept.client.states()
             for name, state in states.items():
                 if state != before.get(name):
                     typer.echo(service_text(state), nl=False)
             time.sleep(_WATCH)
-    return 0
+    except KeyboardInterrupt:
+        return 0
+    except SupervisorError:
+        typer.echo(f"{kept.name} was ended from outside", err=True)
+        return 0
 
 
 def _directory(environments: Path | None) -> Path:
@@ -219,7 +223,7 @@ def _load(name: str, environments: Path | None, env_file: Path | None) -> tuple[
 
     variables = process_variables(env_file)
     environment = load_environment(name, _directory(environments), variables=variables)
-    return environment, Origin.of(environment, variables)
+    return environment, Origin.of(environment, variables, env_file)
 
 
 def _demand_kept(name: str, environments: Path | None, service: str | None = None) -> KeptEnvironment:
@@ -238,11 +242,13 @@ def _demand_kept(name: str, environments: Path | None, service: str | None = Non
     return kept
 
 
-def _status(kept: KeptEnvironment, env_file: Path | None) -> KeptStatus:
+def _status(kept: KeptEnvironment) -> KeptStatus:
+    """Return how an environment is now; all of its secrets are masked from then on."""
     from envmatrix.report.kept import KeptStatus
 
+    env_file = kept.origin.env_file
     try:
-        _, origin = _load(kept.name, Path(kept.origin.declaration).parent, env_file)
+        _, origin = _load(kept.name, Path(kept.origin.declaration).parent, Path(env_file) if env_file else None)
         stale = kept.why_stale(origin)
     except EnvmatrixError as error:
         stale = str(error)

@@ -174,6 +174,19 @@ def test_one_that_does_not_start_is_not_kept(shop: Shop) -> None:
     assert shop.call("logs", "tiny")[2] == "error: environment 'tiny' is not up. Start it: envmatrix up tiny\n"
 
 
+def test_an_env_file_is_remembered_and_its_secrets_are_masked(shop: Shop) -> None:
+    """What was started with a file of variables is compared with that file, and no secret of it is in a log."""
+    file = shop.root / "environments/tiny.toml"
+    file.write_text(file.read_text().replace("env = { ", 'env = { API_KEY = "${SHOP_API_KEY}", '))
+    shop.write("server.py", f"import os\nprint('key', os.environ['API_KEY'], flush=True)\n{TINY_SERVER.read_text()}")
+    variables = shop.write("shop.env", "SHOP_API_KEY=tangerine-dream-77\n")
+    assert shop.call("up", "tiny", "--env-file", str(variables))[0] == 0
+    assert shop.status()["is_well"]
+    assert shop.run("logs", "tiny").stdout == "backend | key **********\n", "a process that never knew it"
+    variables.write_text("SHOP_API_KEY=phaedra\n")
+    assert shop.status()["stale"] == "tiny.toml has changed, or a variable that it uses"
+
+
 def test_two_that_start_at_once_leave_one(shop: Shop) -> None:
     """Both say that it is up, and both mean the same."""
     with ExitStack() as stack:

@@ -92,6 +92,8 @@ class Owner:
 
 def end_run(run: SupervisorDirectory, deadline: float = 10.0) -> dict[str, ServiceState]:
     """Have the supervisor stop all services within `deadline` seconds, remove the directory, return the last states."""
+    if not run.path.exists():  # somebody else has ended it
+        return {}
     end = REAL.clock() + deadline
     states: dict[str, ServiceState] = {}
     with _locked(run):  # so that no supervisor is half started

@@ -36,9 +36,11 @@ class Origin(msgspec.Struct, frozen=True):
     """Of the declaration, and a twin's, with the variables filled in."""
     commit: str
     python: str
+    env_file: str = ""
+    """The file that topped up the variables, absolute; empty where there was none."""
 
     @classmethod
-    def of(cls, environment: Environment, variables: Mapping[str, str]) -> Origin:
+    def of(cls, environment: Environment, variables: Mapping[str, str], env_file: Path | None = None) -> Origin:
         """Return what an environment would be started from now."""
         files = [environment.file]
         if environment.twin is not None:
@@ -49,6 +51,7 @@ class Origin(msgspec.Struct, frozen=True):
             digest=hashlib.sha256(text.encode()).hexdigest(),
             commit=full_commit(project_root(environment.file.parent), "HEAD"),
             python=sys.executable,
+            env_file=str(env_file.resolve()) if env_file else "",
         )
 
 

@@ -57,6 +57,8 @@ _MARGIN = 5.0
 """Seconds beyond its own deadlines that a service's thread gets: filling a data directory for the first time takes 3."""
 _WATCH = 0.02
 """Seconds between two looks at whether a process has ended: the moment tells whose request it was."""
+_WATCH_REQUESTS = 0.2
+"""Seconds between two looks at whether a server of ours is to be restarted."""
 _RESTARTS = 10
 """How often a crashed service is started again in one run."""
 _log = logging.getLogger(__name__)
@@ -189,7 +191,8 @@ class Stack:
 
     def _keep_up(self, slot: Slot) -> None:
         """Start a process again when it crashes, or on request; one that was killed from outside stays down."""
-        while not self._context.stopping.wait(_WATCH):
+        pause = _WATCH if slot.spec.source is Source.PROCESS else _WATCH_REQUESTS
+        while not self._context.stopping.wait(pause):
             with self._changed:
                 self._note_crash(slot)
             if not slot.settled:
