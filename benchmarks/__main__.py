@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, health, impact, matrix, merge, recorder, reset, start
+from benchmarks import audit, clients, health, impact, inner_loop, matrix, merge, recorder, reset, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -21,6 +21,7 @@ MEASUREMENTS = {
     "reset": reset.measure,
     "start": start.measure,
     "health": health.measure,
+    "inner-loop": inner_loop.measure,
     "recorder": recorder.measure,
     "matrix": matrix.measure,
     "merge": merge.measure,

@@ -27,6 +27,7 @@ from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
+from envmatrix.commands.up import down, env, logs, restart, status, up
 from envmatrix.commands.validate import validate
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
@@ -80,6 +81,12 @@ for command in (
     audit,
     impact,
     fixtures,
+    up,
+    status,
+    logs,
+    restart,
+    env,
+    down,
 ):
     app.command()(command)
 app.add_typer(baseline_app)

@@ -27,8 +27,8 @@ if TYPE_CHECKING:
     from envmatrix.plugin.users import SessionUsers
     from envmatrix.services.supervisor import Owner, Relay, SupervisorClient
 
-_RUN_DIR = "envmatrix_run_dir"
-"""The key under which the controller tells its xdist workers on this machine where the supervisor's directory is."""
+_RUN_DIR, _SUPERVISOR_DIR = "envmatrix_run_dir", "envmatrix_supervisor_dir"
+"""The keys under which the controller tells its xdist workers on this machine where the two directories are."""
 
 
 class Process:
@@ -69,8 +69,17 @@ class Process:
 
     @property
     def run_dir(self) -> Path:
-        """Return the supervisor's directory."""
+        """Return the run's own directory."""
         return Path(self._workerinput[_RUN_DIR]) if self._workerinput is not None else self.owner.run_dir
+
+    @cached_property
+    def supervisor_dir(self) -> Path:
+        """Return the directory of the supervisor: the run's own, or of a kept environment that this process connects to."""
+        if self._workerinput is not None:
+            return Path(self._workerinput[_SUPERVISOR_DIR])
+        from envmatrix.plugin.kept import kept_run_dir
+
+        return kept_run_dir(self.config, self.selection) or self.run_dir
 
     @property
     def killed_file(self) -> Path | None:
@@ -86,7 +95,7 @@ class Process:
 
         selection = self.selection
         declared = selection.environment
-        return SupervisorClient(self.run_dir, declared.name, selection.directory, selection.env_file, declared)
+        return SupervisorClient(self.supervisor_dir, declared.name, selection.directory, selection.env_file, declared)
 
     @cached_property
     def relay(self) -> Relay:
@@ -125,8 +134,8 @@ class Process:
         from envmatrix.plugin.isolation import Isolation
         from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 
-        run = None if remote_input(self.config) else SupervisorDirectory(self.run_dir)
-        return Isolation(self.session, self._worker, run)
+        run = None if remote_input(self.config) else SupervisorDirectory(self.supervisor_dir)
+        return Isolation(self.session, f"{self._worker}_{self._pid}", run)  # a kept environment has many a gw0
 
     @cached_property
     def protected(self) -> ProtectedPaths:
@@ -177,6 +186,7 @@ class Process:
         if not is_remote(node.gateway.spec):
             with usage_errors(self.config):
                 node.workerinput[_RUN_DIR] = str(self.run_dir)
+                node.workerinput[_SUPERVISOR_DIR] = str(self.supervisor_dir)
             return
         if self.relay.refusal:  # whatever takes the place of a worker that could not begin cannot either
             why = f"a worker on another machine refuses: {self.relay.refusal}"

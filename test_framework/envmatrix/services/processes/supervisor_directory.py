@@ -5,6 +5,7 @@ owner.sock         listened on by the owner, never accepted: it closes when the 
 supervisor.sock    requests and answers, one JSON line each
 supervisor.json    the process that owns the services; supervisor.lock is held while it is being started
 supervisor.log     what the supervisor itself writes
+kept.json          what an environment that outlives its owner was started from
 processes.jsonl    every process that was started, for a later run to kill if the supervisor could not
 parts/             a file for each worker's part of a server that is not ours, until that part is dropped
 logs/ state/ tls/  per service
@@ -50,6 +51,7 @@ class SupervisorDirectory:
         self.supervisor_lock = path / "supervisor.lock"
         self.supervisor_log = path / "supervisor.log"
         self.ledger = path / "processes.jsonl"
+        self.kept = path / "kept.json"
 
     @classmethod
     def make(cls, path: Path) -> SupervisorDirectory:
@@ -106,16 +108,18 @@ class SupervisorDirectory:
 
 
 def bases() -> Iterator[Path]:
-    """Yield the directories above those of runs, best first: in memory a database's files are copied fastest."""
-    name = f"envmatrix-{os.geteuid()}"
+    """Yield the directories above those of runs, best first: in memory a database's files are copied fastest.
+
+    Memory that has no room is the last: runs that began when it had some are still there.
+    """
     memory = Path("/dev/shm")  # noqa: S108  the directory inside is checked to be ours
+    places = [Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve()]  # noqa: S108  also
     if os.access(memory, os.W_OK | os.X_OK):
         room = os.statvfs(memory)
-        if room.f_bavail * room.f_frsize >= _ROOM:
-            yield memory / name
-    for directory in dict.fromkeys((Path(tempfile.gettempdir()).resolve(), Path("/tmp").resolve())):  # noqa: S108  also
+        places.insert(0 if room.f_bavail * room.f_frsize >= _ROOM else len(places), memory)
+    for directory in dict.fromkeys(places):
         if len(os.fsencode(directory)) <= _LONGEST:
-            yield directory / name
+            yield directory / f"envmatrix-{os.geteuid()}"
 
 
 def is_run_name(name: str) -> bool:

@@ -70,33 +70,48 @@ class Owner:
         """
         if not self._open:
             return {}
-        end = REAL.clock() + deadline
-        states: dict[str, ServiceState] = {}
         try:
-            with _locked(self._run):  # so that no supervisor is half started
-                started = self._run.supervisor_socket.exists()
-            if started:
-                grace = min(_GRACE, deadline / 2)
-                with contextlib.suppress(SupervisorError):
-                    states = StartReply.load(_ask(self._run, {"do": "stop", "grace": grace}, deadline)).states
+            return end_run(self._run, deadline)
         finally:
-            for each in self._open:
-                each.close()
-            self._open = []
-        self._await_supervisor(end)
-        remove(self._run)
-        return states
+            self._release()
 
-    def _await_supervisor(self, end: float) -> None:
-        supervisor = ProcessIdentity.read(self._run.supervisor)
-        while supervisor and (process := supervisor.process()):
-            if REAL.clock() > end:
-                kill_all([process])
-                break
-            REAL.sleep(0.002)
-        with contextlib.suppress(ChildProcessError):
-            if supervisor:
-                os.waitpid(supervisor.pid, os.WNOHANG)  # it may be our own child, and then a zombie
+    def hand_over(self) -> None:
+        """Leave the run to its supervisor: it goes on when this process has ended, until somebody ends it.
+
+        Raises:
+            SupervisorError: it does not answer.
+        """
+        _ask(self._run, {"do": "keep"})
+        self._release()
+
+    def _release(self) -> None:
+        for each in self._open:
+            each.close()
+        self._open = []
+
+
+def end_run(run: SupervisorDirectory, deadline: float = 10.0) -> dict[str, ServiceState]:
+    """Have the supervisor stop all services within `deadline` seconds, remove the directory, return the last states."""
+    if not run.path.exists():  # somebody else has ended it
+        return {}
+    end = REAL.clock() + deadline
+    states: dict[str, ServiceState] = {}
+    with _locked(run):  # so that no supervisor is half started
+        started = run.supervisor_socket.exists()
+    if started:
+        with contextlib.suppress(SupervisorError):
+            states = StartReply.load(_ask(run, {"do": "stop", "grace": min(_GRACE, deadline / 2)}, deadline)).states
+    supervisor = ProcessIdentity.read(run.supervisor)
+    while supervisor and (process := supervisor.process()):
+        if REAL.clock() > end:
+            kill_all([process])
+            break
+        REAL.sleep(0.002)
+    with contextlib.suppress(ChildProcessError):
+        if supervisor:
+            os.waitpid(supervisor.pid, os.WNOHANG)  # it may be our own child, and then a zombie
+    remove(run)
+    return states
 
 
 class SupervisorClient:
@@ -131,6 +146,14 @@ class SupervisorClient:
             return StartReply()
         self._ensure_supervisor(wanted)
         return StartReply.load(_ask(self._run, {"do": "start", "names": wanted}, on_heartbeat=on_heartbeat))
+
+    def restart(self, name: str) -> ServiceState:
+        """Start a service of ours again at its address, from the code as it is now; wait until it is up or has failed.
+
+        Raises:
+            SupervisorError: the supervisor has ended, or refused: there is no such service, or it is not ours.
+        """
+        return StartReply.load(_ask(self._run, {"do": "restart", "name": name})).states[name]
 
     def ping(self, services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) -> dict[str, Ping]:
         """Have the supervisor ping services, `number` times each: no patch of a test is in force there.

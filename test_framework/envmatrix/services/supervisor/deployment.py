@@ -49,6 +49,15 @@ class Deployment:
         states = {**twin_states, **self._stack.states(wanted | begun)}
         return StartReply(states=states, environment=self._stack.environment if self._twin else None)
 
+    def restart(self, name: str) -> StartReply:
+        """Start a service of ours again, from the code as it is now; wait until it is up or has failed."""
+        stack = self._twin if name.startswith(_TWIN) else self._stack
+        if stack is None or name not in stack.states():
+            what = f"no service {name!r} was started"
+            raise UnknownReferenceError(self._declared.file, what, 0, nearest(name, self.states()))
+        stack.restart(name.removeprefix(_TWIN))
+        return StartReply(states=self.states())
+
     def states(self) -> dict[str, ServiceState]:
         """Return the states of all services that were begun."""
         stacks = [stack for stack in (self._twin, self._stack) if stack]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import os
@@ -16,7 +17,7 @@ from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
@@ -52,16 +53,16 @@ def serve(
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     supervisor = _Supervisor(run, Launcher(run, fork_server))
     status = 0
-    owner_ended = False
+    is_unowned = False
     try:
-        owner_ended = supervisor.serve(environment, directory, env_file)
+        is_unowned = supervisor.serve(environment, directory, env_file)
     except Exception as error:  # noqa: BLE001  whatever it is, the services must be stopped
         _log.critical("%s: %s", type(error).__name__, MASKER.mask(str(error)))
         status = 1
     finally:
         supervisor.stop(_GRACE)
         supervisor.drop_parts()
-        if owner_ended or not supervisor.owner_lives():
+        if is_unowned or not supervisor.owner_lives():
             remove(run)
         # Threads may still wait for an answer that will never come.
         os._exit(status)
@@ -76,6 +77,8 @@ class _Supervisor:
         self._launcher = launcher
         self._deployment: Deployment | None = None
         self._refusal = ""
+        self._kept: IO[bytes] | None = None
+        """The record of the owner, once that is this process itself; held locked, as an owner does."""
         self._stopping = threading.Event()
         self._stop_lock = threading.Lock()
         self._stubborn: frozenset[str] = frozenset()
@@ -83,7 +86,7 @@ class _Supervisor:
         self._work = ThreadPoolExecutor(max_workers=64)
 
     def serve(self, environment: str, directory: Path, env_file: Path | None) -> bool:
-        """Answer requests until the owner ends, or a signal or stop request comes; return whether the owner ended."""
+        """Answer requests until the owner ends, or a signal or stop request comes; return whether no owner is left."""
         adopt_orphans()
         self._wake_sender.setblocking(False)
         signal.set_wakeup_fd(self._wake_sender.fileno())
@@ -100,12 +103,12 @@ class _Supervisor:
                 ready = {key.fileobj for key, _ in selector.select(_OWNER_CHECK)}
                 if owner in ready:
                     selector.unregister(owner)
-                    if self._owner_ends():
+                    if self._kept is None and self._owner_ends():
                         return True
                 if not self.owner_lives():
                     return True
                 if self._wake_receiver in ready:
-                    return False
+                    return self._kept is not None
                 if self._listener in ready:
                     connection, _ = self._listener.accept()
                     if not is_own_account(connection):
@@ -141,6 +144,12 @@ class _Supervisor:
         """Return whether the process that the run belongs to still runs."""
         owner = ProcessIdentity.read(self._run.owner)
         return owner is not None and owner.process() is not None
+
+    def _keep(self) -> None:
+        """Become the owner of the run, whose services then outlive the process that started them."""
+        ProcessIdentity.mine().write(self._run.owner)
+        self._kept = self._run.owner.open("rb")
+        fcntl.flock(self._kept, fcntl.LOCK_EX)
 
     def stop(self, grace: float) -> None:
         """Stop all services; a second caller waits for the first."""
@@ -191,6 +200,10 @@ class _Supervisor:
         match request["do"]:
             case "start":
                 answer = deployment.start(request["names"]).dump()
+            case "restart":
+                answer = deployment.restart(request["name"]).dump()
+            case "keep":
+                self._keep()
             case "want":
                 self._work.submit(deployment.start, request["names"])
             case "ping":

@@ -9,6 +9,7 @@ from pathlib import Path
 from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import ServiceProcess, explain_exit
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 
@@ -23,6 +24,8 @@ class Slot:
     began: float
     endpoint: Endpoint | None = None
     """Set as soon as the address is chosen, replaced if that was taken."""
+    launch: Launch | None = None
+    """Set where the kind made it, rather than a declared command."""
     process: ServiceProcess | None = None
     state_dir: Path | None = None
     due: float = math.inf

@@ -57,6 +57,8 @@ _MARGIN = 5.0
 """Seconds beyond its own deadlines that a service's thread gets: filling a data directory for the first time takes 3."""
 _WATCH = 0.02
 """Seconds between two looks at whether a process has ended: the moment tells whose request it was."""
+_WATCH_REQUESTS = 0.2
+"""Seconds between two looks at whether a server of ours is to be restarted."""
 _RESTARTS = 10
 """How often a crashed service is started again in one run."""
 _log = logging.getLogger(__name__)
@@ -127,6 +129,21 @@ class Stack:
             return slot.state(stopping=stopping)
         return ServiceState(service=self._prefix + name, status=ServiceStatus.ABSENT, reason="is absent by declaration")
 
+    def restart(self, name: str) -> None:
+        """Start a service of ours again, from the code as it is now; wait until it is up or has failed.
+
+        Raises:
+            StartError: it is not ours.
+        """
+        slot = self._slots[name]
+        if slot.spec.source is Source.REMOTE:
+            raise StartError(slot.key, "is remote: it can only be restarted where it runs")
+        with self._changed:
+            slot.spec = slot.spec.model_copy(update={"preload": ()})  # the fork server has the code as it was
+            slot.settled, slot.error, slot.began = False, None, time.monotonic()
+            self._set_deadline(slot)
+        self.wait([name])
+
     def drop_parts(self, names: Iterable[str], run: str) -> None:
         """Drop the parts that a run's workers left of remote services, as far as these answer."""
         for name in names:
@@ -144,7 +161,7 @@ class Stack:
 
     def _bring_up(self, slot: Slot) -> None:
         self._settle_by(slot, self._connect if slot.spec.source is Source.REMOTE else self._start)
-        if slot.error is None and slot.spec.source is Source.PROCESS:
+        if slot.spec.source is not Source.REMOTE:
             self._keep_up(slot)
 
     def _settle_by(self, slot: Slot, step: Callable[[Slot, Kind], None]) -> None:
@@ -167,18 +184,17 @@ class Stack:
             if not slot.settled:
                 slot.start_seconds = time.monotonic() - slot.began
                 slot.error, slot.settled = error, True
-                if slot.crashes and error is None:
+                if slot.crashes and slot.crashes[-1].up_again is None and error is None:
                     again = slot.crashes[-1].model_copy(update={"up_again": time.monotonic()})
                     slot.crashes = (*slot.crashes[:-1], again)
             self._changed.notify_all()
 
     def _keep_up(self, slot: Slot) -> None:
-        """Start a process again when it crashes; one that was killed from outside stays down."""
-        while not self._context.stopping.wait(_WATCH):
+        """Start a process again when it crashes, or on request; one that was killed from outside stays down."""
+        pause = _WATCH if slot.spec.source is Source.PROCESS else _WATCH_REQUESTS
+        while not self._context.stopping.wait(pause):
             with self._changed:
                 self._note_crash(slot)
-                if slot.settled and (slot.process is None or slot.process.exit_code() is not None):
-                    return
             if not slot.settled:
                 self._settle_by(slot, self._start_again)
 
@@ -204,13 +220,16 @@ class Stack:
             self._set_deadline(slot)
 
     def _start_again(self, slot: Slot, kind: Kind) -> None:
-        """Start a crashed process at the address that it had, which others were told."""
+        """Start a process at the address that it had, which others were told."""
         if slot.endpoint is None or slot.process is None:
-            raise AssertionError("a service that never ran has crashed")
+            self._start(slot, kind)
+            return
+        stop([slot.process], _GRACE)
         kill_group(slot.process)  # what is left of it may hold the port
         try:
             used = self._references(slot)
-            slot.process = self._context.launcher.start(slot.key, self._command(slot, slot.endpoint, used))
+            launch = slot.launch or self._command(slot, slot.endpoint, used)
+            slot.process = self._context.launcher.start(slot.key, launch)
             self._await_ready(slot, StartingProcess(slot.spec, slot.endpoint, slot.process), kind, used)
         except (PortTakenError, _ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
@@ -244,11 +263,11 @@ class Stack:
             slot.state_dir = self._context.run.state(slot.key, launches)
             launches += 1
             try:
-                endpoint, launch = self._address(slot, kind, slot.state_dir)
+                endpoint, slot.launch = self._address(slot, kind, slot.state_dir)
                 slot.due = math.inf  # the others have deadlines of their own
                 used = self._references(slot)
                 self._set_deadline(slot)
-                launch = launch or self._command(slot, endpoint, used)
+                launch = slot.launch or self._command(slot, endpoint, used)
                 slot.process = self._context.launcher.start(slot.key, launch)
                 self._set_deadline(slot)
                 self._await_ready(slot, StartingProcess(slot.spec, endpoint, slot.process), kind, used)

@@ -226,6 +226,7 @@ def test_a_kind_that_hangs_holds_nobody(
     states = bring_up(place, run_context, "front")
     hung = {*threading.enumerate()} - before
     released.set()
+    run_context.stopping.set()
     for thread in hung:
         thread.join(10)
     with pytest.raises(NotReadyError, match="after its deadline its kind 'banner' has not come back"):

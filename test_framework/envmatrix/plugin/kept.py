@@ -1,0 +1,35 @@
+"""The choice between an environment that `envmatrix up` keeps running and one of the run's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from envmatrix.environments import process_variables
+from envmatrix.plugin.selection import Selection
+from envmatrix.services.supervisor.kept import Origin, find_kept
+
+
+def kept_run_dir(config: pytest.Config, selection: Selection) -> Path | None:
+    """Return the directory of the selected environment where it is kept and as it would be started now; say which it is.
+
+    A run that is recorded starts its own: what it says of a commit must be true of that commit.
+    """
+    if selection.run_file is not None:
+        return None
+    environment = selection.environment
+    kept = find_kept(environment.file)
+    if kept is None:
+        return None
+    stale = kept.why_stale(Origin.of(environment, process_variables(selection.env_file)))
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter is not None:
+        name = environment.name
+        reporter.ensure_newline()
+        reporter.write_line(
+            f"envmatrix: {name} is started for this run, since the one that is up is stale: {stale} (envmatrix up {name})"
+            if stale
+            else f"envmatrix: connected to {name}, which is up (supervisor {kept.supervisor})"
+        )
+    return None if stale else kept.run.path
