@@ -80,7 +80,7 @@ class _ReadsVisitor:
         """Record the reads of a node and all nodes inside of it."""
         for name in _changed(node):
             if name in aliases:
-                self.reads.append(Read(aliases[name], "", "change", node.lineno, node.col_offset + 1))
+                self.reads.append(Read(aliases[name], "", "change", 1, 1))  # where it is does not matter
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)), ctx=ast.Load()) if (
                 name in aliases
