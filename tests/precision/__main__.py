@@ -16,6 +16,7 @@ from rich.console import Console
 
 from envmatrix.analysis.audit.audit import audit
 from envmatrix.analysis.audit.baseline import AuditBaseline
+from envmatrix.analysis.audit.rules import tokens
 from envmatrix.analysis.audit.rules.catalog import ALL, UNKNOWN
 from envmatrix.analysis.audit.selection import RuleSelection
 from envmatrix.analysis.index.build import index_of
@@ -23,6 +24,8 @@ from tests.precision.samples import PAGE, Sample, draw, judged, page, read, writ
 
 _AROUND = 2
 """Lines kept on each side of a finding."""
+_SECRET = frozenset(rule.code for rule in tokens.RULES)
+"""Rules of which no lines are kept."""
 
 
 def main(words: list[str]) -> int:
@@ -51,7 +54,8 @@ def _found(archive: Path) -> Iterator[Sample]:
         for each in audit(index_of(root), every_rule, AuditBaseline.empty()).findings:
             lines = (root / each.path).read_text(encoding="utf-8", errors="replace").split("\n")
             snippet = "\n".join(lines[max(0, each.line - 1 - _AROUND) : each.line + _AROUND])
-            yield Sample(each.code, package, f"{each.path}:{each.line}", each.message, snippet)
+            kept = "" if each.code in _SECRET else snippet
+            yield Sample(each.code, package, f"{each.path}:{each.line}", each.message, kept)
 
 
 if __name__ == "__main__":

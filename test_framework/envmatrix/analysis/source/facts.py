@@ -105,11 +105,12 @@ class Shape(Fact, frozen=True):
 
 
 class Read(Fact, frozen=True):
-    """A read of a key or an attribute of a fixture's value."""
+    """A read of a key or an attribute of a fixture's value, or a change, after which it may have others."""
 
     parameter: str
     key: str
-    how: Literal["item", "attribute", "get"]
+    """Empty for a change."""
+    how: Literal["item", "attribute", "get", "change"]
     line: int
     column: int
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import builtins
 import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -15,6 +16,8 @@ from envmatrix.analysis.source.facts import Function, Read
 
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """Methods of a dict, which are no keys."""
+_BUILTINS = frozenset(dir(builtins)) - {"setattr"}
+"""Functions that change none of their arguments."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
 """A function that catches one of these expects a key to be missing."""
 
@@ -30,7 +33,8 @@ def lines_of(file: Path) -> list[str]:
 def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read, ...]:
     """Return what a function reads of one parameter, by the lines of its file."""
     text = "".join(lines[function.line - 1 : function.end_line])
-    if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$", text, re.MULTILINE):
+    handed_on = rf"^(?!\s*(?:async )?def\b).*[(,=]\s*{name}\s*[,)]"
+    if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$|{handed_on}", text, re.MULTILINE):
         return ()  # nearly always
     try:
         tree = ast.parse(("if 1:\n" if function.column > 1 else "\n") + text)  # as deep as it is written
@@ -72,8 +76,11 @@ class _ReadsVisitor:
         self.reads: list[Read] = []
         self.expected_absent: set[tuple[str, str]] = set()
 
-    def visit(self, node: ast.AST, aliases: dict[str, str]) -> None:  # noqa: C901 -- one case for each way to read
+    def visit(self, node: ast.AST, aliases: dict[str, str]) -> None:  # noqa: C901, PLR0912 -- one case for each way to read
         """Record the reads of a node and all nodes inside of it."""
+        for name in _changed(node):
+            if name in aliases:
+                self.reads.append(Read(aliases[name], "", "change", 1, 1))  # where it is does not matter
         match node:
             case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=str(key)), ctx=ast.Load()) if (
                 name in aliases
@@ -115,6 +122,19 @@ class _ReadsVisitor:
         count = len(self.reads)
         self.visit(node, aliases)
         del self.reads[count:]
+
+
+def _changed(node: ast.AST) -> Iterator[str]:
+    """Yield the names whose values a node changes, or hands on to what may change them."""
+    match node:
+        case ast.Subscript(value=ast.Name(id=name), ctx=ast.Store()):
+            yield name
+        case ast.Call(func=ast.Attribute(value=ast.Name(id=name), attr="update" | "setdefault")):
+            yield name
+        case ast.Call(func=function, args=arguments, keywords=keywords):
+            if not (isinstance(function, ast.Name) and function.id in _BUILTINS):
+                values = (*arguments, *(keyword.value for keyword in keywords if keyword.arg))
+                yield from (each.id for each in values if isinstance(each, ast.Name))
 
 
 def _expects_absence(node: ast.expr | None) -> bool:

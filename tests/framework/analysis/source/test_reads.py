@@ -30,7 +30,7 @@ def reads(body: str, parameters: str = "p") -> list[str]:
         ('def inner(p):\n    return p["a"]', []),
         ('x = p\nx = other\nassert x["a"]', []),
         ('p = {**p}\nassert p["a"]', []),
-        ('p["a"] = 1\ndel p["b"]\np.c = 2', []),
+        ('p["a"] = 1\ndel p["b"]\np.c = 2', ["change p."]),
         ("assert p.items() and p.keys() and p.copy()", []),
         ("assert p[name] and p[0] and p.__class__", []),
         ('if "a" in p:\n    assert p["a"]', []),

@@ -223,3 +223,16 @@ def test_a_skip_for_what_cannot_be_here_is_fine(body: str) -> None:
 def test_a_helper_is_nobodys_test() -> None:
     """A private name is collected neither as a test nor, without the decorator, as a fixture."""
     assert codes("def _helper():\n    pass") == []
+
+
+def test_a_test_may_stand_in_its_docstring() -> None:
+    """A plugin for doctests runs it."""
+    for prompt in (">>>", "In [1]:"):
+        assert codes(f"def test():\n    '''\n    {prompt} run()\n    '''") == []
+
+
+def test_a_key_that_is_not_set_is_no_outage() -> None:
+    """It says what the environment has, and no service was asked."""
+    skip = "def test():\n    if not KEY:\n        pytest.skip('{} not available')"
+    assert codes(skip.format("API key")) == []
+    assert codes(skip.format("API")) == ["EM305:3"]

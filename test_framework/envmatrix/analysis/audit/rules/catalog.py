@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from envmatrix.analysis.audit.findings import AuditFinding
-from envmatrix.analysis.audit.rules import contract, hygiene, visibility
+from envmatrix.analysis.audit.rules import contract, hygiene, tokens, visibility
 from envmatrix.analysis.audit.rules.rule import AuditRule
 from envmatrix.analysis.audit.rules.survey import Survey
 from envmatrix.analysis.index.fixture_index import Index
@@ -15,9 +15,10 @@ from envmatrix.exceptions import UsageError, nearest
 UNKNOWN = "EM108"
 """What cannot be known is no breach: it is listed apart, unless selected."""
 
-_FAMILIES = (visibility, contract, hygiene)
+_FAMILIES = (visibility, contract, hygiene, tokens)
 
-ALL: tuple[AuditRule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
+_RULES: tuple[AuditRule, ...] = tuple(rule for family in _FAMILIES for rule in family.RULES)
+ALL = tuple(sorted(_RULES, key=lambda rule: rule.code))
 """Every rule, in the order of the codes."""
 
 OPT_IN = frozenset(rule.code for rule in ALL if rule.is_opt_in)

@@ -160,9 +160,12 @@ class _Checker:
         providers: dict[tuple[str, Read, tuple[str, int] | None], list[tuple[Fixture, list[AffectedTest]]]] = (
             defaultdict(list)
         )
-        for (path, read, where, line), provider in self._survey.seen.items():
+        seen_reads = self._survey.seen.items()
+        changed = {(where, line) for (_, read, where, line), _ in seen_reads if read.how == "change"}
+        for (path, read, where, line), provider in seen_reads:
             is_contract = provider[0].name in self._contracts.classes  # of which each provider gives all
-            providers[path, read, (where, line) if is_contract else None].append(provider)
+            if is_contract or (where, line) not in changed:
+                providers[path, read, (where, line) if is_contract else None].append(provider)
         for (path, read, _), seen in providers.items():
             found = [self._read(read, fixture) for fixture, _ in seen]
             if found[0] and all(found):
@@ -172,7 +175,7 @@ class _Checker:
 
     def _read(self, read: Read, fixture: Fixture) -> tuple[str, str, str] | None:
         given = self._what(fixture)
-        if given is None:
+        if given is None or read.how == "change":
             return None
         where = f"{read.parameter!r}"
         by = f"{fixture.path}:{fixture.line}" if not given.is_contract else f"the contract {given.type}"

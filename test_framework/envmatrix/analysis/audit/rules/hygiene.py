@@ -22,7 +22,7 @@ RULES = (
     AuditRule("EM305", "skip-hides-outage", "A test or a fixture skips if a service does not answer."),
     AuditRule("EM306", "conditional-assertions", "All assertions of a test depend on a condition on what it observed."),
     AuditRule("EM307", "swallowed-assertion", "The failure of an assertion is caught and dropped."),
-    AuditRule("EM308", "test-cannot-fail", "A test, or an assertion of it, cannot fail."),
+    AuditRule("EM308", "test-cannot-fail", "A test, or an assertion of it, cannot fail.", is_opt_in=True),
 )
 
 _HINTS = {

@@ -29,12 +29,17 @@ _CHECKS = re.compile(
 )
 """A call with such a word in its name is a check, or ends the test as not passed."""
 
+_DOCTEST = re.compile(r"^\s*(?:>>>|In \[\d+\]:)", re.MULTILINE)
+"""A prompt of Python or IPython."""
+
 _SETTING = re.compile(r"environ\.|getenv$|^(?:get|has)attr$|^(?:sys|platform|os)\.")
 """Calls that tell where a test runs."""
 
 
 def tests_that_cannot_fail(node: FunctionNode) -> Iterator[Note]:
-    """Yield a note if a test calls nothing and asserts nothing (EM308)."""
+    """Yield a note if a test calls nothing and asserts nothing (EM308), not even in a doctest."""
+    if _DOCTEST.search(ast.get_docstring(node) or ""):
+        return
     if _is_idle(node.body[-1]) and all(map(_is_idle, node.body)) and all(map(_is_mark, node.decorator_list)):
         asserts = any(isinstance(statement, ast.Assert) for statement in node.body)
         what = "what it asserts is always true" if asserts else "it calls nothing and asserts nothing"

@@ -33,7 +33,7 @@ _TIDIES = re.compile(
 )
 _UNREACHABLE = re.compile(
     r"unreachable|not reachable|connection refused|\b(?:can(?:not|'t| not)|could(?: not|n't)) (?:connect|reach)"
-    r"|\b(?:service|server|backend|database|postgres\w*|redis|clickhouse|api|auth|gateway|broker|kafka|host)\b[^.,;]{0,20}"
+    r"|\b(?:service|server|backend|database|postgres\w*|redis|clickhouse|api|auth|gateway|broker|kafka|host)\b(?![ _-](?:key|token|secret))[^.,;]{0,20}"
     r"\b(?:unavailable|not available|isn't available|not running|not up|is down|offline|not responding)",
     re.IGNORECASE,
 )

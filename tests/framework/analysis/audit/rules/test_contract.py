@@ -186,3 +186,20 @@ def test_an_object_of_a_class_beside_the_fixture_has_its_attributes(tmp_path: Pa
         "'mail' is read of 'account', and conftest.py does not give it",
         "'id' is read as a key of 'account', which is no mapping",
     ]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "def test_b(options): options['b'] = 1",
+        "@pytest.fixture\ndef more(options): options.update(b=1)\ndef test_b(more): use(more)",
+        "def test_b(options):\n  fill(options)",
+        "def test_b(options):\n  fill(into=options)",
+    ],
+)
+def test_a_dict_that_somebody_changes_may_have_any_key(tmp_path: Path, change: str) -> None:
+    """By itself, or by what it is handed on to: then nobody's read of it is unknown; a copy changes nothing."""
+    read = "def test_a(options): assert options['b']\n"
+    for more, count in ((change, 0), ("def test_b(options): fill(**options, n=len(options))", 1)):
+        source = f"import pytest\n@pytest.fixture\ndef options(): return {{'a': 1}}\n{read}{more}"
+        assert len(found(tmp_path, "EM208", test_a=source)) == count
