@@ -57,10 +57,8 @@ def register(config: pytest.Config, name: str) -> None:
         manager.register(
             ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
         )
-    if config.getoption("--matrix-contexts"):
-        from envmatrix.plugin.contexts import record_contexts
-
-        record_contexts(process)
+    if contexts := manager.get_plugin("envmatrix-contexts"):
+        contexts.attach(process)
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")

@@ -223,6 +223,9 @@ class _Search:
         for place, evidence in self._evidence.items():
             tests = evidence.tests(change, name)
             if tests is not None and place in self.columns.tests:
+                for path, functions in evidence.imports.items():
+                    if (change.path, name) in functions:
+                        self._spread([Node(path, TOP)], (*why, f"and ran on import of {path}"))
                 self.columns.select_in(
                     place, tests & self.columns.in_suites, (*why, f"which it ran at commit {evidence.commit[:12]}")
                 )
