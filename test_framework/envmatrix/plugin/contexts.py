@@ -95,7 +95,7 @@ class ContextRecorder:
         threading.setprofile(None)
 
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event not in _STARTS or (arguments and Path(str(arguments[0])).name in _NOT_PYTHON):
+        if not self._here or event not in _STARTS or (arguments and Path(str(arguments[0])).name in _NOT_PYTHON):
             return
         if not _is_ours(sys._getframe()):  # noqa: SLF001  the one way to a frame
             self._start_process()

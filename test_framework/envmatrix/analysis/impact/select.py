@@ -285,11 +285,10 @@ class _Search:
         for test in self._tree.tests_by_place.get(place, ()):
             self.columns.select(test, why_a_test)
             hits += 1
-        for test, through in self._tree.askers.get(place, ()):
-            self.columns.select(test, (*why, *through))
-            hits += 1
         if place in self._tree.fixture_places:
             hits += 1
+            for test, through in self._tree.askers.get(place, ()):
+                self.columns.select(test, (*why, *through))
             for test, unread in self._tree.unknown_askers:
                 self.columns.select(test, (*why, f"and what this test asks for cannot be read: {unread}"))
         return hits
