@@ -92,6 +92,7 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
         recorder = ContextRecorder(early_config.rootpath)
         early_config.pluginmanager.register(recorder, "envmatrix-contexts")
         recorder.start()
+        early_config.add_cleanup(recorder.stop)
 
 
 def pytest_configure(config: pytest.Config) -> None:

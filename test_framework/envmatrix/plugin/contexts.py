@@ -87,9 +87,10 @@ class ContextRecorder:
         """Write beside the run file at the end; the controller of xdist's workers only gathers what these send."""
         self._run_file = process.selection.run_file
         if process.config.getoption("dist", "no") != "no":
-            self._stop()
+            self.stop()
 
-    def _stop(self) -> None:
+    def stop(self) -> None:
+        """Follow no more calls."""
         self._here = ()
         sys.setprofile(None)
         threading.setprofile(None)
@@ -187,7 +188,7 @@ class ContextRecorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Send the contexts to the controller, or write them."""
-        self._stop()
+        self.stop()
         if hasattr(session.config, "workerinput"):
             session.config.workeroutput[_KEY] = msgspec.json.encode(self._contexts())  # type: ignore[attr-defined]  # xdist's
         elif self._run_file is not None and not self._is_lost:
