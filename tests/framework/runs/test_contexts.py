@@ -33,7 +33,7 @@ ODD = {
     "no such function": gzip.compress(b'{"functions": [], "tests": {"t": [0]}}'),
     "nested deep": gzip.compress(b'{"x": ' + b"[" * 100_000),
     "another document": gzip.compress(b"[1]"),
-    "what unpacks to more than is kept in memory": gzip.compress(b'{"x": "%s"}' % bytes(2 << 20)),
+    "what unpacks to more than is kept in memory": gzip.compress(b'{"unknown": ["%s"]}' % (b"t" * (2 << 20))),
 }
 
 
