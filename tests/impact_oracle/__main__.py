@@ -36,7 +36,9 @@ _NAME = "local"
 _TOML = '[services.redis]\nkind = "redis"\nsource = "absent"\n'
 _PLUGIN = Path(__file__).parent / "plugin"
 _SUITE_DEADLINE = 1800
-_PLAIN = ("-q", "-p", "no:envmatrix", "-p", "no:randomly", "-o", "addopts=")
+_OPTIONS = ("-o", "addopts=", "-o", "asyncio_default_fixture_loop_scope=function")
+"""Settings of the suite's own stay out; unset, the other one is a warning, which httpx turns into an error."""
+_PLAIN = ("-q", "-p", "no:envmatrix", "-p", "no:randomly", *_OPTIONS)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +162,7 @@ class _Suite:
 
     def record(self) -> None:
         """Run the suite once with contexts."""
-        done = self._run("-m", "envmatrix", "run", _NAME, "--record-contexts", "--", "-o", "addopts=", *self._options)
+        done = self._run("-m", "envmatrix", "run", _NAME, "--record-contexts", "--", *_OPTIONS, *self._options)
         if not list(self._root.glob(".envmatrix/runs/latest/*.contexts.json.gz")):
             raise SystemExit(f"no contexts were recorded:\n{done.stdout[-2000:]}{done.stderr[-2000:]}")
 

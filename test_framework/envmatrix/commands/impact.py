@@ -125,5 +125,6 @@ def evidence_at(runs_dir: Path, environment: str, commit: str) -> Evidence:
         commit,
         {test: frozenset(names[number] for number in ran) for test, ran in contexts.tests.items()},
         {name: each.digest for name, each in zip(names, contexts.functions, strict=True)},
+        {path: frozenset(names[number] for number in ran) for path, ran in contexts.files.items()},
         frozenset(names[number] for number in contexts.shared),
     )

@@ -83,6 +83,18 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
+    """Record contexts from before the conftests on: they import the project's code, and that runs functions."""
+    if early_config.known_args_namespace.matrix_contexts:
+        from envmatrix.plugin.contexts import ContextRecorder
+
+        recorder = ContextRecorder(early_config.rootpath)
+        early_config.pluginmanager.register(recorder, "envmatrix-contexts")
+        recorder.start()
+        early_config.add_cleanup(recorder.stop)
+
+
 def pytest_configure(config: pytest.Config) -> None:
     """Register the markers and fixtures; the rest only where an environment is selected."""
     for marker, meaning in MARKERS.items():

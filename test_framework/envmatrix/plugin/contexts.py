@@ -11,7 +11,7 @@ import os
 import sys
 import threading
 from collections import defaultdict
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import takewhile
@@ -44,7 +44,7 @@ _OUR_CODE = ("envmatrix.plugin.process", "envmatrix.plugin.session")
 
 @dataclass(slots=True)
 class _Context:
-    """What one test, or one fixture of a wider scope, has run."""
+    """What one test, one fixture of a wider scope, or the import of one file has run."""
 
     codes: dict[int, CodeType] = field(default_factory=dict)
     """By identity: to compare code objects costs more than to keep them."""
@@ -53,27 +53,23 @@ class _Context:
     is_whole: bool = True
 
 
-def record_contexts(process: Process) -> None:
-    """Follow the calls of a process from now on; the controller of xdist's workers only gathers what these send."""
-    recorder = ContextRecorder(process.config.rootpath, process.selection.run_file, is_worker=process.is_worker)
-    process.config.pluginmanager.register(recorder, "envmatrix-contexts")
-    if process.config.getoption("dist", "no") == "no":
-        recorder.start()
-
-
 class ContextRecorder:
     """Counts each call of a function of the project for the test that it is made for."""
 
-    def __init__(self, root: Path, run_file: Path | None, *, is_worker: bool) -> None:
+    def __init__(self, root: Path) -> None:
         self._root = Path(os.path.realpath(root))
         self._prefixes = (f"{root}{os.sep}", f"{self._root}{os.sep}")
-        self._run_file = run_file
-        self._is_worker = is_worker
+        self._run_file: Path | None = None
+        self._early: Sequence[str] = ()
+        """Files that were imported before anything could be seen."""
         self._shared = _Context()
         self._tests: defaultdict[str, _Context] = defaultdict(_Context)
         self._fixtures: defaultdict[str, _Context] = defaultdict(_Context)
+        self._files: defaultdict[str, _Context] = defaultdict(_Context)
         self._here: tuple[_Context, ...] = (self._shared,)
         """The contexts that calls belong to now."""
+        self._importing: list[_Context] = []
+        """Those of the files that are being imported, the innermost last."""
         self._cached: dict[int, tuple[CodeType, bool]] = {}
         """Code objects, kept so that none gets the identity of another, and whether a decorator keeps what they return."""
         self._outputs: list[Contexts] = []
@@ -81,12 +77,26 @@ class ContextRecorder:
 
     def start(self) -> None:
         """Follow the calls from now on, in this thread and in those that it starts."""
+        files = [str(getattr(module, "__file__", "")) for module in list(sys.modules.values())]
+        self._early = [file for file in files if file.startswith(self._prefixes)]
         sys.addaudithook(self._audit)
         threading.setprofile(self._profile)
         sys.setprofile(self._profile)
 
+    def attach(self, process: Process) -> None:
+        """Write beside the run file at the end; the controller of xdist's workers only gathers what these send."""
+        self._run_file = process.selection.run_file
+        if process.config.getoption("dist", "no") != "no":
+            self.stop()
+
+    def stop(self) -> None:
+        """Follow no more calls."""
+        self._here = ()
+        sys.setprofile(None)
+        threading.setprofile(None)
+
     def _audit(self, event: str, arguments: tuple[object, ...]) -> None:
-        if event not in _STARTS or (arguments and Path(str(arguments[0])).name in _NOT_PYTHON):
+        if not self._here or event not in _STARTS or (arguments and Path(str(arguments[0])).name in _NOT_PYTHON):
             return
         if not _is_ours(sys._getframe()):  # noqa: SLF001  the one way to a frame
             self._start_process()
@@ -96,24 +106,36 @@ class ContextRecorder:
             context.is_whole = False
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        here, code = self._here, frame.f_code
-        if event != "call" or not here:
+        if frame.f_code.co_name == "<module>":
+            self._import(frame.f_code.co_filename, event)
+        elif event == "call" and self._here:
+            self._call(frame)
+
+    def _import(self, file: str, event: str) -> None:
+        if not file.startswith(self._prefixes):
             return
+        if event == "call":
+            self._importing.append(self._files[file])
+        elif event == "return" and self._importing:
+            self._importing.pop()
+
+    def _call(self, frame: FrameType) -> None:
+        here, code = self._here, frame.f_code
+        if self._importing:
+            here = (*(each for each in here if each is not self._shared), self._importing[-1])
         if code is _ASK:
             for context in here:
                 context.fixtures.add(frame.f_locals["argname"])
         elif code.co_name == _STARTS_UNSEEN:
             self._start_process()
         elif id(code) not in here[-1].codes and code.co_filename.startswith(self._prefixes):
-            for context in (*here, self._shared) if self._is_for_all(frame) else here:
+            for context in (*here, self._shared) if self._is_below_cache(frame) else here:
                 context.codes[id(code)] = code
 
-    def _is_for_all(self, frame: FrameType | None) -> bool:
-        """Return whether a call will not be repeated for another test: it is part of an import, or below a cache."""
+    def _is_below_cache(self, frame: FrameType | None) -> bool:
+        """Return whether a call will not be repeated for another test."""
         while frame is not None:
             code = frame.f_code
-            if code.co_filename == "<frozen importlib._bootstrap>":
-                return True
             if id(code) not in self._cached:
                 self._cached[id(code)] = code, _is_cached(code)
             if self._cached[id(code)][1]:
@@ -130,6 +152,7 @@ class ContextRecorder:
             if sys.getprofile() != self._profile:  # a profiler took our place
                 for context in contexts:
                     context.is_whole = False
+                self._importing.clear()
                 sys.setprofile(self._profile)
             self._here = before
 
@@ -165,10 +188,8 @@ class ContextRecorder:
     @pytest.hookimpl(trylast=True)
     def pytest_sessionfinish(self, session: pytest.Session) -> None:
         """Send the contexts to the controller, or write them."""
-        self._here = ()
-        sys.setprofile(None)
-        threading.setprofile(None)
-        if self._is_worker:
+        self.stop()
+        if hasattr(session.config, "workerinput"):
             session.config.workeroutput[_KEY] = msgspec.json.encode(self._contexts())  # type: ignore[attr-defined]  # xdist's
         elif self._run_file is not None and not self._is_lost:
             merged(self._outputs or [self._contexts()]).write(self._run_file)
@@ -181,7 +202,15 @@ class ContextRecorder:
             tests[test] = {ran for each in around for ran in functions.of(each.codes.values())}
             if not all(each.is_whole for each in (self._shared, *around)):
                 unknown.add(test)
-        return numbered(tests, functions.of(self._shared.codes.values()), unknown)
+        shared = [*functions.of(self._shared.codes.values()), *functions.of_files(self._early)]
+        files = {}
+        for file, context in self._files.items():
+            ran = list(functions.of(context.codes.values()))
+            if (path := functions.path(file)) is not None:
+                files[path] = ran
+            else:  # an import that reading does not see
+                shared += ran
+        return numbered(tests, files, shared, unknown)
 
     def _around(self, context: _Context) -> Iterator[_Context]:
         """Yield a test's context, and those of the fixtures that it reaches."""
@@ -211,14 +240,30 @@ class _Functions:
             if (found := self._known[id(code)]) is not None:
                 yield found
 
+    def of_files(self, files: Iterable[str]) -> Iterator[RanFunction]:
+        """Yield all functions of some files."""
+        for file in files:
+            path, version = self._read(file)
+            yield from (
+                RanFunction(path, part.name, part.digest) for part in version.parts.values() if part.kind == "function"
+            )
+
+    def path(self, file: str) -> str | None:
+        """Return the path of a file from the root; None for a file that is not of the project."""
+        path = self._read(file)[0]
+        return path if path in self._python else None
+
     def _find(self, code: CodeType) -> RanFunction | None:
-        if code.co_filename not in self._files:
-            path = os.path.relpath(os.path.realpath(code.co_filename), self._root)
-            source = (self._root / path).read_bytes() if path in self._python else b""
-            self._files[code.co_filename] = path, parse_parts(source, to_compare=True)
-        path, version = self._files[code.co_filename]
+        path, version = self._read(code.co_filename)
         part = version.at(code.co_firstlineno)
         return RanFunction(path, part.name, part.digest) if part.kind == "function" else None
+
+    def _read(self, file: str) -> tuple[str, FileVersion]:
+        if file not in self._files:
+            path = os.path.relpath(os.path.realpath(file), self._root)
+            source = (self._root / path).read_bytes() if path in self._python else b""
+            self._files[file] = path, parse_parts(source, to_compare=True)
+        return self._files[file]
 
 
 def _is_cached(code: CodeType) -> bool:

@@ -94,7 +94,5 @@ def _register_asked_for(config: pytest.Config, process: Process) -> None:
         manager.register(
             ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
         )
-    if config.getoption("--matrix-contexts"):
-        from envmatrix.plugin.contexts import record_contexts
-
-        record_contexts(process)
+    if contexts := manager.get_plugin("envmatrix-contexts"):
+        contexts.attach(process)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import zlib
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -12,8 +13,11 @@ import msgspec
 
 from envmatrix.exceptions import RunFileError
 from envmatrix.runs.file import read_header
+from envmatrix.safety.input_files import open_regular
 
 _SUFFIX = ".contexts.json.gz"
+_MOST = 256 << 20
+"""Bytes of unpacked contexts; a few kilobytes may unpack to any number."""
 
 
 class RanFunction(msgspec.Struct, frozen=True, array_like=True):
@@ -30,24 +34,33 @@ class Contexts(msgspec.Struct, frozen=True):
     functions: tuple[RanFunction, ...] = ()
     tests: dict[str, tuple[int, ...]] = {}
     """Test, without parameters → its functions, as numbers."""
+    files: dict[str, tuple[int, ...]] = {}
+    """File → the functions that its import ran."""
     shared: tuple[int, ...] = ()
-    """Functions that ran for no test alone: on import, in a hook, below a cache."""
+    """Functions that ran for no test alone: in a hook, below a cache, before the recording."""
     unknown: tuple[str, ...] = ()
     """Tests that ran something unseen: they started a process, or used a profiler themselves."""
 
-    def ran_by(self, test: str) -> list[RanFunction]:
-        """Return the functions that a test ran."""
-        return [self.functions[number] for number in self.tests[test]]
+    def __post_init__(self) -> None:
+        """Refuse a number of no function.
 
-    @property
-    def for_all(self) -> list[RanFunction]:
-        """Return the functions that ran for no test alone."""
-        return [self.functions[number] for number in self.shared]
+        Raises:
+            ValueError: there is one.
+        """
+        known = range(len(self.functions))
+        if any(
+            number not in known for ran in (*self.tests.values(), *self.files.values(), self.shared) for number in ran
+        ):
+            raise ValueError("a number of no function")
+
+    def named(self, numbers: Iterable[int]) -> list[RanFunction]:
+        """Return functions by their numbers."""
+        return [self.functions[number] for number in numbers]
 
     def only(self, tests: Collection[str]) -> Contexts:
         """Return the contexts of some of the tests."""
         known = {test: ran for test, ran in self.tests.items() if test in tests}
-        return Contexts(self.functions, known, self.shared)
+        return Contexts(self.functions, known, self.files, self.shared)
 
     def write(self, run_file: Path) -> None:
         """Write them beside a run file."""
@@ -59,7 +72,10 @@ NO_CONTEXTS = Contexts()
 
 
 def numbered(
-    tests: Mapping[str, Iterable[RanFunction]], shared: Iterable[RanFunction], unknown: Collection[str]
+    tests: Mapping[str, Iterable[RanFunction]],
+    files: Mapping[str, Iterable[RanFunction]],
+    shared: Iterable[RanFunction],
+    unknown: Collection[str],
 ) -> Contexts:
     """Return contexts of functions; tests of which something is unknown are left out."""
     numbers: dict[RanFunction, int] = {}
@@ -68,21 +84,25 @@ def numbered(
         return tuple(sorted({numbers.setdefault(each, len(numbers)) for each in functions}))
 
     known = {test: of(functions) for test, functions in tests.items() if test not in unknown}
+    imported = {path: ran for path, functions in files.items() if (ran := of(functions))}
     everywhere = of(shared)
-    return Contexts(tuple(numbers), known, everywhere, tuple(sorted(unknown)))
+    return Contexts(tuple(numbers), known, imported, everywhere, tuple(sorted(unknown)))
 
 
 def merged(parts: Iterable[Contexts]) -> Contexts:
     """Return the contexts of several processes, or runs, as one."""
-    tests: dict[str, set[RanFunction]] = {}
+    tests: dict[str, set[RanFunction]] = defaultdict(set)
+    files: dict[str, set[RanFunction]] = defaultdict(set)
     shared: set[RanFunction] = set()
     unknown: set[str] = set()
     for part in parts:
-        for test in part.tests:
-            tests.setdefault(test, set()).update(part.ran_by(test))
-        shared.update(part.for_all)
+        for test, ran in part.tests.items():
+            tests[test].update(part.named(ran))
+        for path, ran in part.files.items():
+            files[path].update(part.named(ran))
+        shared.update(part.named(part.shared))
         unknown.update(part.unknown)
-    return numbered(tests, shared, unknown)
+    return numbered(tests, files, shared, unknown)
 
 
 def _beside(run_file: Path) -> Path:
@@ -92,8 +112,10 @@ def _beside(run_file: Path) -> Path:
 def read_contexts(run_file: Path) -> Contexts:
     """Return the contexts of a run; none if they were not recorded or cannot be read."""
     try:
-        return msgspec.json.decode(gzip.decompress(_beside(run_file).read_bytes()), type=Contexts)
-    except (OSError, EOFError, ValueError, zlib.error):
+        with open_regular(_beside(run_file)) as packed, gzip.open(packed) as unpacked:
+            content = unpacked.read(_MOST + 1)
+        return msgspec.json.decode(content, type=Contexts) if len(content) <= _MOST else NO_CONTEXTS
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error):
         return NO_CONTEXTS
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterable
 
 import pytest
 
@@ -29,6 +30,8 @@ LIBRARY = """
         return loaded.VALUE
 
     def threaded(): return 4
+
+    def listed(): return [1, 2]
     """
 SUITE = """
     import subprocess, sys, threading
@@ -54,7 +57,7 @@ SUITE = """
     def test_process(): subprocess.run([sys.executable, "-c", ""], timeout=30)
     def test_profiler(): sys.setprofile(None)
 
-    @pytest.mark.parametrize("number", [1, 2])
+    @pytest.mark.parametrize("number", library.listed())
     def test_numbers(number): number == 1 and library.plain()
     """
 RAN = {
@@ -75,24 +78,42 @@ def contexts(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFa
     """What the tests of the suite ran."""
     bare: Bare = make_bare(tmp_path_factory.mktemp("contexts"))
     bare.write("suite/library.py", LIBRARY)
+    bare.write("early.py", "def early(): return 1\n")
+    bare.write("suite/defaults.py", "def make_default(): return 1\n\nDEFAULT = make_default()\n")
+    bare.write("suite/conftest.py", "import defaults\n")
     bare.write("suite/loaded.py", "def make(): return 1\n\nVALUE = make()\n")
     bare.write("suite/test_it.py", SUITE)
     subprocess.run(["git", "init", "-q"], cwd=bare.root, check=True, timeout=30)
-    done = bare.run("run", "local", "--record-contexts", "--", *request.param)
+    done = bare.run("run", "local", "--record-contexts", "--", "-p", "early", *request.param)
     assert done.returncode == 0, done.stdout + done.stderr
     return read_contexts(bare.last / "local.jsonl")
 
 
+def _names(contexts: Contexts, numbers: Iterable[int]) -> set[str]:
+    return {each.name for each in contexts.named(numbers)}
+
+
 def test_each_test_has_the_functions_that_it_ran(contexts: Contexts) -> None:
     """Those of threads, and of the wider fixtures that it asks for, whoever set them up."""
-    found = {test.rpartition("::test_")[2]: {each.name for each in contexts.ran_by(test)} for test in contexts.tests}
+    found = {test.rpartition("::test_")[2]: _names(contexts, ran) for test, ran in contexts.tests.items()}
     assert {test: ran for test, ran in found.items() if test in RAN} == RAN
 
 
 def test_what_is_not_repeated_is_of_no_test_alone(contexts: Contexts) -> None:
-    """An import, and what stands below a cache."""
-    assert {each.name for each in contexts.for_all} >= {"kept", "below", "make"}
-    assert not {"plain", "inner", "late"} & {each.name for each in contexts.for_all}
+    """What stands below a cache, and what a file may have run that was imported before anything could be seen."""
+    shared = _names(contexts, contexts.shared)
+    assert shared >= {"kept", "below", "early"}
+    assert not {"plain", "inner", "late", "make"} & shared
+
+
+def test_what_an_import_runs_is_of_the_innermost_file_that_is_imported(contexts: Contexts) -> None:
+    """Whether a conftest imports it before any test is there, a test's parameters run it, or a test is the first to import."""
+    found = {path: _names(contexts, ran) for path, ran in contexts.files.items()}
+    assert found == {
+        "suite/defaults.py": {"make_default"},
+        "suite/loaded.py": {"make"},
+        "suite/test_it.py": {"listed"},
+    }
 
 
 def test_a_test_that_ran_something_unseen_is_unknown(contexts: Contexts) -> None:

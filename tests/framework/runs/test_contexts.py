@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -14,20 +15,32 @@ def contexts_of(tests: Mapping[str, str], unknown: tuple[str, ...] = ()) -> Cont
     """Contexts of tests that ran one function each."""
     names = tuple(dict.fromkeys(tests.values()))
     functions = tuple(RanFunction("a.py", name, "d") for name in names)
-    return Contexts(functions, {test: (names.index(name),) for test, name in tests.items()}, (), unknown)
+    return Contexts(functions, {test: (names.index(name),) for test, name in tests.items()}, unknown=unknown)
 
 
 def test_parts_of_a_run_are_merged_by_test() -> None:
     """A test whose parameters ran in several processes ran it all; unknown to one is unknown."""
     both = merged([contexts_of({"t": "f", "u": "f"}), contexts_of({"t": "g"}, unknown=("u",))])
-    assert {each.name for each in both.ran_by("t")} == {"f", "g"}
+    assert {each.name for each in both.named(both.tests["t"])} == {"f", "g"}
     assert both.unknown == ("u",)
     assert "u" not in both.tests
 
 
-@pytest.mark.parametrize("content", [b"", b"no gzip", b"\x1f\x8b\x08\x00"])
-def test_contexts_that_cannot_be_read_are_none(tmp_path: Path, content: bytes) -> None:
+ODD = {
+    "nothing": b"",
+    "no gzip": b"no gzip",
+    "cut off": b"\x1f\x8b\x08\x00",
+    "no such function": gzip.compress(b'{"functions": [], "tests": {"t": [0]}}'),
+    "nested deep": gzip.compress(b'{"x": ' + b"[" * 100_000),
+    "another document": gzip.compress(b"[1]"),
+    "what unpacks to more than is kept in memory": gzip.compress(b'{"unknown": ["%s"]}' % (b"t" * (2 << 20))),
+}
+
+
+@pytest.mark.parametrize("content", ODD.values(), ids=ODD)
+def test_contexts_that_cannot_be_read_are_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     """Reading decides then, as without them."""
+    monkeypatch.setattr("envmatrix.runs.contexts._MOST", 1 << 20)
     (tmp_path / "local.contexts.json.gz").write_bytes(content)
     assert read_contexts(tmp_path / "local.jsonl") == Contexts()
 
@@ -39,7 +52,7 @@ def test_a_reused_test_keeps_its_contexts(tmp_path: Path) -> None:
     earlier = contexts_of({"run": "old", "reused": "f"}).only({"reused"})
     merged([read_contexts(run_file), earlier]).write(run_file)
     found = read_contexts(run_file)
-    assert {test: [each.name for each in found.ran_by(test)] for test in found.tests} == {
+    assert {test: [each.name for each in found.named(ran)] for test, ran in found.tests.items()} == {
         "run": ["new"],
         "reused": ["f"],
     }

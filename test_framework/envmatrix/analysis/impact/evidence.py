@@ -21,8 +21,10 @@ class Evidence:
     """Test, without parameters → all functions that it ran; tests that are not known are missing."""
     digests: Mapping[FunctionName, str] = field(default_factory=dict)
     """Function → the digest of its syntax tree as it was run."""
+    imports: Mapping[str, frozenset[FunctionName]] = field(default_factory=dict)
+    """File → the functions that its import ran."""
     shared: frozenset[FunctionName] = frozenset()
-    """Functions that ran for no test alone: on import, in a hook, below a cache."""
+    """Functions that ran for no test alone: in a hook, below a cache, before the recording."""
 
     def tests(self, change: FileChange, name: str) -> frozenset[str] | None:
         """Return the tests that ran a function whose body alone differs; None if the evidence cannot say that."""

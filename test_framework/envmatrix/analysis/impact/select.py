@@ -223,6 +223,9 @@ class _Search:
         for place, evidence in self._evidence.items():
             tests = evidence.tests(change, name)
             if tests is not None and place in self.columns.tests:
+                for path, functions in evidence.imports.items():
+                    if (change.path, name) in functions:
+                        self._spread([Node(path, TOP)], (*why, f"and ran on import of {path}"))
                 self.columns.select_in(
                     place, tests & self.columns.in_suites, (*why, f"which it ran at commit {evidence.commit[:12]}")
                 )
@@ -282,11 +285,10 @@ class _Search:
         for test in self._tree.tests_by_place.get(place, ()):
             self.columns.select(test, why_a_test)
             hits += 1
-        for test, through in self._tree.askers.get(place, ()):
-            self.columns.select(test, (*why, *through))
-            hits += 1
         if place in self._tree.fixture_places:
             hits += 1
+            for test, through in self._tree.askers.get(place, ()):
+                self.columns.select(test, (*why, *through))
             for test, unread in self._tree.unknown_askers:
                 self.columns.select(test, (*why, f"and what this test asks for cannot be read: {unread}"))
         return hits

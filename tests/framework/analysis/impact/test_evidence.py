@@ -36,13 +36,16 @@ def digest(name: str) -> str:
     return parse_parts(text(FILES[STORE]), to_compare=True).parts[name].digest
 
 
-def seen(shared: tuple[str, ...] = (), digests: Mapping[str, str] | None = None) -> Evidence:
+def seen(
+    shared: tuple[str, ...] = (), digests: Mapping[str, str] | None = None, imported_by: str | None = None
+) -> Evidence:
     """What two of three tests were seen to run."""
     ran = {"Store.save": "test_save", "Store.load": "test_load"}
     return Evidence(
         "c0ffee" * 7,
         {TESTS + test: frozenset({(STORE, name)}) for name, test in ran.items()},
         {(STORE, name): (digests or {}).get(name, digest(name)) for name in ran},
+        {imported_by: frozenset({(STORE, "Store.load")})} if imported_by else {},
         frozenset((STORE, name) for name in shared),
     )
 
@@ -69,7 +72,8 @@ def test_a_test_that_was_seen_not_to_run_a_function_is_left_out() -> None:
 @pytest.mark.parametrize(
     ("edit", "evidence"),
     [
-        (("return 2", "return 4"), seen(shared=("Store.load",))),  # it ran on import, too
+        (("return 2", "return 4"), seen(shared=("Store.load",))),  # a hook ran it, too
+        (("return 2", "return 4"), seen(imported_by=TESTS.removesuffix("::"))),  # whatever imports the file rests on it
         (("return 2", "return 4"), seen(digests={"Store.load": "another"})),  # another one was run
         (("deep=False", "deep=True"), seen()),  # a default is evaluated on import
         (("class Store:", "class Store(Base):"), seen()),  # no function's body
