@@ -30,6 +30,7 @@ from envmatrix.exceptions import (
 )
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.unpatched import text_of
+from envmatrix.services.probes.exchanges import REFUSALS
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -151,7 +152,7 @@ def users_not_made(facts: Facts) -> str | None:
 def token_refused(facts: Facts) -> str | None:
     """Match the fixture's token being refused, where the test met that."""
     refused = [str(access) for access in facts.access if access.is_refused]
-    asked = facts.phase == "smoke" or any(exchange.status in {401, 403} for exchange in facts.exchanges)
+    asked = facts.phase == "smoke" or any(exchange.status in REFUSALS for exchange in facts.exchanges)
     asked = asked or any(_REFUSED.search(line_of(error)) for error in facts.exceptions)  # by a client of the test's own
     if not (refused and asked):
         return None

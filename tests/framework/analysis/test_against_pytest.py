@@ -94,9 +94,7 @@ ONCE = {
 @pytest.mark.parametrize("files", ONCE.values(), ids=ONCE)
 def test_what_once_differed_is_seen_as_pytest_sees_it(files: Files, tmp_path: Path) -> None:
     """The smallest trees that hypothesis, or a large suite, brought up."""
-    ini = "[pytest]\naddopts = --disable-plugin-autoload\npythonpath = .\n"
-    written = {f"{name}.py": f"import pytest\n{text}" for name, text in files.items()}
-    found = compared(tmp_path.resolve(), {"pytest.ini": ini, **written})
+    found = compared_modules(tmp_path.resolve(), files)
     assert found.tests
     assert [str(each) for each in found.differences] == []
 
@@ -134,12 +132,17 @@ UNTOLD = {
 @pytest.mark.parametrize("files", UNTOLD.values(), ids=UNTOLD)
 def test_what_the_source_does_not_tell_is_never_missing(files: Files, tmp_path: Path) -> None:
     """Pytest finds the fixture; the index finds it too, or gives the reason why it cannot tell."""
-    ini = "[pytest]\naddopts = --disable-plugin-autoload\npythonpath = .\n"
-    written = {f"{name}.py": f"import pytest\n{text}" for name, text in files.items()}
-    found = compared(tmp_path.resolve(), {"pytest.ini": ini, **written})
+    found = compared_modules(tmp_path.resolve(), files)
     assert found.tests
     assert not found.missing
     assert {each.verdict for each in found.differences} <= {Verdict.UNKNOWN}, [*map(str, found.differences)]
+
+
+def compared_modules(root: Path, modules: Files) -> Comparison:
+    """Compare on modules by their names, which find each other and import pytest."""
+    ini = "[pytest]\naddopts = --disable-plugin-autoload\npythonpath = .\n"
+    written = {f"{name}.py": f"import pytest\n{text}" for name, text in modules.items()}
+    return compared(root, {"pytest.ini": ini, **written})
 
 
 def compared(root: Path, files: Files) -> Comparison:

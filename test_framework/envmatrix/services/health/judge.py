@@ -8,9 +8,8 @@ from dataclasses import dataclass, field
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.health.status import Check, EnvironmentHealth, HealthStatus, ServiceHealth
+from envmatrix.services.probes.access import clock_difference
 
-_LARGEST_SKEW = 5
-"""Seconds. Tokens are checked with about as much leeway."""
 _DAY = 24 * 3600
 _SOON = 14.0
 """Days until a certificate's end from which it is worth a word: most are renewed a month before."""
@@ -75,11 +74,8 @@ def _status(ping: Ping, certificate_days: float | None) -> tuple[HealthStatus, s
         return HealthStatus.DOWN, ping.detail
     if not ping.is_up or ping.is_flapping:
         return HealthStatus.DEGRADED, ping.detail
-    if abs(ping.skew) >= _LARGEST_SKEW:
-        return (
-            HealthStatus.DEGRADED,
-            f"its clock is {abs(ping.skew)} s {'ahead of' if ping.skew > 0 else 'behind'} ours",
-        )
+    if difference := clock_difference(ping.skew):
+        return HealthStatus.DEGRADED, f"its clock is {difference}"
     if certificate_days is not None and certificate_days < _SOON:
         return HealthStatus.DEGRADED, f"its certificate expires in {certificate_days:.1f} days"
     return HealthStatus.OK, ""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
@@ -31,8 +32,9 @@ class Settings:
 def setting_checks(spec: ServiceSpec, endpoint: Endpoint) -> Iterator[Check]:
     """Yield whether a server is configured as declared, and has room left; nothing of one that has no settings."""
     if read := _READERS.get(spec.kind):
-        yield tried(spec.name, "settings", lambda: _compare(spec, _seen(spec, read, endpoint)))
-        yield tried(spec.name, "capacity", lambda: _room(_seen(spec, read, endpoint)))
+        seen = functools.cache(functools.partial(_seen, spec, read, endpoint))
+        yield tried(spec.name, "settings", lambda: _compare(spec, seen()))
+        yield tried(spec.name, "capacity", lambda: _room(seen()))
 
 
 def _seen(spec: ServiceSpec, read: Callable[[Endpoint], Settings | None], endpoint: Endpoint) -> Settings:

@@ -16,9 +16,9 @@ from envmatrix.services.forgery import FORGERIES
 from envmatrix.services.health.checks import CheckError, DifferenceError, NotTriedError, tried
 from envmatrix.services.health.status import Check
 from envmatrix.services.probes.access import ask_protected
+from envmatrix.services.probes.exchanges import REFUSALS
 from envmatrix.services.users import Target, User, Users
 
-_REFUSED = frozenset({401, 403})
 _PATIENCE = 5.0
 """Seconds past its lifetime until a token must be refused: clocks differ, and some allow a little leeway."""
 _PAUSE = 0.05
@@ -47,7 +47,7 @@ def user_checks(environment: Environment, endpoints: Mapping[str, Endpoint]) -> 
     yield tried(service, "sign-up and login", sign_up)
     trials: Mapping[str, Callable[[User], str]] = {
         "authenticated request": lambda user: _demand(protected, user.token, frozenset({200})),
-        "no token": lambda _: _demand(protected, None, _REFUSED),
+        "no token": lambda _: _demand(protected, None, REFUSALS),
         "forged token": lambda user: _forged(protected, user),
         "expired token": lambda user: _expired(protected, users, user),
         "revoked token": lambda user: _revoked(protected, users, user),
@@ -72,7 +72,7 @@ def _demand(protected: Protected, token: str | None, expected: frozenset[int]) -
 def _forged(protected: Protected, user: User) -> str:
     for name, forge in FORGERIES.items():
         try:
-            _demand(protected, forge(user.token), _REFUSED)
+            _demand(protected, forge(user.token), REFUSALS)
         except (ValueError, KeyError):
             raise NotTriedError("the token is no JWT that ends") from None
         except CheckError as error:
@@ -103,7 +103,7 @@ def _demand_soon(protected: Protected, token: str, until: float) -> str:
     """Request each protected path until all refuse the token."""
     while True:
         try:
-            return _demand(protected, token, _REFUSED)
+            return _demand(protected, token, REFUSALS)
         except CheckError:
             if time.monotonic() > until:
                 raise

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.probes.exchanges import GATEWAY_ERRORS
+from envmatrix.services.probes.exchanges import GATEWAY_ERRORS, REFUSALS
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 
@@ -31,14 +31,13 @@ class Access:
     @property
     def is_refused(self) -> bool:
         """Return whether the token was refused."""
-        return self.with_token and self.status in {401, 403}
+        return self.with_token and self.status in REFUSALS
 
     @property
     def wrong_clock(self) -> str:
         """Return how the service's clock differs from ours; empty where it does not by more than a request may take."""
-        if abs(self.skew) < _SKEW:
-            return ""
-        return f"the clock of {self.service} is {abs(self.skew):.0f} s {'ahead of' if self.skew > 0 else 'behind'} ours"
+        difference = clock_difference(self.skew)
+        return f"the clock of {self.service} is {difference}" if difference else ""
 
     @property
     def is_broken(self) -> bool:
@@ -48,6 +47,13 @@ class Access:
     def __str__(self) -> str:
         outcome = f"answers {self.status}" if self.status else f"gets no answer: {self.detail}"
         return f"GET {self.path} of {self.service} {outcome}"
+
+
+def clock_difference(skew: float) -> str:
+    """Return by how much a clock that is some seconds ahead of ours is wrong; empty where a request may take that long."""
+    if abs(skew) < _SKEW:
+        return ""
+    return f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
 
 
 def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:

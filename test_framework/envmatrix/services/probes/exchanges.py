@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 GATEWAY_ERRORS = frozenset({502, 503, 504})
 """What a gateway answers for a service that is not there (RFC 9110, 15.6.3 to 15.6.5)."""
 
+REFUSALS = frozenset({401, 403})
+"""What a service answers to who may not ask (RFC 9110, 15.5.2 and 15.5.4)."""
+
 _MAX_EXCHANGES = 32
 """Requests. The last ones tell why a test failed; a load test must not fill the memory."""
 
