@@ -18,7 +18,6 @@ from envmatrix.plugin.note import add_note, note_of
 if TYPE_CHECKING:
     from asyncio import AbstractEventLoop, Task
 
-    from envmatrix.plugin.guard import Guard
     from envmatrix.plugin.process import Process
     from envmatrix.plugin.process_resources import Resources
     from envmatrix.services.kinds.left import Left
@@ -37,10 +36,7 @@ class LeftOver:
         """Begin to watch; where nothing that was collected needs the environment, tests pay nothing."""
         mode = self._process.selection.project.left_over
         if mode != "ignore" and any(NEEDS in item.stash for item in session.items):
-            watch = Watch(
-                session.config, self._process.selection.contract_fixtures, self._process.guard, fails=mode == "fail"
-            )
-            session.config.pluginmanager.register(watch, "envmatrix-watch")
+            session.config.pluginmanager.register(Watch(self._process, fails=mode == "fail"), "envmatrix-watch")
 
     def pytest_terminal_summary(self, terminalreporter: pytest.TerminalReporter) -> None:
         """List what was left where that does not fail; a worker of xdist has told by its reports."""
@@ -58,13 +54,16 @@ class Watch:
     A test that failed keeps its own failure, whatever it left; what it had not finished is said beside it.
     """
 
-    def __init__(self, config: pytest.Config, fixtures: frozenset[str], guard: Guard, *, fails: bool) -> None:
-        self._config = config
-        self._fixtures = fixtures
-        self._guard = guard
+    def __init__(self, process: Process, *, fails: bool) -> None:
+        self._process = process
+        self._config = process.config
+        self._fixtures = process.selection.contract_fixtures
+        self._guard = process.guard
         self._fails = fails
         self._loops: WeakSet[AbstractEventLoop] = WeakSet()
         """Those that fixtures of pytest-asyncio gave."""
+        self._broad: WeakSet[pytest.FixtureDef[Any]] = WeakSet()
+        """The fixtures of broader scopes than a test's."""
         self._before: Resources | None = None
         self._lists: dict[int, int] = {}
         """The lists of the test's own module, and their lengths before it."""
@@ -97,7 +96,9 @@ class Watch:
         broad = fixturedef.scope != "function"
         before = None
         with self._guard:
-            before = self._look() if broad else None
+            if broad:
+                self._broad.add(fixturedef)
+                before = self._look()
         value = yield
         with self._guard:
             if "asyncio" in sys.modules:
@@ -181,15 +182,20 @@ class Watch:
     def _in_this_process(self, item: pytest.Item) -> list[Left]:
         if self._before is None:
             return []
-        from envmatrix.plugin.process_resources import Resources, describe, settle
+        from envmatrix.plugin.process_resources import Resources, describe, descriptors_in, settle
 
         left = self._tasks
-        if not left and not Resources.now(self._loops).without(self._before):
+        new = Resources.now(self._loops).without(self._before)
+        barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
+        if new.sockets:  # mostly of a shared client that has opened a connection: no need to search the heap
+            shared = [*(each.cached_result for each in self._broad), vars(self._process)]
+            known = descriptors_in(shared, [*barred, self._config])
+            new = replace(new, sockets=frozenset(each for each in new.sockets if each[0] not in known))
+        if not left and not new:
             return []
         settle(self._loops)
         new = Resources.now(self._loops).without(self._before)
         new = replace(new, tasks=frozenset(left))
-        barred = [self, *(each for each in _lists_of(item) if len(each) > self._lists.get(id(each), 0))]
         owners = [self._config, *sys.modules.values()]
         return describe(new, self._before.threads, owners, barred) if new else []
 

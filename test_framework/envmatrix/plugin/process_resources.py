@@ -21,7 +21,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from types import CodeType
+from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import Any
 
 from envmatrix.masking import one_line
@@ -222,11 +222,15 @@ def _holders(descriptors: Collection[int]) -> Mapping[int, list[object]]:
     if not found:
         return found
     for each in gc.get_objects():
-        kind = type(each)  # not isinstance, here and below: a proxy's __class__ may be what it has not got yet
-        if issubclass(kind, socket.socket) or (kind.__module__ in _WITH_SOCKETS and hasattr(kind, "fileno")):
+        if _has_socket(each):
             with suppress(Exception):
                 found[each.fileno()].append(each)
     return found
+
+
+def _has_socket(each: Any) -> bool:
+    kind = type(each)  # not isinstance, here and below: a proxy's __class__ may be what it has not got yet
+    return issubclass(kind, socket.socket) or (kind.__module__ in _WITH_SOCKETS and hasattr(kind, "fileno"))
 
 
 _WITH_SOCKETS = frozenset({"psycopg", "psycopg2.extensions"})
@@ -263,6 +267,31 @@ def _shown(address: Any) -> str:
 # Who holds what
 
 
+def descriptors_in(owners: Iterable[object], barred: Collection[object]) -> set[int]:
+    """Return the descriptors of the sockets that owners hold as data: in a client's pool, say.
+
+    Code is not followed: it leads to every module, and from there through the whole heap.
+    """
+    found, seen = set[int](), {*map(id, barred)}
+    level: list[Any] = [list(owners)]
+    while level:
+        following = []
+        for each in gc.get_referents(*level):
+            if id(each) in seen or issubclass(type(each), _CODE):
+                continue
+            seen.add(id(each))
+            if _has_socket(each):
+                with suppress(Exception):
+                    found.add(each.fileno())
+            if _leads_on(each):
+                following.append(each)
+        level = following
+    return found
+
+
+_CODE = (type, ModuleType, FunctionType, CodeType, FrameType)
+
+
 def _locals_of(threads: Collection[threading.Thread]) -> list[object]:
     """Return what threads hold in their frames."""
     frames, found = sys._current_frames(), list[object]()  # noqa: SLF001  documented, in spite of its name
@@ -277,8 +306,7 @@ def _locals_of(threads: Collection[threading.Thread]) -> list[object]:
 def _reached(suspects: Iterable[object], roots: Iterable[object], barred: Collection[object]) -> set[int]:
     """Return the ids of the suspects that can be reached from some roots.
 
-    A loop that does not run leads nowhere: it holds whatever was left open in it. So does what the module `threading`
-    knows, which is every thread.
+    What the module `threading` knows leads nowhere: it is every thread.
     """
     wanted = {id(each) for each in suspects if each is not None}
     found: set[int] = set()
@@ -292,7 +320,12 @@ def _reached(suspects: Iterable[object], roots: Iterable[object], barred: Collec
             seen.add(id(each))
             if id(each) in wanted:
                 found.add(id(each))
-            if gc.is_tracked(each) and not (issubclass(type(each), AbstractEventLoop) and not each.is_running()):
+            if _leads_on(each):
                 following.append(each)
         level = following
     return found
+
+
+def _leads_on(each: Any) -> bool:
+    """Return whether what an object refers to is followed: a loop that does not run holds whatever was left open in it."""
+    return gc.is_tracked(each) and not (issubclass(type(each), AbstractEventLoop) and not each.is_running())
