@@ -52,10 +52,13 @@ FIXTURES = FILE.with_name("fixtures.md")
 _TOML_TYPES = {
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
+    "ByteSize": "text, or bytes",
     "Cause": "cause",
     "Count": "number",
     "Days": "days",
     "Path": "path",
+    "PositiveFloat": "number",
+    "PositiveInt": "number",
     "SecretStr": "text",
     "Share": "share, 0 to 1",
     "Seconds": "seconds",
