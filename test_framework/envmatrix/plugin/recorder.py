@@ -19,6 +19,7 @@ from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.run_options import pytest_options, run_options
+from envmatrix.plugin.sampling import Sampling
 from envmatrix.plugin.suite_files import changed_files, suite_files
 from envmatrix.plugin.tries import Try, not_run
 from envmatrix.plugin.worker_output import WorkerOutput
@@ -80,6 +81,7 @@ class Recorder:
         self.early_end = ""
         """Why the run ends before its end, or not in order, if it does."""
         self._raised = False
+        self._sampling = Sampling(process, self._started) if process.sample_every else None
         run_file = process.selection.run_file
         if run_file is None:
             raise AssertionError("a recorder without a run file")
@@ -121,7 +123,7 @@ class Recorder:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note a test in flight: if the run ends under it, it differs from those that never began."""
         if test := self._names.begin(nodeid):
-            self._in_flight[test] = Try()
+            self._in_flight[test] = self._try()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
@@ -132,10 +134,10 @@ class Recorder:
             self._finding(FindingRecord(RuleCode.EVIDENCE_LOST, remark, tests=(test,)))
         current = self._in_flight.get(test)
         if current is None:
-            current = self._in_flight[test] = Try()
+            current = self._in_flight[test] = self._try()
         elif report.when == "call" and current.called and not isinstance(report, pytest.SubtestReport):
             self._end(test, current)  # a plugin that tries again within one test reports each call
-            current = self._in_flight[test] = Try()
+            current = self._in_flight[test] = self._try()
         current.add(report)
         if report.when == "teardown":
             self._end(test, current)
@@ -149,6 +151,9 @@ class Recorder:
         test = self._names.current(nodeid)
         if current := self._in_flight.get(test):
             self._end(test, current)
+
+    def _try(self) -> Try:
+        return Try(REAL.clock() - self._started if self._sampling else 0.0)
 
     def _end(self, test: str, current: Try) -> None:
         del self._in_flight[test]
@@ -234,6 +239,8 @@ class Recorder:
         for test in self._in_flight:
             reason = f"was running when the run ended: {self.early_end or 'no reason given'}"
             self._writer.write(not_run(test, RuleCode.NEVER_ENDED, reason))
+        for finding in self._sampling.end() if self._sampling else ():
+            self._finding(finding)
         patience = _PATIENCE_AT_EARLY_END if self.early_end else _PATIENCE
         self._commits[full_commit(self._root, "HEAD", patience) or next(reversed(self._commits))] = None
         suite = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
@@ -293,6 +300,8 @@ class Recorder:
             self._writer.write(Suite(tests=suite))
         for finding in self._findings:
             self._writer.write(finding)
+        if self._sampling:
+            self._sampling.start()
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:

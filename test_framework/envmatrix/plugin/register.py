@@ -94,5 +94,7 @@ def _register_asked_for(config: pytest.Config, process: Process) -> None:
         manager.register(
             ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
         )
+    if process.sample_every:
+        process.note_tester()
     if contexts := manager.get_plugin("envmatrix-contexts"):
         contexts.attach(process)

@@ -176,7 +176,9 @@ class _Lines:
             return event.test
         if isinstance(event, Footer):
             rest.footer = event
-        elif isinstance(event, Suite | Sample):  # samples of shards have no common time: each shard's file keeps its own
+        elif isinstance(
+            event, Suite | Sample
+        ):  # samples of shards have no common time: each shard's file keeps its own
             return None
         elif isinstance(event, Bodies):
             if len(event.digests) != len(part.planned):
