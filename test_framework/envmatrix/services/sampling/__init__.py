@@ -3,6 +3,7 @@
 `envmatrix monitor` looks itself; a run has a process of its own for it, `__main__`, which no patch of a test reaches.
 """
 
+from envmatrix.services.sampling.meter import tree
 from envmatrix.services.sampling.sampler import Sampler
 
-__all__ = ["Sampler"]
+__all__ = ["Sampler", "tree"]

@@ -32,17 +32,17 @@ def main() -> None:
     run = SupervisorDirectory(arguments.run_dir)
     owner = ProcessIdentity.read(run.owner)
     client = SupervisorClient(run.path, "", run.path)  # it starts nothing, so it needs no declaration
-    sampler = Sampler(client, lambda: _testing(run), arguments.began)
+    sampler = Sampler(client, arguments.began)
     file = HeldFile(arguments.run_file, 0, 0o644)
     goes_on = True
     while goes_on:
         due = REAL.clock() + arguments.every
-        file.write(event_line(sampler.sample()))
+        file.write(event_line(sampler.sample(_testing(run))))
         while goes_on and (left := due - REAL.clock()) > 0:
             goes_on = not select.select([sys.stdin], [], [], min(left, _OWNER_CHECK))[0]
             if owner is None or owner.process() is None:
                 return
-    file.write(event_line(sampler.sample()))
+    file.write(event_line(sampler.sample(_testing(run))))
 
 
 def _testing(run: SupervisorDirectory) -> Mapping[str, list[psutil.Process]]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 
 import psutil
@@ -19,24 +19,21 @@ from envmatrix.services.supervisor.service_state import ServiceState
 class Sampler:
     """Takes samples. What does not answer, or may not be looked at, is left out of a sample."""
 
-    def __init__(
-        self, client: SupervisorClient, beside: Callable[[], Mapping[str, Iterable[psutil.Process]]], began: float
-    ) -> None:
-        """Sample what a supervisor runs, and what `beside` returns; `began` is the run's start on the monotonic clock."""
+    def __init__(self, client: SupervisorClient, began: float) -> None:
+        """Sample what a supervisor runs; `began` is the run's start on the monotonic clock."""
         self._client = client
-        self._beside = beside
         self._began = began
         self._meter = Meter()
         self._readers: dict[str, PostgresReader | RedisReader] = {}
 
-    def sample(self) -> Sample:
-        """Look once."""
-        at, time = REAL.clock() - self._began, REAL.date()
+    def sample(self, beside: Mapping[str, Iterable[psutil.Process]]) -> Sample:
+        """Look once, at other processes, too."""
+        at, time = round(REAL.clock() - self._began, 3), round(REAL.date(), 3)
         states: Mapping[str, ServiceState] = {}
         with suppress(SupervisorError):
             states = self._client.states()
         services = {name: tree(state.pid) for name, state in states.items() if state.pid is not None}
-        used = self._meter.look({**self._beside(), **services})
+        used = self._meter.look({**beside, **services})
         for name, state in states.items():
             used.setdefault(name, {}).update(self._said(name, state))
         return Sample(max(0.0, at), time, {name: rounded for name, each in used.items() if (rounded := _rounded(each))})
