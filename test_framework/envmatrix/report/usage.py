@@ -11,32 +11,42 @@ from envmatrix.report.console import short
 from envmatrix.runs.samples import Metric, Series, percentile, shown
 
 
-def usage_table(series: Sequence[Series]) -> Table:
-    """Return a row for each service or process, with its highest values; of processor time the mean."""
-    cells = {(each.of, each.metric): each.mean if each.metric is Metric.CPU else each.highest for each in series}
-    metrics = [metric for metric in Metric if any(metric is known for _, known in cells)]
+def highest(series: Sequence[Series]) -> dict[str, dict[str, float]]:
+    """Map each service or process to its highest values; of processor time to the mean."""
+    found: dict[str, dict[str, float]] = {}
+    for each in series:
+        found.setdefault(each.of, {})[each.metric] = each.mean if each.metric is Metric.CPU else each.highest
+    return found
+
+
+def usage_table(used: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return the highest values as a table, a row for each service or process."""
+    metrics = [metric for metric in Metric if any(metric in each for each in used.values())]
     rows = (
-        (short(of), *(shown(metric, cells[of, metric]) if (of, metric) in cells else "" for metric in metrics))
-        for of in dict.fromkeys(of for of, _ in cells)
+        (short(of), *(shown(metric, values[metric]) if metric in values else "" for metric in metrics))
+        for of, values in used.items()
     )
     return grid(("", *metrics), rows)
 
 
-def requests_table(requests: Mapping[str, Collection[float]]) -> Table:
-    """Return a row for each route, with its number of requests and their percentiles."""
-    rows = (
-        (short(route), str(len(times)), *(f"{value:.1f} ms" for value in percentiles(times).values()))
+def route_numbers(requests: Mapping[str, Collection[float]]) -> dict[str, dict[str, float]]:
+    """Map each route to its number of requests, and to the percentiles of their milliseconds."""
+    return {
+        route: {"requests": len(times), **{name: percentile(times, share) for name, share in _SHARES.items()}}
         for route, times in requests.items()
-    )
-    return grid(("", "requests", *_SHARES), rows)
-
-
-def percentiles(times: Collection[float]) -> dict[str, float]:
-    """Return the percentiles that are shown of a route's milliseconds, by their names."""
-    return {name: percentile(times, share) for name, share in _SHARES.items()}
+    }
 
 
 _SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "highest": 1.0}
+
+
+def requests_table(routes: Mapping[str, Mapping[str, float]]) -> Table:
+    """Return the numbers of routes as a table."""
+    rows = (
+        (short(route), f"{numbers['requests']:.0f}", *(f"{numbers[name]:.1f} ms" for name in _SHARES))
+        for route, numbers in routes.items()
+    )
+    return grid(("", "requests", *_SHARES), rows)
 
 
 def growth_lines(series: Sequence[Series]) -> Iterator[str]:

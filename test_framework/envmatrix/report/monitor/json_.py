@@ -6,7 +6,7 @@ from msgspec import to_builtins
 
 from envmatrix.report.documents import as_json
 from envmatrix.report.monitor.usage import Usage
-from envmatrix.report.usage import percentiles
+from envmatrix.report.usage import route_numbers
 
 SCHEMA = 1
 
@@ -29,9 +29,7 @@ def render(usage: Usage) -> str:
                 }
                 for each in usage.series
             ],
-            "requests": {
-                route: {"number": len(times), **percentiles(times)} for route, times in usage.requests.items()
-            },
+            "requests": route_numbers(usage.requests),
             "measured": usage.measured,
             "findings": to_builtins(usage.findings),
         }

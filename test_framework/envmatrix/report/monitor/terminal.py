@@ -10,7 +10,7 @@ from rich.text import Text
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.monitor.usage import Usage
 from envmatrix.report.text import plural
-from envmatrix.report.usage import grid, growth_lines, requests_table, usage_table
+from envmatrix.report.usage import growth_lines, highest, requests_table, route_numbers, usage_table
 
 
 def render(usage: Usage) -> str:
@@ -22,16 +22,12 @@ def _parts(usage: Usage) -> Iterator[RenderableType]:
     taken = f"{plural(usage.samples, 'sample')} in {usage.seconds:.1f} s" if usage.samples else "no samples"
     yield Text.assemble((short(usage.label), "bold"), f": {taken}")
     if usage.series:
-        yield from _section("Highest values, of cpu the mean", usage_table(usage.series))
+        yield from _section("Highest values, of cpu the mean", usage_table(highest(usage.series)))
     if usage.requests:
-        yield from _section("Requests of the tests", requests_table(usage.requests))
-    if usage.measured:
-        rows = (
-            (short(test), f"{name} {value:g}")
-            for test, numbers in usage.measured.items()
-            for name, value in numbers.items()
-        )
-        yield from _section("Measured by tests", grid(("", ""), rows))
+        yield from _section("Requests of the tests", requests_table(route_numbers(usage.requests)))
+    for test, numbers in usage.measured.items():
+        values = ", ".join(f"{name} {value:g}" for name, value in numbers.items())
+        yield from _section(f"Measured by {short(test)}", Text(short(values)))
     if lines := list(growth_lines(usage.series)):
         yield from _section("What still grew in the second half", *(Text(short(line), "yellow") for line in lines))
     for finding in usage.findings:
