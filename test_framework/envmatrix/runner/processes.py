@@ -243,7 +243,7 @@ def run_command(command: Sequence[str], on_poll: Callable[[int], None]) -> int:
         try:
             process = subprocess.Popen(command)  # noqa: S603  the user's command
         except OSError as error:
-            raise UsageError(f"{command[0]} cannot be run: {error.strerror}", "Name a program behind --") from None
+            raise UsageError(f"{command[0]} cannot be run: {error.strerror}", "Name a program after --") from None
         kill_at = math.inf
         while True:
             try:

@@ -147,5 +147,6 @@ def samples_during(samples: Sequence[Sample], attempts: Iterable[Attempt]) -> li
     for attempt in attempts:
         end = attempt.began + attempt.duration
         after = next((sample.at for sample in samples if sample.at >= end), end)
-        found |= {sample.at: sample for sample in samples if attempt.began <= sample.at <= after}
+        if attempt.began:  # else it is of an earlier run, whose cell is reused
+            found |= {sample.at: sample for sample in samples if attempt.began <= sample.at <= after}
     return list(found.values())

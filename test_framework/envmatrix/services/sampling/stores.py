@@ -48,8 +48,10 @@ class PostgresReader:
         return dict(zip((Metric.CONNECTIONS, Metric.LOCKS, Metric.WAITING), values, strict=True))
 
     def close(self) -> None:
-        """Close the connection."""
-        self._connection = None
+        """Close the connection, also in the middle of an answer."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
         self._open.close()
 
 
