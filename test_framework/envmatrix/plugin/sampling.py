@@ -67,6 +67,6 @@ class Sampling:
             code = self._sampler.wait()
         if code:
             lines = log_tail(self._log).splitlines() or ["no reason given"]
-            yield FindingRecord(RuleCode.EVIDENCE_LOST, f"the run's sampler ended with {code}: {lines[-1]}")
+            yield FindingRecord(RuleCode.HARNESS_FAILED, f"the run's sampler ended with {code}: {lines[-1]}")
         if any(map(has_limits, services.values())):
             yield from crossed(services, read_samples(run_file), attempts_of(read_run(run_file)))

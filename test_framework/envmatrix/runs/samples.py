@@ -89,7 +89,7 @@ def series_of(samples: Iterable[Sample]) -> list[Series]:
             for name, value in used.items():
                 if name in _METRICS:
                     points.setdefault((of, Metric(name)), []).append((sample.at, value))
-    return [Series(of, metric, each) for (of, metric), each in points.items()]
+    return [Series(of, metric, each) for (of, metric), each in sorted(points.items())]
 
 
 _METRICS = frozenset(Metric)

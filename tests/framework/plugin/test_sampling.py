@@ -159,7 +159,7 @@ def test_a_sampler_that_fails_is_a_finding_of_the_run(project: Project) -> None:
     sampling = Sampling(SimpleNamespace(run_dir=run.path, selection=selection, sample_every=1.0), began=0.0)
     sampling.start()
     (finding,) = sampling.end()
-    assert finding.rule == "H307"
+    assert finding.rule == "H302"
     assert finding.message.startswith("the run's sampler ended with 1: FileNotFoundError: ")
 
 
