@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -19,7 +19,6 @@ from envmatrix.plugin.narrowed import narrowed
 from envmatrix.plugin.note import note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.run_options import pytest_options, run_options
-from envmatrix.plugin.sampling import Sampling
 from envmatrix.plugin.suite_files import changed_files, suite_files
 from envmatrix.plugin.tries import Try, not_run
 from envmatrix.plugin.worker_output import WorkerOutput
@@ -31,6 +30,9 @@ from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
 from envmatrix.safety.unpatched import REAL, text_of
+
+if TYPE_CHECKING:
+    from envmatrix.plugin.sampling import Sampling
 
 _PATIENCE, _PATIENCE_AT_EARLY_END = 5.0, 0.5
 """Seconds that git gets at the end of a run; one that SIGTERM ends has few to lose."""
@@ -81,7 +83,11 @@ class Recorder:
         self.early_end = ""
         """Why the run ends before its end, or not in order, if it does."""
         self._raised = False
-        self._sampling = Sampling(process, self._started) if process.sample_every else None
+        self._sampling: Sampling | None = None
+        if process.sample_every:
+            from envmatrix.plugin.sampling import Sampling
+
+            self._sampling = Sampling(process, self._started)
         run_file = process.selection.run_file
         if run_file is None:
             raise AssertionError("a recorder without a run file")

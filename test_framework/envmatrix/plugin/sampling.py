@@ -21,7 +21,7 @@ from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDi
 if TYPE_CHECKING:
     from envmatrix.plugin.process import Process
 
-_PATIENCE = 5.0
+_PATIENCE = 3.0
 """Seconds for the last sample, on a machine that has just begun to import the program."""
 
 
