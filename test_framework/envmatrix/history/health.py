@@ -1,0 +1,84 @@
+"""Changes of health over time: a table beside those of the runs, made when the first change is recorded.
+
+It is no part of the file's schema: an older version does not miss it, and an older file need not be set aside.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterable
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+from envmatrix.exceptions import HistoryError
+from envmatrix.history.file import encoded, normal_time, open_for_reading, write
+from envmatrix.services.health import Change, HealthStatus
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS health_changes (
+    at TEXT NOT NULL,
+    environment TEXT NOT NULL,
+    service TEXT NOT NULL,
+    check_name TEXT NOT NULL,
+    before TEXT,
+    after TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    others TEXT NOT NULL
+) STRICT
+"""
+
+
+def remember_changes(path: Path, changes: Iterable[Change]) -> str:
+    """Record changes of health; return a warning in one line, or an empty text."""
+
+    def record(connection: sqlite3.Connection) -> None:
+        connection.execute(_TABLE)
+        connection.executemany(
+            "INSERT INTO health_changes VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), ?)", map(_row, changes)
+        )
+
+    return write(path, record)
+
+
+def past_changes(path: Path, environment: str, limit: int) -> tuple[Change, ...]:
+    """Return the last changes of health of an environment, of all where it is empty, the newest first.
+
+    Raises:
+        HistoryError: the history is missing, no history, or locked.
+    """
+    with closing(open_for_reading(path)) as connection:
+        try:
+            rows = connection.execute(
+                "SELECT * FROM health_changes WHERE ? IN ('', environment) ORDER BY at DESC, rowid DESC LIMIT ?",
+                (environment, limit),
+            ).fetchall()
+        except sqlite3.Error as error:
+            if "no such table" in str(error):
+                return ()
+            raise HistoryError(path, f"cannot be read: {error}") from None
+    return tuple(
+        Change(
+            datetime.fromisoformat(at).timestamp(),
+            where,
+            service,
+            check,
+            HealthStatus(before) if before else None,
+            HealthStatus(after),
+            reason,
+            tuple(filter(None, others.split(","))),
+        )
+        for at, where, service, check, before, after, reason, others in rows
+    )
+
+
+def forget_changes(connection: sqlite3.Connection, oldest: str) -> None:
+    """Delete the changes of health before a time in the history's form."""
+    connection.execute(_TABLE)
+    connection.execute("DELETE FROM health_changes WHERE at < ?", (oldest,))
+
+
+def _row(change: Change) -> tuple[object, ...]:
+    at = normal_time(datetime.fromtimestamp(change.at, UTC).isoformat())
+    names = change.environment, change.service, change.check, change.before, change.after
+    return at, *names, encoded(change.reason), ",".join(change.others)
