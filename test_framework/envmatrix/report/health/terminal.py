@@ -41,7 +41,7 @@ def parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
         table.add_row(
             Text(f"{'  ' * depth}{short(each.service)}"),
             Text(each.status.value, _STYLES[each.status]),
-            Text(source(each), "dim"),
+            Text(source(each), "bold red" if "unverified" in each.source else "dim"),
             Text(latency(each), justify="right"),
             Text(short(identity(each))),
             Text(short(remarks(each))),

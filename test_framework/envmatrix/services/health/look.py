@@ -14,10 +14,11 @@ from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, MissingExtraError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.safety.loopback import is_loopback
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.health.comprehensive import check_all
 from envmatrix.services.health.judge import Look
-from envmatrix.services.health.observer import blindness, is_loopback
+from envmatrix.services.health.observer import blindness
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.supervisor import Owner, SupervisorClient
 from envmatrix.services.supervisor.pings import ping_all

@@ -43,7 +43,7 @@ class ServiceHealth:
     service: str
     kind: str
     source: str
-    """Where it comes from: `embedded`, `process`, `remote`, `stub`, `absent`."""
+    """Where it comes from: `embedded`, `process`, `remote`, `stub`, `absent`; `remote, unverified` where any certificate is taken."""
     required: bool
     status: HealthStatus
     reason: str = ""

@@ -305,7 +305,7 @@ def test_clients(authority):
             assert client.get("/health").json() == WHO
             assert (client.follow_redirects, client.trust_env) == (False, False)
         assert site.asked[0][2]["X-Mine"] == "1"
-    assert client_context(file) is client_context(file)
+    assert client_context(endpoint) is client_context(endpoint)
 
 
 def test_async_client_outlives_its_loop():
