@@ -10,10 +10,13 @@ from collections.abc import Iterable
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading, write
-from envmatrix.services.health import Change, HealthStatus
+
+if TYPE_CHECKING:
+    from envmatrix.services.health import Change
 
 _TABLE = """
 CREATE TABLE IF NOT EXISTS health_changes (
@@ -47,6 +50,8 @@ def past_changes(path: Path, environment: str, limit: int) -> tuple[Change, ...]
     Raises:
         HistoryError: the history is missing, no history, or locked.
     """
+    from envmatrix.services.health import Change, HealthStatus  # here, since whoever records a run needs no service
+
     with closing(open_for_reading(path)) as connection:
         try:
             rows = connection.execute(

@@ -129,6 +129,7 @@ def test_an_hour_over_a_flapping_service(bare: Bare) -> None:
         ("backend", "ok", "down"),
         ("backend", "down", "ok"),
     ] * 4
+    assert len({each.headers["webhook-id"] for each in hooks.posted}) == 8
     assert beats.posted
     assert 'envmatrix_health_status{check="",environment="shop",service="backend"} 0.0' in page
     assert 'envmatrix_health_changes_total{after="down",check="",environment="shop",service="backend"} 4.0' in page

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from envmatrix.services.health import Change, Changes, Check, EnvironmentHealth, HealthStatus, ServiceHealth
@@ -63,11 +65,10 @@ def test_a_tie_of_two_other_states_is_the_worst() -> None:
 def test_a_change_tells_what_was_seen() -> None:
     """Before and after, the reason of the last look that saw it, and who fails with it."""
     with_it = service("b", "g", "a")
-    first, second = told(
-        shop(service("a", "o")), *[shop(service("a", "d"), with_it)] * 2, shop(service("a", "d"), with_it)
-    )
+    why = [shop(replace(service("a", "d"), reason=reason), with_it) for reason in ("timeout", "reset", "refused")]
+    first, second = told(shop(service("a", "o")), *why)
     assert first[1] == Change(1.0, "shop", "a", "", None, HealthStatus.OK)
-    assert second[1] == Change(4.0, "shop", "a", "", HealthStatus.OK, HealthStatus.DOWN, "a is down", ("b",))
+    assert second[1] == Change(4.0, "shop", "a", "", HealthStatus.OK, HealthStatus.DOWN, "refused", ("b",))
 
 
 def test_what_fails_with_another_is_told_with_it_alone() -> None:
