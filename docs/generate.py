@@ -51,8 +51,8 @@ FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
 
 _TOML_TYPES = {
-    "Annotated[str, AfterValidator(_link)]": "link",
     "Annotated[int, Field(gt=0, le=366)]": "days",
+    "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "AwareDatetime": "time with its zone",
     "Cause": "cause",

@@ -8,7 +8,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _JITTER = 0.1
 """Share of the interval by which it varies, so that several watches do not look at the same moment."""
+_WAKE = 0.1
+"""Seconds until a signal is handled, at most."""
 _LAST_WORDS = 0.5
 """Seconds at the end for messages on their way."""
 
@@ -89,7 +91,10 @@ def watch(looking: Looking, interval: float, receivers: Receivers) -> NoReturn:
 
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     with showing() as show, suppress(KeyboardInterrupt):
-        ThreadPoolExecutor(1).submit(_look_on, looking, interval, show, receivers).result()
+        looks = ThreadPoolExecutor(1).submit(_look_on, looking, interval, show, receivers)
+        while not wait([looks], _WAKE).done:
+            pass  # a signal may come to any thread, and does not wake this one, which handles it
+        looks.result()
     receivers.close()
     sys.stdout.flush()
     # Without waiting for the look: it takes as long as the slowest service. What we started ends when we have ended.

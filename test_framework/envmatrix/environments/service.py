@@ -111,14 +111,13 @@ class ServiceSpec(Table):
             raise ValueError("a url belongs to source = 'remote' or 'absent'")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
-        if not self.verify and not is_loopback(
-            urlsplit(self.url.get_secret_value()).hostname or "" if self.url else ""
-        ):
+        host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
+        if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
         return self
 
     @property
-    def origin(self) -> str:
+    def shown_source(self) -> str:
         """Return its source for people: `remote, unverified` where any certificate is taken."""
         return self.source if self.verify else f"{self.source}, unverified"
 

@@ -110,7 +110,8 @@ def test_an_hour_over_a_flapping_service(bare: Bare) -> None:
     metrics = free_address()
     with web({}) as site, receiving() as hooks, receiving() as beats:
         site.answers = flapping = Flapping(HOUR * 2)
-        bare.write("environments/shop.toml", REMOTE.format(url=site.url, deadline=5))
+        absent = '\n[services.redis]\nkind = "redis"\nsource = "absent"\n'
+        bare.write("environments/shop.toml", REMOTE.format(url=site.url, deadline=5) + absent)
         options = ("--metrics", metrics, "--webhook", hooks.url, "--push", beats.url)
         with watching(bare, "shop", *options, ENVMATRIX_WEBHOOK_SECRET=SECRET) as process:
             memory = psutil.Process(process.pid).memory_info
@@ -132,6 +133,7 @@ def test_an_hour_over_a_flapping_service(bare: Bare) -> None:
     assert len({each.headers["webhook-id"] for each in hooks.posted}) == 8
     assert beats.posted
     assert 'envmatrix_health_status{check="",environment="shop",service="backend"} 0.0' in page
+    assert "redis" not in page
     assert 'envmatrix_health_changes_total{after="down",check="",environment="shop",service="backend"} 4.0' in page
     past = json.loads(bare.run("history", "--health", "--json").stdout)["changes"]
     assert [each["data"] for each in reversed(past)] == told

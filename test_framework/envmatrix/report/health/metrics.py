@@ -6,7 +6,7 @@ import urllib.parse
 from collections.abc import Sequence
 
 from envmatrix.exceptions import MissingExtraError, UsageError
-from envmatrix.services.health import Change, EnvironmentHealth
+from envmatrix.services.health import Change, EnvironmentHealth, HealthStatus
 
 _SERVICE = ("environment", "service")
 _DAY = 24 * 3600
@@ -54,6 +54,8 @@ class Metrics:
             self._environment.labels(name).set(health.status.exit_code)
             self._maintenance.labels(name).set(bool(health.maintenance))
             for each in health.services:
+                if each.status is HealthStatus.ABSENT:
+                    continue
                 self._status.labels(name, each.service, "").set(each.status.exit_code)
                 self._latency.labels(name, each.service).set(each.latency)
                 self._skew.labels(name, each.service).set(each.skew)

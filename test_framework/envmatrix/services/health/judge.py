@@ -64,7 +64,7 @@ def _judge(spec: ServiceSpec, look: Look, now: float, causes: tuple[str, ...]) -
     return ServiceHealth(
         service=spec.name,
         kind=spec.kind,
-        source=spec.origin,
+        source=spec.shown_source,
         required=spec.is_required,
         status=status,
         reason=reason,

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import sys
 import threading
 
 import pytest
 import stamina
 from standardwebhooks import Webhook
 
+from envmatrix.__main__ import main
 from envmatrix.exceptions import UsageError
 from envmatrix.report.health.notices import heartbeat, notifiers, webhook
 from envmatrix.report.health.outbox import Outbox
@@ -124,3 +126,27 @@ def test_a_receiver_that_hangs_holds_nothing_up(capfd: pytest.CaptureFixture[str
         free.set()
     assert eventually(lambda: not outbox.waiting)
     assert capfd.readouterr().err == "warning: slow: a message was dropped: 2 wait already\n"
+
+
+@pytest.mark.parametrize(
+    ("module", "options"),
+    [
+        ("prometheus_client", ("--metrics=127.0.0.1:1",)),
+        ("standardwebhooks", ("--webhook=http://a",)),
+        ("stamina", ("--webhook=http://a",)),
+        ("apprise", ()),
+    ],
+)
+def test_a_missing_extra_is_named_with_its_command(
+    module: str, options: tuple[str, ...], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before the first look."""
+    monkeypatch.setitem(sys.modules, module, None)
+    monkeypatch.setenv("ENVMATRIX_WEBHOOK_SECRET", SECRET)
+    monkeypatch.setenv("ENVMATRIX_NOTIFY", "json://127.0.0.1")
+    with pytest.raises(SystemExit) as exit_:
+        main(("health", "local", "--continuous", *options))
+    assert exit_.value.code == 2
+    assert capsys.readouterr().err == (
+        f"error: {module!r} is not installed. Install it with: pip install 'envmatrix[watch]'\n"
+    )
