@@ -10,6 +10,7 @@ import logging
 import urllib.parse
 import uuid
 from collections.abc import Callable, Iterator
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -32,16 +33,8 @@ _GIVE_UP = 600.0
 
 def payload(change: Change) -> dict[str, Any]:
     """Return a change as JSON values, in the form that Standard Webhooks recommends."""
-    data = {
-        "environment": change.environment,
-        "service": change.service,
-        "check": change.check,
-        "before": change.before,
-        "after": change.after,
-        "reason": change.reason,
-        "others": list(change.others),
-    }
-    return {"type": "health.changed", "timestamp": moment(change.at), "data": data}
+    data = asdict(change)
+    return {"type": "health.changed", "timestamp": moment(data.pop("at")), "data": data}
 
 
 def webhook(url: str, secret: str) -> Outbox[Change]:
