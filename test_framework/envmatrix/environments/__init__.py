@@ -12,6 +12,7 @@ from envmatrix.environments.load import (
     load_file,
     process_variables,
 )
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import ServiceSpec, Source
@@ -26,6 +27,7 @@ __all__ = [
     "CanarySocket",
     "Environment",
     "GatePolicy",
+    "Maintenance",
     "Project",
     "ServiceSpec",
     "Source",

@@ -137,7 +137,10 @@ class MatrixLayout:
     def _sources(self, index: int) -> list[Text]:
         times = "\N{MULTIPLICATION SIGN}" if self._glyphs else "x"
         counted = sources(self._matrix.columns[index]).items()
-        return [Text(f"{inert(source)} {times}{number}", "dim") for source, number in counted] or [Text("none", "dim")]
+        return [
+            Text(f"{inert(source)} {times}{number}", "bold red" if "unverified" in source else "dim")
+            for source, number in counted
+        ] or [Text("none", "dim")]
 
     @staticmethod
     def _answer(verdict: Verdict) -> Text:
