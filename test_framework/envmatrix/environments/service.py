@@ -11,6 +11,9 @@ from envmatrix.environments.references import references_in
 from envmatrix.environments.tables import Seconds, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
 
+UNVERIFIED = "remote, unverified"
+"""The source, for people, of a service of which any certificate is taken."""
+
 
 class Source(enum.StrEnum):
     """Where a service comes from."""
@@ -118,8 +121,8 @@ class ServiceSpec(Table):
 
     @property
     def shown_source(self) -> str:
-        """Return its source for people: `remote, unverified` where any certificate is taken."""
-        return self.source if self.verify else f"{self.source}, unverified"
+        """Return its source for people."""
+        return self.source if self.verify else UNVERIFIED
 
     @property
     def is_required(self) -> bool:

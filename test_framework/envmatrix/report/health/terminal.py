@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from envmatrix.environments import UNVERIFIED
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.health.words import identity, in_order, latency, remarks, result, source
 from envmatrix.report.text import seconds
@@ -41,7 +42,7 @@ def parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
         table.add_row(
             Text(f"{'  ' * depth}{short(each.service)}"),
             Text(each.status.value, _STYLES[each.status]),
-            Text(source(each), "bold red" if "unverified" in each.source else "dim"),
+            Text(source(each), "bold red" if each.source == UNVERIFIED else "dim"),
             Text(latency(each), justify="right"),
             Text(short(identity(each))),
             Text(short(remarks(each))),
