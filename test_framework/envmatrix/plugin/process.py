@@ -71,7 +71,7 @@ class Process:
     def sample_every(self) -> float | None:
         """Return the seconds from one sample of the run to the next; `None` where it is not sampled."""
         every: float | None = self.config.getoption("--matrix-sample")
-        return every if self.selection.run_file else None
+        return every
 
     def note_tester(self) -> None:
         """Note that this process runs tests, or hands them out, so that the sampler finds it."""

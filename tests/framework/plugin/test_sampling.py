@@ -149,6 +149,9 @@ def test_an_interval_that_is_none_is_a_usage_error(project: Project) -> None:
     done = project.pytest("--matrix-sample=1m")
     assert done.ret == pytest.ExitCode.USAGE_ERROR
     done.stderr.fnmatch_lines(["*--matrix-sample*"])
+    done = project.pytest("--matrix-sample=1s", "--matrix-environment=tiny", environment="")
+    assert done.ret == pytest.ExitCode.USAGE_ERROR
+    done.stderr.fnmatch_lines(["*--matrix-sample has no file to record in. Name one: --matrix-run-file PATH"])
 
 
 def test_a_sampler_that_fails_is_a_finding_of_the_run(project: Project) -> None:
