@@ -131,7 +131,7 @@ def make_tree(files: Mapping[str, str]) -> ProjectSource:
         plugins=(("plug", "plug.py"),) if "plug.py" in held else (),
         async_plugins=AsyncPlugins(),
         pytest=(9,),
-        builtin=frozenset(),
+        builtin=(),
         unread_plugins=(),
     )
     index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)
