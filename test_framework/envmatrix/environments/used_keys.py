@@ -21,7 +21,7 @@ _SOURCES = {
 }
 """Key → the sources that use it."""
 _KINDS = {
-    **dict.fromkeys(("ready", "api", "protected", "websocket"), frozenset({"http"})),
+    **dict.fromkeys(("ready", "api", "protected", "websocket", "openapi", "flags"), frozenset({"http"})),
     **dict.fromkeys(("health", "identity"), frozenset({"http", "openai"})),
     **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
     "settings": frozenset({"postgres", "redis"}),

@@ -208,6 +208,8 @@ class _Supervisor:
                 self._work.submit(deployment.start, request["names"])
             case "ping":
                 answer["pings"] = msgspec.to_builtins(deployment.ping(request["names"], request["number"]))
+            case "fingerprint":
+                answer["fingerprint"] = msgspec.to_builtins(deployment.fingerprint())
             case "log_tails":
                 answer["log_tails"] = log_tails(self._run, request["names"])
             case "ask":
