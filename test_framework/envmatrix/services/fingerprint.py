@@ -30,10 +30,24 @@ _MOST_NAMES = 5_000
 
 _RELEVANT = {
     "postgres": (
-        *("datestyle", "default_transaction_isolation", "idle_in_transaction_session_timeout", "lc_collate", "lc_ctype"),
+        *(
+            "datestyle",
+            "default_transaction_isolation",
+            "idle_in_transaction_session_timeout",
+            "lc_collate",
+            "lc_ctype",
+        ),
         *("max_connections", "search_path", "server_encoding", "statement_timeout", "timezone", "wal_level"),
     ),
-    "redis": ("appendonly", "databases", "maxclients", "maxmemory", "maxmemory-policy", "notify-keyspace-events", "save"),
+    "redis": (
+        "appendonly",
+        "databases",
+        "maxclients",
+        "maxmemory",
+        "maxmemory-policy",
+        "notify-keyspace-events",
+        "save",
+    ),
 }
 """Kind → the settings that change what a product sees; those of a declaration come on top."""
 

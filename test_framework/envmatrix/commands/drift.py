@@ -1,0 +1,100 @@
+"""`envmatrix drift`: show how environments differ, and which tests' results differ along with that."""
+
+from __future__ import annotations
+
+from collections import Counter
+from contextlib import closing
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envmatrix.commands.options import EnvFile, Environments, JsonFormat
+from envmatrix.exceptions import UsageError
+
+if TYPE_CHECKING:
+    from envmatrix.environments import Environment, Project
+    from envmatrix.matrix.drift import Side
+
+_FEWEST = 2
+"""Sides of a comparison."""
+
+
+def drift(
+    words: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="SIDE",
+            help="Two or more: environments, of which the last run is read, run files, or directories of them; by default "
+            "all of the last matrix. An environment without a run is looked at live.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    live: Annotated[
+        bool, typer.Option("--live", help="Start or connect to the environments, and look at them as they are now.")
+    ] = False,
+    environments: Environments = None,
+    env_file: EnvFile = None,
+    format_: Annotated[
+        str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown or json.")
+    ] = "terminal",
+    json: JsonFormat = False,
+) -> int:
+    """Show how environments differ: versions, settings, database schema, OpenAPI document, feature flags, TLS, contract.
+
+    Differences with which tests' results go come first, with counts: a correlation, never a cause. Only reads.
+    Exit codes: 0 no difference, 1 differences, 3 unknown.
+    """
+    from envmatrix.environments import Project, load_environments
+    from envmatrix.matrix.drift import Side, compare_sides
+    from envmatrix.report.drift import reporter
+    from envmatrix.runs.directory import latest, load_paths
+
+    render = reporter("json" if json else format_)
+    project = Project.find(Path.cwd())
+    directory = environments.resolve() if environments else project.environments_dir
+    recorded = {} if live else {word: paths for word in words or () if (paths := _run_files(project, word))}
+    if not words and not live:
+        recorded = {"": latest(project.runs_dir)}
+    unrecorded = [word for word in words or () if word not in recorded]
+    loaded = load_paths(recorded.values())
+    now = load_environments(unrecorded, directory, env_file) if live or unrecorded else ()
+    labels = Counter(run.header.label for run in loaded.runs)
+    sides = [
+        Side.of(run, label if labels[label := run.header.label] == 1 else f"{label} {run.header.started_at[:16]}")
+        for run in loaded.runs
+    ]
+    sides += [_look(environment, directory, env_file) for environment in now]
+    if len(sides) + len(loaded.missing) < _FEWEST:
+        raise UsageError("one environment cannot differ from itself", "Name two environments or run files")
+    found = compare_sides(sides, [f"{each.label}: {each.reason}" for each in loaded.missing])
+    typer.echo(render(found), nl=False)
+    return found.exit_code
+
+
+def _run_files(project: Project, word: str) -> Path | None:
+    """Return the last run file of an environment, or the path that a word is; `None` for an environment without a run."""
+    from envmatrix.runs.directory import run_files
+    from envmatrix.safety.names import is_name
+
+    if not is_name(word):
+        return Path(word)
+    return next(run_files(project.runs_dir, word), Path(word) if Path(word).exists() else None)
+
+
+def _look(environment: Environment, directory: Path, env_file: Path | None) -> Side:
+    """Start or connect to all services of an environment, look at them, and end what was started."""
+    from envmatrix.matrix.drift import Side
+    from envmatrix.runs.reused import versions
+    from envmatrix.services.supervisor import Owner, SupervisorClient
+
+    with closing(Owner()) as owner:
+        client = SupervisorClient(owner.run_dir, environment.name, directory, env_file, environment)
+        reply = client.start(environment.closure(frozenset(environment.services)))
+        services = (reply.environment or environment).services
+        states = {name: state for name, state in reply.states.items() if name in services}
+        reached = {name: (services[name], state.endpoint) for name, state in states.items() if state.endpoint}
+        sources = {name: spec.source.value for name, spec in services.items()}
+        fingerprint = client.fingerprint() if states else None
+        return Side(f"{environment.label} now", versions(), sources, client.ping(reached, 1), fingerprint)
