@@ -32,6 +32,7 @@ from envmatrix.environments import (
     CanarySocket,
     Environment,
     GatePolicy,
+    Maintenance,
     Project,
     ServiceSpec,
     Source,
@@ -50,8 +51,10 @@ FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
 
 _TOML_TYPES = {
+    "Annotated[int, Field(gt=0, le=366)]": "days",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
+    "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
     "Days": "days",
@@ -94,7 +97,8 @@ def _declarations() -> Iterator[str]:
     yield "## `environments/NAME.toml`"
     yield "The top of the file:"
     yield _table(
-        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin"})
+        ("key", "type", "default", "meaning"),
+        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin"}),
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
@@ -109,6 +113,9 @@ def _declarations() -> Iterator[str]:
     yield "### `[canary.websocket]`"
     yield _prose(CanarySocket.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
+    yield "### `[[maintenance]]`"
+    yield _prose(Maintenance.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))
     yield "### `[twin]`"
     yield _prose(Twin.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Twin))

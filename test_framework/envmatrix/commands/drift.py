@@ -95,6 +95,6 @@ def _look(environment: Environment, directory: Path, env_file: Path | None) -> S
         services = (reply.environment or environment).services
         states = {name: state for name, state in reply.states.items() if name in services}
         reached = {name: (services[name], state.endpoint) for name, state in states.items() if state.endpoint}
-        sources = {name: spec.source.value for name, spec in services.items()}
+        sources = {name: spec.shown_source for name, spec in services.items()}
         fingerprint = client.fingerprint() if states else None
         return Side(f"{environment.label} now", versions(), sources, client.ping(reached, 1), fingerprint)

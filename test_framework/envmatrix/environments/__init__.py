@@ -12,20 +12,23 @@ from envmatrix.environments.load import (
     load_file,
     process_variables,
 )
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
-from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
 
 __all__ = [
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
+    "UNVERIFIED",
     "AuditPolicy",
     "Canary",
     "CanaryRoute",
     "CanarySocket",
     "Environment",
     "GatePolicy",
+    "Maintenance",
     "Project",
     "ServiceSpec",
     "Source",

@@ -9,6 +9,7 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, Field, WrapSerializer
 
 from envmatrix.environments.canary import Canary
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
 from envmatrix.masking import secrets_among, secrets_in_command, secrets_in_url
@@ -74,6 +75,8 @@ class Environment(Table):
     users: UserRoutes | None = None
     canary: Canary = Canary()
     """Where a cross-user read would show."""
+    maintenance: tuple[Maintenance, ...] = ()
+    """When it is worked on."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
