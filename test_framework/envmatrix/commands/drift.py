@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +15,7 @@ from envmatrix.exceptions import UsageError
 if TYPE_CHECKING:
     from envmatrix.environments import Environment, Project
     from envmatrix.matrix.drift import Side
+    from envmatrix.runs.cells import Run
 
 _FEWEST = 2
 """Sides of a comparison."""
@@ -54,17 +55,13 @@ def drift(
     render = reporter("json" if json else format_)
     project = Project.find(Path.cwd())
     directory = environments.resolve() if environments else project.environments_dir
-    recorded = {} if live else {word: paths for word in words or () if (paths := _run_files(project, word))}
+    recorded = {} if live else {word: path for word in words or () if (path := _recorded(project, word))}
+    unrecorded = [word for word in words or () if word not in recorded]
     if not words and not live:
         recorded = {"": latest(project.runs_dir)}
-    unrecorded = [word for word in words or () if word not in recorded]
     loaded = load_paths(recorded.values())
     now = load_environments(unrecorded, directory, env_file) if live or unrecorded else ()
-    labels = Counter(run.header.label for run in loaded.runs)
-    sides = [
-        Side.of(run, label if labels[label := run.header.label] == 1 else f"{label} {run.header.started_at[:16]}")
-        for run in loaded.runs
-    ]
+    sides = [Side.of(run, _label(run, loaded.runs)) for run in loaded.runs]
     sides += [_look(environment, directory, env_file) for environment in now]
     if len(sides) + len(loaded.missing) < _FEWEST:
         raise UsageError("one environment cannot differ from itself", "Name two environments or run files")
@@ -73,7 +70,7 @@ def drift(
     return found.exit_code
 
 
-def _run_files(project: Project, word: str) -> Path | None:
+def _recorded(project: Project, word: str) -> Path | None:
     """Return the last run file of an environment, or the path that a word is; `None` for an environment without a run."""
     from envmatrix.runs.directory import run_files
     from envmatrix.safety.names import is_name
@@ -81,6 +78,12 @@ def _run_files(project: Project, word: str) -> Path | None:
     if not is_name(word):
         return Path(word)
     return next(run_files(project.runs_dir, word), Path(word) if Path(word).exists() else None)
+
+
+def _label(run: Run, runs: Sequence[Run]) -> str:
+    """Return the name of a run's column, with its time where another run has the same."""
+    label, started = run.header.label, run.header.started_at[:16].replace("T", " ")
+    return f"{label} {started}" if sum(each.header.label == label for each in runs) > 1 else label
 
 
 def _look(environment: Environment, directory: Path, env_file: Path | None) -> Side:

@@ -171,7 +171,7 @@ def _in_documents(known: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[str,
         for place, old, new in _changes(first, other) if other != first else ():
             before[place] = old
             after.setdefault(place, {})[number] = new
-    for place, changed in after.items():
+    for place, changed in sorted(after.items()):
         yield place, {number: changed.get(number, before[place]) for number in known}
 
 

@@ -26,8 +26,7 @@ def _split(drift: Drift, split: Split) -> dict[str, Any]:
     return {
         "groups": [[drift.sides[number] for number in group] for group in split.groups],
         "differences": [
-            {"service": each.service, "trait": each.trait, "values": dict(zip(drift.sides, each.values, strict=True))}
-            for each in split.differences
+            {"service": each.service, "trait": each.trait, "values": list(each.values)} for each in split.differences
         ],
         "results": {
             test: [{"passed": passed, "failed": failed} for passed, failed in counts]

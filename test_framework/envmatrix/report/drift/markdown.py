@@ -19,10 +19,10 @@ def _lines(drift: Drift) -> Iterator[str]:
     for split in drift.splits:
         yield from ("", *_table(drift, split), "")
         yield from _more(len(split.differences))
-        yield from (f"- {code(test)}: {code(result(split, test))}" for test in list(split.results)[:NAMED])
+        yield from (f"- {code(test)}: {code(result(drift, split, test))}" for test in list(split.results)[:NAMED])
         yield from _more(len(split.results))
     yield from ("", *(f"- unknown: {code(gap)}" for gap in drift.unknown))
-    yield from filter(None, (caution(drift),))
+    yield from ("", caution(drift))
 
 
 def _table(drift: Drift, split: Split) -> Iterator[str]:

@@ -23,7 +23,7 @@ def _parts(drift: Drift) -> Iterator[RenderableType]:
         yield _table(drift, split)
         yield from _more(len(split.differences))
         for test in list(split.results)[:NAMED]:
-            yield indented(Text.assemble((short(test), "bold"), f": {short(result(split, test))}"))
+            yield indented(Text.assemble((short(test), "bold"), f": {short(result(drift, split, test))}"))
         yield from _more(len(split.results))
         yield Text()
     for gap in drift.unknown:

@@ -10,6 +10,8 @@ from envmatrix.report.text import plural
 NAMED = 20
 """Differences, and tests, to name of one split; the JSON format has all."""
 
+_PAIR = 2
+
 
 def answer(drift: Drift) -> str:
     """Return the answer in one line."""
@@ -17,7 +19,7 @@ def answer(drift: Drift) -> str:
     if not number:
         return "unknown: there may be differences" if drift.unknown else "no difference"
     tests = len({test for split in drift.splits for test in split.results})
-    return f"{plural(number, 'difference')}, {plural(tests, 'test')} whose result goes with some"
+    return plural(number, "difference") + (f"; the results of {plural(tests, 'test')} go with some" if tests else "")
 
 
 def service(difference: Difference) -> str:
@@ -27,7 +29,7 @@ def service(difference: Difference) -> str:
 
 def values(split: Split, difference: Difference) -> Iterator[str]:
     """Yield the value of each group of sides."""
-    return (difference.values[group[0]] or "" for group in split.groups)
+    return (difference.values[group[0]] or "(empty)" for group in split.groups)
 
 
 def heads(drift: Drift, split: Split) -> Iterator[str]:
@@ -35,25 +37,25 @@ def heads(drift: Drift, split: Split) -> Iterator[str]:
     return (", ".join(drift.sides[number] for number in group) for group in split.groups)
 
 
-def result(split: Split, test: str) -> str:
-    """Return on how many sides a test passed, and failed, by the first difference that these have: no more than that."""
-    first = split.differences[0]
-    trait = f"{service(first)} {first.trait}"
-    counted = zip(split.results[test], values(split, first), strict=True)
-    parts = [
-        f"{'passes' if passed else 'fails'} on the {passed + failed} with {trait} {value or repr(value)}"
-        for (passed, failed), value in counted
+def result(drift: Drift, split: Split, test: str) -> str:
+    """Return on how many sides a test passed, and failed: those with a value, or of several differences just which."""
+    first, *more = split.differences
+    trait = f"with {service(first)} {first.trait}"
+    names = (
+        (f"({each})" for each in heads(drift, split)) if more else (f"{trait} {each}" for each in values(split, first))
+    )
+    return ", ".join(
+        f"{'passes' if passed else 'fails'} on {passed + failed} of {len(group)} {name}"
+        for (passed, failed), group, name in zip(split.results[test], split.groups, names, strict=True)
         if passed or failed
-    ]
-    return ", ".join(parts)
-
-
-CAUTION = "That a result goes with a difference is a correlation, and no cause."
+    )
 
 
 def caution(drift: Drift) -> str:
     """Return what to keep in mind of correlations; empty where there is none."""
     if not any(split.results for split in drift.splits):
         return ""
-    two = " Of two sides all differences go with all such tests: name more runs to tell them apart."
-    return CAUTION + (two if len(drift.sides) == 2 else "")  # noqa: PLR2004  a pair
+    text = "That a result goes with a difference is a correlation, and no cause."
+    if len(drift.sides) > _PAIR:
+        return text
+    return f"{text} Of two sides all differences go with all such tests: name more to tell them apart."
