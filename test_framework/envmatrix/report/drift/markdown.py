@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from envmatrix.matrix.drift import Drift, Split
-from envmatrix.report.drift.words import NAMED, answer, caution, heads, result, service, values
+from envmatrix.report.drift.words import NAMED, answer, caution, heads, no_result, result, service, values
 from envmatrix.report.markdown import code, page
 
 
@@ -21,6 +21,7 @@ def _lines(drift: Drift) -> Iterator[str]:
         yield from _more(len(split.differences))
         yield from (f"- {code(test)}: {code(result(drift, split, test))}" for test in list(split.results)[:NAMED])
         yield from _more(len(split.results))
+        yield from (f"- {text}" for text in [no_result(drift, split)] if text)
     yield from ("", *(f"- unknown: {code(gap)}" for gap in drift.unknown))
     yield from ("", caution(drift))
 

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from envmatrix.matrix.drift import Drift, Split
 from envmatrix.report.console import indented, printed, short
-from envmatrix.report.drift.words import NAMED, answer, caution, heads, result, service, values
+from envmatrix.report.drift.words import NAMED, answer, caution, heads, no_result, result, service, values
 
 
 def render(drift: Drift) -> str:
@@ -25,6 +25,8 @@ def _parts(drift: Drift) -> Iterator[RenderableType]:
         for test in list(split.results)[:NAMED]:
             yield indented(Text.assemble((short(test), "bold"), f": {short(result(drift, split, test))}"))
         yield from _more(len(split.results))
+        if text := no_result(drift, split):
+            yield indented(Text(text, "dim"))
         yield Text()
     for gap in drift.unknown:
         yield Text(f"unknown: {short(gap)}", "magenta")

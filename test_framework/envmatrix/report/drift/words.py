@@ -51,6 +51,11 @@ def result(drift: Drift, split: Split, test: str) -> str:
     )
 
 
+def no_result(drift: Drift, split: Split) -> str:
+    """Say that no test's result goes with a split, where some go with another; else empty."""
+    return "" if split.results or not drift.splits[0].results else "no test's result goes with this"
+
+
 def caution(drift: Drift) -> str:
     """Return what to keep in mind of correlations; empty where there is none."""
     if not any(split.results for split in drift.splits):

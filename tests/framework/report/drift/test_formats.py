@@ -34,6 +34,15 @@ def test_a_correlation_is_told_with_its_counts_and_never_as_a_cause(name: str) -
 
 
 @pytest.mark.parametrize("name", ["terminal", "markdown"])
+def test_a_difference_that_no_result_goes_with_says_so(name: str) -> None:
+    """Beside others that some result goes with."""
+    flag = Difference("backend", "flags new", ("true", "false", "false"))
+    splits = (Split(VERSION.groups, (VERSION,), RESULTS), Split(flag.groups, (flag,), {}))
+    text = reporter(name)(Drift(LABELS, splits, ()))
+    assert text.index("flags new") < text.index("no test's result goes with this")
+
+
+@pytest.mark.parametrize("name", ["terminal", "markdown"])
 def test_of_two_sides_nothing_can_be_told_apart(name: str) -> None:
     """And the report says so."""
     pair = Difference("database", "version", ("18", "15"))
