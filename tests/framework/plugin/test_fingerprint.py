@@ -23,7 +23,7 @@ def test_a_run_has_the_fingerprint_of_the_services_that_it_used(project: Project
 def test_a_run_that_used_no_service_has_none(project: Project) -> None:
     """Nothing is started for it."""
     project.write("test_a.py", "def test_a(): pass")
-    project.pytest()
+    assert project.pytest().ret == 0
     assert (project.run.fingerprint, project.run.pings) == (None, {})
 
 
