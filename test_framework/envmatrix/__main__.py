@@ -26,6 +26,7 @@ from envmatrix.commands.history import history
 from envmatrix.commands.impact import impact
 from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
+from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
@@ -74,6 +75,7 @@ for command in (
     explain,
     validate,
     health,
+    monitor,
     compare,
     drift,
     history,

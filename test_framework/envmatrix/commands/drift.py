@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envmatrix.commands.options import EnvFile, Environments, JsonFormat
+from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
-    from envmatrix.environments import Environment, Project
+    from envmatrix.environments import Project
     from envmatrix.matrix.drift import Side
     from envmatrix.runs.cells import Run
 
@@ -47,7 +47,7 @@ def drift(
     Differences with which tests' results go come first, with counts: a correlation, never a cause. Only reads.
     Exit codes: 0 no difference, 1 differences, 3 unknown.
     """
-    from envmatrix.environments import Project, load_environments
+    from envmatrix.environments import Project, declared_names
     from envmatrix.matrix.drift import Side, compare_sides
     from envmatrix.report.drift import reporter
     from envmatrix.runs.directory import latest, load_paths
@@ -57,12 +57,13 @@ def drift(
     directory = environments.resolve() if environments else project.environments_dir
     recorded = {} if live else {word: path for word in words or () if (path := _recorded(project, word))}
     unrecorded = [word for word in words or () if word not in recorded]
-    if not words and not live:
+    if not words and live:
+        unrecorded = list(declared_names(directory))
+    elif not words:
         recorded = {"": latest(project.runs_dir)}
     loaded = load_paths(recorded.values())
-    now = load_environments(unrecorded, directory, env_file) if live or unrecorded else ()
     sides = [Side.of(run, _label(run, loaded.runs)) for run in loaded.runs]
-    sides += [_look(environment, directory, env_file) for environment in now]
+    sides += [_look(name, directory, env_file) for name in unrecorded]
     if len(sides) + len(loaded.missing) < _FEWEST:
         raise UsageError("one environment cannot differ from itself", "Name two environments or run files")
     found = compare_sides(sides, [f"{each.label}: {each.reason}" for each in loaded.missing])
@@ -86,18 +87,18 @@ def _label(run: Run, runs: Sequence[Run]) -> str:
     return f"{label} {started}" if sum(each.header.label == label for each in runs) > 1 else label
 
 
-def _look(environment: Environment, directory: Path, env_file: Path | None) -> Side:
-    """Start or connect to all services of an environment, look at them, and end what was started."""
+def _look(name: str, directory: Path, env_file: Path | None) -> Side:
+    """Look at all services of an environment as they are now."""
     from envmatrix.matrix.drift import Side
     from envmatrix.runs.reused import versions
-    from envmatrix.services.supervisor import Owner, SupervisorClient
 
-    with closing(Owner()) as owner:
-        client = SupervisorClient(owner.run_dir, environment.name, directory, env_file, environment)
-        reply = client.start(environment.closure(frozenset(environment.services)))
-        services = (reply.environment or environment).services
-        states = {name: state for name, state in reply.states.items() if name in services}
-        reached = {name: (services[name], state.endpoint) for name, state in states.items() if state.endpoint}
+    with running(name, directory, env_file) as (client, declared):
+        reply = client.start(declared.services)
+        services = (reply.environment or declared).services
+        reached = {
+            name: (services[name], state.endpoint)
+            for name, state in reply.states.items()
+            if name in services and state.endpoint
+        }
         sources = {name: spec.shown_source for name, spec in services.items()}
-        fingerprint = client.fingerprint() if states else None
-        return Side(f"{environment.label} now", versions(), sources, client.ping(reached, 1), fingerprint)
+        return Side(f"{declared.label} now", versions(), sources, client.ping(reached, 1), client.fingerprint())

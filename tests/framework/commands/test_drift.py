@@ -96,11 +96,13 @@ def test_an_environment_without_a_run_is_looked_at_now(bare: Bare) -> None:
     bare.write("server.py", TINY_SERVER.read_text())
     bare.write("environments/tiny.toml", TINY_TOML)
     bare.write("environments/broken.toml", TINY_TOML.replace('"server.py"', '"missing.py"'))
+    bare.write("environments/empty.toml", "[services]\n")
     ended = bare.run("drift", "tiny", "broken", "--json")
     assert ended.returncode == 3, ended.stderr
     document = json.loads(ended.stdout)
     assert document["sides"] == ["tiny now", "broken now"]
     assert "broken now: version of backend: not used there, or not up" in document["unknown"]
+    assert bare.run("drift", "local", "empty").returncode == 0
 
 
 def test_the_reference_environments_are_read_whole() -> None:

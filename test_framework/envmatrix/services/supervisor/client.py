@@ -169,12 +169,14 @@ class SupervisorClient:
             return ping_all(services, number)
         return msgspec.convert(answer["pings"], dict[str, Ping])
 
-    def fingerprint(self) -> Fingerprint:
-        """Have the supervisor take the fingerprint of the services that are up.
+    def fingerprint(self) -> Fingerprint | None:
+        """Have the supervisor take the fingerprint of the services that are up; `None` where nothing was started.
 
         Raises:
-            SupervisorError: the supervisor has ended, or was never started.
+            SupervisorError: the supervisor has ended.
         """
+        if not self._run.supervisor_socket.exists():
+            return None
         return msgspec.convert(_ask(self._run, {"do": "fingerprint"})["fingerprint"], Fingerprint)
 
     def ask_protected(self, spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
