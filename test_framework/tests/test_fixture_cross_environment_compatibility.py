@@ -69,7 +69,7 @@ def test_contract_version_is_the_librarys(real_services: RealServices) -> None:
 @pytest.mark.promise("the fixture names another environment than the selected one", Breaker.FIXTURE)
 def test_environment_is_the_selected_one(real_services: RealServices, matrix_reality: Reality) -> None:
     """The fixture names the environment that was selected, which is the name of its file."""
-    assert real_services.environment == matrix_reality.environment.name == matrix_reality.environment.file.stem
+    assert real_services.environment == matrix_reality.environment.declared_name == matrix_reality.environment.file.stem
 
 
 @pytest.mark.promise("a service reports another environment", Breaker.ENVIRONMENT)

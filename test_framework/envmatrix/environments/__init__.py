@@ -6,6 +6,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
 from envmatrix.environments.environment import Environment, Twin, UserRoutes
 from envmatrix.environments.load import (
+    declaration_of,
     declared_names,
     load_environment,
     load_environments,
@@ -16,6 +17,7 @@ from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
     "GLOBAL_FIELDS",
@@ -25,12 +27,15 @@ __all__ = [
     "CanaryRoute",
     "CanarySocket",
     "Environment",
+    "Fault",
     "GatePolicy",
     "Project",
     "ServiceSpec",
     "Source",
     "Twin",
     "UserRoutes",
+    "Variant",
+    "declaration_of",
     "declared_names",
     "fill",
     "load_environment",

@@ -15,6 +15,7 @@ from msgspec import structs
 from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections, was_opened
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
+from envmatrix.plugin.degraded import VACUOUS
 from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.preconditions import USED
@@ -244,9 +245,8 @@ class EvidenceCollector:
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Cause, Evidence]:
         if call.excinfo is None:  # passed, and was strictly expected not to
-            return Cause.LOGIC, Evidence(
-                RuleCode.FAILED_ON_HEALTHY, report.longreprtext.strip() or "failed", phase=report.when
-            )
+            code = RuleCode.VACUOUS if VACUOUS in item.stash else RuleCode.FAILED_ON_HEALTHY
+            return Cause.LOGIC, Evidence(code, report.longreprtext.strip() or "failed", phase=report.when)
         promise = _promise(item)
         facts = Facts(
             report.when,
@@ -255,6 +255,7 @@ class EvidenceCollector:
             addresses=self._process.addresses,
             unawaited=tuple(_unawaited(item)),
             promise=promise,
+            variant=self._process.selection.environment.name if self._process.selection.environment.variant else "",
         )
         facts, around = self._look(item, facts)
         rule, seen = decide(facts)

@@ -50,7 +50,7 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     headers = user.headers if user else {}
     base = target.api if target else session.endpoints.get("backend")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
@@ -97,7 +97,7 @@ def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
         scope.callback(client.close)
     identity = ping.identity if ping else {}
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "llm_available": available,
         "provider": identity.get("provider", spec.kind if spec else ""),
         "model": (spec.model if spec else None) or identity.get("model", ""),

@@ -11,6 +11,7 @@ from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import ServiceProcess, explain_exit
+from envmatrix.services.proxy import FaultProxy
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 
 
@@ -22,8 +23,12 @@ class Slot:
     """The service's name, with the stack's prefix."""
     spec: ServiceSpec
     began: float
+    own: Endpoint | None = None
+    """Where it listens: set as soon as the address is chosen, replaced if that was taken."""
     endpoint: Endpoint | None = None
-    """Set as soon as the address is chosen, replaced if that was taken."""
+    """Where others reach it: the same, but in a variant a proxy's port."""
+    proxy: FaultProxy | None = None
+    """Stands before it in a variant."""
     launch: Launch | None = None
     """Set where the kind made it, rather than a declared command."""
     process: ServiceProcess | None = None
