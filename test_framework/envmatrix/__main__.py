@@ -28,6 +28,7 @@ from envmatrix.commands.merge import merge
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
+from envmatrix.commands.vacuity import vacuity
 from envmatrix.commands.validate import validate
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
@@ -72,6 +73,7 @@ for command in (
     merge,
     explain,
     validate,
+    vacuity,
     health,
     compare,
     history,

@@ -44,7 +44,7 @@ def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Real
 @pytest.mark.promise("real_llm names another environment than real_services", Breaker.FIXTURE)
 def test_environment_of_the_llm_is_the_selected_one(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """Both fixtures name the same environment."""
-    assert real_llm.environment == matrix_reality.environment.name
+    assert real_llm.environment == matrix_reality.environment.declared_name
 
 
 @pytest.mark.requires("llm")

@@ -51,7 +51,13 @@ def not_survived(facts: Facts) -> str | None:
     """Match, in a variant, what would be put down to an outage elsewhere."""
     if not facts.variant:
         return None
-    looks = (matchers.work_undone, matchers.cut_short, matchers.deadline_passed, matchers.gateway_spoke, connection_lost)
+    looks = (
+        matchers.work_undone,
+        matchers.cut_short,
+        matchers.deadline_passed,
+        matchers.gateway_spoke,
+        connection_lost,
+    )
     seen = next(filter(None, (look(facts) for look in looks)), None)
     return f"{facts.variant} was not survived: {seen}" if seen else None
 

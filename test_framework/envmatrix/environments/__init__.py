@@ -4,7 +4,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
-from envmatrix.environments.environment import Environment, Twin, UserRoutes
+from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
 from envmatrix.environments.load import (
     declaration_of,
     declared_names,
@@ -20,6 +20,7 @@ from envmatrix.environments.toml_file import read_toml
 from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
     "AuditPolicy",

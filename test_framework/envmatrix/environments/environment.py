@@ -104,26 +104,22 @@ class Environment(Table):
         return self.variants.get(self.name.partition("+")[2])
 
     def degraded(self, name: str) -> Self | None:
-        """Return the environment as a variant has it; `None` where there is no such variant.
-
-        What the faults can reach is no longer required, so that tests, not the start, tell what survives.
-        """
+        """Return the environment as a variant has it; `None` where there is no such variant."""
         service = name.removesuffix(DOWN)
         implied = {name: Variant(services={service: Fault(fault="down")})} if service in self.services else {}
         variants = self.variants | (implied if service != name else {})
         if name not in variants:
             return None
-        variant = self.model_copy(update={"name": f"{self.name}+{name}", "variants": variants})
-        services = {
-            each: spec.model_copy(update={"required": False}) if variant.is_degraded(each) else spec
-            for each, spec in self.services.items()
-        }
-        return variant.model_copy(update={"services": _read_only(services)})
+        return self.model_copy(update={"name": f"{self.name}+{name}", "variants": variants})
 
     def is_degraded(self, service: str) -> bool:
         """Return whether a fault of the variant reaches a service: its own, or that of one that it needs."""
         variant = self.variant
         return variant is not None and not self.closure(frozenset({service})).isdisjoint(variant.services)
+
+    def demands(self, service: str) -> bool:
+        """Return whether no test can run without a service: in a variant, tests tell what survives a fault."""
+        return self.services[service].is_required and not self.is_degraded(service)
 
     def must_work(self, capability: str) -> bool:
         """Return whether a test may rely on a capability: in a variant, no fault reaches it, or it is to survive."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import sys
 from collections.abc import Generator
 from dataclasses import dataclass
 
@@ -47,6 +49,14 @@ class Degraded:
             others = [item for item in items if _EXPECTED not in item.stash or not item.stash[_EXPECTED].must_fail]
             config.hook.pytest_deselected(items=others)
             items[:] = [item for item in items if item not in others]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_teardown(self, item: pytest.Item) -> None:
+        """Drop what a failed test left open: collected later, its warnings would be another test's."""
+        if _EXPECTED in item.stash and hasattr(sys, "last_value"):
+            del sys.last_type, sys.last_value, sys.last_traceback  # pytest's, for a debugger
+            sys.__dict__.pop("last_exc", None)
+            gc.collect()
 
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(

@@ -287,7 +287,7 @@ class EvidenceCollector:
             facts,
             crashes=crashes,
             pings=pings,
-            required=frozenset(name for name in used if session.environment.services[name].is_required),
+            required=frozenset(name for name in used if session.environment.demands(name)),
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = frozenset(name for name, ping in pings.items() if not ping.is_up)

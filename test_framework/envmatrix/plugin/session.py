@@ -162,9 +162,7 @@ class EnvironmentSession:
         """
         self.start(names)
         pings = self.ping(names)
-        failed = {
-            name for name, ping in pings.items() if self.environment.services[name].is_required and not ping.is_up
-        }
+        failed = {name for name, ping in pings.items() if self.environment.demands(name) and not ping.is_up}
         # What failed for want of another that failed is no news beside it.
         roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
         if roots:

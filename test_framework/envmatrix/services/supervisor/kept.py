@@ -110,7 +110,9 @@ def kept_environments() -> Iterator[KeptEnvironment]:
 def find_kept(declaration: Path, variant: str = "") -> KeptEnvironment | None:
     """Return the environment that is kept of a declaration, or of its variant."""
     sought = (str(declaration.resolve()), variant)
-    return next((kept for kept in kept_environments() if (kept.origin.declaration, kept.origin.variant) == sought), None)
+    return next(
+        (kept for kept in kept_environments() if (kept.origin.declaration, kept.origin.variant) == sought), None
+    )
 
 
 def record(owner: Owner, origin: Origin) -> KeptEnvironment:
