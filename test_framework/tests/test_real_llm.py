@@ -99,10 +99,11 @@ def test_model_is_one_that_the_server_offers(real_llm: RealLLM) -> None:
 @pytest.mark.requires("llm")
 @pytest.mark.promise("the clients ask another URL than base_url", Breaker.FIXTURE)
 def test_base_url_is_the_clients(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """The clients ask the URL that the fixture tells, which is the endpoint's."""
+    """The clients ask the URL that the fixture tells, which is the endpoint's, and get an answer there."""
     assert real_llm.base_url == matrix_reality.endpoints["llm"].field("url")
     bases = {str(client.base_url).rstrip("/") for client in (real_llm.client, real_llm.async_client)}
     assert bases == {real_llm.base_url}
+    assert real_llm.client.models.list().object == "list"
 
 
 @pytest.mark.requires("llm")

@@ -97,6 +97,7 @@ class TestMultiUserConcurrentSessions:
         assert secret not in str(answers)
         assert await messages_of(owner, thread_id) == before
 
+    @pytest.mark.requires("redis")
     @within(30)
     async def test_shared_resource_handling(self, users: Users) -> None:
         """One store, one model, one name for a key: what users write at the same time stays with whoever wrote it."""

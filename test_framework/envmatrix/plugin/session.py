@@ -41,7 +41,7 @@ class EnvironmentSession:
         self.contracts = contract_classes(selection.project)
         self._client = client
         self._states: dict[str, ServiceState] = {}
-        self._pings = Pings(self._ping_all)
+        self._pings = Pings(self._ping_all, self.environment.is_degraded)
 
     def want(self, names: frozenset[str]) -> None:
         """Have services started in the background; where the supervisor has ended, the first test that needs one says so."""

@@ -32,7 +32,7 @@ from envmatrix.exceptions import (
 )
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services.endpoint import Endpoint, at_port
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.isolation import SharedKind
 from envmatrix.services.kinds.part_names import of_run
@@ -41,7 +41,7 @@ from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
-from envmatrix.services.proxy import FaultProxy, ProxyLoop
+from envmatrix.services.proxy import ProxyLoop
 from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
@@ -310,15 +310,8 @@ class Stack:
         return self._publish(slot, endpoint), None
 
     def _publish(self, slot: Slot, endpoint: Endpoint) -> Endpoint:
-        """Tell others where a service is; in a variant, where the proxy before it is."""
-        seen = endpoint
-        if self._proxies is not None and slot.spec.source is not Source.REMOTE:
-            paths = frozenset(filter(None, (slot.spec.health, slot.spec.ready)))
-            slot.proxy = slot.proxy or FaultProxy(self._proxies, quiet_paths=paths)
-            slot.proxy.lead_to(endpoint.host, endpoint.port)
-            seen = at_port(endpoint, slot.proxy.port)
         with self._changed:
-            slot.own, slot.endpoint = endpoint, seen
+            slot.publish(endpoint, self._proxies)
             self._changed.notify_all()
         return endpoint
 
