@@ -29,7 +29,7 @@ def test_real_llm_has_no_findings(real_llm: RealLLM, matrix_reality: Reality) ->
 @pytest.mark.promise("llm_available is another than what the model's server says", Breaker.FIXTURE)
 def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """It equals whether the server lists its models to a client that shares no code with our ping."""
-    assert real_llm.llm_available is answers(matrix_reality.endpoints.get("llm"))
+    assert real_llm.llm_available is answers("llm", matrix_reality)
 
 
 @pytest.mark.promise("a field is there without a model, or missing with one", Breaker.FIXTURE)

@@ -31,8 +31,8 @@ async def test_a_model_that_is_slow_or_down_ends_a_run_with_a_typed_error(real_l
     async with users().websocket() as socket:
         answer = await exchange(socket, agent_request("triage_agent", "begin"))
         types = [answer["type"]]
-        while answer["type"] != "error":
+        while answer["type"] not in {"error", EVENTS[-1]}:
             answer = await receive(socket)
             types.append(answer["type"])
-        assert (types, answer["error"]) == ([*EVENTS[:-1], "error"], "llm unavailable")
+        assert (types, answer.get("error")) == ([*EVENTS[:-1], "error"], "llm unavailable")
         assert (await exchange(socket, {"type": "ping"}))["type"] == "pong"
