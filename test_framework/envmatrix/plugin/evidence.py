@@ -20,6 +20,7 @@ from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask
 from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.preconditions import USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
+from envmatrix.plugin.stopwatch import Stopwatch
 from envmatrix.runs.events import Evidence, FindingRecord
 from envmatrix.runs.nodeid import file_of
 from envmatrix.runs.outcomes import Cause
@@ -31,7 +32,6 @@ from envmatrix.services.probes.exchanges import EXCHANGES
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes
     from envmatrix.plugin.process import Process
-    from envmatrix.plugin.stopwatch import Stopwatch
 
 _VALUES = pytest.StashKey[list[object]]()
 """The contract fixtures' values that an item got."""
@@ -93,9 +93,9 @@ def _findings(facts: Facts) -> Iterator[FindingRecord]:
 class EvidenceCollector:
     """Check the contract fixtures as they are set up, and attach evidence to the reports of failures."""
 
-    def __init__(self, process: Process, stopwatch: Stopwatch, crashes: Crashes, root: Path) -> None:
+    def __init__(self, process: Process, crashes: Crashes, root: Path) -> None:
         self._process = process
-        self._stopwatch = stopwatch
+        self._stopwatch = Stopwatch()
         self._crashes = crashes
         self._fixtures = process.selection.contract_fixtures
         self._root = root

@@ -21,7 +21,6 @@ from envmatrix.plugin.reused import ReusedTests
 from envmatrix.plugin.selection import path_option, select
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
-from envmatrix.plugin.stopwatch import Stopwatch
 from envmatrix.plugin.worker_output import WorkerReporter
 from envmatrix.runs.reused import read_list
 
@@ -54,10 +53,8 @@ def register(config: pytest.Config, name: str) -> None:
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
     manager.register(Collection(process), "envmatrix-collection")
-    stopwatch = Stopwatch()
-    manager.register(stopwatch, "envmatrix-stopwatch")
     crashes = Crashes(process, getattr(config, "workerinput", {}).get("workercount", 1))
-    manager.register(EvidenceCollector(process, stopwatch, crashes, config.rootpath), "envmatrix-evidence")
+    manager.register(EvidenceCollector(process, crashes, config.rootpath), "envmatrix-evidence")
     manager.register(crashes, "envmatrix-crashes")
     manager.register(LeftOver(process), "envmatrix-left-over")
     if config.getoption("dist", "no") != "no":  # this process only hands tests out

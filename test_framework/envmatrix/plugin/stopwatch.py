@@ -1,34 +1,31 @@
-"""Measures each phase of a test by a clock that no test can stop: pytest's own stands still with frozen time."""
+"""Corrects the seconds of a test's phases where a tool stopped the clock that pytest measures them by."""
 
 from __future__ import annotations
 
-from collections.abc import Generator
+import time
 
 import pytest
 
 from envmatrix.safety.unpatched import REAL
 
+_CLOCK = time.perf_counter
+
 
 class Stopwatch:
-    """Puts the seconds of each phase on its report, which takes them to the recorder, wherever that is."""
+    """Measures from report to report: a hook around each phase would cost more than all else that we do for a test."""
 
     def __init__(self) -> None:
-        self._seconds: float | None = None
-        """Of the phase that has just ended; `None` while one runs, whose reports are those of subtests."""
-
-    @pytest.hookimpl(wrapper=True, tryfirst=True)
-    def _measured(self) -> Generator[None, object, object]:
-        __tracebackhide__ = True
-        self._seconds = None
-        began = REAL.clock()
-        try:
-            return (yield)
-        finally:
-            self._seconds = REAL.clock() - began
-
-    pytest_runtest_setup = pytest_runtest_call = pytest_runtest_teardown = _measured
+        self._phase: str | None = None
+        self._began = self._reported = REAL.clock()
+        self._was_stopped = False
 
     def complete(self, report: pytest.TestReport) -> None:
-        """Put the seconds on a phase's report."""
-        if self._seconds is not None:
-            report.duration, self._seconds = self._seconds, None
+        """Put the seconds since the phase before on a report, if pytest's clock was replaced at either end."""
+        now = REAL.clock()
+        if report.when != self._phase:  # a subtest's report has the phase of its test
+            self._phase, self._began = report.when, self._reported
+        self._reported = now
+        is_stopped = time.perf_counter is not _CLOCK
+        if is_stopped or self._was_stopped:
+            report.duration = now - self._began
+        self._was_stopped = is_stopped
