@@ -31,12 +31,14 @@ from envmatrix.environments import (
     CanaryRoute,
     CanarySocket,
     Environment,
+    Fault,
     GatePolicy,
     Project,
     ServiceSpec,
     Source,
     Twin,
     UserRoutes,
+    Variant,
 )
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
@@ -56,9 +58,11 @@ _TOML_TYPES = {
     "Count": "number",
     "Days": "days",
     "Path": "path",
+    "Mapping[str, Fault]": "table of tables",
     "SecretStr": "text",
     "Share": "share, 0 to 1",
     "Seconds": "seconds",
+    "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
     "bool": "true or false",
     "date": "date",
@@ -94,7 +98,7 @@ def _declarations() -> Iterator[str]:
     yield "## `environments/NAME.toml`"
     yield "The top of the file:"
     yield _table(
-        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin"})
+        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin", "variants"})
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
@@ -109,6 +113,11 @@ def _declarations() -> Iterator[str]:
     yield "### `[canary.websocket]`"
     yield _prose(CanarySocket.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
+    yield "### `[variants.NAME]`"
+    yield _prose(Variant.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Variant))
+    yield _prose(Fault.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Fault))
     yield "### `[twin]`"
     yield _prose(Twin.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Twin))

@@ -9,6 +9,10 @@ from pydantic import Field, model_validator
 
 from envmatrix.environments.tables import Seconds, Table
 
+Status = Annotated[int, Field(ge=500, le=599)]
+Share = Annotated[float, Field(gt=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+
 _PARAMETERS = {
     "latency": {"latency"},
     "http_error": {"status", "first", "share"},
@@ -25,13 +29,13 @@ class Fault(Table):
     """`down` refuses connections, `reset` takes and resets them, `blackhole` takes them and never answers."""
     latency: Seconds = 1.0
     """`latency`: seconds by which each answer is late."""
-    status: Annotated[int, Field(ge=500, le=599)] = 503
+    status: Status = 503
     """`http_error`: the status that is answered in the service's place."""
-    first: Annotated[int, Field(ge=1)] | None = None
+    first: Count | None = None
     """`http_error`: only so many requests fail, the first ones; pings are not counted."""
-    share: Annotated[float, Field(gt=0, le=1)] = 1.0
+    share: Share = 1.0
     """`http_error`: the share of requests that fail, evenly spread: 0.25 is each fourth; pings are not counted."""
-    rate: Annotated[int, Field(ge=10)] = 1000
+    rate: Count = 1000
     """`slow_drip`: bytes of an answer that get through each second."""
     interval: Seconds = 1.0
     """`flap`: seconds that it is down, and then as long up, again and again."""
