@@ -98,7 +98,8 @@ def _declarations() -> Iterator[str]:
     yield "## `environments/NAME.toml`"
     yield "The top of the file:"
     yield _table(
-        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin", "variants"})
+        ("key", "type", "default", "meaning"),
+        _keys(Environment, leave_out={"services", "users", "canary", "twin", "variants"}),
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
