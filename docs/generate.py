@@ -33,6 +33,7 @@ from envmatrix.environments import (
     Environment,
     Fault,
     GatePolicy,
+    Maintenance,
     Project,
     ServiceSpec,
     Source,
@@ -52,8 +53,10 @@ FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
 
 _TOML_TYPES = {
+    "Annotated[int, Field(gt=0, le=366)]": "days",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
+    "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
     "Days": "days",
@@ -99,7 +102,7 @@ def _declarations() -> Iterator[str]:
     yield "The top of the file:"
     yield _table(
         ("key", "type", "default", "meaning"),
-        _keys(Environment, leave_out={"services", "users", "canary", "twin", "variants"}),
+        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin", "variants"}),
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
@@ -119,6 +122,9 @@ def _declarations() -> Iterator[str]:
     yield _table(("key", "type", "default", "meaning"), _keys(Variant))
     yield _prose(Fault.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Fault))
+    yield "### `[[maintenance]]`"
+    yield _prose(Maintenance.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))
     yield "### `[twin]`"
     yield _prose(Twin.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Twin))

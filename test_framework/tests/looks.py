@@ -53,6 +53,8 @@ def _openai_answers(endpoint: Endpoint) -> bool:
     if key := endpoint.password.get_secret_value():
         request.add_header("Authorization", f"Bearer {key}")
     tls = ssl.create_default_context(cafile=endpoint.ca_file or None)
+    if not endpoint.verify:
+        tls.check_hostname, tls.verify_mode = False, ssl.CERT_NONE
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPSHandler(context=tls))
     with opener.open(request, timeout=SECONDS) as response:
         return isinstance(json.load(response).get("data"), list)

@@ -124,18 +124,22 @@ def test_api_key_configured_is_whether_the_server_wants_one(real_llm: RealLLM) -
 @pytest.mark.requires("llm")
 @pytest.mark.promise("provider is another than what the server says", Breaker.FIXTURE)
 def test_provider_is_what_the_declaration_or_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """It is what the server's health path reports, or else the declared kind."""
+    """It is what the server's health path reports, or else the declared kind; a stand-in says so after it."""
     provider = health_of_the_llm(matrix_reality).get("provider", matrix_reality.environment.services["llm"].kind)
-    assert real_llm.provider == provider
+    assert real_llm.provider == (f"{provider} (stand-in)" if is_scripted(matrix_reality) else provider)
 
 
 @pytest.mark.requires("llm")
 @pytest.mark.promise("is_real is another than what the server says", Breaker.FIXTURE)
 def test_is_real_is_what_the_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """A scripted stand-in is not real; what is declared as one may not say that it is real."""
-    stub = matrix_reality.environment.services["llm"].source is Source.STUB
-    scripted = health_of_the_llm(matrix_reality).get("scripted", stub)
-    assert real_llm.is_real is not scripted
+    assert real_llm.is_real is not is_scripted(matrix_reality)
+
+
+def is_scripted(reality: Reality) -> bool:
+    """Return whether the model's server says that it is a stand-in; where it says nothing, whether it is declared as one."""
+    declared = reality.environment.services["llm"].source is Source.STUB
+    return bool(health_of_the_llm(reality).get("scripted", declared))
 
 
 def health_of_the_llm(reality: Reality) -> dict[str, Any]:

@@ -29,7 +29,7 @@ def handshake(services: RealServices, reality: Reality, headers: Mapping[str, st
     assert url is not None
     assert urlsplit(url).scheme in {"ws", "wss"}
     endpoint = next(reality.endpoints[name] for name, spec in reality.environment.services.items() if spec.websocket)
-    tls: ssl.SSLContext | None = client_context(endpoint.ca_file) if url.startswith("wss") else None
+    tls: ssl.SSLContext | None = client_context(endpoint) if url.startswith("wss") else None
     return connect(url, additional_headers=dict(headers), ssl=tls, open_timeout=SECONDS, proxy=None)
 
 

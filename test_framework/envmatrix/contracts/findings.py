@@ -122,6 +122,9 @@ def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> 
             truth = f"{service} is {'' if value is False else 'not '}required ({reality.environment.file.name})"
         case Role.AVAILABLE:
             is_true, truth = value == reality.available(service), _state(service, reality)
+        case Role.REAL:
+            is_true = value == reality.real(service)
+            truth = f"{service} is a stand-in" if reality.stands_in(service) else _state(service, reality)
         case Role.ENDPOINT:
             is_true, truth = (value is not None) == reality.available(service), _state(service, reality)
         case _:

@@ -13,9 +13,10 @@ from envmatrix.environments.load import (
     load_file,
     process_variables,
 )
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
-from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
 from envmatrix.environments.variant import Fault, Variant
 
@@ -23,6 +24,7 @@ __all__ = [
     "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
+    "UNVERIFIED",
     "AuditPolicy",
     "Canary",
     "CanaryRoute",
@@ -30,6 +32,7 @@ __all__ = [
     "Environment",
     "Fault",
     "GatePolicy",
+    "Maintenance",
     "Project",
     "ServiceSpec",
     "Source",

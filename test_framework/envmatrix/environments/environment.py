@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, WrapSerializer
 
 from envmatrix.environments.canary import Canary
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
 from envmatrix.environments.variant import Fault, Variant
@@ -81,6 +82,8 @@ class Environment(Table):
     users: UserRoutes | None = None
     canary: Canary = Canary()
     """Where a cross-user read would show."""
+    maintenance: tuple[Maintenance, ...] = ()
+    """When it is worked on."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     variants: dict[VariantName, Variant] = Field(default_factory=dict)

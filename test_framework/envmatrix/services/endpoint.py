@@ -34,6 +34,8 @@ class Endpoint(BaseModel):
     key_file: str = ""
     ca_file: str = ""
     """PEM file to verify the server with; empty: the system's authorities."""
+    verify: bool = True
+    """Whether the server's certificate is verified; always, but on this machine where the declaration says not to."""
 
     def field(self, name: str) -> str:
         """Return the value that `{service.NAME}` stands for, in the clear."""
@@ -74,6 +76,7 @@ def endpoint_at(
         password=SecretStr(password or api_key),
         database="" if database is None else urllib.parse.unquote(parts.path.strip("/")) or database,
         ca_file=spec.ca_file or "",
+        verify=spec.verify,
     )
 
 

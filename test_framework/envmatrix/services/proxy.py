@@ -11,7 +11,7 @@ import struct
 import threading
 from collections import deque
 from collections.abc import Coroutine
-from typing import Any
+from typing import Any, cast
 
 from envmatrix.environments import Fault
 from envmatrix.services.processes.ports import HOST
@@ -129,7 +129,7 @@ class _End(asyncio.Protocol):
     other: _End | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self.transport = transport  # type: ignore[assignment]  # a stream's always is one
+        self.transport = cast("asyncio.Transport", transport)
         self.transport.set_write_buffer_limits(_BUFFER)
 
     def connection_lost(self, exc: Exception | None) -> None:
