@@ -46,9 +46,9 @@ class Degraded:
             if (expected := _expected(item, self._environment, self._variant)) is not None:
                 item.stash[_EXPECTED] = expected
         if self._process.shared_supervisor_dir is not None:
-            others = [item for item in items if _EXPECTED not in item.stash or not item.stash[_EXPECTED].must_fail]
-            config.hook.pytest_deselected(items=others)
-            items[:] = [item for item in items if item not in others]
+            chosen = [item for item in items if (found := item.stash.get(_EXPECTED, None)) and found.must_fail]
+            config.hook.pytest_deselected(items=list(set(items) - set(chosen)))
+            items[:] = chosen
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_teardown(self, item: pytest.Item) -> None:
