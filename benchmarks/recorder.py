@@ -26,6 +26,12 @@ def measure() -> Iterable[Row]:
             "bare": (),
             "installed": _PLUGIN,
             "recording": (*_PLUGIN, "--matrix-environment=empty", f"--matrix-run-file={root / _RUN_FILE}"),
+            "sampling": (
+                *_PLUGIN,
+                "--matrix-environment=empty",
+                f"--matrix-run-file={root / _RUN_FILE}",
+                "--matrix-sample=1s",
+            ),
             "junitxml": (f"--junitxml={root / 'junit.xml'}",),
         }
         _cpu_seconds(root)  # writes pytest's bytecode
@@ -36,6 +42,8 @@ def measure() -> Iterable[Row]:
         ("for comparison: --junitxml", "junitxml", ""),
     ):
         yield Row(name, medians[candidate], "bare pytest", medians["bare"], "s cpu", goal, _ROUNDS)
+    name, goal = "sampling: 10,000 tests", "at most 1 s more, 0.1 ms a test"
+    yield Row(name, medians["sampling"], "without sampling", medians["recording"], "s cpu", goal, _ROUNDS)
 
 
 def _write_project(root: Path) -> None:

@@ -46,6 +46,7 @@ from envmatrix.gate.waivers import Waiver
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_mermaid
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.samples import Metric
 from envmatrix.services.health import HealthStatus
 from envmatrix.validation import VALIDATION_RULES
 
@@ -56,12 +57,15 @@ _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
+    "ByteSize": "text, or bytes",
     "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
     "Days": "days",
     "Path": "path",
     "Mapping[str, Fault]": "table of tables",
+    "PositiveFloat": "number",
+    "PositiveInt": "number",
     "SecretStr": "text",
     "Share": "share, 0 to 1",
     "Seconds": "seconds",
@@ -92,6 +96,7 @@ def render() -> str:
         *_contracts(),
         *_outcomes(),
         *_codes(),
+        *_metrics(),
         *_exit_codes(),
     ]
     return "\n\n".join(parts) + "\n"
@@ -269,6 +274,12 @@ def _codes() -> Iterator[str]:
 
 def _page(code: str) -> str:
     return f"[`{code}`](rules/{code}.md)"
+
+
+def _metrics() -> Iterator[str]:
+    yield "## Metrics"
+    yield "What `--sample` and `envmatrix monitor` record."
+    yield _table(("metric", "meaning"), _members(Metric))
 
 
 def _exit_codes() -> Iterator[str]:

@@ -25,6 +25,7 @@ from envmatrix.commands.history import history
 from envmatrix.commands.impact import impact
 from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
+from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
@@ -75,6 +76,7 @@ for command in (
     validate,
     vacuity,
     health,
+    monitor,
     compare,
     history,
     gate,

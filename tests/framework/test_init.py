@@ -71,6 +71,8 @@ def test_the_command_line_imports_what_a_command_needs() -> None:
         "envmatrix.__main__",
         "envmatrix.exceptions",
         "envmatrix.git",
+        "envmatrix.runs",
+        "envmatrix.runs.interval",
         "envmatrix.safety",
         "envmatrix.safety.input_files",
     }

@@ -302,6 +302,14 @@ HARNESS_RULES = (
         _decided_elsewhere,
     ),
     Rule(
+        RuleCode.LIMIT_CROSSED,
+        Cause.LOGIC,
+        "limit crossed",
+        "A sampled run found a service above a limit of its declaration: max_rss, max_connections or p95_ms.",
+        "Look at what the named test does to the service; if that is its due, raise the limit.",
+        _decided_elsewhere,
+    ),
+    Rule(
         RuleCode.EVIDENCE_LOST,
         Cause.HARNESS,
         "evidence lost",

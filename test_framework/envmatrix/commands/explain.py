@@ -27,10 +27,13 @@ def explain(
     from envmatrix.report.explain.explanation import explain
     from envmatrix.report.explain.find import column_named, find_test
     from envmatrix.report.explain.text import as_json, as_text
+    from envmatrix.runs.cells import Run
+    from envmatrix.runs.file import read_samples
 
     project = Project.find(Path.cwd())
     matrix = load_matrix(project, runs, mixed_commits=True)
     column = column_named(matrix, name)
-    explanation = explain(matrix, column, find_test(matrix, column, test), project)
+    file = column.run.file if isinstance(column.run, Run) else None
+    explanation = explain(matrix, column, find_test(matrix, column, test), project, read_samples(file) if file else ())
     typer.echo(as_json(explanation) if json else as_text(explanation), nl=False)
     return 0

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any, get_type_hints
 
 import typer
 
+from envmatrix.runs.interval import interval
+
 if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.matrix.table import Matrix
@@ -75,6 +77,14 @@ class RunOptions:
     record_contexts: Annotated[
         bool, typer.Option("--record-contexts", help="Record which functions each test runs; impact reads it.")
     ] = False
+    sample: Annotated[
+        float | None,
+        typer.Option(
+            metavar="1s",
+            parser=interval,
+            help="Record every so often what services and tests use, and judge the limits of the declaration.",
+        ),
+    ] = None
     format_: Format = "terminal"
     json: JsonFormat = False
     history: HistoryFile = None
@@ -103,6 +113,7 @@ class RunOptions:
             test_deadline=self.test_deadline,
             retries=self.retries,
             record_contexts=self.record_contexts,
+            sample=self.sample,
             shard=Shard.chosen(self.shard, os.environ),
             durations=self.durations,
             pytest_args=pytest_args or (),

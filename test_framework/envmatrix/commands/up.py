@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envmatrix.commands.options import EnvFile, Environments, Json
-from envmatrix.exceptions import DependencyError, EnvmatrixError, SupervisorError, UsageError, nearest
+from envmatrix.exceptions import EnvmatrixError, SupervisorError, UsageError, nearest
 
 if TYPE_CHECKING:
     from envmatrix.environments import Environment
@@ -51,11 +51,11 @@ def up(
     owner = Owner()
     try:
         client = SupervisorClient(owner.run_dir, name, environment.file.parent, env_file, environment)
-        states = client.start(environment.services).states
-        _demand_required(environment, states)
+        reply = client.start(environment.services)
+        reply.demand_required(environment)
         kept = record(owner, origin)
         if foreground and kept.run.path == owner.run_dir:
-            return _watch(kept, states)
+            return _watch(kept, reply.states)
         if kept.run.path == owner.run_dir:  # of two at once the first stays
             owner.hand_over()
         return _show(kept)
@@ -170,19 +170,6 @@ def down(name: Name, *, environments: Environments = None) -> int:
     states = end_run(kept.run)
     typer.echo(f"{name} is down: {plural(len(states), 'service')} stopped")
     return 0
-
-
-def _demand_required(environment: Environment, states: Mapping[str, ServiceState]) -> None:
-    """Make sure that each required service is up.
-
-    Raises:
-        ServiceError: one is not; the first of a chain of failures is told.
-    """
-    failed = [
-        states[name] for name, spec in environment.services.items() if spec.is_required and not states[name].is_up
-    ]
-    if failed:
-        raise min(failed, key=lambda state: state.error == DependencyError.__name__).as_error()
 
 
 def _show(kept: KeptEnvironment) -> int:

@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 from envmatrix.environments.references import references_in
 from envmatrix.environments.tables import Seconds, Table, UrlPath
@@ -81,6 +81,13 @@ class ServiceSpec(Table):
     `envmatrix health --comprehensive` compares."""
     extensions: tuple[str, ...] = ()
     """`postgres` only: extensions that the database must have."""
+
+    max_rss: ByteSize | None = None
+    """Not for `remote`: the most memory that its processes may have resident, together: `"512MiB"`. Judged in sampled runs."""
+    max_connections: PositiveInt | None = None
+    """`postgres` and `redis` only: the most client connections that it may have. Judged in sampled runs."""
+    p95_ms: PositiveFloat | None = None
+    """`http` only: milliseconds within which 95 of 100 requests of the tests must be answered. Judged in sampled runs."""
 
     start_deadline: Seconds = 30.0
     """Seconds from start to ready."""

@@ -17,14 +17,14 @@ _CONNECTED = frozenset({Source.REMOTE, Source.ABSENT})
 _SOURCES = {
     **dict.fromkeys(("command", "env", "preload", "start_after", "tls"), _STARTED),
     **dict.fromkeys(("url", "ca_file", "verify"), _CONNECTED),
-    "start_deadline": _STARTED | {Source.EMBEDDED},
+    **dict.fromkeys(("start_deadline", "max_rss"), _STARTED | {Source.EMBEDDED}),
 }
 """Key → the sources that use it."""
 _KINDS = {
-    **dict.fromkeys(("ready", "api", "protected", "websocket"), frozenset({"http"})),
+    **dict.fromkeys(("ready", "api", "protected", "websocket", "p95_ms"), frozenset({"http"})),
     **dict.fromkeys(("health", "identity", "verify"), frozenset({"http", "openai"})),
     **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
-    "settings": frozenset({"postgres", "redis"}),
+    **dict.fromkeys(("settings", "max_connections"), frozenset({"postgres", "redis"})),
     "extensions": frozenset({"postgres"}),
     "options": frozenset[str](),
 }

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from envmatrix.plugin import hookspecs
+from envmatrix.runs.interval import interval
 
 _VARIABLE = "MATRIX_ENVIRONMENT"
 
@@ -68,6 +69,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="end a test that takes longer (default: [tool.envmatrix] test_deadline, else 60; --timeout wins)",
     )
     group.addoption("--matrix-deadline", type=_seconds, metavar="SECONDS", help="end the run, in order, after so long")
+    group.addoption(
+        "--matrix-sample",
+        type=interval,
+        metavar="1s",
+        help="record every so often what services and tests use, and judge the limits of the declaration",
+    )
     parser.addini("matrix_environment", "run against this declared environment", default="")
 
 

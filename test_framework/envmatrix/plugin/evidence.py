@@ -27,7 +27,7 @@ from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 from envmatrix.safety.unpatched import REAL, text_of
-from envmatrix.services.probes.exchanges import EXCHANGES
+from envmatrix.services.probes.exchanges import ANSWERS, EXCHANGES, routes
 
 if TYPE_CHECKING:
     from envmatrix.plugin.crashes import Crashes
@@ -211,8 +211,10 @@ class EvidenceCollector:
         """Attach the services that a test used, and what it exercised, to its last report."""
         if (values := self._values(item)) or USED in item.stash:
             services, capabilities = sorted(self._used(item, values)), sorted(self._exercised(item, values))
-            add_note(report, services=tuple(services), capabilities=tuple(capabilities))
+            requests = routes(self._process.addresses) if self._process.sample_every else {}
+            add_note(report, services=tuple(services), capabilities=tuple(capabilities), requests=requests)
             EXCHANGES.clear()
+            ANSWERS.clear()
 
     def _demote(
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport, evidence: Evidence

@@ -30,6 +30,8 @@ class ReportNote(msgspec.Struct, frozen=True, omit_defaults=True):
     """Services that the test used."""
     capabilities: tuple[str, ...] = ()
     """Capabilities that the test exercised."""
+    requests: dict[str, tuple[float, ...]] = {}
+    """Route → the milliseconds of each answer, where the run is sampled."""
     attestation: dict[str, Ping] = {}
     """What each service said it is, in the first report after the smoke check."""
     remark: str = ""

@@ -68,6 +68,21 @@ class Process:
         return Owner()
 
     @property
+    def sample_every(self) -> float | None:
+        """Return the seconds from one sample of the run to the next; `None` where it is not sampled."""
+        every: float | None = self.config.getoption("--matrix-sample")
+        return every
+
+    def note_tester(self) -> None:
+        """Note that this process runs tests, or hands them out, so that the sampler finds it."""
+        from envmatrix.services.processes.process_identity import ProcessIdentity
+        from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
+
+        if self._workerinput is None or _RUN_DIR in self._workerinput:  # on another machine nobody looks
+            name = self._worker if self.is_worker else "pytest"
+            ProcessIdentity.mine().write(SupervisorDirectory(self.run_dir).tester(name))
+
+    @property
     def run_dir(self) -> Path:
         """Return the run's own directory."""
         return Path(self._workerinput[_RUN_DIR]) if self._workerinput is not None else self.owner.run_dir

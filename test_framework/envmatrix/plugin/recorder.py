@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Generator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import pytest
 from msgspec.structs import replace
@@ -30,6 +30,9 @@ from envmatrix.runs.ping import Ping
 from envmatrix.runs.reused import versions
 from envmatrix.runs.rules import RuleCode
 from envmatrix.safety.unpatched import REAL, text_of
+
+if TYPE_CHECKING:
+    from envmatrix.plugin.sampling import Sampling
 
 _PATIENCE, _PATIENCE_AT_EARLY_END = 5.0, 0.5
 """Seconds that git gets at the end of a run; one that SIGTERM ends has few to lose."""
@@ -80,6 +83,11 @@ class Recorder:
         self.early_end = ""
         """Why the run ends before its end, or not in order, if it does."""
         self._raised = False
+        self._sampling: Sampling | None = None
+        if process.sample_every:
+            from envmatrix.plugin.sampling import Sampling
+
+            self._sampling = Sampling(process, self._started)
         run_file = process.selection.run_file
         if run_file is None:
             raise AssertionError("a recorder without a run file")
@@ -121,7 +129,7 @@ class Recorder:
     def pytest_runtest_logstart(self, nodeid: str) -> None:
         """Note a test in flight: if the run ends under it, it differs from those that never began."""
         if test := self._names.begin(nodeid):
-            self._in_flight[test] = Try()
+            self._in_flight[test] = self._try()
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Follow one test through its phases; write its line after the last."""
@@ -132,10 +140,10 @@ class Recorder:
             self._finding(FindingRecord(RuleCode.EVIDENCE_LOST, remark, tests=(test,)))
         current = self._in_flight.get(test)
         if current is None:
-            current = self._in_flight[test] = Try()
+            current = self._in_flight[test] = self._try()
         elif report.when == "call" and current.called and not isinstance(report, pytest.SubtestReport):
             self._end(test, current)  # a plugin that tries again within one test reports each call
-            current = self._in_flight[test] = Try()
+            current = self._in_flight[test] = self._try()
         current.add(report)
         if report.when == "teardown":
             self._end(test, current)
@@ -149,6 +157,9 @@ class Recorder:
         test = self._names.current(nodeid)
         if current := self._in_flight.get(test):
             self._end(test, current)
+
+    def _try(self) -> Try:
+        return Try(REAL.clock() - self._started if self._sampling else 0.0)
 
     def _end(self, test: str, current: Try) -> None:
         del self._in_flight[test]
@@ -234,6 +245,8 @@ class Recorder:
         for test in self._in_flight:
             reason = f"was running when the run ended: {self.early_end or 'no reason given'}"
             self._writer.write(not_run(test, RuleCode.NEVER_ENDED, reason))
+        for finding in self._sampling.end() if self._sampling else ():
+            self._finding(finding)
         patience = _PATIENCE_AT_EARLY_END if self.early_end else _PATIENCE
         self._commits[full_commit(self._root, "HEAD", patience) or next(reversed(self._commits))] = None
         suite = changed_files(self._files, suite_files(self._root, self._planned, self._settings))
@@ -293,6 +306,8 @@ class Recorder:
             self._writer.write(Suite(tests=suite))
         for finding in self._findings:
             self._writer.write(finding)
+        if self._sampling:
+            self._sampling.start()
 
     def _finding(self, finding: FindingRecord) -> None:
         if finding in self._findings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from copy import copy
 from typing import Any
@@ -26,9 +27,10 @@ _NAMED = 3
 class Try:
     """Follows one try of a test from its first report to its last."""
 
-    __slots__ = ("_failed_parts", "_last", "_worst", "called", "duration")
+    __slots__ = ("_began", "_failed_parts", "_last", "_worst", "called", "duration")
 
-    def __init__(self) -> None:
+    def __init__(self, began: float = 0.0) -> None:
+        self._began = began
         self.duration = 0.0
         """Seconds of all phases so far."""
         self.called = False
@@ -57,10 +59,11 @@ class Try:
 
     def attempt(self, test: str) -> Attempt:
         """Return the try as it is recorded."""
-        measured: dict[str, Any] = {"duration": round(self.duration, 6)}
+        measured: dict[str, Any] = {"duration": round(self.duration, 6), "began": round(self._began, 6)}
         if self._last is not None:
             note, measured["worker"] = note_of(self._last), self._last.__dict__.get("worker_id", "")
-            measured |= {"services": note.services, "capabilities": note.capabilities}
+            measured |= {"services": note.services, "capabilities": note.capabilities, "requests": note.requests}
+            measured["measured"] = {name: value for name, value in self._last.user_properties if _is_number(value)}
         failures = [each for each in (self._worst, *self._failed_parts) if each is not None and _has_failed(each)]
         if failures:
             ended = _failed(test, failures, self._failed_parts, note_of(self._last or failures[0]).left_over)
@@ -76,6 +79,10 @@ class Try:
 def not_run(test: str, rule: RuleCode, reason: str) -> Attempt:
     """Return the end of a planned test that did not run to its end."""
     return Attempt(test, Outcome.NOT_RUN, reason=reason, cause=Cause.HARNESS, evidence=Evidence(rule, reason))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _has_failed(report: pytest.TestReport) -> bool:

@@ -45,6 +45,8 @@ class Plan:
     """How often a failed test is tried again."""
     record_contexts: bool = False
     """Whether it is recorded which functions each test runs."""
+    sample: float | None = None
+    """Seconds from one sample of a run to the next; `None` where none are taken."""
     reuse: Mapping[str, Reuse] = field(default_factory=dict)
     """Environment → the cells that it reuses of an earlier run."""
     commit: str = ""
@@ -73,6 +75,8 @@ class Plan:
             options += [f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}"]
         if self.record_contexts:
             options += ["--matrix-contexts"]
+        if self.sample is not None:
+            options += [f"--matrix-sample={self.sample:g}"]
         if self.env_file is not None:
             options += [f"--matrix-env-file={self.env_file}"]
         if self.shard is not None:
@@ -127,6 +131,7 @@ def make_plan(
     test_deadline: float | None = None,
     retries: int = 0,
     record_contexts: bool = False,
+    sample: float | None = None,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
     """Load the named environments, or all that are declared, and plan their runs.
@@ -153,6 +158,7 @@ def make_plan(
         test_deadline=test_deadline,
         retries=retries,
         record_contexts=record_contexts,
+        sample=sample,
     )
 
 

@@ -8,6 +8,7 @@ and ends when we are gone. They are polled a few times a second: on a small mach
 from __future__ import annotations
 
 import json
+import math
 import os
 import secrets
 import signal
@@ -21,6 +22,7 @@ from pathlib import Path
 from types import FrameType
 from typing import Self
 
+from envmatrix.exceptions import UsageError
 from envmatrix.runs.file import read_footer
 from envmatrix.safety.private import open_private
 from envmatrix.services.processes.process import environment_of, kill_all, processes_with
@@ -227,6 +229,35 @@ def run_one(
             elif now - started > deadline + patience:
                 note, kill_at = f"deadline of {deadline:g} s passed", now + GRACE
                 process.send_signal(signal.SIGTERM)
+
+
+def run_command(command: Sequence[str], on_poll: Callable[[int], None]) -> int:
+    """Run a command of the user's own, for as long as it takes; return its exit code, as a shell gives it.
+
+    `on_poll` gets its process id, a few times a second. A signal is passed on; a second one, or 15 s, kills it.
+
+    Raises:
+        UsageError: it cannot be started.
+    """
+    with _Signals() as signals:
+        try:
+            process = subprocess.Popen(command)  # noqa: S603  the user's command
+        except OSError as error:
+            raise UsageError(f"{command[0]} cannot be run: {error.strerror}", "Name a program after --") from None
+        kill_at = math.inf
+        while True:
+            try:
+                code = process.wait(_POLL)
+            except subprocess.TimeoutExpired:
+                if signals.first and kill_at == math.inf:
+                    kill_at = time.monotonic() + _INTERRUPT_GRACE
+                    if signals.first != signal.SIGINT:  # the terminal sends that one to its whole group
+                        process.send_signal(signals.first)
+                if signals.impatient or time.monotonic() > kill_at:
+                    process.kill()
+                on_poll(process.pid)
+            else:
+                return code if code >= 0 else 128 - code
 
 
 @contextmanager

@@ -153,6 +153,23 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     """Services that the test used, observed through its fixtures."""
     capabilities: tuple[str, ...] = ()
     """What it exercised of all that a declaration can promise: services, `websocket`, a name of the project's own."""
+    measured: dict[str, float] = {}
+    """Numbers that the test recorded with pytest's `record_property`."""
+    began: _Seconds = 0.0
+    """Seconds from the run's start to its own; with `requests`, only where the run was sampled."""
+    requests: dict[str, tuple[float, ...]] = {}
+    """Route → the milliseconds of each answer: `backend GET /api/threads/{id}`."""
+
+
+class Sample(_Event, frozen=True, tag="sample"):
+    """What processes and services used at one moment of a run."""
+
+    at: _Seconds
+    """Seconds since the run began, of a monotonic clock: no step of the wall clock moves it."""
+    time: float
+    """The wall clock, in seconds since 1970: to find the moment in other logs, never to reckon with."""
+    used: dict[str, dict[str, float]]
+    """Service, or process of tests (`pytest`, `gw0`) → metric → value."""
 
 
 class Reused(_Event, frozen=True, tag="reused"):
@@ -214,4 +231,4 @@ class Footer(_Event, frozen=True, tag="footer"):
         return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
-Event = Header | Suite | FindingRecord | Attempt | Reused | Attestation | Bodies | Footer
+Event = Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Bodies | Footer

@@ -13,6 +13,7 @@ import os
 import sys
 from collections import deque
 from collections.abc import Iterable
+from contextlib import suppress
 from itertools import islice
 from operator import is_
 from pathlib import Path
@@ -35,6 +36,7 @@ from envmatrix.runs.events import (
     Footer,
     Header,
     Reused,
+    Sample,
     Suite,
 )
 from envmatrix.runs.garbage import paused
@@ -168,7 +170,7 @@ def read_run(path: Path, like: Run | None = None) -> Run:
                 likely = next(ahead, "")
         elif isinstance(event, Reused):
             cells[sys.intern(event.test)] = _reused(event)
-        elif event is not None:
+        elif event is not None and not isinstance(event, Sample):  # they are many, and few ask for them
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
     if len(cells) < len(planned) or not all(map(is_, planned, cells)):
@@ -232,6 +234,21 @@ def read_durations(path: Path) -> dict[str, float]:
         if isinstance(event, Attempt | Reused):
             durations[event.test] = durations.get(event.test, 0.0) + event.duration
     return durations
+
+
+def read_samples(path: Path) -> list[Sample]:
+    """Return the samples of a run file; a damaged line is `read_run`'s to tell.
+
+    Raises:
+        RunFileError: it is no run file.
+    """
+    samples = []
+    read_header(path)
+    for number, _, line in islice(raw_lines(path), 1, None):
+        with suppress(DamagedLineError):
+            if isinstance(event := read_event(path, number, line), Sample):
+                samples.append(event)
+    return samples
 
 
 def read_event(path: Path, number: int, line: bytes) -> Event | None:

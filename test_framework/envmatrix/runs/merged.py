@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from envmatrix.exceptions import DamagedLineError, RunFileError
 from envmatrix.runs.archives import GatheredFile
-from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Suite
+from envmatrix.runs.events import Attempt, Bodies, Evidence, Footer, Header, Sample, Suite
 from envmatrix.runs.file import damage_of, digest, event_line, read_event, test_of
 from envmatrix.runs.lines import is_suite, raw_lines
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -176,8 +176,8 @@ class _Lines:
             return event.test
         if isinstance(event, Footer):
             rest.footer = event
-        elif isinstance(event, Suite):
-            return None
+        elif isinstance(event, Suite | Sample):
+            return None  # samples of shards have no common time: each shard's own file keeps them
         elif isinstance(event, Bodies):
             if len(event.digests) != len(part.planned):
                 what = f"is damaged: {len(event.digests)} bodies of {len(part.planned)} planned tests"

@@ -10,7 +10,8 @@ from urllib.parse import urlsplit
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidStatus
 
-from envmatrix.services.probes.exchanges import EXCHANGES, Exchange, Frames
+from envmatrix.safety.unpatched import REAL
+from envmatrix.services.probes.exchanges import ANSWERS, EXCHANGES, Exchange, Frames
 
 
 class _RecordedConnection(ClientConnection):
@@ -35,12 +36,13 @@ async def open_websocket(url: str, **options: Any) -> AsyncIterator[ClientConnec
     """Open a WebSocket, and close it at the end; `options` are those of `websockets.connect`."""
     parts = urlsplit(url)
     port = parts.port or (443 if parts.scheme == "wss" else 80)
-    exchange = Exchange("WEBSOCKET", parts.path, address=f"{parts.hostname}:{port}")
+    exchange = Exchange("WEBSOCKET", parts.path, address=f"{parts.hostname}:{port}", sent=REAL.clock())
     EXCHANGES.append(exchange)
     try:
         async with connect(url, create_connection=_RecordedConnection, proxy=None, **options) as connection:
             frames = cast("_RecordedConnection", connection).frames
-            exchange.status, exchange.frames = 101, frames
+            exchange.status, exchange.frames, exchange.answered = 101, frames, REAL.clock()
+            ANSWERS.append(exchange)
             try:
                 yield connection
             finally:

@@ -108,6 +108,9 @@ def planted():
     injure.faults("planted", "none")
 """
 _ONE_TEST_OF_EACH_FILE = """
+def pytest_addoption(parser):
+    parser.addoption("--users", type=int, default=16)
+
 def pytest_collection_modifyitems(items):
     items[:] = [item for item in items if item.name == item.module.KILLER]
 """

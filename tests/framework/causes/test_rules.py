@@ -202,7 +202,7 @@ CASES = [
     ),
     (facts(closed(1012)), "U501", "received 1012"),
     *(
-        (replace(outage, variant="local+x"), "L407", "local+x was not survived: ")
+        (replace(outage, variant="local+x"), "L408", "local+x was not survived: ")
         for outage in (
             facts(CUT),
             facts(ConnectionResetError("reset")),

@@ -23,7 +23,7 @@ LOCAL = Environment(
     },
 )
 HONEST = Attempt("a.py::honest", Outcome.XFAILED)
-VACUOUS = Attempt("a.py::vacuous", Outcome.FAILED, cause=Cause.LOGIC, evidence=Evidence("L406", "passed"))
+VACUOUS = Attempt("a.py::vacuous", Outcome.FAILED, cause=Cause.LOGIC, evidence=Evidence("L407", "passed"))
 SKIPPED = Attempt("a.py::skipped", Outcome.SKIPPED, reason="not here")
 BROKEN = Attempt("a.py::broken", Outcome.FAILED, cause=Cause.CONTRACT, evidence=Evidence("C101", "no fixture"))
 

@@ -98,7 +98,7 @@ def test_who_requires_what_is_down_fails_as_declared(cells: Mapping[str, Cell]) 
 
 def test_who_requires_what_is_down_and_passes_is_vacuous(cells: Mapping[str, Cell]) -> None:
     """A failure of the test, with a code of its own."""
-    assert told(cells["vacuous"]) == (Outcome.FAILED, Cause.LOGIC, "L406")
+    assert told(cells["vacuous"]) == (Outcome.FAILED, Cause.LOGIC, "L407")
     assert "passed, and it requires store" in cells["vacuous"].evidence.summary  # type: ignore[union-attr]
     assert cells["skips"].outcome is Outcome.SKIPPED
 
@@ -107,7 +107,7 @@ def test_what_is_to_survive_must_pass(cells: Mapping[str, Cell]) -> None:
     """A failure there is the product's, also where it looks like an outage: the outage is declared."""
     assert cells["promised"].outcome is Outcome.PASSED
     assert told(cells["promise_broken"]) == (Outcome.FAILED, Cause.LOGIC, "L401")
-    assert told(cells["promise_broken_as_by_an_outage"]) == (Outcome.FAILED, Cause.LOGIC, "L407")
+    assert told(cells["promise_broken_as_by_an_outage"]) == (Outcome.FAILED, Cause.LOGIC, "L408")
 
 
 def test_what_nobody_promised_may_fail(cells: Mapping[str, Cell]) -> None:

@@ -5,7 +5,7 @@ The models below hold the words, for a person and for a program alike; `text.py`
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -17,10 +17,11 @@ from envmatrix.matrix.table import Column, Matrix
 from envmatrix.report.explain.advice import steps
 from envmatrix.report.explain.find import is_of_module
 from envmatrix.report.explain.rerun import Rerun, rerun
+from envmatrix.report.explain.used import used
 from envmatrix.report.text import first_line
 from envmatrix.report.words import word
 from envmatrix.runs.cells import Cell, MissingRun, Run
-from envmatrix.runs.events import Evidence, FailedPart, FindingRecord
+from envmatrix.runs.events import Evidence, FailedPart, FindingRecord, Sample
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.runs.rules import RuleCode
@@ -137,6 +138,16 @@ class Explanation(_Frozen):
     services: list[ServiceEntry] = []
     exchanges: list[str] = []
     """The test's last requests, oldest first."""
+    used: dict[str, dict[str, float]] = {}
+    """Service or process → metric → its highest value while the test ran, where the run was sampled; of `cpu` the mean."""
+    requests: dict[str, dict[str, float]] = {}
+    """Route → the number of the test's requests, and the percentiles of their milliseconds."""
+    measured: dict[str, float] = {}
+    """Numbers that the test recorded."""
+    growing: list[str] = []
+    """What grew over the whole run without an end."""
+    limits: list[str] = []
+    """Limits of the declaration that were crossed while the test ran."""
     logs: dict[str, str] = {}
     """Service → the end of its log."""
     detail: str = ""
@@ -150,13 +161,13 @@ class Explanation(_Frozen):
     """`null` where there is no run."""
 
 
-def explain(matrix: Matrix, column: Column, test: str, project: Project) -> Explanation:
+def explain(matrix: Matrix, column: Column, test: str, project: Project, samples: Sequence[Sample] = ()) -> Explanation:
     """Explain one test in one environment of a matrix, to someone who stands in a project."""
     run = column.run
     if isinstance(run, MissingRun):
         explanation = _of_no_run(run, test)
     elif (cell := run.cells.get(test)) is not None:
-        explanation = _of_cell(run, cell)
+        explanation = _of_cell(run, cell).model_copy(update=used(run, cell, samples))
     else:
         explanation = _not_planned(matrix, run, test)
     is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
@@ -215,7 +226,7 @@ def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
 
 def _of_cell(run: Run, cell: Cell) -> Explanation:
     evidence = cell.evidence or Evidence("", cell.reason)
-    used = {service for attempt in cell.attempts for service in attempt.services}
+    services = {service for attempt in cell.attempts for service in attempt.services}
     moments = AROUND_THE_SMOKE_CHECK if evidence.phase == "smoke" else AROUND_THE_TEST
     if not (evidence.pings or evidence.pings_before):
         moments = AROUND_THE_SUITE
@@ -246,7 +257,7 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
         ],
         exceptions=list(evidence.exceptions),
         moments=moments,
-        services=list(_services(run, evidence, used)),
+        services=list(_services(run, evidence, services)),
         exchanges=list(evidence.exchanges),
         logs=dict(evidence.logs),
         detail=evidence.detail,

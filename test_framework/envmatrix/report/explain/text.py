@@ -15,6 +15,7 @@ from rich.text import Text
 from envmatrix.report.console import make_console
 from envmatrix.report.explain.explanation import Explanation, PartEntry
 from envmatrix.report.text import first_line, inert, middle
+from envmatrix.report.usage import requests_table, usage_table
 from envmatrix.report.words import word
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import PingStatus
@@ -83,6 +84,11 @@ def _parts(explanation: Explanation) -> Iterator[RenderableType]:
     yield from _section("Exceptions, outermost first", chain.from_iterable(map(_exception, explanation.exceptions)))
     yield from _section("What the services said", [_services(explanation)] if explanation.services else [])
     yield from _section("What the test asked for, oldest first", map(_line, explanation.exchanges))
+    yield from _section("How long these took", [requests_table(explanation.requests)] if explanation.requests else [])
+    yield from _section("What was used meanwhile, at most", [usage_table(explanation.used)] if explanation.used else [])
+    yield from _section("What the test measured", (_line(f"{name} {n:g}") for name, n in explanation.measured.items()))
+    yield from _section("What grew over the whole run", map(_line, explanation.growing))
+    yield from _section("Limits that were crossed meanwhile", map(_line, explanation.limits))
     for service, log in explanation.logs.items():
         yield from _section(f"The end of {inert(service)}'s log", _ends(log, 0, _LOG_LINES))
     if not _says_it_all(explanation):

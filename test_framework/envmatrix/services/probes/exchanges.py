@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import time
+import re
 from collections import deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from envmatrix.masking import one_line
+from envmatrix.masking import MASKER, one_line
+from envmatrix.safety.unpatched import REAL
 
 if TYPE_CHECKING:
     import httpx
@@ -21,6 +23,9 @@ REFUSALS = frozenset({401, 403})
 
 _MAX_EXCHANGES = 32
 """Requests. The last ones tell why a test failed; a load test must not fill the memory."""
+
+_MAX_ANSWERS = 4096
+"""Requests of one test whose times are kept: as many tell a percentile."""
 
 _MAX_EXCERPT = 120
 """Characters shown of the body of an error."""
@@ -105,6 +110,25 @@ EXCHANGES: deque[Exchange] = deque(maxlen=_MAX_EXCHANGES)
 """The exchanges of the running test, oldest first; emptied before each test."""
 
 
+ANSWERS: deque[Exchange] = deque(maxlen=_MAX_ANSWERS)
+"""The answered exchanges of the running test, of which a run that is sampled keeps the times; emptied with the others."""
+
+
+def routes(addresses: Mapping[str, str]) -> dict[str, tuple[float, ...]]:
+    """Map each route to the milliseconds of its answers, of services by their addresses; ids in paths become `{id}`."""
+    names = {address: name for name, address in addresses.items()}
+    found: dict[str, list[float]] = {}
+    for each in ANSWERS:
+        if name := names.get(each.address):
+            route = MASKER.mask(f"{name} {each.method} {_ID.sub('{id}', each.path)}")
+            found.setdefault(route, []).append(round((each.answered - each.sent) * 1000, 3))
+    return {route: tuple(times) for route, times in found.items()}
+
+
+_ID = re.compile(r"(?<=/)(?:\d+|[0-9a-f]{8}[0-9a-f-]*|(?=[^/]*\d)[^/]{16,})(?=/|$)")
+"""A part of a path that names one thing of many: a number, a hexadecimal id, a long word with a digit in it."""
+
+
 def hooks(asynchronous: bool = False) -> dict[str, Any]:
     """Return the event hooks by which a client of httpx records its exchanges."""
     if not asynchronous:
@@ -122,7 +146,7 @@ def hooks(asynchronous: bool = False) -> dict[str, Any]:
 def _sent(request: httpx.Request) -> None:
     url = request.url
     port = url.port or (443 if url.scheme == "https" else 80)
-    exchange = Exchange(request.method, url.path, address=f"{url.host}:{port}", sent=time.monotonic())
+    exchange = Exchange(request.method, url.path, address=f"{url.host}:{port}", sent=REAL.clock())
     request.extensions[_KEY] = exchange
     EXCHANGES.append(exchange)
 
@@ -130,6 +154,7 @@ def _sent(request: httpx.Request) -> None:
 def _answered(response: httpx.Response) -> None:
     exchange: Exchange | None = response.request.extensions.get(_KEY)
     if exchange is not None:
-        exchange.status, exchange.answered = response.status_code, time.monotonic()
+        exchange.status, exchange.answered = response.status_code, REAL.clock()
+        ANSWERS.append(exchange)
         exchange.is_json = "json" in response.headers.get("content-type", "")
         exchange.error = response if response.is_error else None

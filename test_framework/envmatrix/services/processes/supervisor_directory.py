@@ -7,6 +7,7 @@ supervisor.json    the process that owns the services; supervisor.lock is held w
 supervisor.log     what the supervisor itself writes
 kept.json          what an environment that outlives its owner was started from
 processes.jsonl    every process that was started, for a later run to kill if the supervisor could not
+testing/           a file for each process that runs tests, where the run is sampled: its name and its identity
 parts/             a file for each worker's part of a server that is not ours, until that part is dropped
 logs/ state/ tls/  per service
 """
@@ -84,6 +85,17 @@ class SupervisorDirectory:
     def parts(self) -> list[str]:
         """Return the services of which a worker still has a part."""
         return sorted({path.parent.name for path in (self.path / "parts").glob("*/*")})
+
+    def tester(self, name: str) -> Path:
+        """Return the file that holds the identity of a process that runs tests."""
+        directory = self.path / "testing"
+        with contextlib.suppress(FileExistsError):
+            make_directory(directory)
+        return directory / f"{name}.json"
+
+    def testing(self) -> dict[str, Path]:
+        """Return these files, by name."""
+        return {path.stem: path for path in (self.path / "testing").glob("*.json")}
 
     @classmethod
     def create(cls) -> SupervisorDirectory:

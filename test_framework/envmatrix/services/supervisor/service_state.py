@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from envmatrix.environments import Environment
-from envmatrix.exceptions import ServiceError, StartError
+from envmatrix.exceptions import DependencyError, ServiceError, StartError
 from envmatrix.masking import MASKER
 from envmatrix.services.endpoint import Endpoint
 
@@ -87,6 +87,16 @@ class StartReply(BaseModel):
     states: dict[str, ServiceState] = Field(default_factory=dict)
     environment: Environment | None = None
     """The environment as a twin's endpoints resolved it; None where no twin stands in, or the twin failed to start."""
+
+    def demand_required(self, environment: Environment) -> None:
+        """Make sure that each required service of an environment is up.
+
+        Raises:
+            ServiceError: one is not; the first of a chain of failures is told.
+        """
+        required = (self.states[name] for name, spec in environment.services.items() if spec.is_required)
+        if failed := [state for state in required if not state.is_up]:
+            raise min(failed, key=lambda state: state.error == DependencyError.__name__).as_error()
 
     def dump(self) -> dict[str, Any]:
         """Return plain values, secrets in the clear: only for the socket between our own processes."""

@@ -1,0 +1,111 @@
+"""`envmatrix monitor`: what an environment uses while a command runs against it, or while the suite did."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.exceptions import UsageError
+from envmatrix.runs.interval import interval
+
+if TYPE_CHECKING:
+    from envmatrix.environments import Environment
+    from envmatrix.services.supervisor import SupervisorClient
+
+
+def monitor(
+    ctx: typer.Context,
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="ENV", help="Name of the environment. Words after -- are the command.", show_default=False
+        ),
+    ],
+    run_file: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="RUN",
+            help="Without a command: the run file whose samples are shown, by default of the last run.",
+            show_default=False,
+        ),
+    ] = None,
+    *,
+    every: Annotated[
+        float | None,
+        typer.Option(
+            metavar="1s", parser=interval, help="Time from one sample to the next, 0.1s to 60s; by default 1s."
+        ),
+    ] = None,
+    svg: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Also draw what is shown over time, as an SVG image.")
+    ] = None,
+    environments: Environments = None,
+    env_file: EnvFile = None,
+    json: Json = False,
+) -> int:
+    """Show what services use while a command of any kind runs, or did in a run with --sample: highest values, what grows.
+
+    An environment that is up is used as it is; another is started for the command, and ended after it. The exit code is the
+    command's; where that is 0, it is 1 if a limit of the declaration was crossed and 3 if nothing could be sampled.
+    """
+    from envmatrix.environments import Project
+    from envmatrix.report.monitor import reporter
+    from envmatrix.report.monitor.svg import draw
+    from envmatrix.report.monitor.usage import Usage
+    from envmatrix.runner.monitor import run_monitored
+    from envmatrix.runs.directory import RunDir, latest
+    from envmatrix.runs.file import read_run, read_samples
+
+    render = reporter("json" if json else "terminal")
+    project, command, code = Project.find(Path.cwd()), ctx.obj or (), 0
+    if command and run_file is not None:
+        raise UsageError(f"both a run file, {run_file}, and a command", "Name one of them")
+    if command:
+        directory = environments.resolve() if environments else project.environments_dir
+        with _running(name, directory, env_file) as (client, environment):
+            run_file = RunDir.create(project.runs_dir.parent / "monitor", {name: environment.label}).run_file(name)
+            code = run_monitored(command, client, environment, run_file, every or 1.0)
+        typer.echo(f"Samples: {os.path.relpath(run_file)}", err=True)
+    run_file = run_file or RunDir(latest(project.runs_dir)).run_file(name)
+    usage = Usage.of(read_run(run_file), read_samples(run_file))
+    typer.echo(render(usage), nl=False)
+    if svg is not None:
+        try:
+            svg.write_text(draw(usage), encoding="utf-8")
+        except OSError as error:
+            how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
+            raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
+    return code or usage.exit_code
+
+
+@contextmanager
+def _running(name: str, directory: Path, env_file: Path | None) -> Iterator[tuple[SupervisorClient, Environment]]:
+    """Yield the environment that is kept, or else one that is started and ended here, and the client of its supervisor.
+
+    Raises:
+        ServiceError: a required service did not come up.
+        UsageError: the environment that is up was started from something else.
+    """
+    from envmatrix.environments import load_environment, process_variables
+    from envmatrix.services.supervisor import Owner, SupervisorClient
+    from envmatrix.services.supervisor.kept import Origin, find_kept
+
+    variables = process_variables(env_file)
+    environment = load_environment(name, directory, variables=variables)
+    with ExitStack() as stack:
+        if kept := find_kept(environment.file):
+            client = kept.client
+            if stale := kept.why_stale(Origin.of(environment, variables)):
+                raise UsageError(f"{name} is up and stale: {stale}", f"Replace it: envmatrix up {name}")
+        else:
+            owner = stack.enter_context(closing(Owner()))
+            client = SupervisorClient(owner.run_dir, name, directory, env_file, environment)
+        reply = client.start(environment.services)
+        reply.demand_required(environment)
+        yield client, reply.environment or environment
