@@ -40,10 +40,10 @@ def up(
     """
     from envmatrix.services.supervisor import Owner, SupervisorClient
     from envmatrix.services.supervisor.client import end_run
-    from envmatrix.services.supervisor.kept import find_kept, record
+    from envmatrix.services.supervisor.kept import kept_as, record
 
     environment, origin = _load(name, environments, env_file)
-    if kept := find_kept(environment.file, origin.variant):
+    if kept := kept_as(environment):
         if not (stale := kept.why_stale(origin)):
             return _show(kept)
         typer.echo(f"replacing {name}: {stale}", err=True)

@@ -115,6 +115,11 @@ def find_kept(declaration: Path, variant: str = "") -> KeptEnvironment | None:
     )
 
 
+def kept_as(environment: Environment) -> KeptEnvironment | None:
+    """Return the environment as it is kept, in the same variant."""
+    return find_kept(*declaration_of(environment.name, environment.file.parent))
+
+
 def record(owner: Owner, origin: Origin) -> KeptEnvironment:
     """Let others find a run that is up, unless another of its declaration has been recorded; return the one that is."""
     kept = KeptEnvironment(SupervisorDirectory(owner.run_dir), origin)
