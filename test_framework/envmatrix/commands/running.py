@@ -23,12 +23,12 @@ def running(name: str, directory: Path, env_file: Path | None) -> Iterator[tuple
     """
     from envmatrix.environments import load_environment, process_variables
     from envmatrix.services.supervisor import Owner, SupervisorClient
-    from envmatrix.services.supervisor.kept import Origin, find_kept
+    from envmatrix.services.supervisor.kept import Origin, kept_as
 
     variables = process_variables(env_file)
     environment = load_environment(name, directory, variables=variables)
     with ExitStack() as stack:
-        if kept := find_kept(environment.file):
+        if kept := kept_as(environment):
             client = kept.client
             if stale := kept.why_stale(Origin.of(environment, variables)):
                 raise UsageError(f"{name} is up and stale: {stale}", f"Replace it: envmatrix up {name}")

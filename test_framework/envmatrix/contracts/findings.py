@@ -115,8 +115,8 @@ def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> 
             is_true = value.partition(".")[0] == CONTRACT_VERSION.partition(".")[0]
             truth = f"this envmatrix provides contract {CONTRACT_VERSION}"
         case Role.ENVIRONMENT:
-            is_true = value == reality.environment.name
-            truth = f"the selected environment is {reality.environment.name!r}"
+            is_true = value == reality.environment.declared_name
+            truth = f"the selected environment is {reality.environment.declared_name!r}"
         case Role.REQUIRED:
             is_true = value == reality.required(service)
             truth = f"{service} is {'' if value is False else 'not '}required ({reality.environment.file.name})"

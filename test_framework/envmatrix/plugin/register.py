@@ -46,6 +46,10 @@ def register(config: pytest.Config, name: str) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
     _register_asked_for(config, process)
+    if (variant := selection.environment.variant) is not None:
+        from envmatrix.plugin.degraded import Degraded
+
+        manager.register(Degraded(process, variant), "envmatrix-degraded")
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")

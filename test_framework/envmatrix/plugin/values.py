@@ -49,7 +49,7 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     headers = user.headers if user else {}
     base = target.api if target else session.endpoints.get("backend")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
@@ -96,7 +96,7 @@ def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
     identity = reality.pings["llm"].identity if spec else {}
     provider = identity.get("provider", spec.kind if spec else "")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "llm_available": reality.available("llm"),
         "provider": f"{provider} (stand-in)" if reality.stands_in("llm") else provider,
         "model": (spec.model if spec else None) or identity.get("model", ""),
