@@ -16,6 +16,9 @@ from envmatrix.runs.ping import Ping, PingStatus
 NONE = "none"
 """The value of what the others have and a side has not."""
 
+_Place = tuple[str, ...]
+"""The keys that lead to a part of a document."""
+
 _ABSENT = "absent"
 _ANSWERS = frozenset({PingStatus.UP, PingStatus.DEGRADED})
 _NO_TRAITS = frozenset({"environment", "service", "version"})
@@ -165,19 +168,21 @@ def _in_traits(known: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[str, di
 def _in_documents(known: Mapping[int, Mapping[str, Any]]) -> Iterator[tuple[str, dict[int, str]]]:
     """Yield each place where documents differ from the first."""
     (_, first), *others = known.items()
-    before: dict[str, str] = {}
-    after: dict[str, dict[int, str]] = {}
+    before: dict[_Place, str] = {}
+    after: dict[_Place, dict[int, str]] = {}
     for number, other in others:
         for place, old, new in _changes(first, other) if other != first else ():
             before[place] = old
             after.setdefault(place, {})[number] = new
     for place, changed in sorted(after.items()):
-        yield place, {number: changed.get(number, before[place]) for number in known}
+        above = [after[place[:length]] for length in range(len(place)) if place[:length] in after]
+        unchanged = {number: NONE if any(number in each for each in above) else before[place] for number in known}
+        yield " ".join(place), unchanged | changed
 
 
-def _changes(first: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[str, str, str]]:
+def _changes(first: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tuple[_Place, str, str]]:
     if not first or not other:
-        yield "", "served" if first else NONE, "served" if other else NONE
+        yield (), "served" if first else NONE, "served" if other else NONE
         return
     try:
         from deepdiff import DeepDiff
@@ -187,7 +192,7 @@ def _changes(first: Mapping[str, Any], other: Mapping[str, Any]) -> Iterator[tup
     for levels in DeepDiff(first, other, ignore_order=True, view="tree").values():
         for level in levels:
             old, new = (NONE if isinstance(each, NotPresent) else _text(each) for each in (level.t1, level.t2))
-            yield " ".join(map(str, level.path(output_format="list"))), old, new
+            yield tuple(map(str, level.path(output_format="list"))), old, new
 
 
 def _text(value: Any) -> str:

@@ -63,7 +63,7 @@ def test_files_and_directories_are_compared(history: Bare) -> None:
     document = json.loads(history.run("drift", old, str(runs / "20260102T000000Z-a"), "staging", "--json").stdout)
     assert document["sides"] == ["local 2026-01-02 03:04", "local 2026-01-02 03:04", "staging"]
     (split,) = document["splits"]
-    assert split["results"]["test_a"] == [{"passed": 0, "failed": 2}, {"passed": 1, "failed": 0}]
+    assert split["results"]["test_a"] == [[0, 2], [1, 0]]
 
 
 def test_sides_without_a_difference_are_exit_code_0(history: Bare) -> None:

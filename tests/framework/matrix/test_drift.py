@@ -145,6 +145,15 @@ def test_documents_differ_place_by_place() -> None:
     ]
 
 
+def test_what_is_in_a_part_that_a_document_lacks_is_not_there_either() -> None:
+    """It has not the value of the first document, which two others differ from at different depths."""
+    first, other = ({"paths": {"/a": {"get": {"id": name}}, "/b": {}}} for name in ("old", "new"))
+    drift = compare_sides(
+        [side("p", openapi=first), side("q", openapi=other), side("r", openapi={"paths": {"/b": {}}})]
+    )
+    assert found(drift)[-1] == Difference("backend", "openapi paths /a get id", ("old", "new", NONE))
+
+
 def test_a_document_that_one_side_does_not_serve_is_one_difference() -> None:
     """Not one for each of its places."""
     drift = compare_sides([side("p", openapi={"paths": {}, "info": {}}), side("q", openapi={})])
