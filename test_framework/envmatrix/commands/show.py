@@ -28,17 +28,15 @@ def show(
 
 
 def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
-    """Print the matrix of runs that have just ended, and add them to the history; return the exit code."""
+    """Add runs that have just ended to the history, and print their matrix; return the exit code."""
     from envmatrix.matrix.table import matrix_of
 
     loaded = run_dir.load()
-    try:
-        # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
-        code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True)
-        typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
-        return code
-    finally:
-        record(loaded.runs, history)
+    record(loaded.runs, history)
+    # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
+    code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True)
+    typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
+    return code
 
 
 def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False) -> int:
