@@ -10,7 +10,6 @@ from envmatrix.environments import Source
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services.kinds.http import new_async_client, new_client
-from envmatrix.services.kinds.openai_client import new_openai_clients
 
 
 def build(process: Process, fixture: str, scope: ExitStack) -> Contract:
@@ -94,6 +93,8 @@ def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
     available = ping is not None and ping.is_up
     client = async_client = None
     if spec is not None and endpoint is not None:
+        from envmatrix.services.kinds.openai_client import new_openai_clients
+
         client, async_client = new_openai_clients(spec, endpoint)
         scope.callback(client.close)
     identity = ping.identity if ping else {}
