@@ -15,7 +15,7 @@ from pathlib import Path
 
 from benchmarks.rows import Row, in_turns
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.services.health import look_at
+from envmatrix.services.health import looking_at
 from envmatrix.services.kinds.registry import get_kind
 
 _SERVICES = 10
@@ -39,7 +39,8 @@ def measure() -> Iterable[Row]:
 
         def look() -> float:
             began = time.perf_counter()
-            look_at([environment], Path(), None)
+            with looking_at([environment], Path()) as look_at_all:
+                look_at_all()
             return time.perf_counter() - began
 
         medians = in_turns(

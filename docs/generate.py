@@ -31,12 +31,15 @@ from envmatrix.environments import (
     CanaryRoute,
     CanarySocket,
     Environment,
+    Fault,
     GatePolicy,
+    Maintenance,
     Project,
     ServiceSpec,
     Source,
     Twin,
     UserRoutes,
+    Variant,
 )
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
@@ -51,18 +54,22 @@ FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
 
 _TOML_TYPES = {
+    "Annotated[int, Field(gt=0, le=366)]": "days",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "ByteSize": "text, or bytes",
+    "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
     "Days": "days",
     "Path": "path",
+    "Mapping[str, Fault]": "table of tables",
     "PositiveFloat": "number",
     "PositiveInt": "number",
     "SecretStr": "text",
     "Share": "share, 0 to 1",
     "Seconds": "seconds",
+    "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
     "bool": "true or false",
     "date": "date",
@@ -99,7 +106,8 @@ def _declarations() -> Iterator[str]:
     yield "## `environments/NAME.toml`"
     yield "The top of the file:"
     yield _table(
-        ("key", "type", "default", "meaning"), _keys(Environment, leave_out={"services", "users", "canary", "twin"})
+        ("key", "type", "default", "meaning"),
+        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin", "variants"}),
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
@@ -114,6 +122,14 @@ def _declarations() -> Iterator[str]:
     yield "### `[canary.websocket]`"
     yield _prose(CanarySocket.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
+    yield "### `[variants.NAME]`"
+    yield _prose(Variant.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Variant))
+    yield _prose(Fault.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Fault))
+    yield "### `[[maintenance]]`"
+    yield _prose(Maintenance.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))
     yield "### `[twin]`"
     yield _prose(Twin.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Twin))

@@ -10,7 +10,6 @@ if TYPE_CHECKING:
     from envmatrix.contracts import RealLLM as RealLLM
     from envmatrix.contracts import RealServices as RealServices
     from envmatrix.environments import Environment as Environment
-    from envmatrix.environments import load_environment as load_environment
     from envmatrix.exceptions import EnvmatrixError as EnvmatrixError
     from envmatrix.gate import Verdict as Verdict
     from envmatrix.gate import judge as judge
@@ -21,6 +20,7 @@ if TYPE_CHECKING:
     from envmatrix.runs.file import read_run as read_run
     from envmatrix.runs.outcomes import Cause as Cause
     from envmatrix.runs.outcomes import Outcome as Outcome
+    from envmatrix.services.supervisor.outside import load_environment as load_environment
 
 # pytest imports this package in every project that has it installed: each name is imported when it is first used.
 _HOMES = {
@@ -37,7 +37,7 @@ _HOMES = {
     "Run": "runs.cells",
     "Verdict": "gate",
     "judge": "gate",
-    "load_environment": "environments",
+    "load_environment": "services.supervisor.outside",
     "read_run": "runs.file",
 }
 

@@ -29,6 +29,7 @@ from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
+from envmatrix.commands.vacuity import vacuity
 from envmatrix.commands.validate import validate
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
@@ -73,6 +74,7 @@ for command in (
     merge,
     explain,
     validate,
+    vacuity,
     health,
     monitor,
     compare,

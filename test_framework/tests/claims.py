@@ -59,7 +59,7 @@ async def websocket(place: str, user: User, victim: User) -> AsyncIterator[Clien
         f"{url}?{claims}" if claims else url,
         additional_headers={**user.headers, **handshake_headers(place, victim)},
         subprotocols=[Subprotocol(name) for name in offered] or None,
-        ssl=client_context(user.target.api.ca_file) if url.startswith("wss") else None,
+        ssl=client_context(user.target.api) if url.startswith("wss") else None,
         open_timeout=SECONDS,
         close_timeout=SECONDS,
         proxy=None,

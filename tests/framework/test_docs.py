@@ -10,8 +10,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from docs.generate import FILE, FIXTURES, _members, fixtures_page, render
+from docs.generate import FILE, FIXTURES, _leaves, _members, fixtures_page, render
+from envmatrix.__main__ import app
 from envmatrix.analysis.audit.rules.catalog import ALL as AUDIT_RULES
 from envmatrix.causes import HARNESS_RULES, RULES
 from envmatrix.contracts import FINDING_RULES
@@ -133,6 +135,21 @@ def test_every_link_leads_somewhere(page: Path) -> None:
         assert target.exists(), link
         if fragment:
             assert fragment in {anchor(heading) for heading in headings(target)}, link
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_every_command_that_a_page_shows_is_there(page: Path) -> None:
+    """In a block or in a line, with the options that it is shown with."""
+    commands = dict(_leaves(typer.main.get_command(app)))
+    text = page.read_text(encoding="utf-8")
+    shown = [block.text for block in blocks(page) if block.language == "console"]
+    for line in "\n".join([*shown, *re.findall(r"`(envmatrix [^`]*)`", text)]).splitlines():
+        for call in re.findall(r"\benvmatrix ([a-z].*?)(?: -- |[;|>&)]|$)", line):
+            words = call.split()
+            name = next((name for name in (" ".join(words[:2]), words[0]) if name in commands), None)
+            assert name, call
+            options = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+            assert {word.partition("=")[0] for word in words if re.match("--?[a-z]", word)} <= options, call
 
 
 @pytest.mark.parametrize("page", ["tutorial.md", "how-to/red-cell.md"])

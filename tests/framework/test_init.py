@@ -58,6 +58,11 @@ def test_importing_the_package_imports_nothing_else() -> None:
     assert not found & {"pydantic", "rich", "typer", "httpx", "asyncio", "pytest"}
 
 
+def test_recording_a_run_imports_no_client() -> None:
+    """Each command that ends a run pays for what the history imports."""
+    assert not loaded_after("import envmatrix.history") & {"pydantic", "httpx", "envmatrix.services"}
+
+
 def test_the_command_line_imports_what_a_command_needs() -> None:
     """`--version` needs neither pydantic nor rich."""
     found = loaded_after("import envmatrix.__main__")

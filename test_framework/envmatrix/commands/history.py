@@ -81,12 +81,16 @@ def history(
         str, typer.Option(metavar="ENV", help="Show this environment only.", show_default=False)
     ] = "",
     limit: Annotated[
-        int, typer.Option(metavar="N", min=1, help="Number of runs of each environment, or of tests, to show.")
+        int,
+        typer.Option(metavar="N", min=1, help="Number of runs of each environment, of tests, or of changes, to show."),
     ] = 10,
     prune: Annotated[
         float | None,
         typer.Option(metavar="DAYS", min=0.0, help="Delete older runs from the history, and show nothing."),
     ] = None,
+    health: Annotated[
+        bool, typer.Option("--health", help="Show what `envmatrix health --continuous` saw change, and no test.")
+    ] = False,
     path: HistoryFile = None,
     json: Json = False,
 ) -> int:
@@ -102,6 +106,8 @@ def history(
         number = forget(file, prune, datetime.now(UTC))
         typer.echo(f"deleted {number} run{'s'[: number != 1]} older than {prune:g} days")
         return 0
+    if health:
+        return _show_changes(file, environment, limit, json=json)
     render = (json_ if json else text).render
     with History(file) as past:
         if environment and environment not in past.environments:
@@ -116,6 +122,20 @@ def history(
         cells, commit_order(project.root, commits), commits_elsewhere(project.root, commits)
     )
     typer.echo(render(TestHistory(name, timelines, limit)), nl=False)
+    return 0
+
+
+def _show_changes(file: Path, environment: str, limit: int, *, json: bool) -> int:
+    from envmatrix.history import past_changes
+    from envmatrix.report.documents import as_json
+    from envmatrix.report.health.notices import payload
+    from envmatrix.report.health.words import change_text, moment
+    from envmatrix.report.text import inert
+
+    changes = past_changes(file, environment, limit)
+    lines = [inert(f"{moment(change.at)} {change_text(change)}") + "\n" for change in changes]
+    document = as_json({"schema": 1, "changes": [payload(change) for change in changes]}) if json else ""
+    typer.echo(document or "".join(lines) or "no change of health is recorded\n", nl=False)
     return 0
 
 

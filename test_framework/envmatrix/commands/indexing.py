@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from envmatrix.analysis.source.arriving import Arriving
     from envmatrix.analysis.source.cache import Cache
-    from envmatrix.analysis.source.facts import Head, Module
+    from envmatrix.analysis.source.facts import Module
     from envmatrix.analysis.source.load import Progress
 
 
@@ -22,6 +23,7 @@ class Reader:
     cache: Cache | None
     _contracts: frozenset[str]
     _progress: Progress | None
+    _stack: ExitStack
 
     def __call__(self, files: Sequence[Path]) -> dict[Path, Module]:
         """Return the facts of files, absolute."""
@@ -30,11 +32,13 @@ class Reader:
         found = load_modules(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
         return {Path(path): module for path, module in found.items()}
 
-    def look(self, files: Sequence[str]) -> dict[str, Module | Head]:
-        """Return the facts of changed files, and the heads of the others."""
+    def look(self, files: Sequence[str]) -> Arriving:
+        """Return the facts of changed files, and the heads of the others, while they are still read."""
         from envmatrix.analysis.source.load import load_changes
 
-        return load_changes(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
+        arriving = load_changes(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
+        self._stack.callback(arriving.close)
+        return arriving
 
 
 @contextmanager
@@ -57,7 +61,7 @@ def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: boo
         stack.enter_context(
             no_garbage_collection()
         )  # an index is kept until the end, and looking through it takes a fifth
-        yield Reader(cache, contracts, progress)
+        yield Reader(cache, contracts, progress, stack)
 
 
 @contextmanager

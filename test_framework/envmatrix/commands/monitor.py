@@ -68,16 +68,19 @@ def monitor(
         raise UsageError(f"both a run file, {run_file}, and a command", "Name one of them")
     if command:
         directory = environments.resolve() if environments else project.environments_dir
-        run_dir = RunDir.create(project.runs_dir.parent / "monitor", {name: name})
-        run_file = run_dir.run_file(name)
         with _running(name, directory, env_file) as (client, environment):
+            run_file = RunDir.create(project.runs_dir.parent / "monitor", {name: environment.label}).run_file(name)
             code = run_monitored(command, client, environment, run_file, every or 1.0)
         typer.echo(f"Samples: {os.path.relpath(run_file)}", err=True)
     run_file = run_file or RunDir(latest(project.runs_dir)).run_file(name)
     usage = Usage.of(read_run(run_file), read_samples(run_file))
     typer.echo(render(usage), nl=False)
     if svg is not None:
-        svg.write_text(draw(usage), encoding="utf-8")
+        try:
+            svg.write_text(draw(usage), encoding="utf-8")
+        except OSError as error:
+            how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
+            raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
     return code or usage.exit_code
 
 
@@ -91,12 +94,12 @@ def _running(name: str, directory: Path, env_file: Path | None) -> Iterator[tupl
     """
     from envmatrix.environments import load_environment, process_variables
     from envmatrix.services.supervisor import Owner, SupervisorClient
-    from envmatrix.services.supervisor.kept import Origin, find_kept
+    from envmatrix.services.supervisor.kept import Origin, kept_as
 
     variables = process_variables(env_file)
     environment = load_environment(name, directory, variables=variables)
     with ExitStack() as stack:
-        if kept := find_kept(environment.file):
+        if kept := kept_as(environment):
             client = kept.client
             if stale := kept.why_stale(Origin.of(environment, variables)):
                 raise UsageError(f"{name} is up and stale: {stale}", f"Replace it: envmatrix up {name}")

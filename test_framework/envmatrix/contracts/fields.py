@@ -117,7 +117,8 @@ _API_KEY = "Accepted where the API takes keys. Shows as stars."
 _HEALTH = "Service → URL; each answers, and names the service it claims to be."
 _USERS = "Each call makes a fresh user: unique id, own token. `None` where the environment makes no users."
 _BASE_URL = "The OpenAI-compatible API, `/v1` included; `None` where there is no model."
-_IS_REAL = "A scripted stand-in says `False`: tests that need the real thing skip with that reason."
+_PROVIDER = "What the model's server says it is, else its kind; of a stand-in, `(stand-in)` after it."
+_IS_REAL = "`False` of a stand-in, declared or by its own word: tests that need the real thing skip with that reason."
 _ENDPOINT = "Connection details of this worker's own part: no other worker sees what is in it."
 
 
@@ -153,10 +154,10 @@ class RealLLM(Contract):
     """The language model of one environment."""
 
     llm_available: Annotated[bool, Meaning(Role.AVAILABLE, "llm", _AVAILABLE)]
-    provider: Annotated[str, Meaning(Role.PLAIN, "llm", "What the model's server says it is; else its kind.")]
+    provider: Annotated[str, Meaning(Role.PLAIN, "llm", _PROVIDER)]
     model: Annotated[str, Meaning(Role.PLAIN, "llm", "The model's name, as the API wants it.")]
     base_url: Annotated[str | None, Meaning(Role.HTTP_URL, "llm", _BASE_URL)]
     api_key_configured: Annotated[bool, Meaning(truth="Whether the declaration has a key; never the key.")]
     client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.OpenAI`; `None` where there is no model.")]
     async_client: Annotated[Any, Meaning(Role.PLAIN, "llm", "An `openai.AsyncOpenAI`; `None` where there is no model.")]
-    is_real: Annotated[bool, Meaning(Role.PLAIN, "llm", _IS_REAL)]
+    is_real: Annotated[bool, Meaning(Role.REAL, "llm", _IS_REAL)]

@@ -115,13 +115,16 @@ def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> 
             is_true = value.partition(".")[0] == CONTRACT_VERSION.partition(".")[0]
             truth = f"this envmatrix provides contract {CONTRACT_VERSION}"
         case Role.ENVIRONMENT:
-            is_true = value == reality.environment.name
-            truth = f"the selected environment is {reality.environment.name!r}"
+            is_true = value == reality.environment.declared_name
+            truth = f"the selected environment is {reality.environment.declared_name!r}"
         case Role.REQUIRED:
             is_true = value == reality.required(service)
             truth = f"{service} is {'' if value is False else 'not '}required ({reality.environment.file.name})"
         case Role.AVAILABLE:
             is_true, truth = value == reality.available(service), _state(service, reality)
+        case Role.REAL:
+            is_true = value == reality.real(service)
+            truth = f"{service} is a stand-in" if reality.stands_in(service) else _state(service, reality)
         case Role.ENDPOINT:
             is_true, truth = (value is not None) == reality.available(service), _state(service, reality)
         case _:

@@ -17,6 +17,8 @@ class Role(enum.Enum):
     """The contract's version."""
     AVAILABLE = enum.auto()
     """Whether a ping sees the service up."""
+    REAL = enum.auto()
+    """Whether the service is up and no stand-in."""
     REQUIRED = enum.auto()
     """Whether the declaration requires the service."""
     URL = enum.auto()

@@ -32,6 +32,16 @@ class Reality:
         spec = self.environment.services.get(service)
         return spec is not None and spec.is_required
 
+    def stands_in(self, service: str) -> bool:
+        """Return whether a service is declared as a stand-in, or says itself that it follows a script."""
+        spec, ping = self.environment.services.get(service), self.pings.get(service)
+        scripted = ping.identity.get("scripted", "") if ping else ""
+        return (spec is not None and spec.source is Source.STUB) or scripted.lower() == "true"
+
+    def real(self, service: str) -> bool:
+        """Return whether a service is up and no stand-in."""
+        return self.available(service) and not self.stands_in(service)
+
     def url(self, role: Role, service: str) -> str | None:
         """Return the URL of a service, as a field of this role has it; `None` where the service is absent or not up."""
         endpoint = self.endpoints.get(service)

@@ -4,33 +4,42 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
-from envmatrix.environments.environment import Environment, Twin, UserRoutes
+from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
 from envmatrix.environments.load import (
+    declaration_of,
     declared_names,
     load_environment,
     load_environments,
     load_file,
     process_variables,
 )
+from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
-from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
+    "UNVERIFIED",
     "AuditPolicy",
     "Canary",
     "CanaryRoute",
     "CanarySocket",
     "Environment",
+    "Fault",
     "GatePolicy",
+    "Maintenance",
     "Project",
     "ServiceSpec",
     "Source",
     "Twin",
     "UserRoutes",
+    "Variant",
+    "declaration_of",
     "declared_names",
     "fill",
     "load_environment",

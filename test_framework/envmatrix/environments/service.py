@@ -9,6 +9,10 @@ from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, fie
 
 from envmatrix.environments.references import references_in
 from envmatrix.environments.tables import Seconds, Table, UrlPath
+from envmatrix.safety.loopback import is_loopback
+
+UNVERIFIED = "remote, unverified"
+"""The source, for people, of a service of which any certificate is taken."""
 
 
 class Source(enum.StrEnum):
@@ -41,6 +45,8 @@ class ServiceSpec(Table):
     """`remote`; or `absent`: where it would be. Asked there, it must not answer. Secret, since it may hold a password."""
     ca_file: str | None = None
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
+    verify: bool = True
+    """`http` and `openai` on this machine only: false takes any certificate, and reports say so in red."""
     api_key: SecretStr | None = None
     """`openai` only: sent with every request."""
     model: str | None = None
@@ -115,7 +121,15 @@ class ServiceSpec(Table):
             raise ValueError("a url belongs to source = 'remote' or 'absent'")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
+        host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
+        if not (self.verify or is_loopback(host or "")):
+            raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
         return self
+
+    @property
+    def shown_source(self) -> str:
+        """Return its source for people."""
+        return self.source if self.verify else UNVERIFIED
 
     @property
     def is_required(self) -> bool:

@@ -16,13 +16,13 @@ _STARTED = frozenset({Source.PROCESS, Source.STUB})
 _CONNECTED = frozenset({Source.REMOTE, Source.ABSENT})
 _SOURCES = {
     **dict.fromkeys(("command", "env", "preload", "start_after", "tls"), _STARTED),
-    **dict.fromkeys(("url", "ca_file"), _CONNECTED),
+    **dict.fromkeys(("url", "ca_file", "verify"), _CONNECTED),
     **dict.fromkeys(("start_deadline", "max_rss"), _STARTED | {Source.EMBEDDED}),
 }
 """Key → the sources that use it."""
 _KINDS = {
     **dict.fromkeys(("ready", "api", "protected", "websocket", "p95_ms"), frozenset({"http"})),
-    **dict.fromkeys(("health", "identity"), frozenset({"http", "openai"})),
+    **dict.fromkeys(("health", "identity", "verify"), frozenset({"http", "openai"})),
     **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
     **dict.fromkeys(("settings", "max_connections"), frozenset({"postgres", "redis"})),
     "extensions": frozenset({"postgres"}),

@@ -4,8 +4,9 @@ Every command that ends a run records it; `commands/` asks for timelines, durati
 """
 
 from envmatrix.history.file import DEFAULT
+from envmatrix.history.health import past_changes, remember_changes
 from envmatrix.history.queries import History
 from envmatrix.history.record import forget, remember
 from envmatrix.history.timeline import PastCell, Timeline
 
-__all__ = ["DEFAULT", "History", "PastCell", "Timeline", "forget", "remember"]
+__all__ = ["DEFAULT", "History", "PastCell", "Timeline", "forget", "past_changes", "remember", "remember_changes"]

@@ -10,7 +10,7 @@ import fcntl
 import os
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -127,6 +127,47 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
+
+
+def write(path: Path, record: Callable[[sqlite3.Connection], None]) -> str:
+    """Have something recorded, all of it or nothing; return a warning in one line, or an empty text.
+
+    A file of ours that is damaged or older is set aside, never deleted, and a fresh one started; any other is left alone.
+    """
+    try:
+        return _write(path, record)
+    except (sqlite3.Error, OSError, UnusableError) as error:
+        return f"history {path}: not recorded: {error}"
+
+
+def _write(path: Path, record: Callable[[sqlite3.Connection], None]) -> str:
+    try:
+        with closing(open_for_writing(path)) as connection, transaction(connection):
+            record(connection)
+    except UnusableError as error:
+        why = str(error)
+    except sqlite3.DatabaseError as error:
+        if not is_damage(error):
+            raise
+        why = f"is damaged: {error}"
+    else:
+        return ""
+    aside = set_aside(path)
+    with closing(open_for_writing(path)) as connection, transaction(connection):
+        record(connection)
+    return f"history {path} {why}. It is set aside as {aside.name}, and a fresh one begun" if aside else ""
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Write all or nothing, and nobody else meanwhile."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
 
 
 def set_aside(path: Path) -> Path | None:

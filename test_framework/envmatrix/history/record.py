@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from collections.abc import Collection, Iterable, Mapping
+from contextlib import closing
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,51 +15,22 @@ from msgspec import to_builtins
 from msgspec.structs import replace
 
 from envmatrix.exceptions import HistoryError
-from envmatrix.history.file import (
-    UnusableError,
-    encoded,
-    is_damage,
-    normal_time,
-    open_for_reading,
-    open_for_writing,
-    set_aside,
-)
+from envmatrix.history.file import encoded, normal_time, open_for_reading, transaction, write
+from envmatrix.history.health import forget_changes
 from envmatrix.runs.cells import Cell, Run
 
 
 def remember(path: Path, runs: Iterable[Run]) -> str:
     """Record runs, each once; return a warning in one line, or an empty text.
 
-    A file of ours that is damaged or older is set aside, never deleted, and a fresh one started; any other is left alone.
     A shard is not recorded: the run that it is merged into is.
     """
     whole = [run for run in runs if not run.header.shard]
-    try:
-        return _remember(path, whole) if whole else ""
-    except (sqlite3.Error, OSError, UnusableError) as error:
-        return f"history {path}: not recorded: {error}"
-
-
-def _remember(path: Path, runs: Sequence[Run]) -> str:
-    try:
-        with closing(open_for_writing(path)) as connection:
-            _record_all(connection, runs)
-    except UnusableError as error:
-        why = str(error)
-    except sqlite3.DatabaseError as error:
-        if not is_damage(error):
-            raise
-        why = f"is damaged: {error}"
-    else:
-        return ""
-    aside = set_aside(path)
-    with closing(open_for_writing(path)) as connection:
-        _record_all(connection, runs)
-    return f"history {path} {why}. It is set aside as {aside.name}, and a fresh one begun" if aside else ""
+    return write(path, partial(_record_all, runs=whole)) if whole else ""
 
 
 def forget(path: Path, days: float, now: datetime) -> int:
-    """Delete the runs that started more than some days ago, shrink the file, and return their number.
+    """Delete runs and changes of health of more than some days ago, shrink the file, and return the number of runs.
 
     Raises:
         HistoryError: the history is missing, no history, or locked.
@@ -67,7 +39,8 @@ def forget(path: Path, days: float, now: datetime) -> int:
     with closing(open_for_reading(path)) as connection:
         try:
             connection.execute("PRAGMA foreign_keys = ON")
-            with _transaction(connection):
+            with transaction(connection):
+                forget_changes(connection, oldest)
                 number = connection.execute("DELETE FROM runs WHERE started_at < ?", (oldest,)).rowcount
                 connection.execute("DELETE FROM tests WHERE id NOT IN (SELECT test FROM cells)")
             if number:
@@ -79,21 +52,9 @@ def forget(path: Path, days: float, now: datetime) -> int:
 
 
 def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs, all or none; a whole run replaces its incomplete record."""
-    with _transaction(connection):
-        for run in runs:
-            _record(connection, run)
-
-
-@contextmanager
-def _transaction(connection: sqlite3.Connection) -> Iterator[None]:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        yield
-        connection.execute("COMMIT")
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    """Record runs; a whole run replaces its incomplete record."""
+    for run in runs:
+        _record(connection, run)
 
 
 def _record(connection: sqlite3.Connection, run: Run) -> None:

@@ -56,6 +56,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         help="a JSON list of tests whose cells are reused from an earlier run: they are left out",
     )
     group.addoption(
+        "--matrix-vacuity",
+        metavar="DIR",
+        help="run only tests that must fail in the variant, by the supervisor of this directory (set by envmatrix vacuity)",
+    )
+    group.addoption(
         "--matrix-contexts", action="store_true", help="record beside the run file which functions each test runs"
     )
     group.addoption(

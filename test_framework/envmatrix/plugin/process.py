@@ -14,7 +14,7 @@ from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError, SupervisorError
 from envmatrix.plugin.guard import Guard
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
-from envmatrix.plugin.selection import Selection
+from envmatrix.plugin.selection import Selection, path_option
 from envmatrix.runs.garbage import paused
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
@@ -72,7 +72,7 @@ class Process:
     def sample_every(self) -> float | None:
         """Return the seconds from one sample of the run to the next; `None` where it is not sampled."""
         every: float | None = self.config.getoption("--matrix-sample")
-        return every if self.selection.run_file else None
+        return every
 
     def note_tester(self) -> None:
         """Note that this process runs tests, or hands them out, so that the sampler finds it."""
@@ -93,9 +93,16 @@ class Process:
         """Return the directory of the supervisor: the run's own, or of a kept environment that this process connects to."""
         if self._workerinput is not None:
             return Path(self._workerinput[_SUPERVISOR_DIR])
+        if self.shared_supervisor_dir is not None:
+            return self.shared_supervisor_dir
         from envmatrix.plugin.kept import kept_run_dir
 
         return kept_run_dir(self.config, self.selection) or self.run_dir
+
+    @property
+    def shared_supervisor_dir(self) -> Path | None:
+        """Return the directory of the supervisor that the runs of a search for vacuous tests share; `None` in any other."""
+        return path_option(self.config, "--matrix-vacuity")
 
     @property
     def killed_file(self) -> Path | None:

@@ -288,7 +288,7 @@ class Recorder:
                 commit=here.commit,
                 commit_problem=MASKER.mask(here.problem),
                 dirty=here.dirty,
-                sources={name: spec.source.value for name, spec in environment.services.items()},
+                sources={name: spec.shown_source for name, spec in environment.services.items()},
                 versions=versions(),
                 planned=shown,
                 planned_digest=digest(shown),

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from envmatrix.exceptions import UsageError
 from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
@@ -42,6 +43,10 @@ def register(config: pytest.Config, name: str) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
     _register_asked_for(config, process)
+    if (variant := selection.environment.variant) is not None:
+        from envmatrix.plugin.degraded import Degraded
+
+        manager.register(Degraded(process, variant), "envmatrix-degraded")
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
@@ -77,7 +82,11 @@ def register(config: pytest.Config, name: str) -> None:
 
 
 def _register_asked_for(config: pytest.Config, process: Process) -> None:
-    """Register the plugins of options that few runs have: a shard, reused cells, contexts."""
+    """Register the plugins of options that few runs have: a shard, reused cells, contexts; prepare for a sampler.
+
+    Raises:
+        UsageError: a run is to be sampled that is not recorded.
+    """
     manager = config.pluginmanager
     if part := config.getoption("--matrix-shard"):
         from envmatrix.plugin.shard import Sharding
@@ -94,7 +103,9 @@ def _register_asked_for(config: pytest.Config, process: Process) -> None:
         manager.register(
             ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"
         )
-    if process.sample_every:
+    if config.getoption("--matrix-sample"):
+        if process.selection.run_file is None:
+            raise UsageError("--matrix-sample has no file to record in", "Name one: --matrix-run-file PATH")
         process.note_tester()
     if contexts := manager.get_plugin("envmatrix-contexts"):
         contexts.attach(process)

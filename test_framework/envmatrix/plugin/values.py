@@ -6,7 +6,6 @@ from contextlib import ExitStack
 from typing import Any
 
 from envmatrix.contracts import CONTRACT_VERSION, Contract, Deferred, Meaning, Reality, Role, meaning_of
-from envmatrix.environments import Source
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services.kinds.http import new_async_client, new_client
@@ -49,7 +48,7 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     headers = user.headers if user else {}
     base = target.api if target else session.endpoints.get("backend")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
@@ -89,26 +88,23 @@ def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
     """Return a value for every field of `real_llm`."""
     spec = session.environment.services.get("llm")
     endpoint = session.endpoints.get("llm")
-    ping = session.ping(["llm"])["llm"] if spec else None
-    available = ping is not None and ping.is_up
+    reality = Reality(session.environment, session.endpoints, session.ping(["llm"]) if spec else {})
     client = async_client = None
     if spec is not None and endpoint is not None:
         from envmatrix.services.kinds.openai_client import new_openai_clients
 
         client, async_client = new_openai_clients(spec, endpoint)
         scope.callback(client.close)
-    identity = ping.identity if ping else {}
+    identity = reality.pings["llm"].identity if spec else {}
+    provider = identity.get("provider", spec.kind if spec else "")
     return {
-        "environment": session.environment.name,
-        "llm_available": available,
-        "provider": identity.get("provider", spec.kind if spec else ""),
+        "environment": session.environment.declared_name,
+        "llm_available": reality.available("llm"),
+        "provider": f"{provider} (stand-in)" if reality.stands_in("llm") else provider,
         "model": (spec.model if spec else None) or identity.get("model", ""),
         "base_url": endpoint.field("url") if endpoint else None,
         "api_key_configured": spec is not None and spec.api_key is not None,
         "client": client,
         "async_client": async_client,
-        "is_real": available
-        and spec is not None
-        and spec.source is not Source.STUB
-        and identity.get("scripted", "false").lower() != "true",
+        "is_real": reality.real("llm"),
     }

@@ -26,7 +26,7 @@ def usage_table(used: Mapping[str, Mapping[str, float]]) -> Table:
         (short(of), *(shown(metric, values[metric]) if metric in values else "" for metric in metrics))
         for of, values in used.items()
     )
-    return grid(("", *metrics), rows)
+    return _grid(("", *metrics), rows)
 
 
 def route_numbers(requests: Mapping[str, Collection[float]]) -> dict[str, dict[str, float]]:
@@ -46,7 +46,7 @@ def requests_table(routes: Mapping[str, Mapping[str, float]]) -> Table:
         (short(route), f"{numbers['requests']:.0f}", *(f"{numbers[name]:.1f} ms" for name in _SHARES))
         for route, numbers in routes.items()
     )
-    return grid(("", "requests", *_SHARES), rows)
+    return _grid(("", "requests", *_SHARES), rows)
 
 
 def growth_lines(series: Sequence[Series]) -> Iterator[str]:
@@ -62,7 +62,7 @@ _SUREST = 0.999
 """Confidence that is shown at most: values of neighbouring moments resemble each other, so the test is too sure."""
 
 
-def grid(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
+def _grid(head: Sequence[str], rows: Iterator[Sequence[str]]) -> Table:
     """Return a table whose first column has names and whose others have numbers."""
     table = Table.grid(padding=(0, 2))
     table.add_column(overflow="fold")

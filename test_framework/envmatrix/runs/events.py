@@ -44,7 +44,7 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """Why git does not, in its own sentence."""
     dirty: bool = False
     sources: dict[str, str]
-    """Service → embedded, process, remote, stub or absent."""
+    """Service → embedded, process, remote, stub or absent; `remote, unverified` where any certificate is taken."""
     versions: dict[str, str]
     planned: tuple[str, ...]
     """The node ids that must end, each, in exactly one state."""

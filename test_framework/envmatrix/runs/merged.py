@@ -176,10 +176,8 @@ class _Lines:
             return event.test
         if isinstance(event, Footer):
             rest.footer = event
-        elif isinstance(
-            event, Suite | Sample
-        ):  # samples of shards have no common time: each shard's file keeps its own
-            return None
+        elif isinstance(event, Suite | Sample):
+            return None  # samples of shards have no common time: each shard's own file keeps them
         elif isinstance(event, Bodies):
             if len(event.digests) != len(part.planned):
                 what = f"is damaged: {len(event.digests)} bodies of {len(part.planned)} planned tests"

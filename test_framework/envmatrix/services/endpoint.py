@@ -34,6 +34,8 @@ class Endpoint(BaseModel):
     key_file: str = ""
     ca_file: str = ""
     """PEM file to verify the server with; empty: the system's authorities."""
+    verify: bool = True
+    """Whether the server's certificate is verified; always, but on this machine where the declaration says not to."""
 
     def field(self, name: str) -> str:
         """Return the value that `{service.NAME}` stands for, in the clear."""
@@ -74,6 +76,7 @@ def endpoint_at(
         password=SecretStr(password or api_key),
         database="" if database is None else urllib.parse.unquote(parts.path.strip("/")) or database,
         ca_file=spec.ca_file or "",
+        verify=spec.verify,
     )
 
 
@@ -81,6 +84,13 @@ def websocket_url(spec: ServiceSpec, endpoint: Endpoint) -> str | None:
     """Return the URL of a service's WebSocket; `None` where it declares none."""
     base = endpoint.url.get_secret_value()
     return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
+
+
+def at_port(endpoint: Endpoint, port: int) -> Endpoint:
+    """Return the endpoint of another port that leads to the same server."""
+    parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+    url = parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}").geturl()
+    return endpoint.model_copy(update={"url": SecretStr(url), "port": port})
 
 
 def at_database(endpoint: Endpoint, database: str, *, query: Mapping[str, str] | None = None) -> Endpoint:

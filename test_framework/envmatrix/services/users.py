@@ -88,7 +88,7 @@ class User:
         url = self.target.websocket_url
         if url is None:
             raise UserError("websocket", "is not declared in this environment")
-        tls = client_context(self.target.api.ca_file) if url.startswith("wss") else None
+        tls = client_context(self.target.api) if url.startswith("wss") else None
         options = {"additional_headers": self.headers, "ssl": tls, "open_timeout": deadline, "close_timeout": deadline}
         async with open_websocket(url, **options) as connection:
             yield connection
@@ -111,6 +111,11 @@ class Users:
         self._lock = threading.Lock()
         self._made: list[User] = []
         self._client = new_client(target.signup)
+
+    @property
+    def service(self) -> str:
+        """Return the service that makes them."""
+        return self._target.routes.service
 
     def __call__(self, name: str = "user") -> User:
         """Sign up and log in a user.

@@ -82,7 +82,10 @@ KILLED_BY = {
     "history_reversed": ("e2e.test_golden_path::test_from_sign_up_to_logout",),
     "null_titles": ("e2e.test_database::test_the_backend_keeps_threads_in_postgresql",),
     # The model
-    "model_claims_to_be_real": ("real_llm::test_is_real_is_what_the_server_says",),
+    "model_claims_to_be_real": (
+        "real_llm::test_is_real_is_what_the_server_says",
+        "real_llm::test_provider_is_what_the_declaration_or_the_server_says",
+    ),
     "model_is_mute": ("real_llm::test_client_completes_a_chat",),
 }
 """Bug → the tests that must fail for it: MODULE::TEST, a module of the conformance suite where it is not of `e2e`."""

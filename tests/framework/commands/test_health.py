@@ -45,6 +45,7 @@ source = "absent"
 """
 
 
+VERIFY = "verify = false\n"
 TWIN = """
 [twin]
 environment = "twins/broken.toml"
@@ -94,6 +95,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bare]:
         declare("expiring", secure(authority, 3), ca=ca_file)
         declare("expired", secure(authority, -1), ca=ca_file)
         declare("badcert", secure(stranger, 90), ca=ca_file)
+        declare("unverified", secure(stranger, 90), VERIFY)
         declare("needy", stack.enter_context(web(answers(redis="down", auth="up"))).url, NEEDY)
         declare("hung", f"http://127.0.0.1:{stack.enter_context(fake(silent))}")
         other = {**answers(), "/health": (200, {**WHO, "service": "blog"})}
@@ -163,6 +165,14 @@ def test_a_fault_is_named(seen, environment: str, status: str, reason: str) -> N
     backend = next(each for each in health["services"] if each["service"] == "backend")
     assert (health["status"], backend["status"]) == (status, status), backend
     assert reason in backend["reason"]
+
+
+@pytest.mark.fault("tls-bad-cert")
+def test_a_certificate_that_is_not_verified_is_told(seen) -> None:
+    """The service is up, and its source says what that is worth."""
+    health = seen[1]["unverified"]
+    (backend,) = health["services"]
+    assert (health["status"], backend["source"], backend["certificate_days"]) == ("ok", "remote, unverified", None)
 
 
 def test_one_cause_has_one_root(seen) -> None:

@@ -292,3 +292,36 @@ def test_a_deferred_field_is_made_when_it_is_first_read(value: dict[str, Any]) -
     assert {meaning.service for meaning in services.used_meanings} == {"database"}
     assert services.database is services["database"] is dict(services)["database"] is REALITY.endpoints["database"]
     assert made == ["database"] * 2
+
+
+@pytest.mark.parametrize(
+    ("source", "identity", "stands_in"),
+    [
+        (Source.REMOTE, {}, False),
+        (Source.REMOTE, {"scripted": "false"}, False),
+        (Source.REMOTE, {"scripted": "true"}, True),
+        (Source.STUB, {}, True),
+        (Source.STUB, {"scripted": "false"}, True),
+    ],
+)
+def test_a_stand_in_that_is_said_to_be_real_is_found(source: Source, identity: dict[str, str], stands_in: bool) -> None:
+    """Whether it is declared as one or says so itself; its own word that it is none does not make it real."""
+    more: dict[str, Any] = {"command": ("serve",)} if source is Source.STUB else {"url": SecretStr("http://l:3/v1")}
+    llm = ServiceSpec(name="llm", kind="openai", source=source, **more)
+    reality = Reality(
+        Environment(name="here", file=Path("here.toml"), services={"llm": llm}),
+        {"llm": endpoint("llm", "openai", "http://l:3/v1")},
+        {"llm": Ping(service="llm", status=PingStatus.UP, identity=identity)},
+    )
+    value = {
+        "environment": "here",
+        "llm_available": True,
+        "provider": "openai",
+        "model": "gpt",
+        "base_url": "http://l:3/v1",
+    }
+    value |= {"api_key_configured": True, "client": None, "async_client": None}
+    assert check(RealLLM, {**value, "is_real": not stands_in}, reality) == ()
+    (finding,) = check(RealLLM, {**value, "is_real": stands_in}, reality)
+    assert finding.rule == "C112"
+    assert finding.message == f"is_real is {stands_in}, but llm is {'a stand-in' if stands_in else 'up'}"

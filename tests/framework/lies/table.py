@@ -208,7 +208,11 @@ LIES = (
     _served("llm: admits any key", "test_api_key_configured_is_whether_the_server_wants_one"),
     _served("llm: says nothing", *_CHATS),
     _served("llm: never ends", *_CHATS[1:]),
-    _served("health: not scripted", "test_is_real_is_what_the_server_says"),
+    _served(
+        "health: not scripted",
+        "test_is_real_is_what_the_server_says",
+        "test_provider_is_what_the_declaration_or_the_server_says",
+    ),
     _served("health: another provider", "test_provider_is_what_the_declaration_or_the_server_says"),
     _said("llm_available", _negated, "test_llm_available_is_what_its_server_says", fixture="real_llm"),
     _said(

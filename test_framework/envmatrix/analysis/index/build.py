@@ -20,7 +20,8 @@ from envmatrix.analysis.project.plugins import Plugins, find_plugins
 from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.analysis.project.tree import ProjectTree, PytestProject
 from envmatrix.analysis.source import load
-from envmatrix.analysis.source.facts import Constant, Head, Module, Name
+from envmatrix.analysis.source.arriving import Arriving
+from envmatrix.analysis.source.facts import Constant, Module, Name
 from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.names import Names
 from envmatrix.analysis.source.parse_file import digest_of
@@ -34,8 +35,8 @@ _WORDS = (b"fixture", b"pytest_plugins", b"pytest_generate_tests", b"register(",
 
 Loader: TypeAlias = Callable[[Sequence[Path]], Mapping[Path, Module]]
 """Returns the facts of files, by their absolute paths."""
-ChangeLoader: TypeAlias = Callable[[Sequence[str]], Mapping[str, Module | Head]]
-"""Returns the facts of new and changed files, and the heads of others; paths are text, for there are very many."""
+ChangeLoader: TypeAlias = Callable[[Sequence[str]], Arriving]
+"""Returns the facts of new and changed files, and the heads of others, as they are asked for."""
 
 
 def index_of(
@@ -72,14 +73,12 @@ def index_of(
     projects = [_project_files(tree, project, site) for project in tree.projects]
     files = list(dict.fromkeys(file for each in projects for file in each.files()))
     loader = load_modules or (lambda files: _load_modules(files, contracts))
-    known = (
-        load_changes(files)
-        if load_changes
-        else {str(file): module for file, module in loader(list(map(Path, files))).items()}
-    )
-    sources = SourceFiles(
-        tree.root, {_named(tree, file): each for file, each in known.items()}, lambda file: loader([file])[file]
-    )
+    if load_changes is not None:
+        known = load_changes(files)
+    else:
+        known = Arriving(files, {str(file): module for file, module in loader(list(map(Path, files))).items()})
+    names_of = {_named(tree, file): file for file in known}
+    sources = SourceFiles(tree.root, names_of, known, lambda file: loader([file])[file])
     finder = _Finder(tree, projects)
     names = Names(sources.module, finder.find, sources.skim)
     contexts = [_context(tree, each, names, site) for each in projects]
@@ -117,9 +116,10 @@ class _ProjectFiles:
     plugins: Plugins
 
     def files(self) -> Iterator[str]:
-        yield from self.project.test_files
+        """Yield all files; those first that decide how the others are read."""
         yield from self.project.conftests
         yield from (plugin.path for plugin in self.plugins.registered if plugin.path and plugin.path.endswith(".py"))
+        yield from self.project.test_files
 
 
 def _project_files(tree: ProjectTree, project: PytestProject, site: Site) -> _ProjectFiles:

@@ -54,7 +54,7 @@ class LoadedPlugins:
 
     def _plugins_named_in(self, path: str) -> list[tuple[str, str]]:
         """Return the plugins of a file's `pytest_plugins`, each with the file that names it."""
-        if not self._sources.head(path).names_plugins:
+        if not self._sources.names_plugins(path):
             return []
         if "pytest_plugins" not in self._names.namespace(path).names:
             return []

@@ -23,7 +23,7 @@ class ProjectContext:
     async_plugins: AsyncPlugins
     pytest: tuple[int, ...]
     """The numbers of pytest's version; none where it is not installed."""
-    builtin: frozenset[str]
+    builtin: tuple[str, ...]
     """Names of the plugins that pytest brings."""
     unread_plugins: tuple[str, ...]
     """Declared plugins that are not installed here: each may provide any name."""

@@ -87,7 +87,7 @@ class Plugins:
 
     registered: tuple[Plugin, ...]
     """In the order in which pytest registers them: of fixtures with one name, the last one wins."""
-    builtin: frozenset[str]
+    builtin: tuple[str, ...]
     """Names of all that pytest brings, registered or not."""
     absent: tuple[str, ...]
     """Normalised names of declared distributions that look like plugins and are not installed: any of them may provide
@@ -162,10 +162,10 @@ def _own_entry_points(root: Path) -> Iterator[EntryPoint]:
             yield entry_point("", key, text)
 
 
-def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
+def _builtin(config: str | None) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Return pytest's default plugins and all that it ships, as its own source lists them."""
     if config is None:
-        return (), frozenset()
+        return (), ()
     lists: dict[str, tuple[str, ...]] = {}
     source = Path(config).read_text(encoding="utf-8")
     for text in re.findall(r"^\w+_plugins = [({].*?^[)}]", source, re.MULTILINE | re.DOTALL):
@@ -175,7 +175,7 @@ def _builtin(config: str | None) -> tuple[tuple[str, ...], frozenset[str]]:
             case _:
                 pass
     default = lists.get("default_plugins", ())
-    return default, frozenset(lists.get("builtin_plugins", default))
+    return default, lists.get("builtin_plugins", default)
 
 
 def _words(items: Iterable[ast.expr], lists: dict[str, tuple[str, ...]]) -> Iterator[str]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import gc
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TypeAlias
 
 import msgspec
 
+from envmatrix.analysis.source.arriving import Arriving
 from envmatrix.analysis.source.cache import Cache, Stamp
 from envmatrix.analysis.source.facts import Head, Module, Unread
 from envmatrix.analysis.source.parse_file import LARGEST, TOO_LARGE, digest_of_file, parse_file
@@ -46,15 +47,16 @@ def load_modules(
     changes = load_changes(paths, contracts=contracts, cache=cache, progress=progress)
     modules: dict[str, Module] = {}
     not_cached: dict[str, Stamp] = {}
-    for path, facts in changes.items():
-        module = facts if isinstance(facts, Module) else _cached(facts.digest, cache)
-        if module is not None:
-            modules[path] = module
-        elif isinstance(stamp := _stamp(path), Stamp):
-            not_cached[path] = stamp
-        else:
-            modules[path] = stamp
-    modules |= _parsed(not_cached, contracts, cache)
+    with no_garbage_collection():
+        for path, facts in changes.items():
+            module = facts if isinstance(facts, Module) else _cached(facts.digest, cache)
+            if module is not None:
+                modules[path] = module
+            elif isinstance(stamp := _stamp(path), Stamp):
+                not_cached[path] = stamp
+            else:
+                modules[path] = stamp
+        modules |= _parsed(not_cached, contracts, cache)
     return {path: modules[path] for path in changes}
 
 
@@ -64,41 +66,31 @@ def load_changes(
     contracts: frozenset[str] = frozenset(),
     cache: Cache | None = None,
     progress: Progress | None = None,
-) -> dict[str, Module | Head]:
+) -> Arriving:
     """Return the facts of new and changed files, and the heads of unchanged ones, by their paths in the given order.
 
-    The arguments are those of `load_modules`.
+    Files are still parsed while the facts of the first ones are used. The arguments are those of `load_modules`.
     """
-    loaded: dict[str, Module | Head | None] = dict.fromkeys(paths)
-    total, done = len(loaded), 0
-    with no_garbage_collection():
-        for path, facts in _load(list(loaded), contracts, cache):
-            loaded[path] = facts
-            done += 1
-            if progress is not None:
-                progress(done, total)
-    return {path: facts for path, facts in loaded.items() if facts is not None}
-
-
-def _load(paths: Sequence[str], contracts: frozenset[str], cache: Cache | None) -> Iterator[tuple[str, Module | Head]]:
+    paths = list(paths)
+    here: dict[str, Module | Head] = {}
     stamps: dict[str, Stamp] = {}
     for path in paths:
         stamp = _stamp(path)
         if isinstance(stamp, Module):
-            yield path, stamp
+            here[path] = stamp
         else:
             stamps[path] = stamp
     if cache is not None:
         for path, head in cache.unchanged(stamps):
             with suppress(msgspec.DecodeError):
-                yield path, _decode_head(head)
+                here[path] = _decode_head(head)
                 del stamps[path]
         for path in list(stamps):
             digest = digest_of_file(path)
             if (module := _cached(digest, cache)) is not None:
                 cache.remember(path, stamps.pop(path), digest, encode(Head.of(module)))
-                yield path, module
-    yield from _parsed(stamps, contracts, cache)
+                here[path] = module
+    return Arriving(paths, here, _parsed(stamps, contracts, cache), progress)
 
 
 def _cached(digest: bytes, cache: Cache | None) -> Module | None:
@@ -111,7 +103,7 @@ def _cached(digest: bytes, cache: Cache | None) -> Module | None:
 
 def _parsed(
     stamps: Mapping[str, Stamp], contracts: frozenset[str], cache: Cache | None
-) -> Iterator[tuple[str, Module]]:
+) -> Generator[tuple[str, Module]]:
     """Yield the facts of files, parsed now, and keep them in the cache."""
     for path, module in _parse({path: stamp.size for path, stamp in stamps.items()}, contracts):
         if cache is not None and module.digest:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import bisect
 import io
 import re
 import tokenize
@@ -32,10 +31,14 @@ from envmatrix.analysis.source.hosts import hosts
 from envmatrix.analysis.source.reads import reads_of
 from envmatrix.analysis.source.shapes import shape_of
 from envmatrix.analysis.source.smells.functions import function_notes
+from envmatrix.analysis.source.smells.statements import kinds_of
+from envmatrix.analysis.source.word_lines import WordLines
 
 _NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
 _DYNAMIC = (b"globals", b"setattr", b"exec", b"vars", b"locals", b"__getattr__")
 _SURROGATE = re.compile(rb"\\(?:u|U0000)[dD][89a-fA-F]")
+_IMPORTING = frozenset({ast.Import, ast.ImportFrom})
+_DEFINING = frozenset({ast.FunctionDef, ast.AsyncFunctionDef})
 _Bound = Function | Class | Import | Assigned | Deleted
 
 
@@ -65,13 +68,7 @@ class _Parser:
     def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
         self._source = source
         self._contracts = frozenset(name for name in contracts if name.encode() in source)
-        self._asking = _WordLines(source, b"getfixturevalue")
-        self._wrapping = _WordLines(source, b"" if b"__signature__" in source else b"wraps")
-        self._making = _WordLines(source, b"fixture")
-        self._importing = _WordLines(source, b"import")
-        self._skipping = _WordLines(source, b"skip")
-        self._suppressing = _WordLines(source, b"suppress")
-        self._yielding = _WordLines(source, b"yield")
+        self._words = WordLines(source)
         self._imports: list[Import] = []
 
     def module(self, tree: ast.Module) -> Module:
@@ -127,11 +124,14 @@ class _Parser:
         )
 
     def _function(self, node: FunctionNode) -> Function:
-        decorators = tuple(expression(decorator) for decorator in node.decorator_list)
+        decorators = tuple([expression(decorator) for decorator in node.decorator_list])
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
         parameters = _parameters(node.args)
-        if self._importing.in_(node):
+        kinds = kinds_of(node.body)
+        if not kinds.isdisjoint(_IMPORTING):
             self._note_imports(node.body)
+        is_reading = self._contracts and any(parameter.name in self._contracts for parameter in parameters)
+        last = node.body[-1]
         return Function(
             name=node.name,
             first_line=node.decorator_list[0].lineno if decorators else node.lineno,
@@ -141,29 +141,33 @@ class _Parser:
             parameters=parameters,
             decorators=decorators,
             document=_document(node),
-            asks=tuple(asks_of(node.body)) if self._asking.in_(node) else (),
+            asks=tuple(asks_of(node.body)) if self._words.in_(node, b"getfixturevalue") else (),
             notes=function_notes(
-                node,
-                is_fixture=may_be_fixture,
-                skips=self._skipping.in_(node),
-                suppresses=self._suppressing.in_(node),
+                node, kinds, is_fixture=may_be_fixture, has_word=lambda word: self._words.in_(node, word)
             ),
-            reads=reads_of(node, self._contracts)
-            if any(parameter.name in self._contracts for parameter in parameters)
-            else (),
-            shape=shape_of(node, yields=self._yielding.in_(node)) if may_be_fixture else None,
-            is_wrapper=self._wrapping.in_(node) and _is_wrapper(node),
+            reads=reads_of(node, self._contracts, self._words) if is_reading else (),
+            shape=shape_of(node) if may_be_fixture else None,
+            is_wrapper=not kinds.isdisjoint(_DEFINING) and self._is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
-            returns=_returned(node) if self._making.in_(node) else None,
+            returns=expression(last.value)
+            if isinstance(last, ast.Return) and last.value and self._words.in_(node, b"fixture")
+            else None,
             is_async=isinstance(node, ast.AsyncFunctionDef),
         )
+
+    def _is_wrapper(self, node: FunctionNode) -> bool:
+        if b"__signature__" in self._source or not self._words.in_(node, b"wraps"):
+            return False
+        inside = [inner for inner in ast.walk(node) if isinstance(inner, FunctionNode) and inner is not node]
+        names = [dotted(expression(decorator)) for inner in inside for decorator in inner.decorator_list]
+        return any(name.rpartition(".")[2] == "wraps" for name in names)
 
     def _registered(self, body: list[ast.stmt]) -> Iterator[str]:
         if b"pluginmanager" not in self._source:
             return
-        lines = _WordLines(self._source, b"register("), _WordLines(self._source, b"import_plugin(")
         for node in body:
-            for inner in ast.walk(node) if any(each.in_(node) for each in lines) else ():
+            is_calling = self._words.in_(node, b"register(") or self._words.in_(node, b"import_plugin(")
+            for inner in ast.walk(node) if is_calling else ():
                 match inner:
                     case ast.Call(func=ast.Attribute(attr="register"), args=[plugin, *_]):
                         if name := dotted(expression(plugin)):
@@ -272,38 +276,6 @@ def _document(node: FunctionNode | ast.ClassDef) -> str:
             return lines[0].strip().encode(errors="replace").decode() if lines else ""
         case _:
             return ""
-
-
-class _WordLines:
-    """The lines with a word in them: a function without any of these is not walked in search of it."""
-
-    def __init__(self, source: bytes, word: bytes) -> None:
-        self._numbers = []
-        line, last, at = 1, 0, source.find(word) if word else -1
-        while at >= 0:
-            line += source.count(b"\n", last, at)
-            self._numbers.append(line)
-            last, at = at, source.find(word, at + 1)
-
-    def in_(self, node: ast.stmt) -> bool:
-        """Return whether a statement has one of the lines."""
-        if not self._numbers:
-            return False
-        index = bisect.bisect_left(self._numbers, node.lineno)
-        return index < len(self._numbers) and self._numbers[index] <= (node.end_lineno or node.lineno)
-
-
-def _is_wrapper(node: FunctionNode) -> bool:
-    for inner in ast.walk(node):
-        decorators = inner.decorator_list if isinstance(inner, FunctionNode) and inner is not node else ()
-        if any(dotted(expression(decorator)).rpartition(".")[2] == "wraps" for decorator in decorators):
-            return True
-    return False
-
-
-def _returned(node: FunctionNode) -> Expression | None:
-    last = node.body[-1]
-    return expression(last.value) if isinstance(last, ast.Return) and last.value else None
 
 
 def _escape_surrogates(tree: ast.Module) -> None:

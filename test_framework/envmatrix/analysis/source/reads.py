@@ -6,13 +6,14 @@ import ast
 import builtins
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
 from envmatrix.analysis.source.expressions import FunctionNode
 from envmatrix.analysis.source.facts import Function, Read
+from envmatrix.analysis.source.word_lines import WordLines
 
 _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """Methods of a dict, which are no keys."""
@@ -37,15 +38,16 @@ def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read,
     if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$|{handed_on}", text, re.MULTILINE):
         return ()  # nearly always
     try:
-        tree = ast.parse(("if 1:\n" if function.column > 1 else "\n") + text)  # as deep as it is written
+        source = ("if 1:\n" if function.column > 1 else "\n") + text  # as deep as it is written
+        tree = ast.parse(source)
     except (SyntaxError, ValueError, RecursionError):
         return ()
     node = next((node for node in ast.walk(tree) if isinstance(node, FunctionNode)), None)
-    reads = reads_of(node, frozenset({name})) if node else ()
+    reads = reads_of(node, frozenset({name}), WordLines(source.encode())) if node else ()
     return tuple(replace(read, line=read.line + function.line - 2) for read in reads)
 
 
-def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
+def reads_of(node: FunctionNode, names: frozenset[str], words: WordLines) -> tuple[Read, ...]:
     """Return the keys and attributes that a function reads of parameters with these names.
 
     Inner functions are included. Another name of a parameter is followed, unless either is bound again. What is read where its absence is expected
@@ -53,11 +55,12 @@ def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
     """
     arguments = node.args
     parameters = {each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)} & names
-    bound = Counter(
-        inner.id for inner in ast.walk(node) if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load)
-    )
+    inside = _mentioning(node, parameters, words)
+    if any(isinstance(each, ast.Assign) and getattr(each.value, "id", "") in parameters for each in inside):
+        inside = list(ast.walk(node))  # the other name is followed too
+    bound = Counter(inner.id for inner in inside if isinstance(inner, ast.Name) and not isinstance(inner.ctx, ast.Load))
     aliases = {name: name for name in parameters if not bound[name]}
-    for inner in ast.walk(node):
+    for inner in inside if aliases else ():
         match inner:
             case ast.Assign(targets=[ast.Name(id=other)], value=ast.Name(id=name)) if (
                 name in aliases and bound[other] == 1
@@ -65,16 +68,38 @@ def reads_of(node: FunctionNode, names: frozenset[str]) -> tuple[Read, ...]:
                 aliases[other] = aliases[name]
     if not aliases:
         return ()
-    reader = _ReadsVisitor()
-    for statement in node.body:
-        reader.visit(statement, aliases)
+    reader = _ReadsVisitor({inner.lineno for inner in inside if isinstance(inner, ast.Name) and inner.id in aliases})
+    reader.visit_all(node.body, aliases)
     return tuple(read for read in reader.reads if (read.parameter, read.key) not in reader.expected_absent)
 
 
+def _mentioning(node: ast.AST, names: Iterable[str], words: WordLines) -> list[ast.AST]:
+    """Return the nodes inside of a node, without the statements that have none of these names in them."""
+    encoded = [name.encode() for name in names]
+    inside = [node]
+    for each in inside:  # which grows meanwhile
+        inside += [
+            inner
+            for inner in ast.iter_child_nodes(each)
+            if not isinstance(inner, ast.stmt) or any(words.in_(inner, name) for name in encoded)
+        ]
+    return inside
+
+
 class _ReadsVisitor:
-    def __init__(self) -> None:
+    def __init__(self, lines: set[int]) -> None:
         self.reads: list[Read] = []
         self.expected_absent: set[tuple[str, str]] = set()
+        self._lines = lines
+        """The lines with a name that is followed."""
+
+    def visit_all(self, nodes: Iterable[ast.AST], aliases: dict[str, str]) -> None:
+        """Record the reads of nodes; a statement without a name that is followed has none."""
+        for node in nodes:
+            if not isinstance(node, ast.stmt) or any(
+                node.lineno <= line <= (node.end_lineno or line) for line in self._lines
+            ):
+                self.visit(node, aliases)
 
     def visit(self, node: ast.AST, aliases: dict[str, str]) -> None:  # noqa: C901, PLR0912 -- one case for each way to read
         """Record the reads of a node and all nodes inside of it."""
@@ -115,8 +140,7 @@ class _ReadsVisitor:
             case ast.FunctionDef() | ast.AsyncFunctionDef() | ast.Lambda():
                 own = {each.arg for each in ast.walk(node.args) if isinstance(each, ast.arg)}
                 aliases = {name: parameter for name, parameter in aliases.items() if name not in own}
-        for inner in ast.iter_child_nodes(node):
-            self.visit(inner, aliases)
+        self.visit_all(ast.iter_child_nodes(node), aliases)
 
     def _visit_unread(self, node: ast.AST, aliases: dict[str, str]) -> None:
         count = len(self.reads)

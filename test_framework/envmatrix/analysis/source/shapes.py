@@ -20,16 +20,12 @@ _PURE = frozenset(
 """Functions that do not change their arguments."""
 
 
-def shape_of(node: FunctionNode, *, yields: bool = True) -> Shape | None:
+def shape_of(node: FunctionNode) -> Shape | None:
     """Return the shape of a fixture's value; None where it has none.
 
     With several ends of one kind, the shape has the keys of all.
-
-    Args:
-        node: The function.
-        yields: Whether the word `yield` is in it.
     """
-    maker = _Maker(is_generator=yields and any(_own_yields(node.body)))
+    maker = _Maker(is_generator=any(_own_yields(node.body)))
     arguments = node.args
     for parameter in (
         *arguments.posonlyargs,

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 
+from envmatrix.analysis.source.arriving import Arriving
 from envmatrix.analysis.source.facts import Head, Module
 from envmatrix.analysis.source.parse_file import digest_of
 from envmatrix.analysis.source.skim import definitions, has_our_words, made_by_calls, skim
 
 _EMPTY = Module()
+_PLUGINS = re.compile(rb"pytest_plugins|import[\s\\]*\*")
 
 
 class SourceFiles(Mapping[str, Module]):
@@ -18,19 +21,28 @@ class SourceFiles(Mapping[str, Module]):
 
     Args:
         root: The tree's root.
-        known: The facts that are loaded already, or the heads of unchanged files.
+        files: Path of each file that is loaded already → the key of its facts in `known`.
+        known: The facts, or the heads of unchanged files.
         load: Loads another file by its path.
     """
 
-    def __init__(self, root: Path, known: Mapping[str, Module | Head], load: Callable[[Path], Module]) -> None:
+    def __init__(
+        self,
+        root: Path,
+        files: Mapping[str, str],
+        known: Arriving,
+        load: Callable[[Path], Module],
+    ) -> None:
         self._root = root
-        self._modules = {path: each for path, each in known.items() if isinstance(each, Module)}
-        self._heads = {path: each for path, each in known.items() if isinstance(each, Head)}
+        self._files = files
+        self._known = known
         self._load = load
+        self._modules: dict[str, Module] = {}
+        self._heads: dict[str, Head] = {}
         self._skimmed: dict[str, _SkimmedFile] = {}
 
     def __contains__(self, path: object) -> bool:
-        return path in self._modules or path in self._heads
+        return path in self._modules or path in self._files
 
     def __getitem__(self, path: str) -> Module:
         if path not in self:
@@ -38,29 +50,37 @@ class SourceFiles(Mapping[str, Module]):
         return self.module(path)
 
     def __iter__(self) -> Iterator[str]:
-        return iter({**self._heads, **self._modules})
+        return iter({**self._files, **self._modules})
 
     def __len__(self) -> int:
-        return len(self._heads.keys() | self._modules.keys())
+        return len(self._files.keys() | self._modules.keys())
 
     def head(self, path: str) -> Head:
         """Return the head of a file, which is loaded if need be."""
-        if (known := self._heads.get(path)) is None:
-            known = self._heads[path] = Head.of(self.module(path))
-        return known
+        if (head := self._heads.get(path)) is None:
+            known = self._known[self._files[path]] if path in self._files else None
+            head = self._heads[path] = known if isinstance(known, Head) else Head.of(self.module(path))
+        return head
 
     def heads(self) -> Iterator[tuple[str, Head]]:
         """Yield path and head of each loaded file."""
         for path in self:
             yield path, self.head(path)
 
+    def names_plugins(self, path: str) -> bool:
+        """Return whether a file may bind `pytest_plugins`; the words of one that is still being read tell in time."""
+        is_here = path not in self._files or self._known.here(self._files[path]) is not None
+        return (is_here or _PLUGINS.search(_read(self._root / path)) is not None) and self.head(path).names_plugins
+
     def module(self, path: str) -> Module:
         """Return the facts of a file, which is loaded if need be; a directory (a namespace) has none."""
         if not path.endswith(".py"):
             return _EMPTY
-        if (known := self._modules.get(path)) is None:
-            known = self._modules[path] = self._load(self._root / path)
-        return known
+        if (module := self._modules.get(path)) is None:
+            known = self._known[self._files[path]] if path in self._files else None
+            module = known if isinstance(known, Module) else self._load(self._root / path)
+            self._modules[path] = module
+        return module
 
     def skim(self, path: str, name: str) -> Module | None:
         """Return the facts of a file that say where a name comes from; None if that is no fixture, test or mark."""
@@ -86,10 +106,7 @@ class _SkimmedFile:
     """A file of which only patterns are known."""
 
     def __init__(self, path: Path) -> None:
-        try:
-            source = path.read_bytes()
-        except OSError:
-            source = b""
+        source = _read(path)
         self.digest = digest_of(source)
         self.is_ours = has_our_words(source)
         self._source = source
@@ -114,3 +131,11 @@ class _SkimmedFile:
     def module(self) -> Module:
         """Return its imports and assignments."""
         return skim(self._source)
+
+
+def _read(path: Path) -> bytes:
+    """Return the bytes of a file; none where it cannot be read."""
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""

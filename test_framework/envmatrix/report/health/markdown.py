@@ -27,6 +27,9 @@ def _lines(environment: EnvironmentHealth) -> Iterator[str]:
     status = environment.status
     yield f"## {_MARKS[status]} Health of {code(environment.label)}: {status}"
     yield ""
+    if environment.maintenance:
+        yield code(environment.maintenance)
+        yield ""
     if environment.failure:
         yield code(environment.failure)
         return

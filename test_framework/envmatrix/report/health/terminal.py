@@ -8,6 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from envmatrix.environments import UNVERIFIED
 from envmatrix.report.console import indented, printed, short
 from envmatrix.report.health.words import identity, in_order, latency, remarks, result, source
 from envmatrix.report.text import seconds
@@ -24,12 +25,14 @@ _STYLES = {
 
 def render(environments: Sequence[EnvironmentHealth]) -> str:
     """Return the report for a terminal."""
-    return printed(Group(*(part for each in environments for part in _parts(each))))
+    return printed(Group(*(part for each in environments for part in parts(each))))
 
 
-def _parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
+def parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
+    """Yield the table of one environment."""
     status = environment.status
-    yield Text.assemble((short(environment.label), "bold"), ": ", (status.value, _STYLES[status]))
+    maintenance = f", {short(environment.maintenance)}" if environment.maintenance else ""
+    yield Text.assemble((short(environment.label), "bold"), ": ", (status.value, _STYLES[status]), maintenance)
     if environment.failure:
         yield indented(Text(short(environment.failure)))
     table = Table.grid(padding=(0, 2))
@@ -39,7 +42,7 @@ def _parts(environment: EnvironmentHealth) -> Iterator[RenderableType]:
         table.add_row(
             Text(f"{'  ' * depth}{short(each.service)}"),
             Text(each.status.value, _STYLES[each.status]),
-            Text(source(each), "dim"),
+            Text(source(each), "bold red" if each.source == UNVERIFIED else "dim"),
             Text(latency(each), justify="right"),
             Text(short(identity(each))),
             Text(short(remarks(each))),

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import UTC, datetime
 
 from envmatrix.report.text import seconds
-from envmatrix.services.health import Check, EnvironmentHealth, HealthStatus, ServiceHealth
+from envmatrix.services.health import Change, Check, EnvironmentHealth, HealthStatus, ServiceHealth
 
 
 def in_order(environment: EnvironmentHealth) -> Iterator[tuple[int, ServiceHealth]]:
@@ -47,3 +48,17 @@ def remarks(each: ServiceHealth) -> str:
         f"clock {each.skew:+d} s" if each.skew else "",
     )
     return each.reason or "; ".join(filter(None, parts))
+
+
+def moment(at: float) -> str:
+    """Return a time in seconds since 1970 as text: `2026-12-01T09:30:00Z`."""
+    return f"{datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def change_text(change: Change) -> str:
+    """Return a change as one line: `shop redis: ok → down: connection refused; with it: backend`."""
+    what = " ".join(filter(None, (change.environment, change.service, change.check)))
+    states = f"{change.before} → {change.after}" if change.before else change.after
+    reason = f": {change.reason}" if change.reason else ""
+    others = f"; with it: {', '.join(change.others)}" if change.others else ""
+    return f"{what}: {states}{reason}{others}"

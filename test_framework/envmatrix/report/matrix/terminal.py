@@ -9,6 +9,7 @@ from rich.console import Console, Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
+from envmatrix.environments import UNVERIFIED
 from envmatrix.gate import Verdict, number_of_tests
 from envmatrix.matrix.table import Matrix, Row, count, count_reused
 from envmatrix.report.console import indented, make_console, printed, short
@@ -137,7 +138,10 @@ class MatrixLayout:
     def _sources(self, index: int) -> list[Text]:
         times = "\N{MULTIPLICATION SIGN}" if self._glyphs else "x"
         counted = sources(self._matrix.columns[index]).items()
-        return [Text(f"{inert(source)} {times}{number}", "dim") for source, number in counted] or [Text("none", "dim")]
+        return [
+            Text(f"{inert(source)} {times}{number}", "bold red" if source == UNVERIFIED else "dim")
+            for source, number in counted
+        ] or [Text("none", "dim")]
 
     @staticmethod
     def _answer(verdict: Verdict) -> Text:

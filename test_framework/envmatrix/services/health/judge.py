@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
@@ -34,13 +35,24 @@ class Look:
 
 def judge(look: Look, now: float) -> EnvironmentHealth:
     """Return the health of an environment, seen at a moment in seconds since 1970."""
+    maintenance = _maintenance(look.environment, datetime.fromtimestamp(now, UTC))
     if look.failure:
-        return EnvironmentHealth(look.environment.name, look.label, (), look.failure)
+        return EnvironmentHealth(look.environment.name, look.label, (), look.failure, maintenance=maintenance)
     services = look.environment.services
     failing = {name for name in services if name in look.unseen or (name in look.pings and not look.pings[name].is_up)}
     below = {name: _below(services[name], look) & failing - {name} for name in failing}
     healths = (_judge(spec, look, now, _roots(name, below)) for name, spec in services.items())
-    return EnvironmentHealth(look.environment.name, look.label, tuple(healths), checks=look.checks)
+    return EnvironmentHealth(
+        look.environment.name, look.label, tuple(healths), checks=look.checks, maintenance=maintenance
+    )
+
+
+def _maintenance(environment: Environment, now: datetime) -> str:
+    ends = [(end, each.reason) for each in environment.maintenance if (end := each.end_at(now))]
+    if not ends:
+        return ""
+    end, reason = max(ends)
+    return f"in maintenance until {end.astimezone(UTC):%Y-%m-%d %H:%M} UTC" + (f": {reason}" if reason else "")
 
 
 def _judge(spec: ServiceSpec, look: Look, now: float, causes: tuple[str, ...]) -> ServiceHealth:
@@ -52,7 +64,7 @@ def _judge(spec: ServiceSpec, look: Look, now: float, causes: tuple[str, ...]) -
     return ServiceHealth(
         service=spec.name,
         kind=spec.kind,
-        source=spec.source.value,
+        source=spec.shown_source,
         required=spec.is_required,
         status=status,
         reason=reason,

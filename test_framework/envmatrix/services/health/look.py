@@ -5,43 +5,62 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
-from envmatrix.environments import Environment, ServiceSpec, Source
+from envmatrix.environments import Environment, ServiceSpec, Source, process_variables
 from envmatrix.exceptions import EnvmatrixError, MissingExtraError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.safety.loopback import is_loopback
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.health.comprehensive import check_all
 from envmatrix.services.health.judge import Look
-from envmatrix.services.health.observer import blindness, is_loopback
+from envmatrix.services.health.observer import blindness
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.supervisor import Owner, SupervisorClient
+from envmatrix.services.supervisor.kept import KeptEnvironment, Origin, kept_as
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 _OURS = frozenset({Source.EMBEDDED, Source.PROCESS, Source.STUB})
 
 
-def look_at(
+@contextmanager
+def looking_at(
     environments: Sequence[Environment], directory: Path, env_file: Path | None = None, *, comprehensive: bool = False
-) -> tuple[Look, ...]:
-    """Look at all environments at once, and try each service if this is to be comprehensive.
+) -> Iterator[Callable[[], tuple[Look, ...]]]:
+    """Give what looks at all environments at once, and tries each service if this is to be comprehensive.
 
-    What had to be started for it is ended before this returns.
+    What `envmatrix up` keeps as it is declared is looked at; what else has to be started for it is started at the first
+    look, and ended at the exit.
     """
     # On Ctrl-C the stack ends what was started, and by that the threads of the pool, which is left after it.
     with ThreadPoolExecutor(max_workers=len(environments)) as pool, ExitStack() as stack:
-        looks = []
+        starts: list[Callable[[Iterable[str]], StartReply] | None] = []
         for environment in environments:
             start = None
-            if environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
+            if kept := _kept(environment, env_file):
+                start = kept.client.start
+            elif environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
                 owner = stack.enter_context(closing(Owner()))
                 start = SupervisorClient(owner.run_dir, environment.name, directory, env_file, environment).start
-            looks.append(pool.submit(_look, environment, start, comprehensive=comprehensive))
-        return tuple(_unless_blind([look.result() for look in looks]))
+            starts.append(start)
+
+        def look() -> tuple[Look, ...]:
+            looks = pool.map(partial(_look, comprehensive=comprehensive), environments, starts)
+            return tuple(_unless_blind(list(looks)))
+
+        yield look
+
+
+def _kept(environment: Environment, env_file: Path | None) -> KeptEnvironment | None:
+    """Return an environment that is up as it is declared; None where there is none such."""
+    kept = kept_as(environment)
+    is_current = kept and not kept.why_stale(Origin.of(environment, process_variables(env_file)))
+    return kept if is_current else None
 
 
 def _look(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import enum
 import errno
-import ipaddress
 import socket
 import threading
 import time
@@ -21,14 +20,6 @@ class Blindness(enum.StrEnum):
 
     NO_RESOLVER = "its resolver knows none of the declared hosts"
     NO_ROUTE = "it has no route to any of the declared hosts"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether a host is this machine, which no lost network cuts off."""
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost" or host.endswith(".localhost")
 
 
 def blindness(hosts: Iterable[str]) -> Blindness | None:

@@ -43,7 +43,7 @@ class ServiceHealth:
     service: str
     kind: str
     source: str
-    """Where it comes from: `embedded`, `process`, `remote`, `stub`, `absent`."""
+    """Where it comes from: `embedded`, `process`, `remote`, `stub`, `absent`; `remote, unverified` where any certificate is taken."""
     required: bool
     status: HealthStatus
     reason: str = ""
@@ -94,6 +94,8 @@ class EnvironmentHealth:
     """Why no service could be looked at, in one line."""
     checks: tuple[Check, ...] = ()
     """What was tried, where more was asked for than a look."""
+    maintenance: str = ""
+    """Until when it is worked on, and why; empty where it is not."""
 
     @property
     def status(self) -> HealthStatus:

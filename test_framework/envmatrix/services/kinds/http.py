@@ -53,7 +53,7 @@ def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **opti
 def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]:
     return {
         "base_url": endpoint.url.get_secret_value() if endpoint else "",
-        "verify": client_context(endpoint.ca_file if endpoint else ""),
+        "verify": client_context(endpoint),
         "timeout": timeout,
         "trust_env": False,
         "follow_redirects": False,

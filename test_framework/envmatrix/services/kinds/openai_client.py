@@ -28,7 +28,7 @@ def new_openai_clients(spec: ServiceSpec, endpoint: Endpoint) -> tuple[OpenAI, A
         raise MissingExtraError("openai", "openai") from None
     url = endpoint.field("url")
     key = spec.api_key.get_secret_value() if spec.api_key else "none"  # the client refuses to be made without one
-    tls = client_context(endpoint.ca_file)
+    tls = client_context(endpoint)
     sync = httpx2.Client(verify=tls, trust_env=False)
     per_request = httpx2.AsyncClient(verify=tls, trust_env=False, limits=httpx2.Limits(max_keepalive_connections=0))
     return (

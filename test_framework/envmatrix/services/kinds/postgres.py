@@ -241,7 +241,7 @@ def _certificate_expires(endpoint: Endpoint, seconds: float) -> float:
         with socket.create_connection((endpoint.host, endpoint.port), seconds) as plain:
             plain.sendall(_SSL_REQUEST)
             plain.recv(1)  # `S`, as to libpq a moment ago
-            with client_context(endpoint.ca_file).wrap_socket(plain, server_hostname=endpoint.host) as secure:
+            with client_context(endpoint).wrap_socket(plain, server_hostname=endpoint.host) as secure:
                 return expiry(secure)
     except OSError:
         return 0.0

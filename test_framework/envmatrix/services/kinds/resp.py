@@ -31,9 +31,7 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
     with socket.create_connection((endpoint.host, endpoint.port), seconds) as plain:
         scheme = urllib.parse.urlsplit(endpoint.field("url")).scheme
         secure = (
-            client_context(endpoint.ca_file).wrap_socket(plain, server_hostname=endpoint.host)
-            if scheme == "rediss"
-            else plain
+            client_context(endpoint).wrap_socket(plain, server_hostname=endpoint.host) if scheme == "rediss" else plain
         )
         with secure, secure.makefile("rb") as stream:
             secure.sendall(b"".join(_encoded(command) for command in [*login, *commands]))

@@ -123,7 +123,7 @@ class _Connection(HTTPConnection):
         self._until = until
         self._addresses = allowed_addresses(endpoint.host, endpoint.port)
         is_tls = endpoint.url.get_secret_value().startswith("https:")
-        self._tls = client_context(endpoint.ca_file) if is_tls else None
+        self._tls = client_context(endpoint) if is_tls else None
         self.certificate_expires = 0.0
 
     def connect(self) -> None:

@@ -5,25 +5,33 @@ from __future__ import annotations
 import functools
 import ssl
 
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError
 
 
-@functools.cache
-def client_context(ca_file: str = "") -> ssl.SSLContext:
-    """Return the TLS settings that trust a PEM file's authorities, or the system's.
+def client_context(endpoint: Endpoint | None) -> ssl.SSLContext:
+    """Return the TLS settings of a client: they trust the endpoint's own authority, or the system's.
 
     Shared, since loading the authorities takes 24 ms and a client that gets them ready-made 0.05 ms.
 
     Raises:
-        NoAnswerError: there is no such file.
+        NoAnswerError: the file of the authority is missing.
     """
+    return _context(endpoint.ca_file, endpoint.verify) if endpoint else _context("", True)
+
+
+@functools.cache
+def _context(ca_file: str, verify: bool) -> ssl.SSLContext:
     try:
-        return ssl.create_default_context(cafile=ca_file or None)
+        context = ssl.create_default_context(cafile=ca_file or None)
     except FileNotFoundError:
         raise NoAnswerError(f"was not asked: its ca_file {ca_file} is not on this machine") from None
+    if not verify:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    return context
 
 
 def expiry(connection: ssl.SSLSocket) -> float:
-    """Return when the server's certificate, which was verified, expires, in seconds since 1970."""
-    certificate = connection.getpeercert() or {}
-    return ssl.cert_time_to_seconds(str(certificate["notAfter"]))
+    """Return when the server's certificate expires, in seconds since 1970; 0 where it was not verified."""
+    certificate = connection.getpeercert()
+    return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else 0.0

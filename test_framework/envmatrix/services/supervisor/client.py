@@ -158,6 +158,15 @@ class SupervisorClient:
         """
         return StartReply.load(_ask(self._run, {"do": "restart", "name": name})).states[name]
 
+    def degrade(self, name: str, names: Iterable[str]) -> None:
+        """Start services, and have those that a variant degrades fail as it says; what failed before has recovered.
+
+        Raises:
+            SupervisorError: the supervisor could not be started, or refused: what failed before has not recovered.
+        """
+        self._ensure_supervisor(names)
+        _ask(self._run, {"do": "degrade", "name": name})
+
     def ping(self, services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) -> dict[str, Ping]:
         """Have the supervisor ping services, `number` times each: no patch of a test is in force there.
 

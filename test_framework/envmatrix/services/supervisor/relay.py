@@ -5,7 +5,6 @@ These workers share no directory with the supervisor, and nothing secret is in a
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 import threading
 from collections.abc import Iterable, Mapping
@@ -15,6 +14,7 @@ from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import SupervisorError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping
+from envmatrix.safety.loopback import is_loopback
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.supervisor.client import SILENCE, SupervisorClient
@@ -153,7 +153,7 @@ def _as_reachable(state: ServiceState) -> ServiceState:
 
 def _unreachable(endpoint: Endpoint) -> str:
     """Return why an endpoint on the controller's machine cannot be reached from here; empty if it can."""
-    if not _is_loopback(endpoint.host):
+    if not is_loopback(endpoint.host):
         return ""
     try:
         socket.create_connection((endpoint.host, endpoint.port), _CONNECT).close()
@@ -165,10 +165,3 @@ def _unreachable(endpoint: Endpoint) -> str:
             "with ssh, or give workers on other machines an environment whose services are remote"
         )
     return ""
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"

@@ -202,6 +202,8 @@ class _Supervisor:
                 answer = deployment.start(request["names"]).dump()
             case "restart":
                 answer = deployment.restart(request["name"]).dump()
+            case "degrade":
+                deployment.degrade(request["name"])
             case "keep":
                 self._keep()
             case "want":

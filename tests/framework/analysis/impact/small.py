@@ -19,6 +19,7 @@ from envmatrix.analysis.index.async_plugins import AsyncPlugins
 from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
+from envmatrix.analysis.source.arriving import Arriving
 from envmatrix.analysis.source.facts import Module
 from envmatrix.analysis.source.parse import parse
 from envmatrix.analysis.source.source_files import SourceFiles
@@ -131,10 +132,15 @@ def make_tree(files: Mapping[str, str]) -> ProjectSource:
         plugins=(("plug", "plug.py"),) if "plug.py" in held else (),
         async_plugins=AsyncPlugins(),
         pytest=(9,),
-        builtin=frozenset(),
+        builtin=(),
         unread_plugins=(),
     )
-    index = Index(Path("/nowhere"), [surroundings], SourceFiles(Path("/nowhere"), dict(modules), _refuse), find)
+    index = Index(
+        Path("/nowhere"),
+        [surroundings],
+        SourceFiles(Path("/nowhere"), {path: path for path in held}, Arriving(list(held), modules), _refuse),
+        find,
+    )
     return ProjectSource(
         index,
         modules,

@@ -186,24 +186,29 @@ def test_what_cannot_be_followed_is_unknown_with_its_reason(tmp_path: Path, test
     assert why in answer.why
 
 
-def test_a_wrapper_that_keeps_the_signature_leaves_no_doubt(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("sets", "answer"), [("", Missing), ("inner.__signature__ = inspect.signature(lambda: None)", Unknown)]
+)
+def test_only_a_wrapper_that_keeps_the_signature_leaves_no_doubt(tmp_path: Path, sets: str, answer: type) -> None:
     """Pytest follows `__wrapped__`, so what such a decorator decorates asks for all of its arguments."""
     found = index(
         tmp_path,
-        test_a="""
+        test_a=f"""
+            import inspect
             import functools
 
             def slow(function):
                 @functools.wraps(function)
                 def inner(*args, **kwargs):
                     return function(*args, **kwargs)
+                {sets}
                 return inner
 
             @slow
             def test_it(a): ...
         """,
     )
-    assert isinstance(requests(found, "test_it")["a"].answer, Missing)
+    assert isinstance(requests(found, "test_it")["a"].answer, answer)
 
 
 def test_an_inherited_test_sees_what_its_collector_sees(tmp_path: Path) -> None:

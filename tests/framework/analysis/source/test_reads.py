@@ -6,13 +6,16 @@ from textwrap import dedent, indent
 import pytest
 
 from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source.word_lines import WordLines
 
 
 def reads(body: str, parameters: str = "p") -> list[str]:
     """Return what a function with this body reads, in short."""
-    (node,) = ast.parse(f"def test({parameters}):\n{indent(dedent(body).strip(), '    ')}\n").body
+    source = f"def test({parameters}):\n{indent(dedent(body).strip(), '    ')}\n"
+    (node,) = ast.parse(source).body
     assert isinstance(node, ast.FunctionDef)
-    return [f"{read.how} {read.parameter}.{read.key}" for read in reads_of(node, frozenset({"p", "q"}))]
+    found = reads_of(node, frozenset({"p", "q"}), WordLines(source.encode()))
+    return [f"{read.how} {read.parameter}.{read.key}" for read in found]
 
 
 @pytest.mark.parametrize(

@@ -5,14 +5,25 @@ from textwrap import dedent
 
 import pytest
 
+from envmatrix.analysis.source.facts import Note
 from envmatrix.analysis.source.smells.functions import function_notes
+from envmatrix.analysis.source.smells.statements import kinds_of
+
+
+def notes_of(
+    node: ast.FunctionDef | ast.AsyncFunctionDef, source: str, *, is_fixture: bool = False
+) -> tuple[Note, ...]:
+    """Return the notes on a function of a source."""
+    return function_notes(
+        node, kinds_of(node.body), is_fixture=is_fixture, has_word=lambda word: word.decode() in source
+    )
 
 
 def codes(source: str, *, is_fixture: bool = False) -> list[str]:
     """Return `code:line` of each note on the last function of a source."""
     node = ast.parse(dedent(source).strip()).body[-1]
     assert isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
-    return [f"{note.code}:{note.line}" for note in function_notes(node, is_fixture=is_fixture, skips="skip" in source)]
+    return [f"{note.code}:{note.line}" for note in notes_of(node, source, is_fixture=is_fixture)]
 
 
 @pytest.mark.parametrize(
@@ -58,7 +69,7 @@ def test_why_a_test_cannot_fail_is_said(body: str, said: str) -> None:
     """A test that asserts `True` asserts something."""
     (function,) = ast.parse(f"def test():\n    {body}").body
     assert isinstance(function, ast.FunctionDef)
-    (note,) = function_notes(function, is_fixture=False)
+    (note,) = notes_of(function, body)
     assert note.message == f"test cannot fail: {said}"
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 
 import pytest
+from rich.console import Console
 
 from envmatrix.report.health import FORMATS, reporter
+from envmatrix.report.health.terminal import parts
 from envmatrix.services.health import EnvironmentHealth, HealthStatus, ServiceHealth
 
 HOSTILE = "\x1b[31m::error::<script>`|\u202e\ud800\n"
@@ -43,3 +46,13 @@ def test_json_has_the_worst_of_all() -> None:
     )
     assert (document["status"], document["exit_code"]) == ("unknown", 3)
     assert [each["status"] for each in document["environments"]] == ["ok", "unknown"]
+
+
+@pytest.mark.fault("tls-bad-cert")
+def test_what_is_not_verified_is_red() -> None:
+    """On a terminal; every other format has the word."""
+    service = ServiceHealth("backend", "http", "remote, unverified", required=True, status=HealthStatus.OK)
+    console = Console(force_terminal=True, width=120, color_system="standard", file=io.StringIO())
+    console.print(*parts(EnvironmentHealth("shop", "shop", (service,))))
+    assert "\x1b[1;31mremote, unverified" in console.file.getvalue()
+    assert "remote, unverified" in reporter("markdown")([EnvironmentHealth("shop", "shop", (service,))])

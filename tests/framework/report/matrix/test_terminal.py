@@ -142,3 +142,13 @@ def test_a_long_name_is_cut_in_its_middle(tmp_path: Path) -> None:
     text = drawn(hostile(tmp_path), width=100, terminal=False)
     assert HOSTILE[14] not in text
     assert any("xxx...xxx" in line for line in text.splitlines())
+
+
+@pytest.mark.fault("tls-bad-cert")
+def test_a_service_that_was_not_verified_is_red(tmp_path: Path) -> None:
+    """Above the column of each run that took any certificate."""
+    run = write_run(
+        tmp_path / "a.jsonl", Attempt("a.py::a", Outcome.PASSED, 1.0), sources={"api": "remote, unverified"}
+    )
+    text = drawn(judged(Matrix.from_runs([run])), width=120, terminal=True)
+    assert "\x1b[1;31mremote, unverified \N{MULTIPLICATION SIGN}1" in text

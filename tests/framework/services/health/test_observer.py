@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from envmatrix.services.health.observer import Blindness, blindness, is_loopback
+from envmatrix.services.health.observer import Blindness, blindness
 
 NOWHERE = "nowhere.invalid"
 """By RFC 2606 no resolver knows it."""
@@ -30,12 +30,3 @@ def test_no_route() -> None:
         pytest.skip("this system lets us make no network of our own")
     seen = subprocess.run([unshare, "-rn", sys.executable, "-c", BLIND], capture_output=True, text=True, check=True)
     assert seen.stdout == "NO_ROUTE\n"
-
-
-@pytest.mark.parametrize(
-    ("host", "expected"),
-    [("127.0.0.7", True), ("::1", True), ("localhost", True), ("192.0.2.1", False), (NOWHERE, False)],
-)
-def test_this_machine_is_known(host: str, expected: bool) -> None:
-    """Loopback by name or address."""
-    assert is_loopback(host) is expected

@@ -217,6 +217,29 @@ def test_certificates_are_verified(authority):
     assert stranger.detail.startswith("certificate verify failed: ")
 
 
+@pytest.mark.fault("tls-bad-cert")
+def test_a_certificate_that_is_not_to_be_verified(authority):
+    """On this machine alone: a stranger's is taken, by a ping and by our clients, and has no end that could be believed."""
+    ca, _ = authority
+    with web({"/health": (200, WHO)}, server_tls(ca, "elsewhere.example")) as site:
+        url = f"https://127.0.0.1:{site.port}"
+        trusting = spec(url=url, verify=False)
+        seen = KIND.ping(trusting, KIND.connect(trusting, url), 5.0)
+        with new_client(KIND.connect(trusting, url)) as client:
+            assert client.get("/health").json() == WHO
+    assert (seen.is_up, seen.certificate_expires) == (True, 0)
+
+
+@pytest.mark.fault("tls-bad-cert")
+@pytest.mark.parametrize(
+    "url", ["https://shop.example.com", "https://192.0.2.1", "https://127.0.0.1.example.com", "https://"]
+)
+def test_verification_is_off_on_this_machine_only(url):
+    """Elsewhere somebody may stand between."""
+    with pytest.raises(ValueError, match="verify = false is for a url on this machine"):
+        spec(url=url, verify=False)
+
+
 def test_a_ca_file_that_is_not_there_is_named():
     """Nothing is asked without the authority that was declared; workers on other machines need it, too."""
     assert ping("https://localhost:1", ca_file="/no/ca.pem").detail == (
@@ -305,7 +328,7 @@ def test_clients(authority):
             assert client.get("/health").json() == WHO
             assert (client.follow_redirects, client.trust_env) == (False, False)
         assert site.asked[0][2]["X-Mine"] == "1"
-    assert client_context(file) is client_context(file)
+    assert client_context(endpoint) is client_context(endpoint)
 
 
 def test_async_client_outlives_its_loop():

@@ -55,6 +55,7 @@ def test_postgres_tells_connections_and_locks(sampler: Sampler, states: dict[str
     """Those of everybody but the sampler: two more connections, a lock that one holds and the other waits for."""
     endpoint = states["database"].endpoint
     assert endpoint is not None
+    assert eventually(lambda: sampler.sample({}).used["database"]["connections"] == 0)
     before = sampler.sample({}).used["database"]
     with postgres(endpoint) as one, postgres(endpoint) as other:
         one.execute("SELECT pg_advisory_lock(1)")
@@ -72,6 +73,7 @@ def test_redis_tells_memory_keys_and_clients(sampler: Sampler, states: dict[str,
     """Of all its databases."""
     endpoint = states["cache"].endpoint
     assert endpoint is not None
+    assert eventually(lambda: sampler.sample({}).used["cache"]["connections"] == 0)
     before = sampler.sample({}).used["cache"]
     with redis_client(endpoint) as redis:
         redis.set("large", "x" * 100_000)
@@ -133,6 +135,9 @@ def test_a_step_of_the_wall_clock_moves_no_sample(sampler: Sampler, monkeypatch:
 
 def test_without_a_supervisor_the_rest_is_sampled(tmp_path: Path) -> None:
     """It has ended, or nothing was started yet."""
+    with closing(Sampler(SupervisorClient(tmp_path, "", tmp_path), REAL.clock())) as sampler:
+        assert sampler.sample({"us": [psutil.Process()]}).used.keys() == {"us"}
+    (tmp_path / "supervisor.sock").touch()
     with closing(Sampler(SupervisorClient(tmp_path, "", tmp_path), REAL.clock())) as sampler:
         assert sampler.sample({"us": [psutil.Process()]}).used.keys() == {"us"}
 

@@ -6,6 +6,7 @@ Only statements are walked, which is cheap; an expression is looked into where t
 from __future__ import annotations
 
 import ast
+from collections.abc import Callable
 
 from envmatrix.analysis.source.expressions import FunctionNode
 from envmatrix.analysis.source.facts import Note
@@ -16,34 +17,35 @@ from envmatrix.analysis.source.smells.assertions import (
     tests_that_cannot_fail,
 )
 from envmatrix.analysis.source.smells.outages import hidden_failures, skips_in_outages
-from envmatrix.analysis.source.smells.statements import all_statements, kinds_of
+from envmatrix.analysis.source.smells.statements import all_statements
 
 
 def function_notes(
-    node: FunctionNode, *, is_fixture: bool, skips: bool = True, suppresses: bool = True
+    node: FunctionNode, kinds: set[type], *, is_fixture: bool, has_word: Callable[[bytes], bool]
 ) -> tuple[Note, ...]:
     """Return what hides a failure of a function, should it be a test or a fixture.
 
     Args:
         node: The function.
+        kinds: The types of all statements in it.
         is_fixture: Whether it may be a fixture.
-        skips: Whether the word `skip` is in it.
-        suppresses: Whether the word `suppress` is in it.
+        has_word: Returns whether a word is in it.
     """
     if node.name.startswith("_") and not is_fixture:
         return ()
-    kinds = kinds_of(node.body)
+    has_if, has_try = ast.If in kinds, ast.Try in kinds
+    skips = (has_if or has_try) and has_word(b"skip")
     notes: list[Note] = []
     if not is_fixture:
         notes += tests_that_cannot_fail(node)
         if ast.Assert in kinds:
             notes += asserted_tuples(node.body)
-            if ast.If in kinds and not skips:  # one that skips minds where it runs
+            if has_if and not skips:  # one that skips minds where it runs
                 notes += conditional_assertions(node, all_statements(node.body))
-            if ast.Try in kinds or ast.TryStar in kinds or (suppresses and ast.With in kinds):
+            if has_try or ast.TryStar in kinds or (ast.With in kinds and has_word(b"suppress")):
                 notes += swallowed_assertions(node.body, in_loop=False)
-    elif ast.Try in kinds:
+    elif has_try:
         notes += hidden_failures(node)
-    if skips and (ast.Try in kinds or ast.If in kinds):
+    if skips:
         notes += skips_in_outages(node, node.body)
     return tuple(notes)

@@ -23,11 +23,9 @@ def note_at(code: str, node: ast.stmt | ast.excepthandler, message: str) -> Note
 
 def kinds_of(body: list[ast.stmt]) -> set[type]:
     """Return the types of statements and of all statements inside of them."""
-    kinds: set[type] = set()
-    for statement in body:
-        kind = type(statement)
-        kinds.add(kind)
-        if kind in INSIDE:
+    kinds: set[type] = set(map(type, body))
+    if not kinds.isdisjoint(INSIDE):
+        for statement in body:
             for below in blocks_of(statement):
                 kinds |= kinds_of(below)
     return kinds

@@ -8,6 +8,7 @@ import pytest
 from envmatrix.analysis.audit.fixes.reads import rewrite_read
 from envmatrix.analysis.source.facts import Read
 from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source.word_lines import WordLines
 from envmatrix.exceptions import CannotFixError
 
 
@@ -16,7 +17,7 @@ def reads(source: str) -> tuple[Read, ...]:
     with warnings.catch_warnings(action="ignore"):
         tree = ast.parse(source)
     function = next(each for each in ast.walk(tree) if isinstance(each, ast.FunctionDef))
-    return reads_of(function, frozenset({"it"}))
+    return reads_of(function, frozenset({"it"}), WordLines(source.encode()))
 
 
 @pytest.mark.parametrize(

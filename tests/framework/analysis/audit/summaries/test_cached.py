@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -224,3 +226,22 @@ def _kept(root: Path, cache: Cache) -> CachedSummaries:
     found = index(root, cache)
     assert found.inputs is not None
     return CachedSummaries(cache, found, found.inputs)
+
+
+def test_another_process_finds_the_same_view(tmp_path: Path) -> None:
+    """Its hashes differ, and with them the order of its sets."""
+    write_tree(tmp_path, {"test_a.py": "def test_a(): ..."})
+    imports = "import sys; from pathlib import Path; from envmatrix.analysis.index.build import index_of"
+    code = f"{imports}; print(index_of(Path(sys.argv[1])).inputs.view)"
+    views = [
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path)],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            check=True,
+            capture_output=True,
+            text=True,
+            timeout=60,
+        ).stdout
+        for seed in ("1", "2")
+    ]
+    assert views[0] == views[1]
