@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from envmatrix.contracts.fields import Contract, meaning_of
+from envmatrix.contracts.fields import Contract, Deferred, meaning_of
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.contracts.reality import Reality
 from envmatrix.masking import MASKER
@@ -53,7 +53,7 @@ def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Co
     findings = [_missing(contract, missing)] if missing else []
     for field in contract.model_fields:
         content = _read(value, field)
-        if content is _MISSING:
+        if content is _MISSING or isinstance(content, Deferred):
             continue
         finding = _check_type(contract, field, content)
         if finding := finding or _check_truth(field, meaning_of(contract, field), content, reality):

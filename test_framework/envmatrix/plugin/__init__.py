@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from envmatrix.plugin import hookspecs
+from envmatrix.runs.garbage import paused
 from envmatrix.runs.interval import interval
 
 _VARIABLE = "MATRIX_ENVIRONMENT"
@@ -121,8 +122,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if (variable := os.environ.pop(_VARIABLE, None)) is not None:
         # The pytests that a test starts are none of this run's.
         config.add_cleanup(partial(os.environ.__setitem__, _VARIABLE, variable))
-    from envmatrix.plugin.register import register
-    from envmatrix.plugin.remote_workers import usage_errors
+    with paused():  # of what is imported next to nothing becomes garbage
+        from envmatrix.plugin.register import register
+        from envmatrix.plugin.remote_workers import usage_errors
 
     with usage_errors(config):
         register(config, name)

@@ -16,6 +16,7 @@ from envmatrix.plugin.guard import Guard
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
 from envmatrix.plugin.selection import Selection, path_option
 from envmatrix.runs.events import Fingerprint
+from envmatrix.runs.garbage import paused
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.unpatched import REAL
@@ -130,7 +131,8 @@ class Process:
     @cached_property
     def session(self) -> EnvironmentSession:
         """Return the environment as this process uses it."""
-        from envmatrix.plugin.session import EnvironmentSession
+        with paused():
+            from envmatrix.plugin.session import EnvironmentSession
 
         remote = remote_input(self.config)
         return EnvironmentSession(self.selection, remote.client if remote else self.supervisor)

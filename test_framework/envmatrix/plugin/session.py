@@ -152,7 +152,7 @@ class EnvironmentSession:
         """Return whether the process of a service, as last told, has not ended; one on another machine is not looked at."""
         pid = self._states[name].pid
         identity = ProcessIdentity.of(pid) if pid is not None else None
-        return pid is None or (identity is not None and identity.process() is not None)
+        return pid is None or (identity is not None and identity.is_running)
 
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.

@@ -43,6 +43,11 @@ class Cell(NamedTuple):
         return sum(attempt.duration for attempt in self.attempts)
 
     @property
+    def measured(self) -> Mapping[str, float]:
+        """Return the numbers that the test recorded, by name; of several attempts the last one's."""
+        return {name: value for attempt in self.attempts for name, value in attempt.measured.items()}
+
+    @property
     def is_blocked(self) -> bool:
         """Return whether a failed prerequisite kept the test from running, rather than the end of the run."""
         rule = self.evidence.rule if self.evidence else RuleCode.NEVER_ENDED

@@ -24,10 +24,8 @@ from envmatrix.safety.private import bind_private, open_private
 from envmatrix.safety.unpatched import REAL, HeldCopy
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.access import Access, ask_protected
-from envmatrix.services.processes.process import kill_all, log_tail, log_tails
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
-from envmatrix.services.processes.sweep import remove, sweep
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
@@ -48,6 +46,8 @@ class Owner:
 
     def __init__(self, run_dir: Path | None = None) -> None:
         if run_dir is None:
+            from envmatrix.services.processes.sweep import sweep  # psutil is not for those that only connect
+
             sweep()
             self._run = SupervisorDirectory.create()
         else:
@@ -95,6 +95,9 @@ def end_run(run: SupervisorDirectory, deadline: float = 10.0) -> dict[str, Servi
     """Have the supervisor stop all services within `deadline` seconds, remove the directory, return the last states."""
     if not run.path.exists():  # somebody else has ended it
         return {}
+    from envmatrix.services.processes.process import kill_all
+    from envmatrix.services.processes.sweep import remove
+
     end = REAL.clock() + deadline
     states: dict[str, ServiceState] = {}
     with _locked(run):  # so that no supervisor is half started
@@ -224,6 +227,8 @@ class SupervisorClient:
         try:
             answer = _ask(self._run, {"do": "log_tails", "names": wanted})
         except SupervisorError:
+            from envmatrix.services.processes.process import log_tails
+
             return log_tails(self._run, wanted)
         return {name: MASKER.mask(tail) for name, tail in answer["log_tails"].items()}
 
@@ -323,4 +328,6 @@ def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float)
 
 
 def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
+    from envmatrix.services.processes.process import log_tail
+
     return SupervisorError(what, log_tail(run.supervisor_log))

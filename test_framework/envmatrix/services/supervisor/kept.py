@@ -74,7 +74,7 @@ class KeptEnvironment:
     def supervisor(self) -> int | None:
         """Return the id of its supervisor's process; None where that has ended."""
         identity = ProcessIdentity.read(self.run.supervisor)
-        return identity.pid if identity and identity.process() else None
+        return identity.pid if identity and identity.is_running else None
 
     @property
     def client(self) -> SupervisorClient:
