@@ -13,7 +13,7 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, health, impact, inner_loop, matrix, merge, recorder, reset, sampler, start
+from benchmarks import audit, clients, health, impact, inner_loop, matrix, merge, proxy, recorder, reset, sampler, start
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -22,6 +22,7 @@ MEASUREMENTS = {
     "start": start.measure,
     "health": health.measure,
     "inner-loop": inner_loop.measure,
+    "proxy": proxy.measure,
     "recorder": recorder.measure,
     "sampler": sampler.measure,
     "matrix": matrix.measure,

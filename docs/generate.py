@@ -31,6 +31,7 @@ from envmatrix.environments import (
     CanaryRoute,
     CanarySocket,
     Environment,
+    Fault,
     GatePolicy,
     Maintenance,
     Project,
@@ -38,6 +39,7 @@ from envmatrix.environments import (
     Source,
     Twin,
     UserRoutes,
+    Variant,
 )
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.gate.waivers import Waiver
@@ -61,11 +63,13 @@ _TOML_TYPES = {
     "Count": "number",
     "Days": "days",
     "Path": "path",
+    "Mapping[str, Fault]": "table of tables",
     "PositiveFloat": "number",
     "PositiveInt": "number",
     "SecretStr": "text",
     "Share": "share, 0 to 1",
     "Seconds": "seconds",
+    "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
     "bool": "true or false",
     "date": "date",
@@ -103,7 +107,7 @@ def _declarations() -> Iterator[str]:
     yield "The top of the file:"
     yield _table(
         ("key", "type", "default", "meaning"),
-        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin"}),
+        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin", "variants"}),
     )
     yield "### `[services.NAME]`"
     yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
@@ -118,6 +122,11 @@ def _declarations() -> Iterator[str]:
     yield "### `[canary.websocket]`"
     yield _prose(CanarySocket.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
+    yield "### `[variants.NAME]`"
+    yield _prose(Variant.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Variant))
+    yield _prose(Fault.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Fault))
     yield "### `[[maintenance]]`"
     yield _prose(Maintenance.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))

@@ -23,21 +23,23 @@ class Dependency:
 
     name: str
     probe: Callable[[], Awaitable[object]] | None
-    required: bool = True
+    required: bool | Callable[[], bool] = True
+    """Whether the service is unavailable without it; asked at each look where that changes."""
 
     async def look(self) -> dict[str, Any]:
         """Return its status, and the latency in milliseconds when it is up."""
+        required = self.required() if callable(self.required) else self.required
         if self.probe is None:
-            return {"status": "absent", "required": self.required}
+            return {"status": "absent", "required": required}
         begun = time.perf_counter()
         try:
             async with asyncio.timeout(PROBE_DEADLINE):
                 await self.probe()
         except Exception as error:  # noqa: BLE001  whatever a client raises, the dependency is down and we say how
             detail = "timeout" if isinstance(error, TimeoutError) else type(error).__name__
-            return {"status": "down", "required": self.required, "detail": detail}
+            return {"status": "down", "required": required, "detail": detail}
         latency = round((time.perf_counter() - begun) * 1000, 3)
-        return {"status": "up", "required": self.required, "latency_ms": latency}
+        return {"status": "up", "required": required, "latency_ms": latency}
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import typer
 
 from envmatrix.commands.audit import audit
 from envmatrix.commands.compare import compare
+from envmatrix.commands.drift import drift
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
@@ -29,6 +30,7 @@ from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
+from envmatrix.commands.vacuity import vacuity
 from envmatrix.commands.validate import validate
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
@@ -73,9 +75,11 @@ for command in (
     merge,
     explain,
     validate,
+    vacuity,
     health,
     monitor,
     compare,
+    drift,
     history,
     gate,
     promote,

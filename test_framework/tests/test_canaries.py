@@ -242,7 +242,9 @@ async def test_llm_context_is_its_users_own(users: Users, conversation: CanarySo
 @pytest.mark.anyio
 @pytest.mark.requires("multi_user", "websocket", "llm")
 @pytest.mark.promise("a user who claims to be another is taken for the other", Breaker.PRODUCT)
-async def test_websocket_claim_to_be_another_user_decides_nothing(users: Users, conversation: CanarySocket) -> None:
+async def test_websocket_claim_to_be_another_user_decides_nothing(
+    users: Users, conversation: CanarySocket, real_llm: RealLLM
+) -> None:
     """A handshake or message that names another user, wherever it does, opens none of that user's conversations."""
     recall = conversation.recall
     if recall is None:
@@ -252,7 +254,9 @@ async def test_websocket_claim_to_be_another_user_decides_nothing(users: Users, 
     async with asyncio.timeout(SECONDS):
         async with owner.websocket(SECONDS) as socket:
             frames = await converse(socket, conversation.say.replace("{canary}", word), conversation.ends)
-        ask = recall.replace("{id}", name_in("\n".join(frames), conversation))
+            ask = recall.replace("{id}", name_in("\n".join(frames), conversation))
+            told = "".join(await converse(socket, ask, conversation.ends))
+        assert word in told or real_llm.is_real or conversation.id is None, "a user's own word never came back"
         for place in claims.SOCKET:
             async with claims.websocket(place, stranger, owner) as socket:
                 frames = await converse(socket, claims.message(place, owner, ask), conversation.ends)

@@ -29,7 +29,7 @@ def test_real_llm_has_no_findings(real_llm: RealLLM, matrix_reality: Reality) ->
 @pytest.mark.promise("llm_available is another than what the model's server says", Breaker.FIXTURE)
 def test_llm_available_is_what_its_server_says(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """It equals whether the server lists its models to a client that shares no code with our ping."""
-    assert real_llm.llm_available is answers(matrix_reality.endpoints.get("llm"))
+    assert real_llm.llm_available is answers("llm", matrix_reality)
 
 
 @pytest.mark.promise("a field is there without a model, or missing with one", Breaker.FIXTURE)
@@ -44,7 +44,7 @@ def test_llm_is_none_where_there_is_none(real_llm: RealLLM, matrix_reality: Real
 @pytest.mark.promise("real_llm names another environment than real_services", Breaker.FIXTURE)
 def test_environment_of_the_llm_is_the_selected_one(real_llm: RealLLM, matrix_reality: Reality) -> None:
     """Both fixtures name the same environment."""
-    assert real_llm.environment == matrix_reality.environment.name
+    assert real_llm.environment == matrix_reality.environment.declared_name
 
 
 @pytest.mark.requires("llm")
@@ -99,10 +99,11 @@ def test_model_is_one_that_the_server_offers(real_llm: RealLLM) -> None:
 @pytest.mark.requires("llm")
 @pytest.mark.promise("the clients ask another URL than base_url", Breaker.FIXTURE)
 def test_base_url_is_the_clients(real_llm: RealLLM, matrix_reality: Reality) -> None:
-    """The clients ask the URL that the fixture tells, which is the endpoint's."""
+    """The clients ask the URL that the fixture tells, which is the endpoint's, and get an answer there."""
     assert real_llm.base_url == matrix_reality.endpoints["llm"].field("url")
     bases = {str(client.base_url).rstrip("/") for client in (real_llm.client, real_llm.async_client)}
     assert bases == {real_llm.base_url}
+    assert real_llm.client.models.list().object == "list"
 
 
 @pytest.mark.requires("llm")

@@ -17,7 +17,7 @@ from envmatrix.contracts import Reality, RealServices
 from envmatrix.services.forgery import FORGERIES
 from envmatrix.services.probes.tls import client_context
 
-pytestmark = [pytest.mark.requires("websocket", "multi_user"), pytest.mark.anyio]
+pytestmark = [pytest.mark.requires("websocket"), pytest.mark.anyio]
 
 SECONDS = 10.0
 """Timeout of a handshake."""
@@ -42,6 +42,7 @@ async def refusal(connection: connect) -> int:
         return refused.response.status_code
 
 
+@pytest.mark.requires("multi_user")
 @pytest.mark.promise("a handshake with a good token is refused", Breaker.PRODUCT)
 async def test_websocket_url_admits_a_good_token(real_services: RealServices, matrix_reality: Reality) -> None:
     """The connection opens, and the other side answers a ping frame."""
@@ -58,7 +59,16 @@ async def test_websocket_url_refuses_nobody(real_services: RealServices, matrix_
     assert await refusal(handshake(real_services, matrix_reality, {})) in {401, 403}
 
 
-@pytest.mark.parametrize("variant", ["foreign signature", "prolonged", "alg=none", "empty"])
+@pytest.mark.parametrize(
+    "variant",
+    [
+        *(
+            pytest.param(name, marks=pytest.mark.requires("multi_user"))
+            for name in ("foreign signature", "prolonged", "alg=none")
+        ),
+        "empty",
+    ],
+)
 @pytest.mark.promise("a handshake with a forged token is accepted", Breaker.PRODUCT)
 async def test_websocket_url_refuses_a_forged_token(
     real_services: RealServices, matrix_reality: Reality, variant: str

@@ -11,7 +11,7 @@ from envmatrix.conformance import claims
 from envmatrix.services.users import User, Users
 from tests.e2e.conversation import EVENTS, Event, agent_request, exchange, nothing_more, receive, run_agents, within
 
-pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm"), pytest.mark.anyio]
+pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm", "redis"), pytest.mark.anyio]
 
 STATE = "/api/state/colour"
 

@@ -11,7 +11,7 @@ from envmatrix.services.users import User, Users
 from tests.e2e.conversation import within
 from tests.e2e.test_identity_claims import STATE, everything_of, fill
 
-pytestmark = [pytest.mark.requires("websocket", "multi_user", "llm", "database", "redis"), pytest.mark.anyio]
+pytestmark = [pytest.mark.requires("backend", "multi_user", "redis"), pytest.mark.anyio]
 
 
 @pytest.fixture
@@ -33,6 +33,7 @@ def stored(matrix_reality: Reality) -> Callable[[User], list[int]]:
     return count
 
 
+@pytest.mark.requires("websocket", "llm", "database")
 @within(15)
 async def test_a_deletion_is_of_ones_own_data_and_of_all_of_it(
     users: Users, stored: Callable[[User], list[int]]

@@ -133,6 +133,7 @@ class TestMultiUserConcurrentSessions:
         await asyncio.gather(*map(try_all, strangers))
         assert await messages_of(owner, thread_id) == before
 
+    @pytest.mark.requires("redis")
     @within(DEADLINE)
     async def test_shared_resource_handling(self, people: list[User]) -> None:
         """One store, one model, one name for a key: what users write at the same time stays with whoever wrote it."""

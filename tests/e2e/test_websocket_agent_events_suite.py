@@ -160,6 +160,7 @@ async def test_malformed_messages_are_answered_and_harm_nothing(users: Users) ->
     assert run.types == EVENTS
 
 
+@pytest.mark.requires("redis")
 @within(10)
 async def test_events_reach_the_users_other_connections_and_nobody_elses(users: Users) -> None:
     """A subscriber of the thread is told all five, in order; the same user's other threads stay silent."""
@@ -179,6 +180,7 @@ async def test_events_reach_the_users_other_connections_and_nobody_elses(users: 
         await nothing_more(outside)
 
 
+@pytest.mark.requires("redis")
 @within(15)
 async def test_events_cross_the_borders_between_workers(real_services: RealServices, users: Users) -> None:
     """What runs on one worker of the backend is told to a subscriber on another."""
@@ -199,7 +201,7 @@ async def test_a_session_that_ends_ends_its_connections_work(users: Users) -> No
     """After a logout a connection that is still open runs nothing more, and is closed for it (1008)."""
     user = users()
     async with user.websocket() as socket:
-        await nothing_more(socket)
+        await run_agents(socket, agent_request("triage_agent", "one"))
         with user.auth_client() as client:
             assert client.post("/auth/logout").status_code == 204
         answer = await exchange(socket, agent_request("triage_agent", "one more"))

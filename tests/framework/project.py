@@ -37,6 +37,18 @@ login = "/login"
 me = "/me"
 """
 
+WITH_STORE = (
+    TINY_TOML.replace('"backend", ENVIRONMENT', '"backend", STORE_URL = "{store.url}", ENVIRONMENT')
+    + """
+[services.store]
+kind = "http"
+source = "process"
+command = ["{python}", "-S", "server.py", "{store.port}"]
+env = { SERVICE = "store", ENVIRONMENT = "{environment}" }
+"""
+)
+"""The same with a second service, which the first one needs by its declaration."""
+
 
 ASYNCIO = ("-p", "asyncio", "-o", "asyncio_default_fixture_loop_scope=function")
 """The options that bring pytest-asyncio back."""
@@ -75,18 +87,19 @@ class Project:
         return read_run(self.run_file)
 
 
-def run_together(root: Path, files: Mapping[str, str]) -> Run:
+def run_together(root: Path, files: Mapping[str, str], environment: str = "tiny") -> Run:
     """Run what several tests look at in one pytest, each in a directory of its own; return the run.
 
     Args:
         root: An empty directory.
-        files: The project's files beside the declaration: path → text.
+        files: The project's files beside the declaration, or in its place: path → text.
+        environment: The environment that is selected.
     """
     project = write_project(Project(None, root))
     for name, text in files.items():
         project.write(name, text)
     command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "--import-mode=importlib"]
-    options = ["--matrix-environment=tiny", f"--matrix-run-file={project.run_file}"]
+    options = [f"--matrix-environment={environment}", f"--matrix-run-file={project.run_file}"]
     subprocess.run(
         [*command, *options], cwd=root, env=plain_environment(), capture_output=True, timeout=60, check=False
     )

@@ -73,6 +73,12 @@ def test_an_environment_is_a_session_by_its_file_alone(copy: Path) -> None:
     assert {"environment(moon)", "moon"} <= sessions(copy).keys()
 
 
+def test_a_variant_is_a_session_too(copy: Path) -> None:
+    """By the name that selects it anywhere."""
+    (copy / "environments/moon.toml").write_text('[variants.dark]\nservices.sun.fault = "down"\n')
+    assert {"environment(moon)", "moon", "environment(moon+dark)", "moon+dark"} <= sessions(copy).keys()
+
+
 @pytest.mark.parametrize("session", ["environment(moon)", "moon"])
 def test_an_environment_is_run_with_the_arguments(copy: Path, session: str) -> None:
     """Arguments after -- are passed on; bytecode is written even where the machine forbids it."""

@@ -9,6 +9,8 @@ import contextlib
 import itertools
 import json
 import logging
+import time
+from collections import Counter
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
 from typing import Any, Protocol
@@ -26,6 +28,9 @@ CREATE TABLE IF NOT EXISTS agent_events (
 
 FORGET = "ALTER TABLE agent_events DELETE WHERE user_id = {user:String} SETTINGS mutations_sync = 1"
 
+PATIENCE = 3.0
+"""Seconds that events wait for ClickHouse to answer, before they are dropped and counted."""
+
 logger = logging.getLogger("reference")
 
 
@@ -34,12 +39,16 @@ class Analytics(Protocol):
 
     available: bool
 
-    def record(self, **event: Any) -> None:
-        """Take an event; never blocks, never fails."""
+    def record(self, *, user_id: str, **event: Any) -> None:
+        """Take an event of a user's; never blocks, never fails."""
         ...
 
     async def events(self, user_id: str) -> list[dict[str, Any]] | None:
         """Return the user's last 100 events, oldest first; None: analytics cannot be read now."""
+        ...
+
+    def dropped(self, user_id: str) -> int:
+        """Return how many events of the user's were lost to this worker."""
         ...
 
     def forget(self, user_id: str) -> None:
@@ -52,11 +61,14 @@ class NoAnalytics:
 
     available = False
 
-    def record(self, **event: Any) -> None:
+    def record(self, *, user_id: str, **event: Any) -> None:
         pass
 
     async def events(self, user_id: str) -> None:  # noqa: ARG002
         return None
+
+    def dropped(self, user_id: str) -> int:  # noqa: ARG002
+        return 0
 
     def forget(self, user_id: str) -> None:
         pass
@@ -78,6 +90,7 @@ class ClickHouse:
         self._client = client
         self._queue: asyncio.Queue[dict[str, Any] | str] = asyncio.Queue(maxsize=10_000)
         """Events to write, and the ids of users to forget, in their order."""
+        self._dropped: Counter[str] = Counter()
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[ClickHouse]:
@@ -90,9 +103,15 @@ class ClickHouse:
             with contextlib.suppress(asyncio.CancelledError):
                 await task
 
-    def record(self, **event: Any) -> None:
-        with contextlib.suppress(asyncio.QueueFull):
-            self._queue.put_nowait({"time": datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f"), **event})
+    def record(self, *, user_id: str, **event: Any) -> None:
+        now = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")
+        try:
+            self._queue.put_nowait({"time": now, "user_id": user_id, **event})
+        except asyncio.QueueFull:
+            self._dropped[user_id] += 1
+
+    def dropped(self, user_id: str) -> int:
+        return self._dropped[user_id]
 
     def forget(self, user_id: str) -> None:
         with contextlib.suppress(asyncio.QueueFull):
@@ -125,10 +144,12 @@ class ClickHouse:
 
     async def _write(self) -> None:
         table_exists = False
+        answered = time.monotonic()
         batch: list[dict[str, Any] | str] = []
         while True:
             if not batch:
                 batch.append(await self._queue.get())
+                answered = time.monotonic()
             while not self._queue.empty():
                 batch.append(self._queue.get_nowait())
             try:
@@ -144,8 +165,12 @@ class ClickHouse:
                     else:
                         await self._send(FORGET, param_user=str(batch[0]))
                     del batch[: max(1, len(events))]
+                    answered = time.monotonic()
             except httpx.HTTPError as error:
-                # The batch is kept for when it is back; the newest events are lost once the queue is full.
+                # The batch is kept for when it is back; what a user wants forgotten, however long that takes.
                 logger.warning("analytics wait: %s", type(error).__name__)
                 table_exists = False
+                if time.monotonic() - answered > PATIENCE:
+                    self._dropped.update(each["user_id"] for each in batch if isinstance(each, dict))
+                    batch = [each for each in batch if not isinstance(each, dict)]
                 await asyncio.sleep(0.5)

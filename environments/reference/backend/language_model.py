@@ -18,8 +18,6 @@ if TYPE_CHECKING:
     import openai
     from openai.types.chat import ChatCompletionMessageParam
 
-TIMEOUT = 60.0
-"""Seconds between two tokens."""
 RETRIES = 2
 """After a 429, a 5xx or no connection; the client backs off half a second, then one."""
 
@@ -41,14 +39,17 @@ class LanguageModel:
         """Return the whole answer, read as a stream.
 
         Raises:
-            UnavailableError: no model is configured, it refuses, or the stream ends before the answer does.
+            UnavailableError: no model is configured, it refuses, is too slow, or the stream ends before the answer.
         """
         client = await self.open()
         text, finished = "", False
         try:
-            async with await client.chat.completions.create(
-                model=self._settings.llm_model, messages=messages, stream=True
-            ) as stream:
+            async with (
+                asyncio.timeout(self._settings.llm_timeout),
+                await client.chat.completions.create(
+                    model=self._settings.llm_model, messages=messages, stream=True
+                ) as stream,
+            ):
                 async for chunk in stream:
                     for choice in chunk.choices:
                         text += choice.delta.content or ""
@@ -70,7 +71,7 @@ class LanguageModel:
                     base_url=self._settings.llm_url,
                     api_key=self._settings.llm_api_key.get_secret_value(),
                     max_retries=RETRIES,
-                    timeout=TIMEOUT,
+                    timeout=self._settings.llm_timeout,
                     http_client=module.DefaultAsyncHttpxClient(verify=self._tls, trust_env=False),
                 )
             return self._client

@@ -57,7 +57,7 @@ async def opened(settings: BackendSettings) -> AsyncIterator[Parts]:
         anywhere = await http()
         dependencies = [
             Dependency("database", database.ping),
-            Dependency("redis", hub.ping),
+            Dependency("redis", hub.ping, required=hub.is_awaited),
             Dependency("auth", authenticator.ping),
             Dependency("llm", (lambda: model.ping(anywhere)) if settings.llm_url else None, required=False),
         ]

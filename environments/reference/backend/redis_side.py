@@ -70,6 +70,7 @@ class Hub:
         self._redis = redis
         self._listeners: dict[str, set[Deliver]] = defaultdict(set)
         self._listening = asyncio.Event()
+        self._was_listening = False
 
     @contextlib.asynccontextmanager
     async def running(self) -> AsyncIterator[Hub]:
@@ -81,6 +82,10 @@ class Hub:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
+
+    def is_awaited(self) -> bool:
+        """Return whether Redis has not answered since the start: the backend begins with it, and goes on without it."""
+        return not self._was_listening
 
     async def ping(self) -> None:
         """Raise unless Redis answers and events would reach us."""
@@ -123,6 +128,7 @@ class Hub:
                         message = await pubsub.get_message(timeout=10)
                         if message and message["type"] == "psubscribe":
                             self._listening.set()
+                            self._was_listening = True
                             pause = 0.002
                         elif message:
                             self._dispatch(message["channel"], message["data"])

@@ -73,9 +73,10 @@ async def forget(user: User, parts: OpenParts) -> Response:
 
 @router.get("/analytics/events")
 async def events(user: User, parts: OpenParts) -> dict[str, Any]:
-    """Return the user's last events, or say that there are no analytics."""
+    """Return the user's last events, or say that there are no analytics; and how many events were lost."""
     recorded = await parts.analytics.events(user.user_id)
-    return {"available": recorded is not None, "events": recorded or []}
+    dropped = parts.analytics.dropped(user.user_id)
+    return {"available": recorded is not None, "events": recorded or [], "dropped": dropped}
 
 
 @router.post("/threads", status_code=201)

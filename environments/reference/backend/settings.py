@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import SecretStr
+from pydantic import Field, SecretStr
 
 from environments.reference.settings import ServiceSettings
 
@@ -21,3 +21,5 @@ class BackendSettings(ServiceSettings):
     """Base URL of the OpenAI API: `http://host:port/v1`."""
     llm_api_key: SecretStr = SecretStr("unused")
     llm_model: str = "scripted-1"
+    llm_timeout: float = Field(default=60.0, gt=0)
+    """Seconds that the whole answer of the model may take, further tries included."""

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from envmatrix.causes import matchers
 from envmatrix.causes.facts import Facts
 from envmatrix.causes.matchers import is_of, line_of, who_answers
 from envmatrix.safety.unpatched import text_of
@@ -44,6 +45,21 @@ def connection_lost(facts: Facts) -> str | None:
     """Match what clients raise when a connection is refused or lost."""
     error = next(_lost(facts), None)
     return f"{line_of(error)}; and yet {who_answers(facts)}" if error is not None else None
+
+
+def not_survived(facts: Facts) -> str | None:
+    """Match, in a variant, what would be put down to an outage elsewhere."""
+    if not facts.variant:
+        return None
+    looks = (
+        matchers.work_undone,
+        matchers.cut_short,
+        matchers.deadline_passed,
+        matchers.gateway_spoke,
+        connection_lost,
+    )
+    seen = next(filter(None, (look(facts) for look in looks)), None)
+    return f"{facts.variant} was not survived: {seen}" if seen else None
 
 
 def was_opened(facts: Facts) -> bool:

@@ -78,6 +78,8 @@ class Facts:
     """The promise that a test of the conformance suite checks; `None` for any other test."""
     crashes: tuple[ProductCrash, ...] = ()
     """Those of declared commands that kept a service from the test."""
+    variant: str = ""
+    """The degraded environment, `local+redis_down`, where the test was run in one."""
 
     @property
     def last_status(self) -> int:

@@ -114,6 +114,16 @@ RULES = (
         matchers.service_flapping,
     ),
     Rule(
+        RuleCode.NOT_SURVIVED,
+        Cause.LOGIC,
+        "fault not survived",
+        "In a degraded variant, a test broke that requires nothing of what may break there: what looks like an outage is the "
+        "product's own, since the fault is declared.",
+        "Mend the product so that it works without the faulted service; or say what the test requires, or what the variant "
+        "does not survive.",
+        connections.not_survived,
+    ),
+    Rule(
         RuleCode.WORK_UNDONE,
         Cause.INFRASTRUCTURE,
         "healthy by its own word only",
@@ -250,6 +260,15 @@ def _decided_elsewhere(_: Facts) -> None:
 
 
 HARNESS_RULES = (
+    Rule(
+        RuleCode.VACUOUS,
+        Cause.LOGIC,
+        "vacuous test",
+        "The test says that it requires a service, and passes while nothing of that service gets through: it proves nothing "
+        "about it.",
+        "Have it check something that only the service can do, or drop the capability from its marker.",
+        _decided_elsewhere,
+    ),
     Rule(
         RuleCode.WORKER_CRASHED,
         Cause.HARNESS,

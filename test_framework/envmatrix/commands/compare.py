@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.history import history_file
+from envmatrix.commands.history import history_file, past_runs
 from envmatrix.commands.options import HistoryFile, Json, load_matrix
 from envmatrix.exceptions import HistoryError, UsageError
 from envmatrix.git import full_commit
@@ -38,33 +38,22 @@ def compare(
     """
     from envmatrix.environments import Project
     from envmatrix.matrix.compare import compare as compare_sides
-    from envmatrix.matrix.compare import no_history
+    from envmatrix.matrix.norms import no_history
     from envmatrix.report.compare import json_, text
 
     project = Project.find(Path.cwd())
-    path = history_file(project, history)
     with ExitStack() as stack:
-        past = _history(path, stack) if history is not None or path.exists() else None
-        sides = _Sides(project, path, past)
+        past = past_runs(project, history, stack)
+        sides = _Sides(project, history_file(project, history), past)
         comparison = compare_sides(
             sides.resolve(before),
             sides.resolve(after),
             durations=past.earlier_durations if past else no_history,
+            numbers=past.earlier_numbers if past else no_history,
             flaky_fails="flaky" not in project.gate.allowed,
         )
     typer.echo((json_ if json else text).render(comparison), nl=False)
     return comparison.exit_code
-
-
-def _history(path: Path, stack: ExitStack) -> History | None:
-    """Open the history; one that cannot be read is a warning, and an error only where a side needs it."""
-    from envmatrix.history import History
-
-    try:
-        return stack.enter_context(History(path))
-    except HistoryError as error:
-        typer.echo(f"warning: {error.message}: slower tests and recorded commits are unknown", err=True)
-        return None
 
 
 @dataclass(frozen=True, slots=True)

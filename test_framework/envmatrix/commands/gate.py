@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import re
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.options import Json, MixedCommits, Runs, load_matrix
+from envmatrix.commands.history import earlier_numbers
+from envmatrix.commands.options import HistoryFile, Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
 from envmatrix.git import full_commit, working_tree
 
@@ -37,6 +39,7 @@ def gate(
     *,
     baseline: BaselineFile = None,
     waivers: WaiversFile = None,
+    history: HistoryFile = None,
     commit: Annotated[str, typer.Option(metavar="REV", help="Commit to judge; by default HEAD.")] = "",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the decision, but exit with 0.")] = False,
     json: Json = False,
@@ -51,7 +54,8 @@ def gate(
 
     project = _project()
     change = _commit(project.root, commit) if commit else full_commit(project.root, "HEAD")
-    decision = _decide(project, load_matrix(project, runs, mixed_commits=mixed_commits), baseline, waivers, change)
+    matrix = load_matrix(project, runs, mixed_commits=mixed_commits)
+    decision = _decide(project, matrix, baseline, waivers, change, history=history)
     if not change:
         why = f"the commit to judge is unknown: {working_tree(project.root).problem}. Name it: --commit REV"
         unknown = Reason(Code.NO_COMMIT, why, Answer.UNKNOWN)
@@ -199,23 +203,33 @@ def _newest(runs_dir: Path, names: Sequence[str]) -> Matrix:
     return Matrix.from_runs(runs, notes=notes, mixed_commits=True)
 
 
-def _decide(project: Project, matrix: Matrix, baseline: Path | None, waivers: Path | None, commit: str) -> Decision:
+def _decide(
+    project: Project,
+    matrix: Matrix,
+    baseline: Path | None,
+    waivers: Path | None,
+    commit: str,
+    *,
+    history: Path | None = None,
+) -> Decision:
     from envmatrix.gate.baseline import now
     from envmatrix.gate.decide import decide
     from envmatrix.gate.source import defined_below
 
     known, overall = _read_baseline(baseline or project.baseline_file, named=baseline is not None)
-    return decide(
-        matrix,
-        project.gate,
-        baseline=known,
-        waivers=_read_waivers(waivers, project),
-        now=now(),
-        overall=overall,
-        commit=commit,
-        declared=_declared(project),
-        still_there=defined_below(project.root),
-    )
+    with ExitStack() as stack:
+        return decide(
+            matrix,
+            project.gate,
+            baseline=known,
+            waivers=_read_waivers(waivers, project),
+            now=now(),
+            overall=overall,
+            commit=commit,
+            declared=_declared(project),
+            still_there=defined_below(project.root),
+            earlier=earlier_numbers(project, history, stack),
+        )
 
 
 def _read_waivers(named: Path | None, project: Project) -> tuple[Waiver, ...]:

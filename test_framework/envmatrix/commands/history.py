@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import ExitStack, suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from envmatrix.commands.options import HistoryFile, Json
-from envmatrix.exceptions import UsageError, nearest
+from envmatrix.exceptions import HistoryError, UsageError, nearest
 from envmatrix.git import commit_order, commits_elsewhere
 
 if TYPE_CHECKING:
     from envmatrix.environments import Project
+    from envmatrix.history import History
+    from envmatrix.matrix.norms import Numbers
     from envmatrix.runs.cells import Run
 
 _CANDIDATES = 3
@@ -26,6 +30,32 @@ def history_file(project: Project, named: Path | None) -> Path:
     from envmatrix.history import DEFAULT
 
     return named or project.root / DEFAULT
+
+
+def past_runs(project: Project, named: Path | None, stack: ExitStack) -> History | None:
+    """Open the history until the stack is closed; `None` where there is none, with a warning where it cannot be read."""
+    from envmatrix.history import History
+
+    path = history_file(project, named)
+    if named is None and not path.exists():
+        return None
+    try:
+        return stack.enter_context(History(path))
+    except HistoryError as error:
+        typer.echo(f"warning: {error.message}: nothing is compared with earlier runs", err=True)
+        return None
+
+
+def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> Numbers:
+    """Return what asks the history for the numbers of earlier runs; whatever is wrong with it, there are none."""
+    past = past_runs(project, named, stack)
+
+    def numbers(label: str, test: str, moment: str) -> Sequence[Mapping[str, float]]:
+        with suppress(sqlite3.Error):  # a damaged file changes no verdict
+            return past.earlier_numbers(label, test, moment) if past else ()
+        return ()
+
+    return numbers
 
 
 def record(runs: Iterable[Run], named: Path | None) -> None:

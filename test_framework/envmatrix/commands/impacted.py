@@ -36,9 +36,9 @@ def narrow(plan: Plan, since: str, *, environments: Path | None, env_file: Path 
     found = find_impact(plan.project, since, environments, env_file)
     reuse: dict[str, Reuse] = {}
     for environment in plan.environments:
-        name = environment.name
-        known = frozenset(found.impact.tests.get(name, ()))
-        selected = found.impact.selected.get(name, {})
+        name, declared = environment.name, environment.declared_name
+        known = frozenset(found.impact.tests.get(declared, ()))
+        selected = found.impact.selected.get(declared, {})
         if selected.keys() >= known:
             _say(f"{name}: all {len(known)} tests are run: what changed may lead to each")
             continue

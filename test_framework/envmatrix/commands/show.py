@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import typer
 
-from envmatrix.commands.history import record
+from envmatrix.commands.history import earlier_numbers, record
 from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_matrix
 
 if TYPE_CHECKING:
@@ -27,24 +28,25 @@ def show(
 
 
 def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
-    """Print the matrix of runs that have just ended, and add them to the history; return the exit code."""
+    """Add runs that have just ended to the history, and print their matrix; return the exit code."""
     from envmatrix.matrix.table import matrix_of
 
     loaded = run_dir.load()
-    try:
-        # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
-        code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, as_parts=True)
-        typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
-        return code
-    finally:
-        record(loaded.runs, history)
+    record(loaded.runs, history)
+    # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
+    code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True)
+    typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
+    return code
 
 
-def _report(matrix: Matrix, format_: str, *, as_parts: bool = False) -> int:
+def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False) -> int:
+    from envmatrix.environments import Project
     from envmatrix.gate import exit_code, judge_all
     from envmatrix.report.matrix import reporter
     from envmatrix.report.matrix.summary import JudgedMatrix
 
-    verdicts = judge_all(matrix, as_parts=as_parts)
+    with ExitStack() as stack:
+        earlier = earlier_numbers(Project.find(Path.cwd()), history, stack)
+        verdicts = judge_all(matrix, as_parts=as_parts, earlier=earlier)
     typer.echo(reporter(format_)(JudgedMatrix(matrix, verdicts)), nl=False)
     return exit_code(verdicts)

@@ -40,10 +40,10 @@ def up(
     """
     from envmatrix.services.supervisor import Owner, SupervisorClient
     from envmatrix.services.supervisor.client import end_run
-    from envmatrix.services.supervisor.kept import find_kept, record
+    from envmatrix.services.supervisor.kept import kept_as, record
 
     environment, origin = _load(name, environments, env_file)
-    if kept := find_kept(environment.file):
+    if kept := kept_as(environment):
         if not (stale := kept.why_stale(origin)):
             return _show(kept)
         typer.echo(f"replacing {name}: {stale}", err=True)
@@ -158,11 +158,12 @@ def env(name: Name, *, environments: Environments = None, json: Json = False) ->
 
 def down(name: Name, *, environments: Environments = None) -> int:
     """Stop an environment that is up, and remove all that it made; nothing is to do where it is not up."""
+    from envmatrix.environments import declaration_of
     from envmatrix.report.text import plural
     from envmatrix.services.supervisor.client import end_run
     from envmatrix.services.supervisor.kept import find_kept
 
-    kept = find_kept(_directory(environments) / f"{name}.toml")
+    kept = find_kept(*declaration_of(name, _directory(environments)))
     if kept is None:
         typer.echo(f"{name} is not up")
         return 0
@@ -219,9 +220,10 @@ def _demand_kept(name: str, environments: Path | None, service: str | None = Non
     Raises:
         UsageError: there is none.
     """
+    from envmatrix.environments import declaration_of
     from envmatrix.services.supervisor.kept import find_kept
 
-    kept = find_kept(_directory(environments) / f"{name}.toml")
+    kept = find_kept(*declaration_of(name, _directory(environments)))
     if kept is None:
         raise UsageError(f"environment {name!r} is not up", f"Start it: envmatrix up {name}")
     if service is not None and service not in (states := kept.client.states()):

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import cache
 from typing import Annotated, Any, get_args
 
@@ -14,13 +15,20 @@ from envmatrix.services import Endpoint
 from envmatrix.services.users import Users
 
 
+@dataclass(frozen=True, slots=True)
+class Deferred:
+    """A field's value that is made when the field is first read: what no test reads is never made."""
+
+    make: Callable[[], Any]
+
+
 class Contract(BaseModel):
     """A fixture's contract: a frozen, typed object that is also a read-only mapping.
 
     `services.backend_url` and `services["backend_url"]` are the same, so that tests written for a dict run unchanged.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", arbitrary_types_allowed=True, defer_build=True)
 
     environment: Annotated[
         str, Meaning(Role.ENVIRONMENT, truth="Equals the selected environment, and what the target itself reports.")
@@ -34,6 +42,8 @@ class Contract(BaseModel):
         if not name.startswith("_") and name in type(self).model_fields:
             # Not self._used: pydantic finds private attributes by __getattr__, which this method comes before.
             super().__getattribute__("__pydantic_private__")["_used"].add(name)
+            if type(value) is Deferred:
+                value = super().__getattribute__("__dict__")[name] = value.make()
         return value
 
     @property

@@ -11,7 +11,7 @@ from urllib.parse import SplitResult, urlsplit
 import httpx
 from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from envmatrix.contracts.fields import Contract, meaning_of
+from envmatrix.contracts.fields import Contract, Deferred, meaning_of
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.contracts.reality import Reality
 from envmatrix.masking import MASKER
@@ -53,7 +53,7 @@ def check(contract: type[Contract], value: object, reality: Reality) -> tuple[Co
     findings = [_missing(contract, missing)] if missing else []
     for field in contract.model_fields:
         content = _read(value, field)
-        if content is _MISSING:
+        if content is _MISSING or isinstance(content, Deferred):
             continue
         finding = _check_type(contract, field, content)
         if finding := finding or _check_truth(field, meaning_of(contract, field), content, reality):
@@ -115,8 +115,8 @@ def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> 
             is_true = value.partition(".")[0] == CONTRACT_VERSION.partition(".")[0]
             truth = f"this envmatrix provides contract {CONTRACT_VERSION}"
         case Role.ENVIRONMENT:
-            is_true = value == reality.environment.name
-            truth = f"the selected environment is {reality.environment.name!r}"
+            is_true = value == reality.environment.declared_name
+            truth = f"the selected environment is {reality.environment.declared_name!r}"
         case Role.REQUIRED:
             is_true = value == reality.required(service)
             truth = f"{service} is {'' if value is False else 'not '}required ({reality.environment.file.name})"

@@ -4,8 +4,9 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
-from envmatrix.environments.environment import Environment, Twin, UserRoutes
+from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
 from envmatrix.environments.load import (
+    declaration_of,
     declared_names,
     load_environment,
     load_environments,
@@ -17,8 +18,10 @@ from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
     "UNVERIFIED",
@@ -27,6 +30,7 @@ __all__ = [
     "CanaryRoute",
     "CanarySocket",
     "Environment",
+    "Fault",
     "GatePolicy",
     "Maintenance",
     "Project",
@@ -34,6 +38,8 @@ __all__ = [
     "Source",
     "Twin",
     "UserRoutes",
+    "Variant",
+    "declaration_of",
     "declared_names",
     "fill",
     "load_environment",

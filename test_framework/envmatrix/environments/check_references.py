@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from graphlib import CycleError, TopologicalSorter
-from pathlib import Path
 
 from envmatrix.environments.environment import Environment
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, references_in
@@ -25,13 +24,13 @@ def check_references(file: TomlFile, environment: Environment) -> None:
             *(("command", word) for word in service.command),
             *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
         ]:
-            line = file.line_of(("services", service.name, *key.split(".")))
+            keys = ("services", service.name, *key.split("."))
             for name, field in references_in(text):
-                _check_reference(file.path, line, environment, name, field)
+                _check_reference(file, keys, environment, name, field)
                 if key == "command" and _tells_password(environment, name, field):
                     what = f"{{{name}.{field}}} in command would show a password"
                     how = "Put it in env: a command's words are readable by everybody (ps)"
-                    raise DeclarationError(file.path, what, line, how)
+                    raise DeclarationError(file.path, what, file.line_of(keys), how)
     if environment.users is not None and (name := environment.users.service) not in environment.services:
         what, line = f"users.service names {name!r}, which is no service here", file.line_of(("users", "service"))
         raise UnknownReferenceError(file.path, what, line, nearest(name, environment.services))
@@ -48,13 +47,12 @@ def _tells_password(environment: Environment, name: str, field: str) -> bool:
     return field == "password" or (field == "url" and environment.services[name].kind in _LOGIN_KINDS)
 
 
-def _check_reference(path: Path, line: int, environment: Environment, name: str, field: str) -> None:
+def _check_reference(file: TomlFile, keys: tuple[str, ...], environment: Environment, name: str, field: str) -> None:
     if not field:
-        if name not in GLOBAL_FIELDS:
-            raise UnknownReferenceError(path, f"unknown reference {{{name}}}", line, nearest(name, GLOBAL_FIELDS))
+        what, word, known = f"unknown reference {{{name}}}", name, GLOBAL_FIELDS
     elif name not in environment.services:
-        what = f"{{{name}.{field}}} names no service"
-        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
-    elif field not in REFERENCE_FIELDS:
-        what = f"{{{name}.{field}}}: a service has no {field!r}"
-        raise UnknownReferenceError(path, what, line, nearest(field, REFERENCE_FIELDS))
+        what, word, known = f"{{{name}.{field}}} names no service", name, frozenset(environment.services)
+    else:
+        what, word, known = f"{{{name}.{field}}}: a service has no {field!r}", field, REFERENCE_FIELDS
+    if word not in known:
+        raise UnknownReferenceError(file.path, what, file.line_of(keys), nearest(word, known))

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, WrapSerializer
 
@@ -12,6 +12,7 @@ from envmatrix.environments.canary import Canary
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
+from envmatrix.environments.variant import Fault, Variant
 from envmatrix.masking import secrets_among, secrets_in_command, secrets_in_url
 
 
@@ -58,10 +59,16 @@ def _read_only(value: dict[str, ServiceSpec]) -> Mapping[str, ServiceSpec]:
     return MappingProxyType(dict(value))
 
 
+VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+DOWN = ".down"
+"""Ends the name of a variant that need not be declared: in `local+redis.down`, redis is down and nothing is promised."""
+
+
 class Environment(Table):
     """A named place where the system under test runs."""
 
     name: str
+    """The file's name; in a variant followed by the variant's: `local+redis_down`."""
     file: Path
     description: str = ""
     """One line for people."""
@@ -79,6 +86,8 @@ class Environment(Table):
     """When it is worked on."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
+    variants: dict[VariantName, Variant] = Field(default_factory=dict)
+    """The ways in which it can be degraded, each a column of its own."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
     """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
 
@@ -86,6 +95,40 @@ class Environment(Table):
     def label(self) -> str:
         """Return the name of the matrix column; a twin is named as one."""
         return f"{self.name} (twin)" if self.twin else self.name
+
+    @property
+    def declared_name(self) -> str:
+        """Return the name that its services know it by: without a variant's."""
+        return self.name.partition("+")[0]
+
+    @property
+    def variant(self) -> Variant | None:
+        """Return how it is degraded; `None` where it is not."""
+        return self.variants.get(self.name.partition("+")[2])
+
+    def degraded(self, name: str) -> Self | None:
+        """Return the environment as a variant has it; `None` where there is no such variant."""
+        service = name.removesuffix(DOWN)
+        implied = {name: Variant(services={service: Fault(fault="down")})} if service in self.services else {}
+        variants = self.variants | (implied if service != name else {})
+        if name not in variants:
+            return None
+        return self.model_copy(update={"name": f"{self.name}+{name}", "variants": variants})
+
+    def is_degraded(self, service: str) -> bool:
+        """Return whether a fault of the variant reaches a service: its own, or that of one that it needs."""
+        variant = self.variant
+        return variant is not None and not self.closure(frozenset({service})).isdisjoint(variant.services)
+
+    def demands(self, service: str) -> bool:
+        """Return whether no test can run without a service: in a variant, tests tell what survives a fault."""
+        return self.services[service].is_required and not self.is_degraded(service)
+
+    def must_work(self, capability: str) -> bool:
+        """Return whether a test may rely on a capability: in a variant, no fault reaches it, or it is to survive."""
+        service, variant = self.providers[capability], self.variant
+        survivors = variant.survives if variant else ()
+        return not self.is_degraded(service) or capability in survivors or service in survivors
 
     @cached_property
     def providers(self) -> Mapping[str, str]:

@@ -11,6 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from envmatrix.environments.check_references import check_references
+from envmatrix.environments.check_variants import check_variant
 from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
 from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
@@ -42,9 +43,15 @@ def declared_names(directory: Path) -> tuple[str, ...]:
         raise UsageError(f"no directory {directory}", "Name the directory of TOML files with --environments DIR")
     names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith("."))
     for name in names:
-        if not is_name(name):
+        if not is_name(name) or "+" in name:  # which stands before a variant's name
             raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", hint=ALPHABET)
     return tuple(names)
+
+
+def declaration_of(name: str, directory: Path) -> tuple[Path, str]:
+    """Return the file that declares an environment, and the name of its variant; empty where it is not degraded."""
+    declared, _, variant = name.partition("+")
+    return directory / f"{declared}.toml", variant
 
 
 def load_environments(names: Sequence[str], directory: Path, env_file: Path | None = None) -> tuple[Environment, ...]:
@@ -63,7 +70,7 @@ def load_environments(names: Sequence[str], directory: Path, env_file: Path | No
 def load_environment(
     name: str, directory: Path, *, variables: Mapping[str, str] | None = None, env_file: Path | None = None
 ) -> Environment:
-    """Load `NAME.toml` of a directory.
+    """Load `NAME.toml` of a directory, or as one of its variants: `NAME+VARIANT`.
 
     `variables` fill in each `${NAME}`; the process's environment, topped up from `env_file`, by default.
 
@@ -72,9 +79,17 @@ def load_environment(
         DeclarationError: the file is wrong; the error names the line.
     """
     names = declared_names(directory)
-    if name not in names:
+    file, variant = declaration_of(name, directory)
+    if file.stem not in names:
         raise UnknownEnvironmentError(name, directory, names)
-    return load_file(directory / f"{name}.toml", variables if variables is not None else process_variables(env_file))
+    environment = load_file(file, variables if variables is not None else process_variables(env_file))
+    if not variant:
+        return environment
+    if (degraded := environment.degraded(variant)) is None:
+        variants = (f"{file.stem}+{each}" for each in environment.variants)
+        raise UnknownEnvironmentError(name, directory, (file.stem, *variants))
+    check_variant(environment.file, degraded)
+    return degraded
 
 
 def process_variables(env_file: Path | None) -> dict[str, str]:
@@ -128,6 +143,9 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     for spec in environment.services.values():
         _check_kind(file, spec)
     check_references(file, environment)
+    for name in environment.variants:
+        if degraded := environment.degraded(name):
+            check_variant(path, degraded, file.line_of(("variants", name)))
     return environment
 
 

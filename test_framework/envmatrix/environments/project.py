@@ -39,6 +39,9 @@ class GatePolicy(Table):
     """Whether a run with uncommitted changes, untracked files among them, may open the gate."""
     infrastructure_budget: Count = 0
     """Tests of each environment that may be lost to infrastructure, harness or an undetermined cause."""
+    performance: Literal["fail", "list", "ignore"] = "list"
+    """What becomes of a number that a test records and that is worse than its own history explains: `fail` shuts the gate,
+    `list` only lists it, `ignore` does not look."""
 
 
 class AuditPolicy(Table):

@@ -8,10 +8,11 @@ from datetime import datetime
 
 from envmatrix.environments import GatePolicy
 from envmatrix.gate.baseline import Baseline, Known
-from envmatrix.gate.judgement import judge
+from envmatrix.gate.judgement import about_numbers, judge
 from envmatrix.gate.source import StillThere, nowhere
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests, worst
 from envmatrix.gate.waivers import AppliedWaivers, Waiver, apply, counts_as_failed
+from envmatrix.matrix.norms import Numbers, no_history
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.nodeid import function_of
@@ -57,17 +58,18 @@ def decide(
     commit: str = "",
     declared: Collection[str] | None = None,
     still_there: StillThere = nowhere,
+    earlier: Numbers = no_history,
 ) -> Decision:
     """Return whether the gate opens, with a verdict on each environment.
 
     `overall` are reasons that the caller has already, such as a baseline that cannot be read. `commit` is the full name of
     the change's commit, empty if unknown. `declared` are the declared environments, `None` if unknown. `still_there` tells
-    a test that was left out from one that was removed.
+    a test that was left out from one that was removed. `earlier` tells the numbers that tests recorded before.
     """
     columns = (*matrix.columns, *_missing(matrix, policy, baseline, declared))
     places = None if declared is None else {*declared, *(column.environment for column in columns)}
     waived = apply(waivers, matrix.runs, now.date(), places)
-    comparison = _Comparison(policy, baseline, waived, commit, still_there)
+    comparison = _Comparison(policy, baseline, waived, commit, still_there, earlier)
     verdicts = tuple(comparison.verdict(column) for column in columns)
     reasons = (*overall, *_about_commits(matrix), *_about_age(policy, baseline, now), *waived.problems)
     return Decision(columns, verdicts, reasons, baseline)
@@ -114,6 +116,7 @@ class _Comparison:
     waived: AppliedWaivers
     commit: str
     still_there: StillThere
+    earlier: Numbers
 
     def verdict(self, column: Column) -> Verdict:
         """Judge one environment."""
@@ -122,6 +125,9 @@ class _Comparison:
         before = self.baseline.environments.get(column.environment) if self.baseline else None
         excuses = _Excuses.of(column.run, self.policy, before, self.waived.tests.get(column.environment, {}))
         more = [*excuses.remarks(), *_about_policy(column.run, self.policy), *self._about_commit(column.run)]
+        if self.policy.performance != "ignore":
+            fails = self.policy.performance == "fail"
+            more += about_numbers(column.run, self.earlier, Answer.INCOMPATIBLE if fails else Answer.COMPATIBLE)
         if before is not None:
             more += _about_changes(column.run, before, self.still_there)
         elif self.baseline is not None:

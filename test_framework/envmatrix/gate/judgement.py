@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 
 from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, decided, number_of_tests
+from envmatrix.matrix.norms import Numbers, no_history, worse_numbers
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.events import FindingRecord
@@ -40,9 +41,26 @@ def judge(
     return decided(environment, [*own, *more])
 
 
-def judge_all(matrix: Matrix, *, as_parts: bool = False) -> tuple[Verdict, ...]:
-    """Return the verdict on every column, in the order of the columns; `as_parts` as in `judge`."""
-    return tuple(judge(column.run, column.note, as_part=as_parts) for column in matrix.columns)
+def judge_all(matrix: Matrix, *, as_parts: bool = False, earlier: Numbers = no_history) -> tuple[Verdict, ...]:
+    """Return the verdict on every column, in the order of the columns; `as_parts` as in `judge`.
+
+    Numbers of tests that are worse than `earlier` ones explain are remarks.
+    """
+    return tuple(
+        judge(column.run, column.note, as_part=as_parts, more=about_numbers(column.run, earlier))
+        for column in matrix.columns
+    )
+
+
+def about_numbers(run: Run | MissingRun, earlier: Numbers, answer: Answer = Answer.COMPATIBLE) -> Iterator[Reason]:
+    """Yield a reason for each number of a passed test that is worse than earlier runs explain."""
+    if isinstance(run, MissingRun):
+        return
+    for cell in run.ended[Outcome.PASSED]:
+        if cell.measured:
+            past = earlier(run.header.label, cell.test, run.header.started_at)
+            for worse in worse_numbers(cell.measured, past):
+                yield Reason(Code.PERFORMANCE, str(worse), answer, (cell.test,))
 
 
 def _no_run(run: MissingRun) -> Reason:

@@ -70,6 +70,8 @@ class Code(enum.StrEnum):
     """A remark: a service is available, and no test that passed exercised it."""
     DESELECTED = "deselected"
     """Tests of the baseline were left out, and are still defined. A remark: tests were deselected, by `-k`, `-m` or a plugin."""
+    PERFORMANCE = "performance"
+    """A number that a test recorded is worse than its own history explains. A remark, unless the policy says `fail`."""
     REUSED = "reused"
     """A remark: tests were not run, since nothing that changed leads to them; their cells are an earlier commit's."""
     WAIVED = "waived"

@@ -18,7 +18,7 @@ from pathlib import Path
 from envmatrix.exceptions import HistoryError
 from envmatrix.safety.input_files import sqlite_numbers
 
-SCHEMA = 2
+SCHEMA = 3
 """The file's `user_version`; raised with each change that an older reader would misread."""
 
 DEFAULT = Path(".envmatrix", "history.sqlite")
@@ -60,12 +60,14 @@ CREATE TABLE cells (
     duration REAL NOT NULL,
     attempts INTEGER NOT NULL,
     body TEXT,
+    measured TEXT,
     PRIMARY KEY (run, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cells_by_test ON cells (test, run);
 CREATE VIEW entries AS
     SELECT cells.run, cells.test AS test_id, runs.environment, tests.name AS test, runs.label, runs.commit_id, runs.dirty,
-           runs.started_at, runs.run_id, cells.outcome, cells.cause, cells.rule, cells.summary, cells.duration, cells.attempts
+           runs.started_at, runs.run_id, cells.outcome, cells.cause, cells.rule, cells.summary, cells.duration, cells.attempts,
+           cells.measured
     FROM cells JOIN runs ON runs.id = cells.run JOIN tests ON tests.id = cells.test;
 CREATE VIEW ages AS
     SELECT id AS run, row_number() OVER (PARTITION BY environment ORDER BY started_at DESC, id DESC) AS age FROM runs;

@@ -172,6 +172,19 @@ class History:
         )
         return [seconds for (seconds,) in rows]
 
+    def earlier_numbers(self, label: str, test: str, moment: str = "") -> Sequence[Mapping[str, float]]:
+        """Return what a test's last passed runs measured, before a time (ISO 8601) if one is named.
+
+        By the environment's label: a twin's numbers say nothing about the deployment that it stands in for.
+        """
+        rows = self._connection.execute(
+            "SELECT measured FROM entries WHERE test = CAST(? AS TEXT) AND label = CAST(? AS TEXT)"
+            " AND outcome = 'passed' AND measured IS NOT NULL AND (? = '' OR started_at < ?)"
+            " ORDER BY started_at DESC, run DESC LIMIT ?",
+            (encoded(test), encoded(label), moment, normal_time(moment), _NOISE_RUNS),
+        )
+        return [json.loads(measured) for (measured,) in rows]
+
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` if there is none.
 
@@ -190,13 +203,14 @@ class History:
     def _run(self, number: int, events: Mapping[str, Any]) -> Run:
         cells: dict[str, Cell] = {}
         bodies: dict[str, str] = {}
-        for test, outcome, cause, rule, summary, reason, duration, attempts, body in self._connection.execute(
-            "SELECT tests.name, outcome, cause, rule, summary, reason, duration, attempts, body"
+        for test, outcome, cause, rule, summary, reason, duration, attempts, body, measured in self._connection.execute(
+            "SELECT tests.name, outcome, cause, rule, summary, reason, duration, attempts, body, measured"
             " FROM cells JOIN tests ON tests.id = cells.test WHERE run = ? ORDER BY position",
             (number,),
         ):
             ended, why = Outcome(outcome), Cause(cause) if cause else None
-            tries = (Attempt(test, ended, duration),) if attempts else ()
+            numbers = json.loads(measured) if measured else {}
+            tries = (Attempt(test, ended, duration, measured=numbers),) if attempts else ()
             evidence = Evidence(rule, summary or "") if rule else None
             cells[test] = Cell(test, ended, tries, why, evidence, reason or "")
             if body:

@@ -84,9 +84,9 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
         return
     tests = _tests(connection, run.cells)
     connection.executemany(
-        "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?)",
+        "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT))",
         (
-            (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test))
+            (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test), _numbers(cell))
             for position, (test, cell) in enumerate(run.cells.items())
             if not cell.reused_from  # it is remembered where it was run
         ),
@@ -112,6 +112,10 @@ def _events(run: Run) -> Mapping[str, Any]:
         "findings": to_builtins(run.findings),
         "attestations": to_builtins(run.attestations),
     }
+
+
+def _numbers(cell: Cell) -> bytes | None:
+    return encoded(json.dumps(cell.measured, ensure_ascii=False)) if cell.measured else None
 
 
 def _row(cell: Cell) -> tuple[object, ...]:

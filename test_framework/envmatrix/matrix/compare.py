@@ -11,8 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from statistics import median
 
+from envmatrix.matrix.norms import Norm, Numbers, WorseNumber, no_history, worse_numbers
 from envmatrix.matrix.renames import renames
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.runs.cells import Cell, MissingRun, Run
@@ -35,6 +35,8 @@ class ChangeKind(enum.StrEnum):
     """Ends otherwise than before in any other way: flaky, expected to fail, not run."""
     SLOWER = "slower"
     """Passes as before, and takes longer than the noise of its own history explains."""
+    MEASURED_WORSE = "measured_worse"
+    """Passes as before, and a number that it records is worse than the noise of its own history explains."""
     NEW = "new"
     """Not there before."""
     REMOVED = "removed"
@@ -59,12 +61,14 @@ class Seen:
     """Seconds; `None` where the side does not tell."""
     body: str = ""
     """Digest of the test's body; empty where the side does not tell."""
+    measured: Mapping[str, float] = field(default_factory=dict)
+    """The numbers that the test recorded."""
 
     @classmethod
     def of(cls, cell: Cell, body: str = "") -> Seen:
         """Return the compared and displayed parts of a cell."""
         rule, summary = (cell.evidence.rule, cell.evidence.summary) if cell.evidence else ("", "")
-        return cls(cell.outcome, cell.cause, rule, summary or cell.reason, cell.duration, body)
+        return cls(cell.outcome, cell.cause, rule, summary or cell.reason, cell.duration, body, cell.measured)
 
     @property
     def is_lost(self) -> bool:
@@ -136,38 +140,6 @@ class Side:
 
 
 @dataclass(frozen=True, slots=True)
-class Norm:
-    """How long a test usually takes: the median of its earlier passed runs, and the noise around it."""
-
-    usual: float
-    """Seconds."""
-    noise: float
-    """Seconds: the median of how far each run was from the usual. One slow run does not move it."""
-
-    LEAST_RUNS = 5
-    """With fewer the noise is a guess: of 5, two may be outliers and the median still holds."""
-    _DEVIATIONS = 6.0
-    """About four standard deviations of a normal distribution: in 10,000 tests one false alarm in three comparisons."""
-    _LEAST_SHARE = 0.25
-    """Of the usual: a quieter test than that is not worth a person's time."""
-    LEAST_SECONDS = 0.1
-    """A busy machine's scheduler alone is good for that much."""
-
-    @classmethod
-    def of(cls, durations: Sequence[float]) -> Norm | None:
-        """Return the norm of some durations in seconds; `None` for too few."""
-        if len(durations) < cls.LEAST_RUNS:
-            return None
-        usual = median(durations)
-        return cls(usual, median(abs(duration - usual) for duration in durations))
-
-    @property
-    def margin(self) -> float:
-        """Return the seconds above the usual that may still be noise."""
-        return max(self._DEVIATIONS * self.noise, self._LEAST_SHARE * self.usual, self.LEAST_SECONDS)
-
-
-@dataclass(frozen=True, slots=True)
 class Change:
     """One test in one environment, before and after."""
 
@@ -180,6 +152,8 @@ class Change:
     """Its name before, where that was another: whatever the kind, no more than its name may have changed."""
     usual: float | None = None
     """Seconds that it took before, where it is slower."""
+    numbers: tuple[WorseNumber, ...] = ()
+    """What it measured, where that is worse."""
 
 
 @dataclass(frozen=True)
@@ -264,19 +238,21 @@ Durations = Callable[[str, str, str], Sequence[float]]
 """Environment, test, moment → the seconds of its passed runs before that moment."""
 
 
-def no_history(*_: str) -> Sequence[float]:
-    """Return no durations: without a history nothing is slower."""
-    return ()
-
-
-def compare(before: Side, after: Side, *, durations: Durations = no_history, flaky_fails: bool = False) -> Comparison:
+def compare(
+    before: Side,
+    after: Side,
+    *,
+    durations: Durations = no_history,
+    numbers: Numbers = no_history,
+    flaky_fails: bool = False,
+) -> Comparison:
     """Compare two sides; with `flaky_fails`, a test that is flaky now and passed before has regressed."""
     names = sorted(before.places.keys() | after.places.keys())
     pairs = {name: (before.places.get(name), after.places.get(name)) for name in names}
     return Comparison(
         before,
         after,
-        tuple(_Pair(name, was, now, durations, flaky_fails).changes() for name, (was, now) in pairs.items()),
+        tuple(_Pair(name, was, now, durations, numbers, flaky_fails).changes() for name, (was, now) in pairs.items()),
     )
 
 
@@ -288,6 +264,7 @@ class _Pair:
     before: Place | None
     after: Place | None
     durations: Durations
+    numbers: Numbers
     flaky_fails: bool
 
     def changes(self) -> Changes:
@@ -313,6 +290,8 @@ class _Pair:
         renamed_from = was if was != test else ""
         if (kind := self._kind(before, after)) is not ChangeKind.SAME:
             return Change(test, kind, before, after, renamed_from)
+        if worse := self._worse_numbers(was, before, after):
+            return Change(test, ChangeKind.MEASURED_WORSE, before, after, renamed_from, numbers=worse)
         if (norm := self._exceeded(was, before, after)) is not None:
             return Change(test, ChangeKind.SLOWER, before, after, renamed_from, norm.usual)
         return Change(test, ChangeKind.RENAMED if renamed_from else ChangeKind.SAME, before, after, renamed_from)
@@ -334,6 +313,14 @@ class _Pair:
     def _is_good(self, seen: Seen) -> bool:
         return seen.outcome.reached_end and not self._is_bad(seen)
 
+    def _worse_numbers(self, was: str, before: Seen, after: Seen) -> tuple[WorseNumber, ...]:
+        """Return the numbers that are worse than their history explains, and than they were before."""
+        if after.outcome is not Outcome.PASSED or not after.measured or self.after is None:
+            return ()
+        earlier = self.numbers(self.after.label, was, self.after.started_at)
+        found = worse_numbers(after.measured, earlier)
+        return tuple(each for each in found if each.is_worse_than(before.measured.get(each.name)))
+
     def _exceeded(self, was: str, before: Seen, after: Seen) -> Norm | None:
         """Return the norm that a test exceeds: slower than its history allows, and than it was before."""
         took = after.duration
@@ -342,6 +329,6 @@ class _Pair:
         if took <= (before.duration or 0.0) + Norm.LEAST_SECONDS:
             return None  # as most tests do: then nobody need ask the history
         norm = Norm.of(self.durations(self.environment, was, self.after.started_at))
-        if norm is None or took <= norm.usual + norm.margin:
+        if norm is None or took <= norm.usual + norm.margin(Norm.LEAST_SECONDS):
             return None
-        return norm if before.duration is None or took > before.duration + norm.margin else None
+        return norm if before.duration is None or took > before.duration + norm.margin(Norm.LEAST_SECONDS) else None

@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from envmatrix.plugin import hookspecs
+from envmatrix.runs.garbage import paused
 from envmatrix.runs.interval import interval
 
 _VARIABLE = "MATRIX_ENVIRONMENT"
@@ -53,6 +54,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         "--matrix-reused",
         metavar="PATH",
         help="a JSON list of tests whose cells are reused from an earlier run: they are left out",
+    )
+    group.addoption(
+        "--matrix-vacuity",
+        metavar="DIR",
+        help="run only tests that must fail in the variant, by the supervisor of this directory (set by envmatrix vacuity)",
     )
     group.addoption(
         "--matrix-contexts", action="store_true", help="record beside the run file which functions each test runs"
@@ -116,8 +122,9 @@ def pytest_configure(config: pytest.Config) -> None:
     if (variable := os.environ.pop(_VARIABLE, None)) is not None:
         # The pytests that a test starts are none of this run's.
         config.add_cleanup(partial(os.environ.__setitem__, _VARIABLE, variable))
-    from envmatrix.plugin.register import register
-    from envmatrix.plugin.remote_workers import usage_errors
+    with paused():  # of what is imported next to nothing becomes garbage
+        from envmatrix.plugin.register import register
+        from envmatrix.plugin.remote_workers import usage_errors
 
     with usage_errors(config):
         register(config, name)

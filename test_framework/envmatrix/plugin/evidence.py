@@ -15,6 +15,7 @@ from msgspec import structs
 from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections, was_opened
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
+from envmatrix.plugin.degraded import VACUOUS
 from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note, note_of
 from envmatrix.plugin.preconditions import USED
@@ -246,9 +247,8 @@ class EvidenceCollector:
         self, item: pytest.Item, call: pytest.CallInfo[None], report: pytest.TestReport
     ) -> tuple[Cause, Evidence]:
         if call.excinfo is None:  # passed, and was strictly expected not to
-            return Cause.LOGIC, Evidence(
-                RuleCode.FAILED_ON_HEALTHY, report.longreprtext.strip() or "failed", phase=report.when
-            )
+            code = RuleCode.VACUOUS if VACUOUS in item.stash else RuleCode.FAILED_ON_HEALTHY
+            return Cause.LOGIC, Evidence(code, report.longreprtext.strip() or "failed", phase=report.when)
         promise = _promise(item)
         facts = Facts(
             report.when,
@@ -257,6 +257,7 @@ class EvidenceCollector:
             addresses=self._process.addresses,
             unawaited=tuple(_unawaited(item)),
             promise=promise,
+            variant=self._process.selection.environment.name if self._process.selection.environment.variant else "",
         )
         facts, around = self._look(item, facts)
         rule, seen = decide(facts)
@@ -288,7 +289,7 @@ class EvidenceCollector:
             facts,
             crashes=crashes,
             pings=pings,
-            required=frozenset(name for name in used if session.environment.services[name].is_required),
+            required=frozenset(name for name in used if session.environment.demands(name)),
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = frozenset(name for name, ping in pings.items() if not ping.is_up)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from pathlib import Path
+from threading import Lock
 
 from envmatrix.contracts import Meaning, services_behind
 from envmatrix.environments import Source
@@ -30,22 +31,23 @@ class Isolation:
         self._worker = worker
         self._parts: dict[str, Isolated] = {}
         self._stack = ExitStack()
+        self._lock = Lock()
 
-    def of(self, service: str) -> Isolated | None:
-        """Return this worker's part of a service; `None` where the service is not up."""
-        endpoint = self._session.endpoints.get(service)
-        if endpoint is None or not self._session.ping([service])[service].is_up:
-            return None
-        if service not in self._parts:
-            spec = self._session.environment.services[service]
-            name = self._worker
-            if self._run is not None:
-                name = f"{self._run.path.name}_{name}"
-                if spec.source is Source.REMOTE:
-                    self._stack.enter_context(_listed(self._run.part(service, self._worker)))
-            part = get_kind(spec.kind, service).isolate(spec, endpoint, name)
-            self._parts[service] = self._stack.enter_context(part)
-        return self._parts[service]
+    def of(self, service: str) -> Isolated:
+        """Return this worker's part of a service that is up."""
+        with self._lock:  # a test may read its services in threads
+            if service not in self._parts:
+                self._parts[service] = self._made(service)
+            return self._parts[service]
+
+    def _made(self, service: str) -> Isolated:
+        spec, endpoint = self._session.environment.services[service], self._session.endpoints[service]
+        name = self._worker
+        if self._run is not None:
+            name = f"{self._run.path.name}_{name}"
+            if spec.source is Source.REMOTE:
+                self._stack.enter_context(_listed(self._run.part(service, self._worker)))
+        return self._stack.enter_context(get_kind(spec.kind, service).isolate(spec, endpoint, name))
 
     def reset(self, meanings: Iterable[Meaning]) -> tuple[Left, ...]:
         """Empty the parts behind the fields that a test read; return what was left over in them."""

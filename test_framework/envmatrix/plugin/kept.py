@@ -8,7 +8,7 @@ import pytest
 
 from envmatrix.environments import process_variables
 from envmatrix.plugin.selection import Selection
-from envmatrix.services.supervisor.kept import Origin, find_kept
+from envmatrix.services.supervisor.kept import Origin, kept_as
 
 
 def kept_run_dir(config: pytest.Config, selection: Selection) -> Path | None:
@@ -19,7 +19,7 @@ def kept_run_dir(config: pytest.Config, selection: Selection) -> Path | None:
     if selection.run_file is not None:
         return None
     environment = selection.environment
-    kept = find_kept(environment.file)
+    kept = kept_as(environment)
     if kept is None:
         return None
     stale = kept.why_stale(Origin.of(environment, process_variables(selection.env_file)))

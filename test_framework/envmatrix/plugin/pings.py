@@ -22,9 +22,12 @@ deadline again."""
 class Pings:
     """The last ping of each service, and when one that failed is due again."""
 
-    def __init__(self, ping: Callable[[list[str], int], dict[str, Ping]]) -> None:
-        """`ping` pings the services of some names, so many times each."""
+    def __init__(
+        self, ping: Callable[[list[str], int], dict[str, Ping]], is_degraded: Callable[[str], bool] = lambda _: False
+    ) -> None:
+        """`ping` pings the services of some names, so many times each; no blip is expected of a degraded one."""
         self._ping = ping
+        self._is_degraded = is_degraded
         self._last: dict[str, Ping] = {}
         self._due_at: dict[str, float] = {}
         self._history: dict[str, deque[tuple[float, Ping]]] = {}
@@ -44,8 +47,10 @@ class Pings:
             for name in due:
                 self._history.setdefault(name, deque(maxlen=_MOST)).append((ended, self._last[name]))
             took = ended - began
-            wait = _PATIENCE * took if took > QUICK else 0.0
-            self._due_at.update(dict.fromkeys(due, ended + wait))
+            wait = _PATIENCE * took
+            self._due_at.update(
+                {name: ended + (wait if took > QUICK or self._is_degraded(name) else 0.0) for name in due}
+            )
         return {name: self._last[name] for name in wanted}
 
     def last(self, names: Iterable[str]) -> dict[str, Ping]:

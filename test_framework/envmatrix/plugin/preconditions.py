@@ -44,8 +44,10 @@ class Preconditions:
             session = self._process.session
             session.start(frozenset({service}))
             ping = session.ping([service])[service]
-            if not ping.is_up and not session.environment.services[service].is_required:
-                pytest.skip(_why_not_up(ping, session.environment.label))
+            environment = session.environment
+            if ping.is_up or environment.services[service].is_required or environment.is_degraded(service):
+                continue  # tests that a fault reaches tell what it breaks
+            pytest.skip(_why_not_up(ping, environment.label))
 
     def _refusal_of_the_target(self) -> str:
         """Return why the target itself forbids a destructive test; what we started ourselves is ours."""
@@ -61,8 +63,8 @@ class Preconditions:
             if "environment" in ping.identity
         }
         for name, claim in claims.items():
-            if claim != environment.name:
-                return f"destructive, and {name} says that it is {claim}, not {environment.name}"
+            if claim != environment.declared_name:
+                return f"destructive, and {name} says that it is {claim}, not {environment.declared_name}"
         return "" if claims else f"destructive, and nothing in {environment.label} says which environment it is"
 
 

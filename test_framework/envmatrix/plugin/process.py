@@ -14,7 +14,9 @@ from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError, SupervisorError
 from envmatrix.plugin.guard import Guard
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
-from envmatrix.plugin.selection import Selection
+from envmatrix.plugin.selection import Selection, path_option
+from envmatrix.runs.events import Fingerprint
+from envmatrix.runs.garbage import paused
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.unpatched import REAL
@@ -92,9 +94,16 @@ class Process:
         """Return the directory of the supervisor: the run's own, or of a kept environment that this process connects to."""
         if self._workerinput is not None:
             return Path(self._workerinput[_SUPERVISOR_DIR])
+        if self.shared_supervisor_dir is not None:
+            return self.shared_supervisor_dir
         from envmatrix.plugin.kept import kept_run_dir
 
         return kept_run_dir(self.config, self.selection) or self.run_dir
+
+    @property
+    def shared_supervisor_dir(self) -> Path | None:
+        """Return the directory of the supervisor that the runs of a search for vacuous tests share; `None` in any other."""
+        return path_option(self.config, "--matrix-vacuity")
 
     @property
     def killed_file(self) -> Path | None:
@@ -122,7 +131,8 @@ class Process:
     @cached_property
     def session(self) -> EnvironmentSession:
         """Return the environment as this process uses it."""
-        from envmatrix.plugin.session import EnvironmentSession
+        with paused():
+            from envmatrix.plugin.session import EnvironmentSession
 
         remote = remote_input(self.config)
         return EnvironmentSession(self.selection, remote.client if remote else self.supervisor)
@@ -188,6 +198,13 @@ class Process:
         with suppress(SupervisorError):
             return {name: len(state.crashes) for name, state in self.supervisor.states().items() if state.crashes}
         return {}
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return what the services in use are made of, whichever process used them; `None` where none was started."""
+        if "owner" in self.__dict__:
+            with suppress(SupervisorError):
+                return self.supervisor.fingerprint()
+        return None
 
     def final_attestation(self) -> dict[str, Ping]:
         """Return a fresh ping of each service in use; nothing where none was."""

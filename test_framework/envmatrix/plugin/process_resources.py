@@ -15,19 +15,23 @@ import sys
 import threading
 import warnings
 import weakref
-from asyncio import AbstractEventLoop, Task, all_tasks, sleep
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from envmatrix.masking import one_line
 from envmatrix.plugin.child_processes import child_processes, command_of, holders_of, registers, runs
 from envmatrix.safety.unpatched import REAL
 from envmatrix.services.kinds.left import Left
+
+if TYPE_CHECKING:
+    from asyncio import AbstractEventLoop, Task
+
+    _AnyTask = Task[Any]
 
 _GRACE = 0.1
 """Seconds for what is about to end: a thread that was told to, a transport that closes in the loop's next turn."""
@@ -36,8 +40,6 @@ _NAME = 120
 """Characters: a test chooses its threads' and tasks' names."""
 
 _PACKAGE = Path(__file__).parents[1]
-
-_AnyTask = Task[Any]
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,8 @@ def pending(loops: Iterable[AbstractEventLoop]) -> Iterator[_AnyTask]:
     """Yield the tasks of loops that nobody has asked to end."""
     for loop in loops:
         if not loop.is_closed() and not loop.is_running():
+            from asyncio import all_tasks
+
             yield from (task for task in all_tasks(loop) if not task.cancelling())
 
 
@@ -102,6 +106,8 @@ def settle(loops: Iterable[AbstractEventLoop]) -> None:
     """Let loops take some turns, and collect garbage: what ends by that was not left."""
     for loop in loops:
         if not loop.is_closed() and not loop.is_running():
+            from asyncio import sleep
+
             loop.run_until_complete(sleep(_GRACE / 2))
     with warnings.catch_warnings(record=True) as unclosed:
         warnings.simplefilter("always")
@@ -328,4 +334,6 @@ def _reached(suspects: Iterable[object], roots: Iterable[object], barred: Collec
 
 def _leads_on(each: Any) -> bool:
     """Return whether what an object refers to is followed: a loop that does not run holds whatever was left open in it."""
-    return gc.is_tracked(each) and not (issubclass(type(each), AbstractEventLoop) and not each.is_running())
+    asyncio = sys.modules.get("asyncio")  # who has no loop need not import it
+    is_loop = asyncio is not None and issubclass(type(each), asyncio.AbstractEventLoop)
+    return gc.is_tracked(each) and not (is_loop and not each.is_running())

@@ -16,14 +16,11 @@ from envmatrix.plugin.masked_output import MaskedOutput
 from envmatrix.plugin.note import Notes
 from envmatrix.plugin.preconditions import Preconditions
 from envmatrix.plugin.process import Process
-from envmatrix.plugin.recorder import Recorder
 from envmatrix.plugin.remote_workers import prepare_tx
-from envmatrix.plugin.reused import ReusedTests
 from envmatrix.plugin.selection import path_option, select
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
 from envmatrix.plugin.worker_output import WorkerReporter
-from envmatrix.runs.reused import read_list
 
 
 def register(config: pytest.Config, name: str) -> None:
@@ -46,6 +43,10 @@ def register(config: pytest.Config, name: str) -> None:
     if config.pluginmanager.hasplugin("xdist"):
         manager.register(Notes(), "envmatrix-notes")
     _register_asked_for(config, process)
+    if (variant := selection.environment.variant) is not None:
+        from envmatrix.plugin.degraded import Degraded
+
+        manager.register(Degraded(process, variant), "envmatrix-degraded")
     manager.register(Smoke(process), "envmatrix-smoke")
     # After it: what is registered last is called first.
     manager.register(Preconditions(process), "envmatrix-preconditions")
@@ -68,8 +69,11 @@ def register(config: pytest.Config, name: str) -> None:
         manager.register(ForkedChildren(config), "envmatrix-forked")
         return
     prepare_tx(config)
-    recorder = Recorder(config, process) if selection.run_file and not config.option.collectonly else None
-    if recorder is not None:
+    recorder = None
+    if selection.run_file and not config.option.collectonly:
+        from envmatrix.plugin.recorder import Recorder
+
+        recorder = Recorder(config, process)
         manager.register(recorder, "envmatrix-recorder")
     deadline = config.getoption("--matrix-deadline")
     signals = SignalWatch(process, recorder, deadline)
@@ -92,6 +96,9 @@ def _register_asked_for(config: pytest.Config, process: Process) -> None:
         process.sharding = Sharding(Shard.parse(part), durations, getattr(config, "workerinput", None))
         manager.register(process.sharding, "envmatrix-sharding")
     if (reused := path_option(config, "--matrix-reused")) is not None:
+        from envmatrix.plugin.reused import ReusedTests
+        from envmatrix.runs.reused import read_list
+
         workerinput: dict[str, Any] | None = getattr(config, "workerinput", None)
         manager.register(
             ReusedTests.of_worker(workerinput) if workerinput else ReusedTests(read_list(reused)), "envmatrix-reused"

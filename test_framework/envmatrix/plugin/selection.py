@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.environments import Environment, Project, load_environment, process_variables
+from envmatrix.environments import Environment, Project, declaration_of, load_environment, process_variables
 from envmatrix.plugin.remote_workers import remote_input
 
 OUR_CONTRACTS = ("real_services", "real_llm")
@@ -45,7 +45,7 @@ def select(config: pytest.Config, name: str) -> Selection:
     env_file = path_option(config, "--matrix-env-file")
     if (remote := remote_input(config)) is not None:
         directory, env_file = project.root / remote.directory, None
-        remote.demand_same(directory / f"{name}.toml")
+        remote.demand_same(declaration_of(name, directory)[0])
     variables = _UsedVariables(remote.variables if remote else process_variables(env_file))
     return Selection(
         environment=load_environment(name, directory, variables=variables),

@@ -41,7 +41,7 @@ class EnvironmentSession:
         self.contracts = contract_classes(selection.project)
         self._client = client
         self._states: dict[str, ServiceState] = {}
-        self._pings = Pings(self._ping_all)
+        self._pings = Pings(self._ping_all, self.environment.is_degraded)
 
     def want(self, names: frozenset[str]) -> None:
         """Have services started in the background; where the supervisor has ended, the first test that needs one says so."""
@@ -152,7 +152,7 @@ class EnvironmentSession:
         """Return whether the process of a service, as last told, has not ended; one on another machine is not looked at."""
         pid = self._states[name].pid
         identity = ProcessIdentity.of(pid) if pid is not None else None
-        return pid is None or (identity is not None and identity.process() is not None)
+        return pid is None or (identity is not None and identity.is_running)
 
     def demand_required(self, names: frozenset[str]) -> None:
         """Make sure that each required service among some is up.
@@ -162,9 +162,7 @@ class EnvironmentSession:
         """
         self.start(names)
         pings = self.ping(names)
-        failed = {
-            name for name, ping in pings.items() if self.environment.services[name].is_required and not ping.is_up
-        }
+        failed = {name for name, ping in pings.items() if self.environment.demands(name) and not ping.is_up}
         # What failed for want of another that failed is no news beside it.
         roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
         if roots:

@@ -7,11 +7,13 @@ import signal
 import threading
 from collections.abc import Callable, Generator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 import pytest
 
-from envmatrix.plugin.process import Process
-from envmatrix.plugin.recorder import Recorder
+if TYPE_CHECKING:
+    from envmatrix.plugin.process import Process
+    from envmatrix.plugin.recorder import Recorder
 
 GRACE = 5.0
 """Seconds from the signal to the end; GitHub, Kubernetes and systemd kill after 7.5, 30 and 90."""

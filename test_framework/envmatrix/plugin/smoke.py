@@ -101,7 +101,7 @@ class Smoke:
     def _check(self, session: EnvironmentSession) -> Block | None:
         """Start the services that the tests need, probe them and try a user's token; return what blocks the tests."""
         names = self._process.needed & session.environment.services.keys()
-        required = frozenset(name for name in names if session.environment.services[name].is_required)
+        required = frozenset(name for name in names if session.environment.demands(name))
         failure: Exception | None = None
         try:
             session.demand_required(names)

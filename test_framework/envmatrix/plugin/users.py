@@ -22,6 +22,10 @@ _TOKEN_MARGIN = 30.0
 """Seconds. A token with less left than this is renewed before the next test gets it."""
 
 
+_PATIENCE = 10.0
+"""A sign-up that failed for a fault is not tried again for ten times as long as it took."""
+
+
 class SessionUsers:
     """The users of one process; none is made before the first test that needs one."""
 
@@ -32,6 +36,8 @@ class SessionUsers:
         self.current: User | None = None
         """The default user, once one was made."""
         self._made_at = 0.0
+        self._due_at = 0.0
+        """When to try again to make a default user that a fault has kept from being made."""
 
     @property
     def target(self) -> Target | None:
@@ -52,11 +58,24 @@ class SessionUsers:
         if self.current is not None and self._session.crashes_since(self._session.endpoints, self._made_at):
             self.forget()  # the product may have kept its users in memory
         if self.current is None:
-            self._made_at = REAL.clock()
-            self.current = factory("default")
+            self.current = self._make(factory)
         elif _seconds_left(self.current.token) < _TOKEN_MARGIN:
             self.current = replace(self.current, token=factory.token_for(self.current))
         return self.current
+
+    def _make(self, factory: Users) -> User | None:
+        """Make the default user; `None` where a fault keeps it from being made: a test that needs one finds out by itself."""
+        self._made_at = REAL.clock()
+        if self._made_at < self._due_at:
+            return None
+        try:
+            return factory("default")
+        except (UserError, httpx.TransportError):
+            if not self._session.environment.is_degraded(factory.service):
+                raise
+            now = REAL.clock()
+            self._due_at = now + _PATIENCE * (now - self._made_at)
+            return None
 
     @cached_property
     def default_api_key(self) -> str | None:

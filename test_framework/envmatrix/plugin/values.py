@@ -5,11 +5,10 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
-from envmatrix.contracts import CONTRACT_VERSION, Contract, Meaning, Reality, Role, meaning_of
+from envmatrix.contracts import CONTRACT_VERSION, Contract, Deferred, Meaning, Reality, Role, meaning_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services.kinds.http import new_async_client, new_client
-from envmatrix.services.kinds.openai_client import new_openai_clients
 
 
 def build(process: Process, fixture: str, scope: ExitStack) -> Contract:
@@ -49,12 +48,12 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     headers = user.headers if user else {}
     base = target.api if target else session.endpoints.get("backend")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
         "test_jwt_token": user.token if user else None,
-        "test_api_key": users.default_api_key,
+        "test_api_key": Deferred(lambda: users.default_api_key),
         "health_endpoints": _health_endpoints(session),
         "users": users.factory,
         "contract_version": CONTRACT_VERSION,
@@ -68,8 +67,9 @@ def _value(process: Process, meaning: Meaning, reality: Reality) -> Any:
         return reality.required(meaning.service)
     if meaning.role.is_url:
         return reality.url(meaning.role, meaning.service)
-    part = process.isolation.of(meaning.service)
-    return part.endpoint if part else None
+    if not reality.available(meaning.service):
+        return None
+    return Deferred(lambda: process.isolation.of(meaning.service).endpoint)
 
 
 def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
@@ -91,12 +91,14 @@ def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]
     reality = Reality(session.environment, session.endpoints, session.ping(["llm"]) if spec else {})
     client = async_client = None
     if spec is not None and endpoint is not None:
+        from envmatrix.services.kinds.openai_client import new_openai_clients
+
         client, async_client = new_openai_clients(spec, endpoint)
         scope.callback(client.close)
     identity = reality.pings["llm"].identity if spec else {}
     provider = identity.get("provider", spec.kind if spec else "")
     return {
-        "environment": session.environment.name,
+        "environment": session.environment.declared_name,
         "llm_available": reality.available("llm"),
         "provider": f"{provider} (stand-in)" if reality.stands_in("llm") else provider,
         "model": (spec.model if spec else None) or identity.get("model", ""),

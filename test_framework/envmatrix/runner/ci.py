@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envmatrix.environments import declared_names, read_toml
+from envmatrix.environments import declaration_of, declared_names, read_toml
 from envmatrix.exceptions import UnknownEnvironmentError, UsageError
 
 GITHUB_JOBS = 256
@@ -88,17 +88,17 @@ def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trust
     declared = declared_names(directory)
     chosen = tuple(dict.fromkeys(names)) or declared
     for name in chosen:
-        if name not in declared:
+        if declaration_of(name, directory)[0].stem not in declared:
             raise UnknownEnvironmentError(name, directory, declared)
     if not chosen:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    return CIPlan(tuple(_planned(directory / f"{name}.toml") for name in chosen), shards, is_trusted)
+    return CIPlan(tuple(_planned(name, directory) for name in chosen), shards, is_trusted)
 
 
-def _planned(path: Path) -> PlannedEnvironment:
-    data = read_toml(path).data
+def _planned(name: str, directory: Path) -> PlannedEnvironment:
+    data = read_toml(declaration_of(name, directory)[0]).data
     variables = {name for text in _texts(data) for name in _VARIABLE.findall(text)}
-    return PlannedEnvironment(path.stem, tuple(sorted(variables)), "twin" in data)
+    return PlannedEnvironment(name, tuple(sorted(variables)), "twin" in data)
 
 
 def _texts(value: object) -> Iterator[str]:

@@ -14,8 +14,10 @@ _BACKSTOP = 10.0
 """Seconds that a run gets to end itself at its deadline before it is ended from outside."""
 
 
-def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _: None) -> RunDir:
-    """Run every environment of a plan at once, each with its own run file and log.
+def run_matrix(
+    plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _: None, *, at_once: bool = True
+) -> RunDir:
+    """Run every environment of a plan, at once or one after the other, each with its own run file and log.
 
     Raises:
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
@@ -23,7 +25,11 @@ def run_matrix(plan: Plan, observe: Callable[[Sequence[Child]], None] = lambda _
     run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
     starting = [each for each in plan.environments if each.name not in plan.reuse or plan.reuse[each.name].starts]
     jobs = [plan.job(environment, run_dir) for environment in starting]
-    children = run_all(jobs, cwd=plan.project.root, deadline=plan.deadline, patience=_BACKSTOP, observe=observe)
+    children = [
+        child
+        for turn in ([jobs] if at_once else [[job] for job in jobs])
+        for child in run_all(turn, cwd=plan.project.root, deadline=plan.deadline, patience=_BACKSTOP, observe=observe)
+    ]
     for job in jobs:
         finish_run(job.run_file)
         if (reuse := plan.reuse.get(job.environment)) is not None:

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer, Header
+from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Fingerprint, Footer, Header
 from envmatrix.runs.outcomes import Cause, Outcome, after_retries
+from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 
 
@@ -42,6 +43,11 @@ class Cell(NamedTuple):
         return sum(attempt.duration for attempt in self.attempts)
 
     @property
+    def measured(self) -> Mapping[str, float]:
+        """Return the numbers that the test recorded, by name; of several attempts the last one's."""
+        return {name: value for attempt in self.attempts for name, value in attempt.measured.items()}
+
+    @property
     def is_blocked(self) -> bool:
         """Return whether a failed prerequisite kept the test from running, rather than the end of the run."""
         rule = self.evidence.rule if self.evidence else RuleCode.NEVER_ENDED
@@ -60,6 +66,7 @@ class Run:
     attestations: tuple[Attestation, ...] = ()
     bodies: Mapping[str, str] = field(default_factory=dict)
     """Planned test → digest of its body, where the run has it."""
+    fingerprint: Fingerprint | None = None
     file: Path | None = field(default=None, compare=False)
 
     @cached_property
@@ -78,6 +85,11 @@ class Run:
         for cell in self.cells.values():
             ended[cell.outcome].append(cell)
         return ended
+
+    @property
+    def pings(self) -> Mapping[str, Ping]:
+        """Map each service that the run used to the first look at it."""
+        return {name: ping for each in reversed(self.attestations) for name, ping in each.services.items()}
 
     @property
     def passed(self) -> Sequence[Cell]:

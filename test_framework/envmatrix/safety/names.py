@@ -9,8 +9,8 @@ import re
 
 from envmatrix.exceptions import UsageError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-ALPHABET = "A name has letters of ASCII, digits, '.', '_' and '-', at most 100, and begins with a letter or digit"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]{0,99}")
+ALPHABET = "A name has letters of ASCII, digits, '.', '_' and '-', at most 100, and begins with a letter or digit; '+' stands before a variant's"
 
 
 def is_name(text: str) -> bool:

@@ -86,6 +86,13 @@ def websocket_url(spec: ServiceSpec, endpoint: Endpoint) -> str | None:
     return "ws" + base.removeprefix("http") + spec.websocket if spec.websocket else None
 
 
+def at_port(endpoint: Endpoint, port: int) -> Endpoint:
+    """Return the endpoint of another port that leads to the same server."""
+    parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
+    url = parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}").geturl()
+    return endpoint.model_copy(update={"url": SecretStr(url), "port": port})
+
+
 def at_database(endpoint: Endpoint, database: str, *, query: Mapping[str, str] | None = None) -> Endpoint:
     """Return the endpoint of another database of the same server."""
     parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())

@@ -112,6 +112,11 @@ class Users:
         self._made: list[User] = []
         self._client = new_client(target.signup)
 
+    @property
+    def service(self) -> str:
+        """Return the service that makes them."""
+        return self._target.routes.service
+
     def __call__(self, name: str = "user") -> User:
         """Sign up and log in a user.
 

@@ -201,6 +201,18 @@ CASES = [
         "backend",
     ),
     (facts(closed(1012)), "U501", "received 1012"),
+    *(
+        (replace(outage, variant="local+x"), "L408", "local+x was not survived: ")
+        for outage in (
+            facts(CUT),
+            facts(ConnectionResetError("reset")),
+            facts(AssertionError("502"), exchanges=said(502), access=(WORKS,)),
+            facts(UserError("signup", "answered 503 at /signup", 503)),
+            facts(pytest.fail.Exception("Timeout (>1.0s) from pytest-timeout.")),
+        )
+    ),
+    (replace(facts(AssertionError("1 != 2"), ping=DOWN), variant="local+x"), "I201", "backend is down"),
+    (replace(facts(AssertionError("1 != 2")), variant="local+x"), "L401", "1 != 2"),
     (facts(closed(None)), "U501", "no close frame"),
     (facts(psycopg.OperationalError(f"{AT} FATAL:  the database system is starting up")), "U501", "starting up"),
     (facts(AssertionError("1 != 2"), access=(WORKS,), exchanges=said(200)), "L401", "1 != 2"),

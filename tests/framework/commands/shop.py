@@ -51,8 +51,13 @@ class Shop:
         self.git("commit", "--allow-empty", "-qm", "change")
         return self.git("rev-parse", "HEAD")
 
-    def ran(self, *outcomes: str, commit: str, duration: float = 1.0, environment: str = "local") -> Run:
-        """Remember a run of tests, `name=outcome`, a minute after the one before; each name's body is its first letter."""
+    def ran(
+        self, *outcomes: str, commit: str, duration: float = 1.0, environment: str = "local", **measured: float
+    ) -> Run:
+        """Remember a run of tests, `name=outcome`, a minute after the one before; each name's body is its first letter.
+
+        Every test records the same numbers.
+        """
         self.runs += 1
         tests = dict(each.split("=") for each in outcomes)
         path = self.root / f"run-{self.runs}.jsonl"
@@ -63,7 +68,7 @@ class Shop:
         for name, outcome in tests.items():
             failed = outcome == "failed"
             cause, evidence = (Cause.LOGIC, WRONG) if failed else (None, None)
-            writer.write(Attempt(name, Outcome(outcome), duration, cause=cause, evidence=evidence))
+            writer.write(Attempt(name, Outcome(outcome), duration, cause=cause, evidence=evidence, measured=measured))
         writer.write(footer())
         writer.close()
         run = read_run(path)

@@ -1,6 +1,8 @@
 """`envmatrix compare`, as a user types it."""
 
 import json
+import sqlite3
+from contextlib import closing
 
 import pytest
 
@@ -86,6 +88,37 @@ def test_slower_is_found_by_the_history(shop: Shop) -> None:
     assert code == 0
     assert "    a  3.00 s, usually 1.02 s\n" in out
     assert "slower" not in shop.call("compare", "run-1.jsonl", "run-2.jsonl")[1]
+
+
+def test_numbers_that_got_worse_are_found_by_the_history(shop: Shop) -> None:
+    """By `compare`, by the gate and by every report of the matrix: ten earlier passed runs at least."""
+    first, second = shop.commit(), shop.commit()
+    for number in range(10):
+        shop.ran("a=passed", commit=first, login_ms=30.0 + number / 10)
+    shop.ran("a=passed", commit=second, login_ms=90.0)
+    code, out, _ = shop.call("compare", first, "run-11.jsonl")
+    assert code == 0
+    assert "    a  login_ms 90, usually 30.45 (10 runs)\n" in out
+    for words in (("gate", "--dry-run"), ("show",), ("show", "--format=markdown"), ("show", "--json")):
+        assert "login_ms 90, usually 30.45 (10 runs)" in shop.call(*words, "run-11.jsonl")[1]
+        assert "usually" not in shop.call(*words, "run-10.jsonl")[1]
+
+
+@pytest.mark.fault("history-corrupt")
+def test_a_damaged_history_changes_no_verdict(shop: Shop) -> None:
+    """Neither where it cannot be opened, which is a warning, nor where a page in the middle is broken."""
+    first = shop.commit()
+    for _ in range(10):
+        shop.ran("a=passed", commit=first, login_ms=30.0)
+    shop.ran("a=passed", commit=first, login_ms=90.0)
+    with closing(sqlite3.connect(shop.history)) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    whole = shop.history.read_bytes()
+    for damaged in (b"no history at all", whole[:4096] + b"\xff" * (len(whole) - 4096)):
+        shop.history.write_bytes(damaged)
+        code, out, _ = shop.call("gate", "run-11.jsonl")
+        assert code == 0
+        assert "gate  open" in out
 
 
 @pytest.mark.fault("history-corrupt")

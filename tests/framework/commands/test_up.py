@@ -123,7 +123,7 @@ def test_what_was_started_from_something_else_is_never_adopted(shop: Shop) -> No
 
 
 def test_a_service_that_ended_is_shown_with_its_end_and_restarted(shop: Shop) -> None:
-    """`status` has the exit code and the log; `restart` brings it up at its address; `logs -f` shows both lives."""
+    """`status` has the exit code and the log, `health` sees it down; `restart` brings it up; `logs -f` shows both lives."""
     shop.call("up", "tiny")
     before = shop.status()["services"]["backend"]
     with running(shop, "logs", "tiny", "backend", "--follow") as following:
@@ -136,10 +136,12 @@ def test_a_service_that_ended_is_shown_with_its_end_and_restarted(shop: Shop) ->
         assert f"  {before['url']}; was ended by signal 9 (SIGKILL): out of memory, or killed from outside\n" in told
         assert "      open\n" in told
         assert shop.status()["services"]["backend"]["exit_code"] == -9
+        assert shop.call("health", "tiny")[0] == 2
         assert shop.call("restart", "tiny", "backend")[1].startswith("backend is up again after ")
         after = shop.status()
         assert after["is_well"]
         assert after["services"]["backend"]["url"] == before["url"]
+        assert shop.call("health", "tiny")[0] == 0
         unknown = "error: tiny has no service 'backed'. Did you mean 'backend'?\n"
         assert shop.call("restart", "tiny", "backed") == (2, "", unknown)
         assert shop.call("logs", "tiny") == (0, "backend | open\n", "")

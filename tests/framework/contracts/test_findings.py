@@ -14,6 +14,7 @@ from envmatrix.contracts import (
     CONTRACT_VERSION,
     FINDING_RULES,
     Contract,
+    Deferred,
     Meaning,
     Reality,
     RealLLM,
@@ -271,6 +272,26 @@ def test_users_and_clients_use_the_service_that_they_talk_to() -> None:
     assert behind(both, "http_client", "http_client_sync") == {"backend"}
     assert behind(alone, "http_client", "http_client_sync") == {"auth"}
     assert behind(both, "database_available", "config", "environment") == frozenset()
+
+
+def test_a_deferred_field_is_made_when_it_is_first_read(value: dict[str, Any]) -> None:
+    """Once, whichever way it is read; the check makes none, and what could not be made has been used all the same."""
+    made: list[str] = []
+
+    def make() -> Endpoint:
+        made.append("database")
+        if len(made) == 1:
+            raise ConnectionError
+        return REALITY.endpoints["database"]
+
+    services = RealServices.model_construct(**{**value, "database": Deferred(make)})
+    assert check(RealServices, services, REALITY) == ()
+    assert made == []
+    with pytest.raises(ConnectionError):
+        _ = services.database
+    assert {meaning.service for meaning in services.used_meanings} == {"database"}
+    assert services.database is services["database"] is dict(services)["database"] is REALITY.endpoints["database"]
+    assert made == ["database"] * 2
 
 
 @pytest.mark.parametrize(

@@ -67,6 +67,7 @@ def gate(
         now=NOW,
         commit=commit,
         still_there=still_there,
+        earlier=lambda *_: [{"login_ms": 30.0}] * 10,
     )
 
 
@@ -110,6 +111,26 @@ def test_a_dirty_run_does_not_open_the_gate(tmp_path: Path) -> None:
     assert Code.NO_COMMIT in codes(decision)
     assert gate(tmp_path / "b", PASSED, about=dirty, allow_dirty=True).answer is Answer.COMPATIBLE
     assert gate(tmp_path / "c", PASSED, broken(), about=dirty).answer is Answer.INCOMPATIBLE
+
+
+@pytest.mark.parametrize(
+    ("policy", "answer", "is_said"),
+    [
+        ({}, Answer.COMPATIBLE, True),
+        ({"performance": "fail"}, Answer.INCOMPATIBLE, True),
+        ({"performance": "ignore"}, Answer.COMPATIBLE, False),
+    ],
+)
+def test_a_number_that_got_worse_shuts_the_gate_where_the_policy_says_so(
+    tmp_path: Path, policy: dict[str, object], answer: Answer, *, is_said: bool
+) -> None:
+    """By default it is a remark that names the number and its test; one as before is none."""
+    decision = gate(tmp_path / "a", structs.replace(PASSED, measured={"login_ms": 90.0}), **policy)
+    assert decision.answer is answer
+    said = [reason for reason in decision.verdicts[0].reasons if reason.code is Code.PERFORMANCE]
+    assert [(r.text, r.tests) for r in said] == [("login_ms 90, usually 30 (10 runs)", (PASSED.test,))] * is_said
+    as_before = gate(tmp_path / "b", structs.replace(PASSED, measured={"login_ms": 31.0}), **policy)
+    assert Code.PERFORMANCE not in codes(as_before)
 
 
 @pytest.mark.fault("no-git")

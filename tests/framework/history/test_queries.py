@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pytest
+from msgspec import structs
 
 from envmatrix.gate import judge_all
 from envmatrix.history import History, Timeline, remember
@@ -173,6 +174,19 @@ def test_earlier_durations_stop_at_a_moment(record: Recorder, history: History) 
     assert history.earlier_durations("local", ONE, later.header.started_at) == [2.0, 1.0]
     assert history.earlier_durations("local", ONE, "2026-01-02T04:03:05+01:00") == [2.0, 1.0]
     assert history.earlier_durations("staging", ONE) == []
+
+
+def test_earlier_numbers_are_those_of_passed_runs(record: Recorder, history: History) -> None:
+    """Of that environment alone, the newest first; the matrix of a commit has them again."""
+    for number in (1.0, 2.0):
+        record(Attempt(ONE, Outcome.PASSED, measured={"login_ms": number}), Attempt(TWO, Outcome.PASSED))
+    record(structs.replace(failed(), measured={"login_ms": 3.0}))
+    later = record(Attempt(ONE, Outcome.PASSED, measured={"login_ms": 4.0}), commit="d" * 40)
+    assert history.earlier_numbers("local", ONE, later.header.started_at) == [{"login_ms": 2.0}, {"login_ms": 1.0}]
+    assert history.earlier_numbers("local (twin)", ONE) == history.earlier_numbers("local", TWO) == []
+    matrix = history.matrix_of("d" * 40)
+    assert matrix is not None
+    assert matrix.runs[0].cells[ONE].measured == {"login_ms": 4.0}
 
 
 def test_the_flakiest_tests_come_first(record: Recorder, history: History) -> None:

@@ -202,7 +202,7 @@ def _tear(path: Path) -> None:
     [
         (_garble, "is no history: database disk image is malformed"),
         (_tear, "is damaged: database disk image is malformed"),
-        (_make_older, "is of schema 1; this envmatrix reads schema 2"),
+        (_make_older, "is of schema 2; this envmatrix reads schema 3"),
     ],
 )
 def test_what_cannot_be_used_is_set_aside_and_never_deleted(
@@ -241,7 +241,7 @@ def test_what_sqlite_keeps_beside_a_damaged_file_goes_with_it(tmp_path: Path, pa
     [
         (_make_foreign, "it is no history of ours, and left alone"),
         (_make_text, "it is no history of ours, and left alone"),
-        (_make_newer, "it is of schema 3; this envmatrix writes schema 2"),
+        (_make_newer, "it is of schema 4; this envmatrix writes schema 3"),
     ],
 )
 def test_what_is_not_ours_to_move_stays(tmp_path: Path, path: Path, make: Callable[[Path], None], why: str) -> None:

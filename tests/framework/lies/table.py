@@ -143,7 +143,7 @@ def _not_frozen(contract: Contract, _process: Any) -> Contract:
         def __setitem__(self, name: str, value: object) -> None:
             setattr(self, name, value)
 
-    return Open(**contract.__dict__)  # type: ignore[return-value]  # a legacy object, as some conftest may make one
+    return Open(**dict(contract.items()))  # type: ignore[return-value]  # a legacy object, as some conftest may make one
 
 
 def _two_faced(contract: Contract, _process: Any) -> Contract:

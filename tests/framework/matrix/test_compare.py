@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from envmatrix.matrix.compare import ChangeKind, Comparison, Norm, Place, Seen, Side, compare
+from envmatrix.matrix.compare import ChangeKind, Comparison, Place, Seen, Side, compare
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.events import Attempt, Evidence, FindingRecord
@@ -206,10 +206,23 @@ def test_the_history_is_asked_for_runs_before_the_later_side() -> None:
     assert asked == [("local", "f::x", "now")]
 
 
-def test_a_norm_needs_enough_runs() -> None:
-    """Five."""
-    assert Norm.of(STEADY[:4]) is None
-    assert Norm.of(STEADY) == Norm(1.0, pytest.approx(0.01))  # type: ignore[arg-type]  # pytest's stands for a float
+def test_a_worse_number_is_named_before_a_longer_test() -> None:
+    """It says what takes longer; one that was as bad before was told when it happened."""
+    history = [{"login_ms": 30.0}] * 10
+    slow = Seen(Outcome.PASSED, duration=9.0, measured={"login_ms": 90.0})
+    more = {"durations": lambda *_: STEADY, "numbers": lambda *_: history}
+    (change,) = compare(side({"a": PASSED}), side({"a": slow}), **more).environments[0].changes
+    assert (change.kind, [each.name for each in change.numbers]) == (ChangeKind.MEASURED_WORSE, ["login_ms"])
+    assert kinds(compare(side({"a": slow}), side({"a": slow}), **more)) == {"a": ChangeKind.SAME}
+
+
+def test_numbers_are_asked_for_by_label_and_former_name() -> None:
+    """A twin's numbers are not those of the deployment that it stands in for."""
+    asked = []
+    old, new = side({"f::x": of("1")}), {"f::y": replace(of("1"), measured={"login_ms": 1.0})}
+    now = Side("x", {"local": Place("local (twin)", new, started_at="now")})
+    compare(old, now, numbers=lambda *words: asked.append(words) or ())
+    assert asked == [("local (twin)", "f::x", "now")]
 
 
 def test_what_was_not_asked_for_is_neither_gone_nor_new(tmp_path: Path) -> None:
@@ -297,7 +310,10 @@ def test_each_test_of_either_side_appears_exactly_once(one: Side, two: Side, fla
 
 _MIRROR = {ChangeKind.REGRESSED: ChangeKind.FIXED, ChangeKind.NEW: ChangeKind.REMOVED}
 _MIRROR |= {mirrored: kind for kind, mirrored in _MIRROR.items()}
-_BOTH_WAYS = {ChangeKind.SAME, ChangeKind.SLOWER, ChangeKind.RENAMED}, {ChangeKind.CHANGED, ChangeKind.NEWLY_SKIPPED}
+_BOTH_WAYS = (
+    {ChangeKind.SAME, ChangeKind.SLOWER, ChangeKind.MEASURED_WORSE, ChangeKind.RENAMED},
+    {ChangeKind.CHANGED, ChangeKind.NEWLY_SKIPPED},
+)
 
 
 @given(SIDES, SIDES, st.booleans())

@@ -82,6 +82,29 @@ def test_a_failed_tests_open_transaction_is_not_the_next_ones_failure(project: P
         assert left.summary.endswith(f"{test} left behind: 1 transaction not finished of database")
 
 
+@pytest.mark.usefixtures("shared")
+def test_a_part_is_made_for_who_reads_it(project: Project) -> None:
+    """A test that reads none waits for none; of threads that read it at once, all get the same."""
+    project.write(
+        "test_a.py",
+        """
+        import sys
+        from concurrent.futures import ThreadPoolExecutor
+
+        def test_reads_none(real_services):
+            assert real_services.redis_available
+            assert "redis" not in sys.modules
+
+        def test_reads_it(real_services):
+            with ThreadPoolExecutor() as threads:
+                users = set(threads.map(lambda _: real_services.redis.user, range(8)))
+            (user,) = users
+            assert user.startswith("envmatrix_")
+        """,
+    )
+    project.pytest().assert_outcomes(passed=2)
+
+
 @pytest.mark.fault("runner-sigkill")
 @pytest.mark.parametrize("workers", [(), ("-n1",)], ids=["pytest", "worker"])
 def test_the_part_of_a_killed_process_is_dropped_by_who_survives(

@@ -145,7 +145,7 @@ def test_analytics_that_are_down_degrade_and_harm_nobody(alone: tuple[Service, S
     with httpx.Client(base_url=stub.url, trust_env=False) as auth:
         user = sign_up(auth)
     events = httpx.get(f"{backend.url}/api/analytics/events", headers=user.bearer, trust_env=False)
-    assert events.json() == {"available": False, "events": []}
+    assert events.json() == {"available": False, "events": [], "dropped": 0}
 
 
 def test_the_stub_admits_what_it_is_and_honours_every_refusal(alone: tuple[Service, Service]) -> None:

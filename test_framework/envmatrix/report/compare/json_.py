@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Any
 
 from envmatrix.matrix.compare import Change, ChangeKind, Comparison, Seen, Side
@@ -46,6 +47,7 @@ def _change(change: Change) -> dict[str, Any]:
         "before": _seen(change.before),
         "after": _seen(change.after),
         "usual": change.usual,
+        "numbers": list(map(asdict, change.numbers)),
     }
 
 

@@ -24,6 +24,7 @@ _STYLES = {
     ChangeKind.NEWLY_SKIPPED: "cyan",
     ChangeKind.CHANGED: "yellow",
     ChangeKind.SLOWER: "yellow",
+    ChangeKind.MEASURED_WORSE: "yellow",
 }
 _ANSWERS = {
     0: ("nothing is worse", "bold green"),
@@ -95,6 +96,8 @@ def _detail(change: Change) -> str:
             return ""
         case ChangeKind.SLOWER:
             return f"{seconds(after.duration or 0)}, usually {seconds(change.usual or 0)}"
+        case ChangeKind.MEASURED_WORSE:
+            return inert("; ".join(map(str, change.numbers)))
         case ChangeKind.CAUSE_CHANGED:
             was, now = (cause_and_rule(seen.cause, seen.rule) for seen in (before, after))
             return f"{was}, now {now}{_because(after)}"

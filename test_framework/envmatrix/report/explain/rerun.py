@@ -6,7 +6,7 @@ import shlex
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.environments import Project
+from envmatrix.environments import Project, declaration_of
 from envmatrix.masking import MASK
 from envmatrix.report.text import inert
 from envmatrix.runs.events import Header
@@ -49,8 +49,9 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
             target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
         else:
             remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
-    if "--environments" not in run_options and not _is_file(project.environments_dir / f"{environment}.toml"):
-        where = inert(f"{environment}.toml in {project.environments}")
+    declaration, _ = declaration_of(environment, project.environments_dir)
+    if "--environments" not in run_options and not _is_file(declaration):
+        where = inert(f"{declaration.name} in {project.environments}")
         remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
     if MASK in "".join(words := (*run_options, *(header.pytest_options if header else ()))):
         remarks.append("One of the options below holds a secret, which is masked: fill it in.")

@@ -17,7 +17,7 @@ def used(run: Run, cell: Cell, samples: Sequence[Sample]) -> dict[str, Any]:
     return {
         "used": highest(series_of(samples_during(samples, cell.attempts))),
         "requests": route_numbers(requests_of(cell.attempts)),
-        "measured": {name: value for attempt in cell.attempts for name, value in attempt.measured.items()},
+        "measured": cell.measured,
         "growing": list(growth_lines(series_of(samples))),
         "limits": [
             f"{each.rule} {each.message}"

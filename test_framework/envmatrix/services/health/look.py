@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
-from envmatrix.environments import Environment, ServiceSpec, Source
+from envmatrix.environments import Environment, ServiceSpec, Source, process_variables
 from envmatrix.exceptions import EnvmatrixError, MissingExtraError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
@@ -21,6 +21,7 @@ from envmatrix.services.health.judge import Look
 from envmatrix.services.health.observer import blindness
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.supervisor import Owner, SupervisorClient
+from envmatrix.services.supervisor.kept import KeptEnvironment, Origin, kept_as
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
@@ -33,14 +34,17 @@ def looking_at(
 ) -> Iterator[Callable[[], tuple[Look, ...]]]:
     """Give what looks at all environments at once, and tries each service if this is to be comprehensive.
 
-    What has to be started for it is started at the first look, and ended at the exit.
+    What `envmatrix up` keeps as it is declared is looked at; what else has to be started for it is started at the first
+    look, and ended at the exit.
     """
     # On Ctrl-C the stack ends what was started, and by that the threads of the pool, which is left after it.
     with ThreadPoolExecutor(max_workers=len(environments)) as pool, ExitStack() as stack:
         starts: list[Callable[[Iterable[str]], StartReply] | None] = []
         for environment in environments:
             start = None
-            if environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
+            if kept := _kept(environment, env_file):
+                start = kept.client.start
+            elif environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
                 owner = stack.enter_context(closing(Owner()))
                 start = SupervisorClient(owner.run_dir, environment.name, directory, env_file, environment).start
             starts.append(start)
@@ -50,6 +54,13 @@ def looking_at(
             return tuple(_unless_blind(list(looks)))
 
         yield look
+
+
+def _kept(environment: Environment, env_file: Path | None) -> KeptEnvironment | None:
+    """Return an environment that is up as it is declared; None where there is none such."""
+    kept = kept_as(environment)
+    is_current = kept and not kept.why_stale(Origin.of(environment, process_variables(env_file)))
+    return kept if is_current else None
 
 
 def _look(

@@ -7,10 +7,12 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
-
-import psutil
+from typing import TYPE_CHECKING
 
 from envmatrix.safety.private import write_private
+
+if TYPE_CHECKING:
+    import psutil  # a run that only connects to services does without it
 
 _START_FIELD = 19
 """proc_pid_stat(5): the start time is field 22, and the text after the command's name begins with field 3."""
@@ -40,8 +42,18 @@ class ProcessIdentity:
         """Return the identity of a process that may have ended already: then one that no process has."""
         return cls.of(pid) or cls(pid, -1)
 
+    @property
+    def is_running(self) -> bool:
+        """Return whether the process still runs and is the same one."""
+        if sys.platform != "linux":
+            return self.process() is not None
+        fields = _stat_of(self.pid)
+        return bool(fields) and int(fields[_START_FIELD]) == self.started and fields[0] != b"Z"
+
     def process(self) -> psutil.Process | None:
         """Return the process if it still runs and is the same one."""
+        import psutil
+
         try:
             process = psutil.Process(self.pid)
             same = _start_of(self.pid) == self.started
@@ -75,9 +87,21 @@ class ProcessIdentity:
 
 def _start_of(pid: int) -> int | None:
     """Return when a process started, in ticks; None where it has ended."""
-    try:
-        if sys.platform != "linux":  # elsewhere the kernel keeps the time of the start as it was then
+    if sys.platform != "linux":  # elsewhere the kernel keeps the time of the start as it was then
+        import psutil
+
+        try:
             return int(psutil.Process(pid).create_time() * 1000)
-        return int(Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()[_START_FIELD])
-    except (OSError, IndexError, psutil.NoSuchProcess):
-        return None
+        except psutil.NoSuchProcess:
+            return None
+    fields = _stat_of(pid)
+    return int(fields[_START_FIELD]) if fields else None
+
+
+def _stat_of(pid: int) -> list[bytes]:
+    """Return what Linux says of a process, from its state on; nothing where it has ended."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()
+    except OSError:
+        return []
+    return fields if len(fields) > _START_FIELD else []

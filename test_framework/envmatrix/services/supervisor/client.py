@@ -18,15 +18,14 @@ import msgspec
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.exceptions import SupervisorError
 from envmatrix.masking import MASKER
+from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.private import bind_private, open_private
 from envmatrix.safety.unpatched import REAL, HeldCopy
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.access import Access, ask_protected
-from envmatrix.services.processes.process import kill_all, log_tail, log_tails
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
-from envmatrix.services.processes.sweep import remove, sweep
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
@@ -47,6 +46,8 @@ class Owner:
 
     def __init__(self, run_dir: Path | None = None) -> None:
         if run_dir is None:
+            from envmatrix.services.processes.sweep import sweep  # psutil is not for those that only connect
+
             sweep()
             self._run = SupervisorDirectory.create()
         else:
@@ -94,6 +95,9 @@ def end_run(run: SupervisorDirectory, deadline: float = 10.0) -> dict[str, Servi
     """Have the supervisor stop all services within `deadline` seconds, remove the directory, return the last states."""
     if not run.path.exists():  # somebody else has ended it
         return {}
+    from envmatrix.services.processes.process import kill_all
+    from envmatrix.services.processes.sweep import remove
+
     end = REAL.clock() + deadline
     states: dict[str, ServiceState] = {}
     with _locked(run):  # so that no supervisor is half started
@@ -155,6 +159,15 @@ class SupervisorClient:
         """
         return StartReply.load(_ask(self._run, {"do": "restart", "name": name})).states[name]
 
+    def degrade(self, name: str, names: Iterable[str]) -> None:
+        """Start services, and have those that a variant degrades fail as it says; what failed before has recovered.
+
+        Raises:
+            SupervisorError: the supervisor could not be started, or refused: what failed before has not recovered.
+        """
+        self._ensure_supervisor(names)
+        _ask(self._run, {"do": "degrade", "name": name})
+
     def ping(self, services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) -> dict[str, Ping]:
         """Have the supervisor ping services, `number` times each: no patch of a test is in force there.
 
@@ -167,6 +180,16 @@ class SupervisorClient:
         except SupervisorError:
             return ping_all(services, number)
         return msgspec.convert(answer["pings"], dict[str, Ping])
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Have the supervisor take the fingerprint of the services that are up; `None` where nothing was started.
+
+        Raises:
+            SupervisorError: the supervisor has ended.
+        """
+        if not self._run.supervisor_socket.exists():
+            return None
+        return msgspec.convert(_ask(self._run, {"do": "fingerprint"})["fingerprint"], Fingerprint)
 
     def ask_protected(self, spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
         """Have the supervisor request a service's protected path; where it has ended, do so here."""
@@ -204,6 +227,8 @@ class SupervisorClient:
         try:
             answer = _ask(self._run, {"do": "log_tails", "names": wanted})
         except SupervisorError:
+            from envmatrix.services.processes.process import log_tails
+
             return log_tails(self._run, wanted)
         return {name: MASKER.mask(tail) for name, tail in answer["log_tails"].items()}
 
@@ -303,4 +328,6 @@ def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float)
 
 
 def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
+    from envmatrix.services.processes.process import log_tail
+
     return SupervisorError(what, log_tail(run.supervisor_log))

@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from envmatrix.environments import ServiceSpec, Twin, fill, load_environment, load_file, process_variables
-from envmatrix.exceptions import DependencyError, UnknownReferenceError, UnreachableError, nearest
+from envmatrix.exceptions import DependencyError, NotReadyError, UnknownReferenceError, UnreachableError, nearest
+from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.fingerprint import take_fingerprint
 from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus, StartReply
 from envmatrix.services.supervisor.stack import Stack
 
+_RECOVERY = 30.0
+"""Seconds that services get to recover from a fault that is over."""
+_PAUSE = 0.05
+"""Seconds between two looks at whether they have."""
 _TWIN = "twin:"
 """The prefix of the names of a twin's own services."""
 
@@ -32,6 +39,7 @@ class Deployment:
         self._twin: Stack | None = None
         if self._declared.twin is None:
             self._stack = Stack(self._declared, context)
+        self._degraded_as = ""
 
     def start(self, names: Iterable[str]) -> StartReply:
         """Start services with all that they reference; wait until each is up or has failed."""
@@ -44,10 +52,45 @@ class Deployment:
         twin_states = self._deploy_twin(self._declared.twin) if self._declared.twin and wanted else {}
         if self._stack is None:
             return StartReply(states={**twin_states, **_undeployed(wanted, twin_states)})
+        if self._declared.variant is not None:
+            self.degrade(self._degraded_as or self._declared.name)
         begun = self._stack.begin(wanted)
         self._stack.wait(begun)
         states = {**twin_states, **self._stack.states(wanted | begun)}
         return StartReply(states=states, environment=self._stack.environment if self._twin else None)
+
+    def degrade(self, name: str) -> None:
+        """Degrade a variant's services as it says, or as another variant of the environment does.
+
+        All of them are started before, and what was degraded until now has recovered.
+
+        Raises:
+            NotReadyError: one has not recovered in time.
+        """
+        with self._lock:
+            if self._stack is None or name == self._degraded_as:
+                return
+            environment = load_environment(name, self._declared.file.parent, variables=self._process_variables)
+            self._stack.wait(self._stack.begin(environment.services))
+            if self._degraded_as:
+                self._stack.degrade({})
+                self._await_recovery(self._stack)
+            self._stack.degrade(environment.variant.services if environment.variant else {})
+            self._degraded_as = name
+
+    @staticmethod
+    def _await_recovery(stack: Stack) -> None:
+        """Wait until every service that came up answers again."""
+        deadline = time.monotonic() + _RECOVERY
+        services = {
+            name: (stack.environment.services[name], state.endpoint)
+            for name, state in stack.states().items()
+            if state.is_up and state.endpoint is not None
+        }
+        while down := [name for name, ping in ping_all(services, 1).items() if not ping.is_up]:
+            if time.monotonic() > deadline:
+                raise NotReadyError(min(down), f"has not recovered {_RECOVERY:g} s after the fault before")
+            time.sleep(_PAUSE)
 
     def restart(self, name: str) -> StartReply:
         """Start a service of ours again, from the code as it is now; wait until it is up or has failed."""
@@ -71,6 +114,11 @@ class Deployment:
     def ping(self, names: Iterable[str], number: int) -> dict[str, Ping]:
         """Ping services that came up, `number` times each."""
         return ping_all({name: self._reached(name) for name in names}, number)
+
+    def fingerprint(self) -> Fingerprint:
+        """Take the fingerprint of the services that are up; what a twin is made of is none of them."""
+        states = self._stack.states() if self._stack else {}
+        return take_fingerprint({name: self._reached(name) for name, state in states.items() if state.is_up})
 
     def ask_protected(self, name: str, headers: Mapping[str, str]) -> Access:
         """Request a service's protected path once."""

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from envmatrix.environments import Environment
+from envmatrix.environments import Environment, declaration_of
 from envmatrix.environments.references import substitute
 from envmatrix.git import full_commit
 from envmatrix.safety.input_files import read_text
@@ -38,6 +38,8 @@ class Origin(msgspec.Struct, frozen=True):
     python: str
     env_file: str = ""
     """The file that topped up the variables, absolute; empty where there was none."""
+    variant: str = ""
+    """The variant as which it is degraded; empty where it is not."""
 
     @classmethod
     def of(cls, environment: Environment, variables: Mapping[str, str], env_file: Path | None = None) -> Origin:
@@ -52,6 +54,7 @@ class Origin(msgspec.Struct, frozen=True):
             commit=full_commit(project_root(environment.file.parent), "HEAD"),
             python=sys.executable,
             env_file=str(env_file.resolve()) if env_file else "",
+            variant=declaration_of(environment.name, environment.file.parent)[1],
         )
 
 
@@ -65,13 +68,13 @@ class KeptEnvironment:
     @property
     def name(self) -> str:
         """Return the name of the environment."""
-        return Path(self.origin.declaration).stem
+        return "+".join(filter(None, (Path(self.origin.declaration).stem, self.origin.variant)))
 
     @property
     def supervisor(self) -> int | None:
         """Return the id of its supervisor's process; None where that has ended."""
         identity = ProcessIdentity.read(self.run.supervisor)
-        return identity.pid if identity and identity.process() else None
+        return identity.pid if identity and identity.is_running else None
 
     @property
     def client(self) -> SupervisorClient:
@@ -104,17 +107,24 @@ def kept_environments() -> Iterator[KeptEnvironment]:
                 continue  # it is going away
 
 
-def find_kept(declaration: Path) -> KeptEnvironment | None:
-    """Return the environment that is kept of a declaration."""
-    path = str(declaration.resolve())
-    return next((kept for kept in kept_environments() if kept.origin.declaration == path), None)
+def find_kept(declaration: Path, variant: str = "") -> KeptEnvironment | None:
+    """Return the environment that is kept of a declaration, or of its variant."""
+    sought = (str(declaration.resolve()), variant)
+    return next(
+        (kept for kept in kept_environments() if (kept.origin.declaration, kept.origin.variant) == sought), None
+    )
+
+
+def kept_as(environment: Environment) -> KeptEnvironment | None:
+    """Return the environment as it is kept, in the same variant."""
+    return find_kept(*declaration_of(environment.name, environment.file.parent))
 
 
 def record(owner: Owner, origin: Origin) -> KeptEnvironment:
     """Let others find a run that is up, unless another of its declaration has been recorded; return the one that is."""
     kept = KeptEnvironment(SupervisorDirectory(owner.run_dir), origin)
     with _one_at_a_time(kept.run.path.parent):
-        if other := find_kept(Path(origin.declaration)):
+        if other := find_kept(Path(origin.declaration), origin.variant):
             return other
         write_private(kept.run.kept, msgspec.json.encode(origin).decode())
     return kept

@@ -9,16 +9,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from envmatrix.environments import Project, ServiceSpec, fill
 from envmatrix.git import full_commit
 from envmatrix.masking import MASKER, secrets_among
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.processes.certificates import Authority
 from envmatrix.services.processes.fork_server import import_path
 from envmatrix.services.processes.launch import Launch
-from envmatrix.services.processes.process import Launcher
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
+
+if TYPE_CHECKING:
+    from envmatrix.services.processes.certificates import Authority
+    from envmatrix.services.processes.process import Launcher
 
 _INHERITED = ("PATH", "HOME", "LANG", "TMPDIR", "VIRTUAL_ENV")
 """Variables that a command inherits from the runner, beside the locale: the rest may be secret."""
@@ -37,6 +40,8 @@ class RunContext:
     @cached_property
     def authority(self) -> Authority:
         """Return what signs the run's certificates."""
+        from envmatrix.services.processes.certificates import Authority
+
         return Authority(self.run.path / "tls")
 
     @cached_property

@@ -6,11 +6,12 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-from envmatrix.environments import ServiceSpec
+from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
-from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.endpoint import Endpoint, at_port
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import ServiceProcess, explain_exit
+from envmatrix.services.proxy import FaultProxy, ProxyLoop
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 
 
@@ -22,8 +23,12 @@ class Slot:
     """The service's name, with the stack's prefix."""
     spec: ServiceSpec
     began: float
+    own: Endpoint | None = None
+    """Where it listens: set as soon as the address is chosen, replaced if that was taken."""
     endpoint: Endpoint | None = None
-    """Set as soon as the address is chosen, replaced if that was taken."""
+    """Where others reach it: the same, but in a variant a proxy's port."""
+    proxy: FaultProxy | None = None
+    """Stands before it in a variant."""
     launch: Launch | None = None
     """Set where the kind made it, rather than a declared command."""
     process: ServiceProcess | None = None
@@ -34,6 +39,15 @@ class Slot:
     error: EnvmatrixError | None = None
     crashes: tuple[Crash, ...] = ()
     start_seconds: float = 0.0
+
+    def publish(self, endpoint: Endpoint, proxies: ProxyLoop | None) -> None:
+        """Set where the service is; with `proxies`, others find it behind one, unless it is remote."""
+        self.own = self.endpoint = endpoint
+        if proxies is not None and self.spec.source is not Source.REMOTE:
+            paths = frozenset(filter(None, (self.spec.health, self.spec.ready)))
+            self.proxy = self.proxy or FaultProxy(proxies, paths)
+            self.proxy.lead_to(endpoint.host, endpoint.port)
+            self.endpoint = at_port(endpoint, self.proxy.port)
 
     def state(self, *, stopping: bool) -> ServiceState:
         """Return the current state of the service."""

@@ -13,13 +13,13 @@ import math
 import secrets
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import partial
 from pathlib import Path
 
 from pydantic import SecretStr
 
-from envmatrix.environments import Environment, Source
+from envmatrix.environments import Environment, Fault, Source
 from envmatrix.exceptions import (
     AccessRefusedError,
     DependencyError,
@@ -41,6 +41,7 @@ from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
+from envmatrix.services.proxy import ProxyLoop
 from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
@@ -80,6 +81,7 @@ class Stack:
         self._prefix = prefix
         self._changed = threading.Condition()
         self._slots: dict[str, Slot] = {}
+        self._proxies = ProxyLoop() if environment.variant else None
 
     def begin(self, names: Iterable[str]) -> frozenset[str]:
         """Begin to start services with all that they reference; return the names of all."""
@@ -143,6 +145,12 @@ class Stack:
             slot.settled, slot.error, slot.began = False, None, time.monotonic()
             self._set_deadline(slot)
         self.wait([name])
+
+    def degrade(self, faults: Mapping[str, Fault]) -> None:
+        """Have these services of a variant fail so, and no others."""
+        for name, slot in self._slots.items():
+            if slot.proxy is not None:
+                slot.proxy.set_fault(faults.get(name))
 
     def drop_parts(self, names: Iterable[str], run: str) -> None:
         """Drop the parts that a run's workers left of remote services, as far as these answer."""
@@ -221,16 +229,16 @@ class Stack:
 
     def _start_again(self, slot: Slot, kind: Kind) -> None:
         """Start a process at the address that it had, which others were told."""
-        if slot.endpoint is None or slot.process is None:
+        if slot.own is None or slot.process is None:
             self._start(slot, kind)
             return
         stop([slot.process], _GRACE)
         kill_group(slot.process)  # what is left of it may hold the port
         try:
             used = self._references(slot)
-            launch = slot.launch or self._command(slot, slot.endpoint, used)
+            launch = slot.launch or self._command(slot, slot.own, used)
             slot.process = self._context.launcher.start(slot.key, launch)
-            self._await_ready(slot, StartingProcess(slot.spec, slot.endpoint, slot.process), kind, used)
+            self._await_ready(slot, StartingProcess(slot.spec, slot.own, slot.process), kind, used)
         except (PortTakenError, _ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
 
@@ -303,7 +311,7 @@ class Stack:
 
     def _publish(self, slot: Slot, endpoint: Endpoint) -> Endpoint:
         with self._changed:
-            slot.endpoint = endpoint
+            slot.publish(endpoint, self._proxies)
             self._changed.notify_all()
         return endpoint
 
@@ -314,7 +322,7 @@ class Stack:
             target = endpoint if name == slot.spec.name else used[name]
             return target.field(field) if target else ""
 
-        return self._context.launch(slot.spec, endpoint, self.environment.name, lookup)
+        return self._context.launch(slot.spec, endpoint, self.environment.declared_name, lookup)
 
     def _references(self, slot: Slot) -> _References:
         """Wait until the references are up or have an address, as declared; return their endpoints."""

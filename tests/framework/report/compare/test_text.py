@@ -31,6 +31,7 @@ def everything() -> Comparison:
         "d": PASSED,
         "e": PASSED,
         "f": PASSED,
+        "m": PASSED,
         "old": renamed,
         "gone": WRONG,
         "same": PASSED,
@@ -42,11 +43,15 @@ def everything() -> Comparison:
         "d": Seen(Outcome.SKIPPED, summary="no redis"),
         "e": Seen(Outcome.FLAKY, Cause.LOGIC, "L401", "AssertionError"),
         "f": Seen(Outcome.PASSED, duration=9.0),
+        "m": Seen(Outcome.PASSED, measured={"login_ms": 90.0}),
         "new": renamed,
         "fresh": DOWN,
         "same": PASSED,
     }
-    return compare(of(before, "baseline"), of(after, "last"), durations=lambda *_: [1.0] * 5)
+    numbers = [{"login_ms": 30.0}] * 10
+    return compare(
+        of(before, "baseline"), of(after, "last"), durations=lambda *_: [1.0] * 5, numbers=lambda *_: numbers
+    )
 
 
 def test_every_kind_is_said_once_the_most_urgent_first(everything: Comparison) -> None:
@@ -54,8 +59,8 @@ def test_every_kind_is_said_once_the_most_urgent_first(everything: Comparison) -
     assert text.render(everything) == (
         "from baseline at cccccccccccc to last at cccccccccccc\n"
         "\n"
-        "local (twin)  1 regressed, 1 fixed, 1 cause changed, 1 newly skipped, 1 changed, 1 slower, 1 new, 1 removed, 1 renamed,\n"
-        "1 same\n"
+        "local (twin)  1 regressed, 1 fixed, 1 cause changed, 1 newly skipped, 1 changed, 1 slower, 1 measured worse, 1 new, 1\n"
+        "removed, 1 renamed, 1 same\n"
         "  regressed\n"
         "    a  passed, now failed, logic L401: AssertionError: assert 1 == 2\n"
         "  fixed\n"
@@ -68,6 +73,8 @@ def test_every_kind_is_said_once_the_most_urgent_first(everything: Comparison) -
         "    e  passed, now flaky, logic L401: AssertionError\n"
         "  slower\n"
         "    f  9.00 s, usually 1.00 s\n"
+        "  measured worse\n"
+        "    m  login_ms 90, usually 30 (10 runs)\n"
         "  new\n"
         "    fresh  failed, infrastructure I201: backend is down\n"
         "  removed\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 from pathlib import Path
 
 import psutil
@@ -25,9 +26,20 @@ def test_a_step_of_the_clock_makes_no_other_process_of_it(monkeypatch: pytest.Mo
 def test_another_start_is_another_process() -> None:
     """The next process of the same id is not the same one, nor is one whose start nobody saw."""
     mine = ProcessIdentity.mine()
-    assert ProcessIdentity(mine.pid, mine.started + 1).process() is None
+    other = ProcessIdentity(mine.pid, mine.started + 1)
+    assert (mine.is_running, other.is_running, other.process()) == (True, False, None)
     assert ProcessIdentity.of(2**22 - 7) is None
-    assert ProcessIdentity.just_started(2**22 - 7).process() is None
+    never = ProcessIdentity.just_started(2**22 - 7)
+    assert (never.is_running, never.process()) == (False, None)
+
+
+def test_a_process_that_nobody_has_waited_for_does_not_run() -> None:
+    """It has ended, and only its exit code is left."""
+    with subprocess.Popen(["true"]) as child:
+        identity = ProcessIdentity.of(child.pid)
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+        assert identity is not None
+        assert (identity.is_running, identity.process()) == (False, None)
 
 
 def test_what_was_written_is_read(tmp_path: Path) -> None:

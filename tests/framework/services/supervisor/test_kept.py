@@ -95,6 +95,29 @@ def test_what_it_was_started_from_is_compared(place: Place, kept: KeptEnvironmen
     assert kept.why_stale(origin(place)) == changed
 
 
+def test_a_variant_is_kept_beside_its_environment_and_never_taken_for_it(place: Place, kept: KeptEnvironment) -> None:
+    """Each is found by its own name: tests of a healthy `local` must not meet a service that is down, nor the other way."""
+    file = place.environments / "local.toml"
+    assert find_kept(file, "shop.down") is None
+    degraded = Owner(place.runs / "d")
+    try:
+        variant = load_environment("local+shop.down", place.environments, variables={})
+        client = place.client(degraded.run_dir, "local+shop.down")
+        state = client.start(["shop"]).states["shop"]
+        assert state.is_up
+        assert state.endpoint
+        spec = variant.services["shop"]
+        assert client.ping({"shop": (spec, state.endpoint)}, 1)["shop"].status == "down"
+        other = record(degraded, Origin.of(variant, {}))
+        assert other.name == "local+shop.down"
+        assert (found := find_kept(file, "shop.down")) is not None
+        assert found.run.path == degraded.run_dir
+        assert (healthy := find_kept(file)) is not None
+        assert healthy.run.path == kept.run.path
+    finally:
+        degraded.close(deadline=4)
+
+
 def test_only_one_of_a_declaration_is_recorded(place: Place, kept: KeptEnvironment) -> None:
     """Of two that start at once the second finds the first."""
     second = Owner(place.runs / "s")

@@ -420,3 +420,24 @@ def test_the_supervisor_answers_no_other_user(place: Place, owner: Owner) -> Non
     address.chmod(0o666)
     assert as_another_user(ask) in {"b''", "ConnectionResetError", "BrokenPipeError"}
     assert place.client(owner.run_dir).states()["shop"].is_up
+
+
+def test_one_variant_follows_another_when_all_has_recovered(place: Place, owner: Owner) -> None:
+    """The services are started once, whole; what one variant degrades, the next does not, unless it says so."""
+    late = '\n[variants.late]\nservices.shop = { fault = "latency", latency = 0.01 }\n'
+    place.declare(with_faults() + with_faults("says=hello", "needs=/", "{shop.port}", name="front") + late)
+    client = place.client(owner.run_dir, "local+shop.down")
+    states = client.start(["front"]).states
+    assert {name: state.is_up for name, state in states.items()} == {"front": True, "shop": True}
+    specs = load_environment("local", place.environments, variables={}).services
+    reached = {name: (specs[name], state.endpoint) for name, state in states.items() if state.endpoint}
+
+    def pings() -> dict[str, str]:
+        return {name: str(ping.status) for name, ping in client.ping(reached, 1).items()}
+
+    assert pings() == {"front": "up", "shop": "down"}
+    client.degrade("local+front.down", ["front"])
+    assert pings() == {"front": "down", "shop": "up"}
+    client.degrade("local+late", ["front"])
+    assert pings() == {"front": "up", "shop": "up"}
+    assert client.start(["shop"]).states["shop"].pid == states["shop"].pid
