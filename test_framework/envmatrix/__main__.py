@@ -17,6 +17,7 @@ import typer
 
 from envmatrix.commands.audit import audit
 from envmatrix.commands.compare import compare
+from envmatrix.commands.drift import drift
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
@@ -78,6 +79,7 @@ for command in (
     health,
     monitor,
     compare,
+    drift,
     history,
     gate,
     promote,

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.interval import interval
-
-if TYPE_CHECKING:
-    from envmatrix.environments import Environment
-    from envmatrix.services.supervisor import SupervisorClient
 
 
 def monitor(
@@ -68,7 +63,10 @@ def monitor(
         raise UsageError(f"both a run file, {run_file}, and a command", "Name one of them")
     if command:
         directory = environments.resolve() if environments else project.environments_dir
-        with _running(name, directory, env_file) as (client, environment):
+        with running(name, directory, env_file) as (client, declared):
+            reply = client.start(declared.services)
+            reply.demand_required(declared)
+            environment = reply.environment or declared
             run_file = RunDir.create(project.runs_dir.parent / "monitor", {name: environment.label}).run_file(name)
             code = run_monitored(command, client, environment, run_file, every or 1.0)
         typer.echo(f"Samples: {os.path.relpath(run_file)}", err=True)
@@ -82,30 +80,3 @@ def monitor(
             how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
             raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
     return code or usage.exit_code
-
-
-@contextmanager
-def _running(name: str, directory: Path, env_file: Path | None) -> Iterator[tuple[SupervisorClient, Environment]]:
-    """Yield the environment that is kept, or else one that is started and ended here, and the client of its supervisor.
-
-    Raises:
-        ServiceError: a required service did not come up.
-        UsageError: the environment that is up was started from something else.
-    """
-    from envmatrix.environments import load_environment, process_variables
-    from envmatrix.services.supervisor import Owner, SupervisorClient
-    from envmatrix.services.supervisor.kept import Origin, kept_as
-
-    variables = process_variables(env_file)
-    environment = load_environment(name, directory, variables=variables)
-    with ExitStack() as stack:
-        if kept := kept_as(environment):
-            client = kept.client
-            if stale := kept.why_stale(Origin.of(environment, variables)):
-                raise UsageError(f"{name} is up and stale: {stale}", f"Replace it: envmatrix up {name}")
-        else:
-            owner = stack.enter_context(closing(Owner()))
-            client = SupervisorClient(owner.run_dir, name, directory, env_file, environment)
-        reply = client.start(environment.services)
-        reply.demand_required(environment)
-        yield client, reply.environment or environment

@@ -75,6 +75,10 @@ class ServiceSpec(Table):
     """A path that answers 200 to a user's token and 401 without one."""
     websocket: UrlPath | None = None
     """The path of its WebSocket; gives the capability `websocket`."""
+    openapi: UrlPath = "/openapi.json"
+    """`http` only: its OpenAPI document, where it serves one; `envmatrix drift` compares it."""
+    flags: UrlPath | None = None
+    """`http` only: a path that answers with a JSON object of feature flags; `envmatrix drift` compares them."""
 
     settings: dict[str, str | int] = Field(default_factory=dict)
     """`postgres` and `redis` only: how the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.

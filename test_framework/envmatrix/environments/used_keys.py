@@ -21,7 +21,7 @@ _SOURCES = {
 }
 """Key → the sources that use it."""
 _KINDS = {
-    **dict.fromkeys(("ready", "api", "protected", "websocket", "p95_ms"), frozenset({"http"})),
+    **dict.fromkeys(("ready", "api", "protected", "websocket", "openapi", "flags", "p95_ms"), frozenset({"http"})),
     **dict.fromkeys(("health", "identity", "verify"), frozenset({"http", "openai"})),
     **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
     **dict.fromkeys(("settings", "max_connections"), frozenset({"postgres", "redis"})),

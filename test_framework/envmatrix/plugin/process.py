@@ -15,6 +15,7 @@ from envmatrix.exceptions import EnvmatrixError, SupervisorError
 from envmatrix.plugin.guard import Guard
 from envmatrix.plugin.remote_workers import RemoteInput, digest, is_remote, remote_input, usage_errors
 from envmatrix.plugin.selection import Selection, path_option
+from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.garbage import paused
 from envmatrix.runs.killed import KilledTest
 from envmatrix.runs.ping import Ping
@@ -197,6 +198,13 @@ class Process:
         with suppress(SupervisorError):
             return {name: len(state.crashes) for name, state in self.supervisor.states().items() if state.crashes}
         return {}
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Return what the services in use are made of, whichever process used them; `None` where none was started."""
+        if "owner" in self.__dict__:
+            with suppress(SupervisorError):
+                return self.supervisor.fingerprint()
+        return None
 
     def final_attestation(self) -> dict[str, Ping]:
         """Return a fresh ping of each service in use; nothing where none was."""

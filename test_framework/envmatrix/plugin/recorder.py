@@ -230,6 +230,8 @@ class Recorder:
             self.early_end = f"crashed workers: {self._crashed_workers}, and no other may be started"
         if not self.early_end and not session.config.pluginmanager.hasplugin("dsession"):
             self._attest("after", self._process.final_attestation(), "")
+        if self._header_written and (fingerprint := self._process.fingerprint()):
+            self._writer.write(fingerprint)
         for service, number in self._process.restarts().items():
             times = "once" if number == 1 else f"{number} times"
             message = f"{service} crashed {times} and was started again"

@@ -8,8 +8,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
-from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer, Header
+from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Fingerprint, Footer, Header
 from envmatrix.runs.outcomes import Cause, Outcome, after_retries
+from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 
 
@@ -65,6 +66,7 @@ class Run:
     attestations: tuple[Attestation, ...] = ()
     bodies: Mapping[str, str] = field(default_factory=dict)
     """Planned test → digest of its body, where the run has it."""
+    fingerprint: Fingerprint | None = None
     file: Path | None = field(default=None, compare=False)
 
     @cached_property
@@ -83,6 +85,11 @@ class Run:
         for cell in self.cells.values():
             ended[cell.outcome].append(cell)
         return ended
+
+    @property
+    def pings(self) -> Mapping[str, Ping]:
+        """Map each service that the run used to the first look at it."""
+        return {name: ping for each in reversed(self.attestations) for name, ping in each.services.items()}
 
     @property
     def passed(self) -> Sequence[Cell]:

@@ -10,7 +10,7 @@ import json
 import os
 import shlex
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -206,12 +206,16 @@ def part_of(stem: str) -> tuple[str, Shard | None]:
         return check_name(stem), None
 
 
+def run_files(runs_dir: Path, environment: str) -> Iterator[Path]:
+    """Yield the run files of an environment, the last one first."""
+    paths = sorted(runs_dir.glob(f"*/{check_name(environment)}.jsonl"), reverse=True)
+    yield from (path for path in paths if path.parent.name != _LATEST)
+
+
 def last_complete(runs_dir: Path, environment: str) -> Path | None:
     """Return the last run file of an environment that tells of the whole suite; `None` where there is none."""
-    for path in sorted(runs_dir.glob(f"*/{environment}.jsonl"), reverse=True):
+    for path in run_files(runs_dir, environment):
         try:
-            if path.parent.name == _LATEST:
-                continue
             run = read_run(path)
             if run.complete and not run.header.narrowed:
                 return path

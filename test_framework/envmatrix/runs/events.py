@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from msgspec import Meta, Struct
 
@@ -196,6 +196,18 @@ class Attestation(_Event, frozen=True, kw_only=True, tag="attestation"):
     services: dict[str, Ping]
 
 
+class Fingerprint(_Event, frozen=True, tag="fingerprint"):
+    """What the services in use are made of, beside what a probe tells: as they were at the end of a run, or live.
+
+    Texts are masked already. A killed run has none.
+    """
+
+    services: dict[str, dict[str, dict[str, Any]]]
+    """Service → `settings`, `schema`, `flags` or `openapi` → name → value; `openapi` is the document, empty if there is none."""
+    unread: dict[str, dict[str, str]] = {}
+    """Service → which of these could not be read → why."""
+
+
 class Bodies(_Event, frozen=True, tag="bodies"):
     """Digests of the tests' bodies: by these, a renamed test is told from a new one.
 
@@ -231,4 +243,4 @@ class Footer(_Event, frozen=True, tag="footer"):
         return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
-Event = Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Bodies | Footer
+Event = Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Fingerprint | Bodies | Footer

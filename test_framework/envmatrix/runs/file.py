@@ -33,6 +33,7 @@ from envmatrix.runs.events import (
     Event,
     Evidence,
     FindingRecord,
+    Fingerprint,
     Footer,
     Header,
     Reused,
@@ -50,8 +51,8 @@ _EMPTY = "is empty: the run ended before its tests were collected"
 _NO_HEADER = "is no run file: the first line is not a header"
 _UNREADABLE = (msgspec.MsgspecError, RecursionError, TypeError, ValueError)
 
-_UNBOUNDED = (Header, Suite, Bodies)
-"""The events that grow with the suite, and hold nothing that a running test chooses."""
+_UNBOUNDED = (Header, Suite, Bodies, Fingerprint)
+"""The events that grow with the suite or the product, and hold nothing that a running test chooses."""
 
 _MAX_EVENT_BYTES = 1 << 20
 """Bytes of any other event; what is longer is cut."""
@@ -143,7 +144,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     like = like if like and like.header.planned == header.planned else None
     planned = like.header.planned if like else tuple(map(sys.intern, header.planned))
     header = replace(header, planned=planned)
-    events: dict[type[Event], list[Any]] = {kind: [] for kind in (Attestation, Bodies, FindingRecord, Footer, Suite)}
+    kept = (Attestation, Bodies, FindingRecord, Fingerprint, Footer, Suite)
+    events: dict[type[Event], list[Any]] = {kind: [] for kind in kept}
     cells: dict[str, Cell] = {}
     ahead = iter(planned)
     likely = next(ahead, "")
@@ -181,7 +183,15 @@ def read_run(path: Path, like: Run | None = None) -> Run:
         raise RunFileError(path, f"is damaged: {len(digests)} bodies of {len(planned)} planned tests")
     same = like.bodies if like else {}
     bodies = same if tuple(same.values()) == digests else dict(zip(planned, digests, strict=False))
-    return Run(header, cells, footer, tuple(events[FindingRecord]), tuple(events[Attestation]), bodies, path)
+    fingerprint = _whole(events[Fingerprint]) if events[Fingerprint] else None
+    seen = tuple(events[FindingRecord]), tuple(events[Attestation])
+    return Run(header, cells, footer, *seen, bodies, fingerprint, path)
+
+
+def _whole(fingerprints: Iterable[Fingerprint]) -> Fingerprint:
+    """Put together the fingerprints of shards, which may have used different services."""
+    services = {name: parts for each in fingerprints for name, parts in each.services.items()}
+    return Fingerprint(services, {name: why for each in fingerprints for name, why in each.unread.items()})
 
 
 def read_header(path: Path) -> Header:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import structs
 
 from envmatrix.exceptions import RunFileError
-from envmatrix.runs.events import SCHEMA, Attempt, Attestation, Evidence, FindingRecord, Footer
+from envmatrix.runs.events import SCHEMA, Attempt, Attestation, Evidence, FindingRecord, Fingerprint, Footer
 from envmatrix.runs.file import RunWriter, digest, event_line, read_run
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Ping, PingStatus
@@ -153,6 +153,17 @@ def test_findings_are_kept(tmp_path: Path) -> None:
     """What belongs to the run rather than to a test is read again."""
     finding = FindingRecord(rule="C101", message="no fixture", place="conftest.py:3", hint="move it", tests=(TEST,))
     assert write_run(tmp_path / "r", findings=[finding]).findings == (finding,)
+
+
+def test_fingerprints_of_shards_are_one(tmp_path: Path) -> None:
+    """Each shard may have used other services. A lone surrogate in a document is read again."""
+    path = tmp_path / "run.jsonl"
+    first = Fingerprint({"backend": {"flags": {"new": "\ud800"}}}, {"backend": {"openapi": "timeout"}})
+    writer = RunWriter(path)
+    for event in (header(), first, Fingerprint({"database": {}}), footer()):
+        writer.write(event)
+    writer.close()
+    assert read_run(path).fingerprint == Fingerprint({**first.services, "database": {}}, first.unread)
 
 
 def test_a_run_file_is_never_written_over(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from pydantic import ConfigDict, Field
 from envmatrix.gate import Answer, Reason, Verdict, exit_code
 from envmatrix.matrix.table import Column, Row
 from envmatrix.report.documents import DocumentPart, as_json
-from envmatrix.report.matrix.summary import JudgedMatrix
+from envmatrix.report.matrix.summary import JudgedMatrix, reported_versions
 from envmatrix.runs.cells import Cell, MissingRun
 from envmatrix.runs.outcomes import Cause, Outcome
 
@@ -43,6 +43,9 @@ class EnvironmentEntry(DocumentPart):
     sources: dict[str, str]
     """Service → embedded, process, remote, stub or absent."""
     versions: dict[str, str]
+    """Of the tests' own side: contract, Python, pytest."""
+    services: dict[str, str]
+    """Service → the version that it reported."""
     findings: list[dict[str, Any]]
     """rule, message, place, hint, tests."""
     log_tail: str
@@ -116,6 +119,7 @@ def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
         duration=run.footer.duration if run and run.footer else None,
         sources=dict(column.sources),
         versions=header.versions if header else {},
+        services=reported_versions(column),
         findings=to_builtins(run.findings) if run else [],
         log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
     )

@@ -7,7 +7,15 @@ from collections.abc import Iterator, Sequence
 from envmatrix.gate import Answer, Verdict, number_of_tests
 from envmatrix.matrix.table import Column, Matrix, Row, count, count_reused
 from envmatrix.report.markdown import code, page
-from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
+from envmatrix.report.matrix.summary import (
+    AlikeCells,
+    JudgedMatrix,
+    MatrixSummary,
+    by_label,
+    reported_versions,
+    sources,
+    stand_ins,
+)
 from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
@@ -43,6 +51,11 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     if any(services for _, services in named):
         yield from ("", "### Stand-ins and absent services", "")
         yield from (f"- {code(label)}: {code(services)}" for label, services in named if services)
+    versions = [(column.label, reported_versions(column)) for column in matrix.columns]
+    if any(services for _, services in versions):
+        yield from ("", "### Versions", "")
+        for label, services in versions:
+            yield f"- {code(label)}: {code(', '.join(services.values()) or 'none reported')}"
     if summary.problems:
         yield from ("", "### Not passed everywhere")
         for problem in summary.problems:

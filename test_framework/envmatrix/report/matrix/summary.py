@@ -119,6 +119,12 @@ def stand_ins(column: Column) -> str:
     return "; ".join(f"{source}: {names}" for source, names in named.items() if names)
 
 
+def reported_versions(column: Column) -> dict[str, str]:
+    """Map each service that told its version to that."""
+    pings = {} if isinstance(column.run, MissingRun) else column.run.pings
+    return {name: ping.version for name, ping in sorted(pings.items()) if ping.version}
+
+
 def by_label(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[tuple[str, Verdict]]:
     """Yield each column's label with its verdict."""
     return ((column.label, verdict) for column, verdict in zip(matrix.columns, verdicts, strict=True))

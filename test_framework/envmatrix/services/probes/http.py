@@ -63,13 +63,14 @@ class HttpProbe:
     ERRORS = (HTTPException, ValueError)
     """What `request` raises beside `NoAnswerError` and `OSError`."""
 
-    def __init__(self, endpoint: Endpoint, deadline: float) -> None:
-        """Resolve the host; `deadline` is in seconds from now.
+    def __init__(self, endpoint: Endpoint, deadline: float, most: int = _MAX_BODY) -> None:
+        """Resolve the host; `deadline` is in seconds from now, and an answer has at most `most` bytes.
 
         Raises:
             NoAnswerError: the host's address is one that is never asked.
         """
         self._until = time.monotonic() + deadline
+        self._most = most
         self._connection = _Connection(endpoint, self._until)
 
     def __enter__(self) -> Self:
@@ -96,8 +97,8 @@ class HttpProbe:
             body = bytearray()
             while chunk := response.read1(_MAX_BODY):
                 body += chunk
-                if len(body) > _MAX_BODY:
-                    raise NoAnswerError(f"answers with more than {_MAX_BODY >> 10} KiB")
+                if len(body) > self._most:
+                    raise NoAnswerError(f"answers with more than {self._most >> 10} KiB")
                 if time.monotonic() > self._until:
                     raise TimeoutError
             if response.length:  # `read1` takes the end of the connection for the end of the body

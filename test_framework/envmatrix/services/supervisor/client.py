@@ -18,6 +18,7 @@ import msgspec
 from envmatrix.environments import Environment, ServiceSpec
 from envmatrix.exceptions import SupervisorError
 from envmatrix.masking import MASKER
+from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.private import bind_private, open_private
 from envmatrix.safety.unpatched import REAL, HeldCopy
@@ -180,6 +181,16 @@ class SupervisorClient:
         except SupervisorError:
             return ping_all(services, number)
         return msgspec.convert(answer["pings"], dict[str, Ping])
+
+    def fingerprint(self) -> Fingerprint | None:
+        """Have the supervisor take the fingerprint of the services that are up; `None` where nothing was started.
+
+        Raises:
+            SupervisorError: the supervisor has ended.
+        """
+        if not self._run.supervisor_socket.exists():
+            return None
+        return msgspec.convert(_ask(self._run, {"do": "fingerprint"})["fingerprint"], Fingerprint)
 
     def ask_protected(self, spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
         """Have the supervisor request a service's protected path; where it has ended, do so here."""

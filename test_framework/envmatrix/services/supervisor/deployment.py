@@ -9,8 +9,10 @@ from pathlib import Path
 
 from envmatrix.environments import ServiceSpec, Twin, fill, load_environment, load_file, process_variables
 from envmatrix.exceptions import DependencyError, NotReadyError, UnknownReferenceError, UnreachableError, nearest
+from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.fingerprint import take_fingerprint
 from envmatrix.services.probes.access import Access, ask_protected
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.run_context import RunContext
@@ -112,6 +114,11 @@ class Deployment:
     def ping(self, names: Iterable[str], number: int) -> dict[str, Ping]:
         """Ping services that came up, `number` times each."""
         return ping_all({name: self._reached(name) for name in names}, number)
+
+    def fingerprint(self) -> Fingerprint:
+        """Take the fingerprint of the services that are up; what a twin is made of is none of them."""
+        states = self._stack.states() if self._stack else {}
+        return take_fingerprint({name: self._reached(name) for name, state in states.items() if state.is_up})
 
     def ask_protected(self, name: str, headers: Mapping[str, str]) -> Access:
         """Request a service's protected path once."""

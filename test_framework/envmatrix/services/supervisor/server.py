@@ -209,18 +209,26 @@ class _Supervisor:
                 self._keep()
             case "want":
                 self._work.submit(deployment.start, request["names"])
-            case "ping":
-                answer["pings"] = msgspec.to_builtins(deployment.ping(request["names"], request["number"]))
-            case "log_tails":
-                answer["log_tails"] = {name: log_tail(self._run.log(name)) for name in request["names"]}
-            case "ask":
-                answer = asdict(deployment.ask_protected(request["name"], request["headers"]))
             case "stop":
                 self.stop(request["grace"])
                 answer = StartReply(states=self._final_states(deployment)).dump()
             case _:
-                answer = StartReply(states=deployment.states()).dump()
+                answer = self._look(deployment, request)
         return answer
+
+    def _look(self, deployment: Deployment, request: Mapping[str, Any]) -> dict[str, Any]:
+        """Answer a request that changes nothing."""
+        match request["do"]:
+            case "ping":
+                return {"pings": msgspec.to_builtins(deployment.ping(request["names"], request["number"]))}
+            case "fingerprint":
+                return {"fingerprint": msgspec.to_builtins(deployment.fingerprint())}
+            case "log_tails":
+                return {"log_tails": {name: log_tail(self._run.log(name)) for name in request["names"]}}
+            case "ask":
+                return asdict(deployment.ask_protected(request["name"], request["headers"]))
+            case _:
+                return StartReply(states=deployment.states()).dump()
 
     def _final_states(self, deployment: Deployment) -> dict[str, ServiceState]:
         states = deployment.states()

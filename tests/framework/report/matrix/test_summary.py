@@ -1,14 +1,29 @@
 """What a person wants to read of a matrix, said once."""
 
+import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from envmatrix.gate import judge_all
 from envmatrix.matrix.table import Matrix
-from envmatrix.report.matrix.summary import AlikeCells, Aside, MatrixSummary, Problem, sources, stand_ins
+from envmatrix.report.matrix import json_, markdown
+from envmatrix.report.matrix.summary import (
+    AlikeCells,
+    Aside,
+    JudgedMatrix,
+    MatrixSummary,
+    Problem,
+    reported_versions,
+    sources,
+    stand_ins,
+)
 from envmatrix.report.words import ADVICE
-from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.cells import MissingRun
+from envmatrix.runs.events import Attempt, Attestation, Evidence
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping, PingStatus
 from tests.framework.report.samples import everything
 from tests.framework.run_files import write_run
 
@@ -128,3 +143,27 @@ def test_where_the_services_come_from_is_counted(tmp_path: Path) -> None:
 def test_outside_a_checkout_the_title_says_so(tmp_path: Path, commit: str, title: str) -> None:
     """Nothing is made up."""
     assert MatrixSummary.of(Matrix.from_runs([write_run(tmp_path / "r", commit=commit)])).title == title
+
+
+def test_the_versions_that_services_reported_stand_beside_their_sources(tmp_path: Path) -> None:
+    """Those of the first look; a service that tells none is left out, and so is a column without a run."""
+    run = write_run(tmp_path / "local.jsonl", Attempt("t", Outcome.PASSED))
+    before, after = (
+        Attestation(
+            moment=moment,
+            services={
+                "database": Ping(service="database", status=PingStatus.UP, version=version),
+                "auth": Ping(service="auth", status=PingStatus.UP),
+            },
+        )
+        for moment, version in (("before", "PostgreSQL 18.4"), ("after", "PostgreSQL 18.5"))
+    )
+    missing = MissingRun("staging", "staging", "no reason")
+    matrix = Matrix.from_runs([replace(run, attestations=(before, after))], [missing])
+    assert list(map(reported_versions, matrix.columns)) == [{"database": "PostgreSQL 18.4"}, {}]
+    judged = JudgedMatrix(matrix, judge_all(matrix))
+    assert "- `local`: `PostgreSQL 18.4`\n- `staging`: `none reported`\n" in markdown.render(judged)
+    assert [each["services"] for each in json.loads(json_.render(judged))["environments"]] == [
+        {"database": "PostgreSQL 18.4"},
+        {},
+    ]

@@ -75,7 +75,7 @@ class ClickHouseKind:
                 pong = http.request(_root(endpoint) + "/ping")
                 if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
                     raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
-                version = f"ClickHouse {_query(http, endpoint, 'SELECT version()').strip()}"
+                version = f"ClickHouse {query(http, endpoint, 'SELECT version()').strip()}"
                 return Observation(version, skew=pong.whole_skew, certificate_expires=http.certificate_expires)
 
         return probe(spec, deadline, observe)
@@ -129,7 +129,8 @@ def _root(endpoint: Endpoint) -> str:
     return parts._replace(path="", query="", fragment="").geturl()
 
 
-def _query(http: HttpProbe, endpoint: Endpoint, statement: str) -> str:
+def query(http: HttpProbe, endpoint: Endpoint, statement: str) -> str:
+    """Return a server's answer to one statement, logged in."""
     answer = http.request(
         f"{_root(endpoint)}/?{urllib.parse.urlencode({'database': endpoint.database})}",
         method="POST",
@@ -144,7 +145,7 @@ def _query(http: HttpProbe, endpoint: Endpoint, statement: str) -> str:
 def _execute(spec: ServiceSpec, endpoint: Endpoint, *statements: str) -> list[str]:
     try:
         with HttpProbe(endpoint, _RESET_SECONDS) as http:
-            return [_query(http, endpoint, statement) for statement in statements]
+            return [query(http, endpoint, statement) for statement in statements]
     except (NoAnswerError, OSError, *HttpProbe.ERRORS) as error:
         reason = MASKER.mask(reason_of(error, _RESET_SECONDS))
         raise UnreachableError(spec.name, f"does not answer: {reason}") from error
