@@ -15,7 +15,7 @@ from envmatrix.runs.rules import RuleCode
 from envmatrix.runs.samples import attempts_of
 from envmatrix.safety.private import open_private
 from envmatrix.safety.unpatched import HeldCopy
-from envmatrix.services.processes.process import log_tail
+from envmatrix.services.processes.log_lines import log_tail
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 
 if TYPE_CHECKING:

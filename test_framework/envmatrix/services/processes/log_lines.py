@@ -1,4 +1,4 @@
-"""The lines of a log as they are written, also after the log was begun anew."""
+"""The lines of a log as they are written, also after the log was begun anew; and its last ones."""
 
 from __future__ import annotations
 
@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import IO
 
 from envmatrix.masking import MASKER
+
+_TAIL_LINES = 20
+_TAIL_BYTES = 4096
 
 
 class LogLines:
@@ -38,3 +41,15 @@ class LogLines:
                 self._stream.seek(-len(line), os.SEEK_CUR)
                 return
             yield MASKER.mask(line.decode(errors="replace").rstrip("\n"))
+
+
+def log_tail(path: Path) -> str:
+    """Return the last lines of a file, masked: at most 20 and 4 kB."""
+    try:
+        with path.open("rb") as stream:
+            cut = "…" if stream.seek(0, os.SEEK_END) > _TAIL_BYTES else ""  # perhaps in the middle of a secret
+            stream.seek(-_TAIL_BYTES if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
+            lines = (cut + stream.read().decode(errors="replace")).splitlines()
+    except OSError:
+        return ""
+    return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))

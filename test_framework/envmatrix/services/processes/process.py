@@ -20,17 +20,15 @@ from pathlib import Path
 import psutil
 
 from envmatrix.exceptions import StartError
-from envmatrix.masking import MASKER
 from envmatrix.safety.private import open_private
 from envmatrix.services.processes.fork_server import ForkServer
 from envmatrix.services.processes.launch import Launch
+from envmatrix.services.processes.log_lines import log_tail
 from envmatrix.services.processes.memory_killer import MemoryKiller
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory
 
 _PR_SET_CHILD_SUBREAPER = 36
-_TAIL_LINES = 20
-_TAIL_BYTES = 4096
 _FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 """Signals that others send: a terminal, a person, the kernel's memory killer."""
 _KILLED = 1.0
@@ -173,18 +171,6 @@ def adopt_orphans() -> None:
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
 
 
-def log_tail(path: Path) -> str:
-    """Return the last lines of a file, masked: at most 20 and 4 kB."""
-    try:
-        with path.open("rb") as stream:
-            cut = "…" if stream.seek(0, os.SEEK_END) > _TAIL_BYTES else ""  # perhaps in the middle of a secret
-            stream.seek(-_TAIL_BYTES if cut else 0, os.SEEK_END if cut else os.SEEK_SET)
-            lines = (cut + stream.read().decode(errors="replace")).splitlines()
-    except OSError:
-        return ""
-    return MASKER.mask("\n".join(lines[-_TAIL_LINES:]))
-
-
 def kill_group(process: ServiceProcess) -> None:
     """Kill what is left of an ended process's group, as far as we have adopted it."""
     left = []
@@ -198,11 +184,6 @@ def kill_group(process: ServiceProcess) -> None:
 def was_killed(code: int) -> bool:
     """Return whether an exit code says that a process was ended from outside; a shell adds 128 to a signal."""
     return -code in _FROM_OUTSIDE or code - 128 in _FROM_OUTSIDE
-
-
-def log_tails(run: SupervisorDirectory, names: Iterable[str]) -> dict[str, str]:
-    """Return the end of each service's log; empty where there is none."""
-    return {name: log_tail(run.log(name)) for name in names}
 
 
 def explain_exit(code: int) -> str:

@@ -24,6 +24,7 @@ from envmatrix.safety.private import bind_private, open_private
 from envmatrix.safety.unpatched import REAL, HeldCopy
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.access import Access, ask_protected
+from envmatrix.services.processes.log_lines import log_tail
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
 from envmatrix.services.supervisor.pings import ping_all
@@ -227,9 +228,7 @@ class SupervisorClient:
         try:
             answer = _ask(self._run, {"do": "log_tails", "names": wanted})
         except SupervisorError:
-            from envmatrix.services.processes.process import log_tails
-
-            return log_tails(self._run, wanted)
+            return {name: log_tail(self._run.log(name)) for name in wanted}
         return {name: MASKER.mask(tail) for name, tail in answer["log_tails"].items()}
 
     def _ensure_supervisor(self, names: Iterable[str]) -> None:
@@ -328,6 +327,4 @@ def _send(run: SupervisorDirectory, request: Mapping[str, Any], deadline: float)
 
 
 def _lost(run: SupervisorDirectory, what: str) -> SupervisorError:
-    from envmatrix.services.processes.process import log_tail
-
     return SupervisorError(what, log_tail(run.supervisor_log))

@@ -25,7 +25,8 @@ from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
 from envmatrix.safety.private import is_own_account
 from envmatrix.services.processes.fork_server import ForkServer, import_path
-from envmatrix.services.processes.process import Launcher, adopt_orphans, log_tails
+from envmatrix.services.processes.log_lines import log_tail
+from envmatrix.services.processes.process import Launcher, adopt_orphans
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove
@@ -223,7 +224,7 @@ class _Supervisor:
             case "fingerprint":
                 return {"fingerprint": msgspec.to_builtins(deployment.fingerprint())}
             case "log_tails":
-                return {"log_tails": log_tails(self._run, request["names"])}
+                return {"log_tails": {name: log_tail(self._run.log(name)) for name in request["names"]}}
             case "ask":
                 return asdict(deployment.ask_protected(request["name"], request["headers"]))
             case _:

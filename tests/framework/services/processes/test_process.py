@@ -16,7 +16,8 @@ from envmatrix.exceptions import StartError
 from envmatrix.masking import MASKER
 from envmatrix.services import Endpoint, Launch
 from envmatrix.services.processes import process as process_module
-from envmatrix.services.processes.process import Launcher, ServiceProcess, explain_exit, log_tail, stop
+from envmatrix.services.processes.log_lines import log_tail
+from envmatrix.services.processes.process import Launcher, ServiceProcess, explain_exit, stop
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from tests.framework.services.place import Place, eventually, runs
