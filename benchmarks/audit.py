@@ -114,14 +114,15 @@ def _audit(root: Path, cache: Path | None) -> None:
         "from envmatrix.analysis.audit.selection import RuleSelection\n"
         "from envmatrix.analysis.index.build import CONTRACTS, index_of\n"
         "from envmatrix.analysis.source.cache import Cache\n"
+        "from envmatrix.analysis.source.facts import Wanted\n"
         "from envmatrix.analysis.source.load import load_changes, load_modules\n"
         "root, cache = Path(sys.argv[1]), sys.argv[2]\n"
         "with Cache(Path(cache), sorted(CONTRACTS)) if cache else nullcontext() as open_:\n"
         "    def read(files):\n"
-        "        found = load_modules(map(str, files), contracts=CONTRACTS, cache=open_)\n"
+        "        found = load_modules(map(str, files), wanted=Wanted(CONTRACTS), cache=open_)\n"
         "        return {Path(path): module for path, module in found.items()}\n"
         "    def changes(files):\n"
-        "        return load_changes(files, contracts=CONTRACTS, cache=open_)\n"
+        "        return load_changes(files, wanted=Wanted(CONTRACTS), cache=open_)\n"
         "    audit(index_of(root, load_modules=read, load_changes=changes), RuleSelection(), AuditBaseline.empty(), cache=open_)\n"
     )
     _run([sys.executable, "-c", code, str(root), str(cache or "")], "")

@@ -112,7 +112,7 @@ def _answers(
     root: Path, functions: list[Function], data: CoverageData, ignored: tuple[str, ...]
 ) -> tuple[list[Answer], int]:
     """Ask impact about each function; return the number of tests, too. The source of the project is read once."""
-    with reader(root) as read:
+    with reader(root, parts=True) as read:
         tree, places = read_project(inputs_of(Project.find(root)), read)
         known = frozenset(test.nodeid for test in tree.index.tests if not test.path.startswith(ignored))
         evidence = {_NAME: evidence_at(root / ".envmatrix/runs", _NAME, full_commit(root, "HEAD"))}

@@ -92,7 +92,7 @@ def find_impact(
     changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
     commit = full_commit(project.root, since)
     wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
-    with reader(project.root) as read:
+    with reader(project.root, parts=True) as read:
         tree, places = read_project(inputs_of(project, environments, env_file), read)
         evidence = {place.name: evidence_at(project.runs_dir, place.name, commit) for place in places}
         return Since(commit, impact_of(changes, tree, places, wanted, evidence))

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from envmatrix.analysis.source.arriving import Arriving
     from envmatrix.analysis.source.cache import Cache
-    from envmatrix.analysis.source.facts import Module
+    from envmatrix.analysis.source.facts import Module, Wanted
     from envmatrix.analysis.source.load import Progress
 
 
@@ -21,7 +21,7 @@ class Reader:
     """Reads many files at once."""
 
     cache: Cache | None
-    _contracts: frozenset[str]
+    _wanted: Wanted
     _progress: Progress | None
     _stack: ExitStack
 
@@ -29,29 +29,33 @@ class Reader:
         """Return the facts of files, absolute."""
         from envmatrix.analysis.source.load import load_modules
 
-        found = load_modules(map(str, files), contracts=self._contracts, cache=self.cache, progress=self._progress)
+        found = load_modules(map(str, files), wanted=self._wanted, cache=self.cache, progress=self._progress)
         return {Path(path): module for path, module in found.items()}
 
     def look(self, files: Sequence[str]) -> Arriving:
         """Return the facts of changed files, and the heads of the others, while they are still read."""
         from envmatrix.analysis.source.load import load_changes
 
-        arriving = load_changes(files, contracts=self._contracts, cache=self.cache, progress=self._progress)
+        arriving = load_changes(files, wanted=self._wanted, cache=self.cache, progress=self._progress)
         self._stack.callback(arriving.close)
         return arriving
 
 
 @contextmanager
-def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: bool = False) -> Iterator[Reader]:
+def reader(
+    root: Path, contracts: frozenset[str] | None = None, *, parts: bool = False, no_cache: bool = False
+) -> Iterator[Reader]:
     """Give a reader of many files, which may be used until the end of the context.
 
     Args:
         root: Where the cache is kept.
         contracts: The fixtures of which it is recorded what is read of them; by default those of the shipped contracts.
+        parts: Whether the parts of the files are read, too.
         no_cache: Whether to read every file anew.
     """
     from envmatrix.analysis.index.build import CONTRACTS
     from envmatrix.analysis.source.cache import DEFAULT, Cache
+    from envmatrix.analysis.source.facts import Wanted
     from envmatrix.analysis.source.load import no_garbage_collection
 
     contracts = CONTRACTS if contracts is None else contracts
@@ -61,7 +65,7 @@ def reader(root: Path, contracts: frozenset[str] | None = None, *, no_cache: boo
         stack.enter_context(
             no_garbage_collection()
         )  # an index is kept until the end, and looking through it takes a fifth
-        yield Reader(cache, contracts, progress, stack)
+        yield Reader(cache, Wanted(contracts, parts), progress, stack)
 
 
 @contextmanager

@@ -22,8 +22,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from envmatrix.analysis.impact.parsing import parse_parts
-from envmatrix.analysis.impact.parts import FileVersion
+from envmatrix.analysis.source.parts.file_parts import FileVersion
+from envmatrix.analysis.source.parts.parsing import parse_to_compare
 from envmatrix.git import tracked_files
 from envmatrix.plugin.process import Process
 from envmatrix.runs.contexts import Contexts, RanFunction, merged, numbered
@@ -262,7 +262,7 @@ class _Functions:
         if file not in self._files:
             path = os.path.relpath(os.path.realpath(file), self._root)
             source = (self._root / path).read_bytes() if path in self._python else b""
-            self._files[file] = path, parse_parts(source, to_compare=True)
+            self._files[file] = path, parse_to_compare(source)
         return self._files[file]
 
 

@@ -8,7 +8,7 @@ from textwrap import dedent
 
 from envmatrix.analysis.index.build import CONTRACTS, index_of
 from envmatrix.analysis.index.fixture_index import Index
-from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.facts import Module, Wanted
 from envmatrix.analysis.source.load import load_modules
 
 _READ: dict[Path, Module] = {}
@@ -37,6 +37,6 @@ def tree(root: Path, files: Mapping[str, str]) -> Index:
 
 def read_once(files: Sequence[Path]) -> dict[Path, Module]:
     """Read pytest's own plugins once for all tests."""
-    wanted = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
-    _READ.update((Path(path), module) for path, module in load_modules(wanted, contracts=CONTRACTS).items())
+    unread = [str(file) for file in files if file not in _READ or "site-packages" not in file.parts]
+    _READ.update((Path(path), module) for path, module in load_modules(unread, wanted=Wanted(CONTRACTS)).items())
     return {file: _READ[file] for file in files}

@@ -6,8 +6,8 @@ import enum
 from dataclasses import dataclass
 from functools import cached_property
 
-from envmatrix.analysis.impact.parsing import parse_parts
-from envmatrix.analysis.impact.parts import TOP, FileVersion
+from envmatrix.analysis.source.parts.file_parts import TOP, FileVersion
+from envmatrix.analysis.source.parts.parsing import parse_to_compare
 
 
 class ChangeKind(enum.StrEnum):
@@ -85,7 +85,7 @@ class FileDiff:
 
 def compare(old: bytes, new: bytes) -> FileDiff:
     """Return the difference of two versions of a file: everything, if one of them cannot be read."""
-    before, after = parse_parts(old, to_compare=True), parse_parts(new, to_compare=True)
+    before, after = parse_to_compare(old), parse_to_compare(new)
     was, now = (
         {name: part.text for name, part in each.parts.items() if part.kind != "class"} for each in (before, after)
     )

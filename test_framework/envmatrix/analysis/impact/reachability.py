@@ -10,10 +10,9 @@ from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
 from envmatrix.analysis.impact.import_graph import Link, ModuleFiles, make_import_graph
-from envmatrix.analysis.impact.parsing import parse_parts
-from envmatrix.analysis.impact.parts import TOP, FilePart, FileVersion, PartImport
 from envmatrix.analysis.impact.project_source import ProjectSource
 from envmatrix.analysis.source.facts import Class, Import
+from envmatrix.analysis.source.parts.file_parts import TOP, UNREAD, FilePart, FileVersion, PartImport, decode
 
 _PLAIN = re.compile(
     r"(?:object|Protocol|Generic|BaseModel|BaseSettings|Struct)$|.*(?:Error|Exception|Warning)$|(?:dict|list|str|int|float|tuple|set)$"
@@ -62,8 +61,9 @@ class Reachability:
     def read(self, path: str) -> FileVersion:
         """Return a file's parts."""
         if (known := self._versions.get(path)) is None:
-            source = self._tree.source(path) if path in self._tree.modules else b""
-            known = self._versions[path] = parse_parts(source)
+            module = self._tree.modules.get(path)
+            known = UNREAD if module is None or module.unread else decode(module.parts)
+            self._versions[path] = known
         return known
 
     def part(self, node: Node) -> FilePart | None:

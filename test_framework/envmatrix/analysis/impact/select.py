@@ -13,11 +13,11 @@ from envmatrix.analysis.impact.contract import FieldChange, VersionBump, bump, f
 from envmatrix.analysis.impact.data_files import concerns_everything, concerns_nothing, is_cache, mentions
 from envmatrix.analysis.impact.environments import DeclaredEnvironment, compare_declarations
 from envmatrix.analysis.impact.evidence import Evidence
-from envmatrix.analysis.impact.parts import TOP, FilePart
 from envmatrix.analysis.impact.project_source import ProjectSource, is_conftest
 from envmatrix.analysis.impact.reachability import Node, Reachability, Step
 from envmatrix.analysis.impact.selection import Because, SelectedTests
 from envmatrix.analysis.index.tests import Test
+from envmatrix.analysis.source.parts.file_parts import TOP, FilePart
 
 _UNREACHED = "and could not be mapped: no test and no environment reaches it"
 _OWN_STEPS = {"used by": "which it uses", "imported by": "which it imports"}

@@ -21,7 +21,7 @@ from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.analysis.project.tree import ProjectTree, PytestProject
 from envmatrix.analysis.source import load
 from envmatrix.analysis.source.arriving import Arriving
-from envmatrix.analysis.source.facts import Constant, Module, Name
+from envmatrix.analysis.source.facts import Constant, Module, Name, Wanted
 from envmatrix.analysis.source.facts import Sequence as Items
 from envmatrix.analysis.source.names import Names
 from envmatrix.analysis.source.parse_file import digest_of
@@ -238,5 +238,5 @@ def _listed(names: Names, conftest: str, setting: str) -> tuple[str, ...]:
 
 
 def _load_modules(files: Sequence[Path], contracts: frozenset[str]) -> dict[Path, Module]:
-    modules = load.load_modules(map(str, files), contracts=contracts)
+    modules = load.load_modules(map(str, files), wanted=Wanted(contracts))
     return {Path(path): module for path, module in modules.items()}

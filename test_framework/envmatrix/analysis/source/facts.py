@@ -214,6 +214,21 @@ class Module(Fact, frozen=True):
     """Why the file cannot be read; all else is empty then."""
     digest: bytes = b""
     """Digest of its bytes; empty where it cannot be read."""
+    parts: bytes = b""
+    """Its parts, encoded, where they are wanted; few of them are looked at."""
+
+
+class Wanted(Fact, frozen=True):
+    """What to find in a file besides its fixtures and tests."""
+
+    contracts: frozenset[str] = frozenset()
+    """Names of the fixtures whose reads of keys and attributes are recorded."""
+    parts: bool = False
+    """Whether its parts are wanted."""
+
+
+FIXTURES_AND_TESTS = Wanted()
+"""Nothing besides them."""
 
 
 class Head(Fact, frozen=True):

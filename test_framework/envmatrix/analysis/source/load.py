@@ -13,7 +13,7 @@ import msgspec
 
 from envmatrix.analysis.source.arriving import Arriving
 from envmatrix.analysis.source.cache import Cache, Stamp
-from envmatrix.analysis.source.facts import Head, Module, Unread
+from envmatrix.analysis.source.facts import FIXTURES_AND_TESTS, Head, Module, Unread, Wanted
 from envmatrix.analysis.source.parse_file import LARGEST, TOO_LARGE, digest_of_file, parse_file
 from envmatrix.analysis.source.workers import CannotStartError, encode, parse_in_processes
 
@@ -32,7 +32,7 @@ _decode_head = msgspec.msgpack.Decoder(Head).decode
 def load_modules(
     paths: Iterable[str],
     *,
-    contracts: frozenset[str] = frozenset(),
+    wanted: Wanted = FIXTURES_AND_TESTS,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Module]:
@@ -40,30 +40,30 @@ def load_modules(
 
     Args:
         paths: Files, absolute.
-        contracts: Names of contract fixtures, handed on to `parse`.
+        wanted: Handed on to `parse`.
         cache: Facts of earlier runs, opened with the same contracts among its options.
         progress: Called after each file.
     """
-    changes = load_changes(paths, contracts=contracts, cache=cache, progress=progress)
+    changes = load_changes(paths, wanted=wanted, cache=cache, progress=progress)
     modules: dict[str, Module] = {}
     not_cached: dict[str, Stamp] = {}
     with no_garbage_collection():
         for path, facts in changes.items():
-            module = facts if isinstance(facts, Module) else _cached(facts.digest, cache)
+            module = facts if isinstance(facts, Module) else _cached(facts.digest, wanted, cache)
             if module is not None:
                 modules[path] = module
             elif isinstance(stamp := _stamp(path), Stamp):
                 not_cached[path] = stamp
             else:
                 modules[path] = stamp
-        modules |= _parsed(not_cached, contracts, cache)
+        modules |= _parsed(not_cached, wanted, cache)
     return {path: modules[path] for path in changes}
 
 
 def load_changes(
     paths: Iterable[str],
     *,
-    contracts: frozenset[str] = frozenset(),
+    wanted: Wanted = FIXTURES_AND_TESTS,
     cache: Cache | None = None,
     progress: Progress | None = None,
 ) -> Arriving:
@@ -87,43 +87,42 @@ def load_changes(
                 del stamps[path]
         for path in list(stamps):
             digest = digest_of_file(path)
-            if (module := _cached(digest, cache)) is not None:
+            if (module := _cached(digest, wanted, cache)) is not None:
                 cache.remember(path, stamps.pop(path), digest, encode(Head.of(module)))
                 here[path] = module
-    return Arriving(paths, here, _parsed(stamps, contracts, cache), progress)
+    return Arriving(paths, here, _parsed(stamps, wanted, cache), progress)
 
 
-def _cached(digest: bytes, cache: Cache | None) -> Module | None:
-    """Return the cached facts of some bytes; None where there are none."""
+def _cached(digest: bytes, wanted: Wanted, cache: Cache | None) -> Module | None:
+    """Return the cached facts of some bytes; None where there are none, or not all that is wanted."""
     facts = cache.get(digest) if cache is not None and digest else None
     with suppress(msgspec.DecodeError):
-        return _decode(facts) if facts is not None else None
+        module = _decode(facts) if facts is not None else None
+        return module if module and (module.parts or module.unread or not wanted.parts) else None
     return None
 
 
-def _parsed(
-    stamps: Mapping[str, Stamp], contracts: frozenset[str], cache: Cache | None
-) -> Generator[tuple[str, Module]]:
+def _parsed(stamps: Mapping[str, Stamp], wanted: Wanted, cache: Cache | None) -> Generator[tuple[str, Module]]:
     """Yield the facts of files, parsed now, and keep them in the cache."""
-    for path, module in _parse({path: stamp.size for path, stamp in stamps.items()}, contracts):
+    for path, module in _parse({path: stamp.size for path, stamp in stamps.items()}, wanted):
         if cache is not None and module.digest:
             cache.put(module.digest, encode(module))
             cache.remember(path, stamps[path], module.digest, encode(Head.of(module)))
         yield path, module
 
 
-def _parse(sizes: dict[str, int], contracts: frozenset[str]) -> Iterator[tuple[str, Module]]:
+def _parse(sizes: dict[str, int], wanted: Wanted) -> Iterator[tuple[str, Module]]:
     """Yield the facts of files, in several processes if there is enough to parse."""
     left = dict(sizes)
     processes = min(usable_processors(), _MOST_PROCESSES)
     if processes > 1 and sum(sizes.values()) >= _WORTH_PROCESSES:
         with suppress(CannotStartError):
-            for name, facts in parse_in_processes(sizes.items(), contracts, processes):
+            for name, facts in parse_in_processes(sizes.items(), wanted, processes):
                 path = os.fsdecode(name)
                 del left[path]
                 yield path, _decode(facts)
     for path in left:
-        yield path, parse_file(path, contracts)
+        yield path, parse_file(path, wanted)
 
 
 def _stamp(path: str) -> Stamp | Module:

@@ -13,6 +13,7 @@ from contextlib import suppress
 from envmatrix.analysis.source.asks import asks_of
 from envmatrix.analysis.source.expressions import OTHER, FunctionNode, dotted, expression, joined
 from envmatrix.analysis.source.facts import (
+    FIXTURES_AND_TESTS,
     Assigned,
     Binding,
     Class,
@@ -26,8 +27,11 @@ from envmatrix.analysis.source.facts import (
     Parameter,
     Sequence,
     Unread,
+    Wanted,
 )
 from envmatrix.analysis.source.hosts import hosts
+from envmatrix.analysis.source.parts.file_parts import encode
+from envmatrix.analysis.source.parts.parsing import parts_of
 from envmatrix.analysis.source.reads import reads_of
 from envmatrix.analysis.source.shapes import shape_of
 from envmatrix.analysis.source.smells.functions import function_notes
@@ -42,20 +46,15 @@ _DEFINING = frozenset({ast.FunctionDef, ast.AsyncFunctionDef})
 _Bound = Function | Class | Import | Assigned | Deleted
 
 
-def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
-    """Return the facts of a file; one that cannot be parsed says why.
-
-    Args:
-        source: The file's bytes.
-        contracts: Names of the fixtures whose reads of keys and attributes are recorded.
-    """
+def parse(source: bytes, wanted: Wanted = FIXTURES_AND_TESTS) -> Module:
+    """Return the facts of a file; one that cannot be parsed says why."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of invalid escapes, which are not our business
             tree = ast.parse(source)
         if _SURROGATE.search(source):
             _escape_surrogates(tree)
-        return _Parser(source, contracts).module(tree)
+        return _Parser(source, wanted).module(tree)
     except SyntaxError as error:
         return Module(unread=Unread(error.msg, error.lineno or 1))
     except RecursionError:
@@ -65,9 +64,10 @@ def parse(source: bytes, contracts: frozenset[str] = frozenset()) -> Module:
 
 
 class _Parser:
-    def __init__(self, source: bytes, contracts: frozenset[str]) -> None:
+    def __init__(self, source: bytes, wanted: Wanted) -> None:
         self._source = source
-        self._contracts = frozenset(name for name in contracts if name.encode() in source)
+        self._contracts = frozenset(name for name in wanted.contracts if name.encode() in source)
+        self._wants_parts = wanted.parts
         self._words = WordLines(source)
         self._imports: list[Import] = []
 
@@ -79,6 +79,7 @@ class _Parser:
             noqa=tuple(_noqa(self._source)),
             registers=tuple(self._registered(tree.body)),
             is_dynamic=any(word in self._source for word in _DYNAMIC) and _is_dynamic(tree.body),
+            parts=encode(parts_of(tree)) if self._wants_parts else b"",
         )
 
     def _bindings(self, body: list[ast.stmt], *, certain: bool) -> list[Binding]:

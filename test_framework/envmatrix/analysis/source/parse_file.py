@@ -6,7 +6,7 @@ import hashlib
 
 from msgspec.structs import replace
 
-from envmatrix.analysis.source.facts import Module, Unread
+from envmatrix.analysis.source.facts import Module, Unread, Wanted
 from envmatrix.analysis.source.parse import parse
 
 LARGEST = 4 << 20
@@ -25,10 +25,10 @@ def digest_of_file(path: str) -> bytes:
     return b"" if isinstance(source, Module) else digest_of(source)
 
 
-def parse_file(path: str | bytes, contracts: frozenset[str]) -> Module:
+def parse_file(path: str | bytes, wanted: Wanted) -> Module:
     """Return the facts of a file, with its digest; one that cannot be read says why."""
     source = _read(path)
-    return source if isinstance(source, Module) else replace(parse(source, contracts), digest=digest_of(source))
+    return source if isinstance(source, Module) else replace(parse(source, wanted), digest=digest_of(source))
 
 
 def _read(path: str | bytes) -> bytes | Module:

@@ -19,6 +19,8 @@ _METHODS = frozenset(name for name in dir(dict) if not name.startswith("__"))
 """Methods of a dict, which are no keys."""
 _BUILTINS = frozenset(dir(builtins)) - {"setattr"}
 """Functions that change none of their arguments."""
+_HANDED = re.compile(r"(?<![.\w])(\w+)\((?:\w+=)?(\w+)[,)]")
+"""A function, and the name that is its first argument."""
 _ABSENT = frozenset({"KeyError", "AttributeError", "LookupError", "Exception", "BaseException"})
 """A function that catches one of these expects a key to be missing."""
 
@@ -34,8 +36,7 @@ def lines_of(file: Path) -> list[str]:
 def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read, ...]:
     """Return what a function reads of one parameter, by the lines of its file."""
     text = "".join(lines[function.line - 1 : function.end_line])
-    handed_on = rf"^(?!\s*(?:async )?def\b).*[(,=]\s*{name}\s*[,)]"
-    if not re.search(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$|{handed_on}", text, re.MULTILINE):
+    if not _may_read(text, name):
         return ()  # nearly always
     try:
         source = ("if 1:\n" if function.column > 1 else "\n") + text  # as deep as it is written
@@ -45,6 +46,16 @@ def reads_in(lines: Sequence[str], function: Function, name: str) -> tuple[Read,
     node = next((node for node in ast.walk(tree) if isinstance(node, FunctionNode)), None)
     reads = reads_of(node, frozenset({name}), WordLines(source.encode())) if node else ()
     return tuple(replace(read, line=read.line + function.line - 2) for read in reads)
+
+
+def _may_read(text: str, name: str) -> bool:
+    """Return whether a function's text may read or change a parameter; handing it to a built-in function does neither."""
+    handed_on = rf"^(?!\s*(?:async )?def\b).*[(,=]\s*{name}\s*[,)]"
+    use = re.compile(rf"\b{name}\s*[.\[]|^\s*\w+\s*=\s*{name}\s*$|{handed_on}", re.MULTILINE)
+    if not use.search(text):
+        return False
+    others = _HANDED.sub(lambda call: "" if call[1] in _BUILTINS and call[2] == name else call[0], text)
+    return use.search(others) is not None
 
 
 def reads_of(node: FunctionNode, names: frozenset[str], words: WordLines) -> tuple[Read, ...]:

@@ -19,7 +19,7 @@ from typing import IO, TypeAlias, cast
 
 import msgspec
 
-from envmatrix.analysis.source.facts import Module, Unread
+from envmatrix.analysis.source.facts import Module, Unread, Wanted
 from envmatrix.analysis.source.parse_file import parse_file
 
 ParsedFile: TypeAlias = tuple[bytes, bytes]
@@ -38,29 +38,27 @@ _START = "import sys; sys.path += sys.argv[1:]; from envmatrix.analysis.source.w
 encode = msgspec.msgpack.encode
 _decode_files = msgspec.msgpack.Decoder(list[ParsedFile]).decode
 _decode_paths = msgspec.msgpack.Decoder(list[bytes]).decode
-_decode_contracts = msgspec.msgpack.Decoder(frozenset[str]).decode
+_decode_wanted = msgspec.msgpack.Decoder(Wanted).decode
 
 
 class CannotStartError(Exception):
     """A worker cannot be started, or cannot import this package."""
 
 
-def parse_in_processes(
-    files: Iterable[tuple[str, int]], contracts: frozenset[str], processes: int
-) -> Generator[ParsedFile]:
+def parse_in_processes(files: Iterable[tuple[str, int]], wanted: Wanted, processes: int) -> Generator[ParsedFile]:
     """Yield the facts of files, in any order.
 
     A file that ends its worker, or occupies it for a minute, is unread; all others are parsed.
 
     Args:
         files: Paths and sizes in bytes.
-        contracts: Handed on to `parse`.
+        wanted: Handed on to `parse`.
         processes: The number of workers.
 
     Raises:
         CannotStartError: a worker cannot be started, or cannot import us. What was yielded until then is right.
     """
-    workers = _Workers(contracts)
+    workers = _Workers(wanted)
     pool = ThreadPoolExecutor(processes)
     try:
         for done in as_completed([pool.submit(workers.parse, chunk) for chunk in _chunks(files)]):
@@ -75,8 +73,8 @@ def parse_in_processes(
 class _Workers:
     """The worker of each thread, started when it is first needed and again after it has died."""
 
-    def __init__(self, contracts: frozenset[str]) -> None:
-        self._contracts = encode(contracts)
+    def __init__(self, wanted: Wanted) -> None:
+        self._wanted = encode(wanted)
         self._of_thread = local()
         self.started: list[Worker] = []
         self._is_killed = False
@@ -85,7 +83,7 @@ class _Workers:
         """Have this thread's worker parse files; if it dies, have new ones parse each file by itself."""
         worker: Worker | None = getattr(self._of_thread, "worker", None)
         if worker is None:
-            worker = self._of_thread.worker = Worker(self._contracts)
+            worker = self._of_thread.worker = Worker(self._wanted)
             self.started.append(worker)
         if self._is_killed:  # meanwhile
             worker.process.kill()
@@ -110,7 +108,7 @@ class Worker:
         CannotStartError: it cannot be started, or cannot import us.
     """
 
-    def __init__(self, contracts: bytes) -> None:
+    def __init__(self, wanted: bytes) -> None:
         homes = [str(Path(msgspec.__file__).parents[1]), str(Path(__file__).parents[3])]
         # -I and -S: nothing of the working directory, or of anybody's settings, is imported there.
         command = [sys.executable, "-I", "-S", *(["-B"] if sys.dont_write_bytecode else []), "-c", _START, *homes]
@@ -121,7 +119,7 @@ class Worker:
         except OSError as error:
             raise CannotStartError from error
         self.requests, self._replies = cast(IO[bytes], self.process.stdin), cast(IO[bytes], self.process.stdout)
-        if not self.ask(contracts):
+        if not self.ask(wanted):
             self.close()
             raise CannotStartError
 
@@ -150,10 +148,10 @@ def work() -> None:
     """Parse chunk after chunk until standard input ends; the main function of a worker."""
     gc.disable()  # syntax trees hold no cycles
     requests, replies = sys.stdin.buffer, sys.stdout.buffer
-    contracts = _decode_contracts(_receive(requests))
+    wanted = _decode_wanted(_receive(requests))
     _send(replies, encode([]))  # has started
     while request := _receive(requests):
-        _send(replies, encode([(path, encode(parse_file(path, contracts))) for path in _decode_paths(request)]))
+        _send(replies, encode([(path, encode(parse_file(path, wanted))) for path in _decode_paths(request)]))
 
 
 def _chunks(files: Iterable[tuple[str, int]]) -> Iterator[list[bytes]]:

@@ -20,7 +20,7 @@ from envmatrix.analysis.index.collect import Patterns
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.source.arriving import Arriving
-from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.facts import Module, Wanted
 from envmatrix.analysis.source.parse import parse
 from envmatrix.analysis.source.source_files import SourceFiles
 
@@ -114,7 +114,7 @@ def text(source: str) -> bytes:
 def make_tree(files: Mapping[str, str]) -> ProjectSource:
     """The project of these files, whose suite is `tests/e2e`."""
     held = {path: text(source) for path, source in files.items() if path.endswith(".py")}
-    modules = {path: parse(source) for path, source in held.items()}
+    modules = {path: parse(source, Wanted(parts=True)) for path, source in held.items()}
 
     def find(path: str, module: str) -> str | None:
         bare = module.lstrip(".")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import pytest
 
 from envmatrix.analysis.impact import Evidence, FileChange, Impact, impact
-from envmatrix.analysis.impact.parsing import parse_parts
+from envmatrix.analysis.source.parts.parsing import parse_to_compare
 from tests.framework.analysis.impact.small import LOCAL, make_tree, names, text, why
 
 FILES = {
@@ -33,7 +33,7 @@ STORE = "shop/store.py"
 
 def digest(name: str) -> str:
     """The digest of a method as it is before the change."""
-    return parse_parts(text(FILES[STORE]), to_compare=True).parts[name].digest
+    return parse_to_compare(text(FILES[STORE])).parts[name].digest
 
 
 def seen(

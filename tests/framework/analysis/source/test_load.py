@@ -3,16 +3,19 @@
 import os
 import sqlite3
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import psutil
 import pytest
+from msgspec.structs import replace
 
 from envmatrix.analysis.source import load, workers
 from envmatrix.analysis.source.cache import Cache
-from envmatrix.analysis.source.facts import Head, Module, Unread
+from envmatrix.analysis.source.facts import FIXTURES_AND_TESTS, Head, Module, Unread, Wanted
 from envmatrix.analysis.source.load import load_changes, load_modules
 from envmatrix.analysis.source.parse_file import digest_of, parse_file
+from envmatrix.analysis.source.parts.file_parts import TOP, UNREAD, FileVersion, decode
 
 
 @pytest.fixture
@@ -28,6 +31,14 @@ def _files(root: Path, count: int = 8) -> list[str]:
     for number, file in enumerate(files):
         file.write_text(f"def test_{number}(real_services): assert real_services['x']\n")
     return list(map(str, files))
+
+
+def _decoded(modules: Mapping[str, Module]) -> dict[str, tuple[Module, FileVersion]]:
+    """The facts and parts of files: the sets among these are encoded in any order."""
+    return {
+        file: (replace(module, parts=b""), UNREAD if module.unread else decode(module.parts))
+        for file, module in modules.items()
+    }
 
 
 @pytest.mark.fault("not-utf8")
@@ -71,10 +82,10 @@ def test_other_processes_find_the_same(tmp_path: Path) -> None:
     files = [*_files(tmp_path), str(tmp_path / "gone.py"), os.fsdecode(os.fsencode(tmp_path) + b"/\xff.py")]
     Path(files[-1]).write_text("import os")
     steps: list[tuple[int, int]] = []
-    contracts = frozenset({"real_services"})
-    found = load_modules(files, contracts=contracts, progress=lambda done, total: steps.append((done, total)))
+    wanted = Wanted(frozenset({"real_services"}), parts=True)
+    found = load_modules(files, wanted=wanted, progress=lambda done, total: steps.append((done, total)))
     assert list(found) == files
-    assert found == {file: parse_file(file, contracts) for file in files}
+    assert _decoded(found) == _decoded({file: parse_file(file, wanted) for file in files})
     parsed = range(len(files) - len(steps) + 1, len(files) + 1)
     assert len(steps) > len(files) // 2
     assert steps == [(number, len(files)) for number in parsed]
@@ -106,6 +117,17 @@ def test_what_is_known_is_not_parsed(tmp_path: Path) -> None:
         assert fresh.imports
     with Cache(tmp_path / "cache.sqlite") as cache:
         assert load_modules([file], cache=cache)[file] == fresh
+
+
+def test_facts_without_the_wanted_parts_are_read_again(tmp_path: Path) -> None:
+    """An audit keeps none; it needs no other facts than an impact, whose facts have them."""
+    (file,) = _files(tmp_path, 1)
+    with_parts = Wanted(parts=True)
+    with Cache(tmp_path / "cache.sqlite") as cache:
+        assert not load_modules([file], cache=cache)[file].parts
+        assert list(decode(load_modules([file], wanted=with_parts, cache=cache)[file].parts).parts) == ["test_0", TOP]
+        Path(file).touch()
+        assert load_modules([file], cache=cache)[file].parts
 
 
 def test_facts_that_cannot_be_decoded_are_read_again(tmp_path: Path) -> None:
@@ -166,7 +188,7 @@ def _in_child(monkeypatch: pytest.MonkeyPatch, what: str) -> None:
         "_START",
         "import sys; sys.path += sys.argv[1:]; import os, time; from envmatrix.analysis.source import parse_file, workers\n"
         "parse = parse_file.parse\n"
-        f"parse_file.parse = lambda source, contracts: {what} if source == b'fatal' else parse(source, contracts)\n"
+        f"parse_file.parse = lambda source, wanted: {what} if source == b'fatal' else parse(source, wanted)\n"
         "workers.work()",
     )
 
@@ -183,7 +205,7 @@ def test_without_processes_files_are_read_here(
 
 def test_no_process_is_left_when_reading_is_interrupted(tmp_path: Path) -> None:
     """As by Ctrl-C: they are ended at once, and waited for."""
-    answers = workers.parse_in_processes(((file, 1 << 20) for file in _files(tmp_path)), frozenset(), 2)
+    answers = workers.parse_in_processes(((file, 1 << 20) for file in _files(tmp_path)), FIXTURES_AND_TESTS, 2)
     next(answers)
     children = psutil.Process().children()
     assert children

@@ -5,7 +5,10 @@ from textwrap import dedent, indent
 
 import pytest
 
-from envmatrix.analysis.source.reads import reads_of
+from envmatrix.analysis.source import reads as reads_module
+from envmatrix.analysis.source.facts import Function
+from envmatrix.analysis.source.parse import parse
+from envmatrix.analysis.source.reads import reads_in, reads_of
 from envmatrix.analysis.source.word_lines import WordLines
 
 
@@ -51,3 +54,31 @@ def test_reads_are_found_where_the_fixture_is_meant(body: str, found: list[str])
 def test_only_the_named_parameters_are_looked_at() -> None:
     """Each under its own name, wherever it stands among the parameters."""
     assert reads('assert p["a"] and q.b and r.c', "r, *, q, p=None") == ["item p.a", "attribute q.b"]
+
+
+@pytest.mark.parametrize(
+    ("body", "found"),
+    [
+        ("frob(p)", ["change"]),
+        ("it.len(p)", ["change"]),
+        ("len(frob(p))", ["change"]),
+        ("len(p)\n    frob(1, p)", ["change"]),
+        ('len(p) or p["a"]', ["item"]),
+        ('str(p, p["a"])', ["item"]),
+    ],
+)
+def test_a_later_look_finds_what_a_function_reads_or_hands_on(body: str, found: list[str]) -> None:
+    """By the lines of its file; what a built-in function is given stays as it is, what any other is given may change."""
+    source = f"def test(p):\n    {body}\n"
+    (bound,) = parse(source.encode()).body
+    assert isinstance(bound.to, Function)
+    assert [read.how for read in reads_in(source.splitlines(keepends=True), bound.to, "p")] == found
+
+
+def test_what_is_handed_to_built_in_functions_alone_is_not_parsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The text says enough: this is the use that most tests make of a fixture whose keys they do not read."""
+    source = "def test(p):\n    assert len(p) == 1 and dict(a=p)['a']\n    print(p, 2)\n"
+    (bound,) = parse(source.encode()).body
+    assert isinstance(bound.to, Function)
+    monkeypatch.setattr(reads_module, "ast", None)
+    assert reads_in(source.splitlines(keepends=True), bound.to, "p") == ()

@@ -22,7 +22,7 @@ from envmatrix.analysis.index.build import CONTRACTS, index_of
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.source import load
 from envmatrix.analysis.source.cache import Cache
-from envmatrix.analysis.source.facts import Module
+from envmatrix.analysis.source.facts import Module, Wanted
 from envmatrix.analysis.source.load import load_modules
 from tests.framework.analysis.generated import Files, trees
 from tests.framework.analysis.trees import read_once, write_tree
@@ -58,10 +58,12 @@ def index(root: Path, cache: Cache | None = None) -> Index:
         return index_of(root, load_modules=read_once)
 
     def read(files: Sequence[Path]) -> dict[Path, Module]:
-        found = load_modules(map(str, files), contracts=CONTRACTS, cache=cache)
+        found = load_modules(map(str, files), wanted=Wanted(CONTRACTS), cache=cache)
         return {Path(path): module for path, module in found.items()}
 
-    return index_of(root, load_modules=read, load_changes=partial(load.load_changes, contracts=CONTRACTS, cache=cache))
+    return index_of(
+        root, load_modules=read, load_changes=partial(load.load_changes, wanted=Wanted(CONTRACTS), cache=cache)
+    )
 
 
 @given(before=trees(), after=trees(), changed=st.sets(st.integers(0, 20)))

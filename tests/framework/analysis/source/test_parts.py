@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 
 from envmatrix.analysis.impact.changes import compare
-from envmatrix.analysis.impact.parsing import parse_parts
-from envmatrix.analysis.impact.parts import SCRIPT, TOP
 from envmatrix.analysis.source.facts import Import
+from envmatrix.analysis.source.parts.file_parts import SCRIPT, TOP
+from envmatrix.analysis.source.parts.parsing import parse_to_compare
 
 BASE = b"""
 import pytest
@@ -86,7 +86,7 @@ def test_a_part_uses_what_it_names(source: bytes, uses: bool) -> None:
 
     An object whose attribute is asked for by a text was handed on by name.
     """
-    part = parse_parts(source).parts["f"]
+    part = parse_to_compare(source).parts["f"]
     assert (bool({"a"} & part.names) or "a" in {name for before, name in part.attributes if before}) is uses
 
 
@@ -107,12 +107,12 @@ def test_a_part_uses_what_it_names(source: bytes, uses: bool) -> None:
 )
 def test_importing_a_file_runs_what_calls(source: bytes, runs: bool) -> None:
     """A name that only stands in a table is not run."""
-    assert ("a" in parse_parts(source).parts[TOP].names) is runs
+    assert ("a" in parse_to_compare(source).parts[TOP].names) is runs
 
 
 def test_imports_are_of_the_part_that_they_stand_in() -> None:
     """Those for a type checker are nobody's."""
-    read = parse_parts(
+    read = parse_to_compare(
         b"import a\nif TYPE_CHECKING:\n    import b\ndef f():\n    import c\nif __name__ == '__main__':\n    import d"
     )
     found = {name: [each.what for each in part.imports] for name, part in read.parts.items()}
@@ -132,7 +132,7 @@ def test_imports_are_of_the_part_that_they_stand_in() -> None:
 )
 def test_a_module_whose_name_is_put_together_is_noted(call: bytes, prefix: str | None) -> None:
     """By what it begins with; nothing, where that cannot be seen."""
-    assert parse_parts(b"def f(): " + call).parts["f"].computed == (prefix,)
+    assert parse_to_compare(b"def f(): " + call).parts["f"].computed == (prefix,)
 
 
 @pytest.mark.parametrize(
@@ -140,26 +140,26 @@ def test_a_module_whose_name_is_put_together_is_noted(call: bytes, prefix: str |
 )
 def test_what_is_called_without_being_named_is_implicit(name: str) -> None:
     """Hooks and set-ups of a module are nobody's by name."""
-    assert parse_parts(f"def {name}(): ...".encode()).parts[name].is_implicit
-    assert parse_parts(f"{name} = 1".encode()).parts[name].is_implicit
+    assert parse_to_compare(f"def {name}(): ...".encode()).parts[name].is_implicit
+    assert parse_to_compare(f"{name} = 1".encode()).parts[name].is_implicit
 
 
 def test_a_fixtures_name_and_autouse_are_read() -> None:
     """By what it answers to, and whether it is asked."""
-    part = parse_parts(BASE).parts["make_db"]
+    part = parse_to_compare(BASE).parts["make_db"]
     assert part.provides == ("db", True)
     assert not part.is_registered
 
 
 def test_a_function_that_a_decorator_hands_on_is_registered() -> None:
     """Somebody else may call it; marks and properties call nobody."""
-    read = parse_parts(b"@app.get('/')\ndef a(): ...\n@pytest.mark.slow\ndef b(): ...\n@property\ndef c(): ...\n")
+    read = parse_to_compare(b"@app.get('/')\ndef a(): ...\n@pytest.mark.slow\ndef b(): ...\n@property\ndef c(): ...\n")
     assert [name for name, part in read.parts.items() if part.is_registered] == ["a"]
 
 
 def test_functions_of_one_name_are_one_part() -> None:
     """A property and its setter, overloads: any of them may count."""
-    read = parse_parts(
+    read = parse_to_compare(
         b"class C:\n    @property\n    def x(self): return a\n\n    @x.setter\n    def x(self, new): b(new)\n"
     )
     assert {"a", "b"} <= read.parts["C.x"].names
@@ -168,7 +168,7 @@ def test_functions_of_one_name_are_one_part() -> None:
 
 def test_a_line_is_in_the_innermost_part() -> None:
     """From its first decorator on, so that a file named in a parametrization is that test's."""
-    read = parse_parts(BASE)
+    read = parse_to_compare(BASE)
     assert [read.at(line).name for line in (2, 3, 9, 10, 13, 17)] == [
         TOP,
         "LIMIT",

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable, Iterator
-from dataclasses import replace
 from itertools import pairwise
 
-from envmatrix.analysis.impact.parts import FilePart, PartImport
+from msgspec.structs import replace
+
 from envmatrix.analysis.source.facts import Import
+from envmatrix.analysis.source.parts.file_parts import FilePart, PartImport
 
 Def = ast.FunctionDef | ast.AsyncFunctionDef
 

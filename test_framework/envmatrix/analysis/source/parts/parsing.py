@@ -6,22 +6,31 @@ import ast
 import re
 import warnings
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
 
-from envmatrix.analysis.impact.inert import is_inert, is_inert_statement, registers
-from envmatrix.analysis.impact.parts import SCRIPT, TOP, FilePart, FileVersion, PartImport
-from envmatrix.analysis.impact.uses import Def, Uses, header
+from msgspec.structs import replace
+
+from envmatrix.analysis.source.parts.file_parts import SCRIPT, TOP, UNREAD, FilePart, FileVersion, PartImport
+from envmatrix.analysis.source.parts.inert import is_inert, is_inert_statement, registers
+from envmatrix.analysis.source.parts.uses import Def, Uses, header
 
 
-def parse_parts(source: bytes, *, to_compare: bool = False) -> FileVersion:
-    """Parse one version of a file; the text of the parts is only made if they are to be compared."""
+def parse_to_compare(source: bytes) -> FileVersion:
+    """Parse one version of a file into parts with their texts, which tell whether they differ."""
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             tree = ast.parse(source)
-        return _Reader(ast.dump if to_compare else _nothing).version(tree)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return FileVersion({TOP: FilePart(TOP, "top", 1)}, unread=True)
+        return UNREAD
+    return parts_of(tree, ast.dump)
+
+
+def parts_of(tree: ast.Module, write: Callable[[ast.AST], str] = lambda _: "") -> FileVersion:
+    """Return the parts of a syntax tree; `write` makes their texts, which most uses do without."""
+    try:
+        return _Reader(write).version(tree)
+    except (ValueError, RecursionError, MemoryError):
+        return UNREAD
 
 
 _COMMANDS = frozenset({"click", "typer", "rich_click"})
@@ -201,7 +210,3 @@ def _is_script(test: ast.expr) -> bool:
             return True
         case _:
             return False
-
-
-def _nothing(_: ast.AST) -> str:
-    return ""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from functools import cached_property
 from hashlib import blake2b
 from typing import Literal, TypeAlias
 
-from envmatrix.analysis.source.facts import Import
+import msgspec
+
+from envmatrix.analysis.source.facts import Fact, Import
 
 TOP = ""
 """The name of the part that runs when the file is imported."""
@@ -23,8 +23,7 @@ _IMPLICIT = re.compile(
 """Names that pytest, unittest or Python itself calls or reads."""
 
 
-@dataclass(frozen=True, slots=True)
-class PartImport:
+class PartImport(Fact, frozen=True):
     """One import of a part."""
 
     what: Import
@@ -32,8 +31,7 @@ class PartImport:
     """The name that it binds; empty for `*`."""
 
 
-@dataclass(frozen=True, slots=True)
-class FilePart:
+class FilePart(Fact, frozen=True):
     """A part of a file that can differ, and be used, by itself."""
 
     name: str
@@ -89,11 +87,10 @@ class FilePart:
         return self.fixture, self.is_autouse
 
 
-@dataclass(frozen=True)
-class FileVersion:
+class FileVersion(Fact, frozen=True):
     """One version of a file."""
 
-    parts: Mapping[str, FilePart] = field(default_factory=dict)
+    parts: Mapping[str, FilePart]
     """What runs on import is `TOP`."""
     typing: tuple[PartImport, ...] = ()
     """Imports that only a type checker sees."""
@@ -109,7 +106,13 @@ class FileVersion:
         ]
         return min(around, key=lambda each: each[0])[1] if around else self.parts[TOP]
 
-    @cached_property
+    @property
     def lends(self) -> bool:
         """Return whether it imports its exports lazily, by `__getattr__`."""
         return "__getattr__" in self.parts and bool(self.typing)
+
+
+UNREAD = FileVersion({TOP: FilePart(TOP, "top", 1)}, unread=True)
+"""The version of a file that cannot be read."""
+encode = msgspec.msgpack.encode
+decode = msgspec.msgpack.Decoder(FileVersion).decode
