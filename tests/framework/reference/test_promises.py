@@ -65,14 +65,13 @@ def users_of(stack: Stack, backend: str) -> Iterator[Users]:
 
 
 SERVICES = SimpleNamespace(environment="local", redis_available=False, clickhouse_available=False)
-WITH_MODEL = SimpleNamespace(environment="local", llm_available=True, base_url="there")
 WITHOUT_MODEL = SimpleNamespace(environment="local", llm_available=False, base_url="there")
 REALITY = SimpleNamespace(absent=lambda _: False)
 
 PROMISES: Mapping[str, tuple[Any, Mapping[str, Any]]] = {
     "redis_down": (
         test_degraded.test_without_redis_agents_answer_and_only_fan_out_is_lost,
-        {"real_services": SERVICES, "real_llm": WITH_MODEL},
+        {"real_services": SERVICES},
     ),
     "llm_slow": (
         test_degraded.test_a_model_that_is_slow_or_down_ends_a_run_with_a_typed_error,
