@@ -278,20 +278,10 @@ def descriptors_in(owners: Iterable[object], barred: Collection[object]) -> set[
 
     Code is not followed: it leads to every module, and from there through the whole heap.
     """
-    found, seen = set[int](), {*map(id, barred)}
-    level: list[Any] = [list(owners)]
-    while level:
-        following = []
-        for each in gc.get_referents(*level):
-            if id(each) in seen or issubclass(type(each), _CODE):
-                continue
-            seen.add(id(each))
-            if _has_socket(each):
-                with suppress(Exception):
-                    found.add(each.fileno())
-            if _leads_on(each):
-                following.append(each)
-        level = following
+    found = set[int]()
+    for each in filter(_has_socket, _held(owners, barred, without=_CODE)):
+        with suppress(Exception):
+            found.add(each.fileno())
     return found
 
 
@@ -316,20 +306,27 @@ def _reached(suspects: Iterable[object], roots: Iterable[object], barred: Collec
     """
     wanted = {id(each) for each in suspects if each is not None}
     found: set[int] = set()
-    seen = {id(threading), id(vars(threading)), *map(id, barred)}
-    level: list[object] = [list(roots)]
-    while level and found != wanted:
+    for each in _held(roots, [threading, vars(threading), *barred]) if wanted else ():
+        if id(each) in wanted:
+            found.add(id(each))
+            if found == wanted:
+                break
+    return found
+
+
+def _held(roots: Iterable[object], barred: Iterable[object], without: tuple[type, ...] = ()) -> Iterator[Any]:
+    """Yield each object that can be reached from some roots, passing through nothing barred, nor through some types."""
+    seen = set(map(id, barred))
+    level: list[Any] = [list(roots)]
+    while level:
         following = []
         for each in gc.get_referents(*level):
-            if id(each) in seen:
-                continue
-            seen.add(id(each))
-            if id(each) in wanted:
-                found.add(id(each))
-            if _leads_on(each):
-                following.append(each)
+            if id(each) not in seen and not issubclass(type(each), without):
+                seen.add(id(each))
+                yield each
+                if _leads_on(each):
+                    following.append(each)
         level = following
-    return found
 
 
 def _leads_on(each: Any) -> bool:

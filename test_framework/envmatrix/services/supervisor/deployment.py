@@ -74,19 +74,14 @@ class Deployment:
             self._stack.wait(self._stack.begin(environment.services))
             if self._degraded_as:
                 self._stack.degrade({})
-                self._await_recovery(self._stack)
+                self._await_recovery()
             self._stack.degrade(environment.variant.services if environment.variant else {})
             self._degraded_as = name
 
-    @staticmethod
-    def _await_recovery(stack: Stack) -> None:
+    def _await_recovery(self) -> None:
         """Wait until every service that came up answers again."""
         deadline = time.monotonic() + _RECOVERY
-        services = {
-            name: (stack.environment.services[name], state.endpoint)
-            for name, state in stack.states().items()
-            if state.is_up and state.endpoint is not None
-        }
+        services = self._up()
         while down := [name for name, ping in ping_all(services, 1).items() if not ping.is_up]:
             if time.monotonic() > deadline:
                 raise NotReadyError(min(down), f"has not recovered {_RECOVERY:g} s after the fault before")
@@ -117,12 +112,16 @@ class Deployment:
 
     def fingerprint(self) -> Fingerprint:
         """Take the fingerprint of the services that are up; what a twin is made of is none of them."""
-        states = self._stack.states() if self._stack else {}
-        return take_fingerprint({name: self._reached(name) for name, state in states.items() if state.is_up})
+        return take_fingerprint(self._up())
 
     def ask_protected(self, name: str, headers: Mapping[str, str]) -> Access:
         """Request a service's protected path once."""
         return ask_protected(*self._reached(name), headers)
+
+    def _up(self) -> dict[str, tuple[ServiceSpec, Endpoint]]:
+        """Return the services that came up."""
+        states = self._stack.states() if self._stack else {}
+        return {name: self._reached(name) for name, state in states.items() if state.is_up}
 
     def _reached(self, name: str) -> tuple[ServiceSpec, Endpoint]:
         state = self._stack.states([name])[name] if self._stack else None
