@@ -21,7 +21,7 @@ from envmatrix.services.health.judge import Look
 from envmatrix.services.health.observer import blindness
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.supervisor import Owner, SupervisorClient
-from envmatrix.services.supervisor.kept import KeptEnvironment, Origin, kept_as
+from envmatrix.services.supervisor.kept import current
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
@@ -42,7 +42,7 @@ def looking_at(
         starts: list[Callable[[Iterable[str]], StartReply] | None] = []
         for environment in environments:
             start = None
-            if kept := _kept(environment, env_file):
+            if kept := current(environment, process_variables(env_file)):
                 start = kept.client.start
             elif environment.twin or any(spec.source in _OURS for spec in environment.services.values()):
                 owner = stack.enter_context(closing(Owner()))
@@ -54,13 +54,6 @@ def looking_at(
             return tuple(_unless_blind(list(looks)))
 
         yield look
-
-
-def _kept(environment: Environment, env_file: Path | None) -> KeptEnvironment | None:
-    """Return an environment that is up as it is declared; None where there is none such."""
-    kept = kept_as(environment)
-    is_current = kept and not kept.why_stale(Origin.of(environment, process_variables(env_file)))
-    return kept if is_current else None
 
 
 def _look(

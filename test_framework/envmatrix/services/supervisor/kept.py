@@ -120,6 +120,12 @@ def kept_as(environment: Environment) -> KeptEnvironment | None:
     return find_kept(*declaration_of(environment.name, environment.file.parent))
 
 
+def current(environment: Environment, variables: Mapping[str, str]) -> KeptEnvironment | None:
+    """Return the environment as it is kept; None where that is not what would be started now."""
+    kept = kept_as(environment)
+    return None if kept is None or kept.why_stale(Origin.of(environment, variables)) else kept
+
+
 def record(owner: Owner, origin: Origin) -> KeptEnvironment:
     """Let others find a run that is up, unless another of its declaration has been recorded; return the one that is."""
     kept = KeptEnvironment(SupervisorDirectory(owner.run_dir), origin)

@@ -8,7 +8,7 @@ from types import MappingProxyType
 from envmatrix.environments import Environment, Project, process_variables
 from envmatrix.environments import load_environment as load_declared
 from envmatrix.exceptions import UsageError
-from envmatrix.services.supervisor.kept import Origin, kept_as
+from envmatrix.services.supervisor.kept import current
 
 
 def load_environment(name: str, directory: Path | None = None, *, env_file: Path | None = None) -> Environment:
@@ -26,8 +26,8 @@ def load_environment(name: str, directory: Path | None = None, *, env_file: Path
     variables = process_variables(env_file)
     directory = directory or Project.find(Path.cwd()).environments_dir
     declared = load_declared(name, directory, variables=variables)
-    kept = kept_as(declared)
-    if kept is None or kept.why_stale(Origin.of(declared, variables, env_file)):
+    kept = current(declared, variables)
+    if kept is None:
         if declared.twin:
             raise UsageError(f"{declared.label} is not up as it is declared", f"Start it: envmatrix up {name}")
         return declared
