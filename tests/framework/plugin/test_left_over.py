@@ -303,7 +303,7 @@ def test_what_the_collector_closes_is_not_left_over(project: Project) -> None:
     assert run(project, GARBAGE, "-W", "default")["test_garbage"].outcome is Outcome.PASSED
     cells = run(project, f"{GARBAGE}\ndef test_next(real_services): pass\n")
     assert cells["test_garbage"].evidence is not None
-    assert "unclosed <socket" in cells["test_garbage"].evidence.summary
+    assert "<socket.socket" in cells["test_garbage"].evidence.summary
     assert cells["test_next"].outcome is Outcome.PASSED
 
 
