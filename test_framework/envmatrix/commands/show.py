@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import typer
 
 from envmatrix.commands.history import earlier_numbers, record
-from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_matrix
+from envmatrix.commands.options import Against, Format, JsonFormat, MixedCommits, Query, Runs, load_matrix
+from envmatrix.commands.sides import other_side
 
 if TYPE_CHECKING:
     from envmatrix.matrix.table import Matrix
@@ -18,13 +19,26 @@ if TYPE_CHECKING:
 
 
 def show(
-    runs: Runs = None, *, format_: Format = "terminal", json: JsonFormat = False, mixed_commits: MixedCommits = False
+    runs: Runs = None,
+    *,
+    query: Query = None,
+    against: Against = None,
+    format_: Format = "terminal",
+    json: JsonFormat = False,
+    mixed_commits: MixedCommits = False,
 ) -> int:
-    """Show the matrix of run files, by default of the last run."""
-    from envmatrix.environments import Project
+    """Show the matrix of run files, by default of the last run; of all tests, or of those that a query selects.
 
-    matrix = load_matrix(Project.find(Path.cwd()), runs, mixed_commits=mixed_commits)
-    return _report(matrix, "json" if json else format_)
+    The verdicts, and so the exit code, are of all tests in any case.
+    """
+    from envmatrix.environments import Project
+    from envmatrix.matrix.query import select
+
+    project = Project.find(Path.cwd())
+    matrix = load_matrix(project, runs, mixed_commits=mixed_commits)
+    comparison = other_side(project, matrix, query, against)
+    shown = matrix if query is None else select(matrix, query, comparison)
+    return _report(matrix, "json" if json else format_, shown=shown)
 
 
 def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
@@ -39,7 +53,14 @@ def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_com
     return code
 
 
-def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False) -> int:
+def _report(
+    matrix: Matrix,
+    format_: str,
+    history: Path | None = None,
+    *,
+    as_parts: bool = False,
+    shown: Matrix | None = None,
+) -> int:
     from envmatrix.environments import Project
     from envmatrix.gate import exit_code, judge_all
     from envmatrix.report.matrix import reporter
@@ -48,5 +69,5 @@ def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_par
     with ExitStack() as stack:
         earlier = earlier_numbers(Project.find(Path.cwd()), history, stack)
         verdicts = judge_all(matrix, as_parts=as_parts, earlier=earlier)
-    typer.echo(reporter(format_)(JudgedMatrix(matrix, verdicts)), nl=False)
+    typer.echo(reporter(format_)(JudgedMatrix(shown or matrix, verdicts)), nl=False)
     return exit_code(verdicts)

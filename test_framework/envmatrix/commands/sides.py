@@ -46,6 +46,20 @@ def compare_sides(project: Project, history: Path | None, before: str, after: st
         )
 
 
+def other_side(project: Project, matrix: Matrix, query: str | None, against: str | None) -> Comparison | None:
+    """Return what a query's words about changes compare with; `None` where nothing is named.
+
+    Raises:
+        UsageError: something is named, and there is no query.
+        EnvmatrixError: it is not there, or cannot be read.
+    """
+    if against is None:
+        return None
+    if query is None:
+        raise UsageError("--against is for words of a query", "Ask one: --query regressed")
+    return compare_sides(project, None, against, matrix)
+
+
 @dataclass(frozen=True, slots=True)
 class _Sides:
     """Finds the matrix that an argument names."""
