@@ -37,19 +37,19 @@ KEYS = {
     "cause": Form("cause:CAUSE", f"the cell has that cause: {', '.join(f'`{cause}`' for cause in Cause)}"),
     "rule": Form("rule:CODE", "that rule decided the cause: `rule:L401`"),
     "requires": Form("requires:NAME", "the test used that service there, or exercised that capability"),
-    "file": Form("file:TEXT", "the path of the test's file holds the text"),
+    "file": Form("file:TEXT", "the path of the test's file holds the text, in capitals or not"),
 }
 """What may stand before a colon, besides an environment."""
 
 OTHER_FORMS = (
-    Form(
-        "ENV:WORD", "the cell of that environment is so: `staging:failed`; the word is an outcome, a change or `reused`"
-    ),
-    Form("duration > 2s", "all attempts together took longer; also `<`, `<=`, `>=`, `=`, and `500ms`, `1.5m`"),
-    Form("count(…) > 1", "so many of the test's cells fit what stands between the parentheses"),
-    Form(
-        'text, "text"', "the node id of the test, or the line that the cell says, holds the text; case does not matter"
-    ),
+    Form("ENV:WORD", "the cell of that environment is so: `staging:failed`; WORD is an outcome, a change or `reused`"),
+    Form("duration > 2s", "all attempts together took longer; also `<`, `<=`, `=`, `>=`, and `500ms`, `1.5m`"),
+    Form("count(A) > 1", "A is true of more than one of the test's cells; also `<`, `<=`, `=`, `>=`"),
+    Form('text, "text"', "the test's node id, or the cell's reason in one line, holds the text, in capitals or not"),
+    Form("A B, A and B", "both hold"),
+    Form("A or B, A | B", "at least one holds"),
+    Form("not A, -A, !A", "it does not hold"),
+    Form("(A)", "what stands between the parentheses holds"),
 )
 
 CELL_WORDS = frozenset({*(outcome.value for outcome in Outcome), *(kind.value for kind in CHANGES), REUSED})
