@@ -21,7 +21,7 @@ export interface QueryCell {
   rule: string;
   /** What the test used or exercised: services and capabilities. */
   services: readonly string[];
-  /** Milliseconds of all attempts together. */
+  /** Whole milliseconds of all attempts together. */
   duration: number;
   attempts: number;
   /** How it changed against the other side; "" without one. */
@@ -241,7 +241,7 @@ class Parser {
       throw new QueryError(what, number.at);
     }
     const milliseconds = Math.floor(Number(digits) * UNITS[unit.toLowerCase()]! + 0.5);
-    return ({ cell }) => compare(Math.floor(cell.duration + 0.5), milliseconds);
+    return ({ cell }) => compare(cell.duration, milliseconds);
   }
 
   #pair(token: Token, key: string, value: string, at: number): Holds {

@@ -57,6 +57,5 @@ test("ten thousand tests in five environments answer within 100 ms", () => {
     rows.filter(compile(query, environments));
     return performance.now() - began;
   });
-  expect(Math.min(...times.map((time) => time))).toBeLessThan(100);
   expect(Math.max(...times)).toBeLessThan(100);
 });

@@ -38,12 +38,6 @@ Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="termina
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the report.")]
-Query = Annotated[
-    str | None,
-    typer.Option(
-        metavar="QUERY", help="Show what a query selects: 'failed in:staging cause:logic'.", show_default=False
-    ),
-]
 Against = Annotated[
     str | None,
     typer.Option(

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envmatrix.commands.history import earlier_numbers, record
-from envmatrix.commands.options import Against, Format, JsonFormat, MixedCommits, Query, Runs, load_matrix
+from envmatrix.commands.options import Against, Format, JsonFormat, MixedCommits, Runs, load_matrix
 from envmatrix.commands.sides import other_side
 
 if TYPE_CHECKING:
@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 def show(
     runs: Runs = None,
     *,
-    query: Query = None,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUERY", help="Show the tests that it selects: 'failed in:staging cause:logic'.", show_default=False
+        ),
+    ] = None,
     against: Against = None,
     format_: Format = "terminal",
     json: JsonFormat = False,
@@ -37,8 +42,9 @@ def show(
     project = Project.find(Path.cwd())
     matrix = load_matrix(project, runs, mixed_commits=mixed_commits)
     comparison = other_side(project, matrix, query, against)
-    shown = matrix if query is None else select(matrix, query, comparison)
-    return _report(matrix, "json" if json else format_, shown=shown)
+    if query is not None:
+        matrix = select(matrix, query, comparison)  # a verdict is of a column, and those stay whole
+    return _report(matrix, "json" if json else format_)
 
 
 def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
@@ -53,14 +59,7 @@ def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_com
     return code
 
 
-def _report(
-    matrix: Matrix,
-    format_: str,
-    history: Path | None = None,
-    *,
-    as_parts: bool = False,
-    shown: Matrix | None = None,
-) -> int:
+def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False) -> int:
     from envmatrix.environments import Project
     from envmatrix.gate import exit_code, judge_all
     from envmatrix.report.matrix import reporter
@@ -69,5 +68,5 @@ def _report(
     with ExitStack() as stack:
         earlier = earlier_numbers(Project.find(Path.cwd()), history, stack)
         verdicts = judge_all(matrix, as_parts=as_parts, earlier=earlier)
-    typer.echo(reporter(format_)(JudgedMatrix(shown or matrix, verdicts)), nl=False)
+    typer.echo(reporter(format_)(JudgedMatrix(matrix, verdicts)), nl=False)
     return exit_code(verdicts)

@@ -58,7 +58,9 @@ cells = st.none() | st.fixed_dictionaries(
 )
 rows = st.fixed_dictionaries(
     {
-        "test": st.sampled_from(["a.py::test_one", "tests/b.py::test_two[x:y]"]),
+        "test": st.sampled_from(
+            [f"{file}.py::test_{name}" for file in ("a", "tests/b") for name in ("one", "two[x:y]", "Redis")]
+        ),
         "cells": st.lists(cells, min_size=3, max_size=3).filter(any),
     }
 )
@@ -121,7 +123,7 @@ def ours(query: str, rows: list[dict[str, Any]]) -> list[str] | QueryError:
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow], deadline=None)
-@given(query=st.one_of(queries, typed), rows=st.lists(rows, max_size=2, unique_by=lambda row: row["test"]))
+@given(query=st.one_of(queries, typed), rows=st.lists(rows, min_size=3, max_size=6, unique_by=lambda row: row["test"]))
 def test_the_page_gives_the_same_answer(
     page: Callable[[Mapping[str, Any]], Any], query: str, rows: list[dict[str, Any]]
 ) -> None:
