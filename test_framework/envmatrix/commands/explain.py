@@ -49,7 +49,7 @@ def explain(
 ) -> int:
     """Explain cells: outcome, evidence, state of the services, deciding rule, next steps, command to run each again.
 
-    Exit codes: 0 explained, 2 no such test or environment.
+    Exit codes: 0 explained, 2 no such test or environment, or a query that cannot be understood.
     """
     from envmatrix.environments import Project
     from envmatrix.report.explain import selected
