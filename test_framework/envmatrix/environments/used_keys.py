@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from importlib.metadata import entry_points
 
-from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.service import CONTAINERS, ServiceSpec, Source
 
 KIND_GROUP = "envmatrix.kinds"
 """The entry point group of kinds that packages add."""
@@ -15,9 +15,14 @@ OUR_KINDS = frozenset({"http", "postgres", "redis", "clickhouse", "openai"})
 _STARTED = frozenset({Source.PROCESS, Source.STUB})
 _CONNECTED = frozenset({Source.REMOTE, Source.ABSENT})
 _SOURCES = {
-    **dict.fromkeys(("command", "env", "preload", "start_after", "tls"), _STARTED),
+    **dict.fromkeys(("preload", "start_after", "tls"), _STARTED),
+    **dict.fromkeys(("command", "env"), _STARTED | {Source.CONTAINER}),
+    "service": frozenset({Source.COMPOSE}),
+    "image": frozenset({Source.CONTAINER}),
+    "port": CONTAINERS,
     **dict.fromkeys(("url", "ca_file", "verify"), _CONNECTED),
-    **dict.fromkeys(("start_deadline", "max_rss"), _STARTED | {Source.EMBEDDED}),
+    "start_deadline": _STARTED | CONTAINERS | {Source.EMBEDDED},
+    "max_rss": _STARTED | {Source.EMBEDDED},
 }
 """Key → the sources that use it."""
 _KINDS = {
