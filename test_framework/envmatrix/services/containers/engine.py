@@ -24,6 +24,8 @@ exit "${code:-125}"
 """
 """Copies a container's log and ends with the container, with its exit code: 125 where the engine does not tell."""
 
+_TAIL = 'exec "$0" logs --tail 20 "$1" 2>&1'
+
 
 @dataclass(frozen=True)
 class Engine:
@@ -120,12 +122,12 @@ class Engine:
             self._run("network", "rm", *networks)
 
     def log_tail(self, identity: str) -> str:
-        """Return the end of what a container wrote to its standard output, and then to its standard error.
+        """Return the end of a container's log.
 
         Raises:
             CommandError: it is gone, or the engine does not answer.
         """
-        return self.commands.run([self.name, "logs", "--tail", "20", identity], QUICK)
+        return self.commands.run(["/bin/sh", "-c", _TAIL, self.name, identity], QUICK)
 
     def watch(self, identity: str) -> tuple[str, ...]:
         """Return the command that copies a container's log, and ends with the container, with its exit code."""

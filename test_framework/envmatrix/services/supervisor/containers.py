@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
+from pathlib import Path
 
 from envmatrix.environments import Compose, ServiceSpec, Source
 from envmatrix.exceptions import StartError
@@ -19,6 +21,7 @@ from envmatrix.services.containers.started import Note
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind
 from envmatrix.services.processes.launch import Launch
+from envmatrix.services.processes.memory_killer import MemoryKiller
 from envmatrix.services.supervisor.run_context import RunContext
 
 _PAUSE = 0.2
@@ -29,6 +32,8 @@ class Containers:
     """The containers of one environment. Safe to use from several threads."""
 
     def __init__(self, settings: Compose, context: RunContext) -> None:
+        self.memory_killer = MemoryKiller(groups=Path(os.devnull))
+        """Counts for the whole machine: not every engine tells which of its containers was short of memory."""
         self._settings = settings
         self._context = context
         self._commands = Commands(context.root, context.engine_variables, context.stopping)

@@ -208,7 +208,7 @@ class Stack:
         if slot.spec.source not in _STARTED_AGAIN or not slot.settled or slot.error or slot.process is None:
             return
         code = slot.process.exit_code()
-        out_of_memory = self._was_out_of_memory(slot) if code is not None else False
+        out_of_memory = self._is_short_of_memory(slot, has_ended=code is not None)
         if code is None or (was_killed(code) and not out_of_memory) or self._context.stopping.is_set():
             return
         tail = slot.process.log_tail()
@@ -221,12 +221,13 @@ class Stack:
             slot.settled, slot.began = False, time.monotonic()
             self._set_deadline(slot)
 
-    def _was_out_of_memory(self, slot: Slot) -> bool:
-        """Return whether a process that has ended was short of memory; an engine tells which of its containers was."""
-        if slot.container:
-            container = self._containers.look(slot.container)
-            return container is not None and container.out_of_memory
-        return self._context.launcher.memory_killer.was_at_work()
+    def _is_short_of_memory(self, slot: Slot, *, has_ended: bool) -> bool:
+        """Return whether the kernel has just killed for want of memory what runs a service; ask often."""
+        if not slot.container:
+            return self._context.launcher.memory_killer.was_at_work()
+        is_short = self._containers.memory_killer.was_at_work()
+        container = self._containers.look(slot.container) if has_ended and not is_short else None
+        return is_short or (container is not None and container.out_of_memory)
 
     def _start_again(self, slot: Slot, kind: Kind) -> None:
         """Start a process at the address that it had, which others were told."""
