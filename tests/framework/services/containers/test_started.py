@@ -27,7 +27,9 @@ def test_what_was_made_is_removed_what_was_started_is_stopped_and_what_ran_is_le
 
 def test_an_ended_container_that_nobody_started_is_stopped_only_while_a_start_may_be_under_way() -> None:
     """Killed between the two, the run would leave it running."""
-    assert Note.of("podman", [ENDED], [ENDED], is_sure=False).stop == ("ended",)
+    assert Note.of("podman", [RUNNING, ENDED], [RUNNING, ENDED], is_sure=False) == Note(
+        "podman", stop=("ended",), project="shop"
+    )
     assert Note.of("podman", [ENDED], [ENDED], is_sure=True).stop == ()
 
 
