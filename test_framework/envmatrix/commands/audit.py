@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envmatrix.commands.output import write_files
 from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -199,7 +200,4 @@ def _write(rendered: str, output: Path | None) -> None:
     if output is None:
         typer.echo(rendered, nl=False)
         return
-    try:
-        output.write_text(_COLOUR.sub("", rendered), encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+    write_files({output: _COLOUR.sub("", rendered)})

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.commands.output import write_files
 from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.interval import interval
@@ -74,9 +75,5 @@ def monitor(
     usage = Usage.of(read_run(run_file), read_samples(run_file))
     typer.echo(render(usage), nl=False)
     if svg is not None:
-        try:
-            svg.write_text(draw(usage), encoding="utf-8")
-        except OSError as error:
-            how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
-            raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
+        write_files({svg: draw(usage)})
     return code or usage.exit_code
