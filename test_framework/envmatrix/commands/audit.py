@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.output import write_files
 from envmatrix.exceptions import UsageError
 
 if TYPE_CHECKING:
@@ -200,4 +199,6 @@ def _write(rendered: str, output: Path | None) -> None:
     if output is None:
         typer.echo(rendered, nl=False)
         return
+    from envmatrix.report.files import write_files
+
     write_files({output: _COLOUR.sub("", rendered)})

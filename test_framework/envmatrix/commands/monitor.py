@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from envmatrix.commands.options import EnvFile, Environments, Json
-from envmatrix.commands.output import write_files
 from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.interval import interval
@@ -51,6 +50,7 @@ def monitor(
     command's; where that is 0, it is 1 if a limit of the declaration was crossed and 3 if nothing could be sampled.
     """
     from envmatrix.environments import Project
+    from envmatrix.report.files import write_files
     from envmatrix.report.monitor import reporter
     from envmatrix.report.monitor.svg import draw
     from envmatrix.report.monitor.usage import Usage

@@ -9,7 +9,6 @@ from typing import Annotated
 import typer
 
 from envmatrix.commands.options import MixedCommits, Runs, load_matrix
-from envmatrix.commands.output import write_files
 from envmatrix.exceptions import UsageError
 
 _EACH = "{environment}"
@@ -49,12 +48,13 @@ def report(
 ) -> int:
     """Write the matrix of run files, by default of the last run, in formats for people, dashboards and assistants.
 
-    Exit codes: 0 all files are written, whatever they say; `envmatrix gate` decides. 2 nothing is written.
+    Exit codes: 0 written, whatever the matrix says; 2 nothing to write, or nowhere.
     """
     from envmatrix.environments import Project
     from envmatrix.gate import judge_all
     from envmatrix.masking import MASKER, secrets_among
     from envmatrix.report.agent import directory
+    from envmatrix.report.files import write_files
     from envmatrix.report.masked import masked
     from envmatrix.report.matrix import badges as badge
     from envmatrix.report.matrix import ctrf as ctrf_
@@ -71,19 +71,19 @@ def report(
     matrix = masked(load_matrix(project, runs, mixed_commits=mixed_commits))
     judged = JudgedMatrix(matrix, judge_all(matrix))
     texts: dict[Path, str] = {}
-    if ctrf is not None and _EACH in ctrf.name:
-        texts |= {
-            ctrf.with_name(ctrf.name.replace(_EACH, name)): text for name, text in ctrf_.render_each(judged).items()
-        }
-    elif ctrf is not None:
-        texts[ctrf] = ctrf_.render(judged)
-    if svg is not None:
-        texts[svg] = picture.render(judged)
+    if ctrf is not None:
+        each = ctrf_.render_each(judged) if _EACH in ctrf.name else {"": ctrf_.render(judged)}
+        texts |= {ctrf.with_name(ctrf.name.replace(_EACH, name)): text for name, text in each.items()}
     if junit is not None:
         texts |= {junit / f"{name}.xml": text for name, text in junit_.render(judged).items()}
+    if svg is not None:
+        texts[svg] = picture.render(judged)
     if badges is not None:
         texts |= {badges / name: text for name, text in badge.render(judged).items()}
     if agent is not None:
         texts |= {agent / name: text for name, text in directory.render(judged, project, agent_budget).items()}
     write_files(texts, filter(None, (junit, badges, agent)))
+    for what, path in (("CTRF", ctrf), ("JUnit", junit), ("SVG", svg), ("Badges", badges), ("For an assistant", agent)):
+        if path is not None:
+            typer.echo(f"{what}: {os.path.relpath(path)}", err=True)
     return 0

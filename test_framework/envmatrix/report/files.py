@@ -1,4 +1,4 @@
-"""Write what commands make into files, whole or not at all."""
+"""Write reports into files, whole or not at all."""
 
 from __future__ import annotations
 
