@@ -34,8 +34,11 @@ def _column(column: Column, mask: Callable[[str], str]) -> Column:
     if isinstance(run, MissingRun):
         run = replace(run, reason=mask(run.reason), log_tail=mask(run.log_tail))
         return Column(run, mask(column.note))
+    header = run.header
+    options = {"run_options": header.run_options, "pytest_options": header.pytest_options}
     run = replace(
         run,
+        header=msgspec.structs.replace(header, **_masked(options, mask)),
         cells={test: _cell(cell, mask) for test, cell in run.cells.items()},
         footer=_masked(run.footer, mask),
         findings=_masked(run.findings, mask),

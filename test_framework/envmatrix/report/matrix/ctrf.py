@@ -92,7 +92,7 @@ def _started(run: Run) -> int:
 def _about(column: Column, verdict: Verdict) -> dict[str, Any]:
     header = None if isinstance(column.run, MissingRun) else column.run.header
     return {
-        "name": column.environment,
+        "name": inert(column.environment),
         "label": inert(column.label),
         "verdict": verdict.answer,
         "reasons": [inert(reason.text) for reason in verdict.reasons],
@@ -108,13 +108,13 @@ def _tests(column: Column, verdict: Verdict) -> Iterator[dict[str, Any]]:
     if verdict.answer is not Answer.COMPATIBLE:
         yield {
             "name": f"verdict [{inert(column.label)}]",
-            "testId": f"{column.environment}/verdict",
+            "testId": f"{inert(column.environment)}/verdict",
             "status": "failed",
             "rawStatus": verdict.answer,
             "duration": 0,
             "suite": [inert(column.label)],
             "message": "\n".join(inert(reason.text) for reason in verdict.reasons),
-            "extra": {"environment": column.environment, "verdict": verdict.answer},
+            "extra": {"environment": inert(column.environment), "verdict": verdict.answer},
         }
 
 
@@ -125,7 +125,7 @@ def _test(column: Column, cell: Cell) -> dict[str, Any]:
     classes = split(cell.test).name.split("::")[:-1]
     values = {
         "name": f"{name} [{inert(column.label)}]",
-        "testId": f"{column.environment}/{name}",
+        "testId": f"{inert(column.environment)}/{name}",
         "status": _STATUSES[cell.outcome],
         "rawStatus": cell.outcome,
         "duration": _milliseconds(cell.duration),
@@ -139,7 +139,7 @@ def _test(column: Column, cell: Cell) -> dict[str, Any]:
         "steps": [_step(part) for part in evidence.parts] if evidence else [],
     }
     extra = {
-        "environment": column.environment,
+        "environment": inert(column.environment),
         "cause": cell.cause,
         "rule": inert(evidence.rule) if evidence else "",
         "place": inert(evidence.place) if evidence else "",

@@ -61,7 +61,7 @@ def _about(column: Column, verdict: Verdict) -> Iterator[tuple[str, str]]:
 
 def _verdict(column: Column, verdict: Verdict) -> Element:
     """Return a test that stands for the environment as a whole: a run that is missing or was cut short is never green."""
-    case = Element("testcase", classname=column.environment, name="verdict", time="0.000")
+    case = Element("testcase", classname=inert(column.environment), name="verdict", time="0.000")
     reasons = [inert(reason.text) for reason in verdict.reasons]
     kind = "failure" if verdict.answer is Answer.INCOMPATIBLE else "error"
     SubElement(case, kind, type=verdict.answer, message=reasons[0]).text = "\n".join(reasons)
