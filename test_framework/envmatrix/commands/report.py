@@ -83,6 +83,9 @@ def report(
     if agent is not None:
         texts |= {agent / name: text for name, text in directory.render(judged, project, agent_budget).items()}
     write_files(texts, filter(None, (junit, badges, agent)))
+    for page in agent.glob("failure-[0-9][0-9][0-9][0-9].md") if agent is not None else ():
+        if page not in texts:
+            page.unlink()  # of an earlier run, which had more failures
     for what, path in (("CTRF", ctrf), ("JUnit", junit), ("SVG", svg), ("Badges", badges), ("For an assistant", agent)):
         if path is not None:
             typer.echo(f"{what}: {os.path.relpath(path)}", err=True)

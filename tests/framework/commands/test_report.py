@@ -52,6 +52,15 @@ def test_every_format_is_written_at_once(runs: Path, capfd: pytest.CaptureFixtur
     assert err == "CTRF: c.json\nJUnit: junit\nSVG: m.svg\nBadges: badges\nFor an assistant: agent\n"
 
 
+def test_pages_of_an_earlier_run_are_removed(runs: Path) -> None:
+    """An assistant would take them for failures of this one; other files stay."""
+    assert report("runs", "--agent=agent") == 0
+    for name in ("failure-0002.md", "failure-mine.md"):
+        (runs.parent / "agent" / name).write_text("")
+    assert report("runs/staging.jsonl", "--agent=agent") == 0
+    assert written(runs.parent) == ["agent/failure-mine.md", "agent/index.md", "agent/manifest.jsonl"]
+
+
 def test_ctrf_of_each_environment(runs: Path) -> None:
     """Where the name has a place for the environment's."""
     assert report("runs", "--ctrf=ctrf-{environment}.json") == 0

@@ -18,7 +18,7 @@ from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
 
-_NAMES, _COLUMN, _ROW, _MARGIN = 330, 138, 26, 16
+_NAMES, _COLUMN, _ROW, _MARGIN = 350, 138, 26, 16
 """Pixels: the column of names, that of an environment, a row, the margin."""
 _HEAD = 92
 """Pixels above the first row."""
@@ -26,7 +26,7 @@ _MOST_ROWS, _MOST_COLUMNS = 40, 30
 """More files and environments are counted, not drawn; files with problems are drawn first."""
 _SHOWN = 3
 """Outcomes of a cell that are told in numbers; the bar below has all."""
-_NAME_CHARACTERS, _LABEL_CHARACTERS = 44, 20
+_NAME_CHARACTERS, _LABEL_CHARACTERS = 50, 20
 
 _SHAPES = {
     Outcome.PASSED: "M0 4 3 7 8 1",
