@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from envmatrix.environments import Project, declared_names, load_environment
 from tests.framework.docs_pages import ROOT, blocks
@@ -41,7 +41,7 @@ def test_the_matrix_shown_is_of_the_environments_and_suites_that_there_are() -> 
 
 def test_the_picture_is_of_the_environments_and_suites_that_there_are() -> None:
     """`envmatrix report --svg docs/matrix.svg` made it of a run of all of them; run both again where this fails."""
-    shown = [each.text or "" for each in ElementTree.parse(ROOT / "docs/matrix.svg").iter()]
+    shown = [each.text or "" for each in ET.parse(ROOT / "docs/matrix.svg").iter()]
     project = Project.find(ROOT)
     for name in declared_names(project.environments_dir):
         assert load_environment(name, project.environments_dir, variables={}).label in shown

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -62,7 +63,23 @@ def report(
     from envmatrix.report.matrix import svg as picture
     from envmatrix.report.matrix.summary import JudgedMatrix
 
-    if not any((ctrf, junit, svg, badges, agent)):
+    def of_ctrf(path: Path) -> dict[Path, str]:
+        each = ctrf_.render_each(judged) if _EACH in path.name else {"": ctrf_.render(judged)}
+        return {path.with_name(path.name.replace(_EACH, name)): text for name, text in each.items()}
+
+    formats: tuple[tuple[str, Path | None, Callable[[Path], dict[Path, str]]], ...] = (
+        ("CTRF", ctrf, of_ctrf),
+        ("JUnit", junit, lambda path: {path / f"{name}.xml": text for name, text in junit_.render(judged).items()}),
+        ("SVG", svg, lambda path: {path: picture.render(judged)}),
+        ("Badges", badges, lambda path: {path / name: text for name, text in badge.render(judged).items()}),
+        (
+            "For an assistant",
+            agent,
+            lambda path: {path / name: text for name, text in directory.render(judged, project, agent_budget).items()},
+        ),
+    )
+    wanted = [(what, path, files) for what, path, files in formats if path is not None]
+    if not wanted:
         raise UsageError(
             "no format to write", "Name one: --ctrf FILE, --junit DIR, --svg FILE, --badges DIR, --agent DIR"
         )
@@ -70,23 +87,11 @@ def report(
     MASKER.add_all(secrets_among(os.environ))
     matrix = masked(load_matrix(project, runs, mixed_commits=mixed_commits))
     judged = JudgedMatrix(matrix, judge_all(matrix))
-    texts: dict[Path, str] = {}
-    if ctrf is not None:
-        each = ctrf_.render_each(judged) if _EACH in ctrf.name else {"": ctrf_.render(judged)}
-        texts |= {ctrf.with_name(ctrf.name.replace(_EACH, name)): text for name, text in each.items()}
-    if junit is not None:
-        texts |= {junit / f"{name}.xml": text for name, text in junit_.render(judged).items()}
-    if svg is not None:
-        texts[svg] = picture.render(judged)
-    if badges is not None:
-        texts |= {badges / name: text for name, text in badge.render(judged).items()}
-    if agent is not None:
-        texts |= {agent / name: text for name, text in directory.render(judged, project, agent_budget).items()}
+    texts = {file: text for _, path, files in wanted for file, text in files(path).items()}
     write_files(texts, filter(None, (junit, badges, agent)))
     for page in agent.glob("failure-[0-9][0-9][0-9][0-9].md") if agent is not None else ():
         if page not in texts:
             page.unlink()  # of an earlier run, which had more failures
-    for what, path in (("CTRF", ctrf), ("JUnit", junit), ("SVG", svg), ("Badges", badges), ("For an assistant", agent)):
-        if path is not None:
-            typer.echo(f"{what}: {os.path.relpath(path)}", err=True)
+    for what, path, _ in wanted:
+        typer.echo(f"{what}: {os.path.relpath(path)}", err=True)
     return 0
