@@ -68,6 +68,7 @@ def test_nothing_else_is_changed(tmp_path: Path) -> None:
 
 
 def test_a_masked_cell_is_the_one_of_its_row(tmp_path: Path) -> None:
-    """The formats read both."""
+    """The formats read both, and its outcomes and causes are no mere texts."""
     matrix = masked(told(tmp_path))
     assert JudgedMatrix(matrix, ()).matrix.rows[0].cells[1] is matrix.columns[1].cells["a.py::failed"]
+    assert matrix.columns[1].cells["a.py::failed"].attempts[0].outcome is Outcome.FAILED

@@ -71,7 +71,7 @@ def render(judged: JudgedMatrix, project: Project, budget: int) -> dict[str, str
     room = budget - len(opening) - 1_000  # for the headings and the closing lines
     told: list[_Told] = []
     for number, failure in enumerate(failures, 1):
-        explanation = explain(matrix, failure.column, failure.tests[0], project)
+        explanation = explain(matrix, failure.column, failure.tests[0], project).model_copy(update={"alike": []})
         each = _tell(failure, explanation, f"failure-{number:04}.md", min(room, budget // 4))
         room -= len(each.page) + len(each.manifest) + len(each.line) + 2
         if room < 0:

@@ -96,6 +96,7 @@ def test_what_fails_alike_is_one_failure(tmp_path: Path) -> None:
     (entry,) = manifest(written)
     assert (entry["test_count"], len(entry["tests"]), entry["environments"]) == (30, 20, ["one", "two"])
     assert "## All of it: 30 tests in `one`, `two`" in written["failure-0001.md"]
+    assert written["failure-0001.md"].count("\n- `a.py::t") == 19
 
 
 @pytest.mark.parametrize("budget", [10_000, 60_000])
