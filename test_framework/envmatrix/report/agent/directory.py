@@ -11,7 +11,7 @@ from envmatrix.gate import number_of_tests
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.report.explain.explanation import Explanation, explain
 from envmatrix.report.explain.markdown import render as page
-from envmatrix.report.markdown import block, code, within
+from envmatrix.report.markdown import code, within
 from envmatrix.report.matrix.comment import head
 from envmatrix.report.matrix.markdown import advice_lines
 from envmatrix.report.matrix.summary import AlikeCells, JudgedMatrix, MatrixSummary, by_label
@@ -63,11 +63,11 @@ def render(judged: JudgedMatrix, project: Project, budget: int) -> dict[str, str
 
     Names are numbers, whatever the tests are called; the worst failure is the first.
     """
-    matrix, _ = judged
-    failures = sorted(_failures(matrix), key=lambda failure: failure.rank)
-    opening = (
-        "\n".join(within(_opening(judged, len(failures)), budget // 2, "Cut here: the run files have all.")) + "\n"
-    )
+    matrix = judged.matrix
+    summary = MatrixSummary.of(matrix)
+    failures = sorted(_failures(matrix, summary), key=lambda failure: failure.rank)
+    lines = within(_opening(judged, summary, len(failures)), budget // 2, "Cut here: the run files have all.")
+    opening = "\n".join(lines) + "\n"
     room = budget - len(opening) - 1_000  # for the headings and the closing lines
     told: list[_Told] = []
     for number, failure in enumerate(failures, 1):
@@ -82,9 +82,9 @@ def render(judged: JudgedMatrix, project: Project, budget: int) -> dict[str, str
     return {"index.md": index, "manifest.jsonl": manifest, **{each.name: each.page for each in told}}
 
 
-def _failures(matrix: Matrix) -> Iterator[Failure]:
+def _failures(matrix: Matrix, summary: MatrixSummary) -> Iterator[Failure]:
     columns = {column.label: column for column in matrix.columns}
-    for problem in MatrixSummary.of(matrix).problems:
+    for problem in summary.problems:
         for cells in problem.cells:
             if cells.outcome is not None and cells.outcome.needs_attention:
                 yield Failure(problem.tests, cells, columns[cells.labels[0]])
@@ -115,9 +115,8 @@ def _tell(failure: Failure, explanation: Explanation, name: str, room: int) -> _
     return _Told(failure, name, page(explanation, room - len(tail)) + tail, json.dumps(entry) + "\n", line)
 
 
-def _opening(judged: JudgedMatrix, failures: int) -> Iterator[str]:
+def _opening(judged: JudgedMatrix, summary: MatrixSummary, failures: int) -> Iterator[str]:
     matrix, verdicts = judged
-    summary = MatrixSummary.of(matrix)
     yield from head(judged, summary)
     yield ""
     if failures:
@@ -142,7 +141,7 @@ def _about(column: Column) -> Iterator[str]:
     if isinstance(column.run, MissingRun):
         if column.run.log_tail:
             yield from ("", f"## No run of {code(column.label)}: the end of its log", "")
-            yield from block(column.run.log_tail[-_LOG:])
+            yield from (f"- {code(line)}" for line in column.run.log_tail[-_LOG:].splitlines())
         return
     if column.run.findings:
         yield from ("", f"## Wrong in {code(column.label)} besides the tests", "")

@@ -124,7 +124,7 @@ def test_nothing_wrong_is_said(tmp_path: Path) -> None:
     """An index without pages; of a run that is missing, its log."""
     assert "\nNo test failed.\n" in files("passed", tmp_path)["index.md"]
     index = render(missing(tmp_path), Project(root=tmp_path), BUDGET)["index.md"]
-    assert "## No run of `staging (twin)`: the end of its log\n\n```text\nERROR: no such option: --bogus\n```" in index
+    assert "## No run of `staging (twin)`: the end of its log\n\n- `ERROR: no such option: --bogus`\n" in index
 
 
 def test_it_is_the_same_each_time(tmp_path: Path) -> None:
