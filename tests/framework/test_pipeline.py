@@ -242,20 +242,6 @@ def test_a_change_that_breaks_nothing_gets_through(ran: Pipeline, tmp_path: Path
     assert "::error" not in last.output
 
 
-def test_others_can_read_the_matrix(ran: Pipeline, tmp_path: Path) -> None:
-    """The last job keeps it in the formats of dashboards, of a comment and of assistants; of a lost environment, too."""
-    pipeline = replace(ran, root=tmp_path, artifacts=dict(ran.artifacts))
-    for name in ("run-staging-1", "run-staging-2"):
-        del pipeline.artifacts[name]
-    pipeline.run("matrix")
-    kept = pipeline.artifacts["report"]
-    assert sorted(path.name for path in kept.iterdir()) == [
-        *("agent", "badges", "comment.md", "ctrf.json", "junit", "matrix.svg")
-    ]
-    assert (kept / "comment.md").read_text().startswith("## ❔ Compatibility matrix: unknown\n")
-    assert "<error" in (kept / "junit/staging.xml").read_text()
-
-
 def test_the_health_of_each_environment_stands_in_a_summary(pipeline: Pipeline) -> None:
     """Before its suite, once for all its shards; an environment without a service that answers is not called well."""
     planned = json.loads(pipeline.run("plan").outputs["environments"])["include"]
@@ -295,10 +281,16 @@ def test_a_lost_artifact_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
 
 @pytest.mark.fault("missing-shard")
 def test_a_lost_environment_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
-    """All shards of it gone: the plan's manifest still knows that it was asked for."""
+    """All shards of it gone: the plan's manifest still knows that it was asked for, and so do the formats that others read."""
     last = last_job(ran, tmp_path, lost="run-staging-*")
     assert last.exit_code == 3, last.output
     assert "staging" in last.output
+    report = tmp_path / "artifact-report"
+    assert sorted(path.name for path in report.iterdir()) == [
+        *("agent", "badges", "comment.md", "ctrf.json", "junit", "matrix.svg")
+    ]
+    assert (report / "comment.md").read_text().startswith("## ❔ Compatibility matrix: unknown\n")
+    assert "<error" in (report / "junit/staging.xml").read_text()
 
 
 @pytest.mark.fault("missing-shard")

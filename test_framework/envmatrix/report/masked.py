@@ -26,7 +26,7 @@ def masked(matrix: Matrix) -> Matrix:
     mask = functools.cache(MASKER.mask)  # a thousand tests say the same
     columns = tuple(_column(column, mask) for column in matrix.columns)
     rows = tuple(Row(row.test, tuple(column.cells.get(row.test) for column in columns)) for row in matrix.rows)
-    return Matrix(columns, rows)
+    return replace(matrix, columns=columns, rows=rows)
 
 
 def _column(column: Column, mask: Callable[[str], str]) -> Column:

@@ -40,6 +40,8 @@ def head(judged: JudgedMatrix, summary: MatrixSummary) -> Iterator[str]:
     yield ""
     yield code(summary.title)
     yield ""
+    if summary.selection:
+        yield from (code(summary.selection), "")
     yield row("environment", "verdict", "tests", "why", "stand-ins")
     yield row(*["---"] * 5)
     for index, (column, verdict) in list(enumerate(zip(matrix.columns, verdicts, strict=True)))[:_ROWS]:

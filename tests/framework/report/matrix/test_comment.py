@@ -1,14 +1,16 @@
 """The comment on a pull request, as a Markdown renderer reads it that is not ours."""
 
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
 
-from envmatrix.matrix.table import Matrix
+from envmatrix.matrix.table import Matrix, Selection
 from envmatrix.report.matrix.comment import render
+from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.events import Attempt, Evidence
 from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import SHAPES, everything, hostile, incomplete, judged, passed
@@ -114,6 +116,13 @@ def test_hundreds_of_environments_are_counted(tmp_path: Path) -> None:
     text = render(passed(tmp_path, 40))
     assert "\nand 10 environments more\n" in text
     assert len(re.findall(r"^\| `environment-\d+` \|", text, re.MULTILINE)) == 30
+
+
+def test_a_query_is_named(tmp_path: Path) -> None:
+    """Where not all tests are told of, the comment says so before its table."""
+    matrix, verdicts = everything(tmp_path)
+    text = render(JudgedMatrix(replace(matrix, selection=Selection("failed", 99)), verdicts))
+    assert "\n`19 of 99 tests, each verdict is of all; selected by: failed`\n\n| environment |" in text
 
 
 @pytest.mark.fault("hostile-test-name")
