@@ -13,7 +13,7 @@ from envmatrix.gate import Answer
 from envmatrix.matrix.table import Column, Matrix, Row, count, count_reused
 from envmatrix.report.matrix.summary import JudgedMatrix, MatrixSummary, by_label
 from envmatrix.report.svg import as_text, image, label
-from envmatrix.report.text import middle, plural, short_path
+from envmatrix.report.text import inert, middle, plural, short_path
 from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
@@ -26,7 +26,7 @@ _MOST_ROWS, _MOST_COLUMNS = 40, 30
 """More files and environments are counted, not drawn; files with problems are drawn first."""
 _SHOWN = 3
 """Outcomes of a cell that are told in numbers; the bar below has all."""
-_NAME_CHARACTERS, _LABEL_CHARACTERS = 50, 20
+_NAME_CHARACTERS, _LABEL_CHARACTERS = 50, 18
 
 _SHAPES = {
     Outcome.PASSED: "M0 4 3 7 8 1",
@@ -105,7 +105,7 @@ def render(judged: JudgedMatrix) -> str:
         if tests is matrix.rows:
             label(row, 0, 16, name, "text", font_weight="bold")
         else:
-            label(row, 0, 16, short_path(name, _NAME_CHARACTERS), "text", font_family="monospace")
+            label(row, 0, 16, short_path(inert(name), _NAME_CHARACTERS), "text", font_family="monospace")
         for index, column in enumerate(columns):
             _cell(SubElement(row, "g", transform=f"translate({_NAMES + index * _COLUMN} 0)"), column, tests, index)
     last = _row(root, len(rows), width)
@@ -153,9 +153,9 @@ def _needs_attention(row: Row) -> bool:
 
 
 def _column_head(root: Element, x: int, column: Column) -> None:
-    label(root, x, 66, middle(column.label, _LABEL_CHARACTERS), "text", font_weight="bold")
+    label(root, x, 66, middle(inert(column.label), _LABEL_CHARACTERS), "text", font_weight="bold")
     if stubs := sorted(name for name, source in column.sources.items() if source == "stub"):
-        text = middle(f"stub: {', '.join(stubs)}", _LABEL_CHARACTERS + 2)
+        text = middle(inert(f"stub: {', '.join(stubs)}"), _LABEL_CHARACTERS + 4)
         label(root, x, 81, text, "dim", font_size="10")
 
 

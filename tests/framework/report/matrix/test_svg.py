@@ -10,7 +10,7 @@ from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.report.matrix.svg import _DARK, _LIGHT, render
 from envmatrix.runs.outcomes import Outcome
-from tests.framework.report.samples import SHAPES, everything, fifteen, judged, passed
+from tests.framework.report.samples import SHAPES, everything, fifteen, hostile, judged, passed
 
 NAMESPACE = "{http://www.w3.org/2000/svg}"
 
@@ -100,6 +100,17 @@ def test_columns_do_not_overlap(tmp_path: Path) -> None:
     places = [float(each.get("x", "")) for each in heads]
     assert len(places) == len(set(places)) == 15
     assert max(places) + 130 <= float(root.get("width", ""))
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_a_long_name_stays_in_its_column(tmp_path: Path) -> None:
+    """Cut after it is escaped, since that makes it longer."""
+    root = drawn(hostile(tmp_path))
+    heads = [each.text or "" for each in root.findall(f"{NAMESPACE}text") if each.get("y") == "66"]
+    assert len(heads) == 17
+    assert max(map(len, heads)) <= 18
+    names = [each.text or "" for each in root.findall(f"{NAMESPACE}g/{NAMESPACE}text") if each.get("font-family")]
+    assert max(map(len, names)) <= 50
 
 
 def test_its_size_is_bounded(tmp_path: Path) -> None:
