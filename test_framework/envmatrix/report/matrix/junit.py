@@ -76,14 +76,15 @@ def _cases(column: Column, cell: Cell) -> Iterator[Element]:
     case.set("time", _seconds(cell.duration))
     evidence = cell.evidence
     _properties(case, _about_cell(cell))
-    message = inert(first_line(evidence.summary if evidence else cell.reason))
-    if cell.outcome is Outcome.FAILED:
-        kind = "failure" if cell.cause is None or cell.cause.blames_product else "error"
-        _broken(case, kind, cell.cause, evidence, message)
-    elif cell.outcome is Outcome.FLAKY:
-        _broken(case, "flakyFailure", cell.cause, evidence, message)
+    if evidence is not None and cell.outcome in (Outcome.FAILED, Outcome.FLAKY):
+        kind = "flakyFailure" if cell.outcome is Outcome.FLAKY else _kind(cell.cause)
+        broken = _broken(case, kind, cell.cause, evidence.rule, evidence.summary)
+        broken.text = inert_lines(evidence.detail or evidence.summary)
+    elif cell.outcome is Outcome.FAILED:
+        _broken(case, _kind(cell.cause), cell.cause, "", cell.reason)
     elif cell.outcome.is_silent:
-        told = message if cell.outcome is Outcome.SKIPPED else f"{word(cell.outcome)}: {message}".rstrip(": ")
+        reason = inert(first_line(evidence.summary if evidence else cell.reason))
+        told = reason if cell.outcome is Outcome.SKIPPED else f"{word(cell.outcome)}: {reason}".rstrip(": ")
         SubElement(case, "skipped", type=cell.outcome, message=told)
     if evidence and (lines := "\n".join(_evidence(evidence))):
         SubElement(case, "system-out").text = lines
@@ -110,16 +111,19 @@ def _case(column: Column, test: str, more: str = "") -> Element:
 def _part(column: Column, cell: Cell, part: FailedPart) -> Element:
     case = _case(column, cell.test, f" {part.label}")
     case.set("time", "0.000")  # a subtest has no time of its own
-    kind = "failure" if part.cause is None or part.cause.blames_product else "error"
-    _broken(case, kind, part.cause, Evidence(part.rule, part.summary, place=part.place), inert(part.summary))
+    _properties(case, (("cause", part.cause or ""), ("rule", part.rule), ("place", part.place)))
+    _broken(case, _kind(part.cause), part.cause, part.rule, part.summary).text = inert_lines(part.summary)
     return case
 
 
-def _broken(case: Element, kind: str, cause: Cause | None, evidence: Evidence | None, message: str) -> None:
-    rule = evidence.rule if evidence else ""
-    broken = SubElement(case, kind, type=inert(cause_and_rule(cause, rule)) or kind, message=message)
-    if evidence is not None:
-        broken.text = inert_lines(evidence.detail or evidence.summary)
+def _kind(cause: Cause | None) -> str:
+    """Return `error` for what says nothing about the product."""
+    return "failure" if cause is None or cause.blames_product else "error"
+
+
+def _broken(case: Element, kind: str, cause: Cause | None, rule: str, summary: str) -> Element:
+    named = inert(cause_and_rule(cause, rule)) or kind
+    return SubElement(case, kind, type=named, message=inert(first_line(summary)))
 
 
 def _about_cell(cell: Cell) -> Iterator[tuple[str, str]]:

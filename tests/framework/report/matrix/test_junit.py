@@ -121,6 +121,8 @@ def test_subtests_that_failed_are_tests_of_their_own(tmp_path: Path) -> None:
     judged = parts(tmp_path)
     (wrong,) = case(judged, "local", "test_it[x] [first] (n=1)").result
     assert (type(wrong), wrong.type, wrong.message) == (Failure, "logic L401", "assert 1 == 2")
+    told = {each.name: each.value for each in case(judged, "local", "test_it[x] [first] (n=1)").child(Properties)}
+    assert told == {"cause": "logic", "rule": "L401", "place": "tests/test_a.py:3"}
     (down,) = case(judged, "local", "test_it[x] (n=2)").result
     assert (type(down), down.type) == (Error, "infrastructure I201")
     assert case(judged, "local", "test_it[x]").classname == "local.tests.test_a.TestA"
