@@ -23,7 +23,7 @@ _NAME = "envmatrix_note"
 
 
 def is_subtest(report: pytest.TestReport) -> TypeGuard[pytest.SubtestReport]:
-    """Return whether a report is of a subtest: pytest 9's own, or that of pytest-subtests, which pytest 8 needs for them."""
+    """Return whether a report is of a subtest, which pytest has from version 9 on."""
     return "context" in report.__dict__
 
 
