@@ -3,7 +3,7 @@ import { App } from "./app";
 import { chunk } from "./load";
 import { Model } from "./model";
 import { followFragment } from "./place";
-import type { Gone, Grid, Page } from "./schema";
+import type { Grid, Page } from "./schema";
 import "./styles/base.css";
 import "./styles/overview.css";
 import "./styles/matrix.css";
@@ -11,7 +11,7 @@ import "./styles/cell.css";
 import "./styles/time.css";
 
 async function start(root: HTMLElement): Promise<void> {
-  const [page, grid] = await Promise.all([chunk<Page>("page"), chunk<Grid & { gone?: Gone[] }>("grid")]);
+  const [page, grid] = await Promise.all([chunk<Page>("page"), chunk<Grid>("grid")]);
   if (!page || !grid) throw new Error("the page holds no data");
   document.title = `envmatrix: ${page.title}`;
   followFragment();

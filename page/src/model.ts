@@ -1,6 +1,6 @@
 /** The grid's columns joined to tests and cells. */
 import type { QueryCell, QueryRow } from "./query";
-import type { Cause, Column, Gone, Grid, Outcome, Page } from "./schema";
+import type { Cause, Column, Grid, Outcome, Page } from "./schema";
 import { CAUSE_OF, CHANGE_OF, isProblem, OUTCOME_OF, rank } from "./words";
 
 /** What the grid knows of one test in one environment. */
@@ -40,7 +40,7 @@ export class Model {
 
   constructor(
     readonly page: Page,
-    readonly grid: Grid & { gone?: Gone[] },
+    readonly grid: Grid,
   ) {
     this.groupOf = new Uint32Array(page.tests);
     let first = 0;
@@ -120,7 +120,11 @@ export class Model {
   /** Return the command that runs a test there again. */
   rerun(row: number, environment: number): string {
     const rerun = this.page.environments[environment]?.rerun;
-    return rerun?.before ? rerun.before + shellQuoted(this.test(row)) + rerun.after : "";
+    if (!rerun?.before) return "";
+    const target = this.grid.files[this.groupOf[row] ?? 0]?.[2] ?? "";
+    const name = this.grid.names[row] ?? "";
+    const test = target ? target + (name && shellQuoted(`::${name}`)) : shellQuoted(this.test(row));
+    return rerun.before + test + rerun.after;
   }
 
   private makeCell(row: number, environment: number): Cell | null {

@@ -40,7 +40,7 @@ export interface Environment {
   findings: { rule: string; message: string; place: string; hint: string }[];
   unexercised: string[]; // services that are there, and that no passed test used
   log_tail: string; // where there is no run
-  rerun: { before: string; after: string }; // command around a shell-quoted node id: before + quote(test) + after
+  rerun: { before: string; after: string }; // command around a shell-quoted node id: before + quote(test) + after; where the file has a target, before + target + quote("::" + name) + after
 }
 
 export interface Service {
@@ -95,13 +95,14 @@ export interface MeasuredNumber {
 
 /** Columnar. `outcomes`, `causes`, `changes` are strings with one letter a row. */
 export interface Grid {
-  files: [name: string, rows: number][]; // groups, in row order
+  files: [name: string, rows: number, target: string][]; // groups, in row order; target: shell text that names the file to pytest, where the name does not
   names: string[]; // node id without "FILE::", by row
   workers: string[];
   services: string[][]; // distinct sets of services (and capabilities) that a test used
   texts: string[]; // distinct one-line summaries and reasons
   rules: string[];
   columns: Column[]; // by environment
+  gone: Gone[]; // [] without a comparison
 }
 
 export interface Column {
@@ -129,7 +130,7 @@ export interface Column {
   before_causes: string;
 }
 
-/** Tests of the other side that are gone, in chunk "grid" as `gone`. */
+/** A test of the other side that is gone. */
 export interface Gone {
   test: string;
   outcomes: string; /* by environment */
@@ -146,6 +147,7 @@ export interface Explanation {
   worker: string;
   attempts: { outcome: Outcome; duration: number; worker: string; why: string }[];
   alike: string[];
+  alike_more: number; // further alike tests, that are not named
   parts: { label: string; why: string; place: string }[];
   exceptions: string[];
   moments: [string, string];

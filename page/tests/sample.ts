@@ -6,7 +6,6 @@ import type {
   Details,
   Environment,
   Explanation,
-  Gone,
   Grid,
   Outcome,
   Page,
@@ -54,7 +53,7 @@ export const SHAPES: Record<string, Shape> = {
 
 export interface Sample {
   page: Page;
-  grid: Grid & { gone: Gone[] };
+  grid: Grid;
   details: Details[];
   time: Time;
 }
@@ -240,7 +239,7 @@ export function sample(shape: Shape): Sample {
   });
   const environments = shape.environments.map((name, index) => environmentOf(name, index, columns[index]));
   const grid = {
-    files: files.map((file): [string, number] => [file, shape.rows]),
+    files: files.map((file): [string, number, string] => [file, shape.rows, ""]),
     names,
     workers: ["gw0", "gw1", "gw2", "gw3"],
     services: [[], ["backend", "redis"], ["backend", "database", "auth"]],
@@ -363,6 +362,7 @@ function explanation(environment: string, code: string, cause: Cause, summary: s
     worker: "gw1",
     attempts: [{ outcome: "failed", duration: took / 1000, worker: "gw1", why: `${cause} ${code}` }],
     alike: ["tests/e2e/agents/test_flow_2.py::test_quota"],
+    alike_more: 3,
     parts: [],
     exceptions: ["AssertionError: assert 402 == 200", "httpx.HTTPStatusError: Client error '402 Payment Required'"],
     moments: ["before", "right after"],

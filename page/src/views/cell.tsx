@@ -222,7 +222,7 @@ function Evidence({ explanation }: { explanation: Explanation }) {
       <Lines title="Limits that were crossed" items={explanation.limits} />
       <Lines title="Growing over the whole run" items={explanation.growing} />
       {explanation.alike.length > 0 && (
-        <Part title={`The same in ${plural(explanation.alike.length, "other test")}`}>
+        <Part title={`The same in ${plural(explanation.alike.length + explanation.alike_more, "other test")}`}>
           <Tests tests={explanation.alike} environment={explanation.environment} most={5} />
         </Part>
       )}

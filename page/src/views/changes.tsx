@@ -7,8 +7,16 @@ const KINDS = Object.values(CHANGE_OF);
 const GOOD = new Set(["fixed"]);
 const BAD = new Set(["regressed", "slower", "measured_worse", "cause_changed"]);
 
+const counted = new WeakMap<Model, Map<string, number[]>>();
+
 /** Return rows by kind of change, of the kinds that occur, the most urgent first. */
 export function changes(model: Model): Map<string, number[]> {
+  const known = counted.get(model) ?? changesOf(model);
+  counted.set(model, known);
+  return known;
+}
+
+function changesOf(model: Model): Map<string, number[]> {
   const rows = new Map<string, number[]>(KINDS.map((kind) => [kind, []]));
   for (let row = 0; row < model.tests; row++) {
     const kinds = new Set(model.grid.columns.map((column) => CHANGE_OF[column.changes[row] ?? " "]));
@@ -26,7 +34,7 @@ export function Changes({ model }: { model: Model }) {
   const { against } = model.page;
   if (!against) return null;
   const found = changes(model);
-  const gone = model.grid.gone ?? [];
+  const gone = model.grid.gone;
   return (
     <Section title="What changed" note={<>against {against.title}</>}>
       <ul class="change-counts">
@@ -60,7 +68,7 @@ const MOST = 200;
 export function Compare({ model }: { model: Model }) {
   const { against, environments } = model.page;
   if (!against) return <p class="empty">This page holds one side only: make it with --against to compare.</p>;
-  const gone = model.grid.gone ?? [];
+  const gone = model.grid.gone;
   const found = changes(model);
   return (
     <div class="compare">

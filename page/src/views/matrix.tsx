@@ -39,6 +39,7 @@ export function Matrix({ model }: { model: Model }) {
   const columns = useMemo(() => columnOrder(model, here.columns), [model, here.columns]);
   return (
     <div class="matrix">
+      <h1 class="visually-hidden">Matrix</h1>
       <QueryBox model={model} selection={selection} />
       <Toolbar model={model} />
       <Cells model={model} shown={shown} columns={columns} />
@@ -122,7 +123,8 @@ function useVirtualizer(scroller: { current: HTMLDivElement | null }, count: num
 
 function Cells({ model, shown, columns }: { model: Model; shown: readonly Line[]; columns: readonly number[] }) {
   const scroller = useRef<HTMLDivElement>(null);
-  const [active, setActive] = useState<Active>({ line: 0, column: 1 });
+  const [wanted, setActive] = useState<Active>({ line: 0, column: 1 });
+  const active = { ...wanted, line: Math.min(wanted.line, Math.max(0, shown.length - 1)) }; // a query leaves fewer lines
   const narrow = matchMedia("(max-width: 640px)").matches;
   const slim = columns.length > (narrow ? 2 : WIDE);
   const labels = columns.map((index) => model.page.environments[index]?.label ?? "");
@@ -177,9 +179,6 @@ function Cells({ model, shown, columns }: { model: Model; shown: readonly Line[]
     event.preventDefault();
     chosen();
   };
-  useEffect(() => {
-    if (active.line >= shown.length) setActive({ ...active, line: shown.length - 1 });
-  }, [shown]);
   useEffect(() => {
     const line = open ? shown.findIndex((each) => "row" in each && each.row === open.row) : -1;
     if (line >= 0 && open) {

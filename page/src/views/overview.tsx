@@ -76,12 +76,12 @@ function Verdict({ model, index, environment }: { model: Model; index: number; e
   const reasons = environment.reasons;
   return (
     <li class={`verdict ${environment.answer}`}>
-      <h3>
+      <h2>
         <Link to={{ view: "matrix", query: `in:${quotedWord(environment.name)}`, rows: `in:${environment.name}` }}>
           {environment.label}
         </Link>
         <AnswerBadge answer={environment.answer} />
-      </h3>
+      </h2>
       {counts && <OutcomeBar counts={counts} />}
       {counts && counts.planned > 0 && (
         <p class="counts">

@@ -1,5 +1,5 @@
 /** The query, its chips, and what it selects. */
-import { useEffect, useRef } from "preact/hooks";
+import { useEffect, useMemo, useRef } from "preact/hooks";
 import type { Selection } from "../lines";
 import type { Model } from "../model";
 import { go, place } from "../place";
@@ -52,6 +52,7 @@ export function QueryBox({ model, selection }: { model: Model; selection: Select
     addEventListener("keydown", focus);
     return () => removeEventListener("keydown", focus);
   }, []);
+  const offered = useMemo(() => chips(model), [model]);
   const { error } = selection;
   return (
     <search class="query">
@@ -90,7 +91,7 @@ export function QueryBox({ model, selection }: { model: Model; selection: Select
         )}
       </p>
       <div class="chips">
-        {chips(model).map((group) => (
+        {offered.map((group) => (
           <div key={group.title} role="group" aria-label={group.title}>
             {group.words.map((word) => (
               <button

@@ -37,6 +37,7 @@ export function Time({ model }: { model: Model }) {
   const isKnown = all.some((each) => each.length);
   return (
     <div class="time">
+      <h1 class="visually-hidden">Time</h1>
       <Section
         title="Time line"
         note={
