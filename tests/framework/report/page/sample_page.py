@@ -37,7 +37,13 @@ def _page() -> dict[str, Any]:
         "place": "tests/test_login.py:7",
         "remedy": "",
     }
-    difference = {"service": "redis", "aspect": "version", "name": "", "values": ["9.1", "8.0", "9.1"], "correlations": []}
+    difference = {
+        "service": "redis",
+        "aspect": "version",
+        "name": "",
+        "values": ["9.1", "8.0", "9.1"],
+        "correlations": [],
+    }
     return {
         "schema": 1,
         "title": "commit 1a2b3c4d5e6f, 2026-12-01 10:00:00 UTC",
@@ -47,7 +53,15 @@ def _page() -> dict[str, Any]:
         "problems": [{"rows": [39], "cells": [problem]}],
         "asides": [{"environments": [0], "outcome": "skipped", "reason": HOSTILE, "rows": [2]}],
         "advice": [["infrastructure", "look at the named service first"]],
-        "rules": {"I301": {"title": "a used service is down", "cause": "infrastructure", "meaning": "", "remedy": "", "page": ""}},
+        "rules": {
+            "I301": {
+                "title": "a used service is down",
+                "cause": "infrastructure",
+                "meaning": "",
+                "remedy": "",
+                "page": "",
+            }
+        },
         "differences": [difference],
         "numbers": [{"row": 3, "environment": 0, "name": "first_token_ms", "value": 4, "median": 2, "worse": True}],
         "against": {"title": "the baseline", "name": "baseline"},
@@ -58,7 +72,13 @@ def _page() -> dict[str, Any]:
 
 def _environment(name: str, *, failed: bool = False) -> dict[str, Any]:
     answer = "incompatible" if failed else "compatible"
-    service = {"name": "redis", "source": "stub", "version": "9.1", "identity": {}, "status": "down" if failed else "up"}
+    service = {
+        "name": "redis",
+        "source": "stub",
+        "version": "9.1",
+        "identity": {},
+        "status": "down" if failed else "up",
+    }
     return {
         "name": name,
         "label": f"{name} (twin)" if failed else name,

@@ -22,6 +22,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-g
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
+    """Yield one browser for all tests here."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield browser
@@ -30,6 +31,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the page on disk, as it comes from CI."""
     path = tmp_path_factory.mktemp("page") / "matrix.html"
     path.write_text(page(), encoding="utf-8")
     return path
@@ -57,6 +59,7 @@ class Opened:
 
 @pytest.fixture
 def opened(browser: Browser, file: Path) -> Iterator[Opened]:
+    """Yield the page in a fresh tab; nothing may go wrong in it, and no request may leave it."""
     context = browser.new_context(viewport={"width": 1200, "height": 700})
     context.set_default_timeout(5_000)
     opened = Opened(context.new_page(), file)
@@ -68,7 +71,9 @@ def opened(browser: Browser, file: Path) -> Iterator[Opened]:
 
 def focused(tab: Page) -> str:
     """Return the words of the cell that the keyboard is on."""
-    return str(tab.locator("#cells").evaluate("cells => document.getElementById(cells.ariaActiveDescendantElement?.id)?.id"))
+    return str(
+        tab.locator("#cells").evaluate("cells => document.getElementById(cells.ariaActiveDescendantElement?.id)?.id")
+    )
 
 
 def test_the_first_view_says_what_is_broken_whose_fault_it_is_and_what_to_do(opened: Opened) -> None:
