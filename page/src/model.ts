@@ -168,16 +168,14 @@ function counts(column: Column): Counts {
   return result;
 }
 
-/** Return how bad a set of outcomes is at worst, and how many of them are problems. */
-export function worst(outcomes: Iterable<Outcome | undefined>): { outcome: Outcome | undefined; problems: number } {
-  let outcome: Outcome | undefined;
-  let problems = 0;
-  for (const each of outcomes) {
-    if (each === undefined) continue;
-    if (isProblem(each)) problems++;
-    if (rank(each) < rank(outcome)) outcome = each;
-  }
-  return { outcome, problems };
+/** Return what stands for a group: its worst problem and how many there are, or else what most of its tests became. */
+export function standing(outcomes: Iterable<Outcome | undefined>): { outcome: Outcome | undefined; problems: number } {
+  const numbers = new Map<Outcome, number>();
+  for (const each of outcomes) if (each) numbers.set(each, (numbers.get(each) ?? 0) + 1);
+  const found = [...numbers];
+  const bad = found.filter(([outcome]) => isProblem(outcome));
+  const [first] = bad.length ? bad.sort(([a], [b]) => rank(a) - rank(b)) : found.sort(([, a], [, b]) => b - a);
+  return { outcome: first?.[0], problems: bad.reduce((sum, [, number]) => sum + number, 0) };
 }
 
 /** Return a text that a POSIX shell reads as one word. */

@@ -1,4 +1,5 @@
 /** Small pieces that several views show. */
+import { Fragment } from "preact";
 import type { ComponentChildren } from "preact";
 import { useState } from "preact/hooks";
 import type { Counts } from "./model";
@@ -112,6 +113,20 @@ export function CopyButton({ text, children }: { text: () => string; children: C
 
 export function openCell(test: string, environment: string): void {
   go({ test, environment });
+}
+
+/** A node id that breaks where its parts meet. */
+export function TestName({ test }: { test: string }) {
+  return (
+    <>
+      {test.split(/(?<=::|[/[_-])/).map((part, index) => (
+        <Fragment key={index}>
+          {index > 0 && <wbr />}
+          {part}
+        </Fragment>
+      ))}
+    </>
+  );
 }
 
 /** The first tests of a list, each opening its cell, and how many more there are. */

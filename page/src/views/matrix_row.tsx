@@ -1,7 +1,7 @@
 /** One line of the matrix: a group or a test. */
 import { Component } from "preact";
 import type { Line } from "../lines";
-import { worst } from "../model";
+import { standing } from "../model";
 import type { Model } from "../model";
 import { Tile } from "../parts";
 import type { Cause, Outcome } from "../schema";
@@ -81,7 +81,7 @@ function testCell(model: Model, row: number, environment: number): Shown {
 }
 
 function groupCell(model: Model, rows: readonly number[], environment: number): Shown {
-  const { outcome, problems } = worst(rows.map((row) => model.outcome(row, environment)));
+  const { outcome, problems } = standing(rows.map((row) => model.outcome(row, environment)));
   const words = problems ? plural(problems, "problem") : outcome ? OUTCOMES[outcome].word : "not planned";
   return { words, outcome, cause: undefined, problems };
 }

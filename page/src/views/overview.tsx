@@ -1,7 +1,7 @@
 /** The first view: which environment is broken, whose fault it is, what to do. */
 import { columnOrder } from "../lines";
 import type { Model } from "../model";
-import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, Tests } from "../parts";
+import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, TestName, Tests } from "../parts";
 import { quotedWord } from "../words_of_query";
 import type { Aside, Cause, Environment, Problem } from "../schema";
 import { CAUSES, duration, moment, OUTCOMES, plural, SEVERITY } from "../words";
@@ -57,6 +57,7 @@ function Headline({ environments }: { environments: readonly Environment[] }) {
 
 /** Of more environments than these a verdict has its causes only. */
 const FEW = 8;
+const REASONS = 6;
 
 function Verdicts({ model }: { model: Model }) {
   const { environments } = model.page;
@@ -105,10 +106,12 @@ function Verdict({ model, index, environment }: { model: Model; index: number; e
       )}
       {reasons.length > 0 && environment.answer !== "compatible" && (
         <ul class="reasons">
-          {reasons.slice(0, 3).map((reason) => (
+          {reasons.slice(0, REASONS).map((reason) => (
             <li key={reason.text}>{reason.text}</li>
           ))}
-          {reasons.length > 3 && <li class="note">and {plural(reasons.length - 3, "more reason")}, below</li>}
+          {reasons.length > REASONS && (
+            <li class="note">and {plural(reasons.length - REASONS, "more reason")}, below</li>
+          )}
         </ul>
       )}
     </li>
@@ -121,9 +124,15 @@ function advice(model: Model, rule: string, cause: Cause | null): string {
   return found(rule) || model.page.rules[rule]?.remedy || found(cause) || "";
 }
 
+/** Return whether what was set aside is a problem all the same. */
+function isMissing(aside: Aside): boolean {
+  return aside.outcome === "not_run";
+}
+
 function Problems({ model }: { model: Model }) {
   const problems = model.page.problems;
-  if (!problems.length) return null;
+  const missing = model.page.asides.filter(isMissing);
+  if (!problems.length && !missing.length) return null;
   const byCause = Map.groupBy(problems, (problem) => problem.cells.find((cell) => cell.cause)?.cause ?? null);
   return (
     <Section title="What is wrong, and what to do">
@@ -138,6 +147,14 @@ function Problems({ model }: { model: Model }) {
           ))}
         </div>
       ))}
+      {missing.length > 0 && (
+        <div class="by-cause">
+          <h3>Planned, and never ended</h3>
+          {missing.map((aside, index) => (
+            <AsideOf key={index} model={model} aside={aside} />
+          ))}
+        </div>
+      )}
     </Section>
   );
 }
@@ -280,10 +297,11 @@ function Findings({ environments }: { environments: readonly Environment[] }) {
 }
 
 function Asides({ model }: { model: Model }) {
-  if (!model.page.asides.length) return null;
+  const asides = model.page.asides.filter((aside) => !isMissing(aside));
+  if (!asides.length) return null;
   return (
-    <Section title="Aside" note="Skipped, expected to fail, not run, or not planned: by reason">
-      {model.page.asides.map((aside, index) => (
+    <Section title="Skipped, expected to fail, or not planned">
+      {asides.map((aside, index) => (
         <AsideOf key={index} model={model} aside={aside} />
       ))}
     </Section>
@@ -306,41 +324,53 @@ function AsideOf({ model, aside }: { model: Model; aside: Aside }) {
   );
 }
 
+/** The numbers of a test side by side; folded where none is worse than its history. */
 function Measured({ model }: { model: Model }) {
-  const numbers = model.page.numbers;
+  const { numbers, environments } = model.page;
   if (!numbers.length) return null;
+  const worse = numbers.filter((each) => each.worse).length;
+  const shown = environments.flatMap((environment, index) =>
+    numbers.some((each) => each.environment === index) ? [{ environment, index }] : [],
+  );
   return (
     <Section title="Numbers that tests recorded">
-      <div class="scroll" tabIndex={0} role="region" aria-label="Numbers that tests recorded">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">Number</th>
-              <th scope="col">Environment</th>
-              <th scope="col" class="number">
-                Now
-              </th>
-              <th scope="col" class="number">
-                Usually
-              </th>
-              <th scope="col">Test</th>
-            </tr>
-          </thead>
-          <tbody>
-            {numbers.slice(0, 50).map((each, index) => (
-              <tr key={index}>
-                <th scope="row">{each.name}</th>
-                <td>{model.page.environments[each.environment]?.label}</td>
-                <td class="number">
-                  {each.value} {each.worse && <b class="worse">worse</b>}
-                </td>
-                <td class="number">{each.median ?? ""}</td>
-                <td class="test-name">{model.test(each.row)}</td>
+      <details open={worse > 0}>
+        <summary>{worse ? `${worse} worse than usual` : plural(numbers.length, "number")}</summary>
+        <div class="scroll" tabIndex={0} role="region" aria-label="Numbers that tests recorded">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Number</th>
+                {shown.map(({ environment }) => (
+                  <th scope="col" class="number" key={environment.name}>
+                    {environment.label}
+                  </th>
+                ))}
+                <th scope="col">Test</th>
               </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
+            </thead>
+            <tbody>
+              {[...Map.groupBy(numbers, (each) => `${each.row} ${each.name}`)].map(([key, members]) => (
+                <tr key={key}>
+                  <th scope="row">{members[0]?.name}</th>
+                  {shown.map(({ index }) => {
+                    const found = members.find((each) => each.environment === index);
+                    return (
+                      <td class="number" key={index}>
+                        {found?.value} {found?.worse && <b class="worse">worse</b>}
+                        {found && found.median !== null && <p class="note">usually {found.median}</p>}
+                      </td>
+                    );
+                  })}
+                  <td class="test-name">
+                    <TestName test={model.test(members[0]?.row ?? 0)} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </details>
     </Section>
   );
 }

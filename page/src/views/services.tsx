@@ -1,7 +1,7 @@
 /** The services of all environments side by side, and every difference between environments. */
 import type { Model } from "../model";
 import { Section, SourceTag } from "../parts";
-import type { Difference, Service } from "../schema";
+import type { Difference, Environment, Service } from "../schema";
 import { duration } from "../words";
 
 export function Services({ model }: { model: Model }) {
@@ -31,14 +31,9 @@ export function Services({ model }: { model: Model }) {
               return (
                 <tr key={name}>
                   <th scope="row">{name}</th>
-                  {across.map((service, index) => (
-                    <td key={index}>
-                      <ServiceCell
-                        service={service}
-                        across={across}
-                        environment={environments[index]?.name ?? ""}
-                        unexercised={environments[index]?.unexercised.includes(name) ?? false}
-                      />
+                  {environments.map((environment, index) => (
+                    <td key={environment.name}>
+                      <ServiceCell service={across[index]} across={across} environment={environment} />
                     </td>
                   ))}
                 </tr>
@@ -64,15 +59,19 @@ function Marked({ value, others, children }: { value: string; others: readonly s
 interface CellProps {
   service: Service | undefined;
   across: readonly (Service | undefined)[];
-  environment: string;
-  unexercised: boolean;
+  environment: Environment;
 }
 
 /** What is known of a service in one environment; of what it says it is, only what is not expected. */
-function ServiceCell({ service, across, environment, unexercised }: CellProps) {
+function ServiceCell({ service, across, environment }: CellProps) {
   if (!service) return <span class="zero">not declared</span>;
-  const expected: Record<string, string> = { service: service.name, environment, version: service.version };
-  const claims = Object.entries(service.identity).filter(([name, value]) => value && value !== expected[name]);
+  const expected: Record<string, string> = {
+    service: service.name,
+    environment: environment.name,
+    version: service.version,
+    commit: environment.commit ?? "",
+  };
+  const claims = Object.entries(service.identity).filter(([name, value]) => value && !expected[name]?.includes(value));
   return (
     <div class="service">
       <p>
@@ -97,7 +96,7 @@ function ServiceCell({ service, across, environment, unexercised }: CellProps) {
           </Marked>
         </p>
       ))}
-      {unexercised && <p class="unexercised">no passed test used it</p>}
+      {environment.unexercised.includes(service.name) && <p class="unexercised">no passed test used it</p>}
     </div>
   );
 }
