@@ -115,11 +115,11 @@ export function openCell(test: string, environment: string): void {
   go({ test, environment });
 }
 
-/** A node id that breaks where its parts meet. */
-export function TestName({ test }: { test: string }) {
+/** A node id or another long name, that breaks where its parts meet. */
+export function LongName({ name }: { name: string }) {
   return (
     <>
-      {test.split(/(?<=::|[/[_-])/).map((part, index) => (
+      {name.split(/(?<=::|[/[_+-])/).map((part, index) => (
         <Fragment key={index}>
           {index > 0 && <wbr />}
           {part}
@@ -146,7 +146,7 @@ export function Tests({
       {shown.map((test) => (
         <li key={test}>
           <button type="button" class="plain test-name" title={test} onClick={() => openCell(test, environment)}>
-            {test}
+            <LongName name={test} />
           </button>
         </li>
       ))}

@@ -4,7 +4,7 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { chunk } from "../load";
 import { cellMarkdown } from "../markdown";
 import type { Cell, Model } from "../model";
-import { CauseTag, changeWord, CopyButton, openCell, OutcomeWord, SourceTag, TestName, Tests, Tile } from "../parts";
+import { CauseTag, changeWord, CopyButton, openCell, OutcomeWord, SourceTag, LongName, Tests, Tile } from "../parts";
 import { go } from "../place";
 import type { Details, Explanation } from "../schema";
 import { CAUSES, duration, OUTCOMES, plural } from "../words";
@@ -37,7 +37,7 @@ export function CellPanel({ model, test, environment }: { model: Model; test: st
     <aside class="panel" aria-label="Cell">
       <header>
         <h2 ref={heading} tabIndex={-1} class="test-name">
-          <TestName test={test} />
+          <LongName name={test} />
         </h2>
         <button type="button" class="button close" aria-label="Close" onClick={() => go({ test: "", environment: "" })}>
           ✕

@@ -1,6 +1,6 @@
 /** What changed against the other side of a comparison: in short for the overview, in full for the view of its own. */
 import type { Model } from "../model";
-import { changeWord, Link, openCell, Section, TestName, Tile } from "../parts";
+import { changeWord, Link, openCell, Section, LongName, Tile } from "../parts";
 import { CHANGE_OF, duration, plural } from "../words";
 
 const KINDS = Object.values(CHANGE_OF);
@@ -99,7 +99,7 @@ export function Compare({ model }: { model: Model }) {
                 {rows.slice(0, MOST).map((row) => (
                   <tr key={row}>
                     <th scope="row" class="test-name">
-                      <TestName test={model.test(row)} />
+                      <LongName name={model.test(row)} />
                     </th>
                     {environments.map((each, index) => (
                       <td key={each.name}>

@@ -1,7 +1,7 @@
 /** The first view: which environment is broken, whose fault it is, what to do. */
 import { columnOrder } from "../lines";
 import type { Model } from "../model";
-import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, TestName, Tests } from "../parts";
+import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, LongName, Tests } from "../parts";
 import { quotedWord } from "../words_of_query";
 import type { Aside, Cause, Environment, Problem } from "../schema";
 import { CAUSES, duration, moment, OUTCOMES, plural, SEVERITY } from "../words";
@@ -79,7 +79,7 @@ function Verdict({ model, index, environment }: { model: Model; index: number; e
     <li class={`verdict ${environment.answer}`}>
       <h2>
         <Link to={{ view: "matrix", query: `in:${quotedWord(environment.name)}`, rows: `in:${environment.name}` }}>
-          {environment.label}
+          <LongName name={environment.label} />
         </Link>
         <AnswerBadge answer={environment.answer} />
       </h2>
@@ -363,7 +363,7 @@ function Measured({ model }: { model: Model }) {
                     );
                   })}
                   <td class="test-name">
-                    <TestName test={model.test(members[0]?.row ?? 0)} />
+                    <LongName name={model.test(members[0]?.row ?? 0)} />
                   </td>
                 </tr>
               ))}

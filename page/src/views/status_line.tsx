@@ -33,7 +33,9 @@ export function StatusLine({ model, pointed }: { model: Model; pointed: Signal<P
   const text = pointed.value ? words(model, pointed.value) : "";
   return (
     <p class="status-line">
-      {text || (
+      {text ? (
+        <span class="told">{text}</span>
+      ) : (
         <>
           {(Object.keys(CAUSES) as Cause[]).map((cause) => (
             <CauseTag key={cause} cause={cause} />

@@ -5,7 +5,7 @@ import type { Bar, Lane } from "../lanes";
 import { chunk } from "../load";
 import type { Model } from "../model";
 import { colourOf, onResizeOrTheme } from "../paint";
-import { openCell, OutcomeWord, Section, TestName } from "../parts";
+import { openCell, OutcomeWord, Section, LongName } from "../parts";
 import type { Time as TimeChunk } from "../schema";
 import { duration, OUTCOMES } from "../words";
 import { Resources } from "./resources";
@@ -72,7 +72,7 @@ export function Time({ model }: { model: Model }) {
               <Axis span={span} />
             </div>
             <p class="status-line">
-              <span>{told}</span>
+              <span class="told">{told}</span>
               {zoom && (
                 <button type="button" class="button" onClick={() => setZoom(null)}>
                   Whole run
@@ -230,7 +230,7 @@ function Slowest({ model }: { model: Model }) {
                 <tr key={`${row} ${environment}`}>
                   <th scope="row">
                     <button type="button" class="plain test-name" onClick={() => openCell(model.test(row), name)}>
-                      <TestName test={model.test(row)} />
+                      <LongName name={model.test(row)} />
                     </button>
                   </th>
                   <td>{label}</td>

@@ -149,6 +149,17 @@ def test_a_link_opens_the_same_view_and_the_back_button_goes_through_the_views(o
     expect(tab.get_by_role("complementary")).to_have_count(0)
 
 
+def test_the_switch_of_colours_is_stronger_than_the_system_and_is_remembered(opened: Opened) -> None:
+    """System, light, dark, and the same at the next visit."""
+    opened.tab.emulate_media(color_scheme="light")
+    tab = opened.go("overview")
+    switch = tab.get_by_role("button", name="colours: change")
+    switch.click()
+    switch.click()
+    expect(tab.locator("body")).to_have_css("background-color", "rgb(21, 24, 28)")
+    expect(opened.go("overview").locator("body")).to_have_css("background-color", "rgb(21, 24, 28)")
+
+
 def test_far_rows_are_drawn_when_they_are_scrolled_to(opened: Opened) -> None:
     """Only what is in view is in the document, whatever the number of tests."""
     tab = opened.go("matrix?fold=none")
