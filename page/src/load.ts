@@ -2,7 +2,6 @@
 
 const SHOWN_ESCAPED =
   /\\(?:\\|u00(?:[01][0-9a-f]|7f|[89][0-9a-f])|u(?:061c|200b|200[ef]|202[a-e]|206[0-9a-f]|feff)|.)|[\u007f-\u009f\u061c\u200b\u200e\u200f\u202a-\u202e\u2060-\u206f\ufeff]/gi;
-const LAYOUT = new Set(["\\u0009", "\\u000a"]);
 
 /**
  * Return JSON in which control characters and overrides of the writing direction stand as visible escapes: what a
@@ -12,7 +11,7 @@ export function visible(json: string): string {
   return json.replace(SHOWN_ESCAPED, (found) => {
     if (found.length === 1) return `\\\\u${found.charCodeAt(0).toString(16).padStart(4, "0")}`;
     if (found === "\\r" || found === "\\b" || found === "\\f") return `\\${found}`;
-    return found.length === 2 || LAYOUT.has(found.toLowerCase()) ? found : `\\${found}`;
+    return found.length === 2 ? found : `\\${found}`;
   });
 }
 

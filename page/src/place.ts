@@ -69,7 +69,6 @@ export const place = signal<Place>(START);
 export function followFragment(): void {
   const read = () => (place.value = parsePlace(location.hash));
   addEventListener("hashchange", read);
-  addEventListener("popstate", read);
   read();
 }
 

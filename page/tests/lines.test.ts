@@ -57,5 +57,10 @@ test("a query selects rows, and a wrong one selects all and says where it is wro
 test("columns come as given, the worst first, or by name", () => {
   expect(columnOrder(model, "given")).toEqual([0, 1, 2, 3, 4]);
   expect(columnOrder(model, "worst")[0]).toBe(1);
+  const environments = data.page.environments.map((each, index) => ({
+    ...each,
+    answer: index === 4 ? ("unknown" as const) : ("compatible" as const),
+  }));
+  expect(columnOrder(new Model({ ...data.page, environments }, data.grid), "worst").slice(0, 2)).toEqual([4, 1]);
   expect(columnOrder(model, "name").map((index) => data.page.environments[index]!.name)[0]).toBe("auth_service");
 });
