@@ -25,6 +25,8 @@ function policy(): Plugin {
           "img-src data:",
           "base-uri 'none'",
           "form-action 'none'",
+          "require-trusted-types-for 'script'",
+          "trusted-types 'none'",
         ].join("; ");
         page.source = style.rest
           .replace("%CSP%", () => csp)
