@@ -49,7 +49,7 @@ function isQuiet(model: Model, row: number): boolean {
 const SMALL = 60;
 
 /** Return whether a group is folded unless the reader flips it. */
-export function isFoldedByDefault(model: Model, rows: readonly number[], place: Place): boolean {
+function isFoldedByDefault(model: Model, rows: readonly number[], place: Place): boolean {
   if (place.fold !== "auto") return place.fold === "all";
   return !place.query && model.tests > SMALL && rows.every((row) => isQuiet(model, row));
 }

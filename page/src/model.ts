@@ -16,7 +16,7 @@ export interface Cell extends QueryCell {
   block: number;
 }
 
-export interface Group {
+interface Group {
   file: string;
   first: number;
   rows: number;

@@ -6,9 +6,9 @@ import type { Counts } from "./model";
 import { go, linkTo } from "./place";
 import type { Place } from "./place";
 import type { Answer, Cause, Outcome } from "./schema";
-import { ANSWERS, CAUSES, OUTCOMES, SEVERITY, spaced } from "./words";
+import { ANSWERS, CAUSES, OUTCOMES, SEVERITY } from "./words";
 
-export function Icon({ path }: { path: string }) {
+function Icon({ path }: { path: string }) {
   return (
     <svg class="icon" viewBox="0 0 16 16" aria-hidden="true">
       <path d={path} />
@@ -177,8 +177,4 @@ export function Section({
       {children}
     </section>
   );
-}
-
-export function changeWord(change: string): string {
-  return spaced(change);
 }

@@ -2,7 +2,7 @@
 import { signal } from "@preact/signals";
 
 export type View = "overview" | "matrix" | "time" | "compare";
-export type Folding = "auto" | "all" | "none";
+type Folding = "auto" | "all" | "none";
 
 export interface Place {
   view: View;

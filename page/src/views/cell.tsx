@@ -4,10 +4,10 @@ import { useEffect, useRef, useState } from "preact/hooks";
 import { chunk } from "../load";
 import { cellMarkdown } from "../markdown";
 import type { Cell, Model } from "../model";
-import { CauseTag, changeWord, CopyButton, openCell, OutcomeWord, SourceTag, LongName, Tests, Tile } from "../parts";
+import { CauseTag, CopyButton, openCell, OutcomeWord, SourceTag, LongName, Tests, Tile } from "../parts";
 import { go } from "../place";
 import type { Details, Explanation } from "../schema";
-import { CAUSES, duration, OUTCOMES, plural } from "../words";
+import { CAUSES, duration, OUTCOMES, plural, spaced } from "../words";
 import { Fact } from "./overview";
 
 /** Return the explanation of a cell: undefined while it is read, null where there is none. */
@@ -74,7 +74,7 @@ function Known({
     <>
       <p class="verdict-line">
         <OutcomeWord outcome={cell.outcome} cause={cell.cause} /> in <b>{environment?.label}</b>
-        {cell.change && <span class="change">{changeWord(cell.change)}</span>}
+        {cell.change && <span class="change">{spaced(cell.change)}</span>}
       </p>
       {cell.cause && (
         <p>

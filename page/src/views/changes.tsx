@@ -1,7 +1,7 @@
 /** What changed against the other side of a comparison: in short for the overview, in full for the view of its own. */
 import type { Model } from "../model";
-import { changeWord, Link, openCell, Section, LongName, Tile } from "../parts";
-import { CHANGE_OF, duration, plural } from "../words";
+import { Link, openCell, Section, LongName, Tile } from "../parts";
+import { CHANGE_OF, duration, plural, spaced } from "../words";
 
 const KINDS = Object.values(CHANGE_OF);
 const GOOD = new Set(["fixed"]);
@@ -41,7 +41,7 @@ export function Changes({ model }: { model: Model }) {
         {[...found].map(([kind, rows]) => (
           <li key={kind} class={tone(kind)}>
             <Link to={{ view: "matrix", query: kind }}>
-              <b>{rows.length.toLocaleString("en")}</b> {changeWord(kind)}
+              <b>{rows.length.toLocaleString("en")}</b> {spaced(kind)}
             </Link>
           </li>
         ))}
@@ -82,8 +82,8 @@ export function Compare({ model }: { model: Model }) {
       </header>
       {!found.size && !gone.length && <p class="empty">Nothing: every test ends as it did.</p>}
       {[...found].map(([kind, rows]) => (
-        <Section key={kind} title={changeWord(kind)} note={plural(rows.length, "test")}>
-          <div class="scroll" tabIndex={0} role="region" aria-label={changeWord(kind)}>
+        <Section key={kind} title={spaced(kind)} note={plural(rows.length, "test")}>
+          <div class="scroll" tabIndex={0} role="region" aria-label={spaced(kind)}>
             <table>
               <thead>
                 <tr>

@@ -187,7 +187,7 @@ function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
   );
 }
 
-export function Rule({ model, code }: { model: Model; code: string }) {
+function Rule({ model, code }: { model: Model; code: string }) {
   const rule = model.page.rules[code];
   return (
     <span class="rule" title={rule?.meaning}>

@@ -7,10 +7,11 @@ import { CAUSES, SEVERITY } from "../words";
 import { changes } from "./changes";
 import { quotedWord, toggled, wordsOf } from "../words_of_query";
 
+/** Of more environments than these, none has a chip. */
 const FEW = 8;
 
 /** Return the words that select something in this page, in groups. */
-export function chips(model: Model): { title: string; words: string[] }[] {
+function chips(model: Model): { title: string; words: string[] }[] {
   const has = <Key extends string>(of: (counts: Model["counts"][number]) => Partial<Record<Key, number>>, key: Key) =>
     model.counts.some((counts) => of(counts)[key]);
   const environments = model.page.environments;

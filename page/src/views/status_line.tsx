@@ -3,8 +3,8 @@ import type { Signal } from "@preact/signals";
 import type { Line } from "../lines";
 import type { Model } from "../model";
 import type { Cause } from "../schema";
-import { CauseTag, changeWord } from "../parts";
-import { CAUSES, duration, OUTCOMES, plural } from "../words";
+import { CauseTag } from "../parts";
+import { CAUSES, duration, OUTCOMES, plural, spaced } from "../words";
 
 export interface Pointed {
   line: Line;
@@ -24,7 +24,7 @@ function words(model: Model, { line, environment }: Pointed): string {
     `${OUTCOMES[cell.outcome].word}${why && ` (${why})`}`,
     cell.text,
     duration(cell.duration),
-    changeWord(cell.change),
+    spaced(cell.change),
   ];
   return [test, ...parts.filter(Boolean)].join(" · ");
 }

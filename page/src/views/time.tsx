@@ -13,7 +13,7 @@ import { Resources } from "./resources";
 const LANE = 18;
 const SLOWEST = 20;
 
-export interface Span {
+interface Span {
   from: number;
   to: number;
 }
