@@ -236,8 +236,11 @@ function pairs(metrics: Record<string, number>): string {
     .join(", ");
 }
 
+/** Two looks at each service, those that are not up first. */
 function Looks({ explanation }: { explanation: Explanation }) {
   const [first, second] = explanation.moments;
+  const isUp = (status: string | null) => Number(status === "up");
+  const services = explanation.services.toSorted((a, b) => isUp(a.after_status) - isUp(b.after_status));
   return (
     <Part title="Services">
       <div class="scroll" tabIndex={0} role="region" aria-label="Services around the test">
@@ -250,7 +253,7 @@ function Looks({ explanation }: { explanation: Explanation }) {
             </tr>
           </thead>
           <tbody>
-            {explanation.services.map((each) => (
+            {services.map((each) => (
               <tr key={each.service}>
                 <th scope="row">
                   {each.service} <SourceTag source={each.source} />
