@@ -215,6 +215,7 @@ def _check_page(session: nox.Session) -> None:
         session.run(
             "npm", "run", "--silent", "build", "--", "--outDir", str(built), "--logLevel", "warn", external=True
         )
+    session.run("pytest", "-q", "tests/framework/matrix/test_query_page.py")  # which needs what npm has installed
     if not filecmp.cmp(built / PAGE.name, PAGE, shallow=False):
         session.error(f"{PAGE} is not what page/ builds: run `npm ci && npm run build` in page/")
 
