@@ -31,33 +31,44 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
 
     With the header of a run it has that run's options.
     """
-    run_options = header.run_options if header else ()
     remarks = []
     node_id = without_number(test)
-    if header is None or node_id not in header.planned:
-        node_id = test  # its own name ends like that
-    elif node_id != test:
-        remarks.append("Several tests have its name: the command runs them all.")
+    if node_id != test:
+        if header is not None and node_id in header.planned:
+            remarks.append("Several tests have its name: the command runs them all.")
+        else:
+            node_id = test  # its own name ends like that
     file, _, name = node_id.partition("::")
     target = shell_word(node_id)
     if not file:
         return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
-    if not _is_file(project.root / file):
-        if _is_file(_CONFORMANCE / file):
-            # By module: by path, pytest would look for the project's settings above our package.
-            module = f"envmatrix.conformance.{file.removesuffix('.py')}"
-            target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
-        else:
-            remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
+    if module := shipped_module(file, project):
+        target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
+    elif not _is_file(project.root / file):
+        remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
     declaration, _ = declaration_of(environment, project.environments_dir)
-    if "--environments" not in run_options and not _is_file(declaration):
+    if "--environments" not in (header.run_options if header else ()) and not _is_file(declaration):
         where = inert(f"{declaration.name} in {project.environments}")
         remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
-    if MASK in "".join(words := (*run_options, *(header.pytest_options if header else ()))):
+    if header is not None and MASK in "".join((*header.run_options, *header.pytest_options)):
         remarks.append("One of the options below holds a secret, which is masked: fill it in.")
-    ours, pytests = words[: len(run_options)], words[len(run_options) :]
-    command = ["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), target]
-    return Rerun(" ".join(command), tuple(remarks))
+    return Rerun(f"{command_before(environment, header)}{target}", tuple(remarks))
+
+
+def command_before(environment: str, header: Header | None) -> str:
+    """Return the command that runs tests of an environment again, up to the first test's name; it ends in a space."""
+    ours, pytests = (header.run_options, header.pytest_options) if header else ((), ())
+    return " ".join(["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), ""])
+
+
+def shipped_module(file: str, project: Project) -> str:
+    """Return the module of a file of the suite that we ship, or an empty text for any other.
+
+    By path, pytest would look for the project's settings above our package.
+    """
+    if _is_file(project.root / file) or not _is_file(_CONFORMANCE / file):
+        return ""
+    return f"envmatrix.conformance.{file.removesuffix('.py')}"
 
 
 def _is_file(path: Path) -> bool:
