@@ -67,6 +67,8 @@ class Run:
     bodies: Mapping[str, str] = field(default_factory=dict)
     """Planned test → digest of its body, where the run has it."""
     fingerprint: Fingerprint | None = None
+    starts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Service → seconds from the run's start until it began to start, and until it was up; of those that the run started."""
     file: Path | None = field(default=None, compare=False)
 
     @cached_property

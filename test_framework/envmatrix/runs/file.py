@@ -38,6 +38,7 @@ from envmatrix.runs.events import (
     Header,
     Reused,
     Sample,
+    Starts,
     Suite,
 )
 from envmatrix.runs.garbage import paused
@@ -76,6 +77,9 @@ class _Named(msgspec.Struct, tag_field="type", tag="attempt", gc=False):
 
     test: str
 
+
+_SAMPLE = b'{"type":"sample"'
+"""How the line of a sample begins: the writer puts the type first, and reading every other line would take long."""
 
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
@@ -144,7 +148,7 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     like = like if like and like.header.planned == header.planned else None
     planned = like.header.planned if like else tuple(map(sys.intern, header.planned))
     header = replace(header, planned=planned)
-    kept = (Attestation, Bodies, FindingRecord, Fingerprint, Footer, Suite)
+    kept = (Attestation, Bodies, FindingRecord, Fingerprint, Footer, Starts, Suite)
     events: dict[type[Event], list[Any]] = {kind: [] for kind in kept}
     cells: dict[str, Cell] = {}
     ahead = iter(planned)
@@ -185,7 +189,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     bodies = same if tuple(same.values()) == digests else dict(zip(planned, digests, strict=False))
     fingerprint = _whole(events[Fingerprint]) if events[Fingerprint] else None
     seen = tuple(events[FindingRecord]), tuple(events[Attestation])
-    return Run(header, cells, footer, *seen, bodies, fingerprint, path)
+    starts = {name: moments for each in events[Starts] for name, moments in each.services.items()}
+    return Run(header, cells, footer, *seen, bodies, fingerprint, starts, path)
 
 
 def _whole(fingerprints: Iterable[Fingerprint]) -> Fingerprint:
@@ -255,9 +260,10 @@ def read_samples(path: Path) -> list[Sample]:
     samples = []
     read_header(path)
     for number, _, line in islice(raw_lines(path), 1, None):
-        with suppress(DamagedLineError):
-            if isinstance(event := read_event(path, number, line), Sample):
-                samples.append(event)
+        if line.startswith(_SAMPLE):
+            with suppress(DamagedLineError):
+                if isinstance(event := read_event(path, number, line), Sample):
+                    samples.append(event)
     return samples
 
 
