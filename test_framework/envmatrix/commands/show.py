@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from envmatrix.commands.history import earlier_numbers, record
+from envmatrix.commands.history import earlier_numbers, past_runs, record
 from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_matrix
+from envmatrix.commands.page import compare_with, write_page
 
 if TYPE_CHECKING:
     from envmatrix.matrix.table import Matrix
@@ -27,26 +28,33 @@ def show(
     return _report(matrix, "json" if json else format_)
 
 
-def report_run(run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False) -> int:
-    """Add runs that have just ended to the history, and print their matrix; return the exit code."""
+def report_run(
+    run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False, html: Path | None = None
+) -> int:
+    """Add runs that have just ended to the history, print their matrix, write its page; return the exit code."""
     from envmatrix.matrix.table import matrix_of
 
     loaded = run_dir.load()
     record(loaded.runs, history)
     # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
-    code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True)
+    code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True, html=html)
     typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
     return code
 
 
-def _report(matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False) -> int:
+def _report(
+    matrix: Matrix, format_: str, history: Path | None = None, *, as_parts: bool = False, html: Path | None = None
+) -> int:
     from envmatrix.environments import Project
     from envmatrix.gate import exit_code, judge_all
     from envmatrix.report.matrix import reporter
     from envmatrix.report.matrix.summary import JudgedMatrix
 
+    project = Project.find(Path.cwd())
     with ExitStack() as stack:
-        earlier = earlier_numbers(Project.find(Path.cwd()), history, stack)
-        verdicts = judge_all(matrix, as_parts=as_parts, earlier=earlier)
-    typer.echo(reporter(format_)(JudgedMatrix(matrix, verdicts)), nl=False)
-    return exit_code(verdicts)
+        past = past_runs(project, history, stack)
+        judged = JudgedMatrix(matrix, judge_all(matrix, as_parts=as_parts, earlier=earlier_numbers(past)))
+        typer.echo(reporter(format_)(judged), nl=False)
+        if html is not None:
+            write_page(html, judged, project, past, compare_with(None, matrix, project, past, history))
+    return exit_code(judged.verdicts)

@@ -102,6 +102,8 @@ class Explanation(Struct, frozen=True):
     attempts: list[AttemptEntry] = []
     alike: list[str] = []
     """Other tests of the run that became the same, for the same reason."""
+    alike_more: int = 0
+    """Further ones that are not named here."""
     parts: list[PartEntry] = []
     """The subtests that failed."""
     exceptions: list[str] = []

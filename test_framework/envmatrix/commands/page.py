@@ -1,0 +1,66 @@
+"""Write the HTML report of a matrix."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from envmatrix.commands.history import earlier_numbers, history_file, past_outcomes
+from envmatrix.commands.sides import SIDE, Sides, compare_sides
+from envmatrix.exceptions import EnvmatrixError
+
+if TYPE_CHECKING:
+    from envmatrix.environments import Project
+    from envmatrix.history import History
+    from envmatrix.matrix.compare import Comparison
+    from envmatrix.matrix.table import Matrix
+    from envmatrix.report.matrix.summary import JudgedMatrix
+
+Against = Annotated[
+    str | None,
+    typer.Option(metavar="RUN", help=f"What the page compares with; by default the baseline, if there is one: {SIDE}"),
+]
+
+
+def write_page(
+    path: Path, judged: JudgedMatrix, project: Project, past: History | None, comparison: Comparison | None
+) -> None:
+    """Write the page and say where it is.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    from envmatrix.report.files import write_report
+    from envmatrix.report.page.html import render
+    from envmatrix.report.page.source import PageSource
+
+    made_at, numbers = datetime.now(UTC), earlier_numbers(past)
+    source = PageSource(judged, project, made_at, comparison, past_outcomes(past), numbers)
+    write_report(path, render(source))
+    typer.echo(f"HTML report: {os.path.relpath(path)}", err=True)
+
+
+def compare_with(
+    against: str | None, matrix: Matrix, project: Project, past: History | None, history: Path | None
+) -> Comparison | None:
+    """Compare a matrix with another side: the one named, or else the baseline; `None` where the project has none.
+
+    Raises:
+        EnvmatrixError: the side that is named is not there.
+    """
+    from envmatrix.matrix.compare import Side
+
+    if against is None and not project.baseline_file.exists():
+        return None
+    try:
+        before = Sides(project, history_file(project, history), past).resolve(against or "baseline")
+    except EnvmatrixError as error:
+        if against is not None:
+            raise
+        typer.echo(f"warning: {error.message}: nothing is compared with it", err=True)
+        return None
+    return compare_sides(project, past, before, Side.of("these runs", matrix))

@@ -1,0 +1,64 @@
+"""Pack everything into the built page: JSON, compressed, in base64, so that nothing in it is markup."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+from collections.abc import Iterator
+from importlib import resources
+from typing import Any
+
+import msgspec
+
+from envmatrix.masking import MASKER
+from envmatrix.report.page.details import blocks_of, details
+from envmatrix.report.page.grid import grid
+from envmatrix.report.page.overview import overview
+from envmatrix.report.page.source import PageSource
+from envmatrix.report.page.timeline import time
+
+_LEVEL = 6
+_PLACE = "<!--chunks-->"
+
+
+def render(source: PageSource) -> str:
+    """Return the page. The same source gives the same bytes."""
+    template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
+    head, _, tail = template.partition(_PLACE)
+    return "".join((head, *(_script(name, part) for name, part in _parts(source)), tail))
+
+
+def _parts(source: PageSource) -> Iterator[tuple[str, object]]:
+    blocks = blocks_of(source)
+    yield "page", overview(source, len(set(blocks.values())))
+    yield "grid", grid(source, blocks)
+    yield "time", time(source)
+    for number, block in enumerate(details(source, blocks)):
+        yield f"details-{number}", block
+
+
+def _script(name: str, part: object) -> str:
+    packed = base64.b64encode(gzip.compress(_masked(part), _LEVEL, mtime=0)).decode()
+    return f'<script type="application/gzip" id="{name}">{packed}</script>\n'
+
+
+def _masked(part: object) -> bytes:
+    """Return a part as JSON, masked once more; a lone surrogate stays a JSON escape."""
+    try:
+        encoded = msgspec.json.encode(part)
+    except UnicodeEncodeError:
+        encoded = json.dumps(msgspec.to_builtins(part, str_keys=True)).encode()
+    if MASKER.is_clean(encoded.decode()):
+        return encoded
+    return json.dumps(_mask(json.loads(encoded)), separators=(",", ":")).encode()
+
+
+def _mask(value: Any) -> Any:
+    if isinstance(value, str):
+        return MASKER.mask(value)
+    if isinstance(value, dict):
+        return {MASKER.mask(key): _mask(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_mask(each) for each in value]
+    return value
