@@ -78,9 +78,6 @@ class _Named(msgspec.Struct, tag_field="type", tag="attempt", gc=False):
     test: str
 
 
-_SAMPLE = b'{"type":"sample"'
-"""How the line of a sample begins: the writer puts the type first, and reading every other line would take long."""
-
 _decode_kind = msgspec.json.Decoder(_Kind).decode
 _decode_name = msgspec.json.Decoder(_Named).decode
 
@@ -155,6 +152,7 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     likely = next(ahead, "")
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     damage: dict[str, str] = {}
+    sampled = False
     for number, _, line in islice(raw_lines(path), 1, None):
         try:
             event = read_event(path, number, line)
@@ -176,7 +174,9 @@ def read_run(path: Path, like: Run | None = None) -> Run:
                 likely = next(ahead, "")
         elif isinstance(event, Reused):
             cells[sys.intern(event.test)] = _reused(event)
-        elif event is not None and not isinstance(event, Sample):  # they are many, and few ask for them
+        elif isinstance(event, Sample):
+            sampled = True  # they are many, and few ask for them
+        elif event is not None:
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
     if len(cells) < len(planned) or not all(map(is_, planned, cells)):
@@ -190,7 +190,7 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     fingerprint = _whole(events[Fingerprint]) if events[Fingerprint] else None
     seen = tuple(events[FindingRecord]), tuple(events[Attestation])
     starts = {name: moments for each in events[Starts] for name, moments in each.services.items()}
-    return Run(header, cells, footer, *seen, bodies, fingerprint, starts, path)
+    return Run(header, cells, footer, *seen, bodies, fingerprint, starts, sampled, path)
 
 
 def _whole(fingerprints: Iterable[Fingerprint]) -> Fingerprint:
@@ -260,10 +260,9 @@ def read_samples(path: Path) -> list[Sample]:
     samples = []
     read_header(path)
     for number, _, line in islice(raw_lines(path), 1, None):
-        if line.startswith(_SAMPLE):
-            with suppress(DamagedLineError):
-                if isinstance(event := read_event(path, number, line), Sample):
-                    samples.append(event)
+        with suppress(DamagedLineError):
+            if isinstance(event := read_event(path, number, line), Sample):
+                samples.append(event)
     return samples
 
 

@@ -26,7 +26,7 @@ from envmatrix.report.explain.entries import (
     ServiceEntry,
 )
 from envmatrix.report.explain.find import is_of_module
-from envmatrix.report.explain.rerun import Rerun, rerun
+from envmatrix.report.explain.rerun import Rerun, Reruns
 from envmatrix.report.explain.run_index import RunIndex
 from envmatrix.report.explain.used import used
 from envmatrix.report.text import first_line
@@ -54,21 +54,20 @@ class Explainer:
     def __init__(self, matrix: Matrix, column: Column, project: Project, samples: Sequence[Sample] = ()) -> None:
         run = column.run
         self._matrix = matrix
-        self._environment = column.environment
-        self._project = project
         self._index = run if isinstance(run, MissingRun) else RunIndex(run, samples)
         self._run = None if isinstance(run, MissingRun) else _run(run, column.note)
+        self._reruns = Reruns(column.environment, project, None if isinstance(run, MissingRun) else run.header)
 
     def explain(self, test: str) -> Explanation:
         """Explain one test, which the run need not have."""
-        index, header = self._index, None
+        index = self._index
         if isinstance(index, MissingRun):
             explanation = _of_no_run(index, test)
             is_known = any(row.test == test for row in self._matrix.rows)
         else:
-            cell, header, is_known = index.run.cells.get(test), index.run.header, True
+            cell, is_known = index.run.cells.get(test), True
             explanation = _of_cell(index, cell) if cell else _not_planned(self._matrix, index.run, test)
-        again = rerun(self._environment, test, self._project, header) if is_known else Rerun("")
+        again = self._reruns.of(test) if is_known else Rerun("")
         return replace(explanation, rerun=again.command, next=[*explanation.next, *again.remarks], run=self._run)
 
 

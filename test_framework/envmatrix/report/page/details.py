@@ -11,7 +11,7 @@ from envmatrix.report.explain.entries import Explanation
 from envmatrix.report.explain.explanation import Explainer
 from envmatrix.report.page.data import Details
 from envmatrix.report.page.source import PageSource
-from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.cells import Run
 from envmatrix.runs.events import Sample
 from envmatrix.runs.file import read_samples
 
@@ -26,7 +26,7 @@ _Place = tuple[int, int]
 
 
 def blocks_of(source: PageSource) -> Mapping[_Place, int]:
-    """Map the place of each cell that has an explanation to the number of its block.
+    """Map the place of each cell that has more to say than the grid does to the block of its explanation.
 
     The cells of one test stand together, since the page shows them side by side.
     """
@@ -34,14 +34,9 @@ def blocks_of(source: PageSource) -> Mapping[_Place, int]:
         (environment, row)
         for row, each in enumerate(source.judged.matrix.rows)
         for environment, cell in enumerate(each.cells)
-        if cell is not None and has_explanation(cell)
+        if cell is not None and (cell.evidence is not None or len(cell.attempts) > 1)
     ]
     return {place: number // _IN_A_BLOCK for number, place in enumerate(places)}
-
-
-def has_explanation(cell: Cell) -> bool:
-    """Return whether there is more to say of a cell than the grid does."""
-    return cell.evidence is not None or len(cell.attempts) > 1
 
 
 def details(source: PageSource, blocks: Mapping[_Place, int]) -> Iterator[Details]:
@@ -65,5 +60,7 @@ def details(source: PageSource, blocks: Mapping[_Place, int]) -> Iterator[Detail
 
 def samples_of(column: Column) -> list[Sample]:
     """Return the samples of a column's run; none where its run file is not at hand."""
-    file = column.run.file if isinstance(column.run, Run) else None
-    return read_samples(file) if file is not None and file.exists() else []
+    run = column.run
+    if not isinstance(run, Run) or not run.sampled or run.file is None:
+        return []
+    return read_samples(run.file) if run.file.exists() else []

@@ -82,33 +82,41 @@ class _Columns:
     def make(self, column: Column, cells: Sequence[Cell | None], places: Mapping[int, int]) -> data.Column:
         """Return a column of cells; `places` maps rows to the blocks of their explanations."""
         outcomes, causes = [], []
-        durations, began, workers, services, reused_at = [], [], [], [], []
+        durations, began, workers, services = [], [], [], []
         rows, texts, rules, attempts = [], [], [], []
         reused: _Numbered[str] = _Numbered({"": 0})
+        reused_at = [0] * len(cells)
         for row, cell in enumerate(cells):
-            tries = cell.attempts if cell else ()
-            last = tries[-1] if tries else None
-            durations.append(
-                round(1000 * (last.duration if len(tries) == 1 else cell.duration)) if cell and last else 0
-            )
-            began.append(round(1000 * tries[0].began) if tries and tries[0].began else -1)
-            workers.append(self.workers[last.worker] if last else 0)
-            services.append(self.services[last.services, last.capabilities] if last else 0)
+            if cell is None or not cell.attempts:
+                duration, start, worker, used = 0.0, 0.0, 0, 0
+            else:
+                last = cell.attempts[-1]
+                duration = last.duration if len(cell.attempts) == 1 else cell.duration
+                start, worker = cell.attempts[0].began, self.workers[last.worker]
+                used = self.services[last.services, last.capabilities]
+            durations.append(int(duration * 1000 + 0.5))
+            began.append(int(start * 1000 + 0.5) if start else -1)
+            workers.append(worker)
+            services.append(used)
             if cell is None:
                 outcomes.append(".")
                 causes.append(" ")
-                reused_at.append(0)
                 continue
-            outcomes.append("p" if cell.outcome is Outcome.PASSED else LETTERS[cell.outcome])
-            causes.append(CAUSE_LETTERS[cell.cause] if cell.cause else " ")
-            reused_at.append(reused[cell.reused_from])
+            if cell.reused_from:
+                reused_at[row] = reused[cell.reused_from]
+            if cell.outcome is Outcome.PASSED and cell.evidence is None and not cell.reason and len(cell.attempts) == 1:
+                outcomes.append("p")
+                causes.append(" ")
+                continue
+            outcomes.append(LETTERS[cell.outcome])
+            causes.append(CAUSE_LETTERS[cell.cause])
             evidence = cell.evidence
-            if evidence is not None or cell.reason or len(tries) > 1:
+            if evidence is not None or cell.reason or len(cell.attempts) > 1:
                 text = (evidence.summary if evidence else "") or cell.reason
                 rows.append(row)
                 texts.append(self.texts[middle(first_line(text), _LONGEST)])
                 rules.append(self.rules[evidence.rule] if evidence else -1)
-                attempts.append(0 if cell.reused_from else len(tries))
+                attempts.append(0 if cell.reused_from else len(cell.attempts))
         history_rows, history = _history(self._source, column)
         changes, before, before_causes = _changes(self._source, column)
         return data.Column(

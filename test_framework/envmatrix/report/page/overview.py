@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
+from operator import attrgetter
 from statistics import median
 
 from msgspec.structs import replace
@@ -17,7 +18,7 @@ from envmatrix.matrix.drift import Drift, Side, compare_sides
 from envmatrix.matrix.norms import worse_numbers
 from envmatrix.matrix.table import Column
 from envmatrix.report.drift.words import NAMED, result
-from envmatrix.report.explain.rerun import command_before
+from envmatrix.report.explain.rerun import Reruns
 from envmatrix.report.matrix.summary import MatrixSummary
 from envmatrix.report.page import data
 from envmatrix.report.page.source import PageSource
@@ -25,6 +26,8 @@ from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.outcomes import Outcome
+
+_MEASURED = attrgetter("measured")
 
 
 def overview(source: PageSource, blocks: int) -> data.Page:
@@ -100,7 +103,7 @@ def _environment(source: PageSource, column: Column, verdict: Verdict) -> data.E
         findings=[data.Finding(each.rule, each.message, each.place, each.hint) for each in run.findings] if run else [],
         unexercised=unexercised(run) if run else [],
         log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
-        rerun=data.Rerun(command_before(column.environment, header), ""),
+        rerun=data.Rerun(Reruns(column.environment, source.project, header).before, ""),
     )
 
 
@@ -167,7 +170,7 @@ def _without_documents(side: Side) -> Side:
 def _numbers(source: PageSource) -> Iterator[data.MeasuredNumber]:
     for place, column in enumerate(source.judged.matrix.columns):
         for cell in column.cells.values():
-            if not cell.measured or isinstance(column.run, MissingRun):
+            if isinstance(column.run, MissingRun) or not any(map(_MEASURED, cell.attempts)):
                 continue
             earlier = source.numbers(column.label, cell.test, column.run.header.started_at)
             worse = {each.name for each in worse_numbers(cell.measured, earlier)}

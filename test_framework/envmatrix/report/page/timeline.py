@@ -23,6 +23,7 @@ def _timeline(column: Column) -> data.Timeline:
     if not isinstance(run, Run):
         return data.Timeline([], [], [])
     series = series_of(samples_of(column))
+    latencies = latency_series(attempts_of(run)) if run.sampled else ()
     return data.Timeline(
         services=[
             data.ServiceStart(name, round(began * 1000), round(ready * 1000))
@@ -30,7 +31,7 @@ def _timeline(column: Column) -> data.Timeline:
         ],
         series=[
             data.Series(each.of, each.metric, [(round(at * 1000), value) for at, value in each.points])
-            for each in chain(series, latency_series(attempts_of(run)))
+            for each in chain(series, latencies)
         ],
         growing=list(growth_lines(series)),
     )
