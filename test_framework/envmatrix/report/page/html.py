@@ -16,6 +16,7 @@ from envmatrix.report.page.masked import masked
 from envmatrix.report.page.overview import overview
 from envmatrix.report.page.source import PageSource
 from envmatrix.report.page.timeline import time
+from envmatrix.runs.garbage import paused
 
 _LEVEL = 1
 """Of compression. A large page is a third smaller at 6, and takes a third longer to make."""
@@ -23,6 +24,7 @@ _LEVEL = 1
 _PLACE = "<!--chunks-->"
 
 
+@paused()
 def render(source: PageSource) -> str:
     """Return the page. The same source gives the same bytes."""
     template = resources.files(__package__).joinpath("page.html").read_text(encoding="utf-8")
