@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envmatrix.commands.history import history_file, past_runs
 from envmatrix.commands.options import HistoryFile, Json
-from envmatrix.commands.sides import SIDE, Sides, compare_sides
+from envmatrix.commands.sides import SIDE, compare_sides
 
 
 def compare(
@@ -27,10 +25,6 @@ def compare(
     from envmatrix.environments import Project
     from envmatrix.report.compare import json_, text
 
-    project = Project.find(Path.cwd())
-    with ExitStack() as stack:
-        past = past_runs(project, history, stack)
-        sides = Sides(project, history_file(project, history), past)
-        comparison = compare_sides(project, past, sides.resolve(before), sides.resolve(after))
+    comparison = compare_sides(Project.find(Path.cwd()), history, before, after)
     typer.echo((json_ if json else text).render(comparison), nl=False)
     return comparison.exit_code

@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
-from envmatrix.commands.history import earlier_numbers, history_file, past_outcomes
-from envmatrix.commands.sides import SIDE, Sides, compare_sides
+from envmatrix.commands.history import earlier_numbers, past_outcomes
+from envmatrix.commands.sides import compare_sides
 from envmatrix.exceptions import EnvmatrixError
 
 if TYPE_CHECKING:
@@ -19,11 +19,6 @@ if TYPE_CHECKING:
     from envmatrix.matrix.compare import Comparison
     from envmatrix.matrix.table import Matrix
     from envmatrix.report.matrix.summary import JudgedMatrix
-
-Against = Annotated[
-    str | None,
-    typer.Option(metavar="RUN", help=f"What the page compares with; by default the baseline, if there is one: {SIDE}"),
-]
 
 
 def write_page(
@@ -44,23 +39,18 @@ def write_page(
     typer.echo(f"HTML report: {os.path.relpath(path)}", err=True)
 
 
-def compare_with(
-    against: str | None, matrix: Matrix, project: Project, past: History | None, history: Path | None
-) -> Comparison | None:
+def compare_with(against: str | None, matrix: Matrix, project: Project, history: Path | None) -> Comparison | None:
     """Compare a matrix with another side: the one named, or else the baseline; `None` where the project has none.
 
     Raises:
         EnvmatrixError: the side that is named is not there.
     """
-    from envmatrix.matrix.compare import Side
-
-    if against is None and not project.baseline_file.exists():
+    if against is not None:
+        return compare_sides(project, history, against, matrix)
+    if not project.baseline_file.exists():
         return None
     try:
-        before = Sides(project, history_file(project, history), past).resolve(against or "baseline")
+        return compare_sides(project, history, "baseline", matrix)
     except EnvmatrixError as error:
-        if against is not None:
-            raise
         typer.echo(f"warning: {error.message}: nothing is compared with it", err=True)
         return None
-    return compare_sides(project, past, before, Side.of("these runs", matrix))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Annotated
+
+import typer
 
 from envmatrix.commands.history import earlier_numbers, past_runs
 from envmatrix.commands.options import HistoryFile, Html, MixedCommits, Runs, load_matrix
-from envmatrix.commands.page import Against, compare_with, write_page
+from envmatrix.commands.page import compare_with, write_page
+from envmatrix.commands.sides import SIDE
 from envmatrix.exceptions import UsageError
 
 
@@ -15,7 +19,10 @@ def report(
     runs: Runs = None,
     *,
     html: Html = None,
-    against: Against = None,
+    against: Annotated[
+        str | None,
+        typer.Option(metavar="SIDE", help=f"What to compare with, by default the baseline: {SIDE}", show_default=False),
+    ] = None,
     history: HistoryFile = None,
     mixed_commits: MixedCommits = False,
 ) -> int:
@@ -36,5 +43,5 @@ def report(
     with ExitStack() as stack:
         past = past_runs(project, history, stack)
         judged = JudgedMatrix(matrix, judge_all(matrix, earlier=earlier_numbers(past)))
-        write_page(html, judged, project, past, compare_with(against, matrix, project, past, history))
+        write_page(html, judged, project, past, compare_with(against, matrix, project, history))
     return 0

@@ -1,11 +1,13 @@
-"""Find the matrix that a word on the command line names: one side of a comparison."""
+"""The sides of a comparison: what a word such as `baseline` names, and what changed from one to the other."""
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envmatrix.commands.history import history_file, past_runs
 from envmatrix.commands.options import load_matrix
 from envmatrix.exceptions import HistoryError, UsageError
 from envmatrix.git import full_commit
@@ -14,15 +16,52 @@ if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.history import History
     from envmatrix.matrix.compare import Comparison, Side
+    from envmatrix.matrix.table import Matrix
+
+SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit of the history."
 
 _SHORTEST = 4
 """Characters of an abbreviated commit, as git has it."""
 
-SIDE = "`baseline`, `last`, a run file, a directory of them, or a commit of the history."
+
+def compare_sides(project: Project, history: Path | None, before: str, after: str | Matrix) -> Comparison:
+    """Compare two matrices, each named by a word or at hand; what is slower, the history tells.
+
+    Raises:
+        UsageError: a word names no side.
+        EnvmatrixError: a side is not there, or cannot be read.
+    """
+    from envmatrix.matrix.compare import Side, compare
+    from envmatrix.matrix.norms import no_history
+
+    with ExitStack() as stack:
+        past = past_runs(project, history, stack)
+        sides = _Sides(project, history_file(project, history), past)
+        return compare(
+            sides.resolve(before),
+            sides.resolve(after) if isinstance(after, str) else Side.of("these runs", after),
+            durations=past.earlier_durations if past else no_history,
+            numbers=past.earlier_numbers if past else no_history,
+            flaky_fails="flaky" not in project.gate.allowed,
+        )
+
+
+def other_side(project: Project, matrix: Matrix, query: str | None, against: str | None) -> Comparison | None:
+    """Return what a query's words about changes compare with; `None` where nothing is named.
+
+    Raises:
+        UsageError: something is named, and there is no query.
+        EnvmatrixError: it is not there, or cannot be read.
+    """
+    if against is None:
+        return None
+    if query is None:
+        raise UsageError("--against is for words of a query", "Ask one: --query regressed")
+    return compare_sides(project, None, against, matrix)
 
 
 @dataclass(frozen=True, slots=True)
-class Sides:
+class _Sides:
     """Finds the matrix that an argument names."""
 
     project: Project
@@ -82,17 +121,3 @@ class Sides:
         if matrix is None:
             raise HistoryError(self.path, f"holds no run of commit {commit[:12]} without uncommitted changes")
         return Side.of(word, matrix)
-
-
-def compare_sides(project: Project, past: History | None, before: Side, after: Side) -> Comparison:
-    """Compare two sides by the project's policy, with the history's word on what is slower or measured worse."""
-    from envmatrix.matrix.compare import compare
-    from envmatrix.matrix.norms import no_history
-
-    return compare(
-        before,
-        after,
-        durations=past.earlier_durations if past else no_history,
-        numbers=past.earlier_numbers if past else no_history,
-        flaky_fails="flaky" not in project.gate.allowed,
-    )
