@@ -40,7 +40,7 @@ _CUT = re.compile(rb"(?:\\[uUx]\w{0,7}|%\w?|&#?\w{0,8})?(?:" + _DOTS.pattern + r
 _SHAPES = (
     (("eyj",), re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), MASK),  # a JWT: its header is a JSON object
     (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    (("://",), re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@"), rf"\1:{MASK}@"),  # scheme://user:password@host
+    (("@",), re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@"), rf"\1:{MASK}@"),  # scheme://user:password@host
     (
         (
             *("authorization", "apikey", "api_key", "api-key", "passw", "passphrase", "secret", "credential"),

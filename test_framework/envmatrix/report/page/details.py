@@ -18,7 +18,7 @@ from envmatrix.runs.file import read_samples
 _IN_A_BLOCK = 100
 """Explanations: about 50 kB packed, which a browser unpacks in a few milliseconds."""
 
-_NAMED = 20
+_NAMED = 5
 """Alike tests that an explanation names: hundreds that name each other would be most of the page."""
 
 _Place = tuple[int, int]
@@ -26,7 +26,7 @@ _Place = tuple[int, int]
 
 
 def blocks_of(source: PageSource) -> Mapping[_Place, int]:
-    """Map the place of each cell that has more to say than the grid does to the block of its explanation.
+    """Map the place of each cell that has evidence to the block of its explanation.
 
     The cells of one test stand together, since the page shows them side by side.
     """
@@ -34,7 +34,7 @@ def blocks_of(source: PageSource) -> Mapping[_Place, int]:
         (environment, row)
         for row, each in enumerate(source.judged.matrix.rows)
         for environment, cell in enumerate(each.cells)
-        if cell is not None and (cell.evidence is not None or len(cell.attempts) > 1)
+        if cell is not None and cell.evidence is not None
     ]
     return {place: number // _IN_A_BLOCK for number, place in enumerate(places)}
 

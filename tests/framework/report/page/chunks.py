@@ -41,6 +41,13 @@ def chunks(page: str) -> dict[str, Any]:
     return {name: json.loads(gzip.decompress(base64.b64decode(text))) for name, text in scripts.packed.items()}
 
 
+def packed_chunks(page: str) -> list[bytes]:
+    """Return each chunk as gzip made it: bytes 4 to 8 are when."""
+    scripts = _Scripts()
+    scripts.feed(page)
+    return [base64.b64decode(text) for text in scripts.packed.values()]
+
+
 def tags(page: str) -> list[str]:
     """Return the tags of a page that are no chunk."""
     scripts = _Scripts()
