@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -36,7 +35,7 @@ def write_page(
     made_at, numbers = datetime.now(UTC), earlier_numbers(past)
     source = PageSource(judged, project, made_at, comparison, past_outcomes(past), numbers)
     write_report(path, render(source))
-    typer.echo(f"HTML report: {os.path.relpath(path)}", err=True)
+    typer.echo(f"HTML report: {path}", err=True)
 
 
 def compare_with(against: str | None, matrix: Matrix, project: Project, history: Path | None) -> Comparison | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from tests.framework.bare import Bare
 from tests.framework.commands.shop import Shop, shop
 from tests.framework.report.page.chunks import chunks
 
@@ -33,6 +34,20 @@ def test_the_page_has_what_happened_before(shop: Shop) -> None:
         {"row": 0, "environment": 0, "name": "login_ms", "value": 50.0, "median": 11.0, "worse": False}
     ]
     assert (made["page"]["against"], column["changes"]) == (None, "")
+
+
+@pytest.mark.parametrize("words", [("matrix", "--quiet"), ("run", "local")])
+def test_a_run_ends_with_its_page(bare: Bare, words: tuple[str, ...]) -> None:
+    """Beside the report, with the path; a place that is not there is refused before anything is run. Takes a real run."""
+    ended = bare.run(*words, "--html", "matrix.html")
+    assert ended.returncode == 0, ended.stderr
+    assert "HTML report: matrix.html\n" in ended.stderr
+    made = chunks((bare.root / "matrix.html").read_text())
+    assert {column["outcomes"] for column in made["grid"]["columns"]} == {"p"}
+    assert made["grid"]["columns"][0]["began"][0] > 0
+    refused = bare.run(*words, "--html", "no/where.html")
+    assert (refused.returncode, refused.stderr.partition(".")[0]) == (2, "error: no directory no")
+    assert len(list((bare.root / ".envmatrix/runs").glob("*Z-*"))) == 1
 
 
 def test_two_runs_stand_in_one_page(shop: Shop) -> None:
