@@ -20,22 +20,13 @@ if TYPE_CHECKING:
     from envmatrix.report.matrix.summary import JudgedMatrix
 
 
-def write_page(
-    path: Path, judged: JudgedMatrix, project: Project, past: History | None, comparison: Comparison | None
-) -> None:
-    """Write the page and say where it is.
-
-    Raises:
-        UsageError: the file cannot be written.
-    """
-    from envmatrix.report.files import write_report
+def render_page(judged: JudgedMatrix, project: Project, past: History | None, comparison: Comparison | None) -> str:
+    """Return the page of a matrix, with what the history knows."""
     from envmatrix.report.page.html import render
     from envmatrix.report.page.source import PageSource
 
     made_at, numbers = datetime.now(UTC), earlier_numbers(past)
-    source = PageSource(judged, project, made_at, comparison, past_outcomes(past), numbers)
-    write_report(path, render(source))
-    typer.echo(f"HTML report: {path}", err=True)
+    return render(PageSource(judged, project, made_at, comparison, past_outcomes(past), numbers))
 
 
 def compare_with(against: str | None, matrix: Matrix, project: Project, history: Path | None) -> Comparison | None:

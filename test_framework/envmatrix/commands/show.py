@@ -11,7 +11,7 @@ import typer
 
 from envmatrix.commands.history import earlier_numbers, past_runs, record
 from envmatrix.commands.options import Against, Format, JsonFormat, MixedCommits, Runs, load_matrix
-from envmatrix.commands.page import compare_with, write_page
+from envmatrix.commands.page import compare_with, render_page
 from envmatrix.commands.sides import other_side
 
 if TYPE_CHECKING:
@@ -67,6 +67,7 @@ def _report(
 ) -> int:
     from envmatrix.environments import Project
     from envmatrix.gate import exit_code, judge_all
+    from envmatrix.report.files import write_files
     from envmatrix.report.matrix import reporter
     from envmatrix.report.matrix.summary import JudgedMatrix
 
@@ -76,5 +77,7 @@ def _report(
         judged = JudgedMatrix(matrix, judge_all(matrix, as_parts=as_parts, earlier=earlier_numbers(past)))
         typer.echo(reporter(format_)(judged), nl=False)
         if html is not None:
-            write_page(html, judged, project, past, compare_with(None, matrix, project, history))
+            comparison = compare_with(None, matrix, project, history)
+            write_files({html: render_page(judged, project, past, comparison)})
+            typer.echo(f"HTML: {html}", err=True)
     return exit_code(judged.verdicts)
