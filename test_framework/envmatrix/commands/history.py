@@ -58,6 +58,15 @@ def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> N
     return numbers
 
 
+def usual_durations(file: Path, environment: str) -> Mapping[str, float]:
+    """Return the usual seconds of an environment's tests, as far as the history can tell them."""
+    from envmatrix.history import History
+
+    with suppress(HistoryError), History(file) as past:
+        return past.durations(environment)
+    return {}
+
+
 def record(runs: Iterable[Run], named: Path | None) -> None:
     """Add runs to the history; a failure is only a warning."""
     from envmatrix.environments import Project
