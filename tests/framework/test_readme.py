@@ -30,10 +30,12 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
 def test_the_matrix_shown_is_of_the_environments_and_suites_that_there_are() -> None:
     """A new environment or a new file of tests shows up here, so that the matrix on the page is never an old one."""
     project = Project.find(ROOT)
-    shown = next(block.text for block in blocks(README) if block.language == "text")
+    short, shown = [block.text for block in blocks(README) if block.language == "text"][:2]
     head = shown.splitlines()[0]
     for name in declared_names(project.environments_dir):
-        assert load_environment(name, project.environments_dir, variables={}).label in head
+        label = load_environment(name, project.environments_dir, variables={}).label
+        assert label in head
+        assert f"\n{label} " in f"\n{short}"
     files = {path.name for suite in project.suites for path in (ROOT / suite).glob("test_*.py")}
     assert set(re.findall(r"test_\w+\.py", shown)) == files
 

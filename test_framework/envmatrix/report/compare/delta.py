@@ -32,8 +32,10 @@ def render(comparison: Comparison) -> str:
 
 
 def _gaps(comparison: Comparison) -> Iterator[Text]:
+    """Yield why a round is not conclusive, where the one before was, or was not for another reason."""
     for environment in comparison.environments:
-        if environment.after and (gap := environment.after.gap):
+        gap = environment.after.gap if environment.after else ""
+        if gap and not (environment.before and environment.before.gap == gap):
             yield Text.assemble((inert(environment.label), "bold"), f"  {short(gap)}")
 
 

@@ -120,11 +120,12 @@ class MatrixLayout:
         """Yield why tests tell nothing, or how many there are; why they were not run, or none of them passed, in any case."""
         judged = by_label(self._matrix, self._verdicts)
         none_passed = {label for label, each in judged if Code.NONE_PASSED in {reason.code for reason in each.reasons}}
-        listed = [
+        told = {
             each
             for each in self._summary.asides
-            if self._full or each.outcome is Outcome.NOT_RUN or not none_passed.isdisjoint(each.labels)
-        ]
+            if each.outcome is Outcome.NOT_RUN or (each.outcome and not none_passed.isdisjoint(each.labels))
+        }
+        listed = [each for each in self._summary.asides if self._full or each in told]
         yield from self._section("Skipped, expected to fail, or not run", map(self._aside, listed))
         left_out = [each for each in self._summary.asides if each not in listed]
         if left_out:
