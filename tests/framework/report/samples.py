@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from envmatrix.gate import judge_all
-from envmatrix.matrix.table import Matrix
+from envmatrix.matrix.table import Matrix, Selection
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.events import Attempt, Evidence, FindingRecord
@@ -77,7 +78,7 @@ def everything(directory: Path) -> JudgedMatrix:
 
 
 def hostile(directory: Path) -> JudgedMatrix:
-    """A matrix in which every text that a test may choose is hostile."""
+    """A matrix in which every text that a test may choose is hostile, and so is the query that selected its rows."""
     directory.mkdir(parents=True, exist_ok=True)
     attempts = []
     for text in HOSTILE:
@@ -92,4 +93,4 @@ def hostile(directory: Path) -> JudgedMatrix:
     run = write_run(directory / "r.jsonl", *attempts, findings=findings, label=HOSTILE[1], sources=sources)
     gone = [MissingRun(text, text, text, f"log: {text}") for text in HOSTILE]
     matrix = Matrix.from_runs([run], gone, notes={"local": HOSTILE[1]})
-    return judged(matrix)
+    return judged(replace(matrix, selection=Selection(" ".join(HOSTILE), len(matrix.rows))))

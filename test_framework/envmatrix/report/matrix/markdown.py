@@ -46,6 +46,8 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
     yield code(summary.title)
     yield ""
+    if summary.selection:
+        yield from (code(summary.selection), "")
     yield from _table(matrix, verdicts)
     named = [(column.label, stand_ins(column)) for column in matrix.columns]
     if any(services for _, services in named):

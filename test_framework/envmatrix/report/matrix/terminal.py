@@ -28,6 +28,9 @@ _GAP = 3
 """Characters of a test file's name, of an environment's label, of a console without room for tables, and between two
 columns of one."""
 
+_FEW_FILES = 12
+"""Test files of which each is a row; of more, those that have something to say."""
+
 _LONGEST_REASON = 600
 """Characters of a reason of a verdict."""
 
@@ -64,17 +67,19 @@ class MatrixLayout:
     """Lays one matrix out for one console; unless `full`, what says nothing is counted and not listed."""
 
     def __init__(self, console: Console, matrix: Matrix, verdicts: Sequence[Verdict], *, full: bool = False) -> None:
-        self._full = full
+        self._summary = MatrixSummary.of(matrix)
+        self._full = full or bool(self._summary.selection)
         self._width = console.width
         self._is_narrow = console.width < _NARROW
         self._glyphs = console.is_terminal and console.encoding.lower().startswith("utf")
         self._matrix = matrix
         self._verdicts = verdicts
-        self._summary = MatrixSummary.of(matrix)
 
     def parts(self) -> Iterator[RenderableType]:
         """Yield the report from top to bottom."""
         yield Text.assemble(("envmatrix", "bold"), "  ", (inert(self._summary.title), "dim"))
+        if self._summary.selection:
+            yield Text(short(self._summary.selection))
         yield Text()
         is_well = all(each.answer is Answer.COMPATIBLE for each in self._verdicts) and not self._summary.problems
         briefly = self._is_narrow or (is_well and not self._full)
@@ -167,11 +172,12 @@ class MatrixLayout:
         name_width = max(_NARROWEST_NAME, self._width - sum(widths.values()) - _GAP * len(columns))
         services = [_pack(self._sources(index), widths[index]) for index in columns]
         table.add_row(Text("services", "dim"), *services, end_section=True)
-        groups = [(group, rows) for group, rows in self._matrix.groups.items() if self._full or _has_news(rows)]
+        total = len(self._matrix.groups)
+        is_whole = self._full or total <= _FEW_FILES
+        groups = [(group, rows) for group, rows in self._matrix.groups.items() if is_whole or _has_news(rows)]
         for group, rows in groups:
             cells = [_pack(self._counts(rows, index), widths[index]) for index in columns]
             table.add_row(Text(short_path(inert(group), name_width)), *cells)
-        total = len(self._matrix.groups)
         if len(groups) < total or total > 1:
             if groups:
                 table.add_section()

@@ -13,7 +13,7 @@ from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.report.matrix.terminal import MatrixLayout, render
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.events import Attempt
-from envmatrix.runs.outcomes import Outcome
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 from tests.framework.run_files import write_run
 
@@ -70,6 +70,7 @@ def test_the_rest_is_told_once_by_reason(tmp_path: Path) -> None:
     assert "  backend: 1 test not run: terminated by SIGTERM\n" in text
     assert "35 not planned, 1 xfailed, 12 skipped, for 5 reasons: envmatrix show --format full\n" in text
     assert "redis is absent" not in text
+    assert "  local: 12 tests skipped: redis is absent\n" in render(everything(tmp_path / "again"), full=True)
     assert "  local: stub: llm; absent: redis\n" in text
     assert "  backend         incompatible  1 test failed: a fixture is missing or breaks its contract\n" in text
     assert "  staging (twin)  unknown       pytest ended with exit code 4\n" in text
@@ -87,16 +88,23 @@ def test_it_fits_every_width(tmp_path: Path, width: int, full: bool) -> None:
     assert "tests/test_a.py::test_two" in text
 
 
-def test_files_in_which_everything_passed_or_was_skipped_are_counted(tmp_path: Path) -> None:
-    """A file is a row where something in it is wrong, or was not run; with nothing left out each is."""
-    sample = everything(tmp_path)
+def test_of_many_files_those_that_passed_are_counted(tmp_path: Path) -> None:
+    """More than a dozen: a file is a row where something in it is wrong, or was not run. With nothing left out, each is."""
+    wrong = Attempt("tests/test_3.py::test_it", Outcome.FAILED, cause=Cause.LOGIC)
+    passed = [Attempt(f"tests/test_{number}.py::test_it", Outcome.PASSED) for number in range(13)]
+    passed[3] = wrong
+    sample = judged(
+        Matrix.from_runs([write_run(tmp_path / "many", *passed, planned=[a.test for a in passed] + ["x.py::y"])])
+    )
     short = drawn(sample, width=120, terminal=False)
-    assert "tests/test_b.py" not in short
-    assert "\nall of 3 files" in short
+    rows = [line.split()[0] for line in short.splitlines() if ".py  " in line]
+    assert rows == ["tests/test_3.py", "x.py"]
+    assert "\nall of 14 files" in short
     full = drawn(sample, width=120, terminal=False, full=True)
-    assert "\ntests/test_b.py " in full
+    assert "\ntests/test_12.py " in full
     assert "\nall   " in full
-    assert "  local: 12 tests skipped: redis is absent" in full
+    few = judged(Matrix.from_runs([write_run(tmp_path / "few", *passed[:12])]))
+    assert "\ntests/test_11.py " in drawn(few, width=120, terminal=False)
 
 
 @pytest.fixture
