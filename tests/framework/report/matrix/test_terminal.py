@@ -8,6 +8,7 @@ from rich.console import Console, Group
 from rich.text import Text
 
 from envmatrix.gate import judge_all
+from envmatrix.matrix.query import select
 from envmatrix.matrix.table import Matrix
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.report.matrix.terminal import MatrixLayout, render
@@ -88,6 +89,14 @@ def test_it_fits_every_width(tmp_path: Path, width: int, full: bool) -> None:
     assert "tests/test_a.py::test_two" in text
 
 
+def test_a_narrow_terminal_has_no_table_and_breaks_no_word(tmp_path: Path) -> None:
+    """30 columns: each environment in a few lines, and the failures below."""
+    text = drawn(everything(tmp_path), width=30, terminal=False)
+    assert "---" not in text
+    for word in ("incompatible", "infrastructure", "AssertionError:"):
+        assert f" {word}" in text
+
+
 def test_of_many_files_those_that_passed_are_counted(tmp_path: Path) -> None:
     """More than a dozen: a file is a row where something in it is wrong, or was not run. With nothing left out, each is."""
     wrong = Attempt("tests/test_3.py::test_it", Outcome.FAILED, cause=Cause.LOGIC)
@@ -141,9 +150,17 @@ def test_a_remark_on_a_compatible_environment_is_kept(tmp_path: Path) -> None:
 
 
 def test_why_nothing_was_run_is_never_only_counted(tmp_path: Path) -> None:
-    """Where no test of an environment passed, what it skipped is what there is to tell."""
+    """Where no test of an environment passed, what it skipped is what there is to tell; and what never ended, in any case."""
     run = write_run(tmp_path / "r", Attempt("a.py::a", Outcome.SKIPPED, reason="redis is absent"))
     assert "  local: 1 test skipped: redis is absent\n" in render(judged(Matrix.from_runs([run])))
+    run = write_run(tmp_path / "s", Attempt("a.py::a", Outcome.PASSED), planned=["a.py::a", "a.py::b"], end=None)
+    assert "  local: 1 test not run: " in render(judged(Matrix.from_runs([run])))
+
+
+def test_what_a_query_selects_is_shown_by_file(well: JudgedMatrix) -> None:
+    """Also where everything passes: somebody asked for it."""
+    matrix = select(well.matrix, "passed", None)
+    assert "\ntests/test_29.py " in drawn(JudgedMatrix(matrix, well.verdicts), width=80, terminal=False)
 
 
 def test_many_environments_stand_below_each_other(tmp_path: Path) -> None:
