@@ -68,9 +68,9 @@ class Rounds:
         with suppress(KeyboardInterrupt), closing(wakes(self._root)) as waking:
             next(waking)  # from here on changes are noted
             files = WatchedFiles(self._root)
-            goes_on = self._round(self._first)
+            self._round(self._first)
             changed: set[str] = set()
-            while goes_on:
+            while True:
                 changed |= next(waking)
                 changes = files.changes(changed)
                 try:
@@ -80,16 +80,21 @@ class Rounds:
                     continue
                 changed.clear()
                 files.accept(changes)
-                goes_on = plan is None or self._round(plan)
+                if plan is not None:
+                    self._round(plan)
         return self._code
 
-    def _round(self, plan: Plan) -> bool:
-        """Run one round and show what it changed; return whether another may follow."""
+    def _round(self, plan: Plan) -> None:
+        """Run one round and show what it changed.
+
+        Raises:
+            KeyboardInterrupt: the user ended it.
+        """
         run_dir, is_over = self._run(plan)
-        if not is_over:
-            self._code = report_run(run_dir, self._options.format, self._options.history, preface=self._preface)
-            _say("Waiting for a file to change; Ctrl-C ends")
-        return not is_over
+        if is_over:
+            raise KeyboardInterrupt
+        self._code = report_run(run_dir, self._options.format, self._options.history, preface=self._preface)
+        _say("Waiting for a file to change; Ctrl-C ends")
 
     def _preface(self, matrix: Matrix) -> str:
         """Remember a round; return what differs from the one before."""
@@ -132,11 +137,8 @@ def _reuse(run: Run, impact: Impact, declared_name: str) -> Reuse:
     from envmatrix.runs.reused import Reuse
 
     selected = set(impact.selected.get(declared_name, ()))
-    known = set(impact.tests.get(declared_name, ()))
-    if not run.findings:  # what could be collected and was not, pytest was told to leave out
-        known &= selected | set(map(function_of, run.cells))
     failed = {function_of(cell.test) for cell in run.cells.values() if cell.outcome.needs_attention}
-    return Reuse.of(run, selected | failed, known)
+    return Reuse.of(run, selected | failed, frozenset(impact.tests.get(declared_name, ())))
 
 
 def _say(line: str) -> None:
