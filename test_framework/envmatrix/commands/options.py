@@ -37,7 +37,9 @@ HistoryFile = Annotated[
 Format = Annotated[
     str,
     typer.Option(
-        "--format", metavar="FORMAT", help="terminal, full (the same with nothing left out), markdown, json or github."
+        "--format",
+        metavar="FORMAT",
+        help="terminal, full (the same with nothing left out), markdown, comment, json or github.",
     ),
 ]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]

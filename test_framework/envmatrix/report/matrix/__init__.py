@@ -13,6 +13,7 @@ FORMATS = {
     "terminal": "terminal",
     "full": "full",
     "markdown": "markdown",
+    "comment": "comment",
     "json": "json_",
     "github": "github",
 }
