@@ -53,7 +53,7 @@ def matrix(
     if watch:
         return Rounds(plan, lambda: options.plan(names or (), ctx.obj), run, options).run()
     run_dir, _ = run(plan)
-    return report_run(run_dir, options.format, options.history)
+    return report_run(run_dir, options.format, options.history, html=options.html)
 
 
 def _run_shown(plan: Plan, *, quiet: bool, history: Path | None) -> tuple[RunDir, bool]:
@@ -85,4 +85,4 @@ def run(
 
     plan = options.plan([name], ctx.obj)
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if options.format == "json" else None)
-    return report_run(run_dir, options.format, options.history)
+    return report_run(run_dir, options.format, options.history, html=options.html)

@@ -93,7 +93,9 @@ class Rounds:
         run_dir, is_over = self._run(plan)
         if is_over:
             raise KeyboardInterrupt
-        self._code = report_run(run_dir, self._options.format, self._options.history, preface=self._preface)
+        self._code = report_run(
+            run_dir, self._options.format, self._options.history, html=self._options.html, preface=self._preface
+        )
         _say("Waiting for a file to change; Ctrl-C ends")
 
     def _preface(self, matrix: Matrix) -> str:
