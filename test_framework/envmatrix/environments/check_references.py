@@ -38,7 +38,10 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                 what = f"{{{name}}} in identity: only {{environment}} is filled in there"
                 raise UnknownReferenceError(path, what, line, "Name what it is, or a ${VARIABLE}")
     if environment.users is not None and (name := environment.users.service) not in environment.services:
-        what, (path, line) = f"users.service names {name!r}, which is no service here", file.place_of(("users", "service"))
+        what, (path, line) = (
+            f"users.service names {name!r}, which is no service here",
+            file.place_of(("users", "service")),
+        )
         raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
     try:
         TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()

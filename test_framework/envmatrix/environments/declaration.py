@@ -38,6 +38,11 @@ class Declaration(TomlFile):
     files: tuple[TomlFile, ...]
     """Its own file, and each that the one before extends."""
 
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return the files that it was read from, its own first."""
+        return tuple(file.path for file in self.files)
+
     def place_of(self, keys: tuple[str, ...]) -> tuple[Path, int]:
         """Return the file and the line that decide a value, or the nearest table above it."""
         depth = next(depth for depth in range(len(keys), -1, -1) if _holds(self.data, keys[:depth]))

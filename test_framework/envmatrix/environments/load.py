@@ -57,7 +57,11 @@ def declaration_of(name: str, directory: Path) -> tuple[Path, str]:
 
 
 def load_environments(
-    names: Sequence[str], directory: Path, env_file: Path | None = None, overrides: Sequence[str] = ()
+    names: Sequence[str],
+    directory: Path,
+    env_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    alias: str = "",
 ) -> tuple[Environment, ...]:
     """Load the named environments, or all that a directory declares.
 
@@ -68,7 +72,9 @@ def load_environments(
     chosen = tuple(dict.fromkeys(names)) or declared_names(directory)
     if not chosen:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    return tuple(load_environment(name, directory, env_file=env_file, overrides=overrides) for name in chosen)
+    return tuple(
+        load_environment(name, directory, env_file=env_file, overrides=overrides, alias=alias) for name in chosen
+    )
 
 
 def load_environment(
@@ -152,7 +158,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
         for service, table in raw.get("services", {}).items()
     }
     ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}
-    ours |= {"bases": tuple(base.path for base in file.files[1:]), "overrides": tuple(overrides)}
+    ours |= {"bases": file.paths[1:], "overrides": tuple(overrides)}
     try:
         environment = Environment.model_validate({**data, **ours})
     except ValidationError as error:
@@ -200,7 +206,11 @@ def _twin(file: Declaration, table: Any, variables: Mapping[str, str]) -> Twin |
     if any(variables.get(name) for name in twin.variables):
         return None
     where = file.place_of(("twin", "environment"))[0].parent
-    return twin if where == file.path.parent else twin.model_copy(update={"environment": str((where / twin.environment).absolute())})
+    return (
+        twin
+        if where == file.path.parent
+        else twin.model_copy(update={"environment": str((where / twin.environment).absolute())})
+    )
 
 
 def _refuse_unset(file: Declaration, data: Mapping[str, Any], variables: Mapping[str, str]) -> None:

@@ -54,7 +54,8 @@ class EnvironmentSession:
         if not missing:
             return
         reply = self._client.start(sorted(missing))
-        self.environment = reply.environment or self.environment
+        if reply.environment is not None:
+            self.environment = reply.environment.model_copy(update={"alias": self.environment.alias})
         self._states.update(reply.states)
 
     @property

@@ -34,6 +34,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     schema: int = SCHEMA
     run_id: str
     environment: str
+    base: str = ""
+    """The declared environment that the run is judged as, where it has another name: `staging` for `pr-123`."""
     label: str
     """The column's name: `staging (twin)`."""
     started_at: str
