@@ -69,6 +69,11 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     cut_digest: str = ""
     """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
 
+    @property
+    def judged_as(self) -> str:
+        """Return the declared environment that it is a run of: baselines, waivers and the history know that name."""
+        return self.base or self.environment
+
 
 class Suite(_Event, frozen=True, tag="suite"):
     """The whole suite, where the run is a part of it: any one shard names the tests of the lost ones.

@@ -32,6 +32,7 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
     With the header of a run it has that run's options.
     """
     run_options = header.run_options if header else ()
+    environment = (header.base if header else "") or environment
     remarks = []
     node_id = without_number(test)
     if header is None or node_id not in header.planned:
