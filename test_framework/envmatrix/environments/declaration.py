@@ -45,10 +45,11 @@ class Declaration(TomlFile):
 
     def place_of(self, keys: tuple[str, ...]) -> tuple[Path, int]:
         """Return the file and the line that decide a value, or the nearest table above it."""
-        depth = next(depth for depth in range(len(keys), -1, -1) if _holds(self.data, keys[:depth]))
+        depth = next(depth for depth in range(len(keys), -1, -1) if value_at(self.data, keys[:depth])[0])
         if depth == 0:
             return self.path, self.line_of(keys)
-        layer = next(layer for layer in (*self.overrides, *self.files) if _holds(layer.data, keys[:depth]))
+        layers = (*self.overrides, *self.files)
+        layer = next(layer for layer in layers if value_at(layer.data, keys[:depth])[0])
         return layer.place_of(keys)
 
 
@@ -183,12 +184,13 @@ def _check_service(data: Mapping[str, Any], layer: TomlFile) -> None:
             raise UnknownKeyError(layer.path, f"no service {name!r} is declared", 0, nearest(name, declared))
 
 
-def _holds(data: Any, keys: tuple[str, ...]) -> bool:
+def value_at(data: Any, keys: tuple[str, ...]) -> tuple[bool, Any]:
+    """Return whether there is a value at some keys, and the value; a table of a list has its number, from 0."""
     for key in keys:
         if isinstance(data, dict) and key in data:
             data = data[key]
         elif isinstance(data, list) and key.isdecimal() and int(key) < len(data):
             data = data[int(key)]
         else:
-            return False
-    return True
+            return False, None
+    return True, data

@@ -17,7 +17,7 @@ from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
 from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
 from envmatrix.environments.service import ServiceSpec
-from envmatrix.environments.used_keys import OUR_KINDS, known_kinds, unused_keys, usable_keys
+from envmatrix.environments.used_keys import KINDS, known_kinds, unused_keys, usable_keys
 from envmatrix.exceptions import (
     DeclarationError,
     UnknownEnvironmentError,
@@ -138,6 +138,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
         DeclarationError: the file, or one that it extends, is wrong.
         UsageError: an override is wrong.
     """
+    MASKER.add_all(secrets_among(dict(text.partition("=")[::2] for text in overrides)))
     file = read_declaration(path, overrides)
     data = dict(file.data)
     twin = _twin(file, data.pop("twin", None), variables)
@@ -186,7 +187,7 @@ def _named(name: str, table: Mapping[str, Any], environment: str) -> Mapping[str
 def _check_kind(file: Declaration, spec: ServiceSpec) -> None:
     """Refuse a kind that no driver is installed for, and keys that the kind or the source does not use."""
     table = ("services", spec.name)
-    if spec.kind not in OUR_KINDS and spec.kind not in (known := known_kinds()):
+    if spec.kind not in KINDS and spec.kind not in (known := known_kinds()):
         unknown = UnknownKindError(spec.name, spec.kind, known)
         path, line = file.place_of((*table, "kind"))
         raise DeclarationError(path, unknown.message, line, unknown.hint)
