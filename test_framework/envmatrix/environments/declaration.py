@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -45,12 +45,15 @@ class Declaration(TomlFile):
 
     def place_of(self, keys: tuple[str, ...]) -> tuple[Path, int]:
         """Return the file and the line that decide a value, or the nearest table above it."""
-        depth = next(depth for depth in range(len(keys), -1, -1) if value_at(self.data, keys[:depth])[0])
-        if depth == 0:
+        known = next(number for number in range(len(keys), -1, -1) if value_at(self.data, keys[:number])[0])
+        if known == 0:
             return self.path, self.line_of(keys)
+        return (*self.overrides, *self.files)[self.depth_of(keys[:known])].place_of(keys)
+
+    def depth_of(self, keys: tuple[str, ...]) -> int:
+        """Return how many overrides and files go before the one that decides the value at some keys, which there is."""
         layers = (*self.overrides, *self.files)
-        layer = next(layer for layer in layers if value_at(layer.data, keys[:depth])[0])
-        return layer.place_of(keys)
+        return next(depth for depth, layer in enumerate(layers) if value_at(layer.data, keys)[0])
 
 
 def read_declaration(path: Path, overrides: Sequence[str] = ()) -> Declaration:
@@ -66,15 +69,14 @@ def read_declaration(path: Path, overrides: Sequence[str] = ()) -> Declaration:
         files.append(_extended(files, extends))
     data: dict[str, Any] = {}
     for file in reversed(files):
-        data = _merged(_without(data, file), file.data)
+        data = _layered(data, file)
     settings = [_override(text) for text in overrides]
     for setting in settings:
         if "extends" in setting.data:
             raise UsageError(f"{setting.path}: only a file can extend another", "Name an environment that extends it")
         _check_service(data, setting)
-        data = _merged(_without(data, setting), setting.data)
-    values = {key: value for key, value in data.items() if key not in Inheritance.model_fields}
-    return Declaration(path, values, files[0].text, tuple(reversed(settings)), tuple(files))
+        data = _layered(data, setting)
+    return Declaration(path, data, files[0].text, tuple(reversed(settings)), tuple(files))
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
@@ -149,31 +151,24 @@ def keys_in(text: str) -> tuple[str, ...]:
     return tuple(words) if table == 0 else ()
 
 
-def _without(data: dict[str, Any], layer: TomlFile) -> dict[str, Any]:
-    """Return what a layer inherits: without the keys that it removes.
+def _layered(inherited: Mapping[str, Any], layer: TomlFile) -> dict[str, Any]:
+    """Return what a layer inherits, without the keys that it removes, and with its own values over it.
 
     Raises:
-        UnknownKeyError: one is not there.
+        UnknownKeyError: it removes what it does not inherit.
     """
-    data = _merged({}, data)  # a copy of the tables, since layers keep theirs
+    data = _merged({}, inherited)  # a copy of the tables, since other layers keep theirs
     for key in _inheritance(layer).remove:
-        *tables, last = keys_in(key) or (key,)
-        table: Any = data
-        for word in tables:
-            table = table.get(word) if isinstance(table, dict) else None
-        if not isinstance(table, dict) or last not in table:
-            path, line = layer.place_of(("remove",))
-            hint = nearest(key, map(".".join, _keys_of(data)))
-            raise UnknownKeyError(path, f"removes {key!r}, which it does not inherit", line, hint)
-        del table[last]
-    return data
-
-
-def _keys_of(data: Mapping[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    for key, value in data.items():
-        yield (*above, key)
-        if isinstance(value, dict):
-            yield from _keys_of(value, (*above, key))
+        words = keys_in(key) or (key,)
+        for number, word in enumerate(words):
+            above, table = words[:number], value_at(data, words[:number])[1]
+            if not isinstance(table, dict) or word not in table:
+                path, line = layer.place_of(("remove",))
+                known = table if isinstance(table, dict) else {}
+                hint = nearest(".".join((*above, word)), (".".join((*above, each)) for each in known))
+                raise UnknownKeyError(path, f"removes {key!r}, which it does not inherit", line, hint)
+        del value_at(data, words[:-1])[1][words[-1]]
+    return _merged(data, {key: value for key, value in layer.data.items() if key not in Inheritance.model_fields})
 
 
 def _check_service(data: Mapping[str, Any], layer: TomlFile) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -191,9 +192,16 @@ def _check_kind(file: Declaration, spec: ServiceSpec) -> None:
         unknown = UnknownKindError(spec.name, spec.kind, known)
         path, line = file.place_of((*table, "kind"))
         raise DeclarationError(path, unknown.message, line, unknown.hint)
-    for key, setting in unused_keys(spec):
+    unused = dict(unused_keys(spec))
+    decided = min(file.depth_of((*table, key)) for key in ("kind", "source"))
+    inherited = [key for key in unused if file.depth_of((*table, key)) > decided]
+    for key, setting in unused.items():
         what, (path, line) = f"{key!r} does nothing for a service of {setting}", file.place_of((*table, key))
-        raise UnknownKeyError(path, what, line, nearest(key, usable_keys(spec)))
+        hint = nearest(key, usable_keys(spec))
+        if key in inherited:
+            names = json.dumps([".".join((*table, each)) for each in inherited])
+            hint = f"What inherits it can write remove = {names}"
+        raise UnknownKeyError(path, what, line, hint)
 
 
 def _twin(file: Declaration, table: Any, variables: Mapping[str, str]) -> Twin | None:

@@ -117,12 +117,8 @@ class ServiceSpec(Table):
         starts = self.source in {Source.PROCESS, Source.STUB}
         if starts and not self.command:
             raise ValueError(f"source = {self.source.value!r} needs a command")
-        if self.command and not starts:
-            raise ValueError("a command belongs to source = 'process' or 'stub'")
         if self.source is Source.REMOTE and self.url is None:
             raise ValueError("source = 'remote' needs a url")
-        if self.url is not None and self.source not in {Source.REMOTE, Source.ABSENT}:
-            raise ValueError("a url belongs to source = 'remote' or 'absent'")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from urllib.parse import urlsplit
 
 from envmatrix.environments.service import ServiceSpec, Source
 
@@ -31,6 +32,10 @@ SOURCES: Mapping[Source, frozenset[str]] = {
     Source.ABSENT: _CONNECTED,
 }
 """Source → the keys that it uses beside those that no source claims."""
+
+
+_PLAIN = frozenset({"http", "redis"})
+"""Schemes of URLs without TLS."""
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -66,4 +71,7 @@ def _unused_for(spec: ServiceSpec, key: str) -> str:
         return f"source = {spec.source.value!r}"
     if spec.kind in KINDS and spec.kind not in kinds_with(key):
         return f"kind = {spec.kind!r}"
+    scheme = urlsplit(spec.url.get_secret_value()).scheme if spec.url else ""
+    if scheme in _PLAIN and ((key == "ca_file" and spec.ca_file) or (key == "verify" and not spec.verify)):
+        return f"url = '{scheme}://…', which has no certificate"
     return ""
