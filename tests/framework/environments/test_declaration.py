@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -97,7 +98,7 @@ def test_a_name_that_begins_with_an_underscore_is_no_environment(tmp_path: Path)
     declare(tmp_path, BASE, "_base")
     declare(tmp_path, "extends = '_base.toml'")
     assert declared_names(tmp_path) == ("local",)
-    with pytest.raises(EnvmatrixError, match="no environment '_base' in .*Known here: local"):
+    with pytest.raises(EnvmatrixError, match=r"no environment '_base' in .*Known here: local"):
         load(tmp_path, "_base")
 
 
@@ -146,7 +147,7 @@ def test_a_key_of_another_source_is_refused_with_what_removes_it(tmp_path: Path)
 )
 def test_files_that_extend_each_other_are_refused(tmp_path: Path, chain: list[str], way: str) -> None:
     """The error shows the way round, and the line that closes it."""
-    for name, base in zip(chain, chain[1:], strict=False):
+    for name, base in pairwise(chain):
         declare(tmp_path, f"description = 'x'\nextends = '{base}.toml'", name)
     declare(tmp_path, f"extends = './{chain[0]}.toml'")
     with pytest.raises(ReferenceCycleError) as caught:
