@@ -40,7 +40,7 @@ def matrix(
         )
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(plan, observe)
-    return report_run(run_dir, options.format, options.history)
+    return report_run(run_dir, options.format, options.history, html=options.html)
 
 
 @takes_run_options
@@ -64,4 +64,4 @@ def run(
 
     plan = options.plan([name], ctx.obj, alias)
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if options.format == "json" else None)
-    return report_run(run_dir, options.format, options.history)
+    return report_run(run_dir, options.format, options.history, html=options.html)
