@@ -70,6 +70,15 @@ def past_outcomes(past: History | None) -> PastOutcomes:
     return outcomes
 
 
+def usual_durations(file: Path, environment: str) -> Mapping[str, float]:
+    """Return the usual seconds of an environment's tests, as far as the history can tell them."""
+    from envmatrix.history import History
+
+    with suppress(HistoryError), History(file) as past:
+        return past.durations(environment)
+    return {}
+
+
 def record(runs: Iterable[Run], named: Path | None) -> None:
     """Add runs to the history; a failure is only a warning."""
     from envmatrix.environments import Project

@@ -44,7 +44,14 @@ HistoryFile = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, comment, json or github.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="terminal, full (the same with nothing left out), markdown, comment, json or github.",
+    ),
+]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Html = Annotated[

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -49,15 +50,23 @@ def show(
 
 
 def report_run(
-    run_dir: RunDir, format_: str, history: Path | None, *, mixed_commits: bool = False, html: Path | None = None
+    run_dir: RunDir,
+    format_: str,
+    history: Path | None,
+    *,
+    mixed_commits: bool = False,
+    html: Path | None = None,
+    preface: Callable[[Matrix], str] = lambda _: "",
 ) -> int:
-    """Add runs that have just ended to the history, print their matrix, write its page; return the exit code."""
+    """Add runs that have just ended to the history, and print a preface and their matrix, write its page; return the exit code."""
     from envmatrix.matrix.table import matrix_of
 
     loaded = run_dir.load()
     record(loaded.runs, history)
+    matrix = matrix_of(loaded, mixed_commits=mixed_commits)
+    typer.echo(preface(matrix), nl=False)
     # A shard that has just run is judged by itself; the history gets the whole suite, after the merge.
-    code = _report(matrix_of(loaded, mixed_commits=mixed_commits), format_, history, as_parts=True, html=html)
+    code = _report(matrix, format_, history, as_parts=True, html=html)
     typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
     return code
 
