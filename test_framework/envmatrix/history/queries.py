@@ -204,12 +204,14 @@ class History:
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` if there is none.
 
-        A narrowed run counts only if there is no other, a dirty one never. Of a cell's evidence only rule and summary are
+        One that is narrowed, or has another name than the environment, counts only if there is no other, a dirty one
+        never. Of a cell's evidence only rule and summary are
         recorded, and not how each attempt ended.
         """
         rows = self._connection.execute(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
-            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " (PARTITION BY environment ORDER BY coalesce(json_extract(events, '$.header.base'), '') != '',"
+            " coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
             " finished DESC, started_at DESC, id DESC) AS age"
             " FROM runs WHERE commit_id = ? AND NOT dirty) WHERE age = 1 ORDER BY environment",
             (commit,),
