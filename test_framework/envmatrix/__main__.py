@@ -17,6 +17,7 @@ import typer
 
 from envmatrix.commands.audit import audit
 from envmatrix.commands.compare import compare
+from envmatrix.commands.config import config
 from envmatrix.commands.drift import drift
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
@@ -28,6 +29,7 @@ from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
+from envmatrix.commands.report import report
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
 from envmatrix.commands.vacuity import vacuity
@@ -72,8 +74,10 @@ for command in (
     matrix,
     run,
     show,
+    report,
     merge,
     explain,
+    config,
     validate,
     vacuity,
     health,

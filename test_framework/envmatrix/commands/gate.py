@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.history import earlier_numbers
+from envmatrix.commands.history import earlier_numbers, past_runs
 from envmatrix.commands.options import HistoryFile, Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
 from envmatrix.git import full_commit, working_tree
@@ -140,6 +140,8 @@ def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
     runs = {run.header.environment for run in matrix.runs}
     if not runs:
         return "there is no run"
+    if other := next((run.header for run in matrix.runs if run.header.base), None):
+        return f"{other.environment} is {other.base} under another name: a baseline is made of {other.base}'s own runs"
     of_tests = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # the other tests are worth keeping
     for verdict in judge_all(matrix):
         for reason in verdict.reasons:
@@ -228,7 +230,7 @@ def _decide(
             commit=commit,
             declared=_declared(project),
             still_there=defined_below(project.root),
-            earlier=earlier_numbers(project, history, stack),
+            earlier=earlier_numbers(past_runs(project, history, stack)),
         )
 
 

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.commands.options import EnvFile, Environments, Json, Overrides
 from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.interval import interval
@@ -42,6 +42,7 @@ def monitor(
     ] = None,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
     json: Json = False,
 ) -> int:
     """Show what services use while a command of any kind runs, or did in a run with --sample: highest values, what grows.
@@ -50,6 +51,7 @@ def monitor(
     command's; where that is 0, it is 1 if a limit of the declaration was crossed and 3 if nothing could be sampled.
     """
     from envmatrix.environments import Project
+    from envmatrix.report.files import write_files
     from envmatrix.report.monitor import reporter
     from envmatrix.report.monitor.svg import draw
     from envmatrix.report.monitor.usage import Usage
@@ -63,7 +65,7 @@ def monitor(
         raise UsageError(f"both a run file, {run_file}, and a command", "Name one of them")
     if command:
         directory = environments.resolve() if environments else project.environments_dir
-        with running(name, directory, env_file) as (client, declared):
+        with running(name, directory, env_file, overrides) as (client, declared):
             reply = client.start(declared.services)
             reply.demand_required(declared)
             environment = reply.environment or declared
@@ -74,9 +76,5 @@ def monitor(
     usage = Usage.of(read_run(run_file), read_samples(run_file))
     typer.echo(render(usage), nl=False)
     if svg is not None:
-        try:
-            svg.write_text(draw(usage), encoding="utf-8")
-        except OSError as error:
-            how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
-            raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
+        write_files({svg: draw(usage)})
     return code or usage.exit_code

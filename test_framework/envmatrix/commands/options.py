@@ -30,13 +30,33 @@ Environments = Annotated[
 EnvFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="File of NAME=value lines that set ${NAME} in a declaration.")
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a key of the declaration, as services.backend.url=https://…; a value that is no TOML is a text. May be "
+        "repeated.",
+        show_default=False,
+    ),
+]
 HistoryFile = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="terminal, full (the same with nothing left out), markdown, comment, json or github.",
+    ),
+]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the matrix as one HTML page.", show_default=False)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the report.")]
 Against = Annotated[
     str | None,
@@ -56,6 +76,7 @@ class RunOptions:
 
     environments: Environments = None
     env_file: EnvFile = None
+    overrides: Overrides = None
     deadline: Annotated[
         float | None,
         typer.Option(
@@ -96,6 +117,7 @@ class RunOptions:
     ] = None
     format_: Format = "terminal"
     json: JsonFormat = False
+    html: Html = None
     history: HistoryFile = None
 
     @property
@@ -103,21 +125,25 @@ class RunOptions:
         """Return the format of the report."""
         return "json" if self.json else self.format_
 
-    def plan(self, names: Sequence[str], pytest_args: Sequence[str] | None) -> Plan:
-        """Load the environments to run, all that are declared if no name is given.
+    def plan(self, names: Sequence[str], pytest_args: Sequence[str] | None, alias: str = "") -> Plan:
+        """Load the environments to run, all that are declared if no name is given; `alias` is the name of the runs.
 
         Raises:
-            EnvmatrixError: the format or an environment is unknown, or a declaration is wrong.
+            EnvmatrixError: the format or an environment is unknown, a declaration is wrong, or there is no place for a page.
         """
+        from envmatrix.report.files import check_place
         from envmatrix.report.matrix import reporter
         from envmatrix.runner.plan import make_plan
         from envmatrix.runs.shards import Shard
 
         reporter(self.format)  # a mistyped format is better refused before the suite than after it
+        check_place(self.html)
         return make_plan(
             names,
             environments_dir=self.environments,
             env_file=self.env_file,
+            overrides=self.overrides or (),
+            alias=alias,
             deadline=self.deadline,
             test_deadline=self.test_deadline,
             retries=self.retries,

@@ -1,8 +1,6 @@
 """What the `[compose]` table may say: which containers an environment's services run in."""
 
-from typing import Annotated, Literal
-
-from pydantic import Field
+from typing import Literal
 
 from envmatrix.environments.tables import Table
 
@@ -12,7 +10,7 @@ class Compose(Table):
 
     files: tuple[str, ...] = ()
     """Compose files, relative to the project's root; by default those that the compose command finds there."""
-    project: Annotated[str, Field(pattern=r"^([a-z0-9][a-z0-9_-]*)?$")] = ""
+    project: str = ""
     """The Compose project's name; by default the one that the compose command chooses."""
     engine: Literal["docker", "podman"] | None = None
     """By default the first of the two that answers."""

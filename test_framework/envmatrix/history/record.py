@@ -64,14 +64,14 @@ def _record(connection: sqlite3.Connection, run: Run) -> None:
         connection.execute(
             "DELETE FROM runs WHERE NOT finished AND"
             " (run_id = ? OR (environment = CAST(? AS TEXT) AND commit_id = ? AND started_at = ?))",
-            (header.run_id, encoded(header.environment), header.commit, normal_time(header.started_at)),
+            (header.run_id, encoded(header.judged_as), header.commit, normal_time(header.started_at)),
         )
     inserted = connection.execute(
         "INSERT OR IGNORE INTO runs (run_id, environment, label, commit_id, dirty, started_at, finished, events)"
         " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?)",
         (
             header.run_id,
-            encoded(header.environment),
+            encoded(header.judged_as),
             encoded(header.label),
             header.commit,
             header.dirty,

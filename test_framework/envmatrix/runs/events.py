@@ -34,6 +34,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     schema: int = SCHEMA
     run_id: str
     environment: str
+    base: str = ""
+    """The declared environment that the run is judged as, where it has another name: `staging` for `pr-123`."""
     label: str
     """The column's name: `staging (twin)`."""
     started_at: str
@@ -66,6 +68,11 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """File of the suite, relative to pytest's root → its SHA-256: test modules, conftests, the declaration, the settings."""
     cut_digest: str = ""
     """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
+
+    @property
+    def judged_as(self) -> str:
+        """Return the declared environment that it is a run of: baselines, waivers and the history know that name."""
+        return self.base or self.environment
 
 
 class Suite(_Event, frozen=True, tag="suite"):
@@ -156,9 +163,9 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     measured: dict[str, float] = {}
     """Numbers that the test recorded with pytest's `record_property`."""
     began: _Seconds = 0.0
-    """Seconds from the run's start to its own; with `requests`, only where the run was sampled."""
+    """Seconds from the run's start to its own; 0 where it was not run."""
     requests: dict[str, tuple[float, ...]] = {}
-    """Route → the milliseconds of each answer: `backend GET /api/threads/{id}`."""
+    """Route → the milliseconds of each answer, where the run was sampled: `backend GET /api/threads/{id}`."""
 
 
 class Sample(_Event, frozen=True, tag="sample"):
@@ -208,6 +215,13 @@ class Fingerprint(_Event, frozen=True, tag="fingerprint"):
     """Service → which of these could not be read → why."""
 
 
+class Starts(_Event, frozen=True, tag="starts"):
+    """When the services that the run started came up, written at its end: a killed run has none."""
+
+    services: dict[str, tuple[_Seconds, _Seconds]]
+    """Service → seconds from the run's start until it began to start, and until it was up; of several starts the last one."""
+
+
 class Bodies(_Event, frozen=True, tag="bodies"):
     """Digests of the tests' bodies: by these, a renamed test is told from a new one.
 
@@ -243,4 +257,6 @@ class Footer(_Event, frozen=True, tag="footer"):
         return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
-Event = Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Fingerprint | Bodies | Footer
+Event = (
+    Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Fingerprint | Starts | Bodies | Footer
+)

@@ -37,12 +37,14 @@ class Recorder:
         environment: str = "local",
         dirty: bool = False,
         narrowed: tuple[str, ...] = (),
+        base: str = "",
         bodies: Sequence[str] = (),
     ) -> Run:
         """Record a run of some attempts."""
         self._number += 1
         path = self.directory / f"{self._number}.jsonl"
-        write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}", narrowed=narrowed)
+        about = {"commit": commit, "environment": environment, "base": base, "narrowed": narrowed}
+        write_run(path, *attempts, run_id=f"{self._number}", **about)  # type: ignore[arg-type]  # header's own keywords
         written = path.read_text().replace("2026-01-02T03:04:05", f"2026-01-02T03:{self._number:02}:05")
         if bodies:
             written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
@@ -176,6 +178,17 @@ def test_earlier_durations_stop_at_a_moment(record: Recorder, history: History) 
     assert history.earlier_durations("staging", ONE) == []
 
 
+def test_past_outcomes_are_those_of_the_last_ten_runs(record: Recorder, history: History) -> None:
+    """Of one environment, before a moment, the oldest first; a test that a run did not have has fewer."""
+    record(failed(), environment="staging")
+    for number in range(10):
+        record(failed() if number == 8 else Attempt(ONE, Outcome.PASSED), *[failed(TWO)] * (number > 7))
+    later = record(failed())
+    past = history.past_outcomes("local", later.header.started_at)
+    assert past == {ONE: (*[Outcome.PASSED] * 8, Outcome.FAILED, Outcome.PASSED), TWO: (Outcome.FAILED,) * 2}
+    assert history.past_outcomes("local", "2026-01-02T00:00:00+00:00") == {}
+
+
 def test_earlier_numbers_are_those_of_passed_runs(record: Recorder, history: History) -> None:
     """Of that environment alone, the newest first; the matrix of a commit has them again."""
     for number in (1.0, 2.0):
@@ -216,3 +229,17 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     (run,) = matrix.runs
     assert run.reused == {"c" * 40: [ONE, TWO]}
     assert (run.cells[TWO].outcome, run.cells[TWO].cause) == (Outcome.FAILED, Cause.LOGIC)
+
+
+def test_a_run_under_another_name_is_one_of_its_environment(record: Recorder, history: History) -> None:
+    """It is in the environment's timeline under its label; of a commit the environment's own run counts before it."""
+    own = record(Attempt(ONE, Outcome.PASSED), environment="staging", commit="1" * 40)
+    for commit in ("1" * 40, "2" * 40):
+        record(failed(), environment="pr-123", base="staging", commit=commit)
+    assert history.environments == ("local", "staging")
+    assert [cell.label for cell in history.cells(ONE, "staging")] == ["staging", "pr-123", "pr-123"]
+    both, alone = history.matrix_of("1" * 40), history.matrix_of("2" * 40)
+    assert both
+    assert alone
+    assert [run.header.run_id for run in both.runs] == [own.header.run_id]
+    assert [(column.environment, column.judged_as) for column in alone.columns] == [("pr-123", "staging")]
