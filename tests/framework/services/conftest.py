@@ -54,12 +54,13 @@ def owner(place: Place) -> Iterator[Owner]:
 
 
 @pytest.fixture(scope="session")
-def podman(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Podman]:
+def podman() -> Iterator[Podman]:
     """A container engine that only the tests of this process use."""
     if reason := why_not():
         pytest.skip(f"no containers: {reason}")
-    with podman_in(tmp_path_factory.mktemp("podman")) as engine:
-        yield engine
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory:  # short: sockets lie below it
+        with podman_in(Path(directory)) as engine:
+            yield engine
 
 
 @pytest.fixture

@@ -83,6 +83,7 @@ def podman_in(directory: Path) -> Iterator[Podman]:
         cgroup_manager = "cgroupfs"
         events_logger = "file"
         tmp_dir = "{directory}/tmp"
+        lock_type = "file"
         [network]
         network_backend = "netavark"
         network_config_dir = "{directory}/networks"
