@@ -58,9 +58,9 @@ def podman() -> Iterator[Podman]:
     """A container engine that only the tests of this process use."""
     if reason := why_not():
         pytest.skip(f"no containers: {reason}")
-    with tempfile.TemporaryDirectory(prefix="podman-") as directory:  # short: sockets lie below it
-        with podman_in(Path(directory)) as engine:
-            yield engine
+    # A short path: sockets lie below it.
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory, podman_in(Path(directory)) as engine:
+        yield engine
 
 
 @pytest.fixture

@@ -53,7 +53,7 @@ class Commands:
         Raises:
             CommandError: it failed, or was cut short.
         """
-        short = words[:2]
+        short = [Path(words[0]).name, *(word for word in words[1:2] if not word.startswith("-"))]
         # Into files: a pipe would stay open as long as what watches over a container.
         with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
             try:

@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+_ONE_OFF = "com.docker.compose.oneoff"
+"""The label of what `compose run` makes beside a service."""
 _EVERY_ADDRESS = frozenset({"", "0.0.0.0", "::"})  # noqa: S104  where others listen
 _NO_POLICY = frozenset({"", "no"})
 _NO_HEALTH = frozenset({"", "none"})
@@ -56,7 +58,7 @@ class Container:
         return cls(
             id=inspected["Id"],
             name=inspected["Name"].lstrip("/"),
-            service=labels.get("com.docker.compose.service", ""),
+            service="" if labels.get(_ONE_OFF) == "True" else labels.get("com.docker.compose.service", ""),
             project=labels.get("com.docker.compose.project", ""),
             pod=inspected.get("Pod") or "",
             number=int(labels.get("com.docker.compose.container-number") or 1),

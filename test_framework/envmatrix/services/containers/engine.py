@@ -24,6 +24,8 @@ exit "${code:-125}"
 """
 """Copies a container's log and ends with the container, with its exit code: 125 where the engine does not tell."""
 
+_OF_COMMAND = ("CONTAINER", "DOCKER_", "HOME", "PATH", "TMPDIR", "XDG_")
+"""How variables begin that the engine's command itself heeds."""
 _TAIL = 'exec "$0" logs --tail 20 "$1" 2>&1'
 
 
@@ -80,8 +82,10 @@ class Engine:
             CommandError: it could not be started.
         """
         words = ["run", "--detach", "--name", name, "--label", f"{RUN_LABEL}={run}", "--publish", f"127.0.0.1::{port}"]
-        # Without a value: the engine's command takes it from its own environment, which others cannot read.
-        words += [word for variable in env for word in ("--env", variable)]
+        for variable, value in env.items():
+            # Without a value the command takes it from its own environment, which others cannot read.
+            words += ["--env", f"{variable}={value}" if variable.startswith(_OF_COMMAND) else variable]
+        env = {variable: value for variable, value in env.items() if not variable.startswith(_OF_COMMAND)}
         return self.commands.run([self.name, *words, image, *command], deadline, env, is_long=True).split()[-1]
 
     def start(self, identity: str, deadline: float) -> None:

@@ -89,7 +89,8 @@ class Containers:
                     )
                 self._engine.start(identity, spec.start_deadline)
             while not (container := self._engine.container(identity)).is_running and time.monotonic() < end:
-                self._context.stopping.wait(_PAUSE)
+                if self._context.stopping.wait(_PAUSE):
+                    break
         return container
 
     def endpoint(self, key: str, spec: ServiceSpec, kind: Kind, container: Container) -> Endpoint:
@@ -141,4 +142,5 @@ def _start_errors(key: str) -> Iterator[None]:
     try:
         yield
     except CommandError as error:
-        raise StartError(key, f"could not be started: {error}", error.output.strip()) from None
+        output = error.output.strip()
+        raise StartError(key, f"could not be started: {error}", output if "\n" in output else "") from None

@@ -129,7 +129,7 @@ class Stack:
             StartError: it is not ours.
         """
         slot = self._slots[name]
-        if slot.container:
+        if slot.spec.source in CONTAINERS:
             raise StartError(slot.key, "runs in a container: bring that up anew, then the environment")
         if slot.spec.source is Source.REMOTE:
             raise StartError(slot.key, "is remote: it can only be restarted where it runs")
@@ -226,8 +226,10 @@ class Stack:
         if not slot.container:
             return self._context.launcher.memory_killer.was_at_work()
         is_short = self._containers.memory_killer.was_at_work()
-        container = self._containers.look(slot.container) if has_ended and not is_short else None
-        return is_short or (container is not None and container.out_of_memory)
+        if has_ended and slot.out_of_memory is None:  # its engine is asked once
+            container = self._containers.look(slot.container)
+            slot.out_of_memory = is_short or (container is not None and container.out_of_memory)
+        return bool(slot.out_of_memory)
 
     def _start_again(self, slot: Slot, kind: Kind) -> None:
         """Start a process at the address that it had, which others were told."""
@@ -309,7 +311,7 @@ class Stack:
     def _follow(self, slot: Slot, kind: Kind, container: Container, used: Endpoints) -> None:
         """Watch a container, and wait until it is ready at the address that others were told."""
         endpoint = self._containers.endpoint(slot.key, slot.spec, kind, container)
-        slot.container = container.id
+        slot.container, slot.out_of_memory = container.id, None
         if slot.own not in (None, endpoint):
             raise StartError(slot.key, "could not be started again at its address")
         self._publish(slot, endpoint)
@@ -326,9 +328,9 @@ class Stack:
     def explained(self, name: str, ping: Ping) -> Ping:
         """Return the ping of a service that is not up with how its container is."""
         slot = self._slots[name]
-        return (
-            ping if ping.is_up or not slot.container else replace(ping, detail=ping.detail + self._of_container(slot))
-        )
+        if ping.is_up or not slot.container:
+            return ping
+        return replace(ping, detail=ping.detail + self._of_container(slot))
 
     def _of_container(self, slot: Slot) -> str:
         """Return the end of a sentence on a container: how it is, where its engine tells."""

@@ -24,7 +24,7 @@ def test_a_failure_is_told_by_its_last_error_and_without_secrets(tmp_path: Path)
     """Compose prints what it does to the same stream, before and after."""
     MASKER.add("canary-77aa1")
     script = "echo Pulling; echo 'Error: no image canary-77aa1' >&2; echo done >&2; exit 18"
-    with pytest.raises(CommandError, match=r"sh -c ended with exit code 18: Error: no image \*+$") as failure:
+    with pytest.raises(CommandError, match=r"sh ended with exit code 18: Error: no image \*+$") as failure:
         commands(tmp_path).run(["sh", "-c", script], 5)
     assert "canary" not in failure.value.output
 

@@ -60,6 +60,13 @@ def test_a_container_without_labels_health_or_ports_is_read() -> None:
     assert (container.service, container.health, container.ports, container.variables) == ("", "", {}, {})
 
 
+def test_what_compose_run_makes_is_no_container_of_the_service() -> None:
+    """It is a command that somebody runs beside it."""
+    beside = inspected()
+    beside["Config"]["Labels"]["com.docker.compose.oneoff"] = "True"
+    assert Container.read(beside).service == ""
+
+
 def test_its_state_tells_exit_code_memory_health_and_restarts() -> None:
     """The evidence names what ended it, and what its health check says."""
     ended = inspected(Running=False, ExitCode=137, OOMKilled=True) | {"RestartCount": 2}

@@ -63,6 +63,7 @@ source = "container"
 image = "{IMAGE}"
 port = 8080
 command = {json.dumps(WEB)}
+env = {{ API_TOKEN = "{PASSWORD}", HOME = "/www" }}
 """
 
 
@@ -138,6 +139,9 @@ def test_a_container_that_was_killed_stays_down_and_its_ping_says_so(containers:
     with closing(Owner(place.runs / "r")) as owner:
         client = place.client(owner.run_dir)
         client.start(["web"])
+        variables = containers.run("inspect", "--format", "{{.Config.Env}}", *containers.running())
+        assert f"API_TOKEN={PASSWORD}" in variables
+        assert "HOME=/www" in variables
         containers.run("kill", *containers.running())
         assert eventually(lambda: not client.states()["web"].is_up)
         ping = client.ping(["web"], 1)["web"]
