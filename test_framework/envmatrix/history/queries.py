@@ -6,17 +6,20 @@ import json
 import sqlite3
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from statistics import median
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 from msgspec import convert
 from msgspec.structs import replace
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading
+from envmatrix.history.rows import CellRow, KeptRun, Known, RunRow
 from envmatrix.history.timeline import PastCell, Timeline
+from envmatrix.masking import one_line
 from envmatrix.matrix.renames import renames
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell, Run
@@ -37,6 +40,16 @@ _END_OF_TIME = "9999"
 """A text that sorts after every time."""
 
 
+class Connection(Protocol):
+    """What answers SQL: SQLite, or DuckDB over Parquet."""
+
+    def execute(self, sql: str, parameters: Any = ..., /) -> Any:
+        """Return what has the rows, as tuples."""
+
+    def close(self) -> None:
+        """Let go of what is open."""
+
+
 class History:
     """All recorded runs; a context manager, since every question may find the file damaged.
 
@@ -44,10 +57,12 @@ class History:
         HistoryError: it is missing, damaged or no history; questions inside of its context raise it too.
     """
 
+    _error: type[Exception] | tuple[type[Exception], ...] = sqlite3.Error
+    """What reading a damaged file raises."""
+
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._connection = open_for_reading(path)
-        self._connection.row_factory = sqlite3.Row
+        self._place: Path | str = path
+        self._connection: Connection = open_for_reading(path)
 
     def __enter__(self) -> Self:
         return self
@@ -56,29 +71,38 @@ class History:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._connection.close()
-        if isinstance(error, sqlite3.Error):
-            raise HistoryError(self._path, f"cannot be read: {error}") from None
+        if isinstance(error, self._error):
+            raise HistoryError(self._place, f"cannot be read: {one_line(str(error).partition(chr(10))[0])}") from None
+
+    @staticmethod
+    def _text(text: str) -> object:
+        """Return text that may hold half a surrogate pair as a parameter."""
+        return encoded(text)
+
+    def _rows(self, sql: str, parameters: Sequence[object] = ()) -> list[Any]:
+        rows: list[Any] = self._connection.execute(sql, parameters).fetchall()
+        return rows
 
     def tests_like(self, word: str) -> tuple[str, ...]:
         """Return the test of exactly that name, else all whose names contain the word."""
-        exact = self._connection.execute("SELECT name FROM tests WHERE name = CAST(? AS TEXT)", (encoded(word),))
+        exact = self._rows("SELECT name FROM tests WHERE name = CAST(? AS TEXT)", (self._text(word),))
         names = tuple(name for (name,) in exact)
         if names:
             return names
-        near = self._connection.execute(
-            "SELECT name FROM tests WHERE instr(name, CAST(? AS TEXT)) ORDER BY name", (encoded(word),)
+        near = self._rows(
+            "SELECT name FROM tests WHERE instr(name, CAST(? AS TEXT)) ORDER BY name", (self._text(word),)
         )
         return tuple(name for (name,) in near)
 
     @property
     def environments(self) -> tuple[str, ...]:
         """Return the environments that have a recorded run, sorted."""
-        rows = self._connection.execute("SELECT DISTINCT environment FROM runs ORDER BY 1")
+        rows = self._rows("SELECT DISTINCT environment FROM runs ORDER BY 1")
         return tuple(name for (name,) in rows)
 
     def commits_like(self, prefix: str) -> tuple[str, ...]:
         """Return the recorded commits that begin with a prefix."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT DISTINCT commit_id FROM runs WHERE substr(commit_id, 1, ?) = ? ORDER BY 1", (len(prefix), prefix)
         )
         return tuple(commit for (commit,) in rows)
@@ -88,56 +112,53 @@ class History:
 
         Cells under former names come before: a rename does not hide since when a test fails.
         """
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT DISTINCT environment FROM entries WHERE test = CAST(? AS TEXT) AND (? = '' OR environment = ?)"
             " ORDER BY environment",
-            (encoded(test), environment, environment),
+            (self._text(test), environment, environment),
         )
-        return tuple(chain.from_iterable(self._with_former_names(test, name) for (name,) in rows.fetchall()))
+        return tuple(chain.from_iterable(self._with_former_names(test, name) for (name,) in rows))
 
     def _with_former_names(self, test: str, environment: str) -> tuple[PastCell, ...]:
         cells: list[PastCell] = []
         name, oldest = test, _END_OF_TIME
         while name:
-            rows = self._connection.execute(
+            rows = self._rows(
                 "SELECT * FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND started_at < ?"
                 " ORDER BY started_at, run",
-                (encoded(name), environment, oldest),
-            ).fetchall()
+                (self._text(name), environment, oldest),
+            )
             if not rows:
                 break
             cells[:0] = map(_cell, rows)
-            oldest = rows[0]["started_at"]
-            name = self._former_name(name, environment, rows[0]["run"], oldest)
+            oldest = cells[0].started_at
+            name = self._former_name(name, environment, rows[0][0], oldest)
         return tuple(cells)
 
     def _former_name(self, test: str, environment: str, run: int, moment: str) -> str:
         """Return the name of a test in the run before the first one of its present name; empty if unknown."""
-        before = self._connection.execute(
+        before = self._rows(
             "SELECT id FROM runs WHERE environment = ? AND started_at < ? ORDER BY started_at DESC, id DESC LIMIT 1",
             (environment, moment),
-        ).fetchone()
-        if before is None:
+        )
+        if not before:
             return ""
-        old, new = self._bodies(before["id"]), self._bodies(run)
+        old, new = self._bodies(before[0][0]), self._bodies(run)
         gone = {name: body for name, body in old.items() if name not in new}
         return renames(gone, {name: body for name, body in new.items() if name not in old}).get(test, "")
 
     def _bodies(self, run: int) -> Mapping[str, str]:
-        rows = self._connection.execute(
-            "SELECT name, coalesce(body, '') FROM cells JOIN tests ON tests.id = cells.test WHERE run = ?", (run,)
-        )
-        return {name: body for name, body in rows}  # noqa: C416  rows are pairs for us, not for a type checker
+        return {cell.test: cell.body or "" for cell in self._cells_of(run)}
 
     def flakiest(self, limit: int, environment: str = "") -> Sequence[tuple[str, Timeline]]:
         """Return the flakiest tests of recent runs, each with its timeline in one environment, the worst first."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT * FROM entries JOIN ages USING (run) WHERE age <= ? AND (? = '' OR environment = ?) AND test_id IN"
             " (SELECT test FROM cells JOIN ages USING (run) WHERE age <= ? AND outcome IN ('flaky', 'failed'))"
             " ORDER BY environment, test, started_at, run",
             (_RECENT_RUNS, environment, environment, _RECENT_RUNS),
         )
-        groups = groupby(rows, key=lambda row: (row["environment"], row["test"]))
+        groups = groupby(rows, key=itemgetter(2, 3))
         timelines = [(test, Timeline.of(name, list(map(_cell, group)))) for (name, test), group in groups]
         flaky = [(test, timeline) for test, timeline in timelines if timeline.flake_rate]
         return sorted(flaky, key=lambda each: (-(each[1].flake_rate or 0), each[1].environment, each[0]))[:limit]
@@ -155,20 +176,20 @@ class History:
         return {test: median(seconds) for test, seconds in durations.items()}
 
     def _passed(self, environment: str) -> Iterator[tuple[tuple[str, str], list[float]]]:
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT environment, test, duration FROM entries JOIN ages USING (run)"
             " WHERE age <= ? AND outcome = 'passed' AND (? = '' OR environment = ?) ORDER BY 1, 2",
             (_RECENT_DURATIONS, environment, environment),
         )
-        for key, group in groupby(rows, key=lambda row: (row["environment"], row["test"])):
+        for key, group in groupby(rows, key=itemgetter(0, 1)):
             yield key, [seconds for _, _, seconds in group]
 
     def earlier_durations(self, environment: str, test: str, moment: str = "") -> Sequence[float]:
         """Return the seconds of a test's last passed runs, before a time (ISO 8601) if one is named."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT duration FROM entries WHERE test = CAST(? AS TEXT) AND environment = ? AND outcome = 'passed'"
             " AND (? = '' OR started_at < ?) ORDER BY started_at DESC, run DESC LIMIT ?",
-            (encoded(test), environment, moment, normal_time(moment), _NOISE_RUNS),
+            (self._text(test), environment, moment, normal_time(moment), _NOISE_RUNS),
         )
         return [seconds for (seconds,) in rows]
 
@@ -177,11 +198,11 @@ class History:
 
         By the environment's label: a twin's numbers say nothing about the deployment that it stands in for.
         """
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT measured FROM entries WHERE test = CAST(? AS TEXT) AND label = CAST(? AS TEXT)"
             " AND outcome = 'passed' AND measured IS NOT NULL AND (? = '' OR started_at < ?)"
             " ORDER BY started_at DESC, run DESC LIMIT ?",
-            (encoded(test), encoded(label), moment, normal_time(moment), _NOISE_RUNS),
+            (self._text(test), self._text(label), moment, normal_time(moment), _NOISE_RUNS),
         )
         return [json.loads(measured) for (measured,) in rows]
 
@@ -191,22 +212,38 @@ class History:
         A narrowed run counts only if there is no other, a dirty one never. Of a cell's evidence only rule and summary are
         recorded, and not how each attempt ended.
         """
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
             " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
             " finished DESC, started_at DESC, id DESC) AS age"
             " FROM runs WHERE commit_id = ? AND NOT dirty) WHERE age = 1 ORDER BY environment",
             (commit,),
-        ).fetchall()
+        )
         return Matrix.from_runs([self._run(number, json.loads(events)) for number, events in rows]) if rows else None
+
+    def kept_runs(self, known: Known = ()) -> Iterator[KeptRun]:
+        """Yield the runs that are not known, the oldest first."""
+        for number, run_id, environment, label, commit, dirty, started_at, finished, events in self._rows(
+            "SELECT id, run_id, environment, label, commit_id, dirty, started_at, finished, events FROM runs"
+            " ORDER BY started_at, id"
+        ):
+            run = RunRow(run_id, environment, label, commit, bool(dirty), started_at, bool(finished), events)
+            if (run_id, run.finished) not in known:
+                yield KeptRun(run, self._cells_of(number))
+
+    def _cells_of(self, run: int) -> list[CellRow]:
+        rows = self._rows(
+            "SELECT position, tests.name, outcome, cause, rule, summary, reason, duration, attempts, body, measured"
+            " FROM cells JOIN tests ON tests.id = cells.test WHERE run = ? ORDER BY position",
+            (run,),
+        )
+        return [CellRow(*row) for row in rows]
 
     def _run(self, number: int, events: Mapping[str, Any]) -> Run:
         cells: dict[str, Cell] = {}
         bodies: dict[str, str] = {}
-        for test, outcome, cause, rule, summary, reason, duration, attempts, body, measured in self._connection.execute(
-            "SELECT tests.name, outcome, cause, rule, summary, reason, duration, attempts, body, measured"
-            " FROM cells JOIN tests ON tests.id = cells.test WHERE run = ? ORDER BY position",
-            (number,),
+        for _, test, outcome, cause, rule, summary, reason, duration, attempts, body, measured in self._cells_of(
+            number
         ):
             ended, why = Outcome(outcome), Cause(cause) if cause else None
             numbers = json.loads(measured) if measured else {}
@@ -229,11 +266,11 @@ class History:
 
     def _reused(self, environment: str, commit: str, tests: frozenset[str]) -> Mapping[str, Cell]:
         """Return the cells of reused tests, from the commit that they were run at."""
-        rows = self._connection.execute(
+        rows = self._rows(
             "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"
             " JOIN tests ON tests.id = cells.test JOIN runs ON runs.id = cells.run"
             " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id",
-            (encoded(environment), commit),
+            (self._text(environment), commit),
         )
         cells = {}
         for test, outcome, cause, rule, summary, reason, duration in rows:
@@ -244,19 +281,38 @@ class History:
         return cells
 
 
-def _cell(row: sqlite3.Row) -> PastCell:
+def _cell(row: Sequence[Any]) -> PastCell:
+    """Return the cell of a row of `entries`."""
+    (
+        _,
+        _,
+        environment,
+        test,
+        label,
+        commit,
+        dirty,
+        started_at,
+        run_id,
+        outcome,
+        cause,
+        rule,
+        summary,
+        duration,
+        attempts,
+        *_,
+    ) = row
     return PastCell(
-        test=row["test"],
-        environment=row["environment"],
-        label=row["label"],
-        commit=row["commit_id"],
-        dirty=bool(row["dirty"]),
-        started_at=row["started_at"],
-        run_id=row["run_id"],
-        outcome=Outcome(row["outcome"]),
-        cause=Cause(row["cause"]) if row["cause"] else None,
-        rule=row["rule"] or "",
-        summary=row["summary"] or "",
-        duration=row["duration"],
-        attempts=row["attempts"],
+        test=test,
+        environment=environment,
+        label=label,
+        commit=commit,
+        dirty=bool(dirty),
+        started_at=started_at,
+        run_id=run_id,
+        outcome=Outcome(outcome),
+        cause=Cause(cause) if cause else None,
+        rule=rule or "",
+        summary=summary or "",
+        duration=duration,
+        attempts=attempts,
     )

@@ -1,14 +1,18 @@
-"""What a history answers."""
+"""What a history answers, be it kept in SQLite or in Parquet: the same questions have the same answers."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from envmatrix.gate import judge_all
 from envmatrix.history import History, Timeline, remember
+from envmatrix.history.objects import place_of
+from envmatrix.history.parquet import ParquetHistory, export
+from envmatrix.history.rows import rows_of
 from envmatrix.matrix.compare import ChangeKind, Side, compare
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Run
@@ -25,10 +29,22 @@ WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "test_a.py:3")
 class Recorder:
     """Records runs, each a minute after the one before."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: str) -> None:
         self.directory = directory
         self.path = directory / "history.sqlite"
+        self.place = place_of(str(directory / "parquet"), directory) if kind == "parquet" else None
         self._number = 0
+
+    def open(self) -> History:
+        """Open what is recorded by now."""
+        return ParquetHistory(self.place, "here") if self.place else History(self.path)
+
+    def keep(self, run: Run) -> None:
+        """Record a run."""
+        if self.place:
+            assert export([rows_of(run)], self.place) == 1
+        else:
+            assert remember(self.path, [run]) == ""
 
     def __call__(
         self,
@@ -48,22 +64,35 @@ class Recorder:
             written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
         path.write_text(written.replace('"dirty":false', '"dirty":true') if dirty else written)
         run = read_run(path)
-        assert remember(self.path, [run]) == ""
+        self.keep(run)
         return run
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Recorder:
+@pytest.fixture(params=["sqlite", "parquet"])
+def record(tmp_path: Path, request: pytest.FixtureRequest) -> Recorder:
     """Records runs."""
-    return Recorder(tmp_path)
+    return Recorder(tmp_path, request.param)
+
+
+class Asked:
+    """Asks what is recorded by then."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+
+    def __getattr__(self, question: str) -> Any:
+        def ask(*words: object) -> Any:
+            with self._record.open() as history:
+                return getattr(history, question)(*words)
+
+        return ask
 
 
 @pytest.fixture
-def history(record: Recorder) -> Iterator[History]:
+def history(record: Recorder) -> Any:
     """What was recorded, once there is something."""
     record(Attempt(ONE, Outcome.PASSED, 1.0), commit="a" * 40)
-    with History(record.path) as opened:
-        yield opened
+    return Asked(record)
 
 
 def failed(test: str = ONE, cause: Cause = Cause.LOGIC) -> Attempt:
@@ -103,7 +132,7 @@ def test_a_test_is_followed_to_the_names_that_it_had(record: Recorder) -> None:
     record(failed(names[1]), Attempt(TWO, Outcome.PASSED), commit="3" * 40, bodies=["body", "other"])
     record(Attempt(names[2], Outcome.PASSED), environment="staging", bodies=["body"])
     record(Attempt(TWO, Outcome.PASSED), failed(names[2]), commit="4" * 40, bodies=["other", "body"])
-    with History(record.path) as history:
+    with record.open() as history:
         entries = history.cells(names[2], "local")
         timeline = Timeline.of("local", entries)
         assert [entry.test for entry in entries] == [names[0], names[0], names[1], names[2]]
@@ -122,9 +151,9 @@ def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorde
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], '{"type":"bodies","digests":["1","2",""]}', *lines[1:], ""]))
     run = read_run(path)
-    assert remember(record.path, [run]) == ""
+    record.keep(run)
     before = Matrix.from_runs([run])
-    with History(record.path) as history:
+    with record.open() as history:
         after = history.matrix_of(run.header.commit)
     assert after is not None
     comparison = compare(Side.of("file", before), Side.of("history", after))
@@ -209,7 +238,7 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     path = record.directory / "later.jsonl"
     write_unstarted(path, reuse, commit="b" * 40, dirty=False)
     later = read_run(path)
-    assert remember(record.path, [later]) == ""
+    record.keep(later)
     assert [entry.commit[0] for entry in history.cells(TWO)] == ["c"]
     matrix = history.matrix_of("b" * 40)
     assert matrix is not None
