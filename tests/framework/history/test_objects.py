@@ -93,7 +93,8 @@ def test_the_name_of_an_object_is_no_path(bucket: str, server: str, tmp_path: Pa
 
 
 @pytest.mark.fault("canary-secret")
-def test_a_bucket_that_is_not_there_is_one_line(bucket: str, tmp_path: Path) -> None:
+@pytest.mark.usefixtures("bucket")
+def test_a_bucket_that_is_not_there_is_one_line(tmp_path: Path) -> None:
     """Without the credentials that it was asked with."""
     for ask in ("names", "files"):
         with pytest.raises(HistoryError) as error:
@@ -103,10 +104,11 @@ def test_a_bucket_that_is_not_there_is_one_line(bucket: str, tmp_path: Path) -> 
         assert "hunter2" not in error.value.message
 
 
-def test_a_server_that_is_not_there_is_one_line(bucket: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.usefixtures("bucket")
+def test_a_server_that_is_not_there_is_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """As is a URL that nothing speaks to."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(HistoryError, match="cannot be used: "):
-        place_of(bucket, tmp_path).names()
+        place_of("s3://bucket/runs", tmp_path).names()
     with pytest.raises(HistoryError, match="cannot be used: "):
         place_of("ftp://host/runs", tmp_path)
