@@ -28,7 +28,9 @@ from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
 from envmatrix.commands.parquet import history_app
 from envmatrix.commands.plan import plan
+from envmatrix.commands.report import report
 from envmatrix.commands.show import show
+from envmatrix.commands.site import site
 from envmatrix.commands.up import down, env, logs, restart, status, up
 from envmatrix.commands.vacuity import vacuity
 from envmatrix.commands.validate import validate
@@ -72,6 +74,8 @@ for command in (
     matrix,
     run,
     show,
+    report,
+    site,
     merge,
     explain,
     validate,

@@ -34,10 +34,19 @@ HistoryFile = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, json or github.")]
+Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, comment, json or github.")]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the report.")]
+Against = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIDE",
+        help="What words such as `regressed` in a query compare with: `baseline`, `last`, a run file, a directory of them, "
+        "or a commit of the history.",
+        show_default=False,
+    ),
+]
 MixedCommits = Annotated[bool, typer.Option("--mixed-commits", help="Accept runs of different commits.")]
 
 

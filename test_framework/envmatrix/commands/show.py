@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from contextlib import ExitStack
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envmatrix.commands.history import earlier_numbers, record
-from envmatrix.commands.options import Format, JsonFormat, MixedCommits, Runs, load_matrix
+from envmatrix.commands.options import Against, Format, JsonFormat, MixedCommits, Runs, load_matrix
+from envmatrix.commands.sides import other_side
 
 if TYPE_CHECKING:
     from envmatrix.matrix.table import Matrix
@@ -18,12 +19,31 @@ if TYPE_CHECKING:
 
 
 def show(
-    runs: Runs = None, *, format_: Format = "terminal", json: JsonFormat = False, mixed_commits: MixedCommits = False
+    runs: Runs = None,
+    *,
+    query: Annotated[
+        str | None,
+        typer.Option(
+            metavar="QUERY", help="Show the tests that it selects: 'failed in:staging cause:logic'.", show_default=False
+        ),
+    ] = None,
+    against: Against = None,
+    format_: Format = "terminal",
+    json: JsonFormat = False,
+    mixed_commits: MixedCommits = False,
 ) -> int:
-    """Show the matrix of run files, by default of the last run."""
-    from envmatrix.environments import Project
+    """Show the matrix of run files, by default of the last run; of all tests, or of those that a query selects.
 
-    matrix = load_matrix(Project.find(Path.cwd()), runs, mixed_commits=mixed_commits)
+    The verdicts, and so the exit code, are of all tests in any case.
+    """
+    from envmatrix.environments import Project
+    from envmatrix.matrix.query import select
+
+    project = Project.find(Path.cwd())
+    matrix = load_matrix(project, runs, mixed_commits=mixed_commits)
+    comparison = other_side(project, matrix, query, against)
+    if query is not None:
+        matrix = select(matrix, query, comparison)  # a verdict is of a column, and those stay whole
     return _report(matrix, "json" if json else format_)
 
 

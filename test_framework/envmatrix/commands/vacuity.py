@@ -14,8 +14,13 @@ from envmatrix.commands.options import EnvFile, Environments, Json, Quiet
 def vacuity(
     ctx: typer.Context,
     name: Annotated[
-        str, typer.Argument(metavar="ENV", help="Environment whose services we start. Words after -- go to pytest.")
-    ],
+        str | None,
+        typer.Argument(
+            metavar="ENV",
+            help="Environment whose services we start; by default the only such one. Words after -- go to pytest.",
+            show_default=False,
+        ),
+    ] = None,
     *,
     environments: Environments = None,
     env_file: EnvFile = None,
@@ -36,11 +41,18 @@ def vacuity(
     from envmatrix.runner.run import run_matrix
     from envmatrix.services.supervisor import Owner
 
-    plan = make_plan([name], environments_dir=environments, env_file=env_file, pytest_args=ctx.obj or ())
-    (environment,) = plan.environments
+    names = [name] if name else []
+    plan = make_plan(names, environments_dir=environments, env_file=env_file, pytest_args=ctx.obj or ())
+    started = [environment for environment in plan.environments if services_to_take_down(environment)]
+    if len(started) > 1:
+        raise UsageError("several environments start services", f"Name one: {', '.join(each.name for each in started)}")
+    if not started:
+        known = ", ".join(each.name for each in plan.environments)
+        raise UsageError(
+            f"no service that could be taken down is started by {known}", "Name an environment that starts some"
+        )
+    (environment,) = started
     variants = [environment.degraded(f"{service}{DOWN}") for service in services_to_take_down(environment)]
-    if not variants:
-        raise UsageError(f"{name} starts no service that could be taken down", "Name an environment that starts some")
     owner = Owner()
     try:
         with progress(quiet=quiet) as observe:
@@ -55,7 +67,7 @@ def vacuity(
             )
     finally:
         owner.close()
-    found = vacuity_of(environment, matrix_of(run_dir.load()))
+    found = vacuity_of(environment, matrix_of(run_dir.load(), mixed_commits=True))
     typer.echo((json_ if json else text).render(found), nl=False)
     typer.echo(f"Run files and logs: {os.path.relpath(run_dir.path)}", err=True)
     return found.answer.exit_code

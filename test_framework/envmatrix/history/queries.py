@@ -18,7 +18,7 @@ from msgspec.structs import replace
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading
 from envmatrix.history.rows import CellRow, KeptRun, Known, RunRow
-from envmatrix.history.timeline import PastCell, Timeline
+from envmatrix.history.timeline import PastCell, PastRun, Timeline
 from envmatrix.masking import one_line
 from envmatrix.matrix.renames import renames
 from envmatrix.matrix.table import Matrix
@@ -205,6 +205,49 @@ class History:
             (self._text(test), self._text(label), moment, normal_time(moment), _NOISE_RUNS),
         )
         return [json.loads(measured) for (measured,) in rows]
+
+    def runs(self, environment: str, limit: int) -> Sequence[PastRun]:
+        """Return the last runs of an environment, the oldest first."""
+        rows = self._rows(
+            "SELECT runs.run_id, commit_id, dirty, started_at, CAST(json_extract(events, '$.footer.duration') AS DOUBLE),"
+            " outcome, count(outcome) FROM runs JOIN ages ON ages.run = runs.id LEFT JOIN cells ON cells.run = runs.id"
+            " WHERE environment = CAST(? AS TEXT) AND age <= ? GROUP BY runs.id, runs.run_id, commit_id, dirty, started_at,"
+            " events, outcome ORDER BY started_at, runs.id",
+            (self._text(environment), limit),
+        )
+        return [
+            PastRun(
+                run_id,
+                commit,
+                bool(dirty),
+                started_at,
+                seconds,
+                {Outcome(each[5]): each[6] for each in group if each[5]},
+            )
+            for (run_id, commit, dirty, started_at, seconds), group in groupby(rows, key=itemgetter(0, 1, 2, 3, 4))
+        ]
+
+    def longest(self, limit: int, environment: str) -> Sequence[tuple[str, Sequence[float]]]:
+        """Return the slowest tests of an environment, each with the seconds of its last passed runs, the oldest first."""
+        rows = self._rows(
+            "SELECT test, duration FROM entries JOIN ages USING (run) WHERE age <= ? AND outcome = 'passed'"
+            " AND environment = CAST(? AS TEXT) ORDER BY test, started_at, run",
+            (_NOISE_RUNS, self._text(environment)),
+        )
+        took = [(test, [seconds for _, seconds in group]) for test, group in groupby(rows, key=itemgetter(0))]
+        return sorted(took, key=lambda each: (-median(each[1][-_RECENT_DURATIONS:]), each[0]))[:limit]
+
+    def latest(self) -> Matrix:
+        """Return the last run of each environment side by side; a narrowed run counts only if there is no other.
+
+        As in `matrix_of`, of a cell's evidence there are rule and summary alone.
+        """
+        rows = self._rows(
+            "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
+            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " started_at DESC, id DESC) AS age FROM runs) WHERE age = 1 ORDER BY environment"
+        )
+        return Matrix.from_runs([self._run(number, json.loads(events)) for number, events in rows], mixed_commits=True)
 
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` if there is none.

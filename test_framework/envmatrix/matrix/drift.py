@@ -51,8 +51,12 @@ class Side:
         for name, ping in self.pings.items():
             if ping.status in _ANSWERS:
                 claims = {key: value for key, value in ping.identity.items() if key not in _NO_TRAITS}
-                certificate = "verified" if ping.certificate_expires else NONE
-                parts[name, ""] = {"version": ping.version, "certificate": certificate, **claims}
+                tls = (
+                    {"certificate": ping.certificate.issuer, "tls": ping.certificate.protocol}
+                    if ping.certificate
+                    else {}
+                )
+                parts[name, ""] = {"version": ping.version, **tls, **claims}
         for name, known in (self.fingerprint.services if self.fingerprint else {}).items():
             parts |= {(name, part): traits for part, traits in known.items()}
         return parts

@@ -17,6 +17,17 @@ class PingStatus(enum.StrEnum):
     ABSENT = "absent"
 
 
+class Certificate(Struct, frozen=True):
+    """A certificate that was verified, and the protocol that protects the connection."""
+
+    expires: float
+    """Seconds since 1970."""
+    issuer: str
+    """The authority that issued it, by its organization or common name."""
+    protocol: str
+    """`TLSv1.3`."""
+
+
 class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One look at an endpoint. Never holds a secret."""
 
@@ -38,8 +49,8 @@ class Ping(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What it says of those it leans on: `up`, `down`, `absent`, or its own word where that is none of them."""
     skew: int = 0
     """Seconds that its clock is ahead of ours, as far as whole seconds tell."""
-    certificate_expires: float = 0.0
-    """When its certificate expires, in seconds since 1970; 0 where it has none."""
+    certificate: Certificate | None = None
+    """None without TLS, and where no certificate was verified."""
     looks: int = 1
     """How often it was looked at for this answer."""
     failed_looks: int = 0

@@ -63,12 +63,12 @@ def test_a_vacuous_test_is_found_and_an_honest_one_is_not(project: Bare) -> None
 
 
 def test_a_suite_without_a_vacuous_test_is_0_and_nothing_judged_is_3(project: Bare) -> None:
-    """Words after -- choose tests; a suite of which none requires anything that we start proves nothing."""
+    """Words after -- choose tests; a suite of which none requires anything that we start proves nothing. Only one environment starts services."""
     done = project.run("vacuity", "tiny", "--quiet", "--", "-k", "honest")
     assert done.returncode == 0, done.stdout
     assert "backend: no test requires it" in done.stdout
     assert "tiny: every test that was judged needs what it requires" in done.stdout
-    done = project.run("vacuity", "tiny", "--quiet", "--", "-k", "nothing")
+    done = project.run("vacuity", "--quiet", "--", "-k", "nothing")
     assert done.returncode == 3
 
 
@@ -77,5 +77,15 @@ def test_an_environment_that_starts_nothing_is_refused(project: Bare) -> None:
     done = project.run("vacuity", "far")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr == (
-        "error: far starts no service that could be taken down. Name an environment that starts some\n"
+        "error: no service that could be taken down is started by far. Name an environment that starts some\n"
     )
+
+
+def test_of_several_environments_one_is_to_be_named(project: Bare) -> None:
+    """All of them would take long."""
+    project.write("environments/two.toml", WITH_STORE)
+    try:
+        done = project.run("vacuity")
+    finally:
+        (project.root / "environments" / "two.toml").unlink()
+    assert (done.returncode, done.stderr) == (2, "error: several environments start services. Name one: tiny, two\n")

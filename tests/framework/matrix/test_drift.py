@@ -11,7 +11,7 @@ from envmatrix.exceptions import MissingExtraError
 from envmatrix.matrix.drift import NONE, Difference, Drift, Side, compare_sides
 from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.outcomes import Outcome
-from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.ping import Certificate, Ping, PingStatus
 
 SCHEMA = {"column public.users.email": "text not null"}
 
@@ -84,6 +84,17 @@ def test_differences_that_results_go_with_come_first() -> None:
         "database", "schema column public.users.email", ("text not null", "text not null", NONE)
     )
     assert drift.exit_code == 1
+
+
+def test_what_protects_a_connection_differs() -> None:
+    """The authority of its certificate and the protocol are traits of a service; another expiry is none."""
+    tls = [Certificate(1.0, "ours", "TLSv1.3"), Certificate(2.0, "ours", "TLSv1.2"), None]
+    pings = [Ping(service="backend", status=PingStatus.UP, certificate=each) for each in tls]
+    sides = [Side("x", {}, {"backend": "remote"}, {"backend": ping}, Fingerprint({"backend": {}})) for ping in pings]
+    assert found(compare_sides(sides)) == [
+        Difference("backend", "certificate", ("ours", "ours", NONE)),
+        Difference("backend", "tls", ("TLSv1.3", "TLSv1.2", NONE)),
+    ]
 
 
 def test_alike_sides_do_not_differ() -> None:

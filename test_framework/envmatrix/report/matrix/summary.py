@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from envmatrix.causes import remedy
-from envmatrix.gate import Verdict
+from envmatrix.gate import Verdict, number_of_tests
 from envmatrix.matrix.likeness import likeness
 from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
@@ -81,13 +81,15 @@ class MatrixSummary:
     """A matrix, ready to be laid out."""
 
     title: str
+    selection: str
+    """Which tests are shown, and of how many, where a query selected some; otherwise empty."""
     problems: tuple[Problem, ...]
     asides: tuple[Aside, ...]
 
     @classmethod
     def of(cls, matrix: Matrix) -> MatrixSummary:
         """Summarize a matrix."""
-        return cls(_title(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
+        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
 
     @property
     def advice(self) -> tuple[tuple[str, str], ...]:
@@ -137,6 +139,13 @@ def _title(matrix: Matrix) -> str:
     named = "no commit known" if matrix.commits == ("unknown",) else f"{what}{commits}{dirty}"
     when = f", {matrix.started_at[:19].replace('T', ' ')} UTC" if matrix.started_at else ""
     return f"{named}{when}"
+
+
+def _selection(matrix: Matrix) -> str:
+    if matrix.selection is None:
+        return ""
+    shown = f"{len(matrix.rows)} of {number_of_tests(matrix.selection.of)}"
+    return f"{shown}, each verdict is of all; selected by: {matrix.selection.query}"
 
 
 def _problems(matrix: Matrix) -> Iterator[Problem]:

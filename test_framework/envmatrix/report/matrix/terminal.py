@@ -63,6 +63,8 @@ class MatrixLayout:
     def parts(self) -> Iterator[RenderableType]:
         """Yield the report from top to bottom."""
         yield Text.assemble(("envmatrix", "bold"), "  ", (inert(self._summary.title), "dim"))
+        if self._summary.selection:
+            yield Text(short(self._summary.selection))
         yield Text()
         yield from self._tables()
         if self._glyphs:

@@ -57,7 +57,7 @@ def _maintenance(environment: Environment, now: datetime) -> str:
 
 def _judge(spec: ServiceSpec, look: Look, now: float, causes: tuple[str, ...]) -> ServiceHealth:
     ping = look.pings.get(spec.name) or Ping(service=spec.name, status=PingStatus.ABSENT)
-    days = (ping.certificate_expires - now) / _DAY if ping.certificate_expires else None
+    days = (ping.certificate.expires - now) / _DAY if ping.certificate else None
     status, reason = _status(ping, days)
     if spec.name in look.unseen:
         status, reason = HealthStatus.UNKNOWN, look.unseen[spec.name]

@@ -148,7 +148,7 @@ class HttpKind:
                 detail,
                 dependencies,
                 skew=health.whole_skew,
-                certificate_expires=http.certificate_expires,
+                certificate=http.certificate,
             )
 
         return probe(spec, deadline, observe)

@@ -51,7 +51,7 @@ class OpenAIKind(HttpKind):
                 detail,
                 refused=refused,
                 skew=models.whole_skew,
-                certificate_expires=http.certificate_expires,
+                certificate=http.certificate,
             )
 
         return probe(spec, deadline, observe)

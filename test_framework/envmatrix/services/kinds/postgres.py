@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.runs.ping import Ping
+from envmatrix.runs.ping import Certificate, Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
@@ -23,7 +23,7 @@ from envmatrix.services.kinds.part_names import part_name, stale
 from envmatrix.services.kinds.postgres_files import SUPERUSER, fill_data_directory, open_to_server, programs, run_as
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
-from envmatrix.services.probes.tls import client_context, expiry
+from envmatrix.services.probes.tls import certificate_of, client_context
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.wheels import need
 
@@ -131,11 +131,11 @@ class PostgresKind:
             try:
                 with _connect(endpoint, deadline) as connection:
                     version = connection.info.parameter_status("server_version") or ""
-                    expires = _certificate_expires(endpoint, deadline) if connection.pgconn.ssl_in_use else 0.0
+                    certificate = _certificate(endpoint, deadline) if connection.pgconn.ssl_in_use else None
             except psycopg.Error as error:
                 refused = _REFUSED.search(str(error))
                 raise (RefusedError if refused else NoAnswerError)(_reason(error, deadline)) from error
-            return Observation(f"PostgreSQL {version.split()[0]}" if version else "", certificate_expires=expires)
+            return Observation(f"PostgreSQL {version.split()[0]}" if version else "", certificate=certificate)
 
         return probe(spec, deadline, observe)
 
@@ -232,8 +232,8 @@ def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
     return psycopg.connect(endpoint.url.get_secret_value(), autocommit=True, **options)
 
 
-def _certificate_expires(endpoint: Endpoint, seconds: float) -> float:
-    """Return when the server's certificate expires, in seconds since 1970; 0 where it does not verify.
+def _certificate(endpoint: Endpoint, seconds: float) -> Certificate | None:
+    """Return the server's certificate; None where it does not verify.
 
     In a handshake of our own, since libpq does not tell.
     """
@@ -242,9 +242,9 @@ def _certificate_expires(endpoint: Endpoint, seconds: float) -> float:
             plain.sendall(_SSL_REQUEST)
             plain.recv(1)  # `S`, as to libpq a moment ago
             with client_context(endpoint).wrap_socket(plain, server_hostname=endpoint.host) as secure:
-                return expiry(secure)
+                return certificate_of(secure)
     except OSError:
-        return 0.0
+        return None
 
 
 _SSL_REQUEST = b"\x00\x00\x00\x08\x04\xd2\x16\x2f"

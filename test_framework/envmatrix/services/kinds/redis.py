@@ -103,11 +103,11 @@ class RedisKind:
         """Send PING, and ask for the version."""
 
         def observe() -> Observation:
-            (pong, info), expires = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
+            (pong, info), certificate = ask(endpoint, [("PING",), ("INFO", "server")], deadline)
             if pong != "+PONG":
                 refused = pong.startswith(("-NOAUTH", "-NOPERM"))
                 raise (RefusedError if refused else NoAnswerError)(f"answers {pong.removeprefix('-')}")
-            return Observation(_version(info), certificate_expires=expires)
+            return Observation(_version(info), certificate=certificate)
 
         return probe(spec, deadline, observe)
 

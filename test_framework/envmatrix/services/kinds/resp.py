@@ -8,16 +8,19 @@ import urllib.parse
 from collections.abc import Iterable
 from typing import BinaryIO
 
+from envmatrix.runs.ping import Certificate
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError
-from envmatrix.services.probes.tls import client_context, expiry
+from envmatrix.services.probes.tls import certificate_of, client_context
 
 _MAX_REPLY = 1 << 16
 """Bytes. INFO answers some thousand; a server that says more is not asked further."""
 
 
-def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float) -> tuple[list[str], float]:
-    """Log in, send each command and return the replies, and when the server's certificate expires, 0 without one.
+def ask(
+    endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float
+) -> tuple[list[str], Certificate | None]:
+    """Log in, send each command and return the replies, and the server's certificate, None without one.
 
     An error reply comes as `-CODE text`.
 
@@ -38,8 +41,8 @@ def ask(endpoint: Endpoint, commands: Iterable[tuple[str, ...]], seconds: float)
             for _ in login:
                 if (refusal := _reply(stream)) != "+OK":
                     raise RefusedError(f"login refused: {refusal.removeprefix('-')}")
-            expires = expiry(secure) if isinstance(secure, ssl.SSLSocket) else 0.0
-            return [_reply(stream) for _ in commands], expires
+            certificate = certificate_of(secure) if isinstance(secure, ssl.SSLSocket) else None
+            return [_reply(stream) for _ in commands], certificate
 
 
 def _encoded(command: tuple[str, ...]) -> bytes:

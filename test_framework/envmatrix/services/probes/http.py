@@ -16,9 +16,10 @@ from email.utils import parsedate_to_datetime
 from http.client import HTTPConnection, HTTPException
 from typing import Any, Self
 
+from envmatrix.runs.ping import Certificate
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError
-from envmatrix.services.probes.tls import client_context, expiry
+from envmatrix.services.probes.tls import certificate_of, client_context
 
 _MAX_BODY = 1 << 16
 """Bytes. A health answer is a few lines; a page of megabytes is something else."""
@@ -80,9 +81,9 @@ class HttpProbe:
         self._connection.close()
 
     @property
-    def certificate_expires(self) -> float:
-        """Return when the server's certificate expires, in seconds since 1970; 0 without one, or before a request."""
-        return self._connection.certificate_expires
+    def certificate(self) -> Certificate | None:
+        """Return the server's certificate; None without TLS, and before a request."""
+        return self._connection.certificate
 
     def request(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, content: bytes = b""
@@ -125,7 +126,7 @@ class _Connection(HTTPConnection):
         self._addresses = allowed_addresses(endpoint.host, endpoint.port)
         is_tls = endpoint.url.get_secret_value().startswith("https:")
         self._tls = client_context(endpoint) if is_tls else None
-        self.certificate_expires = 0.0
+        self.certificate: Certificate | None = None
 
     def connect(self) -> None:
         """Connect to the first address that takes it."""
@@ -137,7 +138,7 @@ class _Connection(HTTPConnection):
                 self.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 if self._tls:
                     self.sock = secure = self._tls.wrap_socket(self.sock, server_hostname=self.host)
-                    self.certificate_expires = expiry(secure)
+                    self.certificate = certificate_of(secure)
             except OSError as error:
                 refused = error
                 self.close()

@@ -10,7 +10,7 @@ from itertools import islice
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.masking import one_line
-from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.ping import Certificate, Ping, PingStatus
 from envmatrix.services.probes.reason import NoAnswerError, is_refusal, reason_of, timeout_reason
 
 _MAX_DEPENDENCIES = 50
@@ -34,7 +34,7 @@ class Observation:
     refused: bool = False
     """Whether it refuses what is declared: the login or the database; or its certificate does not verify."""
     skew: int = 0
-    certificate_expires: float = 0.0
+    certificate: Certificate | None = None
 
 
 class WrongIdentityError(NoAnswerError):
@@ -89,7 +89,7 @@ def _ping(spec: ServiceSpec, observation: Observation, latency: float) -> Ping:
             for name, state in islice(observation.dependencies.items(), _MAX_DEPENDENCIES)
         },
         skew=observation.skew,
-        certificate_expires=observation.certificate_expires,
+        certificate=observation.certificate,
     )
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import ssl
 
+from envmatrix.masking import one_line
+from envmatrix.runs.ping import Certificate
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.reason import NoAnswerError
 
@@ -31,7 +33,11 @@ def _context(ca_file: str, verify: bool) -> ssl.SSLContext:
     return context
 
 
-def expiry(connection: ssl.SSLSocket) -> float:
-    """Return when the server's certificate expires, in seconds since 1970; 0 where it was not verified."""
-    certificate = connection.getpeercert()
-    return ssl.cert_time_to_seconds(str(certificate["notAfter"])) if certificate else 0.0
+def certificate_of(connection: ssl.SSLSocket) -> Certificate | None:
+    """Return the server's certificate; None where it was not verified."""
+    found = connection.getpeercert()
+    if not found:
+        return None
+    names = {key: one_line(value) for part in found.get("issuer", ()) for key, value in part}  # type: ignore[str-unpack]
+    issuer = names.get("organizationName") or names.get("commonName", "")
+    return Certificate(ssl.cert_time_to_seconds(str(found["notAfter"])), issuer, connection.version() or "")

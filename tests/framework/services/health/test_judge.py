@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.environments import Environment, ServiceSpec, Source
-from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.ping import Certificate, Ping, PingStatus
 from envmatrix.services.health import EnvironmentHealth, HealthStatus, Look, judge, worst
 
 NOW = 1_800_000_000.0
@@ -61,8 +61,12 @@ def judged(*services: ServiceSpec, pings: list[Ping], **more) -> EnvironmentHeal
         ),
         (up("a", skew=4), "ok", ""),
         (up("a", skew=-5), "degraded", "its clock is 5 s behind ours"),
-        (up("a", certificate_expires=NOW + 15 * DAY), "ok", ""),
-        (up("a", certificate_expires=NOW + 1.5 * DAY), "degraded", "its certificate expires in 1.5 days"),
+        (up("a", certificate=Certificate(NOW + 15 * DAY, "ours", "TLSv1.3")), "ok", ""),
+        (
+            up("a", certificate=Certificate(NOW + 1.5 * DAY, "ours", "TLSv1.3")),
+            "degraded",
+            "its certificate expires in 1.5 days",
+        ),
     ],
 )
 def test_a_ping_has_one_status(ping: Ping, status: str, reason: str) -> None:

@@ -332,7 +332,8 @@ def test_tls(tmp_path):
     with fake(says(b"+PONG\r\n$19\r\nredis_version:7.4.1\r\n"), tls) as port:
         url = f"rediss://localhost:{port}/0"
         seen = KIND.ping(declared, KIND.connect(declared, url), 2.0)
-        assert (seen.version, seen.certificate_expires) == ("Redis 7.4.1", until.timestamp())
+        assert (seen.version, seen.certificate.expires) == ("Redis 7.4.1", until.timestamp())
+        assert (seen.certificate.issuer[:9], seen.certificate.protocol) == ("trustme v", "TLSv1.3")
         assert KIND.ping(SPEC, KIND.connect(SPEC, url), 2.0).detail.startswith("certificate verify failed: ")
 
 

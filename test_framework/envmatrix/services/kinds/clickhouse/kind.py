@@ -76,7 +76,7 @@ class ClickHouseKind:
                 if pong.status != 200 or pong.text.strip() != "Ok.":  # noqa: PLR2004  OK
                     raise NoAnswerError(f"GET /ping answers {pong.status}: {pong.excerpt!r}")
                 version = f"ClickHouse {query(http, endpoint, 'SELECT version()').strip()}"
-                return Observation(version, skew=pong.whole_skew, certificate_expires=http.certificate_expires)
+                return Observation(version, skew=pong.whole_skew, certificate=http.certificate)
 
         return probe(spec, deadline, observe)
 
