@@ -25,6 +25,7 @@ from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import Attempt, Attestation, Evidence, FindingRecord, Footer, Header
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.safety.names import is_name
 
 _RECENT_RUNS = 100
 """Runs of each environment that count for the flakiest tests: older flakes are fixed by now."""
@@ -296,6 +297,8 @@ class History:
             if body:
                 bodies[test] = body
         environment = events["header"]["environment"]
+        if not is_name(environment):  # Parquet may be of somebody else, and an environment becomes a path
+            raise HistoryError(self._place, f"names an environment {environment[:200]!r}, which is no name")
         for commit, reused in events["reused"].items():
             cells |= self._reused(environment, commit, frozenset(reused))
         return Run(

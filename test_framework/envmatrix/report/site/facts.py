@@ -13,7 +13,7 @@ from envmatrix.history import Timeline
 from envmatrix.history.timeline import PastRun
 from envmatrix.matrix.table import Column
 from envmatrix.runs.events import Header
-from envmatrix.safety.names import is_name
+from envmatrix.safety.names import check_name
 
 
 class PageFacts(Struct, frozen=True):
@@ -43,7 +43,7 @@ class EnvironmentFacts:
     @property
     def page(self) -> str:
         """Return the name of its page."""
-        return f"environments/{file_name(self.column.environment)}.html"
+        return f"environments/{check_name(self.column.environment)}.html"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +58,6 @@ class Site:
     def page_of(self, run_id: str) -> str:
         """Return the path of the page that shows a run; empty if there is none."""
         return next((path for path, facts in self.pages.items() if run_id in facts.run_ids), "")
-
-
-def file_name(text: str) -> str:
-    """Return a text as the name of a file: it may come from a run of somebody else, and becomes no other path."""
-    return text if is_name(text) else hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()
 
 
 def page_name(headers: Iterable[Header]) -> str:
