@@ -96,7 +96,10 @@ def test_every_page_is_reached_by_relative_links(shop: Shop) -> None:
     assert "1 test failed: the product or the test is wrong" in index.text
     assert "100 %3" in index.text  # three runs: it passed when tried again twice, and failed at the same commit
     assert "logic L401" in next(page.text for name, page in site.items() if name.startswith("runs/20260103"))
-    assert sorted(path.name for path in (shop.root / "public/badges").glob("*.svg")) == ["local.svg", "staging+slow.svg"]
+    assert sorted(path.name for path in (shop.root / "public/badges").glob("*.svg")) == [
+        "local.svg",
+        "staging+slow.svg",
+    ]
     assert len([tag for tag, _ in site["environments/local.html"].tags if tag == "rect"]) == 3
 
 
@@ -141,7 +144,11 @@ def test_hostile_texts_are_only_read(shop: Shop, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("SHOP_TOKEN", "canary-5f1c")
     attempts = [
         Attempt(
-            f"{name}::{number}", Outcome.FAILED, 2.0, cause=Cause.LOGIC, evidence=Evidence("L401", f"{name} canary-5f1c")
+            f"{name}::{number}",
+            Outcome.FAILED,
+            2.0,
+            cause=Cause.LOGIC,
+            evidence=Evidence("L401", f"{name} canary-5f1c"),
         )
         for number, name in enumerate(HOSTILE)
     ]
@@ -156,7 +163,11 @@ def test_hostile_texts_are_only_read(shop: Shop, monkeypatch: pytest.MonkeyPatch
         assert "canary-5f1c" not in page.source
         assert not re.search(r'\son\w+="|\sstyle="', page.source)
         assert len(page.source) < 100_000
-    assert [path for path in (shop.root / "public").rglob("*") if b"canary-5f1c" in (path.is_file() and path.read_bytes() or b"")] == []
+    assert [
+        path
+        for path in (shop.root / "public").rglob("*")
+        if b"canary-5f1c" in ((path.is_file() and path.read_bytes()) or b"")
+    ] == []
 
 
 def test_nothing_but_our_style_is_allowed(shop: Shop) -> None:
@@ -165,7 +176,7 @@ def test_nothing_but_our_style_is_allowed(shop: Shop) -> None:
     shop.call("site", "public")
     for page in pages(shop.root / "public").values():
         (policy,) = (a["content"] for tag, a in page.tags if tag == "meta" and "http-equiv" in a)
-        style = re.search("<style>(.*?)</style>", page.source, re.S)
+        style = re.search("<style>(.*?)</style>", page.source, re.DOTALL)
         assert style is not None
         digest = b64encode(sha256(style[1].encode()).digest()).decode()
         assert policy == f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
@@ -181,7 +192,7 @@ def test_an_environment_of_another_history_is_no_path(shop: Shop) -> None:
     (path,) = (shop.root / "runs").rglob("*.parquet")
     duckdb.sql(
         "COPY (SELECT * REPLACE ('../../up' AS environment,"
-        f" replace(events, '\"environment\":\"local\"', '\"environment\":\"../../up\"') AS events) FROM '{path}')"
+        f' replace(events, \'"environment":"local"\', \'"environment":"../../up"\') AS events) FROM \'{path}\')'
         f" TO '{shop.root}/x.parquet'"
     )
     before = sorted(shop.root.iterdir())
