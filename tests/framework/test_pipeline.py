@@ -12,6 +12,7 @@ import sys
 from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -354,8 +355,11 @@ def test_pipelines_that_end_together_lose_no_run(pipeline: Pipeline, tmp_path: P
     """One has overwritten the cache that another saved; the next has the runs of both, and keeps its own beside."""
     (pipeline.project / "environments/local.toml").unlink()
     pipeline.commit()
-    other = write_run(tmp_path / "other.jsonl", Attempt("a", Outcome.PASSED), environment="staging", run_id="other")
-    export([rows_of(other)], Directory(str(pipeline.kept / "7")))
+    other = rows_of(
+        write_run(tmp_path / "r.jsonl", Attempt("a", Outcome.PASSED), environment="staging", run_id="other")
+    )
+    today = other.run._replace(started_at=datetime.now(UTC).isoformat())  # or it were pruned
+    export([other._replace(run=today)], Directory(str(pipeline.kept / "7")))
     pipeline.is_default_branch, pipeline.shards = True, 1
     run_environments(pipeline)
     last = pipeline.run("matrix")
