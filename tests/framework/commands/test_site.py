@@ -12,6 +12,8 @@ from hashlib import sha256
 from pathlib import Path
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from playwright.sync_api import sync_playwright
 
 from envmatrix.history import remember
 from envmatrix.runs.cells import Run
@@ -23,6 +25,7 @@ from tests.framework.run_files import write_run
 
 __all__ = ["shop"]
 
+CHROMIUM = shutil.which("chromium")
 ONE = "test_a.py::test_one"
 WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "test_a.py:3")
 
@@ -247,3 +250,30 @@ def test_what_cannot_be_shown_is_a_warning(shop: Shop) -> None:
     assert first.startswith("warning: ")
     assert first.endswith("empty: holds no run file")
     assert second == f"warning: public/runs/{facts.name} is damaged, and left out"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs a browser: apt-get install chromium")
+def test_a_browser_has_no_complaint(shop: Shop) -> None:
+    """On a narrow screen, light and dark: nothing for axe, nothing on the console, no request, no overflow. A browser is slow."""
+    for number in range(1, 9):
+        flaky = [Attempt(ONE, Outcome.FAILED, 1.0, cause=Cause.LOGIC, evidence=WRONG)] if number % 2 else []
+        ran(shop, number, *flaky, Attempt(ONE, Outcome.PASSED, 1.0), Attempt("x" * 2000, Outcome.PASSED, 1.0))
+    shop.call("site", "public")
+    names = [name for name in pages(shop.root / "public") if not name.startswith("runs/2026010") or "20260101" in name]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        for scheme in ("light", "dark"):
+            tab = browser.new_page(color_scheme=scheme, viewport={"width": 360, "height": 700})  # type: ignore[arg-type]
+            complaints: list[str] = []
+            tab.on("console", lambda message, said=complaints: said.append(message.text))
+            tab.on(
+                "request", lambda sent, said=complaints: None if sent.url.startswith("file:") else said.append(sent.url)
+            )
+            for name in names:
+                tab.goto((shop.root / "public" / name).as_uri())
+                assert tab.evaluate("document.documentElement.scrollWidth") == 360
+                results = Axe().run(tab)
+                assert results.violations_count == 0, results.generate_report()
+            assert complaints == []
+        browser.close()
+    assert len(names) == 3
