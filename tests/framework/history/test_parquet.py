@@ -163,6 +163,11 @@ def test_what_cannot_be_read_is_one_line(tmp_path: Path, harm: object, said: str
     assert "\n" not in error.value.message
 
 
+def _half(path: Path) -> None:
+    path.write_bytes(b"PAR1")
+    raise OSError(28, "No space left on device")
+
+
 @pytest.mark.fault("disk-full")
 def test_a_full_disk_leaves_no_half_of_an_object(tmp_path: Path, place: Directory) -> None:
     """What is there stays whole; one line says why there is not more."""
@@ -179,6 +184,8 @@ def test_a_full_disk_leaves_no_half_of_an_object(tmp_path: Path, place: Director
         [sys.executable, "-c", program, str(run.file), place._where], capture_output=True, text=True, check=False
     )
     assert "cannot be written: " in ended.stderr.splitlines()[-1]
+    with pytest.raises(HistoryError, match="cannot be written: No space left on device"):
+        place.put("date=2026-01-02/environment=local/other.parquet", _half)
     (path,) = place.files()
     assert [each.name for each in path.parent.iterdir()] == ["small.parquet"]
 

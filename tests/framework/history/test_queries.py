@@ -245,3 +245,37 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     (run,) = matrix.runs
     assert run.reused == {"c" * 40: [ONE, TWO]}
     assert (run.cells[TWO].outcome, run.cells[TWO].cause) == (Outcome.FAILED, Cause.LOGIC)
+
+
+def test_the_latest_matrix_has_the_last_run_of_each_environment(record: Recorder, history: History) -> None:
+    """Whatever their commits, and dirty or cut off; a narrowed one only where there is no other."""
+    record(failed(), commit="b" * 40, dirty=True)
+    record(Attempt(ONE, Outcome.PASSED), commit="c" * 40, narrowed=("-k one",))
+    record(Attempt(TWO, Outcome.PASSED), environment="staging", narrowed=("-k two",))
+    matrix = history.latest()
+    assert [(run.header.environment, run.header.commit[0], list(run.cells)) for run in matrix.runs] == [
+        ("local", "b", [ONE]),
+        ("staging", "c", [TWO]),
+    ]
+
+
+def test_the_last_runs_are_counted(record: Recorder, history: History) -> None:
+    """The oldest first; what was taken over is not counted again, and a run without a test is one."""
+    record(failed(), Attempt(TWO, Outcome.PASSED), Attempt("test_a.py::test_three", Outcome.PASSED))
+    record(commit="e" * 40)
+    record(Attempt(ONE, Outcome.PASSED), environment="staging")
+    first, second, third = history.runs("local", 9)
+    assert first.counts == {Outcome.PASSED: 1}
+    assert (second.counts, second.seconds, second.dirty) == ({Outcome.FAILED: 1, Outcome.PASSED: 2}, 1.5, False)
+    assert (third.counts, third.commit, third.run_id) == ({}, "e" * 40, "3")
+    assert history.runs("local", 1) == [third]
+
+
+def test_the_longest_tests_come_with_their_durations(record: Recorder, history: History) -> None:
+    """Of runs that passed, the oldest first; one slow run among many makes no slow test."""
+    for seconds in (90.0, 2.0, 3.0, 4.0):
+        record(Attempt(ONE, Outcome.PASSED, seconds), Attempt(TWO, Outcome.PASSED, 8.0))
+    record(failed())
+    assert history.longest(2, "local") == [(TWO, [8.0] * 4), (ONE, [1.0, 90.0, 2.0, 3.0, 4.0])]
+    assert history.longest(1, "local") == [(TWO, [8.0] * 4)]
+    assert history.longest(1, "staging") == []
