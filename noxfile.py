@@ -155,8 +155,9 @@ def install(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["install"])
 def matrix(session: nox.Session) -> None:
-    """Run the suite in every declared environment at once and print the matrix."""
-    _run(session, "envmatrix", "matrix", *session.posargs)
+    """Run the suite in every declared environment at once, print the matrix and write it as a page."""
+    Path(".envmatrix").mkdir(exist_ok=True)
+    _run(session, "envmatrix", "matrix", "--html", ".envmatrix/matrix.html", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["install"])

@@ -163,20 +163,25 @@ function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
   const environments = model.page.environments;
   return (
     <article class="problem">
-      {problem.cells.map((cell, index) => (
-        <div class="problem-cell" key={index}>
-          <p class="where">
-            <OutcomeWord outcome={cell.outcome} cause={cell.cause} />
-            <span>in {named(cell.environments.flatMap((each) => environments[each] ?? []))}</span>
-            {cell.rule && <Rule model={model} code={cell.rule} />}
-          </p>
-          <p class="summary">{cell.summary}</p>
-          {cell.place && <p class="note place">{cell.place}</p>}
-          <p class="remedy">
-            <b>Next</b> {cell.remedy || advice(model, cell.rule, cell.cause)}
-          </p>
-        </div>
-      ))}
+      {problem.cells.map((cell, index) => {
+        const next = cell.remedy || advice(model, cell.rule, cell.cause);
+        return (
+          <div class="problem-cell" key={index}>
+            <p class="where">
+              <OutcomeWord outcome={cell.outcome} cause={cell.cause} />
+              <span>in {named(cell.environments.flatMap((each) => environments[each] ?? []))}</span>
+              {cell.rule && <Rule model={model} code={cell.rule} />}
+            </p>
+            {cell.summary && <p class="summary">{cell.summary}</p>}
+            {cell.place && <p class="note place">{cell.place}</p>}
+            {next && (
+              <p class="remedy">
+                <b>Next</b> {next}
+              </p>
+            )}
+          </div>
+        );
+      })}
       <p class="note">{plural(problem.rows.length, "test")}</p>
       <Tests
         tests={problem.rows.map((row) => model.test(row))}

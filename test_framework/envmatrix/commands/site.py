@@ -12,6 +12,7 @@ import typer
 
 from envmatrix.commands.history import Place, open_history
 from envmatrix.commands.options import HistoryFile
+from envmatrix.commands.page import render_page
 from envmatrix.exceptions import RunFileError
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def site(
 ) -> int:
     """Make a static site: each environment as it is now and over time, flaky and slow tests, badges, a page for each matrix.
 
-    It needs no server and no script. Pages of matrices are written once.
+    It needs no server. Pages of matrices are written once.
     """
     from envmatrix.environments import Project
     from envmatrix.masking import MASKER, secrets_among
@@ -55,7 +56,7 @@ def site(
     MASKER.add_all(secrets_among(os.environ))
     project = Project.find(Path.cwd())
     with open_history(project, history, place) as past:
-        made = _write_pages(directory, runs or _kept(project))
+        made = _write_pages(directory, runs or _kept(project), project, past)
         latest, facts = _facts(past, _known(directory))
     texts = {directory / "index.html": pages.index(facts)}
     texts |= {directory / each.page: pages.environment(each, facts) for each in facts.environments}
@@ -74,12 +75,11 @@ def _kept(project: Project) -> Sequence[Path]:
     return sorted(path for path in project.runs_dir.iterdir() if path.is_dir() and not path.is_symlink())
 
 
-def _write_pages(directory: Path, runs: Iterable[Path]) -> int:
+def _write_pages(directory: Path, runs: Iterable[Path], project: Project, past: History) -> int:
     """Write the page of each matrix that has none yet, or whose run files are younger; return their number."""
     from msgspec.json import encode
 
     from envmatrix.report.files import write_files
-    from envmatrix.report.site import pages
     from envmatrix.report.site.facts import page_name
     from envmatrix.runs.file import read_header
 
@@ -95,7 +95,7 @@ def _write_pages(directory: Path, runs: Iterable[Path]) -> int:
             typer.echo(f"warning: {error}", err=True)
             continue
         facts = encode(_page_facts(judged)).decode()
-        write_files({page.with_suffix(".json"): facts, page: pages.matrix(judged)}, [page.parent])
+        write_files({page.with_suffix(".json"): facts, page: render_page(judged, project, past, None)}, [page.parent])
         number += 1
     return number
 

@@ -6,7 +6,7 @@ The first row of an object is the run, each other row a cell. A lone surrogate i
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime
 from functools import partial
@@ -16,10 +16,11 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from envmatrix.exceptions import HistoryError, MissingExtraError
-from envmatrix.history.file import VIEWS
+from envmatrix.history.file import VIEWS, normal_time
 from envmatrix.history.objects import Place
-from envmatrix.history.queries import History
+from envmatrix.history.queries import SHOWN_RUNS, History
 from envmatrix.history.rows import CellRow, KeptRun, RunRow
+from envmatrix.runs.outcomes import Outcome
 from envmatrix.safety.names import check_name, is_name
 
 if TYPE_CHECKING:
@@ -145,6 +146,16 @@ class ParquetHistory(History):
         if schema != SCHEMA:
             raise HistoryError(self._place, f"is of schema {schema}; this envmatrix reads schema {SCHEMA}")
         self._connection.execute(_TABLES + VIEWS)
+
+    def past_outcomes(self, environment: str, moment: str) -> Mapping[str, Sequence[Outcome]]:
+        """Map each test to how it ended in the last runs of an environment before a time (ISO 8601), the oldest first."""
+        rows = self._rows(
+            "SELECT test, list(outcome ORDER BY started_at, run) FROM entries JOIN (SELECT id FROM runs"
+            " WHERE environment = CAST(? AS TEXT) AND started_at < ? ORDER BY started_at DESC, id DESC LIMIT ?) AS last"
+            " ON last.id = run GROUP BY test",
+            (clean(environment), normal_time(moment), SHOWN_RUNS),
+        )
+        return {test: tuple(map(Outcome, outcomes)) for test, outcomes in rows}
 
     @staticmethod
     def _text(text: str) -> object:

@@ -12,11 +12,9 @@ from typing import TYPE_CHECKING, Any
 from envmatrix.exceptions import MissingExtraError
 from envmatrix.gate import Answer
 from envmatrix.masking import MASKER
-from envmatrix.report.matrix.summary import JudgedMatrix, MatrixSummary
 from envmatrix.report.site import charts
 from envmatrix.report.site.facts import EnvironmentFacts, Site
-from envmatrix.report.text import first_line, inert, middle, plural, seconds
-from envmatrix.report.words import cause_and_rule, word
+from envmatrix.report.text import inert, middle, seconds
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -44,11 +42,6 @@ def environment(facts: EnvironmentFacts, site: Site) -> str:
     return _render("environment.html", "../", site=site, facts=facts)
 
 
-def matrix(judged: JudgedMatrix) -> str:
-    """Return the page of one matrix: the verdicts with their reasons, and what did not pass everywhere."""
-    return _render("matrix.html", "../", judged=judged, summary=MatrixSummary.of(judged.matrix))
-
-
 def _render(template: str, root: str, **values: object) -> str:
     """Fill a template; `root` leads from its page to the index."""
     return _environment().get_template(template).render(root=root, **values) + "\n"
@@ -74,11 +67,7 @@ def _environment() -> Environment:
         "style": Markup(style),  # noqa: S704  our own file
         "style_hash": base64.b64encode(hashlib.sha256(style.encode()).digest()).decode(),
         "charts": charts,
-        "first_line": first_line,
-        "plural": plural,
         "seconds": seconds,
-        "word": word,
-        "cause_and_rule": cause_and_rule,
     }
     made.globals.update(words)
     return made
