@@ -15,20 +15,20 @@ from envmatrix.exceptions import HistoryError, UsageError
 if TYPE_CHECKING:
     from envmatrix.environments import Project
 
-_ASK = "test"
-
 _Place = Annotated[
     str, typer.Argument(metavar="PLACE", help="A directory, or a bucket: `s3://bucket/runs`.", show_default=False)
 ]
 
 
 class _AskingGroup(TyperGroup):
-    """Takes words that name no command of the group for those of `test`."""
+    """Takes words that name no command of the group for those of one of them."""
+
+    default = "test"
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Parse the words of the command line."""
         is_named = bool(args) and (args[0] in self.commands or args[0] == "--help")
-        return super().parse_args(ctx, args if is_named else [_ASK, *args])
+        return super().parse_args(ctx, args if is_named else [self.default, *args])
 
 
 history_app = typer.Typer(
@@ -36,7 +36,7 @@ history_app = typer.Typer(
     cls=_AskingGroup,
     help="Ask about earlier runs, and share them between machines. Without a command: `test`.",
 )
-history_app.command(_ASK)(history)
+history_app.command(_AskingGroup.default)(history)
 
 
 @history_app.command("export")
