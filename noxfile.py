@@ -19,7 +19,7 @@ nox.options.sessions = ["matrix", "tests", "lint"]
 
 PYPROJECT = nox.project.load_toml("pyproject.toml")
 PYTHONS = nox.project.python_versions(PYPROJECT)
-DECLARATIONS = sorted(Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob("*.toml"))
+DECLARATIONS = sorted(Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob("[!_]*.toml"))  # "_": others extend it
 VARIANTS = [f"{path.stem}+{name}" for path in DECLARATIONS for name in nox.project.load_toml(path).get("variants", ())]
 ENVIRONMENTS = [*(path.stem for path in DECLARATIONS), *VARIANTS]
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))

@@ -44,7 +44,9 @@ from envmatrix.environments import (
     UserRoutes,
     Variant,
 )
+from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.explain import FILLED_IN_BY_US
+from envmatrix.environments.used_keys import KINDS, kinds_with, sources_with
 from envmatrix.gate.waivers import Waiver
 from envmatrix.matrix.compare import ChangeKind
 from envmatrix.matrix.query_grammar import CHANGES, FLAGS, KEYS, OTHER_FORMS
@@ -113,10 +115,18 @@ def _declarations() -> Iterator[str]:
     yield "The top of the file:"
     yield _table(
         ("key", "type", "default", "meaning"),
-        _keys(Environment, leave_out={"services", "users", "canary", "maintenance", "twin", "variants"}),
+        [
+            *_keys(Inheritance),
+            *_keys(
+                Environment,
+                leave_out={*Inheritance.model_fields, "services", "users", "canary", "maintenance", "twin", "variants"},
+            ),
+        ],
     )
     yield "### `[services.NAME]`"
-    yield _table(("key", "type", "default", "meaning"), _keys(ServiceSpec))
+    yield "A key that the service's kind or source does not use is refused."
+    head = ("key", "type", "default", "kinds", "sources", "meaning")
+    yield _table(head, map(_with_users, _keys(ServiceSpec)))
     yield "Sources:"
     yield _table(("source", "meaning"), _members(Source))
     yield "### `[users]`"
@@ -146,7 +156,7 @@ def _declarations() -> Iterator[str]:
         "In every text, `${VARIABLE}` is filled in from the process's environment or the file given by `--env-file`, and "
         "`${VARIABLE:-text}` has a default for one that is unset or empty. "
         f"In `command` and `env`, so are a service's {references}, and {alone}; a service that another one references "
-        "starts first."
+        "starts first. In `identity`, `{environment}` is."
     )
     yield "## `[tool.envmatrix]` in `pyproject.toml`"
     yield _table(("key", "type", "default", "meaning"), _keys(Project, leave_out={"audit", "gate"}))
@@ -320,6 +330,20 @@ def _keys(model: type[BaseModel], leave_out: Iterable[str] = ()) -> Iterator[tup
         if name not in texts:
             raise LookupError(f"{model.__name__}.{name} has no docstring")
         yield f"`{name}`", _toml_type(types[name], info.annotation), _default(info), texts[name]
+
+
+def _with_users(row: tuple[str, str, str, str]) -> tuple[str, ...]:
+    """Return the row of a service's key, with the kinds and sources that use the key."""
+    key = row[0].strip("`")
+    kinds, sources = kinds_with(key), sources_with(key)
+    shown = ", ".join(f"`{kind}`" for kind in kinds) or "plugged-in ones"
+    places = ", ".join(f"`{source.value}`" for source in sources)
+    return (
+        *row[:3],
+        "all" if len(kinds) == len(KINDS) else shown,
+        "all" if len(sources) == len(Source) else places,
+        row[3],
+    )
 
 
 def _toml_type(written: str, annotation: Any) -> str:

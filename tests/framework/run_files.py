@@ -23,11 +23,13 @@ def header(
     run_id: str = "",
     narrowed: tuple[str, ...] = (),
     sources: dict[str, str] | None = None,
+    base: str = "",
 ) -> Header:
     """The header of a run."""
     return Header(
         run_id=run_id or f"run-of-{environment}",
         environment=environment,
+        base=base,
         label=label or environment,
         started_at="2026-01-02T03:04:05.678+00:00",
         commit=commit,

@@ -144,7 +144,7 @@ def test_a_green_run_leaves_nothing_in_the_deployment(tmp_path: Path, deployment
 def test_with_some_of_them_set_nothing_is_guessed(monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a deployment is an error that names the variable which is missing, not half a twin."""
     monkeypatch.setenv("STAGING_AUTH_URL", "https://auth.staging.example.com")
-    with pytest.raises(UnsetVariableError, match=r"staging\.toml:\d+: variable STAGING_BACKEND_URL is not set"):
+    with pytest.raises(UnsetVariableError, match=r"staging\.toml:\d+: variable STAGING_DATABASE_URL is not set"):
         load_environment("staging", DIRECTORY)
 
 

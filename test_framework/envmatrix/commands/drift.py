@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.options import EnvFile, Environments, JsonFormat
+from envmatrix.commands.options import EnvFile, Environments, JsonFormat, Overrides
 from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 
@@ -37,6 +37,7 @@ def drift(
     ] = False,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
     format_: Annotated[
         str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown or json.")
     ] = "terminal",
@@ -63,7 +64,7 @@ def drift(
         recorded = {"": latest(project.runs_dir)}
     loaded = load_paths(recorded.values())
     sides = [Side.of(run, _label(run, loaded.runs)) for run in loaded.runs]
-    sides += [_look(name, directory, env_file) for name in unrecorded]
+    sides += [_look(name, directory, env_file, overrides) for name in unrecorded]
     if len(sides) + len(loaded.missing) < _FEWEST:
         raise UsageError("one environment cannot differ from itself", "Name two environments or run files")
     found = compare_sides(sides, [f"{each.label}: {each.reason}" for each in loaded.missing])
@@ -87,12 +88,12 @@ def _label(run: Run, runs: Sequence[Run]) -> str:
     return f"{label} {started}" if sum(each.header.label == label for each in runs) > 1 else label
 
 
-def _look(name: str, directory: Path, env_file: Path | None) -> Side:
+def _look(name: str, directory: Path, env_file: Path | None, overrides: Sequence[str] | None) -> Side:
     """Look at all services of an environment as they are now."""
     from envmatrix.matrix.drift import Side
     from envmatrix.runs.reused import versions
 
-    with running(name, directory, env_file) as (client, declared):
+    with running(name, directory, env_file, overrides) as (client, declared):
         reply = client.start(declared.services)
         services = (reply.environment or declared).services
         reached = {

@@ -140,6 +140,8 @@ def _unfit(matrix: Matrix, path: Path, project: Project) -> str:
     runs = {run.header.environment for run in matrix.runs}
     if not runs:
         return "there is no run"
+    if other := next((run.header for run in matrix.runs if run.header.base), None):
+        return f"{other.environment} is {other.base} under another name: a baseline is made of {other.base}'s own runs"
     of_tests = {Code.INFRASTRUCTURE, Code.HARNESS, Code.UNDETERMINED}  # the other tests are worth keeping
     for verdict in judge_all(matrix):
         for reason in verdict.reasons:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from envmatrix.commands.history import history_file
-from envmatrix.commands.options import EnvFile, Environments, Format, HistoryFile, JsonFormat
+from envmatrix.commands.options import EnvFile, Environments, Format, HistoryFile, JsonFormat, Overrides
 from envmatrix.commands.watch import Receivers, watch
 from envmatrix.exceptions import UsageError
 
@@ -56,6 +56,7 @@ def health(
     ] = None,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
     format_: Format = "terminal",
     json: JsonFormat = False,
     history: HistoryFile = None,
@@ -80,7 +81,7 @@ def health(
         )
     project = Project.find(Path.cwd())
     directory = environments.resolve() if environments else project.environments_dir
-    chosen = load_environments(names or (), directory, env_file)
+    chosen = load_environments(names or (), directory, env_file, overrides or ())
     looking = looking_at(chosen, directory, env_file, comprehensive=comprehensive)
     if continuous:
         watch(

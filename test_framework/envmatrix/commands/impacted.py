@@ -62,6 +62,9 @@ def _refuse_parts(plan: Plan) -> None:
         # A shard's file says of the whole suite what its shards are to bring: tests that were taken over are nobody's.
         how = "Leave --shard out: what may have changed is run in one piece, and shards are for runs of everything"
         raise UsageError("--impacted-since and --shard exclude each other", how)
+    if any(environment.overrides for environment in plan.environments):
+        how = "Run all tests where a declaration is changed for the run"
+        raise UsageError("--impacted-since and --set exclude each other", how)
     chosen = [word for word in plan.pytest_args if chooses_tests(word)] or (
         list(plan.pytest_args) if plan.suites != plan.project.suites else []
     )

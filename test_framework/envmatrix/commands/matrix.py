@@ -79,10 +79,19 @@ def run(
     name: Annotated[str, typer.Argument(metavar="ENV", help=_NAME, show_default=False)],
     *,
     options: RunOptions,
+    alias: Annotated[
+        str,
+        typer.Option(
+            "--as",
+            metavar="NAME",
+            help="Name of the run in every report, as of a pull request's own deployment. It is judged as a run of ENV.",
+            show_default=False,
+        ),
+    ] = "",
 ) -> int:
     """Run the suite in one environment, with pytest's own output, and show the environment's column of the matrix."""
     from envmatrix.runner.run import run_attached
 
-    plan = options.plan([name], ctx.obj)
+    plan = options.plan([name], ctx.obj, alias)
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if options.format == "json" else None)
     return report_run(run_dir, options.format, options.history, html=options.html)

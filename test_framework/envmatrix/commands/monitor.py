@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.commands.options import EnvFile, Environments, Json, Overrides
 from envmatrix.commands.running import running
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.interval import interval
@@ -42,6 +42,7 @@ def monitor(
     ] = None,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
     json: Json = False,
 ) -> int:
     """Show what services use while a command of any kind runs, or did in a run with --sample: highest values, what grows.
@@ -64,7 +65,7 @@ def monitor(
         raise UsageError(f"both a run file, {run_file}, and a command", "Name one of them")
     if command:
         directory = environments.resolve() if environments else project.environments_dir
-        with running(name, directory, env_file) as (client, declared):
+        with running(name, directory, env_file, overrides) as (client, declared):
             reply = client.start(declared.services)
             reply.demand_required(declared)
             environment = reply.environment or declared

@@ -30,6 +30,16 @@ Environments = Annotated[
 EnvFile = Annotated[
     Path | None, typer.Option(metavar="FILE", help="File of NAME=value lines that set ${NAME} in a declaration.")
 ]
+Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="KEY=VALUE",
+        help="Set a key of the declaration, as services.backend.url=https://…; a value that is no TOML is a text. May be "
+        "repeated.",
+        show_default=False,
+    ),
+]
 HistoryFile = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
@@ -66,6 +76,7 @@ class RunOptions:
 
     environments: Environments = None
     env_file: EnvFile = None
+    overrides: Overrides = None
     deadline: Annotated[
         float | None,
         typer.Option(
@@ -114,8 +125,8 @@ class RunOptions:
         """Return the format of the report."""
         return "json" if self.json else self.format_
 
-    def plan(self, names: Sequence[str], pytest_args: Sequence[str] | None) -> Plan:
-        """Load the environments to run, all that are declared if no name is given.
+    def plan(self, names: Sequence[str], pytest_args: Sequence[str] | None, alias: str = "") -> Plan:
+        """Load the environments to run, all that are declared if no name is given; `alias` is the name of the runs.
 
         Raises:
             EnvmatrixError: the format or an environment is unknown, a declaration is wrong, or there is no place for a page.
@@ -131,6 +142,8 @@ class RunOptions:
             names,
             environments_dir=self.environments,
             env_file=self.env_file,
+            overrides=self.overrides or (),
+            alias=alias,
             deadline=self.deadline,
             test_deadline=self.test_deadline,
             retries=self.retries,

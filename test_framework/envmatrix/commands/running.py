@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 
 @contextmanager
-def running(name: str, directory: Path, env_file: Path | None) -> Iterator[tuple[SupervisorClient, Environment]]:
+def running(
+    name: str, directory: Path, env_file: Path | None, overrides: Sequence[str] | None = None
+) -> Iterator[tuple[SupervisorClient, Environment]]:
     """Yield an environment and the client of its supervisor: the one that is kept, or else one that is ended here.
 
     Raises:
@@ -26,7 +28,7 @@ def running(name: str, directory: Path, env_file: Path | None) -> Iterator[tuple
     from envmatrix.services.supervisor.kept import Origin, kept_as
 
     variables = process_variables(env_file)
-    environment = load_environment(name, directory, variables=variables)
+    environment = load_environment(name, directory, variables=variables, overrides=overrides or ())
     with ExitStack() as stack:
         if kept := kept_as(environment):
             client = kept.client

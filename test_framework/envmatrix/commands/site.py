@@ -154,9 +154,9 @@ def _facts(past: History, known: Mapping[str, PageFacts]) -> tuple[JudgedMatrix,
         EnvironmentFacts(
             column,
             verdict,
-            past.runs(column.environment, _RUNS),
-            past.flakiest(_TESTS, column.environment),
-            past.longest(_TESTS, column.environment),
+            past.runs(column.judged_as, _RUNS),
+            past.flakiest(_TESTS, column.judged_as),
+            past.longest(_TESTS, column.judged_as),
         )
         for column, verdict in zip(matrix.columns, latest.verdicts, strict=True)
     ]

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.options import EnvFile, Environments, Json
+from envmatrix.commands.options import EnvFile, Environments, Json, Overrides
 from envmatrix.exceptions import EnvmatrixError, SupervisorError, UsageError, nearest
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ def up(
     ] = False,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
 ) -> int:
     """Start an environment and leave it running: `pytest --matrix-environment ENV` then connects to it.
 
@@ -42,7 +43,7 @@ def up(
     from envmatrix.services.supervisor.client import end_run
     from envmatrix.services.supervisor.kept import kept_as, record
 
-    environment, origin = _load(name, environments, env_file)
+    environment, origin = _load(name, environments, env_file, overrides or ())
     if kept := kept_as(environment):
         if not (stale := kept.why_stale(origin)):
             return _show(kept)
@@ -205,12 +206,14 @@ def _directory(environments: Path | None) -> Path:
     return (environments or Project.find(Path.cwd()).environments_dir).resolve()
 
 
-def _load(name: str, environments: Path | None, env_file: Path | None) -> tuple[Environment, Origin]:
+def _load(
+    name: str, environments: Path | None, env_file: Path | None, overrides: Sequence[str]
+) -> tuple[Environment, Origin]:
     from envmatrix.environments import load_environment, process_variables
     from envmatrix.services.supervisor.kept import Origin
 
     variables = process_variables(env_file)
-    environment = load_environment(name, _directory(environments), variables=variables)
+    environment = load_environment(name, _directory(environments), variables=variables, overrides=overrides)
     return environment, Origin.of(environment, variables, env_file)
 
 
@@ -235,9 +238,9 @@ def _status(kept: KeptEnvironment) -> KeptStatus:
     """Return how an environment is now; all of its secrets are masked from then on."""
     from envmatrix.report.kept import KeptStatus
 
-    env_file = kept.origin.env_file
+    given, directory = kept.origin, Path(kept.origin.declaration).parent
     try:
-        _, origin = _load(kept.name, Path(kept.origin.declaration).parent, Path(env_file) if env_file else None)
+        _, origin = _load(kept.name, directory, Path(given.env_file) if given.env_file else None, given.overrides)
         stale = kept.why_stale(origin)
     except EnvmatrixError as error:
         stale = str(error)

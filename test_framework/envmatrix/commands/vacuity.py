@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from envmatrix.commands.options import EnvFile, Environments, Json, Quiet
+from envmatrix.commands.options import EnvFile, Environments, Json, Overrides, Quiet
 
 
 def vacuity(
@@ -24,6 +24,7 @@ def vacuity(
     *,
     environments: Environments = None,
     env_file: EnvFile = None,
+    overrides: Overrides = None,
     json: Json = False,
     quiet: Quiet = False,
 ) -> int:
@@ -42,7 +43,13 @@ def vacuity(
     from envmatrix.services.supervisor import Owner
 
     names = [name] if name else []
-    plan = make_plan(names, environments_dir=environments, env_file=env_file, pytest_args=ctx.obj or ())
+    plan = make_plan(
+        names,
+        environments_dir=environments,
+        env_file=env_file,
+        overrides=overrides or (),
+        pytest_args=ctx.obj or (),
+    )
     started = [environment for environment in plan.environments if services_to_take_down(environment)]
     if len(started) > 1:
         raise UsageError("several environments start services", f"Name one: {', '.join(each.name for each in started)}")

@@ -30,17 +30,26 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                 if key == "command" and _tells_password(environment, name, field):
                     what = f"{{{name}.{field}}} in command would show a password"
                     how = "Put it in env: a command's words are readable by everybody (ps)"
-                    raise DeclarationError(file.path, what, file.line_of(keys), how)
+                    path, line = file.place_of(keys)
+                    raise DeclarationError(path, what, line, how)
+        for text in service.identity.values():
+            for name, _ in references_in(text):
+                path, line = file.place_of(("services", service.name, "identity"))
+                what = f"{{{name}}} in identity: only {{environment}} is filled in there"
+                raise UnknownReferenceError(path, what, line, "Name what it is, or a ${VARIABLE}")
     if environment.users is not None and (name := environment.users.service) not in environment.services:
-        what, line = f"users.service names {name!r}, which is no service here", file.line_of(("users", "service"))
-        raise UnknownReferenceError(file.path, what, line, nearest(name, environment.services))
+        what, (path, line) = (
+            f"users.service names {name!r}, which is no service here",
+            file.place_of(("users", "service")),
+        )
+        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
     try:
         TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
     except CycleError as error:
         cycle = error.args[1]
-        line = file.line_of(("services", cycle[0]))
+        path, line = file.place_of(("services", cycle[0]))
         what = f"services wait for each other: {' → '.join(reversed(cycle))}"
-        raise ReferenceCycleError(file.path, what, line, "Drop one of the references") from None
+        raise ReferenceCycleError(path, what, line, "Drop one of the references") from None
 
 
 def _tells_password(environment: Environment, name: str, field: str) -> bool:
@@ -55,4 +64,5 @@ def _check_reference(file: TomlFile, keys: tuple[str, ...], environment: Environ
     else:
         what, word, known = f"{{{name}.{field}}}: a service has no {field!r}", field, REFERENCE_FIELDS
     if word not in known:
-        raise UnknownReferenceError(file.path, what, file.line_of(keys), nearest(word, known))
+        path, line = file.place_of(keys)
+        raise UnknownReferenceError(path, what, line, nearest(word, known))

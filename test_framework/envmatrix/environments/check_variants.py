@@ -12,7 +12,7 @@ from envmatrix.exceptions import DeclarationError, UnknownReferenceError, neares
 _SPEAK_HTTP = frozenset({"http", "openai", "clickhouse"})
 
 
-def check_variant(path: Path, environment: Environment, line: int = 0) -> None:
+def check_variant(environment: Environment, path: Path, line: int = 0) -> None:
     """Refuse a fault that cannot be made, and a promise that says nothing.
 
     Raises:

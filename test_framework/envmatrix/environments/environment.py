@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, WrapSerializer
 
 from envmatrix.environments.canary import Canary
+from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
@@ -64,7 +65,7 @@ DOWN = ".down"
 """Ends the name of a variant that need not be declared: in `local+redis.down`, redis is down and nothing is promised."""
 
 
-class Environment(Table):
+class Environment(Inheritance):
     """A named place where the system under test runs."""
 
     name: str
@@ -90,11 +91,22 @@ class Environment(Table):
     """The ways in which it can be degraded, each a column of its own."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
     """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
+    bases: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
+    """The files that its own file extends, the nearest first."""
+    overrides: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    """What the command line set, as given: `services.backend.url=…`. May hold secrets."""
+    alias: str = Field(default="", exclude=True)
+    """The name that a run of it has in every report, where that is another: `pr-123`."""
 
     @property
     def label(self) -> str:
         """Return the name of the matrix column; a twin is named as one."""
-        return f"{self.name} (twin)" if self.twin else self.name
+        return f"{self.run_name} (twin)" if self.twin else self.run_name
+
+    @property
+    def run_name(self) -> str:
+        """Return the name of its runs: the alias, if it has one."""
+        return self.alias or self.name
 
     @property
     def declared_name(self) -> str:
@@ -171,7 +183,7 @@ class Environment(Table):
 
         Commands and options stay as written: what fills in their blanks may be a secret.
         """
-        plain = self.model_dump(mode="json", exclude_none=True, exclude={"file"})
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"file", *Inheritance.model_fields})
         for service, keys in self.written.items():
             plain["services"][service].update(keys)
         return MappingProxyType(plain)

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
 
-FILLED_IN_BY_US = frozenset({"name", "file", "root", "written"})
+FILLED_IN_BY_US = frozenset({"name", "file", "root", "written", "bases", "overrides", "alias"})
 """Fields of the models that no file may set."""
 
 
@@ -30,22 +30,22 @@ def explained(
     errors = error.errors(include_url=False, include_input=may_show)
     first = min(errors, key=lambda each: each["type"] != "extra_forbidden")  # a key mistyped is also one missing
     keys = (*prefix, *map(str, first["loc"]))
-    line, where = file.line_of(keys), _spelled(keys[:-1])
+    (path, line), where = file.place_of(keys), _spelled(keys[:-1])
     match first["type"]:
         case "extra_forbidden":
             hint = nearest(keys[-1], _known_keys(model, keys[len(prefix) : -1]))
-            return UnknownKeyError(file.path, f"unknown key {keys[-1]!r} in {where}", line, hint)
+            return UnknownKeyError(path, f"unknown key {keys[-1]!r} in {where}", line, hint)
         case "missing":
-            return DeclarationError(file.path, f"{where} needs the key {keys[-1]!r}", line)
+            return DeclarationError(path, f"{where} needs the key {keys[-1]!r}", line)
         case "tuple_type":
             one = first.get("input")
             what, spelled = "a list", '"…"'
             if isinstance(one, str):
                 what, spelled = "a list, also of one", json.dumps(one, ensure_ascii=False)
-            return DeclarationError(file.path, f"{_spelled(keys)} is {what}", line, f"Write [{spelled}]")
+            return DeclarationError(path, f"{_spelled(keys)} is {what}", line, f"Write [{spelled}]")
     hint = "The spelling and the case count" if first["type"] in {"enum", "literal_error"} else ""
     what = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
-    return DeclarationError(file.path, f"{_spelled(keys)}: {what}", line, hint)
+    return DeclarationError(path, f"{_spelled(keys)}: {what}", line, hint)
 
 
 def _spelled(keys: tuple[str, ...]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Mapping, Sequence
 from io import StringIO
@@ -12,12 +13,12 @@ from pydantic import ValidationError
 
 from envmatrix.environments.check_references import check_references
 from envmatrix.environments.check_variants import check_variant
+from envmatrix.environments.declaration import Declaration, read_declaration
 from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
 from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
 from envmatrix.environments.service import ServiceSpec
-from envmatrix.environments.toml_file import TomlFile, read_toml
-from envmatrix.environments.used_keys import OUR_KINDS, known_kinds, unused_keys, usable_keys
+from envmatrix.environments.used_keys import KINDS, known_kinds, unused_keys, usable_keys
 from envmatrix.exceptions import (
     DeclarationError,
     UnknownEnvironmentError,
@@ -35,13 +36,15 @@ from envmatrix.safety.names import ALPHABET, is_name
 def declared_names(directory: Path) -> tuple[str, ...]:
     """Return the names of the environments that a directory declares, sorted.
 
+    A file whose name begins with an underscore declares none: others extend it.
+
     Raises:
         UsageError: there is no such directory.
         DeclarationError: a file's name is no name of an environment.
     """
     if not directory.is_dir():
         raise UsageError(f"no directory {directory}", "Name the directory of TOML files with --environments DIR")
-    names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith("."))
+    names = sorted(path.stem for path in directory.glob("*.toml") if not path.name.startswith((".", "_")))
     for name in names:
         if not is_name(name) or "+" in name:  # which stands before a variant's name
             raise DeclarationError(directory / f"{name}.toml", "its name is no name of an environment", hint=ALPHABET)
@@ -54,7 +57,13 @@ def declaration_of(name: str, directory: Path) -> tuple[Path, str]:
     return directory / f"{declared}.toml", variant
 
 
-def load_environments(names: Sequence[str], directory: Path, env_file: Path | None = None) -> tuple[Environment, ...]:
+def load_environments(
+    names: Sequence[str],
+    directory: Path,
+    env_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    alias: str = "",
+) -> tuple[Environment, ...]:
     """Load the named environments, or all that a directory declares.
 
     Raises:
@@ -64,31 +73,46 @@ def load_environments(names: Sequence[str], directory: Path, env_file: Path | No
     chosen = tuple(dict.fromkeys(names)) or declared_names(directory)
     if not chosen:
         raise UsageError(f"no environment is declared in {directory}", "Declare one: NAME.toml in that directory")
-    return tuple(load_environment(name, directory, env_file=env_file) for name in chosen)
+    return tuple(
+        load_environment(name, directory, env_file=env_file, overrides=overrides, alias=alias) for name in chosen
+    )
 
 
 def load_environment(
-    name: str, directory: Path, *, variables: Mapping[str, str] | None = None, env_file: Path | None = None
+    name: str,
+    directory: Path,
+    *,
+    variables: Mapping[str, str] | None = None,
+    env_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    alias: str = "",
 ) -> Environment:
     """Load `NAME.toml` of a directory, or as one of its variants: `NAME+VARIANT`.
 
-    `variables` fill in each `${NAME}`; the process's environment, topped up from `env_file`, by default.
+    `variables` fill in each `${NAME}`; the process's environment, topped up from `env_file`, by default. `overrides` are
+    the words of `--set`, and `alias` is the name that its runs have in reports.
 
     Raises:
         UnknownEnvironmentError: the directory declares no such environment.
         DeclarationError: the file is wrong; the error names the line.
+        UsageError: an override or the alias is wrong.
     """
     names = declared_names(directory)
+    if alias and (not is_name(alias) or "+" in alias):
+        raise UsageError(f"--as {alias[:200]!r} is no name", ALPHABET)
+    if alias in names:
+        raise UsageError(f"--as {alias} would pass for the declared environment {alias!r}", "Name another one")
     file, variant = declaration_of(name, directory)
     if file.stem not in names:
         raise UnknownEnvironmentError(name, directory, names)
-    environment = load_file(file, variables if variables is not None else process_variables(env_file))
+    variables = process_variables(env_file) if variables is None else variables
+    environment = load_file(file, variables, overrides).model_copy(update={"alias": alias})
     if not variant:
         return environment
     if (degraded := environment.degraded(variant)) is None:
         variants = (f"{file.stem}+{each}" for each in environment.variants)
         raise UnknownEnvironmentError(name, directory, (file.stem, *variants))
-    check_variant(environment.file, degraded)
+    check_variant(degraded, environment.file)
     return degraded
 
 
@@ -108,13 +132,14 @@ def process_variables(env_file: Path | None) -> dict[str, str]:
     return variables
 
 
-def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
+def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str] = ()) -> Environment:
     """Load the environment that one file declares; its secrets are registered for masking.
 
     Raises:
-        DeclarationError: the file is wrong.
+        DeclarationError: the file, or one that it extends, is wrong.
+        UsageError: an override is wrong.
     """
-    file = read_toml(path)
+    file = read_declaration(path, overrides)
     data = dict(file.data)
     twin = _twin(file, data.pop("twin", None), variables)
     if twin is None:
@@ -122,17 +147,19 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     data = map_text(raw := data, lambda text: substitute(text, variables))
     services = data.get("services", {})
     if not isinstance(services, dict) or not all(isinstance(table, dict) for table in services.values()):
-        raise DeclarationError(path, "services are tables: [services.NAME]", file.line_of(("services",)))
+        place, line = file.place_of(("services",))
+        raise DeclarationError(place, "services are tables: [services.NAME]", line)
     for service_name, table in services.items():
         if "name" in table:
-            line = file.line_of(("services", service_name, "name"))
-            raise UnknownKeyError(path, "unknown key 'name' in a service", line, "The table's own name is the name")
-    named = {service: {**table, "name": service} for service, table in services.items()}
+            place, line = file.place_of(("services", service_name, "name"))
+            raise UnknownKeyError(place, "unknown key 'name' in a service", line, "The table's own name is the name")
+    named = {service: _named(service, table, path.stem) for service, table in services.items()}
     written = {
         service: {key: table[key] for key in ("command", "options") if key in table}
         for service, table in raw.get("services", {}).items()
     }
     ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}
+    ours |= {"bases": file.paths[1:], "overrides": tuple(overrides)}
     try:
         environment = Environment.model_validate({**data, **ours})
     except ValidationError as error:
@@ -145,22 +172,38 @@ def load_file(path: Path, variables: Mapping[str, str]) -> Environment:
     check_references(file, environment)
     for name in environment.variants:
         if degraded := environment.degraded(name):
-            check_variant(path, degraded, file.line_of(("variants", name)))
+            check_variant(degraded, *file.place_of(("variants", name)))
     return environment
 
 
-def _check_kind(file: TomlFile, spec: ServiceSpec) -> None:
+def _named(name: str, table: Mapping[str, Any], environment: str) -> Mapping[str, Any]:
+    """Return a service's table with its name, and the environment's where its identity asks for it."""
+    table = {**table, "name": name}
+    if "identity" in table:
+        table["identity"] = map_text(table["identity"], lambda text: text.replace("{environment}", environment))
+    return table
+
+
+def _check_kind(file: Declaration, spec: ServiceSpec) -> None:
     """Refuse a kind that no driver is installed for, and keys that the kind or the source does not use."""
     table = ("services", spec.name)
-    if spec.kind not in OUR_KINDS and spec.kind not in (known := known_kinds()):
+    if spec.kind not in KINDS and spec.kind not in (known := known_kinds()):
         unknown = UnknownKindError(spec.name, spec.kind, known)
-        raise DeclarationError(file.path, unknown.message, file.line_of((*table, "kind")), unknown.hint)
-    for key, setting in unused_keys(spec):
-        what = f"{key!r} does nothing for a service of {setting}"
-        raise UnknownKeyError(file.path, what, file.line_of((*table, key)), nearest(key, usable_keys(spec)))
+        path, line = file.place_of((*table, "kind"))
+        raise DeclarationError(path, unknown.message, line, unknown.hint)
+    unused = dict(unused_keys(spec))
+    decided = min(file.depth_of((*table, key)) for key in ("kind", "source"))
+    inherited = [key for key in unused if file.depth_of((*table, key)) > decided]
+    for key, setting in unused.items():
+        what, (path, line) = f"{key!r} does nothing for a service of {setting}", file.place_of((*table, key))
+        hint = nearest(key, usable_keys(spec))
+        if key in inherited:
+            names = json.dumps([".".join((*table, each)) for each in inherited])
+            hint = f"What inherits it can write remove = {names}"
+        raise UnknownKeyError(path, what, line, hint)
 
 
-def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | None:
+def _twin(file: Declaration, table: Any, variables: Mapping[str, str]) -> Twin | None:
     """Return the declared twin, if none of the variables that it would set is set."""
     if table is None:
         return None
@@ -168,14 +211,22 @@ def _twin(file: TomlFile, table: Any, variables: Mapping[str, str]) -> Twin | No
         twin = Twin.model_validate(table)
     except ValidationError as error:
         raise explained(file, error, Twin, ("twin",)) from None
-    return None if any(variables.get(name) for name in twin.variables) else twin
+    if any(variables.get(name) for name in twin.variables):
+        return None
+    where = file.place_of(("twin", "environment"))[0].parent
+    return (
+        twin
+        if where == file.path.parent
+        else twin.model_copy(update={"environment": str((where / twin.environment).absolute())})
+    )
 
 
-def _refuse_unset(file: TomlFile, data: Mapping[str, Any], variables: Mapping[str, str]) -> None:
+def _refuse_unset(file: Declaration, data: Mapping[str, Any], variables: Mapping[str, str]) -> None:
     for keys, text in texts_in(data):
         for name in variables_in(text):
             if name not in variables:
                 family = name.partition("_")[0]  # a process has dozens of others
                 similar = nearest(name, [variable for variable in variables if variable.startswith(family)])
                 hint = similar or f"Set {name}, or put it in a file given by --env-file"
-                raise UnsetVariableError(file.path, f"variable {name} is not set", file.line_of(keys), hint)
+                path, line = file.place_of(keys)
+                raise UnsetVariableError(path, f"variable {name} is not set", line, hint)

@@ -18,9 +18,14 @@ _VARIABLE = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::-([^}]*))?\}")
 _REFERENCE = re.compile(r"(?<!\$)\{([A-Za-z_][A-Za-z0-9_-]*)(?:\.([A-Za-z_][A-Za-z0-9_]*))?\}")
 
 
+def blanks_in(text: str) -> Iterator[tuple[str, str | None]]:
+    """Yield each `${NAME}` with its default, `None` where it has none."""
+    return ((match[1], match[2]) for match in _VARIABLE.finditer(text))
+
+
 def variables_in(text: str) -> Iterator[str]:
     """Yield the `${NAME}` that have no default."""
-    return (match[1] for match in _VARIABLE.finditer(text) if match[2] is None)
+    return (name for name, default in blanks_in(text) if default is None)
 
 
 def references_in(text: str) -> Iterator[tuple[str, str]]:

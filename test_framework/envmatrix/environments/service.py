@@ -42,18 +42,18 @@ class ServiceSpec(Table):
     """Required and not available is a failure; not required and not available is a skip with its reason."""
 
     url: SecretStr | None = None
-    """`remote`; or `absent`: where it would be. Asked there, it must not answer. Secret, since it may hold a password."""
+    """Where it is. An absent one must not answer there. Secret, since it may hold a password."""
     ca_file: str | None = None
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
     verify: bool = True
-    """`http` and `openai` on this machine only: false takes any certificate, and reports say so in red."""
+    """On this machine only: false takes any certificate, and reports say so in red."""
     api_key: SecretStr | None = None
-    """`openai` only: sent with every request."""
+    """Sent with every request."""
     model: str | None = None
-    """`openai` only: the model to ask for."""
+    """The model to ask for."""
 
     command: tuple[str, ...] = ()
-    """`process` and `stub` only. `{python}` is the running interpreter, `{NAME.port}` a service's port."""
+    """What to start. `{python}` is the running interpreter, `{NAME.port}` a service's port."""
     env: dict[str, SecretStr] = Field(default_factory=dict)
     """Added to the command's environment. Values may hold secrets, so none is ever shown."""
     preload: tuple[str, ...] = ()
@@ -64,11 +64,11 @@ class ServiceSpec(Table):
     """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
 
     health: UrlPath = "/health"
-    """`http` and `openai`: answers 200, and names the service where `identity` demands it."""
+    """The path that answers 200, and names the service where `identity` demands it."""
     ready: UrlPath | None = None
-    """`http` only: answers 200 once its own dependencies are up."""
+    """The path that answers 200 once its own dependencies are up."""
     identity: dict[str, str] = Field(default_factory=dict)
-    """`http` and `openai`: what the health answer must claim, key by key; by default nothing is demanded."""
+    """What the health answer must claim, key by key; by default nothing is demanded. `{environment}` is the environment's name."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None
@@ -76,22 +76,22 @@ class ServiceSpec(Table):
     websocket: UrlPath | None = None
     """The path of its WebSocket; gives the capability `websocket`."""
     openapi: UrlPath = "/openapi.json"
-    """`http` only: its OpenAPI document, where it serves one; `envmatrix drift` compares it."""
+    """Its OpenAPI document, where it serves one; `envmatrix drift` compares it."""
     flags: UrlPath | None = None
-    """`http` only: a path that answers with a JSON object of feature flags; `envmatrix drift` compares them."""
+    """A path that answers with a JSON object of feature flags; `envmatrix drift` compares them."""
 
     settings: dict[str, str | int] = Field(default_factory=dict)
-    """`postgres` and `redis` only: how the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.
+    """How the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.
     `envmatrix health --comprehensive` compares."""
     extensions: tuple[str, ...] = ()
-    """`postgres` only: extensions that the database must have."""
+    """Extensions that the database must have."""
 
     max_rss: ByteSize | None = None
-    """Not for `remote`: the most memory that its processes may have resident, together: `"512MiB"`. Judged in sampled runs."""
+    """The most memory that its processes may have resident, together: `"512MiB"`. Judged in sampled runs."""
     max_connections: PositiveInt | None = None
-    """`postgres` and `redis` only: the most client connections that it may have. Judged in sampled runs."""
+    """The most client connections that it may have. Judged in sampled runs."""
     p95_ms: PositiveFloat | None = None
-    """`http` only: milliseconds within which 95 of 100 requests of the tests must be answered. Judged in sampled runs."""
+    """Milliseconds within which 95 of 100 requests of the tests must be answered. Judged in sampled runs."""
 
     start_deadline: Seconds = 30.0
     """Seconds from start to ready."""
@@ -117,12 +117,8 @@ class ServiceSpec(Table):
         starts = self.source in {Source.PROCESS, Source.STUB}
         if starts and not self.command:
             raise ValueError(f"source = {self.source.value!r} needs a command")
-        if self.command and not starts:
-            raise ValueError("a command belongs to source = 'process' or 'stub'")
         if self.source is Source.REMOTE and self.url is None:
             raise ValueError("source = 'remote' needs a url")
-        if self.url is not None and self.source not in {Source.REMOTE, Source.ABSENT}:
-            raise ValueError("a url belongs to source = 'remote' or 'absent'")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None

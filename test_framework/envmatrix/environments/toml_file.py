@@ -40,6 +40,10 @@ class TomlFile:
                 best, best_depth = number, depth
         return best
 
+    def place_of(self, keys: tuple[str, ...]) -> tuple[Path, int]:
+        """Return the file and the line of a key, as `line_of` finds it."""
+        return self.path, self.line_of(keys)
+
 
 def read_toml(path: Path) -> TomlFile:
     """Read a TOML file.

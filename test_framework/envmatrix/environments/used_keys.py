@@ -2,38 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
+from urllib.parse import urlsplit
 
 from envmatrix.environments.service import ServiceSpec, Source
 
 KIND_GROUP = "envmatrix.kinds"
 """The entry point group of kinds that packages add."""
 
-OUR_KINDS = frozenset({"http", "postgres", "redis", "clickhouse", "openai"})
+KINDS: Mapping[str, frozenset[str]] = {
+    "http": frozenset(
+        {"health", "identity", "verify", "ready", "api", "protected", "websocket", "openapi", "flags", "p95_ms"}
+    ),
+    "openai": frozenset({"health", "identity", "verify", "api_key", "model"}),
+    "postgres": frozenset({"settings", "max_connections", "extensions"}),
+    "redis": frozenset({"settings", "max_connections"}),
+    "clickhouse": frozenset(),
+}
+"""Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
-_STARTED = frozenset({Source.PROCESS, Source.STUB})
-_CONNECTED = frozenset({Source.REMOTE, Source.ABSENT})
-_SOURCES = {
-    **dict.fromkeys(("command", "env", "preload", "start_after", "tls"), _STARTED),
-    **dict.fromkeys(("url", "ca_file", "verify"), _CONNECTED),
-    **dict.fromkeys(("start_deadline", "max_rss"), _STARTED | {Source.EMBEDDED}),
+_STARTED = frozenset({"command", "env", "preload", "start_after", "tls", "start_deadline", "max_rss"})
+_CONNECTED = frozenset({"url", "ca_file", "verify"})
+SOURCES: Mapping[Source, frozenset[str]] = {
+    Source.EMBEDDED: frozenset({"start_deadline", "max_rss"}),
+    Source.PROCESS: _STARTED,
+    Source.REMOTE: _CONNECTED,
+    Source.STUB: _STARTED,
+    Source.ABSENT: _CONNECTED,
 }
-"""Key → the sources that use it."""
-_KINDS = {
-    **dict.fromkeys(("ready", "api", "protected", "websocket", "openapi", "flags", "p95_ms"), frozenset({"http"})),
-    **dict.fromkeys(("health", "identity", "verify"), frozenset({"http", "openai"})),
-    **dict.fromkeys(("api_key", "model"), frozenset({"openai"})),
-    **dict.fromkeys(("settings", "max_connections"), frozenset({"postgres", "redis"})),
-    "extensions": frozenset({"postgres"}),
-    "options": frozenset[str](),
-}
-"""Key → which of our kinds use it; a kind of another package may use any."""
+"""Source → the keys that it uses beside those that no source claims."""
+
+
+_PLAIN = frozenset({"http", "redis"})
+"""Schemes of URLs without TLS."""
 
 
 def known_kinds() -> tuple[str, ...]:
     """Return the names of all kinds, ours and those of installed packages, sorted."""
-    return tuple(sorted({*OUR_KINDS, *entry_points(group=KIND_GROUP).names}))
+    return tuple(sorted({*KINDS, *entry_points(group=KIND_GROUP).names}))
 
 
 def unused_keys(spec: ServiceSpec) -> Iterator[tuple[str, str]]:
@@ -48,10 +55,23 @@ def usable_keys(spec: ServiceSpec) -> list[str]:
     return [key for key in ServiceSpec.model_fields if key != "name" and not _unused_for(spec, key)]
 
 
+def kinds_with(key: str) -> tuple[str, ...]:
+    """Return our kinds that use a key, all of them where none claims it."""
+    return tuple(kind for kind, keys in KINDS.items() if key in keys) or (() if key == "options" else tuple(KINDS))
+
+
+def sources_with(key: str) -> tuple[Source, ...]:
+    """Return the sources that use a key, all of them where none claims it."""
+    return tuple(source for source, keys in SOURCES.items() if key in keys) or tuple(Source)
+
+
 def _unused_for(spec: ServiceSpec, key: str) -> str:
     """Return the setting for which a key does nothing; empty where it is used."""
-    if spec.source not in _SOURCES.get(key, Source):
+    if spec.source not in sources_with(key):
         return f"source = {spec.source.value!r}"
-    if spec.kind in OUR_KINDS and spec.kind not in _KINDS.get(key, OUR_KINDS):
+    if spec.kind in KINDS and spec.kind not in kinds_with(key):
         return f"kind = {spec.kind!r}"
+    scheme = urlsplit(spec.url.get_secret_value()).scheme if spec.url else ""
+    if scheme in _PLAIN and ((key == "ca_file" and spec.ca_file) or (key == "verify" and not spec.verify)):
+        return f"url = '{scheme}://…', which has no certificate"
     return ""

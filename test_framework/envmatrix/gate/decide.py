@@ -67,7 +67,7 @@ def decide(
     a test that was left out from one that was removed. `earlier` tells the numbers that tests recorded before.
     """
     columns = (*matrix.columns, *_missing(matrix, policy, baseline, declared))
-    places = None if declared is None else {*declared, *(column.environment for column in columns)}
+    places = None if declared is None else {*declared, *(column.judged_as for column in columns)}
     waived = apply(waivers, matrix.runs, now.date(), places)
     comparison = _Comparison(policy, baseline, waived, commit, still_there, earlier)
     verdicts = tuple(comparison.verdict(column) for column in columns)
@@ -80,7 +80,7 @@ def _missing(
 ) -> Iterator[Column]:
     """Yield a column for each environment that is required and has none."""
     required = policy.required or (tuple(baseline.environments) if baseline else ())
-    there = {column.environment for column in matrix.columns}
+    there = {column.judged_as for column in matrix.columns}
     for name in dict.fromkeys(required):
         if name in there:
             continue
@@ -122,7 +122,7 @@ class _Comparison:
         """Judge one environment."""
         if isinstance(column.run, MissingRun):
             return judge(column.run)
-        before = self.baseline.environments.get(column.environment) if self.baseline else None
+        before = self.baseline.environments.get(column.judged_as) if self.baseline else None
         excuses = _Excuses.of(column.run, self.policy, before, self.waived.tests.get(column.environment, {}))
         more = [*excuses.remarks(), *_about_policy(column.run, self.policy), *self._about_commit(column.run)]
         if self.policy.performance != "ignore":

@@ -122,11 +122,14 @@ def apply(
     broken: list[Reason] = []
     by_name = {run.header.environment: run for run in runs}
     for waiver in waivers:
-        about = [name for name in by_name if fnmatch.fnmatchcase(name, waiver.environment)]
+        about = [name for name, run in by_name.items() if fnmatch.fnmatchcase(run.header.judged_as, waiver.environment)]
         if not about and (places is None or any(fnmatch.fnmatchcase(name, waiver.environment) for name in places)):
             continue
         cells = [
-            (name, cell) for name in about for cell in by_name[name].cells.values() if waiver.covers(name, cell.test)
+            (name, cell)
+            for name in about
+            for cell in by_name[name].cells.values()
+            if waiver.covers(by_name[name].header.judged_as, cell.test)
         ]
         fitting = [(name, cell) for name, cell in cells if counts_as_failed(cell) and cell.cause is waiver.cause]
         if not cells and waiver.expires >= today and any(by_name[name].header.narrowed for name in about):

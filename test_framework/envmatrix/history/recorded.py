@@ -67,13 +67,15 @@ class RecordedRuns:
         return rows
 
     def latest(self) -> Matrix:
-        """Return the last run of each environment side by side; a narrowed run counts only if there is no other.
+        """Return the last run of each environment side by side.
 
-        As in `matrix_of`, of a cell's evidence there are rule and summary alone.
+        One that is narrowed, or has another name than the environment, counts only if there is no other. As in
+        `matrix_of`, of a cell's evidence there are rule and summary alone.
         """
         rows = self._rows(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
-            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " (PARTITION BY environment ORDER BY coalesce(CAST(json_extract(events, '$.header.base') AS TEXT), '') NOT IN ('', '\"\"'),"
+            " coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
             " started_at DESC, id DESC) AS age FROM runs) WHERE age = 1 ORDER BY environment"
         )
         return Matrix.from_runs([self._run(number, json.loads(events)) for number, events in rows], mixed_commits=True)
@@ -81,12 +83,13 @@ class RecordedRuns:
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` if there is none.
 
-        A narrowed run counts only if there is no other, a dirty one never. Of a cell's evidence only rule and summary are
-        recorded, and not how each attempt ended.
+        One that is narrowed, or has another name than the environment, counts only if there is no other, a dirty one
+        never. Of a cell's evidence only rule and summary are recorded, and not how each attempt ended.
         """
         rows = self._rows(
             "SELECT id, events FROM (SELECT id, events, environment, row_number() OVER"
-            " (PARTITION BY environment ORDER BY coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
+            " (PARTITION BY environment ORDER BY coalesce(CAST(json_extract(events, '$.header.base') AS TEXT), '') NOT IN ('', '\"\"'),"
+            " coalesce(json_array_length(events, '$.header.narrowed'), 0) > 0,"
             " finished DESC, started_at DESC, id DESC) AS age"
             " FROM runs WHERE commit_id = ? AND NOT dirty) WHERE age = 1 ORDER BY environment",
             (commit,),
@@ -124,13 +127,14 @@ class RecordedRuns:
             cells[test] = Cell(test, ended, tries, why, evidence, reason or "")
             if body:
                 bodies[test] = body
-        environment = events["header"]["environment"]
-        if not is_name(environment):  # Parquet may be of somebody else, and an environment becomes a path
-            raise HistoryError(self._place, f"names an environment {environment[:200]!r}, which is no name")
+        header = convert(events["header"], Header)
+        for name in (header.environment, header.judged_as):
+            if not is_name(name):  # Parquet may be of somebody else, and an environment becomes a path
+                raise HistoryError(self._place, f"names an environment {name[:200]!r}, which is no name")
         for commit, reused in events["reused"].items():
-            cells |= self._reused(environment, commit, frozenset(reused))
+            cells |= self._reused(header.judged_as, commit, frozenset(reused))
         return Run(
-            header=replace(convert(events["header"], Header), planned=tuple(cells)),
+            header=replace(header, planned=tuple(cells)),
             cells=cells,
             footer=convert(events["footer"], Footer | None),
             findings=convert(events["findings"], tuple[FindingRecord, ...]),

@@ -21,6 +21,7 @@ class RunRow(NamedTuple):
 
     run_id: str
     environment: str
+    """The one that it is judged as."""
     label: str
     commit_id: str
     dirty: bool
@@ -64,7 +65,7 @@ def rows_of(run: Run) -> KeptRun:
     header = run.header
     row = RunRow(
         run_id=header.run_id,
-        environment=header.environment,
+        environment=header.judged_as,
         label=header.label,
         commit_id=header.commit,
         dirty=header.dirty,

@@ -134,8 +134,15 @@ class Side:
 
     @classmethod
     def of(cls, name: str, matrix: Matrix) -> Side:
-        """Return the compared parts of a matrix."""
-        places = {column.environment: Place.of(column) for column in matrix.columns}
+        """Return the compared parts of a matrix.
+
+        A run under another name stands for the environment that it is judged as, unless that was run itself.
+        """
+        own = {column.environment for column in matrix.columns}
+        places = {
+            column.environment if column.judged_as in own else column.judged_as: Place.of(column)
+            for column in matrix.columns
+        }
         return cls(name, places, ", ".join(commit[:12] for commit in matrix.commits) + " (dirty)" * matrix.dirty)
 
 

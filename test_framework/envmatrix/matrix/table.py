@@ -31,6 +31,11 @@ class Column:
         return self.run.environment if isinstance(self.run, MissingRun) else self.run.header.environment
 
     @property
+    def judged_as(self) -> str:
+        """Return the declared environment that its run is judged as: `staging` for `pr-123`."""
+        return self.run.environment if isinstance(self.run, MissingRun) else self.run.header.judged_as
+
+    @property
     def label(self) -> str:
         """Return the column's name: `staging (twin)`."""
         return self.run.label if isinstance(self.run, MissingRun) else self.run.header.label

@@ -43,6 +43,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption("--matrix-env-file", metavar="FILE", help="NAME=value lines that fill in ${NAME} in declarations")
     group.addoption(
+        "--matrix-set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="set a key of the declaration, as services.backend.url=https://…; may be repeated",
+    )
+    group.addoption("--matrix-as", metavar="NAME", help="the name of the run in reports; it is judged as before")
+    group.addoption(
         "--matrix-run-file", metavar="PATH", help="write the run file here: the outcome of each test, as JSON Lines"
     )
     group.addoption(

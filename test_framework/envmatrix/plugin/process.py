@@ -228,7 +228,7 @@ class Process:
         is_inside = selection.directory.is_relative_to(root)
         RemoteInput(
             directory=str(selection.directory.relative_to(root) if is_inside else selection.directory),
-            digest=digest(selection.environment.file),
+            digest=digest([selection.environment.file, *selection.environment.bases]),
             variables=dict(selection.variables),
             channel=self.relay.channel(node.gateway),
         ).hand_to(node)

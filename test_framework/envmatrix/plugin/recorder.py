@@ -54,7 +54,8 @@ class Recorder:
         self._process = process
         self._selection = process.selection
         self._root = config.rootpath
-        self._settings = [process.selection.environment.file, process.selection.project.root / "pyproject.toml"]
+        environment = process.selection.environment
+        self._settings = [environment.file, *environment.bases, process.selection.project.root / "pyproject.toml"]
         if config.inipath is not None:
             self._settings.append(config.inipath)
         self._files: dict[str, str] = {}
@@ -296,7 +297,8 @@ class Recorder:
         self._writer.write(
             Header(
                 run_id=uuid.uuid4().hex,
-                environment=environment.name,
+                environment=environment.run_name,
+                base=environment.name if environment.alias else "",
                 label=environment.label,
                 started_at=_text(self._started_at),
                 commit=here.commit,

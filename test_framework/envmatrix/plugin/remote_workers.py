@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from envmatrix.environments.declaration import read_declaration
 from envmatrix.exceptions import EnvmatrixError, UsageError
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RemoteInput:
     directory: str
     """The directory of the declarations, relative to the project's root where it is below."""
     digest: str
-    """SHA-256 of the declaration as the controller read it."""
+    """SHA-256 of the declaration, and of what it extends, as the controller read it."""
     variables: Mapping[str, str] = field(repr=False)
     """The variables that the declaration uses, in the clear."""
     channel: Any
@@ -61,7 +62,11 @@ class RemoteInput:
         Raises:
             UsageError: it does not.
         """
-        if not file.is_file() or digest(file) != self.digest:
+        try:
+            is_same = digest(read_declaration(file).paths) == self.digest
+        except EnvmatrixError:
+            is_same = False
+        if not is_same:
             what = f"{file} on {socket.gethostname()} is not the declaration that the controller read"
             raise UsageError(what, "Check out the same commit there, and name that directory with chdir= in --tx")
 
@@ -134,6 +139,6 @@ def limit_reruns(config: pytest.Config, test: str) -> None:
         config.failures_db.set_test_reruns(test, reruns)  # type: ignore[attr-defined]  # the plugin's
 
 
-def digest(file: Path) -> str:
-    """Return the SHA-256 of a file."""
-    return hashlib.sha256(file.read_bytes()).hexdigest()
+def digest(files: Iterable[Path]) -> str:
+    """Return the SHA-256 of some files, one after the other."""
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()

@@ -21,6 +21,10 @@ def run_options(config: pytest.Config, selection: Selection) -> tuple[str, ...]:
         words += ["--environments", _from(root, selection.directory)]
     if selection.env_file is not None:
         words += ["--env-file", _from(root, selection.env_file)]
+    for text in selection.environment.overrides:
+        words += ["--set", text]
+    if selection.environment.alias:
+        words += ["--as", selection.environment.alias]
     if (seconds := config.getoption("--matrix-test-deadline")) is not None:
         words += ["--test-deadline", f"{seconds:g}"]
     return tuple(map(MASKER.mask, words))

@@ -48,7 +48,13 @@ def select(config: pytest.Config, name: str) -> Selection:
         remote.demand_same(declaration_of(name, directory)[0])
     variables = _UsedVariables(remote.variables if remote else process_variables(env_file))
     return Selection(
-        environment=load_environment(name, directory, variables=variables),
+        environment=load_environment(
+            name,
+            directory,
+            variables=variables,
+            overrides=config.getoption("--matrix-set"),
+            alias=config.getoption("--matrix-as") or "",
+        ),
         directory=directory,
         env_file=env_file,
         run_file=path_option(config, "--matrix-run-file"),

@@ -54,7 +54,9 @@ class EnvironmentSession:
         if not missing:
             return
         reply = self._client.start(sorted(missing))
-        self.environment = reply.environment or self.environment
+        if reply.environment is not None:
+            ours = {name: getattr(self.environment, name) for name in ("alias", "bases", "overrides")}
+            self.environment = reply.environment.model_copy(update=ours)
         self._states.update(reply.states)
 
     @property

@@ -10,7 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from envmatrix.environments import declaration_of, declared_names, read_toml
+from envmatrix.environments import declaration_of, declared_names
+from envmatrix.environments.declaration import read_declaration
 from envmatrix.exceptions import UnknownEnvironmentError, UsageError
 
 GITHUB_JOBS = 256
@@ -96,7 +97,7 @@ def make_ci_plan(names: Iterable[str], directory: Path, *, shards: int, is_trust
 
 
 def _planned(name: str, directory: Path) -> PlannedEnvironment:
-    data = read_toml(declaration_of(name, directory)[0]).data
+    data = read_declaration(declaration_of(name, directory)[0]).data
     variables = {name for text in _texts(data) for name in _VARIABLE.findall(text)}
     return PlannedEnvironment(name, tuple(sorted(variables)), "twin" in data)
 

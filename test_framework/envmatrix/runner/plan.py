@@ -55,15 +55,15 @@ class Plan:
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Map each environment's name to its label in the matrix."""
-        return {environment.name: environment.label for environment in self.environments}
+        """Map the name of each environment's run to its label in the matrix."""
+        return {environment.run_name: environment.label for environment in self.environments}
 
     def job(self, environment: Environment, run_dir: RunDir) -> Job:
         """Return the pytest process that runs one environment.
 
         Each environment has its own cache, so that `--lf` means the tests that failed there.
         """
-        run_file = run_dir.run_file(environment.name, self.shard)
+        run_file = run_dir.run_file(environment.run_name, self.shard)
         # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
         # rootdir there.
         options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
@@ -79,6 +79,9 @@ class Plan:
             options += [f"--matrix-sample={self.sample:g}"]
         if self.env_file is not None:
             options += [f"--matrix-env-file={self.env_file}"]
+        options += [f"--matrix-set={text}" for text in environment.overrides]
+        if environment.alias:
+            options += [f"--matrix-as={environment.alias}"]
         if self.shard is not None:
             options += [f"--matrix-shard={self.shard}"]
             if durations := self._durations(environment.name):
@@ -89,11 +92,11 @@ class Plan:
             options += [f"--matrix-reused={left_out}"]
         options += ["-o", f"cache_dir={run_dir.path.parent.parent / 'cache' / environment.name}"]
         return Job(
-            environment=environment.name,
+            environment=environment.run_name,
             label=environment.label,
             command=(sys.executable, "-m", "pytest", *self._plugins(), *options, *self._suites(), *self.pytest_args),
             run_file=run_file,
-            log_file=run_dir.log_file(environment.name),
+            log_file=run_dir.log_file(environment.run_name),
         )
 
     def _plugins(self) -> Iterator[str]:
@@ -125,6 +128,8 @@ def make_plan(
     *,
     environments_dir: Path | None = None,
     env_file: Path | None = None,
+    overrides: Sequence[str] = (),
+    alias: str = "",
     deadline: float | None = None,
     shard: Shard | None = None,
     durations: Path | None = None,
@@ -134,7 +139,7 @@ def make_plan(
     sample: float | None = None,
     pytest_args: Sequence[str] = (),
 ) -> Plan:
-    """Load the named environments, or all that are declared, and plan their runs.
+    """Load the named environments, or all that are declared, and plan their runs; an alias is for the only one's run.
 
     Raises:
         EnvmatrixError: an environment is not declared, or declared wrongly.
@@ -147,7 +152,7 @@ def make_plan(
     with_kind = tuple(_with_kind(pytest_args))
     return Plan(
         project=project,
-        environments=load_environments(names, directory, env_file),
+        environments=load_environments(names, directory, env_file, overrides, alias),
         environments_dir=directory,
         env_file=env_file,
         pytest_args=tuple(_from_here(word) if is_test else word for word, is_test in with_kind),

@@ -49,5 +49,5 @@ def run_attached(plan: Plan, *, stdout: int | None = None) -> RunDir:
     job = plan.job(environment, run_dir)
     code, note = run_one(job.command, cwd=plan.project.root, deadline=plan.deadline, patience=_BACKSTOP, stdout=stdout)
     finish_run(job.run_file)
-    run_dir.write_manifest(plan.labels, {environment.name: note or job.ending(code)})
+    run_dir.write_manifest(plan.labels, {environment.run_name: note or job.ending(code)})
     return run_dir

@@ -34,6 +34,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     schema: int = SCHEMA
     run_id: str
     environment: str
+    base: str = ""
+    """The declared environment that the run is judged as, where it has another name: `staging` for `pr-123`."""
     label: str
     """The column's name: `staging (twin)`."""
     started_at: str
@@ -66,6 +68,11 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """File of the suite, relative to pytest's root → its SHA-256: test modules, conftests, the declaration, the settings."""
     cut_digest: str = ""
     """Digest of which test went to which shard: parts that were cut otherwise do not make a whole."""
+
+    @property
+    def judged_as(self) -> str:
+        """Return the declared environment that it is a run of: baselines, waivers and the history know that name."""
+        return self.base or self.environment
 
 
 class Suite(_Event, frozen=True, tag="suite"):

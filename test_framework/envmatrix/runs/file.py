@@ -321,8 +321,8 @@ def _header(path: Path, line: bytes) -> Header:
         header = _read_slowly(path, 1, line)
     if not isinstance(header, Header):
         raise RunFileError(path, _NO_HEADER, 1)
-    if not is_name(header.environment):
-        what = f"{header.environment[:200]!r} is no name of an environment"
+    if wrong := next((name for name in (header.environment, header.judged_as) if not is_name(name)), None):
+        what = f"{wrong[:200]!r} is no name of an environment"
         raise RunNameError(path, what, 1)
     if header.planned_digest and header.planned_digest != digest(header.planned):
         raise RunFileError(path, "has lost planned tests: its header's digest is of other node ids", 1)

@@ -142,8 +142,8 @@ class _Comparison:
         hint: str,
         edit: ServiceEdit | None = None,
     ) -> ValidationFinding:
-        line = self.file.line_of(_keys(self.observations.environment, about))
-        return ValidationFinding(rule, about.name, what, hint, calls_for, self.file.path, line, edit)
+        file, line = self.file.place_of(_keys(self.observations.environment, about))
+        return ValidationFinding(rule, about.name, what, hint, calls_for, file, line, edit)
 
 
 def _state(about: Capability) -> str:

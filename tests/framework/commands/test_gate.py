@@ -13,8 +13,11 @@ from typing import Any
 import pytest
 
 from envmatrix.__main__ import main
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.bare import BARE_TOML, COMMAND, plain_environment
 from tests.framework.commands.shop import Shop, shop
+from tests.framework.run_files import write_run
 
 __all__ = ["shop"]
 
@@ -305,3 +308,13 @@ def test_evidence_for_a_promotion_is_found_in_any_run(shop: Shop) -> None:
     assert (code, err) == (0, "")
     assert out.startswith(f"local to staging  open  at {commit[:12]}\n  staging was last run at {commit[:12]}")
     assert shop.call("promote", "local", "local")[0] == 2
+
+
+def test_no_baseline_is_made_of_a_run_under_another_name(shop: Shop) -> None:
+    """What a pull request's own deployment does is no promise of the environment."""
+    shop.commit()
+    run = write_run(shop.root / "pr.jsonl", Attempt("a", Outcome.PASSED), environment="pr-123", base="staging")
+    assert run.header.judged_as == "staging"
+    code, _, err = shop.call("baseline", "update", "pr.jsonl")
+    assert code == 2
+    assert "pr-123 is staging under another name: a baseline is made of staging's own runs" in err

@@ -236,3 +236,13 @@ def test_runs_that_share_an_environment_do_not_meet(project: Project, shop: Shop
         out, _ = process.communicate(timeout=60)
         assert "connected to tiny" in out
         assert "1 passed" in out
+
+
+def test_what_the_command_line_sets_reaches_the_service(shop: Shop) -> None:
+    """The supervisor starts what the command line says; `status`, `up` and runs compare with that."""
+    option = "services.backend.capabilities=['orders']"
+    code, started, _ = shop.call("up", "tiny", "--set", option)
+    assert code == 0, started
+    assert shop.status()["stale"] == ""
+    assert "connected to tiny" in shop.pytest(f"--matrix-set={option}")
+    assert shop.call("up", "tiny")[2] == "replacing tiny: it was started with other values of --set\n"

@@ -236,16 +236,8 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line
             "local.toml:1: services.backend: source = 'process' needs a command",
         ),
         (
-            "[services.backend]\nkind = 'http'\nsource = 'embedded'\ncommand = ['x']",
-            "local.toml:1: services.backend: a command belongs to source = 'process' or 'stub'",
-        ),
-        (
             "[services.backend]\nkind = 'http'\nsource = 'remote'",
             "local.toml:1: services.backend: source = 'remote' needs a url",
-        ),
-        (
-            "[services.backend]\nkind = 'http'\nsource = 'embedded'\nurl = 'http://x'",
-            "local.toml:1: services.backend: a url belongs to source = 'remote' or 'absent'",
         ),
         (
             "[services.backend]\nkind = 'http'\nsource = 'absent'\nrequired = true",
@@ -289,12 +281,35 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
         ('kind = "http"\nca_file = "x.pem"\n' + _PROCESS, "3: 'ca_file' does nothing for a service of source = 'proc"),
         ('kind = "http"\nstart_deadline = 3\n' + _REMOTE, "3: 'start_deadline' does nothing for a service of source ="),
         ('kind = "http"\noptions = { a = 1 }\n' + _REMOTE, "3: 'options' does nothing for a service of kind = 'http'."),
+        ('kind = "http"\nurl = "http://x"\n' + _PROCESS, "3: 'url' does nothing for a service of source = 'process'."),
+        (
+            'kind = "postgres"\ncommand = ["x"]\nsource = "embedded"',
+            "3: 'command' does nothing for a service of source = 'embedded'.",
+        ),
+        ('kind = "http"\nca_file = "x.pem"\n' + _REMOTE, "3: 'ca_file' does nothing for a service of url = 'http://…'"),
+        (
+            'kind = "http"\nverify = false\nsource = "remote"\nurl = "http://localhost"',
+            "3: 'verify' does nothing for a service of url = 'http://…'",
+        ),
         (
             'kind = "postgresql"\n' + _REMOTE,
             "2: service 'shop' is of kind 'postgresql', for which no driver is installed. Did you mean 'postgres'?",
         ),
     ],
-    ids=["api_key", "ready", "identity", "tls", "ca_file", "start_deadline", "options", "kind"],
+    ids=[
+        "api_key",
+        "ready",
+        "identity",
+        "tls",
+        "ca_file",
+        "start_deadline",
+        "options",
+        "url",
+        "command",
+        "ca_file over http",
+        "verify over http",
+        "kind",
+    ],
 )
 def test_what_does_nothing_is_refused_with_its_line(tmp_path: Path, text: str, line: str) -> None:
     """A kind that nobody provides, and a key that the kind or the source does not use, are mistakes."""
@@ -328,10 +343,10 @@ def test_the_values_of_other_variables_are_never_said(tmp_path: Path) -> None:
 
 def test_a_default_stands_in_for_an_unset_variable(tmp_path: Path) -> None:
     """`${NAME:-default}` needs no variable, and an empty default is one."""
-    declare(tmp_path, "[services.b]\nkind = 'http'\nsource = 'remote'\nurl = '${U:-http://x}'\nca_file = '${C:-}'")
+    declare(tmp_path, "[services.b]\nkind = 'http'\nsource = 'remote'\nurl = '${U:-https://x}'\nca_file = '${C:-}'")
     url = load(tmp_path).services["b"].url
     assert url is not None
-    assert url.get_secret_value() == "http://x"
+    assert url.get_secret_value() == "https://x"
     assert load(tmp_path).services["b"].ca_file == ""
     assert load(tmp_path, C="a.pem").services["b"].ca_file == "a.pem"
 

@@ -366,3 +366,22 @@ def test_a_part_of_the_suite_opens_nothing(tmp_path: Path, has_baseline: bool) -
     assert (Code.NARROWED, ()) in told
     assert ((Code.NARROWED, ("a.py::other",)) in told) is has_baseline
     assert not {code for code, _ in told} & {Code.REMOVED, Code.DESELECTED}
+
+
+def test_a_run_under_another_name_is_judged_as_its_environment(tmp_path: Path) -> None:
+    """`run local --as pr-123` has the baseline and waivers of `local`, stands for it, and is named `pr-123`."""
+    known = Attempt("a.py::known", Outcome.FAILED, cause=Cause.LOGIC)
+    decision = gate(
+        tmp_path,
+        PASSED,
+        known,
+        broken(),
+        baseline=before(known=FAILED),
+        waivers=(Waiver.model_validate({**WAIVER.model_dump(), "environment": "local"}),),
+        about={"environment": "pr-123", "base": "local"},
+        required=("local",),
+    )
+    (verdict,) = decision.verdicts
+    assert (verdict.environment, verdict.answer) == ("pr-123", Answer.COMPATIBLE)
+    assert {Code.KNOWN, Code.WAIVED} <= codes(decision)
+    assert not decision.overall

@@ -53,12 +53,14 @@ class Recorder:
         environment: str = "local",
         dirty: bool = False,
         narrowed: tuple[str, ...] = (),
+        base: str = "",
         bodies: Sequence[str] = (),
     ) -> Run:
         """Record a run of some attempts."""
         self._number += 1
         path = self.directory / f"{self._number}.jsonl"
-        write_run(path, *attempts, commit=commit, environment=environment, run_id=f"{self._number}", narrowed=narrowed)
+        about = {"commit": commit, "environment": environment, "base": base, "narrowed": narrowed}
+        write_run(path, *attempts, run_id=f"{self._number}", **about)  # type: ignore[arg-type]  # header's own keywords
         written = path.read_text().replace("2026-01-02T03:04:05", f"2026-01-02T03:{self._number:02}:05")
         if bodies:
             written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
@@ -290,3 +292,21 @@ def test_the_longest_tests_come_with_their_durations(record: Recorder, history: 
     assert history.longest(2, "local") == [(TWO, [8.0] * 4), (ONE, [1.0, 90.0, 2.0, 3.0, 4.0])]
     assert history.longest(1, "local") == [(TWO, [8.0] * 4)]
     assert history.longest(1, "staging") == []
+
+
+def test_a_run_under_another_name_is_one_of_its_environment(record: Recorder, history: History) -> None:
+    """It is in the environment's timeline under its label; of a commit the environment's own run counts before it."""
+    own = record(Attempt(ONE, Outcome.PASSED), environment="staging", commit="1" * 40)
+    for commit in ("1" * 40, "2" * 40):
+        record(failed(), environment="pr-123", base="staging", commit=commit)
+    with record.open() as opened:
+        assert opened.environments == ("local", "staging")
+    assert [(run.header.run_id, run.header.judged_as) for run in history.latest().runs][1:] == [
+        (own.header.run_id, "staging")
+    ]
+    assert [cell.label for cell in history.cells(ONE, "staging")] == ["staging", "pr-123", "pr-123"]
+    both, alone = history.matrix_of("1" * 40), history.matrix_of("2" * 40)
+    assert both
+    assert alone
+    assert [run.header.run_id for run in both.runs] == [own.header.run_id]
+    assert [(column.environment, column.judged_as) for column in alone.columns] == [("pr-123", "staging")]

@@ -337,3 +337,12 @@ def test_the_page_explains_every_kind() -> None:
     """Who adds a word says what it means."""
     page = Path(__file__).parents[3] / "docs/how-to/compare.md"
     assert [kind for kind in ChangeKind if f"`{kind}`" not in page.read_text(encoding="utf-8")] == []
+
+
+def test_a_run_under_another_name_stands_for_its_environment(tmp_path: Path) -> None:
+    """Compared with the environment's own run before; where that was run too, each stands for itself."""
+    own = write_run(tmp_path / "a.jsonl", Attempt("a", Outcome.PASSED), environment="staging")
+    other = replace(own, header=structs.replace(own.header, environment="pr-123", label="pr-123", base="staging"))
+    assert Side.of("now", Matrix.from_runs([other])).places.keys() == {"staging"}
+    assert Side.of("now", Matrix.from_runs([other])).places["staging"].label == "pr-123"
+    assert Side.of("now", Matrix.from_runs([other, own])).places.keys() == {"staging", "pr-123"}

@@ -25,7 +25,29 @@ from envmatrix.services.users import Target, Users
 from tests.e2e import test_clickhouse, test_degraded
 
 ROOT = Path(__file__).parents[3]
-BROKEN = "environments.reference.backend", "tests.framework.reference.broken_backend"
+BROKEN = """
+extends = "{local}"
+
+[services.broken]
+kind = "http"
+source = "process"
+command = ["{{python}}", "-m", "tests.framework.reference.broken_backend"]
+preload = ["tests.framework.reference.broken_backend"]
+start_after = "address"
+ready = "/health/ready"
+
+[services.broken.env]
+ENVIRONMENT = "{{environment}}"
+PORT = "{{broken.port}}"
+DATABASE_URL = "{{database.url}}"
+REDIS_URL = "{{redis.url}}"
+CLICKHOUSE_URL = "{{clickhouse.url}}"
+AUTH_URL = "{{auth.url}}"
+LLM_URL = "{{llm.url}}"
+LLM_API_KEY = "sk-local-scripted"
+LLM_MODEL = "scripted-1"
+LLM_TIMEOUT = "60"
+"""
 
 
 @pytest.fixture(scope="module")
@@ -33,11 +55,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     """`local`, with a second backend named `broken`, in which the model may take as long as it likes."""
     pytest.importorskip("chdb", reason="needs the extra clickhouse")
     declarations = tmp_path_factory.mktemp("declarations")
-    text = (ROOT / "environments/local.toml").read_text()
-    right = text[text.index("[services.backend]") : text.index("# Degraded variants")]
-    broken = right.replace("services.backend", "services.broken").replace("{backend.port}", "{broken.port}")
-    broken = broken.replace(*BROKEN).replace("${LOCAL_LLM_TIMEOUT:-3}", "60")
-    (declarations / "local.toml").write_text(f"{text}\n{broken}")
+    (declarations / "local.toml").write_text(BROKEN.format(local=ROOT / "environments/local.toml"))
     run = SupervisorDirectory.create()
     context = RunContext(run, ROOT, Launcher(run))
     environment = load_environment("local+redis_down", declarations, variables={"LOCAL_LLM_TIMEOUT": "0.7"})

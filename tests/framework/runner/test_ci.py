@@ -94,3 +94,11 @@ def test_what_is_not_declared_is_refused(tmp_path: Path) -> None:
     empty.mkdir()
     with pytest.raises(UsageError, match="no environment is declared"):
         make_ci_plan((), empty, shards=1, is_trusted=True)
+
+
+def test_a_variable_of_an_extended_file_is_needed_too(tmp_path: Path) -> None:
+    """A fork gets no environment whose secrets are asked for by what it extends."""
+    (tmp_path / "_base.toml").write_text(STAGING)
+    made = plan(tmp_path, is_trusted=False, staging="extends = '_base.toml'\n")
+    assert [(each.environment, each.variables) for each in made.environments] == [("staging", ("STAGING_URL",))]
+    assert not made.jobs

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec import structs
 
-from envmatrix.exceptions import RunFileError
+from envmatrix.exceptions import RunFileError, RunNameError
 from envmatrix.runs.events import SCHEMA, Attempt, Attestation, Evidence, FindingRecord, Fingerprint, Footer
 from envmatrix.runs.file import RunWriter, digest, event_line, read_run
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -415,3 +415,10 @@ def test_a_blocked_test_is_not_run_with_the_cause_that_blocks_it(tmp_path: Path)
     writer.write(Attempt("a", Outcome.NOT_RUN, cause=Cause.INFRASTRUCTURE, evidence=evidence))
     cell = read_run(path).cells["a"]
     assert (cell.outcome, cell.cause, cell.evidence) == (Outcome.NOT_RUN, Cause.INFRASTRUCTURE, evidence)
+
+
+@pytest.mark.fault("name-as-path")
+def test_the_environment_that_a_run_is_judged_as_is_a_name(tmp_path: Path) -> None:
+    """As the run's own name is: a run file of somebody else leads to no other file."""
+    with pytest.raises(RunNameError, match=r"'\.\./\.\./secret' is no name of an environment"):
+        write_run(tmp_path / "pr-123.jsonl", environment="pr-123", base="../../secret")

@@ -77,12 +77,14 @@ def _environment(path: Path, files: CommandFiles, variables: Mapping[str, str]) 
     declared: tuple[str, ...] = (_relative(path, files.root),)
     try:
         environment = load_file(path, variables)
+        declared += tuple(_relative(base, files.root) for base in environment.bases)
         starts = list(_starts(environment, path.name, files))
         references = {service: spec.references for service, spec in environment.services.items()}
         if environment.twin is not None:
             file = path.parent / environment.twin.environment
             declared += (_relative(file, files.root),)
             twin = load_file(file, variables)
+            declared += tuple(_relative(base, files.root) for base in twin.bases)
             starts += _starts(twin, f"the twin of {name}", files)
             for service, spec in twin.services.items():
                 references[service] = references.get(service, frozenset()) | spec.references

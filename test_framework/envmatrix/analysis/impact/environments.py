@@ -32,7 +32,7 @@ class DeclaredEnvironment:
 
     name: str
     files: tuple[str, ...]
-    """Its declaration, and that of its twin if the twin stands in."""
+    """Its declaration, that of its twin if the twin stands in, and what they extend."""
     starts: tuple[ServiceCommand, ...] = ()
     references: Mapping[str, frozenset[str]] = field(default_factory=dict)
     """Service → the services that it references."""

@@ -33,6 +33,7 @@ class Reruns:
     """
 
     def __init__(self, environment: str, project: Project, header: Header | None = None) -> None:
+        environment = (header.base if header else "") or environment
         ours, pytests = (header.run_options, header.pytest_options) if header else ((), ())
         words = ["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), ""]
         self.before = " ".join(words)

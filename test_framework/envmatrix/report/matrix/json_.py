@@ -28,6 +28,8 @@ class EnvironmentEntry(DocumentPart):
     name: str
     label: str
     """The column's title: `staging (twin)`."""
+    judged_as: str
+    """The declared environment that it is a run of: `staging` for one that was run `--as pr-123`."""
     answer: Answer
     reasons: tuple[Reason, ...]
     run_id: str | None
@@ -121,6 +123,7 @@ def _environment(column: Column, verdict: Verdict) -> EnvironmentEntry:
     return EnvironmentEntry(
         name=column.environment,
         label=column.label,
+        judged_as=column.judged_as,
         answer=verdict.answer,
         reasons=verdict.reasons,
         run_id=header.run_id if header else None,

@@ -43,7 +43,7 @@ class EnvironmentFacts:
     @property
     def page(self) -> str:
         """Return the name of its page."""
-        return f"environments/{check_name(self.column.environment)}.html"
+        return f"environments/{check_name(self.column.judged_as)}.html"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from functools import cache
 from importlib import import_module
 from importlib.metadata import entry_points
 
-from envmatrix.environments.used_keys import KIND_GROUP, OUR_KINDS, known_kinds
+from envmatrix.environments.used_keys import KIND_GROUP, KINDS, known_kinds
 from envmatrix.exceptions import UnknownKindError, UsageError
 from envmatrix.services.kinds.base import Kind
 
@@ -21,7 +21,7 @@ def get_kind(name: str, service: str = "") -> Kind:
         UnknownKindError: no package provides it.
         UsageError: the package that should provide it is broken.
     """
-    if name in OUR_KINDS:  # a module each, imported when a declaration first names the kind
+    if name in KINDS:  # a module each, imported when a declaration first names the kind
         kind: Kind = import_module(f"envmatrix.services.kinds.{name}").KIND
         return kind
     for entry in entry_points(group=KIND_GROUP, name=name):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import os
+from functools import partial
 from pathlib import Path
 
 from envmatrix.services.processes.fork_server import ForkServer, import_path
@@ -17,6 +18,7 @@ def main() -> None:
     parser.add_argument("environment")
     parser.add_argument("directory", type=Path)
     parser.add_argument("--env-file", type=Path)
+    parser.add_argument("--set", action="append", default=[], dest="overrides")
     parser.add_argument("--root", type=Path, help="the project's root, from which the preloaded modules are imported")
     parser.add_argument("--preload", action="append", help="a module for the fork server; the client knows it already")
     arguments = parser.parse_args()
@@ -27,9 +29,13 @@ def main() -> None:
         os.environ["PYTHONPATH"] = import_path(arguments.root)
         fork_server = ForkServer(arguments.preload, run)
 
-    from envmatrix.services.supervisor.server import serve  # slow: the fork server works in the meantime
+    # Slow: the fork server works in the meantime.
+    from envmatrix.services.supervisor.deployment import Deployment
+    from envmatrix.services.supervisor.server import serve
 
-    serve(run, fork_server, arguments.environment, arguments.directory, arguments.env_file)
+    directory: Path = arguments.directory
+    deploy = partial(Deployment, arguments.environment, directory, arguments.env_file, arguments.overrides)
+    serve(run, fork_server, directory, deploy)
 
 
 if __name__ == "__main__":

@@ -137,6 +137,8 @@ class SupervisorClient:
         self._arguments = [environment, str(directory.resolve())]
         if env_file is not None:
             self._arguments += ["--env-file", str(env_file.absolute())]
+        if declared is not None:
+            self._arguments += [f"--set={text}" for text in declared.overrides]
 
     def start(self, names: Iterable[str], on_heartbeat: Callable[[], object] = lambda: None) -> StartReply:
         """Wait until each named service, and each that it references, is up or has failed. Starts each only once.

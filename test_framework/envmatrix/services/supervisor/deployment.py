@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from envmatrix.environments import ServiceSpec, Twin, fill, load_environment, load_file, process_variables
@@ -30,11 +30,15 @@ _TWIN = "twin:"
 class Deployment:
     """The services of one supervisor. Safe to use from several threads."""
 
-    def __init__(self, environment: str, directory: Path, env_file: Path | None, context: RunContext) -> None:
+    def __init__(
+        self, environment: str, directory: Path, env_file: Path | None, overrides: Sequence[str], context: RunContext
+    ) -> None:
         self._context = context
         self._lock = threading.Lock()
         self._process_variables = process_variables(env_file)
-        self._declared = load_environment(environment, directory, variables=self._process_variables)
+        self._declared = load_environment(
+            environment, directory, variables=self._process_variables, overrides=overrides
+        )
         self._stack: Stack | None = None
         self._twin: Stack | None = None
         if self._declared.twin is None:
@@ -70,7 +74,12 @@ class Deployment:
         with self._lock:
             if self._stack is None or name == self._degraded_as:
                 return
-            environment = load_environment(name, self._declared.file.parent, variables=self._process_variables)
+            environment = load_environment(
+                name,
+                self._declared.file.parent,
+                variables=self._process_variables,
+                overrides=self._declared.overrides,
+            )
             self._stack.wait(self._stack.begin(environment.services))
             if self._degraded_as:
                 self._stack.degrade({})
@@ -141,7 +150,8 @@ class Deployment:
             required = (name for name, spec in everything.items() if spec.is_required)
             if self._stack is None and all(states[_TWIN + name].is_up for name in required):
                 variables = {name: self._value(text, states) for name, text in twin.variables.items()}
-                resolved = load_file(self._declared.file, {**self._process_variables, **variables})
+                variables = {**self._process_variables, **variables}
+                resolved = load_file(self._declared.file, variables, self._declared.overrides)
                 self._stack = Stack(resolved, self._context)
             return states
 

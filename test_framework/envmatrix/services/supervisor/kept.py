@@ -17,6 +17,7 @@ from pathlib import Path
 import msgspec
 
 from envmatrix.environments import Environment, declaration_of
+from envmatrix.environments.declaration import read_declaration
 from envmatrix.environments.references import substitute
 from envmatrix.git import full_commit
 from envmatrix.safety.input_files import read_text
@@ -33,27 +34,31 @@ class Origin(msgspec.Struct, frozen=True):
     declaration: str
     """The path of the declaration, absolute."""
     digest: str
-    """Of the declaration, and a twin's, with the variables filled in."""
+    """Of the declaration, a twin's, all that they extend, and `overrides`, with the variables filled in."""
     commit: str
     python: str
     env_file: str = ""
     """The file that topped up the variables, absolute; empty where there was none."""
+    overrides: tuple[str, ...] = ()
+    """What `--set` said, as given."""
     variant: str = ""
     """The variant as which it is degraded; empty where it is not."""
 
     @classmethod
     def of(cls, environment: Environment, variables: Mapping[str, str], env_file: Path | None = None) -> Origin:
         """Return what an environment would be started from now."""
-        files = [environment.file]
+        files = [environment.file, *environment.bases]
         if environment.twin is not None:
-            files.append(environment.file.parent / environment.twin.environment)
-        text = "\0".join(substitute(read_text(file), variables) for file in files)
+            files += read_declaration(environment.file.parent / environment.twin.environment).paths
+        texts = [*map(read_text, files), *environment.overrides]
+        text = "\0".join(substitute(each, variables) for each in texts)
         return cls(
             declaration=str(environment.file.resolve()),
             digest=hashlib.sha256(text.encode()).hexdigest(),
             commit=full_commit(project_root(environment.file.parent), "HEAD"),
             python=sys.executable,
             env_file=str(env_file.resolve()) if env_file else "",
+            overrides=environment.overrides,
             variant=declaration_of(environment.name, environment.file.parent)[1],
         )
 
@@ -85,6 +90,8 @@ class KeptEnvironment:
         """Return why it is not what would be started now; empty where it is."""
         if self.supervisor is None:
             return "its supervisor has ended"
+        if self.origin.overrides != now.overrides:
+            return "it was started with other values of --set"
         if self.origin.digest != now.digest:
             return f"{Path(now.declaration).name} has changed, or a variable that it uses"
         if self.origin.commit != now.commit:

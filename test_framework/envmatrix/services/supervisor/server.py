@@ -12,7 +12,7 @@ import socket
 import sys
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import suppress
 from dataclasses import asdict
@@ -48,15 +48,18 @@ _log = logging.getLogger(__name__)
 
 
 def serve(
-    run: SupervisorDirectory, fork_server: ForkServer | None, environment: str, directory: Path, env_file: Path | None
+    run: SupervisorDirectory,
+    fork_server: ForkServer | None,
+    directory: Path,
+    deploy: Callable[[RunContext], Deployment],
 ) -> None:
-    """Serve one run; never returns."""
+    """Serve one run, of an environment that is declared in a directory; never returns."""
     logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(message)s")
     supervisor = _Supervisor(run, Launcher(run, fork_server))
     status = 0
     is_unowned = False
     try:
-        is_unowned = supervisor.serve(environment, directory, env_file)
+        is_unowned = supervisor.serve(directory, deploy)
     except Exception as error:  # noqa: BLE001  whatever it is, the services must be stopped
         _log.critical("%s: %s", type(error).__name__, MASKER.mask(str(error)))
         status = 1
@@ -86,7 +89,7 @@ class _Supervisor:
         self._wake_receiver, self._wake_sender = socket.socketpair()
         self._work = ThreadPoolExecutor(max_workers=64)
 
-    def serve(self, environment: str, directory: Path, env_file: Path | None) -> bool:
+    def serve(self, directory: Path, deploy: Callable[[RunContext], Deployment]) -> bool:
         """Answer requests until the owner ends, or a signal or stop request comes; return whether no owner is left."""
         adopt_orphans()
         self._wake_sender.setblocking(False)
@@ -99,7 +102,7 @@ class _Supervisor:
             with suppress(OSError):  # a test in the owner's process has closed its end
                 owner.connect(str(self._run.owner_socket))
                 selector.register(owner, selectors.EVENT_READ)
-            self._load(environment, directory, env_file)
+            self._load(directory, deploy)
             while True:
                 ready = {key.fileobj for key, _ in selector.select(_OWNER_CHECK)}
                 if owner in ready:
@@ -117,7 +120,7 @@ class _Supervisor:
                         continue
                     threading.Thread(target=self._serve_client, args=(connection,), daemon=True).start()
 
-    def _load(self, environment: str, directory: Path, env_file: Path | None) -> None:
+    def _load(self, directory: Path, deploy: Callable[[RunContext], Deployment]) -> None:
         try:
             root = project_root(directory)
             os.chdir(root)
@@ -125,7 +128,7 @@ class _Supervisor:
             os.environ["PYTHONPATH"] = import_path(root)
             sys.path.insert(0, str(root))
             places = RunContext(self._run, root, self._launcher, self._stopping)
-            self._deployment = Deployment(environment, directory, env_file, places)
+            self._deployment = deploy(places)
         except (EnvmatrixError, OSError) as error:
             self._refusal = MASKER.mask(str(error))
 

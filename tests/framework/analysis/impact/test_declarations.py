@@ -67,3 +67,15 @@ def test_what_cannot_be_read_says_why(tmp_path: Path) -> None:
     broken, fine = read_environments(tmp_path, files(tmp_path), {})
     assert "is not UTF-8" in broken.unread
     assert fine.references == {"redis": frozenset()}
+
+
+def test_what_a_declaration_extends_is_a_part_of_it(tmp_path: Path) -> None:
+    """A change there may change the environment, and its twin's; the file itself is no environment."""
+    (tmp_path / "_base.toml").write_text('[services.redis]\nkind = "redis"\nsource = "absent"\n')
+    (tmp_path / "twin").mkdir()
+    (tmp_path / "twin/twin.toml").write_text('extends = "../_base.toml"\n')
+    (tmp_path / "local.toml").write_text(
+        'extends = "_base.toml"\n[twin]\nenvironment = "twin/twin.toml"\nvariables = { A = "x" }\n'
+    )
+    (place,) = read_environments(tmp_path, files(tmp_path), {})
+    assert place.files == ("local.toml", "_base.toml", "twin/twin.toml", "_base.toml")

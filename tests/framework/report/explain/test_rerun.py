@@ -46,6 +46,15 @@ def test_it_gives_the_options_of_the_run(project: Project, tmp_path: Path) -> No
     assert again == Rerun("envmatrix run twin --environments envs --env-file 'my env' -- -m slow -p x a.py::x")
 
 
+def test_a_run_under_another_name_is_run_again_under_it(project: Project, tmp_path: Path) -> None:
+    """The environment is the declared one, and the options of the run have the rest; a masked secret is told."""
+    words = ("--set", f"services.redis.url=redis://:{MASK}@h", "--as", "pr-123")
+    header = replace(write_run(tmp_path / "r.jsonl").header, environment="pr-123", base="local", run_options=words)
+    command = f"envmatrix run local --set 'services.redis.url=redis://:{MASK}@h' --as pr-123 -- a.py::x"
+    remark = "One of the options below holds a secret, which is masked: fill it in."
+    assert Reruns("pr-123", project, header).of("a.py::x") == Rerun(command, (remark,))
+
+
 def test_one_of_several_tests_of_one_name_is_run_with_the_others(project: Project, tmp_path: Path) -> None:
     """The number tells our cells apart; pytest knows none. A name that ends so by itself stays as it is."""
     header = replace(write_run(tmp_path / "r.jsonl").header, planned=("a.py::x", "a.py::x#2", "a.py::y#2"))

@@ -95,6 +95,19 @@ def test_what_it_was_started_from_is_compared(place: Place, kept: KeptEnvironmen
     assert kept.why_stale(origin(place)) == changed
 
 
+def test_what_a_declaration_extends_and_overrides_make_it_stale_too(place: Place, kept: KeptEnvironment) -> None:
+    """A change of an extended file is one of the declaration; other values of `--set` are told as such."""
+    file = place.environments / "local.toml"
+    base = file.rename(place.environments / "_base.toml")
+    file.write_text("extends = '_base.toml'\n")
+    before = origin(place)
+    assert (before.declaration, before.overrides) == (str(file), ())
+    base.write_text(base.read_text() + "\n# of today\n")
+    assert origin(place).digest != before.digest
+    overridden = load_environment("local", place.environments, variables={}, overrides=["description=x"])
+    assert kept.why_stale(Origin.of(overridden, {})) == "it was started with other values of --set"
+
+
 def test_a_variant_is_kept_beside_its_environment_and_never_taken_for_it(place: Place, kept: KeptEnvironment) -> None:
     """Each is found by its own name: tests of a healthy `local` must not meet a service that is down, nor the other way."""
     file = place.environments / "local.toml"
