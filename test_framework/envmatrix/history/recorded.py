@@ -147,7 +147,7 @@ class RecordedRuns:
         rows = self._rows(
             "SELECT tests.name, outcome, cause, rule, summary, reason, duration FROM cells"
             " JOIN tests ON tests.id = cells.test JOIN runs ON runs.id = cells.run"
-            " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id",
+            " WHERE environment = CAST(? AS TEXT) AND commit_id = ? AND NOT dirty ORDER BY started_at, runs.id, position",
             (self._text(environment), commit),
         )
         cells = {}
