@@ -128,7 +128,7 @@ PRECISION = (
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
 
-def _install(session: nox.Session, *groups: str) -> None:
+def _install(session: nox.Session, *groups: str, resolution: tuple[str, ...] = ()) -> None:
     """Install the package with all that the reference system needs, unless that was done for this pyproject.toml."""
     stamp = Path(session.virtualenv.location, "installed.toml")
     pyproject = Path("pyproject.toml").read_bytes()
@@ -136,7 +136,7 @@ def _install(session: nox.Session, *groups: str) -> None:
         session.log("Installed already: pyproject.toml has not changed.")
         return
     packages = nox.project.dependency_groups(PYPROJECT, *groups)
-    session.install("-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
+    session.install(*resolution, "-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
     stamp.write_bytes(pyproject)
 
 
@@ -186,6 +186,14 @@ def tests(session: nox.Session) -> None:
 def pythons(session: nox.Session) -> None:
     """Run all tests with this version of Python."""
     _install(session, "test")
+    for arguments in [session.posargs] if session.posargs else TESTS:
+        session.run("pytest", *arguments, env=BYTECODE)
+
+
+@nox.session
+def lowest(session: nox.Session) -> None:
+    """Run all tests with the oldest version of each library that pyproject.toml allows."""
+    _install(session, "test", resolution=("--resolution", "lowest-direct"))
     for arguments in [session.posargs] if session.posargs else TESTS:
         session.run("pytest", *arguments, env=BYTECODE)
 

@@ -16,7 +16,7 @@ from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.equal_nodeids import TestNames
 from envmatrix.plugin.narrowed import narrowed
-from envmatrix.plugin.note import note_of
+from envmatrix.plugin.note import is_subtest, note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.run_options import pytest_options, run_options
 from envmatrix.plugin.suite_files import changed_files, suite_files
@@ -143,7 +143,7 @@ class Recorder:
         current = self._in_flight.get(test)
         if current is None:
             current = self._in_flight[test] = self._try()
-        elif report.when == "call" and current.called and not isinstance(report, pytest.SubtestReport):
+        elif report.when == "call" and current.called and not is_subtest(report):
             self._end(test, current)  # a plugin that tries again within one test reports each call
             current = self._in_flight[test] = self._try()
         current.add(report)
