@@ -20,7 +20,7 @@ describe("the model", () => {
   });
   test("says what an environment is made of, and how it differs from others", () => {
     const made = model.fingerprint(1);
-    expect(made[0]).toBe("backend: process, 2.3.1");
+    expect(made[0]).toBe("backend: remote, 2.3.1");
     expect(made.at(-1)).toBe("backend setting AGENT_QUOTA: 3");
     expect(model.fingerprint(0).join()).not.toContain("AGENT_QUOTA");
   });
