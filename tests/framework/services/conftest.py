@@ -60,6 +60,8 @@ def podman() -> Iterator[Podman]:
         pytest.skip(f"no containers: {reason}")
     # A short path: sockets lie below it.
     with tempfile.TemporaryDirectory(prefix="podman-") as directory, podman_in(Path(directory)) as engine:
+        if reason := engine.why_not():
+            pytest.skip(f"no containers: {reason}")
         yield engine
 
 

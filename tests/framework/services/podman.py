@@ -34,6 +34,14 @@ class Podman:
         """Run a command of podman, which must not fail."""
         return self._run("podman", *words)
 
+    def why_not(self) -> str:
+        """Why no container runs here although all programs are there; empty where one does."""
+        try:
+            self.run("run", "--rm", "--publish", "127.0.0.1::80", IMAGE, "sh", "-c", "exit 0")
+        except AssertionError as error:  # a sandbox may forbid namespaces, mounts or networks
+            return str(error).strip().rpartition("\n")[2]
+        return ""
+
     def compose(self, directory: Path, *words: str) -> str:
         """Run a command of podman-compose, which must not fail."""
         return self._run(str(Path(sys.executable).with_name("podman-compose")), *words, cwd=directory)

@@ -14,6 +14,7 @@ import pytest
 
 from envmatrix.runs.ping import PingStatus
 from envmatrix.services.processes.sweep import sweep
+from envmatrix.services.sampling import Sampler
 from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import HERE, Place, eventually
 from tests.framework.services.podman import IMAGE, Podman
@@ -139,6 +140,8 @@ def test_a_container_that_was_killed_stays_down_and_its_ping_says_so(containers:
     with closing(Owner(place.runs / "r")) as owner:
         client = place.client(owner.run_dir)
         client.start(["web"])
+        with closing(Sampler(client, 0)) as sampler:
+            assert sampler.sample({}).used == {}, "what watches the container was measured in its place"
         variables = containers.run("inspect", "--format", "{{.Config.Env}}", *containers.running())
         assert f"API_TOKEN={PASSWORD}" in variables
         assert "HOME=/www" in variables
