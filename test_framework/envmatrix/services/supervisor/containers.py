@@ -128,8 +128,17 @@ class Containers:
         except CommandError:
             return ""
 
-    def look(self, identity: str) -> Container | None:
-        """Return a container as it is now; None where its engine does not tell."""
+    def told_of(self, identity: str) -> str:
+        """Return the end of a sentence on a container: how it is, where its engine tells."""
+        container = self._look(identity)
+        return f"; its container {container.name} {container.state}" if container else ""
+
+    def was_out_of_memory(self, identity: str) -> bool:
+        """Return whether its engine says that a container ended for want of memory."""
+        container = self._look(identity)
+        return container is not None and container.out_of_memory
+
+    def _look(self, identity: str) -> Container | None:
         try:
             return self._engine.container(identity)
         except CommandError:

@@ -14,8 +14,9 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 from pydantic import SecretStr
@@ -24,7 +25,6 @@ from envmatrix.environments import CONTAINERS, Environment, Fault, Source
 from envmatrix.exceptions import EnvmatrixError, NotReadyError, ServiceError, StartError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping
-from envmatrix.services.containers.container import Container
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.isolation import SharedKind
@@ -34,12 +34,15 @@ from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.proxy import ProxyLoop
-from envmatrix.services.supervisor.containers import Containers
 from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess, why_not_up
 from envmatrix.services.supervisor.references import Endpoints, References, ReferencesChangedError
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
+
+if TYPE_CHECKING:
+    from envmatrix.services.containers.container import Container
+    from envmatrix.services.supervisor.containers import Containers
 
 _PORTS_TRIED = 3
 _REMOTE_PAUSES = (0.1, 0.3)
@@ -71,8 +74,13 @@ class Stack:
         self._changed = threading.Condition()
         self._slots: dict[str, Slot] = {}
         self._references = References(self._slots, self._changed, context.stopping)
-        self._containers = Containers(environment.compose, context)
         self._proxies = ProxyLoop() if environment.variant else None
+
+    @cached_property
+    def _containers(self) -> Containers:
+        from envmatrix.services.supervisor.containers import Containers  # which few environments have
+
+        return Containers(self.environment.compose, self._context)
 
     def begin(self, names: Iterable[str]) -> frozenset[str]:
         """Begin to start services with all that they reference; return the names of all."""
@@ -227,8 +235,7 @@ class Stack:
             return self._context.launcher.memory_killer.was_at_work()
         is_short = self._containers.memory_killer.was_at_work()
         if has_ended and slot.out_of_memory is None:  # its engine is asked once
-            container = self._containers.look(slot.container)
-            slot.out_of_memory = is_short or (container is not None and container.out_of_memory)
+            slot.out_of_memory = is_short or self._containers.was_out_of_memory(slot.container)
         return bool(slot.out_of_memory)
 
     def _start_again(self, slot: Slot, kind: Kind) -> None:
@@ -322,7 +329,7 @@ class Stack:
         except ReferencesChangedError:
             raise StartError(slot.key, "was started with an address that has changed since") from None
         except ServiceError as error:
-            error.reason += self._of_container(slot)
+            error.reason += self._containers.told_of(container.id)
             raise
 
     def explained(self, name: str, ping: Ping) -> Ping:
@@ -330,12 +337,7 @@ class Stack:
         slot = self._slots[name]
         if ping.is_up or not slot.container:
             return ping
-        return replace(ping, detail=ping.detail + self._of_container(slot))
-
-    def _of_container(self, slot: Slot) -> str:
-        """Return the end of a sentence on a container: how it is, where its engine tells."""
-        container = self._containers.look(slot.container)
-        return f"; its container {container.name} {container.state}" if container else ""
+        return replace(ping, detail=ping.detail + self._containers.told_of(slot.container))
 
     def _address(self, slot: Slot, kind: Kind, state_dir: Path) -> tuple[Endpoint, Launch | None]:
         """Choose an address and publish it; return the launch too where the kind makes it."""
