@@ -10,6 +10,7 @@ from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import (
     AccessRefusedError,
+    DependencyError,
     EnvmatrixError,
     IdentityError,
     ServiceError,
@@ -168,6 +169,17 @@ class EnvironmentSession:
         roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
         if roots:
             raise self._error(pings[roots[0]])
+
+    def demand_endpoints(self, names: frozenset[str]) -> None:
+        """Start services; make sure that each required one has an address. Whether a remote one answers, tests will tell.
+
+        Raises:
+            ServiceError: one did not start; the first of a chain of failures is told.
+        """
+        self.start(names)
+        states = [self._states[name] for name in sorted(names) if self.environment.demands(name)]
+        if failed := [state for state in states if state.endpoint is None]:
+            raise min(failed, key=lambda state: state.error == DependencyError.__name__).as_error()
 
     def _error(self, ping: Ping) -> ServiceError:
         """Return why a service that is not up is not."""
