@@ -21,6 +21,16 @@ def matrix(
     *,
     options: RunOptions,
     quiet: Quiet = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Run at most N environments at once; by default [tool.envmatrix] jobs, else two for each core and one for "
+            "each GiB of free memory.",
+            show_default=False,
+        ),
+    ] = None,
     impacted_since: Annotated[
         str | None,
         typer.Option(
@@ -39,7 +49,7 @@ def matrix(
             plan, impacted_since, environments=options.environments, env_file=options.env_file, history=options.history
         )
     with progress(quiet=quiet) as observe:
-        run_dir = run_matrix(plan, observe)
+        run_dir = run_matrix(plan, observe, at_once=jobs)
     return report_run(run_dir, options.format, options.history)
 
 

@@ -12,9 +12,9 @@ from functools import partial
 
 import pytest
 
-from envmatrix.exceptions import UsageError
+from envmatrix.exceptions import ServiceError, UsageError
 from envmatrix.git import full_commit
-from envmatrix.masking import MASKER, secrets_among, secrets_in_url
+from envmatrix.masking import MASKER, one_line, secrets_among, secrets_in_url
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.remote_workers import usage_errors
 from envmatrix.plugin.selection import Selection, select
@@ -47,7 +47,11 @@ def give(config: pytest.Config, args: list[str], name: str) -> None:
         session = _process_of(config, selection).session
         environment = selection.environment
         # What stands in for a remote deployment also fills in the variables of the table.
-        session.demand_endpoints(environment.given if environment.twin is None else frozenset(environment.services))
+        names = environment.given if environment.twin is None else frozenset(environment.services)
+        try:
+            session.demand_endpoints(names)
+        except ServiceError as error:  # its hint is the end of a log
+            raise UsageError(one_line(error.message), f"{_table(config)} names it") from None
         words, variables = _filled(session, selection)
     before = {each: os.environ.get(each) for each in variables}
     os.environ.update(variables)
@@ -66,10 +70,10 @@ def refuse_unknown(config: pytest.Config, parser: pytest.Parser) -> None:
         unknown = parser.parse_known_and_unknown_args(words, namespace=copy.copy(config.option))[1]
     except pytest.UsageError as error:
         problem = MASKER.mask(str(error).strip().splitlines()[-1])
-        raise pytest.UsageError(f"{_table(config)}: {problem}") from None
+        raise pytest.UsageError(f"args of {_table(config)}: {problem}") from None
     if unknown:
         option = unknown[0].partition("=")[0]
-        raise pytest.UsageError(f"{_table(config)}: neither pytest nor a conftest here knows {option}")
+        raise pytest.UsageError(f"args of {_table(config)}: neither pytest nor a conftest here knows {option}")
 
 
 def selected(config: pytest.Config, name: str) -> Process:
@@ -153,4 +157,4 @@ def _restore(before: Mapping[str, str | None]) -> None:
 
 def _table(config: pytest.Config) -> str:
     selection = config.stash.get(_SELECTION, None)
-    return f"pytest.args in {selection.environment.file.name}" if selection else "pytest.args"
+    return f"[pytest] of {selection.environment.file.name}" if selection else "[pytest]"

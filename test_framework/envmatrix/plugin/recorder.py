@@ -302,6 +302,7 @@ class Recorder:
                 run_options=self._run_options,
                 pytest_options=self._pytest_options,
                 narrowed=self._narrowed,
+                directory=environment.pytest.directory or "",
                 files={MASKER.mask(file): digest for file, digest in self._files.items()},
                 cut_digest=sharding.cut_digest if sharding else "",
             )

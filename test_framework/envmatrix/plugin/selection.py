@@ -52,7 +52,7 @@ def select(config: pytest.Config, name: str) -> Selection:
     Raises:
         EnvmatrixError: it is not declared, or declared wrongly.
     """
-    project = Project.find(config.rootpath)
+    project = Project.find(path_option(config, "--matrix-project") or config.rootpath)
     directory = path_option(config, "--matrix-environments") or project.environments_dir
     env_file = path_option(config, "--matrix-env-file")
     if (remote := remote_input(config)) is not None:

@@ -47,7 +47,7 @@ class _Plain:
     def __call__(self, children: Sequence[Child]) -> None:
         for child in children:
             name = child.job.environment
-            if name not in self._started:
+            if name not in self._started and child.state != "waiting":
                 self._started.add(name)
                 self._say(f"{child.job.label}: started")
             if child.exit_code is not None and name not in self._ended:

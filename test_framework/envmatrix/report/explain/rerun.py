@@ -43,7 +43,7 @@ def rerun(environment: str, test: str, project: Project, header: Header | None =
     target = shell_word(node_id)
     if not file:
         return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
-    if not _is_file(project.root / file):
+    if not _is_file(project.root / (header.directory if header else "") / file):
         if _is_file(_CONFORMANCE / file):
             # By module: by path, pytest would look for the project's settings above our package.
             module = f"envmatrix.conformance.{file.removesuffix('.py')}"
