@@ -69,8 +69,8 @@ def refuse_unknown(config: pytest.Config, parser: pytest.Parser) -> None:
     try:
         unknown = parser.parse_known_and_unknown_args(words, namespace=copy.copy(config.option))[1]
     except pytest.UsageError as error:
-        problem = MASKER.mask(str(error).strip().splitlines()[-1])
-        raise pytest.UsageError(f"args of {_table(config)}: {problem}") from None
+        problem = str(error).partition("error: ")[2].partition("\n")[0]
+        raise pytest.UsageError(f"args of {_table(config)}: {one_line(problem)}") from None
     if unknown:
         option = unknown[0].partition("=")[0]
         raise pytest.UsageError(f"args of {_table(config)}: neither pytest nor a conftest here knows {option}")
@@ -112,7 +112,7 @@ def _filled(session: EnvironmentSession, selection: Selection) -> tuple[list[str
 
     def lookup(name: str, field: str) -> str:
         if field:
-            endpoint = session.endpoints.get(name)
+            endpoint = session.address(name)
             return endpoint.field(field) if endpoint else ""
         known = {"python": sys.executable, "environment": environment.declared_name}
         return known.get(name) or full_commit(selection.project.root, "HEAD") or "unknown"

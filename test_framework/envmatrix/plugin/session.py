@@ -171,15 +171,22 @@ class EnvironmentSession:
             raise self._error(pings[roots[0]])
 
     def demand_endpoints(self, names: frozenset[str]) -> None:
-        """Start services; make sure that each required one has an address. Whether a remote one answers, tests will tell.
+        """Start services; make sure that each required one has an address, also where a remote one does not answer.
 
         Raises:
             ServiceError: one did not start; the first of a chain of failures is told.
         """
         self.start(names)
         states = [self._states[name] for name in sorted(names) if self.environment.demands(name)]
-        if failed := [state for state in states if state.endpoint is None]:
+        if failed := [state for state in states if self.address(state.service) is None]:
             raise min(failed, key=lambda state: state.error == DependencyError.__name__).as_error()
+
+    def address(self, name: str) -> Endpoint | None:
+        """Return the endpoint of a service, of a remote one also while it is down; `None` where there is none."""
+        spec = self.environment.services[name]
+        if name in self.endpoints or spec.source is not Source.REMOTE:
+            return self.endpoints.get(name)
+        return get_kind(spec.kind, name).connect(spec, _url(spec))
 
     def _error(self, ping: Ping) -> ServiceError:
         """Return why a service that is not up is not."""
