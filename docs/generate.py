@@ -35,6 +35,7 @@ from envmatrix.environments import (
     GatePolicy,
     Maintenance,
     Project,
+    PytestTable,
     ServiceSpec,
     Source,
     Twin,
@@ -57,6 +58,8 @@ FIXTURES = FILE.with_name("fixtures.md")
 
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
+    "Annotated[int, Field(ge=1)]": "number",
+    "Annotated[tuple[str, ...], AfterValidator(_in_time)]": "list of texts",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "ByteSize": "text, or bytes",
@@ -113,7 +116,16 @@ def _declarations() -> Iterator[str]:
             *_keys(Inheritance),
             *_keys(
                 Environment,
-                leave_out={*Inheritance.model_fields, "services", "users", "canary", "maintenance", "twin", "variants"},
+                leave_out={
+                    *Inheritance.model_fields,
+                    "services",
+                    "users",
+                    "pytest",
+                    "canary",
+                    "maintenance",
+                    "twin",
+                    "variants",
+                },
             ),
         ],
     )
@@ -126,6 +138,9 @@ def _declarations() -> Iterator[str]:
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    yield "### `[pytest]`"
+    yield _prose(PytestTable.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(PytestTable))
     yield "### `[[canary.http]]`"
     yield _prose(CanaryRoute.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))

@@ -38,16 +38,21 @@ def progress(*, quiet: bool) -> Iterator[Observer]:
 
 
 class _Plain:
-    """Prints a line when an environment starts, and when it ends."""
+    """Prints a line when an environment has to wait, when it starts, and when it ends."""
 
     def __init__(self) -> None:
+        self._waiting: set[str] = set()
         self._started: set[str] = set()
         self._ended: set[str] = set()
 
     def __call__(self, children: Sequence[Child]) -> None:
         for child in children:
             name = child.job.environment
-            if name not in self._started and child.state != "waiting":
+            if child.state == "waiting":
+                if name not in self._waiting:
+                    self._waiting.add(name)
+                    self._say(f"{child.job.label}: waiting")
+            elif name not in self._started and child.process is not None:
                 self._started.add(name)
                 self._say(f"{child.job.label}: started")
             if child.exit_code is not None and name not in self._ended:
