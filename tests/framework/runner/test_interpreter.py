@@ -10,6 +10,7 @@ import pytest
 from envmatrix.exceptions import DeclarationError
 from envmatrix.runner.plan import make_plan
 from envmatrix.runs.directory import RunDir
+from envmatrix.runs.file import read_run
 from tests.framework.bare import BARE_TOML, Bare
 
 
@@ -33,6 +34,19 @@ def test_a_suite_elsewhere_is_run_there_by_its_own_interpreter(bare: Bare) -> No
     assert (job.command[0], job.cwd) == (str(bare.root / "old/bin/python"), bare.root / "old")
     assert f"--matrix-project={bare.root}" in job.command
     assert "suite" not in job.command
+
+
+def test_a_run_elsewhere_is_the_projects(bare: Bare) -> None:
+    """The run file is the project's, and the command to run a test again finds it there."""
+    bare.write("old/pyproject.toml", '[tool.pytest.ini_options]\npython_files = ["check_*.py"]\n')
+    bare.write("old/check_a.py", "def test_a(): assert 0\n")
+    bare.write("environments/local.toml", BARE_TOML + '[pytest]\ndirectory = "old"\n')
+    assert bare.run("run", "local").returncode == 1
+    run = read_run(bare.last / "local.jsonl")
+    assert (list(run.cells), run.header.directory, run.header.narrowed) == (["check_a.py::test_a"], "old", ())
+    again = bare.run("explain", "local", "test_a").stdout
+    assert "envmatrix run local -- check_a.py::test_a" in again
+    assert "There is no" not in again
 
 
 def test_our_own_suite_needs_none_of_it(bare: Bare) -> None:
