@@ -9,6 +9,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -18,7 +19,9 @@ from envmatrix.masking import MASKER, one_line, secrets_among, secrets_in_url
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.remote_workers import usage_errors
 from envmatrix.plugin.selection import Selection, select
-from envmatrix.plugin.session import EnvironmentSession
+
+if TYPE_CHECKING:
+    from envmatrix.plugin.session import EnvironmentSession
 
 _ARGUMENTS = "ENVMATRIX_ARGUMENTS"
 """The variable by which xdist's workers on this machine get the arguments; it is gone before they read a conftest."""
