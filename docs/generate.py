@@ -1,4 +1,7 @@
-"""Write `docs/reference.md` and `docs/fixtures.md` from the code: `python -m docs.generate`. A test fails while they differ."""
+"""Write `docs/reference.md`, `docs/fixtures.md` and the words of `docs/how-to/query.md` from the code: `python -m docs.generate`.
+
+A test fails while they differ.
+"""
 
 from __future__ import annotations
 
@@ -46,6 +49,8 @@ from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.environments.used_keys import KINDS, kinds_with, sources_with
 from envmatrix.gate.waivers import Waiver
+from envmatrix.matrix.compare import ChangeKind
+from envmatrix.matrix.query_grammar import CHANGES, FLAGS, KEYS, OTHER_FORMS
 from envmatrix.plugin import fixtures, hookspecs
 from envmatrix.report.registry import as_markdown, as_mermaid
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -55,6 +60,7 @@ from envmatrix.validation import VALIDATION_RULES
 
 FILE = Path(__file__).resolve().with_name("reference.md")
 FIXTURES = FILE.with_name("fixtures.md")
+QUERY = FILE.with_name("how-to") / "query.md"
 
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
@@ -465,6 +471,27 @@ def fixtures_page() -> str:
     return "\n\n".join(parts)
 
 
+def query_page() -> str:
+    """Return the page of the query language, with the words that the code knows in the table under their heading."""
+    outcomes = [(word, f"outcome: {_begun(text)}") for word, text in _members(Outcome)]
+    changes = [(word, f"change: {_begun(text)}") for word, text in _members(ChangeKind) if word.strip("`") in CHANGES]
+    forms = [(_code(form.syntax), form.meaning) for form in (*FLAGS.values(), *KEYS.values(), *OTHER_FORMS)]
+    table = _table(("word", "meaning"), [(word, _sentence(text)) for word, text in (*outcomes, *changes, *forms)])
+    page = QUERY.read_text(encoding="utf-8")
+    return re.sub(r"(?<=\n## Words\n\n).*?(?=\n\n## )", lambda _: table, page, flags=re.DOTALL)
+
+
+def _begun(sentence: str) -> str:
+    """Return a sentence as it goes on behind a colon."""
+    return sentence[:1].lower() + sentence[1:]
+
+
+def _code(forms: str) -> str:
+    """Return several ways to write one thing, each as code."""
+    return ", ".join(f"`{form}`" for form in forms.split(", "))
+
+
 if __name__ == "__main__":
     FILE.write_text(render(), encoding="utf-8")
     FIXTURES.write_text(fixtures_page(), encoding="utf-8")
+    QUERY.write_text(query_page(), encoding="utf-8")

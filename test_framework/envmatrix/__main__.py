@@ -29,6 +29,7 @@ from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
 from envmatrix.commands.plan import plan
+from envmatrix.commands.report import report
 from envmatrix.commands.show import show
 from envmatrix.commands.up import down, env, logs, restart, status, up
 from envmatrix.commands.vacuity import vacuity
@@ -73,6 +74,7 @@ for command in (
     matrix,
     run,
     show,
+    report,
     merge,
     explain,
     config,

@@ -372,6 +372,22 @@ class HistoryError(EnvmatrixError):
 
 
 @dataclass(eq=False)
+class QueryError(EnvmatrixError):
+    """A query over a matrix cannot be understood. `at` is the index of the character where that shows."""
+
+    query: str
+    at: int
+    what: str
+    hint: str = ""
+
+    exit_code: ClassVar[int] = 2
+
+    @property
+    def message(self) -> str:
+        return f"query, character {self.at + 1}: {self.what}"
+
+
+@dataclass(eq=False)
 class BaselineError(EnvmatrixError):
     """A baseline is missing, cannot be read or written, or was edited by hand, so nothing can be compared with it."""
 

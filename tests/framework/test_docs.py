@@ -12,11 +12,12 @@ from pathlib import Path
 import pytest
 import typer
 
-from docs.generate import FILE, FIXTURES, _leaves, _members, fixtures_page, render
+from docs.generate import FILE, FIXTURES, QUERY, _leaves, _members, fixtures_page, query_page, render
 from envmatrix.__main__ import app
 from envmatrix.analysis.audit.rules.catalog import ALL as AUDIT_RULES
 from envmatrix.causes import HARNESS_RULES, RULES
 from envmatrix.contracts import FINDING_RULES
+from envmatrix.matrix.query_grammar import parse
 from envmatrix.runs.outcomes import Cause
 from envmatrix.validation import VALIDATION_RULES
 from tests.framework.bare import plain_environment
@@ -66,6 +67,20 @@ def test_the_reference_is_what_the_code_says() -> None:
 def test_the_page_of_our_fixtures_is_what_the_source_says() -> None:
     """With its flowchart. Reads all tests of this repository, which takes a second or two."""
     assert FIXTURES.read_text(encoding="utf-8") == fixtures_page(), "run: python -m docs.generate"
+
+
+def test_the_words_of_a_query_are_those_that_the_code_knows() -> None:
+    """A word that is not in the page's table fails here."""
+    assert QUERY.read_text(encoding="utf-8") == query_page(), "run: python -m docs.generate"
+
+
+def test_every_query_of_the_page_is_understood() -> None:
+    """Those of its commands, and those of its table of examples."""
+    text = QUERY.read_text(encoding="utf-8").partition("## Words")[0]
+    examples = re.findall(r"--query '(.*?)'", text) + re.findall(r"^\| `(.*?)` \|", text, re.MULTILINE)
+    assert len(examples) > 10
+    for example in examples:
+        parse(example, ["local", "staging"])
 
 
 def test_every_row_of_the_reference_says_something() -> None:

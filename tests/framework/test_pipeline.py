@@ -281,10 +281,16 @@ def test_a_lost_artifact_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
 
 @pytest.mark.fault("missing-shard")
 def test_a_lost_environment_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
-    """All shards of it gone: the plan's manifest still knows that it was asked for."""
+    """All shards of it gone: the plan's manifest still knows that it was asked for, and so do the formats that others read."""
     last = last_job(ran, tmp_path, lost="run-staging-*")
     assert last.exit_code == 3, last.output
     assert "staging" in last.output
+    report = tmp_path / "artifact-report"
+    assert sorted(path.name for path in report.iterdir()) == [
+        *("agent", "badges", "comment.md", "ctrf.json", "junit", "matrix.svg")
+    ]
+    assert (report / "comment.md").read_text().startswith("## ❔ Compatibility matrix: unknown\n")
+    assert "<error" in (report / "junit/staging.xml").read_text()
 
 
 @pytest.mark.fault("missing-shard")

@@ -199,7 +199,6 @@ def _write(rendered: str, output: Path | None) -> None:
     if output is None:
         typer.echo(rendered, nl=False)
         return
-    try:
-        output.write_text(_COLOUR.sub("", rendered), encoding="utf-8", errors="backslashreplace")
-    except OSError as error:
-        raise UsageError(f"{output} cannot be written: {error.strerror}") from None
+    from envmatrix.report.files import write_files
+
+    write_files({output: _COLOUR.sub("", rendered)})

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.history import History
     from envmatrix.matrix.norms import Numbers
+    from envmatrix.report.page.source import PastOutcomes
     from envmatrix.runs.cells import Run
+    from envmatrix.runs.outcomes import Outcome
 
 _CANDIDATES = 3
 """Tests that an error names where several fit."""
@@ -46,9 +48,8 @@ def past_runs(project: Project, named: Path | None, stack: ExitStack) -> History
         return None
 
 
-def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> Numbers:
+def earlier_numbers(past: History | None) -> Numbers:
     """Return what asks the history for the numbers of earlier runs; whatever is wrong with it, there are none."""
-    past = past_runs(project, named, stack)
 
     def numbers(label: str, test: str, moment: str) -> Sequence[Mapping[str, float]]:
         with suppress(sqlite3.Error):  # a damaged file changes no verdict
@@ -56,6 +57,26 @@ def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> N
         return ()
 
     return numbers
+
+
+def past_outcomes(past: History | None) -> PastOutcomes:
+    """Return what asks the history how tests ended in earlier runs; whatever is wrong with it, there are none."""
+
+    def outcomes(environment: str, moment: str) -> Mapping[str, Sequence[Outcome]]:
+        with suppress(sqlite3.Error):
+            return past.past_outcomes(environment, moment) if past else {}
+        return {}
+
+    return outcomes
+
+
+def usual_durations(file: Path, environment: str) -> Mapping[str, float]:
+    """Return the usual seconds of an environment's tests, as far as the history can tell them."""
+    from envmatrix.history import History
+
+    with suppress(HistoryError), History(file) as past:
+        return past.durations(environment)
+    return {}
 
 
 def record(runs: Iterable[Run], named: Path | None) -> None:

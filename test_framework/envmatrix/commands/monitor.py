@@ -51,6 +51,7 @@ def monitor(
     command's; where that is 0, it is 1 if a limit of the declaration was crossed and 3 if nothing could be sampled.
     """
     from envmatrix.environments import Project
+    from envmatrix.report.files import write_files
     from envmatrix.report.monitor import reporter
     from envmatrix.report.monitor.svg import draw
     from envmatrix.report.monitor.usage import Usage
@@ -75,9 +76,5 @@ def monitor(
     usage = Usage.of(read_run(run_file), read_samples(run_file))
     typer.echo(render(usage), nl=False)
     if svg is not None:
-        try:
-            svg.write_text(draw(usage), encoding="utf-8")
-        except OSError as error:
-            how = f"Draw it again: envmatrix monitor {name} {os.path.relpath(run_file)} --svg FILE"
-            raise UsageError(f"{svg} cannot be written: {error.strerror}", how) from None
+        write_files({svg: draw(usage)})
     return code or usage.exit_code

@@ -139,7 +139,6 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
         DeclarationError: the file, or one that it extends, is wrong.
         UsageError: an override is wrong.
     """
-    MASKER.add_all(secrets_among(dict(text.partition("=")[::2] for text in overrides)))
     file = read_declaration(path, overrides)
     data = dict(file.data)
     twin = _twin(file, data.pop("twin", None), variables)

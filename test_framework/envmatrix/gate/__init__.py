@@ -4,6 +4,6 @@
 """
 
 from envmatrix.gate.judgement import judge, judge_all
-from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, exit_code, number_of_tests
+from envmatrix.gate.verdict import Answer, Code, Reason, Verdict, exit_code, number_of_tests, worst
 
-__all__ = ["Answer", "Code", "Reason", "Verdict", "exit_code", "judge", "judge_all", "number_of_tests"]
+__all__ = ["Answer", "Code", "Reason", "Verdict", "exit_code", "judge", "judge_all", "number_of_tests", "worst"]

@@ -92,7 +92,7 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
         )
-    if idle := _unexercised(run):
+    if idle := ", ".join(unexercised(run)):
         yield Reason(Code.UNEXERCISED, f"available, and no test that passed exercised it: {idle}", Answer.COMPATIBLE)
     if run.footer is not None and run.footer.deselected:
         yield Reason(
@@ -131,10 +131,10 @@ def _of_other_commits(run: Run) -> str:
     )
 
 
-def _unexercised(run: Run) -> str:
-    """Return the services that were up and that no passed test exercised; empty if tests were left out or reused."""
+def unexercised(run: Run) -> list[str]:
+    """Return the services that were up and that no passed test exercised; none if tests were left out or reused."""
     if run.footer is None or run.footer.deselected or run.reused:
-        return ""
+        return []
     up = {
         name for each in run.attestations for name, ping in each.services.items() if ping.is_up
     } & run.header.sources.keys()
@@ -144,7 +144,7 @@ def _unexercised(run: Run) -> str:
         if not idle:
             break
         idle.difference_update(attempt.capabilities, attempt.services)
-    return ", ".join(sorted(idle))
+    return sorted(idle)
 
 
 _REMARKS = (

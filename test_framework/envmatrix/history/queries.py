@@ -33,6 +33,10 @@ _NOISE_RUNS = 30
 """Earlier runs that count for the noise of a test: older ones may be of another test body."""
 
 
+_SHOWN_RUNS = 10
+"""Earlier runs of which a report shows a test's outcomes: what fits beside a cell."""
+
+
 _END_OF_TIME = "9999"
 """A text that sorts after every time."""
 
@@ -184,6 +188,18 @@ class History:
             (encoded(test), encoded(label), moment, normal_time(moment), _NOISE_RUNS),
         )
         return [json.loads(measured) for (measured,) in rows]
+
+    def past_outcomes(self, environment: str, moment: str) -> Mapping[str, Sequence[Outcome]]:
+        """Map each test to how it ended in the last runs of an environment before a time (ISO 8601), the oldest first."""
+        rows = self._connection.execute(
+            "SELECT name, group_concat(outcome, ' ') FROM (SELECT tests.name, outcome FROM cells"
+            " JOIN (SELECT id, started_at FROM runs WHERE environment = CAST(? AS TEXT) AND started_at < ?"
+            " ORDER BY started_at DESC, id DESC LIMIT ?) AS last ON last.id = cells.run"
+            " JOIN tests ON tests.id = cells.test ORDER BY last.started_at, last.id) GROUP BY name",
+            (encoded(environment), normal_time(moment), _SHOWN_RUNS),
+        ).fetchall()
+        ends = {words: tuple(map(Outcome, words.split())) for words in {words for _, words in rows}}
+        return {name: ends[words] for name, words in rows}
 
     def matrix_of(self, commit: str) -> Matrix | None:
         """Return the last run of each environment at a commit, by its full name; `None` if there is none.

@@ -65,14 +65,25 @@ class Row:
         return file_of(self.test)
 
 
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What chose the rows of a matrix out of all that there were."""
+
+    query: str
+    of: int
+    """Number of all tests."""
+
+
 @dataclass(frozen=True)
 class Matrix:
-    """All tests in all environments."""
+    """All tests in all environments, or those that a query selected."""
 
     columns: tuple[Column, ...]
     """By environment name."""
     rows: tuple[Row, ...]
     """By file; within one file in the order planned."""
+    selection: Selection | None = None
+    """Where not all tests are rows; the columns have them all the same."""
 
     @classmethod
     @paused()

@@ -11,10 +11,11 @@ from pathlib import Path
 import pytest
 
 from envmatrix.__main__ import main
-from envmatrix.runs.events import Attempt
-from envmatrix.runs.outcomes import Outcome
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.bare import Bare, plain_environment
 from tests.framework.project import Project
+from tests.framework.report.samples import HOSTILE
 from tests.framework.run_files import write_run
 
 SUITE = """
@@ -98,3 +99,66 @@ def test_what_cannot_be_found_is_exit_2(
         out, err = capfd.readouterr()
         assert (ended.value.code, out) == (2, "")
         assert line in err
+
+
+def test_a_query_explains_each_cell_that_it_is_true_of(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """As `explain ENV TEST` explains it; every argument is then a run file."""
+    monkeypatch.chdir(bare.root)
+    wrong = Evidence("L401", "assert 1 == 2", "call")
+    for name in ("local", "staging"):
+        write_run(
+            bare.root / f"{name}.jsonl",
+            Attempt("test_a.py::test_one", Outcome.PASSED),
+            Attempt("test_a.py::test_two", Outcome.FAILED, cause=Cause.LOGIC, evidence=wrong),
+            environment=name,
+        )
+    files = ("local.jsonl", "staging.jsonl")
+    alone = said(capfd, "explain", "staging", "test_two", *files)
+    both = said(capfd, "explain", "--query", "failed", *files)
+    assert both.startswith("2 cells for: failed\n")
+    assert both.endswith(alone)
+    assert both.count("The rule that decided: L401") == 2
+    document = json.loads(said(capfd, "explain", "--query", "failed in:staging", *files, "--json"))
+    assert (document["query"], document["cells"]) == ("failed in:staging", 1)
+    assert document["explanations"] == [json.loads(said(capfd, "explain", "staging", "test_two", *files, "--json"))]
+    assert said(capfd, "explain", "--query", "flaky", *files) == "0 cells for: flaky\n"
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_of_many_cells_the_first_are_explained(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """And it is said how many there are; whatever the tests and the query are called, nothing acts."""
+    monkeypatch.chdir(bare.root)
+    tests = [f"test_a.py::test[{number}-{name}]" for number, name in enumerate(HOSTILE * 2)]
+    write_run(bare.root / "local.jsonl", *(Attempt(test, Outcome.PASSED) for test in tests))
+    out = said(capfd, "explain", "--query", 'passed -"\x1b[31m\u202e"', "local.jsonl")
+    head, *_ = out.splitlines()
+    assert head == (
+        rf'{len(tests)} cells for: passed -"\x1b[31m\u202e"; the first 20 are explained, a narrower query shows others'
+    )
+    assert out.count("Run exactly this again") == 20
+    assert out.replace("\n", "").isprintable()
+
+
+@pytest.mark.parametrize("words", [(), ("local",), ("local", "test_one", "--against", "last")])
+def test_no_cell_is_exit_2(
+    bare: Bare, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], words
+) -> None:
+    """A cell needs both names, and only a query compares."""
+    monkeypatch.chdir(bare.root)
+    with pytest.raises(SystemExit) as ended:
+        main(["explain", *words])
+    assert ended.value.code == 2
+    assert capfd.readouterr().err.startswith("error: no cell is named. Name one by ENV and TEST, or several by --query")
+
+
+def said(capfd: pytest.CaptureFixture[str], *words: str) -> str:
+    """What the command line prints in this process, where it ends well."""
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    out, err = capfd.readouterr()
+    assert (ended.value.code, err) == (0, "")
+    return out

@@ -220,7 +220,10 @@ def test_an_override_is_typed_and_the_last_one_wins(tmp_path: Path) -> None:
         ),
         ("services.backend.heath=/h", "--set services.backend.heath: unknown key 'heath' in services.backend. Did you"),
         ("services.backend.health=${NOPE}", "--set services.backend.health: variable NOPE is not set"),
-        ("services.backend.api_key=x", "--set services.backend.api_key: 'api_key' does nothing for a service of kind"),
+        (
+            "services.backend.api_key=x",
+            "--set services.backend.api_key: 'api_key' does nothing for a service of kind = 'http'. Did you mean 'api'?",
+        ),
         ("services.backend=3", "--set services.backend: services are tables"),
         ("services=3", "--set services: services are tables"),
         ("production", "--set 'production' is not KEY=VALUE. Such as --set services.backend.url=https://…"),
@@ -247,10 +250,10 @@ def test_a_secret_of_an_override_shows_nowhere(tmp_path: Path) -> None:
     """By the name of its key, or as the password of a URL, it is masked like one of the file."""
     declare(tmp_path, BASE)
     environment = overridden(
-        tmp_path, "services.backend.env.DB_PASSWORD=k4nary-of-set", "services.redis.capabilities=['a']"
+        tmp_path, "services.backend.env.DB_PASSWORD=k4nary-of-set", "services.redis.settings.password=k4nary-setting"
     )
-    assert "k4nary" not in repr(environment) + environment.model_dump_json() + str(environment.masked())
-    assert "k4nary" not in MASKER.mask(f"--set {environment.overrides[0]}")
+    assert "k4nary-of-set" not in repr(environment) + environment.model_dump_json() + str(environment.masked())
+    assert "k4nary" not in MASKER.mask(str(environment.overrides))
     assert "k4nary" not in refused(tmp_path, "services.backend.max_rss=postgres://u:k4nary-two@h/")
 
 
@@ -291,4 +294,6 @@ def test_the_place_of_a_value_is_in_the_layer_that_decides_it(tmp_path: Path) ->
     assert declaration.place_of((*backend, "health"))[0] == Path("--set services.backend.health")
     assert declaration.place_of((*backend, "env", "MODE")) == (path, 3)
     assert declaration.place_of((*backend, "env", "LEVEL")) == (tmp_path / "_base.toml", 7)
+    twice = read_declaration(path, ["services.backend.health=/h", "services.backend={ health = '/i' }"])
+    assert twice.place_of((*backend, "health"))[0] == Path("--set services.backend")
     assert declaration.place_of((*backend, "nothing")) == (Path("--set services.backend.health"), 0)

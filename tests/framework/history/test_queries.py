@@ -178,6 +178,17 @@ def test_earlier_durations_stop_at_a_moment(record: Recorder, history: History) 
     assert history.earlier_durations("staging", ONE) == []
 
 
+def test_past_outcomes_are_those_of_the_last_ten_runs(record: Recorder, history: History) -> None:
+    """Of one environment, before a moment, the oldest first; a test that a run did not have has fewer."""
+    record(failed(), environment="staging")
+    for number in range(10):
+        record(failed() if number == 8 else Attempt(ONE, Outcome.PASSED), *[failed(TWO)] * (number > 7))
+    later = record(failed())
+    past = history.past_outcomes("local", later.header.started_at)
+    assert past == {ONE: (*[Outcome.PASSED] * 8, Outcome.FAILED, Outcome.PASSED), TWO: (Outcome.FAILED,) * 2}
+    assert history.past_outcomes("local", "2026-01-02T00:00:00+00:00") == {}
+
+
 def test_earlier_numbers_are_those_of_passed_runs(record: Recorder, history: History) -> None:
     """Of that environment alone, the newest first; the matrix of a commit has them again."""
     for number in (1.0, 2.0):

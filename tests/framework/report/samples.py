@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from envmatrix.gate import judge_all
-from envmatrix.matrix.table import Matrix
+from envmatrix.matrix.table import Matrix, Selection
 from envmatrix.report.matrix.summary import JudgedMatrix
 from envmatrix.runs.cells import MissingRun
-from envmatrix.runs.events import Attempt, Evidence, FindingRecord
+from envmatrix.runs.events import Attempt, Evidence, FailedPart, FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.run_files import footer, write_run
 
@@ -77,7 +79,7 @@ def everything(directory: Path) -> JudgedMatrix:
 
 
 def hostile(directory: Path) -> JudgedMatrix:
-    """A matrix in which every text that a test may choose is hostile."""
+    """A matrix in which every text that a test may choose is hostile, and so is the query that selected its rows."""
     directory.mkdir(parents=True, exist_ok=True)
     attempts = []
     for text in HOSTILE:
@@ -92,4 +94,51 @@ def hostile(directory: Path) -> JudgedMatrix:
     run = write_run(directory / "r.jsonl", *attempts, findings=findings, label=HOSTILE[1], sources=sources)
     gone = [MissingRun(text, text, text, f"log: {text}") for text in HOSTILE]
     matrix = Matrix.from_runs([run], gone, notes={"local": HOSTILE[1]})
-    return judged(matrix)
+    return judged(replace(matrix, selection=Selection(" ".join(HOSTILE), len(matrix.rows))))
+
+
+def incomplete(directory: Path) -> JudgedMatrix:
+    """A run that was killed: it has no footer, and a test without an end."""
+    directory.mkdir(parents=True, exist_ok=True)
+    run = write_run(
+        directory / "r.jsonl", Attempt("a.py::one", Outcome.PASSED), planned=["a.py::one", "a.py::two"], end=None
+    )
+    return judged(Matrix.from_runs([run]))
+
+
+def missing(_: Path) -> JudgedMatrix:
+    """An environment that was asked for and left no run."""
+    gone = MissingRun("staging", "staging (twin)", "pytest ended with exit code 4", "ERROR: no such option: --bogus")
+    return judged(Matrix.from_runs([], [gone]))
+
+
+def passed(directory: Path, environments: int = 1, files: int = 1) -> JudgedMatrix:
+    """Environments in which every test of every file passed."""
+    directory.mkdir(parents=True, exist_ok=True)
+    attempts = [Attempt(f"tests/test_{number:03}.py::test_it", Outcome.PASSED, 0.5) for number in range(files)]
+    names = [f"environment-{number:03}" for number in range(environments)]
+    runs = [write_run(directory / f"{name}.jsonl", *attempts, environment=name) for name in names]
+    return judged(Matrix.from_runs(runs))
+
+
+def fifteen(directory: Path) -> JudgedMatrix:
+    """Fifteen environments."""
+    return passed(directory, 15)
+
+
+def parts(directory: Path) -> JudgedMatrix:
+    """A test of two subtests that failed, one by the product and one by an outage."""
+    directory.mkdir(parents=True, exist_ok=True)
+    failed = (
+        FailedPart("[first] (n=1)", Cause.LOGIC, "L401", "assert 1 == 2", "tests/test_a.py:3"),
+        FailedPart("(n=2)", Cause.INFRASTRUCTURE, "I201", "backend is down"),
+    )
+    evidence = Evidence("L401", "2 subtests failed", "call", "tests/test_a.py:3", parts=failed)
+    attempt = Attempt("tests/test_a.py::TestA::test_it[x]", Outcome.FAILED, 1.0, cause=Cause.LOGIC, evidence=evidence)
+    return judged(Matrix.from_runs([write_run(directory / "r.jsonl", attempt)]))
+
+
+SHAPES: dict[str, Callable[[Path], JudgedMatrix]] = {
+    each.__name__: each for each in (everything, hostile, incomplete, missing, passed, fifteen, parts)
+}
+"""The matrices that every format must be able to tell."""

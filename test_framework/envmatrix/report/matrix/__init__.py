@@ -9,7 +9,14 @@ from functools import partial
 from envmatrix.report.base import Reporter, find_reporter
 from envmatrix.report.matrix.summary import JudgedMatrix
 
-FORMATS = {"terminal": "terminal", "markdown": "markdown", "json": "json_", "github": "github"}
+FORMATS = {
+    "terminal": "terminal",
+    "full": "full",
+    "markdown": "markdown",
+    "comment": "comment",
+    "json": "json_",
+    "github": "github",
+}
 """Format → the module here that renders it."""
 
 reporter: Callable[[str], Reporter[JudgedMatrix]] = partial(find_reporter, __name__, FORMATS)

@@ -13,9 +13,11 @@ from envmatrix.runs.nodeid import file_of
 
 
 def render(judged: JudgedMatrix) -> str:
-    """Return the problems first, then each environment whose answer is not `compatible`."""
+    """Return the problems of the tests that are shown, then each environment whose answer is not `compatible`."""
     matrix, verdicts = judged
-    commands = [*_about_problems(MatrixSummary.of(matrix).problems), *_about_verdicts(matrix, verdicts)]
+    summary = MatrixSummary.of(matrix)
+    selection = [command("envmatrix", summary.selection, level="notice")] if summary.selection else []
+    commands = [*selection, *_about_problems(summary.problems), *_about_verdicts(matrix, verdicts)]
     return within_limit(commands, "the job's summary has them all")
 
 

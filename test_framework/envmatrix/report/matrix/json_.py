@@ -81,6 +81,14 @@ class TestEntry(DocumentPart):
     """By environment name; `null` where the test was not planned."""
 
 
+class SelectionEntry(DocumentPart):
+    """What chose the tests of the document out of all."""
+
+    query: str
+    tests: int
+    """Number of all tests, of which the verdicts are."""
+
+
 class MatrixDocument(DocumentPart):
     """The whole document."""
 
@@ -91,16 +99,20 @@ class MatrixDocument(DocumentPart):
     """0 compatible, 1 incompatible, 3 unknown."""
     environments: list[EnvironmentEntry]
     tests: list[TestEntry]
+    selection: SelectionEntry | None = None
+    """`null` where all tests are here."""
 
 
 def render(judged: JudgedMatrix) -> str:
     """Return the whole matrix as one JSON document."""
     matrix, verdicts = judged
     names = [column.environment for column in matrix.columns]
+    chosen = matrix.selection
     document = MatrixDocument(
         exit_code=exit_code(verdicts),
         environments=[_environment(*pair) for pair in zip(matrix.columns, verdicts, strict=True)],
         tests=[_test(names, row) for row in matrix.rows],
+        selection=SelectionEntry(query=chosen.query, tests=chosen.of) if chosen else None,
     )
     return as_json(document)
 

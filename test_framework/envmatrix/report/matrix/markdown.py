@@ -1,4 +1,4 @@
-"""The matrix as GitHub-flavoured Markdown: for a pull request's comment or a job's summary."""
+"""The matrix as GitHub-flavoured Markdown, for a job's summary."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from envmatrix.report.matrix.summary import (
     AlikeCells,
     JudgedMatrix,
     MatrixSummary,
+    Problem,
     by_label,
     reported_versions,
     sources,
@@ -20,7 +21,7 @@ from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
 
-_MARKS = {
+MARKS = {
     Outcome.PASSED: "✅",
     Outcome.XFAILED: "☑️",
     Outcome.FLAKY: "⚠️",
@@ -29,7 +30,7 @@ _MARKS = {
     Outcome.FAILED: "❌",
     Outcome.NOT_RUN: "❔",
 }
-_ANSWERS = {Answer.COMPATIBLE: "✅", Answer.INCOMPATIBLE: "❌", Answer.UNKNOWN: "❔"}
+ANSWERS = {Answer.COMPATIBLE: "✅", Answer.INCOMPATIBLE: "❌", Answer.UNKNOWN: "❔"}
 
 _NAMED = 20
 """Tests to name for one problem."""
@@ -46,7 +47,9 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
     yield ""
     yield code(summary.title)
     yield ""
-    yield from _table(matrix, verdicts)
+    if summary.selection:
+        yield from (code(summary.selection), "")
+    yield from table(matrix, verdicts)
     named = [(column.label, stand_ins(column)) for column in matrix.columns]
     if any(services for _, services in named):
         yield from ("", "### Stand-ins and absent services", "")
@@ -60,10 +63,9 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
         yield from ("", "### Not passed everywhere")
         for problem in summary.problems:
             yield ""
-            yield from _names(problem.tests)
-            yield from (f"  - {_alike(cells)}" for cells in problem.cells)
+            yield from problem_lines(problem)
         yield ""
-        yield from (f"**{cause}**: {remedy}  " for cause, remedy in summary.advice)
+        yield from advice_lines(summary)
     if summary.asides:
         yield from ("", "### Skipped, expected to fail, or not run", "")
         for aside in summary.asides:
@@ -72,21 +74,34 @@ def _lines(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
             yield f"- {where}: {number_of_tests(len(aside.tests))} {word(aside.outcome)}{because}"
     yield from ("", "### Verdict", "")
     for label, verdict in by_label(matrix, verdicts):
-        yield f"- {code(label)}: {_ANSWERS[verdict.answer]} **{verdict.answer}**"
+        yield f"- {code(label)}: {ANSWERS[verdict.answer]} **{verdict.answer}**"
         yield from (f"  - {code(reason.text)}" for reason in verdict.reasons)
 
 
-def _table(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
-    yield _row("tests", *(code(column.label, in_table=True) for column in matrix.columns))
-    yield _row("---", *("---" for _ in matrix.columns))
-    yield _row("", *(_sources(column) for column in matrix.columns))
+def problem_lines(problem: Problem) -> Iterator[str]:
+    """Yield the tests of a problem, and below them what became of them in which environment."""
+    yield from _names(problem.tests)
+    yield from (f"  - {_alike(cells)}" for cells in problem.cells)
+
+
+def advice_lines(summary: MatrixSummary) -> Iterator[str]:
+    """Yield what to do next, by cause."""
+    return (f"**{cause}**: {remedy}  " for cause, remedy in summary.advice)
+
+
+def table(matrix: Matrix, verdicts: Sequence[Verdict]) -> Iterator[str]:
+    """Yield the matrix as a table: a row a file, a column an environment."""
+    yield row("tests", *(code(column.label, in_table=True) for column in matrix.columns))
+    yield row("---", *("---" for _ in matrix.columns))
+    yield row("", *(_sources(column) for column in matrix.columns))
     for group, rows in matrix.groups.items():
-        yield _row(code(group, in_table=True), *(_counts(matrix, rows, index) for index in range(len(matrix.columns))))
-    answers = (f"{_ANSWERS[verdict.answer]} **{verdict.answer}**" for verdict in verdicts)
-    yield _row("**verdict**", *answers)
+        yield row(code(group, in_table=True), *(counts(matrix, rows, index) for index in range(len(matrix.columns))))
+    answers = (f"{ANSWERS[verdict.answer]} **{verdict.answer}**" for verdict in verdicts)
+    yield row("**verdict**", *answers)
 
 
-def _row(*cells: str) -> str:
+def row(*cells: str) -> str:
+    """Return one row of a table."""
     return f"| {' | '.join(cells)} |"
 
 
@@ -94,10 +109,11 @@ def _sources(column: Column) -> str:
     return ", ".join(f"{code(source, in_table=True)} x{number}" for source, number in sources(column).items())
 
 
-def _counts(matrix: Matrix, rows: Sequence[Row], index: int) -> str:
+def counts(matrix: Matrix, rows: Sequence[Row], index: int) -> str:
+    """Return the outcomes of some tests in one environment, each by its mark and number."""
     if isinstance(matrix.columns[index].run, MissingRun):
         return "no run"
-    parts = [f"{_MARKS[outcome]} {number}" for outcome, number in count(rows, index).items()]
+    parts = [f"{MARKS[outcome]} {number}" for outcome, number in count(rows, index).items()]
     if reused := count_reused(rows, index):
         parts.append(f"(not run now: {', '.join(f'{number} {word(each)}' for each, number in reused.items())})")
     return " ".join(parts) or "·"
@@ -111,7 +127,7 @@ def _names(names: Sequence[str]) -> Iterator[str]:
 
 
 def _alike(cells: AlikeCells) -> str:
-    mark = f"{_MARKS[cells.outcome]} {word(cells.outcome)}" if cells.outcome else "not planned"
+    mark = f"{MARKS[cells.outcome]} {word(cells.outcome)}" if cells.outcome else "not planned"
     where = ", ".join(code(label) for label in cells.labels)
     cause = f" **{cells.cause}** {code(cells.rule)}" if cells.cause and cells.rule else ""
     why = f" {code(cells.summary)}" if cells.summary else ""

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field, replace
 from typing import NamedTuple
 
 from envmatrix.causes import remedy
-from envmatrix.gate import Verdict
+from envmatrix.gate import Verdict, number_of_tests
 from envmatrix.matrix.likeness import likeness
 from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
@@ -81,13 +81,15 @@ class MatrixSummary:
     """A matrix, ready to be laid out."""
 
     title: str
+    selection: str
+    """Which tests are shown, and of how many, where a query selected some; otherwise empty."""
     problems: tuple[Problem, ...]
     asides: tuple[Aside, ...]
 
     @classmethod
     def of(cls, matrix: Matrix) -> MatrixSummary:
         """Summarize a matrix."""
-        return cls(_title(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
+        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
 
     @property
     def advice(self) -> tuple[tuple[str, str], ...]:
@@ -139,10 +141,20 @@ def _title(matrix: Matrix) -> str:
     return f"{named}{when}"
 
 
+def _selection(matrix: Matrix) -> str:
+    if matrix.selection is None:
+        return ""
+    shown = f"{len(matrix.rows)} of {number_of_tests(matrix.selection.of)}"
+    return f"{shown}, each verdict is of all; selected by: {matrix.selection.query}"
+
+
 def _problems(matrix: Matrix) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
     for row in matrix.rows:
-        if any(cell is not None and cell.outcome.needs_attention for cell in row.cells):
+        if any(
+            cell is not None and cell.outcome is not Outcome.PASSED and cell.outcome.needs_attention
+            for cell in row.cells
+        ):
             alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
     return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
@@ -158,9 +170,14 @@ def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
     return (replace(cells, labels=tuple(labels)) for cells, labels in order)
 
 
+_NOT_PLANNED, _PASSED = AlikeCells((), None), AlikeCells((), Outcome.PASSED)
+
+
 def _without_labels(cell: Cell | None) -> AlikeCells:
     if cell is None:
-        return AlikeCells((), None)
+        return _NOT_PLANNED
+    if cell.outcome is Outcome.PASSED and not cell.reused_from:
+        return _PASSED
     if cell.reused_from:
         now = _without_labels(cell._replace(reused_from=""))
         return replace(now, summary=f"not run now, but at {cell.reused_from[:12]}: {now.summary}".rstrip(": "))
@@ -193,7 +210,7 @@ def _asides(matrix: Matrix) -> Iterator[Aside]:
         for row in matrix.rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
-            if outcome is None or outcome.is_silent:
+            if outcome is not Outcome.PASSED and (outcome is None or outcome.is_silent):
                 grouped.setdefault((outcome, first_line(cell.reason) if cell else ""), []).append(row.test)
         for (outcome, reason), tests in grouped.items():
             alike.setdefault((outcome, reason, tuple(tests)), []).append(column.label)

@@ -57,7 +57,7 @@ def test_nothing_that_a_test_says_is_a_command(tmp_path: Path) -> None:
     """One command a line, ours; what stands behind it begins no other, and ends no property."""
     for line in render(hostile(tmp_path)).splitlines():
         assert line.isprintable()
-        head, _, message = line.removeprefix("::error ").partition("::")
+        head, _, message = line.removeprefix("::error ").removeprefix("::notice ").partition("::")
         assert re.fullmatch(r"(?:file|line|title)=[^,:]*(?:,(?:line|title)=[^,:]*)*", head), head
         assert not re.search(r"::(?:error|set-output)[^:]*::", message)
         assert "##[" not in message

@@ -74,4 +74,4 @@ def test_the_schema_can_be_printed() -> None:
     ended = subprocess.run(
         [sys.executable, "-m", "envmatrix.report.matrix.json_"], capture_output=True, text=True, timeout=30, check=True
     )
-    assert {"schema", "exit_code", "environments", "tests"} == set(json.loads(ended.stdout)["properties"])
+    assert {"schema", "exit_code", "environments", "tests", "selection"} == set(json.loads(ended.stdout)["properties"])

@@ -37,7 +37,9 @@ def test_names_are_only_read(name: str) -> None:
 def test_names_in_an_image_are_text() -> None:
     """It has no element that a name made, and can be parsed."""
     root = ET.fromstring(draw(USAGE))
-    assert {each.tag.rpartition("}")[2] for each in root.iter()} == {"svg", "g", "rect", "path", "polyline", "text"}
+    assert {each.tag.rpartition("}")[2] for each in root.iter()} == {
+        *("svg", "title", "g", "rect", "path", "polyline", "text")
+    }
 
 
 def test_an_empty_run_can_be_drawn() -> None:

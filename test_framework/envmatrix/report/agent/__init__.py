@@ -1,0 +1,1 @@
+"""The matrix for an assistant that has only files: what is wrong, by cause, and what to do."""
