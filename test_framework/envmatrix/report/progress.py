@@ -144,7 +144,7 @@ class _Plain:
                 self._say(
                     f"{child.job.label}: ended after {child.seconds:.1f} s, {number_of_tests(child.done)}{failed}"
                 )
-        running = [child for child in children if child.exit_code is None]
+        running = [child for child in children if child.exit_code is None and child.process is not None]
         if running and time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
             self._say("; ".join(map(self._standing, running)))
