@@ -185,7 +185,6 @@ class Environment(Inheritance):
             yield from secrets_in_command(service.command)
         yield from secrets_among({name: value.get_secret_value() for name, value in self.pytest.env.items()})
         yield from secrets_in_command(self.pytest.args)
-        yield from (secret for word in self.pytest.args for secret in secrets_in_url(word.rpartition("=")[2]))
 
     def start_order(self, names: frozenset[str]) -> list[str]:
         """Return the named services and all that they reference, each after those that it references."""

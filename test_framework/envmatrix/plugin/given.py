@@ -15,7 +15,7 @@ import pytest
 
 from envmatrix.exceptions import ServiceError, UsageError
 from envmatrix.git import full_commit
-from envmatrix.masking import MASKER, one_line, secrets_among, secrets_in_url
+from envmatrix.masking import MASKER, one_line, secrets_among, secrets_in_command
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.remote_workers import usage_errors
 from envmatrix.plugin.selection import Selection, select
@@ -123,7 +123,7 @@ def _filled(session: EnvironmentSession, selection: Selection) -> tuple[list[str
     words, variables = environment.pytest.filled(lookup)
     MASKER.add_all(environment.secrets())
     MASKER.add_all(secrets_among(variables))
-    MASKER.add_all(secret for word in words for secret in secrets_in_url(word[word.find("=") + 1 :]))
+    MASKER.add_all(secrets_in_command(words))
     return words, variables
 
 

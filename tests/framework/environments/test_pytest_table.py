@@ -43,10 +43,10 @@ def test_what_it_names_is_given_unless_it_is_absent(tmp_path: Path) -> None:
 @pytest.mark.fault("canary-secret")
 def test_it_is_shown_as_written(tmp_path: Path) -> None:
     """What fills in the blank of an argument may be a secret, a variable's value is one."""
-    declare(tmp_path, REDIS + 'args = ["--url=${URL}"]\nenv = { X = "${URL}" }')
-    environment = load(tmp_path, URL="redis://:s3cret-canary@host:1/0")
+    declare(tmp_path, REDIS + 'args = ["--url=${URL}"]\nenv = { TOKEN = "${OTHER}" }')
+    environment = load(tmp_path, URL="redis://:s3cret-canary@host:1/0", OTHER="s3cret-other")
     assert environment.pytest.args == ("--url=redis://:s3cret-canary@host:1/0",)
-    assert "s3cret-canary" in environment.secrets()
+    assert {"s3cret-canary", "s3cret-other"} <= set(environment.secrets())
     assert environment.masked()["pytest"]["args"] == ["--url=${URL}"]
     assert "s3cret" not in str(environment.masked())
 

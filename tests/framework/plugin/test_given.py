@@ -59,6 +59,8 @@ OLD_SUITE = f"""
         assert b"canary" not in lines
         assert "ENVMATRIX_ARGUMENTS" not in os.environ
 
+    def test_contract(real_services): pass
+
     @pytest.mark.cluster
     def test_cluster(): raise AssertionError
 """
@@ -93,8 +95,10 @@ def test_an_old_suite_gets_its_urls_by_option_variable_and_import(
         "test_plain": Outcome.PASSED,
         "test_option": Outcome.PASSED,
         "test_nobody_reads_the_arguments": Outcome.PASSED,
+        "test_contract": Outcome.PASSED,
     }
-    assert run.cells["test_old.py::test_plain"].attempts[-1].services == ("backend",)
+    for test in ("test_plain", "test_contract"):
+        assert run.cells[f"test_old.py::{test}"].attempts[-1].services == ("backend",)
     assert run.header.narrowed == ()
     assert SECRET not in project.run_file.read_text()
 

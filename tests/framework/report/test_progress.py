@@ -71,8 +71,13 @@ def test_what_waits_is_told_once_and_stands_nowhere(capsys: pytest.CaptureFixtur
             observe([turn, never])
         turn.process, never.exit_code = process, -15
         observe([turn, never])
-    lines = ["local: waiting", "shop: waiting", "local: started", "shop: ended after 0.0 s, 0 tests"]
-    assert capsys.readouterr().err.splitlines() == lines
+    assert capsys.readouterr().err.splitlines() == [
+        "local: waiting",
+        "shop: waiting",
+        "local: started",
+        "shop: ended after 0.0 s, 0 tests",
+        "local: 0/? after 0 s, collecting",
+    ]
 
 
 def test_a_long_run_says_where_it_stands_every_30_seconds(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
