@@ -123,12 +123,12 @@ def _filled(session: EnvironmentSession, selection: Selection) -> tuple[list[str
     words, variables = environment.pytest.filled(lookup)
     MASKER.add_all(environment.secrets())
     MASKER.add_all(secrets_among(variables))
-    MASKER.add_all(secrets_in_command(words))
     return words, variables
 
 
 def _add(config: pytest.Config, args: list[str], words: list[str]) -> None:
     """Add arguments after those of the project's settings and before those of the command line, which win."""
+    MASKER.add_all(secrets_in_command(words))
     config.stash[_GIVEN] = words
     own = len(args) - len(config.invocation_params.args)
     args[own:own] = words
