@@ -18,6 +18,7 @@ import typer
 from envmatrix.commands.audit import audit
 from envmatrix.commands.compare import compare
 from envmatrix.commands.config import config
+from envmatrix.commands.doctor import doctor
 from envmatrix.commands.drift import drift
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
@@ -78,6 +79,7 @@ for command in (
     merge,
     explain,
     config,
+    doctor,
     validate,
     vacuity,
     health,
