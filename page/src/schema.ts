@@ -50,6 +50,8 @@ export interface Service {
   identity: Record<string, string>; // service, environment, version, commit: what it says it is
   status: "up" | "degraded" | "down" | ""; // of the first look; "" where nobody looked
   latency: number | null;
+  /** Failed tests after which it was down. */
+  down: number;
 }
 
 export interface Problem {

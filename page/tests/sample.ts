@@ -119,6 +119,7 @@ function service(
     identity,
     status,
     latency: status === "up" ? 3.4 : null,
+    down: status === "down" ? 3 : 0,
   };
 }
 

@@ -2,7 +2,7 @@
 import type { Model } from "../model";
 import { Section, SourceTag } from "../parts";
 import type { Difference, Environment, Service } from "../schema";
-import { duration } from "../words";
+import { duration, plural } from "../words";
 
 export function Services({ model }: { model: Model }) {
   const { environments, differences } = model.page;
@@ -83,6 +83,11 @@ function ServiceCell({ service, across, environment }: CellProps) {
         )}
         <SourceTag source={service.source} />
       </p>
+      {service.down > 0 && (
+        <p>
+          <span class="status down">down after {plural(service.down, "failed test")}</span>
+        </p>
+      )}
       {service.version && (
         <p>
           version <Marked value={service.version} others={across.map((each) => each?.version ?? "")} />

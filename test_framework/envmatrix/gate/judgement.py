@@ -166,7 +166,10 @@ def _about_failures(run: Run, excused: frozenset[str]) -> Iterator[Reason]:
     yield from _about_blocked([cell for cell in not_run if cell.is_blocked])
     if tests := [cell.test for cell in not_run if not cell.is_blocked]:
         yield Reason(
-            Code.NOT_RUN, f"{number_of_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests)
+            Code.NOT_RUN,
+            f"{number_of_tests(len(tests))} planned and never ended, in their order the first is {tests[0]}",
+            Answer.UNKNOWN,
+            tuple(tests),
         )
 
 

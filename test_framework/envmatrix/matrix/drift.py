@@ -37,12 +37,14 @@ class Side:
     pings: Mapping[str, Ping]
     fingerprint: Fingerprint | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    """Test → how it ended; nothing of an environment that was only looked at."""
+    """Test → how it ended, unless the failure says nothing about the product; nothing of an environment only looked at."""
 
     @classmethod
     def of(cls, run: Run, label: str) -> Side:
         """Return what a run knows of its environment."""
-        outcomes = {cell.test: cell.outcome for cell in run.cells.values()}
+        outcomes = {
+            cell.test: cell.outcome for cell in run.cells.values() if cell.cause is None or cell.cause.blames_product
+        }
         return cls(label, run.header.versions, run.header.sources, run.pings, run.fingerprint, outcomes)
 
     def parts(self) -> dict[tuple[str, str], Mapping[str, Any]]:

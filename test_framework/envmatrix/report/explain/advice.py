@@ -69,5 +69,7 @@ def _after_an_early_end(run: Run, cell: Cell) -> str:
     if cell.attempts:
         return "It was running when the run ended, and may be what ended it: run it alone."
     if run.footer is None:
+        if cell is run.ended[Outcome.NOT_RUN][0]:
+            return "It is the first in the plan that has no end, and so may be what ended the run: run it alone."
         return "It was running when the run ended, or had not begun: the run file cannot tell. Run it alone."
     return "It had not begun when the run ended. See why it ended, mend that, and run it again."

@@ -58,6 +58,8 @@ class Service(Struct, frozen=True):
     status: str
     """Of the first look; empty where nobody looked."""
     latency: float | None
+    down: int
+    """Failed tests after which it was down."""
 
 
 class Finding(Struct, frozen=True):

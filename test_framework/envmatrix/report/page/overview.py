@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
 from operator import attrgetter
@@ -26,6 +27,7 @@ from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.outcomes import Outcome
+from envmatrix.runs.ping import PingStatus
 
 _MEASURED = attrgetter("measured")
 
@@ -108,6 +110,8 @@ def _environment(source: PageSource, column: Column, verdict: Verdict) -> data.E
 
 
 def _services(run: Run) -> Iterator[data.Service]:
+    failures = [cell.evidence for cell in run.ended[Outcome.FAILED] if cell.evidence]
+    down = Counter(ping.service for each in failures for ping in each.pings if ping.status is PingStatus.DOWN)
     for name, source in run.header.sources.items():
         ping = run.pings.get(name)
         yield data.Service(
@@ -117,6 +121,7 @@ def _services(run: Run) -> Iterator[data.Service]:
             identity=ping.identity if ping else {},
             status=ping.status if ping else "",
             latency=round(ping.latency * 1000, 3) if ping and ping.is_up else None,
+            down=down[name],
         )
 
 

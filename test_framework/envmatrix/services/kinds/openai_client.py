@@ -30,7 +30,8 @@ def new_openai_clients(spec: ServiceSpec, endpoint: Endpoint) -> tuple[OpenAI, A
     url = endpoint.field("url")
     key = spec.api_key.get_secret_value() if spec.api_key else "none"  # the client refuses to be made without one
     options: dict[str, Any] = {"verify": client_context(endpoint), "trust_env": False, "follow_redirects": False}
-    per_request = DefaultAsyncHttpxClient(**options, limits=httpx.Limits(max_keepalive_connections=0))
+    limits: Any = httpx.Limits(max_keepalive_connections=0)  # httpx2 reads the very same attributes
+    per_request = DefaultAsyncHttpxClient(**options, limits=limits)
     return (
         OpenAI(base_url=url, api_key=key, http_client=DefaultHttpxClient(**options)),
         AsyncOpenAI(base_url=url, api_key=key, http_client=per_request),

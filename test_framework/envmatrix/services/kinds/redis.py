@@ -313,7 +313,9 @@ def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
     from redis.retry import Retry
 
     options: dict[str, Any] = {"ssl_ca_certs": endpoint.ca_file} if endpoint.ca_file else {}
-    if "driver_info" in inspect.signature(redis.Redis).parameters:  # from redis 7 on: else two commands more at each connect
+    if (
+        "driver_info" in inspect.signature(redis.Redis).parameters
+    ):  # from redis 7 on: else two commands more at each connect
         options["driver_info"] = None
     return redis.Redis.from_url(
         endpoint.url.get_secret_value(),

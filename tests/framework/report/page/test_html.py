@@ -23,6 +23,7 @@ from envmatrix.report.page.source import PageSource
 from envmatrix.report.text import first_line
 from envmatrix.runs.events import Attempt, Evidence
 from envmatrix.runs.outcomes import Cause, Outcome
+from envmatrix.runs.ping import Ping, PingStatus
 from tests.framework.report.page.chunks import chunks, packed_chunks, tags
 from tests.framework.report.samples import HOSTILE, everything, hostile, judged
 from tests.framework.run_files import write_run
@@ -63,6 +64,19 @@ def test_every_cell_is_in_the_page_as_the_runs_have_it(tmp_path: Path) -> None:
                 assert grid["texts"][text] == (cell.evidence.summary if cell.evidence else cell.reason)
                 assert rule == (grid["rules"].index(cell.evidence.rule) if cell.evidence else -1)
                 assert attempts == len(cell.attempts)
+
+
+def test_a_service_says_after_how_many_failures_it_was_down(tmp_path: Path) -> None:
+    """The first look at it tells nothing of an outage in the middle of the run."""
+    pings = (Ping(service="redis", status=PingStatus.DOWN), Ping(service="database", status=PingStatus.UP))
+    failed = [
+        Attempt(f"a.py::{name}", Outcome.FAILED, cause=Cause.INFRASTRUCTURE, evidence=Evidence("I201", "", pings=pings))
+        for name in "ab"
+    ]
+    run = write_run(tmp_path / "local.jsonl", *failed, sources={"database": "embedded", "redis": "embedded"})
+    made = chunks(render(source(judged(Matrix.from_runs([run])), tmp_path)))
+    services = made["page"]["environments"][0]["services"]
+    assert {each["name"]: each["down"] for each in services} == {"database": 0, "redis": 2}
 
 
 def test_an_explanation_is_that_of_the_command(tmp_path: Path) -> None:
