@@ -25,6 +25,7 @@ from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
 from envmatrix.commands.health import health
 from envmatrix.commands.impact import impact
+from envmatrix.commands.init import init
 from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
@@ -81,6 +82,7 @@ for command in (
     merge,
     explain,
     config,
+    init,
     doctor,
     validate,
     vacuity,

@@ -205,7 +205,7 @@ def _remote(place: Place) -> Iterator[Check]:
         with suppress(EnvmatrixError):  # a missing client is a finding of its own
             kind = get_kind(spec.kind, spec.name)
             ping = kind.ping(spec, kind.connect(spec, spec.url.get_secret_value()), spec.ping_deadline)
-            mend = "" if ping.is_up else f"Look closer: envmatrix health {environment.name}"
+            mend = "" if ping.is_up or not spec.required else f"Look closer: envmatrix health {environment.name}"
             yield Check("remote", f"{spec.name} is {ping.status} {ping.detail}".strip(), mend, (environment.name,))
             if abs(ping.skew) > _LARGEST_SKEW:
                 what = f"the clock of {spec.name} differs by {ping.skew} s"
