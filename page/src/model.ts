@@ -78,6 +78,19 @@ export class Model {
     return this.byName.get(test);
   }
 
+  /** Return what an environment is made of, a line each: its services, and the traits in which it differs from others. */
+  fingerprint(environment: number): string[] {
+    const made = this.page.environments[environment]?.services ?? [];
+    const differing = this.page.differences.filter((each) => !["source", "version"].includes(each.aspect));
+    return [
+      ...made.map((service) => `${service.name}: ${[service.source, service.version].filter(Boolean).join(", ")}`),
+      ...differing.flatMap(({ service, aspect, name, values }) => {
+        const value = values[environment];
+        return value ? [`${[service, aspect, name].filter(Boolean).join(" ")}: ${value}`] : [];
+      }),
+    ];
+  }
+
   /** Return the index of an environment by its name. */
   environmentOf(name: string): number {
     return this.page.environments.findIndex((each) => each.name === name);
@@ -155,15 +168,13 @@ export class Model {
 
 function counts(column: Column): Counts {
   const result: Counts = { planned: 0, outcomes: {}, causes: {} };
-  for (const letter of column.outcomes) {
-    const outcome = OUTCOME_OF[letter];
+  for (let row = 0; row < column.outcomes.length; row++) {
+    const outcome = OUTCOME_OF[column.outcomes[row]!];
     if (!outcome) continue;
     result.planned++;
     result.outcomes[outcome] = (result.outcomes[outcome] ?? 0) + 1;
-  }
-  for (const letter of column.causes) {
-    const cause = CAUSE_OF[letter];
-    if (cause) result.causes[cause] = (result.causes[cause] ?? 0) + 1;
+    const cause = CAUSE_OF[column.causes[row]!];
+    if (cause && outcome !== "flaky") result.causes[cause] = (result.causes[cause] ?? 0) + 1;
   }
   return result;
 }

@@ -18,6 +18,12 @@ describe("the model", () => {
     expect(counts.outcomes.failed).toBe(letters.filter((letter) => letter === "f").length);
     expect(Object.values(counts.causes).reduce((sum, each) => sum + each)).toBe(counts.outcomes.failed);
   });
+  test("says what an environment is made of, and how it differs from others", () => {
+    const made = model.fingerprint(1);
+    expect(made[0]).toBe("backend: remote, 2.3.1");
+    expect(made.at(-1)).toBe("backend setting AGENT_QUOTA: 3");
+    expect(model.fingerprint(0).join()).not.toContain("AGENT_QUOTA");
+  });
   test("joins what a row has more to say", () => {
     const row = data.grid.columns[1]!.outcomes.indexOf("f");
     const cell = model.cell(row, 1)!;

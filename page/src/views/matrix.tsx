@@ -12,6 +12,8 @@ import { StatusLine } from "./status_line";
 import type { Pointed } from "./status_line";
 
 const ROW = 28;
+/** Lines of a fingerprint above a column; the overview has all. */
+const TRAITS = 20;
 const OVERSCAN = 6;
 const WIDE = 6;
 const PRINTED = 2000;
@@ -224,7 +226,8 @@ function Cells({ model, shown, columns }: { model: Model; shown: readonly Line[]
       >
         <div class="row head" role="row" aria-rowindex={1}>
           {["Test", ...labels].map((label, column) => {
-            const name = model.page.environments[columns[column - 1] ?? -1]?.name;
+            const environment = columns[column - 1] ?? -1;
+            const name = model.page.environments[environment]?.name;
             const sorts = name !== undefined && rows === `in:${name}`;
             return (
               <div
@@ -233,7 +236,7 @@ function Cells({ model, shown, columns }: { model: Model; shown: readonly Line[]
                 role="columnheader"
                 data-line={-1}
                 data-column={column}
-                title={label}
+                title={[label, ...model.fingerprint(environment).slice(0, TRAITS)].join("\n")}
                 aria-sort={sorts ? "ascending" : undefined}
                 class={active.line === -1 && active.column === column ? "name active" : "name"}
               >
