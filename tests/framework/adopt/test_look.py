@@ -126,8 +126,7 @@ def test_a_compose_file_is_read_by_the_command_of_an_engine(shop: Bare, capsys: 
     web = {"build": {"context": "."}, "ports": [{"target": 80, "published": "8080"}]}
     web["healthcheck"] = {"test": ["CMD", "curl", "-f", "http://localhost:80/ready"]}
     services = {"db": {"image": "docker.io/pgvector/pgvector:pg16"}, "web": web, "mail": {"image": "mailpit"}}
-    docker = shop.write("bin/docker", f"#!/bin/sh\necho '{json.dumps({'services': services})}'\n")
-    docker.chmod(0o755)
+    shop.write("bin/docker", f"#!/bin/sh\necho '{json.dumps({'services': services})}'\n").chmod(0o755)
     local = adopted(shop, capsys)
     assert {name: spec.kind for name, spec in local.services.items()} == {"database": "postgres", "backend": "http"}
     backend = local.services["backend"]
@@ -141,9 +140,15 @@ def test_hostile_names_stay_comments(shop: Bare, capsys: pytest.CaptureFixture[s
     """A line break, an escape or a quote in a file of the project ends no comment and no text."""
     shop.write(".env.example", 'REDIS_URL=redis://h\nNOTE="a\\"\\nb\x1b[31m"\n')
     shop.write("Procfile", 'web: run "a\\"b" \'\x1b[31m\'\nx\x1b[31m::error::y: z\n')
+    images = {"db": {"image": "postgres\n[evil]"}, "x\n[evil]": {"image": "\x1b[31m::error::"}}
+    shop.write("compose.yaml", "")
+    shop.write("printed.json", json.dumps({"services": images}))
+    shop.write("bin/docker", f"#!/bin/sh\nexec {shutil.which('cat', path='/bin:/usr/bin')} printed.json\n").chmod(0o755)
     local = adopted(shop, capsys)
     assert local.services["backend"].command == ("run", 'a"b', "\x1b[31m")
-    assert "\x1b" not in (shop.root / "environments/local.toml").read_text()
+    text = (shop.root / "environments/local.toml").read_text()
+    assert "database" in local.services
+    assert not [each for each in ("\x1b", "::error::y", "\n[evil]") if each in text]
 
 
 @pytest.mark.parametrize(
