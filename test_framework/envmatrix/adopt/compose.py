@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from envmatrix.adopt.guess import Guess, Value, kind_of, store
+from envmatrix.adopt.guess import Guess, kind_of, store
 from envmatrix.safety.names import is_name
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -57,11 +57,11 @@ def _guess(name: str, service: Mapping[str, Any], origin: str) -> Guess | str:
     if not service.get("build") or published is None or not is_name(name):
         return f"{origin} is not declared: no image of a known server, and not built here with a published port"
     keys = {
-        "kind": Value("http", f"{origin} is built here"),
-        "source": Value("remote", "it must be up: docker compose up"),
-        "url": Value(f"http://127.0.0.1:{published}", f"{origin}.ports"),
+        "kind": ("http", f"{origin} is built here"),
+        "source": ("remote", "it must be up: docker compose up"),
+        "url": (f"http://127.0.0.1:{published}", f"{origin}.ports"),
     }
     check = re.search(r"https?://[^/\s\"']+(/[^\s\"'|;]*)", json.dumps((service.get("healthcheck") or {}).get("test")))
     if check:
-        keys["health"] = Value(check[1], f"{origin}.healthcheck")
+        keys["health"] = (check[1], f"{origin}.healthcheck")
     return Guess(name, keys)

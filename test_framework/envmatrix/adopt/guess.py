@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 STORES = {"postgres": "database", "redis": "redis", "clickhouse": "clickhouse"}
 """Kind of a store → the name that the contract knows it by. All of them can be embedded."""
@@ -17,19 +17,12 @@ _WORDS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Value:
-    """What one line of the declaration says, and the place that it is from."""
-
-    value: object
-    origin: str
-
-
-@dataclass(frozen=True, slots=True)
 class Guess:
     """One `[services.NAME]` table."""
 
     name: str
-    keys: Mapping[str, Value]
+    keys: Mapping[str, tuple[object, str]]
+    """Key → its value, and the place that it is from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,10 +32,8 @@ class Found:
     services: tuple[Guess, ...]
     suites: tuple[str, ...]
     """The directories and files that pytest collects."""
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[str, ...]
     """What was seen and can be no line of a declaration, and what could not be read."""
-    ci: tuple[str, ...] = ()
-    """The CI systems that the project uses: `github`, `gitlab`."""
 
 
 def kind_of(text: str) -> str:
@@ -52,6 +43,4 @@ def kind_of(text: str) -> str:
 
 def store(kind: str, origin: str) -> Guess:
     """Return a store that we start: a real server of our own."""
-    return Guess(
-        STORES[kind], {"kind": Value(kind, origin), "source": Value("embedded", "a real server, out of a wheel")}
-    )
+    return Guess(STORES[kind], {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")})

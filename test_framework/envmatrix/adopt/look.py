@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 from dotenv import dotenv_values
 
 from envmatrix.adopt.compose import compose_guesses
-from envmatrix.adopt.guess import STORES, Found, Guess, Value, kind_of, store
+from envmatrix.adopt.guess import STORES, Found, Guess, kind_of, store
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.environments import references_in
@@ -43,11 +43,11 @@ def look(root: Path) -> Found:
             notes.append(seen)
         elif seen.name not in services:
             services[seen.name] = seen
-    web = next((name for name, each in services.items() if each.keys["kind"].value == "http"), None)
+    web = next((name for name, each in services.items() if each.keys["kind"][0] == "http"), None)
     if web is not None and "backend" not in services:  # what `http_client` speaks to
         services = {"backend" if name == web else name: each for name, each in services.items()}
         services["backend"] = Guess("backend", services["backend"].keys)
-    return Found(tuple(services.values()), _suites(index), tuple(dict.fromkeys(notes)), _ci(root))
+    return Found(tuple(services.values()), _suites(index), tuple(dict.fromkeys(notes)))
 
 
 def _variables(file: Path) -> dict[str, str]:
@@ -77,13 +77,13 @@ def _procfile(root: Path, example: str, variables: dict[str, str]) -> Iterator[G
         if not any("{backend.port}" in word for word in words):
             yield f"{origin} names no $PORT: give the command a way to listen at {{backend.port}}, or it is not found"
         keys = {
-            "kind": Value("http", origin),
-            "source": Value("process", "started for the run, and gone after it"),
-            "command": Value(words, origin),
-            "health": Value("/", "a guess: any path that answers 200 without a login"),
+            "kind": ("http", origin),
+            "source": ("process", "started for the run, and gone after it"),
+            "command": (words, origin),
+            "health": ("/", "a guess: any path that answers 200 without a login"),
         }
         for name, value in variables.items():
-            keys[f"env.{name}"] = Value(_setting(name, value), example)
+            keys[f"env.{name}"] = (_setting(name, value), example)
         yield Guess("backend", keys)
 
 
@@ -115,7 +115,7 @@ def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | s
                 continue
             default = "" if urlsplit(value).username else f":-{value}"
             keys = {"kind": "http", "source": "remote", "url": f"${{{name}{default}}}", "required": False}
-            yield Guess(service, {key: Value(each, f"{example}: {name}") for key, each in keys.items()})
+            yield Guess(service, {key: (each, f"{example}: {name}") for key, each in keys.items()})
 
 
 def _from_tests(index: Index) -> Iterator[Guess | str]:
@@ -149,9 +149,3 @@ def _url_options(conftest: Path) -> Iterator[tuple[str, int]]:
 def _suites(index: Index) -> tuple[str, ...]:
     """Return the topmost directories with tests; the files where they are in the root."""
     return tuple(sorted({path.partition("/")[0] for project in index.projects for path in project.test_files}))
-
-
-def _ci(root: Path) -> tuple[str, ...]:
-    gitlab = (root / ".gitlab-ci.yml").is_file()
-    github = (root / ".github").is_dir() or not gitlab
-    return tuple(name for name, is_there in {"github": github, "gitlab": gitlab}.items() if is_there)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import tomlkit
 
-from envmatrix.adopt.guess import Found, Guess
+from envmatrix.adopt.guess import Found
 from envmatrix.report.text import inert
 from envmatrix.safety.input_files import parse_toml, read_text
 
@@ -40,7 +39,6 @@ envmatrix:
     - {install}
     - envmatrix matrix
 """
-_CI = {"github": (".github/workflows/envmatrix.yml", _GITHUB), "gitlab": (".gitlab/envmatrix.yml", _GITLAB)}
 
 
 def new_texts(root: Path, found: Found) -> dict[Path, str]:
@@ -58,9 +56,11 @@ def new_texts(root: Path, found: Found) -> dict[Path, str]:
     elif "project" in settings:
         install += " ."
     texts = {root / "environments" / "local.toml": _declaration(found)}
-    for system in found.ci:
-        name, template = _CI[system]
-        texts[root / name] = template.format(install=install)
+    has_gitlab = (root / ".gitlab-ci.yml").exists()
+    if has_gitlab:
+        texts[root / ".gitlab" / "envmatrix.yml"] = _GITLAB.format(install=install)
+    if not has_gitlab or (root / ".github").exists():
+        texts[root / ".github" / "workflows" / "envmatrix.yml"] = _GITHUB.format(install=install)
     texts = {path: text for path, text in texts.items() if not path.exists()}
     if "envmatrix" not in settings.get("tool", {}):
         between = "\n" if old.endswith("\n") else "\n\n" if old else ""
@@ -73,15 +73,10 @@ def _declaration(found: Found) -> str:
     lines = ["# The first declaration, by `envmatrix init`: behind each line, where it is from."]
     lines += [f"# - {inert(note)}" for note in found.notes]
     for guess in found.services:
-        lines += ["", f"[services.{tomlkit.key(guess.name).as_string()}]", *_lines(guess)]
+        lines += ["", f"[services.{tomlkit.key(guess.name).as_string()}]"]
+        for key, (value, origin) in guess.keys.items():  # all are plain words, but for the dot of env.NAME
+            lines.append(f"{key} = {tomlkit.item(value).as_string()}  # {inert(origin)}")
     return "".join(f"{line}\n" for line in lines)
-
-
-def _lines(guess: Guess) -> Iterator[str]:
-    for key, each in guess.keys.items():
-        name = ".".join(tomlkit.key(part).as_string() for part in key.split(".", 1))
-        value = tomlkit.item(each.value).as_string()
-        yield f"{name} = {value}  # {inert(each.origin)}"
 
 
 def _settings(found: Found) -> str:

@@ -35,10 +35,8 @@ def init(
         name, old = str(path.relative_to(root)), path.read_text(encoding="utf-8") if path.exists() else ""
         if diff:
             before = f"a/{name}" if path.exists() else os.devnull
-            lines = (each.splitlines(keepends=True) for each in (old, text))
-            typer.echo(
-                MASKER.mask_known(inert_lines("".join(difflib.unified_diff(*lines, before, f"b/{name}")))), nl=False
-            )
+            change = difflib.unified_diff(old.splitlines(True), text.splitlines(True), before, f"b/{name}")  # noqa: FBT003
+            typer.echo(MASKER.mask_known(inert_lines("".join(change))), nl=False)
             continue
         try:
             path.parent.mkdir(parents=True, exist_ok=True)

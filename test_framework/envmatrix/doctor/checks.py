@@ -24,7 +24,7 @@ from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.services.kinds.base import StartContext
 from envmatrix.services.kinds.registry import get_kind
-from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, bases, cache_dir
+from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 
 _LEAST_DISK = 1 << 30
 """Bytes that must be free: a run copies a database's files, and writes logs."""
@@ -32,6 +32,7 @@ _LARGEST_SKEW = 30
 """Seconds that clocks may differ: tokens are refused soon after."""
 _DEADLINE = 10
 """Seconds that a container engine may take to answer."""
+_MEMORY = Path("/dev/shm")  # noqa: S108  it is only named
 _LOCAL = (Source.EMBEDDED, Source.PROCESS, Source.STUB)
 """The sources of what is started on this machine."""
 _OURS = ("envmatrix", "xdist", "timeout", "rerunfailures")
@@ -138,17 +139,19 @@ def _prepared(spec: ServiceSpec) -> str:
 def _ports(place: Place) -> Iterator[Check]:
     try:
         with socket.socket() as listener:
-            listener.bind(("127.0.0.1", 0))
-    except OSError as error:
-        what = f"nothing can listen at 127.0.0.1: {error.strerror}"
-        yield Check("ports", what, "Allow it in the sandbox, or: ip link set lo up", place.using(*_LOCAL))
+            listener.bind(("localhost", 0))
+    except OSError as error:  # also where the name is not found
+        mend = "Have /etc/hosts say 127.0.0.1 localhost, and the sandbox allow it; ip link set lo up"
+        yield Check("ports, dns", f"nothing can listen at localhost: {error.strerror}", mend, place.using(*_LOCAL))
 
 
 def _permissions(place: Place) -> Iterator[Check]:
     try:
         run = SupervisorDirectory.create()
         shutil.rmtree(run.path)
-        yield Check("permissions", f"services can keep their files in {run.path.parent}")
+        where = run.path.parent
+        slow = "" if where.parent == _MEMORY else f": {_MEMORY} has no 1 GiB free, and databases start slower"
+        yield Check("permissions, shared memory", f"services can keep their files in {where}{slow}")
     except EnvmatrixError as error:
         yield Check("permissions", error.message, error.hint, place.names)
     if not os.access(place.runs, os.W_OK | os.X_OK):
@@ -161,12 +164,6 @@ def _disk(place: Place) -> Iterator[Check]:
         free = shutil.disk_usage(directory).free
         mend = "Free 1 GiB" if free < _LEAST_DISK else ""
         yield Check("disk", f"{free / (1 << 30):.1f} GiB are free at {directory}", mend, place.names)
-
-
-def _shared_memory(_: Place) -> Iterator[Check]:
-    memory = Path("/dev/shm")  # noqa: S108  nothing is written there
-    if memory not in next(bases()).parents:
-        yield Check("shared memory", f"{memory} has less than 1 GiB free: databases start slower, from disk")
 
 
 def _container_engine(place: Place) -> Iterator[Check]:
@@ -187,14 +184,6 @@ def _proxies(place: Place) -> Iterator[Check]:
     if proxies and not urllib.request.proxy_bypass("127.0.0.1"):
         what = f"{', '.join(f'{name}_proxy' for name in sorted(proxies))} takes the requests to 127.0.0.1, too"
         yield Check("proxies", what, "export NO_PROXY=127.0.0.1,localhost", place.using(*_LOCAL))
-
-
-def _dns(place: Place) -> Iterator[Check]:
-    try:
-        socket.getaddrinfo("localhost", None)
-    except OSError as error:
-        what = f"localhost is not found: {error.strerror}"
-        yield Check("dns", what, "Add to /etc/hosts: 127.0.0.1 localhost", place.using(*_LOCAL))
 
 
 def _remote(place: Place) -> Iterator[Check]:
@@ -224,6 +213,6 @@ def _plugins(place: Place) -> Iterator[Check]:
 
 # In the order in which a run would meet what is wrong.
 _CHECKS: tuple[Callable[[Place], Iterator[Check]], ...] = (
-    *(_interpreter, _plugins, _extras, _servers, _permissions, _disk, _shared_memory),
-    *(_ports, _dns, _proxies, _container_engine, _remote),
+    *(_interpreter, _plugins, _extras, _servers, _permissions, _disk),
+    *(_ports, _proxies, _container_engine, _remote),
 )
