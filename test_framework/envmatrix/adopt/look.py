@@ -9,7 +9,6 @@ from collections.abc import Iterator
 from io import StringIO
 from itertools import chain
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -25,7 +24,6 @@ from envmatrix.safety.names import is_name
 
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
 _URL_OPTION = re.compile(r"--[\w-]*(?:url|uri|dsn)[\w-]*", re.IGNORECASE)
-_URL_FIXTURE = re.compile(r"\w*(?:url|uri|dsn|engine|postgres|database|redis|clickhouse)\w*", re.IGNORECASE)
 
 
 def look(root: Path) -> Found:
@@ -43,10 +41,9 @@ def look(root: Path) -> Found:
             notes.append(seen)
         elif seen.name not in services:
             services[seen.name] = seen
-    web = next((name for name, each in services.items() if each.keys["kind"][0] == "http"), None)
-    if web is not None and "backend" not in services:  # what `http_client` speaks to
-        services = {"backend" if name == web else name: each for name, each in services.items()}
-        services["backend"] = Guess("backend", services["backend"].keys)
+    own = (name for name, each in services.items() if each.keys["kind"][0] == "http" and "required" not in each.keys)
+    if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
+        services["backend"] = Guess("backend", services.pop(web).keys)
     return Found(tuple(services.values()), _suites(index), tuple(dict.fromkeys(notes)))
 
 
@@ -113,9 +110,11 @@ def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | s
             if not is_name(service) or service in {"app", "base", "site", "public", "api"}:
                 yield f"{example}: {name} may be the address of the product itself"
                 continue
-            default = "" if urlsplit(value).username else f":-{value}"
+            default = "" if set("@{}").intersection(value) else f":-{value}"
             keys = {"kind": "http", "source": "remote", "url": f"${{{name}{default}}}", "required": False}
             yield Guess(service, {key: (each, f"{example}: {name}") for key, each in keys.items()})
+        elif rest:
+            yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
 
 
 def _from_tests(index: Index) -> Iterator[Guess | str]:
@@ -127,10 +126,8 @@ def _from_tests(index: Index) -> Iterator[Guess | str]:
             target = f"{{{STORES[kind]}.url}}" if kind else "URL"
             yield f"{path}:{line}: the suite takes {option}; hand it over: envmatrix run local -- {option}={target}"
     for fixture in index.fixtures:
-        if not fixture.plugin and not Path(fixture.path).is_absolute() and _URL_FIXTURE.fullmatch(fixture.name):
-            if kind := kind_of(fixture.name):
-                yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
-            yield f"{fixture.path}:{fixture.line}: fixture {fixture.name} can take its address from real_services"
+        if not fixture.plugin and (kind := kind_of(fixture.name)):
+            yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
 
 
 def _url_options(conftest: Path) -> Iterator[tuple[str, int]]:

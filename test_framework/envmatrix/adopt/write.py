@@ -7,6 +7,7 @@ from pathlib import Path
 import tomlkit
 
 from envmatrix.adopt.guess import Found
+from envmatrix.environments import Project
 from envmatrix.report.text import inert
 from envmatrix.safety.input_files import parse_toml, read_text
 
@@ -41,13 +42,13 @@ envmatrix:
 """
 
 
-def new_texts(root: Path, found: Found) -> dict[Path, str]:
+def new_texts(project: Project, found: Found) -> dict[Path, str]:
     """Return the text of each file that is to be written; what is there already is left out, or stays in it as it is.
 
     Raises:
         DeclarationError: pyproject.toml is no TOML.
     """
-    pyproject = root / "pyproject.toml"
+    root, pyproject = project.root, project.root / "pyproject.toml"
     old = read_text(pyproject) if pyproject.exists() else ""
     settings = parse_toml(pyproject, old)
     install = "pip install 'envmatrix[embedded]'"
@@ -55,7 +56,7 @@ def new_texts(root: Path, found: Found) -> dict[Path, str]:
         install += " -r requirements.txt"
     elif "project" in settings:
         install += " ."
-    texts = {root / "environments" / "local.toml": _declaration(found)}
+    texts = {project.environments_dir / "local.toml": _declaration(found)}
     has_gitlab = (root / ".gitlab-ci.yml").exists()
     if has_gitlab:
         texts[root / ".gitlab" / "envmatrix.yml"] = _GITLAB.format(install=install)

@@ -21,21 +21,23 @@ def init(
     nothing, overwrites nothing.
     """
     from envmatrix.adopt import look, new_texts
+    from envmatrix.environments import Project
     from envmatrix.masking import MASKER
     from envmatrix.report.text import inert, inert_lines
 
-    root = Path.cwd()
+    project = Project.find(Path.cwd())
+    root = project.root
     found = look(root)
     if not found.services:
         notes = "".join(f"; {note}" for note in found.notes)
         what = f"no Compose file, Procfile, .env.example, option or fixture in {root} tells of a service{notes}"
         raise UsageError(inert(what), "Write environments/local.toml: see docs/how-to/environment.md")
-    texts = new_texts(root, found)
+    texts = new_texts(project, found)
     for path, text in texts.items():
-        name, old = str(path.relative_to(root)), path.read_text(encoding="utf-8") if path.exists() else ""
+        name, old = os.path.relpath(path, root), path.read_text(encoding="utf-8") if path.exists() else ""
         if diff:
             before = f"a/{name}" if path.exists() else os.devnull
-            change = difflib.unified_diff(old.splitlines(True), text.splitlines(True), before, f"b/{name}")  # noqa: FBT003
+            change = difflib.unified_diff(old.splitlines(True), text.splitlines(True), before, f"b/{name}")
             typer.echo(MASKER.mask_known(inert_lines("".join(change))), nl=False)
             continue
         try:
@@ -48,5 +50,5 @@ def init(
     if not texts:
         typer.echo("All of it is there already: nothing was written.")
     elif not diff:
-        typer.echo("Read environments/local.toml, then: envmatrix doctor; envmatrix run local")
+        typer.echo("Read the declaration, then: envmatrix doctor; envmatrix run local")
     return 0

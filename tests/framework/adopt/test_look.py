@@ -22,6 +22,7 @@ EXAMPLE = """\
     DEBUG=1
     PORT=8000
     PAYMENT_URL=https://pay.example
+    BROKER_URL=amqp://localhost
 """
 CONFTEST = """\
     import pytest
@@ -81,10 +82,12 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "DEBUG": "1",
         "PORT": "{backend.port}",
         "PAYMENT_URL": "https://pay.example",
+        "BROKER_URL": "amqp://localhost",
     }
     lines = (shop.root / "environments/local.toml").read_text().splitlines()
     assert all("  # " in line for line in lines if " = " in line)
     assert "# - Procfile:2: 'worker' serves nothing that a test could reach, and is not declared" in lines
+    assert "# - .env.example: BROKER_URL is an address of 'amqp', for which nothing is declared" in lines
     assert Project.find(shop.root).suites == ("suite",)
 
 
@@ -101,6 +104,7 @@ def test_nothing_is_overwritten(shop: Bare, capsys: pytest.CaptureFixture[str]) 
     assert all(path.read_bytes() == content for path, content in before.items())
 
 
+@pytest.mark.fault("canary-secret")
 def test_a_diff_writes_nothing(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
     """It is printed as a patch, with no value of a variable that is secret by name."""
     shop.write(".env.example", EXAMPLE)

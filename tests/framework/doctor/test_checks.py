@@ -91,3 +91,12 @@ def test_a_remote_service_that_is_down_is_a_finding_without_its_password(bare: B
     assert (code, "k4nary" in out) == (1, False)
     assert "FINDING  remote: redis is down" in out
     assert "  matters: far\n" in out
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_what_a_declaration_says_cannot_command_a_log(bare: Bare, look) -> None:
+    """A program's name is shown escaped."""
+    bare.write("environments/two.toml", PROCESS.replace("{python}", "\\u001b[31m::error::x"))
+    code, out = look()
+    assert (code, "\x1b" in out, "::error::" in out) == (1, False, False)
+    assert "which is no program here" in out
