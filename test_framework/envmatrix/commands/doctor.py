@@ -27,10 +27,10 @@ def doctor(
     Looks at the interpreter, extras, servers, ports, permissions, disk, shared memory, the container engine, proxies, DNS, clocks
     and pytest's plugins. Starts no service. Exit codes: 0 nothing found, 1 findings.
     """
-    from envmatrix.doctor import Check, Place, examine
     from envmatrix.environments import Project, declared_names, load_environment, process_variables
     from envmatrix.exceptions import DeclarationError, UsageError
     from envmatrix.report.doctor import as_json, as_text
+    from envmatrix.runner.doctor import Check, Place, examine
 
     project = Project.find(Path.cwd())
     directory = environments.resolve() if environments else project.environments_dir

@@ -20,7 +20,7 @@ def init(
     Reads the Compose file by the engine's own command, Procfile, .env.example, and fixtures and options of conftests. Asks
     nothing, overwrites nothing.
     """
-    from envmatrix.adopt import look, new_texts
+    from envmatrix.commands.adopt import look, new_texts
     from envmatrix.environments import Project
     from envmatrix.masking import MASKER
     from envmatrix.report.text import inert, inert_lines

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from envmatrix.doctor import Check
 from envmatrix.masking import MASKER
 from envmatrix.report import documents
 from envmatrix.report.text import inert, plural
+from envmatrix.runner.doctor import Check
 
 SCHEMA = 1
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import tomlkit
 
-from envmatrix.adopt.guess import Found
+from envmatrix.commands.adopt.guess import Found
 from envmatrix.environments import Project
 from envmatrix.report.text import inert
 from envmatrix.safety.input_files import parse_toml, read_text

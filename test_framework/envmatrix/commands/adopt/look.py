@@ -12,10 +12,10 @@ from pathlib import Path
 
 from dotenv import dotenv_values
 
-from envmatrix.adopt.compose import compose_guesses
-from envmatrix.adopt.guess import STORES, Found, Guess, kind_of, store
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.commands.adopt.compose import compose_guesses
+from envmatrix.commands.adopt.guess import STORES, Found, Guess, kind_of, store
 from envmatrix.environments import references_in
 from envmatrix.exceptions import DeclarationError
 from envmatrix.masking import is_secret_name

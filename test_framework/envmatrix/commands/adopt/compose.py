@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from envmatrix.adopt.guess import Guess, kind_of, store
+from envmatrix.commands.adopt.guess import Guess, kind_of, store
 from envmatrix.safety.names import is_name
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")

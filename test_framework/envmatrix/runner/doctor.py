@@ -1,4 +1,4 @@
-"""Look at the machine and the project: one function a check, each yields what it saw."""
+"""Why runs do not work on this machine: one function a check, each yields what it saw, and the mend."""
 
 from __future__ import annotations
 
