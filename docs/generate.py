@@ -39,6 +39,7 @@ from envmatrix.environments import (
     GatePolicy,
     Maintenance,
     Project,
+    PytestTable,
     ServiceSpec,
     Source,
     Twin,
@@ -64,6 +65,8 @@ QUERY = FILE.with_name("how-to") / "query.md"
 
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
+    "Annotated[int, Field(ge=1)]": "number",
+    "Annotated[tuple[str, ...], AfterValidator(_in_time)]": "list of texts",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "ByteSize": "text, or bytes",
@@ -125,6 +128,7 @@ def _declarations() -> Iterator[str]:
                     "services",
                     "compose",
                     "users",
+                    "pytest",
                     "canary",
                     "maintenance",
                     "twin",
@@ -145,6 +149,9 @@ def _declarations() -> Iterator[str]:
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    yield "### `[pytest]`"
+    yield _prose(PytestTable.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(PytestTable))
     yield "### `[[canary.http]]`"
     yield _prose(CanaryRoute.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))
