@@ -35,7 +35,7 @@ class ServiceSpec(Table):
 
     name: str
     kind: str
-    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, or a plugged-in one."""
+    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, or a plugged-in one."""
     source: Source
     """Where it comes from; it decides which of the other keys belong here."""
     required: bool = True
@@ -69,6 +69,8 @@ class ServiceSpec(Table):
     """The path that answers 200 once its own dependencies are up."""
     identity: dict[str, str] = Field(default_factory=dict)
     """What the health answer must claim, key by key; by default nothing is demanded. `{environment}` is the environment's name."""
+    banner: str = ""
+    """What it must say first to whoever connects: `"220 "`. By default nothing is read."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None

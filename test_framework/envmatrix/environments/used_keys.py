@@ -19,6 +19,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "postgres": frozenset({"settings", "max_connections", "extensions"}),
     "redis": frozenset({"settings", "max_connections"}),
     "clickhouse": frozenset(),
+    "tcp": frozenset({"banner", "verify"}),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
@@ -34,7 +35,7 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 """Source → the keys that it uses beside those that no source claims."""
 
 
-_PLAIN = frozenset({"http", "redis"})
+_PLAIN = frozenset({"http", "redis", "tcp"})
 """Schemes of URLs without TLS."""
 
 
