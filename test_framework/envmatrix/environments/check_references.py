@@ -32,6 +32,10 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                     how = "Put it in env: a command's words are readable by everybody (ps)"
                     path, line = file.place_of(keys)
                     raise DeclarationError(path, what, line, how)
+        if strangers := [name for name in service.needs if name not in environment.services]:
+            path, line = file.place_of(("services", service.name, "needs"))
+            what = f"{strangers[0]!r} in needs names no service"
+            raise UnknownReferenceError(path, what, line, nearest(strangers[0], environment.services))
         for text in service.identity.values():
             for name, _ in references_in(text):
                 path, line = file.place_of(("services", service.name, "identity"))

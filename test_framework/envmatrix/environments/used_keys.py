@@ -20,10 +20,13 @@ KINDS: Mapping[str, frozenset[str]] = {
     "redis": frozenset({"settings", "max_connections"}),
     "clickhouse": frozenset(),
     "tcp": frozenset({"banner", "verify"}),
+    "job": frozenset(),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
-_STARTED = frozenset({"command", "env", "preload", "start_after", "tls", "start_deadline", "max_rss"})
+_STARTED = frozenset({"command", "env", "preload", "needs", "start_after", "tls", "start_deadline", "max_rss"})
+_NOT_OF_JOBS = frozenset({"ping_deadline", "tls"})
+"""Keys of all kinds that are pinged at an address, which a job has not."""
 _CONNECTED = frozenset({"url", "ca_file", "verify"})
 SOURCES: Mapping[Source, frozenset[str]] = {
     Source.EMBEDDED: frozenset({"start_deadline", "max_rss"}),
@@ -58,6 +61,8 @@ def usable_keys(spec: ServiceSpec) -> list[str]:
 
 def kinds_with(key: str) -> tuple[str, ...]:
     """Return our kinds that use a key, all of them where none claims it."""
+    if key in _NOT_OF_JOBS:
+        return tuple(kind for kind in KINDS if kind != "job")
     return tuple(kind for kind, keys in KINDS.items() if key in keys) or (() if key == "options" else tuple(KINDS))
 
 

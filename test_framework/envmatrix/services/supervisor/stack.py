@@ -40,9 +40,9 @@ from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
-from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
+from envmatrix.services.processes.process import ServiceProcess, explain_exit, kill_group, stop, was_killed
 from envmatrix.services.proxy import ProxyLoop
-from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
+from envmatrix.services.supervisor.readiness import PortTakenError, RunningJob, StartingProcess
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
@@ -211,7 +211,8 @@ class Stack:
 
         Its start begins anew, if not too often.
         """
-        if slot.spec.source is not Source.PROCESS or not slot.settled or slot.error or slot.process is None:
+        is_up = slot.settled and not slot.error and not slot.is_done
+        if slot.spec.source is not Source.PROCESS or not is_up or slot.process is None:
             return
         code = slot.process.exit_code()
         out_of_memory = self._context.launcher.memory_killer.was_at_work()
@@ -238,7 +239,7 @@ class Stack:
             used = self._references(slot)
             launch = slot.launch or self._command(slot, slot.own, used)
             slot.process = self._context.launcher.start(slot.key, launch)
-            self._await_ready(slot, StartingProcess(slot.spec, slot.own, slot.process), kind, used)
+            self._await_ready(slot, _launched(slot, slot.own, slot.process), kind, used)
         except (PortTakenError, _ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
 
@@ -278,7 +279,7 @@ class Stack:
                 launch = slot.launch or self._command(slot, endpoint, used)
                 slot.process = self._context.launcher.start(slot.key, launch)
                 self._set_deadline(slot)
-                self._await_ready(slot, StartingProcess(slot.spec, endpoint, slot.process), kind, used)
+                self._await_ready(slot, _launched(slot, endpoint, slot.process), kind, used)
             except PortTakenError:
                 ports_taken += 1
             except _ReferencesChangedError:
@@ -384,6 +385,10 @@ class Stack:
             # A probe may cost more than a pause, and the starting process needs the processor too.
             pause = min(max(pause * 1.2, time.monotonic() - began), _LAST_PAUSE)
             self._context.stopping.wait(0 if ready and references is not None else pause)
+
+
+def _launched(slot: Slot, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
+    return (RunningJob if slot.spec.is_job else StartingProcess)(slot.spec, endpoint, process)
 
 
 def _not_up(slot: Slot, ping: Ping) -> ServiceError:
