@@ -9,7 +9,7 @@ from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, r
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, ReferenceCycleError, UnknownReferenceError, nearest
 
-_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql"})
 """Kinds whose URL holds a password."""
 
 

@@ -35,7 +35,8 @@ class ServiceSpec(Table):
 
     name: str
     kind: str
-    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`, or a plugged-in one."""
+    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`,
+    `mysql`, or a plugged-in one."""
     source: Source
     """Where it comes from; it decides which of the other keys belong here."""
     required: bool = True

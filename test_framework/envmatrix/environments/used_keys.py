@@ -21,6 +21,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "clickhouse": frozenset(),
     "tcp": frozenset({"banner", "verify"}),
     "job": frozenset(),
+    "mysql": frozenset(),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 

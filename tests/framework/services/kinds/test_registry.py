@@ -12,7 +12,7 @@ from envmatrix.runs.ping import PingStatus
 from envmatrix.services import Kind, get_kind, known_kinds
 from tests.framework.services.servers import running
 
-OURS = ("clickhouse", "http", "job", "openai", "postgres", "redis", "tcp")
+OURS = ("clickhouse", "http", "job", "mysql", "openai", "postgres", "redis", "tcp")
 
 
 @pytest.fixture
