@@ -136,6 +136,8 @@ def test_workers_do_not_see_each_other_and_are_reset(server):
             "CREATE VIEW everybody AS SELECT * FROM users",
             "INSERT INTO users VALUES (1), (2)",
             "INSERT INTO `z``odd` VALUES (1)",
+            "ALTER TABLE users ADD owner int, ADD FOREIGN KEY (owner) REFERENCES `z``odd` (owner)",
+            "UPDATE users SET owner = 1",
         )
         assert run(other.endpoint, "SHOW TABLES") == []
         assert [str(left) for left in one.reset()] == ["2 rows in table users", "1 row in table z`odd"]
@@ -150,6 +152,8 @@ def test_a_transaction_that_was_left_open_is_ended(server):
     """It would hold up the next test: the reset ends it, says so at once, and takes its rows away."""
     with KIND.isolate(SPEC, server, "gw0") as part:
         run(part.endpoint, "CREATE TABLE users (id int)", "INSERT INTO users VALUES (1)")
+        part.reset()  # a moment before: the server shows its transactions as they were up to 0.1 s ago
+        run(part.endpoint, "INSERT INTO users VALUES (1)")
         holder = connected(part.endpoint, autocommit=False)
         holder.cursor().execute("UPDATE users SET id = 2")
         began = time.monotonic()
