@@ -57,7 +57,7 @@ def unused_keys(spec: ServiceSpec) -> Iterator[tuple[str, str]]:
 
 def usable_keys(spec: ServiceSpec) -> list[str]:
     """Return the keys that a service of this kind and source may declare."""
-    return [key for key in ServiceSpec.model_fields if key != "name" and not _unused_for(spec, key)]
+    return [key for key in ServiceSpec.model_fields if key not in {"name", "driver"} and not _unused_for(spec, key)]
 
 
 def kinds_with(key: str) -> tuple[str, ...]:

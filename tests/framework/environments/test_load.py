@@ -291,6 +291,10 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
             'kind = "http"\nverify = false\nsource = "remote"\nurl = "http://localhost"',
             "3: 'verify' does nothing for a service of url = 'http://…'",
         ),
+        (
+            'kind = "http"\ndriver = "a:B"\n' + _REMOTE,
+            "3: unknown key 'driver' in a service. Name the driver of a kind",
+        ),
         ('kind = "job"\ntls = true\n' + _PROCESS, "3: 'tls' does nothing for a service of kind = 'job'."),
         ('kind = "http"\nneeds = ["x"]\n' + _REMOTE, "3: 'needs' does nothing for a service of source = 'remote'."),
         ('kind = "http"\nneeds = ["shap"]\n' + _PROCESS, "3: 'shap' in needs names no service. Did you mean 'shop'?"),
@@ -312,6 +316,7 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
         "command",
         "ca_file over http",
         "verify over http",
+        "driver",
         "tls of a job",
         "needs of a remote one",
         "needs a stranger",

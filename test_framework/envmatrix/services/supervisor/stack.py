@@ -36,7 +36,7 @@ from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.isolation import SharedKind
 from envmatrix.services.kinds.part_names import of_run
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
@@ -158,7 +158,7 @@ class Stack:
             slot = self._slots.get(name)
             if slot is None or slot.endpoint is None:
                 continue
-            kind = get_kind(slot.spec.kind, name)
+            kind = kind_of(slot.spec)
             try:
                 if isinstance(kind, SharedKind):
                     kind.drop_parts(slot.spec, slot.endpoint, partial(of_run, run=run))
@@ -176,7 +176,7 @@ class Stack:
         """Take the step that brings a service up, and record its result."""
         error: EnvmatrixError | None = None
         try:
-            step(slot, get_kind(slot.spec.kind, slot.spec.name))
+            step(slot, kind_of(slot.spec))
         except EnvmatrixError as known:
             error = known
         except Exception as unknown:  # noqa: BLE001  a plugged-in kind may raise anything; the others must go on
