@@ -22,6 +22,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "tcp": frozenset({"banner", "verify"}),
     "job": frozenset(),
     "mysql": frozenset(),
+    "grpc": frozenset({"identity"}),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
@@ -39,7 +40,7 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 """Source → the keys that it uses beside those that no source claims."""
 
 
-_PLAIN = frozenset({"http", "redis", "tcp"})
+_PLAIN = frozenset({"http", "redis", "tcp", "grpc"})
 """Schemes of URLs without TLS."""
 
 

@@ -92,3 +92,8 @@ class RunningJob(StartingProcess):
         if code:
             raise StartError(self._process.name, f"failed: it {explain_exit(code)}", self._process.log_tail())
         return code == 0 or not self._time_left()
+
+
+def launched(spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
+    """Return what waits for a process that was just started."""
+    return (RunningJob if spec.is_job else StartingProcess)(spec, endpoint, process)

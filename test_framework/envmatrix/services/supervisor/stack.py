@@ -40,9 +40,9 @@ from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
-from envmatrix.services.processes.process import ServiceProcess, explain_exit, kill_group, stop, was_killed
+from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.proxy import ProxyLoop
-from envmatrix.services.supervisor.readiness import PortTakenError, RunningJob, StartingProcess
+from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess, launched
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
@@ -239,7 +239,7 @@ class Stack:
             used = self._references(slot)
             launch = slot.launch or self._command(slot, slot.own, used)
             slot.process = self._context.launcher.start(slot.key, launch)
-            self._await_ready(slot, _launched(slot, slot.own, slot.process), kind, used)
+            self._await_ready(slot, launched(slot.spec, slot.own, slot.process), kind, used)
         except (PortTakenError, _ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
 
@@ -279,7 +279,7 @@ class Stack:
                 launch = slot.launch or self._command(slot, endpoint, used)
                 slot.process = self._context.launcher.start(slot.key, launch)
                 self._set_deadline(slot)
-                self._await_ready(slot, _launched(slot, endpoint, slot.process), kind, used)
+                self._await_ready(slot, launched(slot.spec, endpoint, slot.process), kind, used)
             except PortTakenError:
                 ports_taken += 1
             except _ReferencesChangedError:
@@ -364,7 +364,7 @@ class Stack:
             slot = next(each for each in references if each.error and each.spec.is_required)
         return slot
 
-    def _await_ready(self, slot: Slot, launched: StartingProcess, kind: Kind, used: _References) -> None:
+    def _await_ready(self, slot: Slot, starting: StartingProcess, kind: Kind, used: _References) -> None:
         """Wait until the service is ready, and so is what it references.
 
         Raises:
@@ -373,22 +373,18 @@ class Stack:
         """
         pause, ready = _FIRST_PAUSE, False
         while True:
-            launched.check_running()
+            starting.check_running()
             references = self._resolved(slot, settled=True)
             if references not in (None, used):
                 raise _ReferencesChangedError
             if ready and references is not None:
                 return
             began = time.monotonic()
-            if not ready and (ready := launched.is_ready(kind)):
+            if not ready and (ready := starting.is_ready(kind)):
                 slot.due = math.inf
             # A probe may cost more than a pause, and the starting process needs the processor too.
             pause = min(max(pause * 1.2, time.monotonic() - began), _LAST_PAUSE)
             self._context.stopping.wait(0 if ready and references is not None else pause)
-
-
-def _launched(slot: Slot, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
-    return (RunningJob if slot.spec.is_job else StartingProcess)(slot.spec, endpoint, process)
 
 
 def _not_up(slot: Slot, ping: Ping) -> ServiceError:
