@@ -9,7 +9,7 @@ from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, r
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, ReferenceCycleError, UnknownReferenceError, nearest
 
-_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql"})
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql", "s3"})
 """Kinds whose URL holds a password."""
 
 

@@ -9,7 +9,7 @@ from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.variant import Fault
 from envmatrix.exceptions import DeclarationError, UnknownReferenceError, nearest
 
-_SPEAK_HTTP = frozenset({"http", "openai", "clickhouse"})
+_SPEAK_HTTP = frozenset({"http", "openai", "clickhouse", "s3"})
 
 
 def check_variant(environment: Environment, path: Path, line: int = 0) -> None:

@@ -36,7 +36,7 @@ class ServiceSpec(Table):
     name: str
     kind: str
     """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`,
-    `mysql`, `grpc`, or a plugged-in one."""
+    `mysql`, `grpc`, `s3`, or a plugged-in one."""
     driver: tuple[str, str] | None = None
     """Where the driver of a project's own kind is: the project's root, and `module:NAME` as `[tool.envmatrix.kinds]` has it."""
     source: Source

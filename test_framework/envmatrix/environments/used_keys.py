@@ -23,6 +23,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "job": frozenset(),
     "mysql": frozenset(),
     "grpc": frozenset({"identity"}),
+    "s3": frozenset({"verify"}),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 

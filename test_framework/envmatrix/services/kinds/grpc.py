@@ -16,10 +16,7 @@ from envmatrix.services.processes.wheels import need
 if TYPE_CHECKING:
     import grpc
 
-_OPTIONS = (
-    ("grpc.enable_http_proxy", 0),
-    ("grpc.use_local_subchannel_pool", 1),  # or a probe would wait out the pause after the failure of the one before
-)
+_OPTIONS = (("grpc.enable_http_proxy", 0),)
 
 
 class GrpcKind(UrlKind):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -99,20 +98,6 @@ def test_who_is_no_server_is_down():
         seen = ping(port)
     assert (seen.status, seen.refused) == (PingStatus.DEGRADED, True)
     assert seen.detail.isprintable()
-
-
-def test_up_again_as_soon_as_it_is():
-    """A probe that failed does not hold up the next one."""
-    with socket.socket() as held:
-        held.bind(("127.0.0.1", 0))
-        where = held.getsockname()[1]
-        assert ping(where, 1.0).status is PingStatus.DOWN
-    server = grpc.server(ThreadPoolExecutor(1))
-    health_pb2_grpc.add_HealthServicer_to_server(health.HealthServicer(), server)
-    server.add_insecure_port(f"127.0.0.1:{where}")
-    server.start()
-    assert ping(where, 0.9).is_up
-    server.stop(0).wait(5)
 
 
 def test_tls_is_verified(tmp_path):
