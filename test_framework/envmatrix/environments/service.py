@@ -92,7 +92,7 @@ class ServiceSpec(Table):
     """How the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.
     `envmatrix health --comprehensive` compares."""
     extensions: tuple[str, ...] = ()
-    """Extensions that the database must have."""
+    """Extensions that the database must have. A server on which they cannot be created is not up."""
 
     max_rss: ByteSize | None = None
     """The most memory that its processes may have resident, together: `"512MiB"`. Judged in sampled runs."""

@@ -13,7 +13,7 @@ from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.probes.probe import Observation
-from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of
 
 _REFUSALS = frozenset(
     {"400", "403", "404", "AccessDenied", "InvalidAccessKeyId", "NoSuchBucket", "SignatureDoesNotMatch"}
@@ -103,10 +103,6 @@ def _said(error: Exception) -> Mapping[str, Any]:
 
 def _reason(error: Exception, seconds: float) -> str:
     """Return the reason in a few words: the server's, or the network's own error within the client's."""
-    from botocore.exceptions import ConnectTimeoutError, ReadTimeoutError
-
-    if isinstance(error, ConnectTimeoutError | ReadTimeoutError):
-        return timeout_reason(seconds)
     if code := _code(error):
         return f"{code}: {_said(error).get('Message', '')}"
     return reason_of(error, seconds)

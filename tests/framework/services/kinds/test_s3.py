@@ -89,6 +89,7 @@ def test_workers_do_not_see_each_other_and_are_reset(server):
     with KIND.isolate(SPEC, server, "gw0_x_") as one, KIND.isolate(SPEC, server, "gw1") as other:
         names = {one.endpoint.database, other.endpoint.database}
         assert names <= buckets(server)
+        assert all(name[-1].isalnum() for name in names)
         for key in ("b", "a/b ü"):
             store.put_object(Bucket=one.endpoint.database, Key=key, Body=b"x")
         assert KIND.ping(SPEC, one.endpoint, 10.0).is_up
