@@ -76,6 +76,7 @@ class Slot:
             error=error,
             exit_code=code,
             pid=self.process.identity.pid if self.process and not self.is_done else None,
+            began=self.began,
             start_seconds=self.start_seconds,
             log_tail=tail,
             crashes=self.crashes,
