@@ -38,6 +38,7 @@ from envmatrix.environments import (
     GatePolicy,
     Maintenance,
     Project,
+    PytestTable,
     ServiceSpec,
     Source,
     Twin,
@@ -63,6 +64,8 @@ QUERY = FILE.with_name("how-to") / "query.md"
 
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
+    "Annotated[int, Field(ge=1)]": "number",
+    "Annotated[tuple[str, ...], AfterValidator(_in_time)]": "list of texts",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Any": "anything",
     "ByteSize": "text, or bytes",
@@ -120,7 +123,16 @@ def _declarations() -> Iterator[str]:
             *_keys(Inheritance),
             *_keys(
                 Environment,
-                leave_out={*Inheritance.model_fields, "services", "users", "canary", "maintenance", "twin", "variants"},
+                leave_out={
+                    *Inheritance.model_fields,
+                    "services",
+                    "users",
+                    "pytest",
+                    "canary",
+                    "maintenance",
+                    "twin",
+                    "variants",
+                },
             ),
         ],
     )
@@ -133,6 +145,9 @@ def _declarations() -> Iterator[str]:
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    yield "### `[pytest]`"
+    yield _prose(PytestTable.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(PytestTable))
     yield "### `[[canary.http]]`"
     yield _prose(CanaryRoute.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from envmatrix.environments.environment import Environment
@@ -19,19 +20,15 @@ def check_references(file: TomlFile, environment: Environment) -> None:
     Raises:
         DeclarationError: there is one; the error names its line.
     """
+    for keys, text in _texts(environment):
+        for name, field in references_in(text):
+            _check_reference(file, keys, environment, name, field)
+            if keys[-1] == "command" and _tells_password(environment, name, field):
+                what = f"{{{name}.{field}}} in command would show a password"
+                how = "Put it in env: a command's words are readable by everybody (ps)"
+                path, line = file.place_of(keys)
+                raise DeclarationError(path, what, line, how)
     for service in environment.services.values():
-        for key, text in [
-            *(("command", word) for word in service.command),
-            *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
-        ]:
-            keys = ("services", service.name, *key.split("."))
-            for name, field in references_in(text):
-                _check_reference(file, keys, environment, name, field)
-                if key == "command" and _tells_password(environment, name, field):
-                    what = f"{{{name}.{field}}} in command would show a password"
-                    how = "Put it in env: a command's words are readable by everybody (ps)"
-                    path, line = file.place_of(keys)
-                    raise DeclarationError(path, what, line, how)
         if strangers := [name for name in service.needs if name not in environment.services]:
             path, line = file.place_of(("services", service.name, "needs"))
             what = f"{strangers[0]!r} in needs names no service"
@@ -54,6 +51,16 @@ def check_references(file: TomlFile, environment: Environment) -> None:
         path, line = file.place_of(("services", cycle[0]))
         what = f"services wait for each other: {' → '.join(reversed(cycle))}"
         raise ReferenceCycleError(path, what, line, "Drop one of the references") from None
+
+
+def _texts(environment: Environment) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each text that may name services, with the keys that lead to it."""
+    for name, service in environment.services.items():
+        yield from ((("services", name, "command"), word) for word in service.command)
+        yield from ((("services", name, "env", key), value.get_secret_value()) for key, value in service.env.items())
+    table = environment.pytest
+    yield from ((("pytest", "args"), word) for word in table.args)
+    yield from ((("pytest", "env", key), value.get_secret_value()) for key, value in table.env.items())
 
 
 def _tells_password(environment: Environment, name: str, field: str) -> bool:
