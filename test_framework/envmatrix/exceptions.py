@@ -149,7 +149,10 @@ class UnknownKindError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        return f"{nearest(self.kind, self.known)} A package adds a kind through the entry point group 'envmatrix.kinds'"
+        ways = (
+            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
+        )
+        return f"{nearest(self.kind, self.known)} {ways}"
 
 
 @dataclass(eq=False)

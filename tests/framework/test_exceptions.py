@@ -70,7 +70,7 @@ EVERY = [
         2,
         (
             "service 'database' is of kind 'postgress', for which no driver is installed. Did you mean 'postgres'? "
-            "A package adds a kind through the entry point group 'envmatrix.kinds'"
+            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
         ),
     ),
     (ServiceError("auth", "is down"), 3, "service 'auth' is down"),

@@ -23,7 +23,7 @@ _NAMES = {
     "postgres": _Names(("POSTGRES_USER",), ("POSTGRES_PASSWORD",), ("POSTGRES_DB", "POSTGRES_USER")),
     "mysql": _Names(
         ("MYSQL_USER", "MARIADB_USER"),
-        ("MYSQL_PASSWORD", "MARIADB_PASSWORD"),
+        ("MYSQL_PASSWORD", "MARIADB_PASSWORD", "MYSQL_ROOT_PASSWORD", "MARIADB_ROOT_PASSWORD"),
         ("MYSQL_DATABASE", "MARIADB_DATABASE"),
     ),
     "redis": _Names(password=("REDIS_PASSWORD", "VALKEY_PASSWORD")),

@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.exceptions import StartError
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services.endpoint import Endpoint, endpoint_at
-from envmatrix.services.kinds.base import Isolated, StartContext
-from envmatrix.services.kinds.isolation import WholeService
+from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.kinds.url_kind import UrlKind
 from envmatrix.services.probes import exchanges
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import IDENTITY_KEYS, Observation, WrongIdentityError, probe, wrong_identity
 from envmatrix.services.probes.reason import NoAnswerError
 from envmatrix.services.probes.tls import client_context
-from envmatrix.services.processes.launch import Launch
 
 if TYPE_CHECKING:
     import httpx
 
-_SCHEMES = {"http": 80, "https": 443}
 _IDLE = 1.0
 """Seconds that an idle connection is kept: servers close theirs after 2 (gunicorn) or 5 (uvicorn, Node), maybe as we send."""
 
@@ -102,24 +97,11 @@ def read_dependencies(body: Mapping[str, Any] | None) -> dict[str, str]:
     return {name: _MEANINGS.get(_text(state).lower(), _text(state)) for name, state in states.items()}
 
 
-class HttpKind:
+class HttpKind(UrlKind):
     """`kind = "http"`: a health path tells its identity, a ready path the status of its dependencies."""
 
     name = "http"
-
-    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: no wheel ships such a service."""
-        del context
-        what = f'of kind {self.name!r} cannot be embedded: use source = "process" with a command'
-        raise StartError(spec.name, what)
-
-    def address(self, host: str, port: int, *, tls: bool) -> str:
-        """Return the root URL."""
-        return f"{'https' if tls else 'http'}://{host}:{port}"
-
-    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
-        """Return the endpoint at an http(s) URL."""
-        return endpoint_at(spec, url, schemes=_SCHEMES)
+    schemes: ClassVar = {"http": 80, "https": 443}
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Request the ready path for its status, and the health path for its identity."""
@@ -152,11 +134,6 @@ class HttpKind:
             )
 
         return probe(spec, deadline, observe)
-
-    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Return the whole service: it keeps no state, or its users keep two workers apart."""
-        del spec, worker
-        return nullcontext(WholeService(endpoint))
 
 
 KIND = HttpKind()

@@ -33,6 +33,7 @@ from tests.framework.services.containers.test_container import inspected
             {"MARIADB_USER": "u", "MARIADB_PASSWORD": "p", "MARIADB_DATABASE": "d"},
             "mysql://u:p@h:1/d",
         ),
+        ("mysql", "mysql://root@h:1", {"MYSQL_ROOT_PASSWORD": "p"}, "mysql://root:p@h:1"),
         ("redis", "redis://h:1/0", {"REDIS_PASSWORD": "p"}, "redis://:p@h:1/0"),
         ("clickhouse", "http://h:1", {"CLICKHOUSE_USER": "u", "CLICKHOUSE_PASSWORD": "p"}, "http://u:p@h:1"),
         ("http", "http://h:1", {"POSTGRES_PASSWORD": "p"}, "http://h:1"),
