@@ -45,17 +45,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 @dataclass(eq=False)
-class UsageError(EnvmatrixError):
-    """An option or argument is wrong, or does not fit the others."""
+class WordedError(EnvmatrixError):
+    """An error that is its words, and carries nothing else."""
 
     what: str
     hint: str = ""
 
-    exit_code: ClassVar[int] = 2
-
     @property
     def message(self) -> str:
         return self.what
+
+
+class UsageError(WordedError):
+    """An option or argument is wrong, or does not fit the others."""
+
+    exit_code = 2
 
 
 @dataclass(eq=False)
@@ -370,12 +374,8 @@ class HistoryError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        own = isinstance(self.file, Path)
-        return (
-            "Record a run: envmatrix matrix"
-            if own
-            else "Check its name, and that `envmatrix history export` wrote there"
-        )
+        is_ours = isinstance(self.file, Path)
+        return "Record a run: envmatrix matrix" if is_ours else "Is its name right, and did `history export` write there?"
 
     @property
     def message(self) -> str:
@@ -398,28 +398,18 @@ class QueryError(EnvmatrixError):
         return f"query, character {self.at + 1}: {self.what}"
 
 
-@dataclass(eq=False)
-class BaselineError(EnvmatrixError):
+class BaselineError(FileError):
     """A baseline is missing, cannot be read or written, or was edited by hand, so nothing can be compared with it."""
 
-    file: Path
-    what: str
-
+    exit_code = 3
     hint = "Make it from a run that you trust: envmatrix baseline update"
 
     @property
     def message(self) -> str:
-        return f"baseline {self.file}: {self.what}"
+        return f"baseline {super().message}"
 
 
-@dataclass(eq=False)
-class CannotFixError(EnvmatrixError):
+class CannotFixError(WordedError):
     """A finding of the audit cannot be fixed by a safe change."""
 
-    why: str
-
-    exit_code: ClassVar[int] = 1
-
-    @property
-    def message(self) -> str:
-        return self.why
+    exit_code = 1

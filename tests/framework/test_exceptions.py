@@ -41,6 +41,7 @@ from envmatrix.exceptions import (
     UnsetVariableError,
     UsageError,
     UserError,
+    WordedError,
     nearest,
 )
 
@@ -59,6 +60,7 @@ EVERY = [
         2,
         "no environment 'stagin' in environments. Did you mean 'staging'?",
     ),
+    (WordedError("it is wrong", "Mend it"), 3, "it is wrong. Mend it"),
     (FileError(TOML, "is wrong", 7), 2, "environments/local.toml:7: is wrong"),
     (DeclarationError(TOML, "is wrong", 7, "Mend it"), 2, "environments/local.toml:7: is wrong. Mend it"),
     (UnknownKeyError(TOML, "unknown key 'kimd'", 2), 2, "environments/local.toml:2: unknown key 'kimd'"),
