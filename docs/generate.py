@@ -33,6 +33,7 @@ from envmatrix.environments import (
     AuditPolicy,
     CanaryRoute,
     CanarySocket,
+    Compose,
     Environment,
     Fault,
     GatePolicy,
@@ -126,6 +127,7 @@ def _declarations() -> Iterator[str]:
                 leave_out={
                     *Inheritance.model_fields,
                     "services",
+                    "compose",
                     "users",
                     "pytest",
                     "canary",
@@ -142,6 +144,9 @@ def _declarations() -> Iterator[str]:
     yield _table(head, map(_with_users, _keys(ServiceSpec)))
     yield "Sources:"
     yield _table(("source", "meaning"), _members(Source))
+    yield "### `[compose]`"
+    yield _prose(Compose.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(Compose))
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))

@@ -101,11 +101,13 @@ def _difference(environment: Environment, run: Run) -> str:
 
 def _difference_of_remote(environment: Environment, run: Run) -> str:
     """Return which remote service may not be what the earlier run met; empty if each attests the same version as then."""
-    from envmatrix.environments import Source
+    from envmatrix.environments import CONTAINERS, Source
     from envmatrix.services import kind_of
 
     attested = {name: ping for each in run.attestations for name, ping in each.services.items()}
     for name, spec in environment.services.items():
+        if spec.source in CONTAINERS:
+            return f"{name} runs in a container, and which image it is made of now is not known"
         if spec.source is not Source.REMOTE or spec.url is None or environment.twin:
             continue  # a twin's code is ours, and known by the commit
         before = _deployment(attested[name]) if name in attested else ""

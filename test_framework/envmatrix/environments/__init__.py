@@ -4,6 +4,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
+from envmatrix.environments.compose import Compose
 from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
 from envmatrix.environments.load import (
     declaration_of,
@@ -17,11 +18,12 @@ from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
-from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
+from envmatrix.environments.service import CONTAINERS, UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
 from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "CONTAINERS",
     "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
@@ -30,6 +32,7 @@ __all__ = [
     "Canary",
     "CanaryRoute",
     "CanarySocket",
+    "Compose",
     "Environment",
     "Fault",
     "GatePolicy",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Self
 from pydantic import AfterValidator, Field, WrapSerializer
 
 from envmatrix.environments.canary import Canary
+from envmatrix.environments.compose import Compose
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.pytest_table import PytestTable
@@ -82,6 +83,8 @@ class Environment(Inheritance):
         dict[str, ServiceSpec], AfterValidator(_read_only), WrapSerializer(lambda value, handler: handler(dict(value)))
     ]
     users: UserRoutes | None = None
+    compose: Compose = Compose()
+    """Where its containers run."""
     canary: Canary = Canary()
     """Where a cross-user read would show."""
     maintenance: tuple[Maintenance, ...] = ()

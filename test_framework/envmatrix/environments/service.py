@@ -24,10 +24,19 @@ class Source(enum.StrEnum):
     """We start a command."""
     REMOTE = "remote"
     """We connect to a URL."""
+    COMPOSE = "compose"
+    """A service of a Compose project: we connect to what runs, and start what does not."""
+    CONTAINER = "container"
+    """We start a container of an image."""
     STUB = "stub"
     """We start a command that stands in for the real service, and every report says so."""
     ABSENT = "absent"
     """The environment has no such service."""
+
+
+CONTAINERS = frozenset({Source.COMPOSE, Source.CONTAINER})
+"""The sources of services that run in containers."""
+_OUTLIVING = frozenset({Source.REMOTE, Source.COMPOSE})
 
 
 class ServiceSpec(Table):
@@ -68,6 +77,13 @@ class ServiceSpec(Table):
     """Start when what it references is ready, or already when the addresses are known (it must then wait itself)."""
     tls: bool = False
     """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
+
+    service: str = ""
+    """Its name in the Compose project; by default the same as here."""
+    image: str | None = None
+    """What the container is made of. It gets `env`, and `command` in the place of the image's own."""
+    port: PositiveInt | None = None
+    """Its port inside the container; of a Compose service by default the only one that is published."""
 
     health: UrlPath = "/health"
     """The path that answers 200, and names the service where `identity` demands it."""
@@ -127,6 +143,8 @@ class ServiceSpec(Table):
             raise ValueError(f"source = {self.source.value!r} needs a command")
         if self.source is Source.REMOTE and self.url is None:
             raise ValueError("source = 'remote' needs a url")
+        if self.source is Source.CONTAINER and not (self.image and self.port):
+            raise ValueError("source = 'container' needs an image, and the port inside the container")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
         if self.is_job and self.source not in {Source.PROCESS, Source.ABSENT}:
@@ -140,6 +158,11 @@ class ServiceSpec(Table):
     def shown_source(self) -> str:
         """Return its source for people."""
         return self.source if self.verify else UNVERIFIED
+
+    @property
+    def outlives_run(self) -> bool:
+        """Return whether it may have been there before us, and have users beside us: what we make in it we remove."""
+        return self.source in _OUTLIVING
 
     @property
     def is_required(self) -> bool:

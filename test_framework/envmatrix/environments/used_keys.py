@@ -35,6 +35,8 @@ SOURCES: Mapping[Source, frozenset[str]] = {
     Source.EMBEDDED: frozenset({"start_deadline", "max_rss"}),
     Source.PROCESS: _STARTED,
     Source.REMOTE: _CONNECTED,
+    Source.COMPOSE: frozenset({"service", "port", "start_deadline"}),
+    Source.CONTAINER: frozenset({"image", "port", "command", "env", "start_deadline"}),
     Source.STUB: _STARTED,
     Source.ABSENT: _CONNECTED,
 }

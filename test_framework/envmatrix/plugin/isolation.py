@@ -9,7 +9,6 @@ from pathlib import Path
 from threading import Lock
 
 from envmatrix.contracts import Meaning, services_behind
-from envmatrix.environments import Source
 from envmatrix.masking import MASKER
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.services import kind_of
@@ -45,7 +44,7 @@ class Isolation:
         name = self._worker
         if self._run is not None:
             name = f"{self._run.path.name}_{name}"
-            if spec.source is Source.REMOTE:
+            if spec.outlives_run:
                 self._stack.enter_context(_listed(self._run.part(service, self._worker)))
         return self._stack.enter_context(kind_of(spec).isolate(spec, endpoint, name))
 

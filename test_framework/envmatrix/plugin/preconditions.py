@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from envmatrix.environments import Source
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.process import Process
 from envmatrix.runs.ping import Ping, PingStatus
@@ -54,14 +53,14 @@ class Preconditions:
     def _refusal_of_the_target(self) -> str:
         """Return why the target itself forbids a destructive test; what we started ourselves is ours."""
         environment = self._process.selection.environment
-        remote = [name for name, spec in environment.services.items() if spec.source is Source.REMOTE]
-        if not remote or environment.twin is not None:
+        others = [name for name, spec in environment.services.items() if spec.outlives_run]
+        if not others or environment.twin is not None:
             return ""
         session = self._process.session
-        session.start(frozenset(remote))
+        session.start(frozenset(others))
         claims = {
             name: ping.identity["environment"]
-            for name, ping in session.ping(remote).items()
+            for name, ping in session.ping(others).items()
             if "environment" in ping.identity
         }
         for name, claim in claims.items():

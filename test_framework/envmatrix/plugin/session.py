@@ -7,7 +7,7 @@ from contextlib import suppress
 from functools import cached_property
 
 from envmatrix.contracts import Reality, contract_classes
-from envmatrix.environments import Environment, ServiceSpec, Source
+from envmatrix.environments import CONTAINERS, Environment, ServiceSpec, Source
 from envmatrix.exceptions import (
     AccessRefusedError,
     DependencyError,
@@ -28,7 +28,8 @@ from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.supervisor import RelayedClient, SupervisorClient
 from envmatrix.services.supervisor.service_state import Crash, ServiceState
 
-_STARTED = frozenset({Source.PROCESS, Source.STUB, Source.EMBEDDED})
+_STARTED_AGAIN = frozenset({Source.PROCESS, *CONTAINERS})
+_STARTED = frozenset({*Source} - {Source.REMOTE, Source.ABSENT})
 
 
 class EnvironmentSession:
@@ -149,7 +150,7 @@ class EnvironmentSession:
         twin = {_address(state.endpoint): key for key, state in self._states.items() if key not in services}
         if twin:
             return {name: twin[_address(each)] for name, each in self.endpoints.items() if _address(each) in twin}
-        return {name: name for name in names if name in self._states and services[name].source is Source.PROCESS}
+        return {name: name for name in names if name in self._states and services[name].source in _STARTED_AGAIN}
 
     def _still_runs(self, name: str) -> bool:
         """Return whether the process of a service, as last told, has not ended; one on another machine is not looked at."""

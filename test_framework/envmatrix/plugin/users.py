@@ -12,7 +12,6 @@ from functools import cached_property
 
 import httpx
 
-from envmatrix.environments import Source
 from envmatrix.exceptions import UserError
 from envmatrix.plugin.session import EnvironmentSession
 from envmatrix.safety.unpatched import REAL
@@ -101,8 +100,7 @@ class SessionUsers:
         if self._factory is None or (target := self.target) is None:
             return
         environment = self._session.environment
-        is_remote = environment.services[target.routes.service].source is Source.REMOTE
-        remaining = self._factory.close(delete=is_remote)
+        remaining = self._factory.close(delete=environment.services[target.routes.service].outlives_run)
         if remaining:
             sys.stderr.write(
                 f"envmatrix: these users, or what they made, could not be deleted in {environment.label}: {', '.join(remaining)}\n"

@@ -6,7 +6,6 @@ import os
 import platform
 import shutil
 import socket
-import subprocess
 import sys
 import tempfile
 import urllib.request
@@ -20,8 +19,11 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from envmatrix.analysis.project.settings import PytestSettings
-from envmatrix.environments import Environment, ServiceSpec, Source
+from envmatrix.environments import CONTAINERS, Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError
+from envmatrix.services.containers.commands import CommandError, Commands
+from envmatrix.services.containers.engine import find_engine
+from envmatrix.services.containers.project import Project
 from envmatrix.services.kinds.base import StartContext
 from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
@@ -30,10 +32,8 @@ _LEAST_DISK = 1 << 30
 """Bytes that must be free: a run copies a database's files, and writes logs."""
 _LARGEST_SKEW = 30
 """Seconds that clocks may differ: tokens are refused soon after."""
-_DEADLINE = 10
-"""Seconds that a container engine may take to answer."""
 _MEMORY = Path("/dev/shm")  # noqa: S108  it is only named
-_LOCAL = (Source.EMBEDDED, Source.PROCESS, Source.STUB)
+_LOCAL = (Source.EMBEDDED, Source.PROCESS, Source.STUB, *CONTAINERS)
 """The sources of what is started on this machine."""
 _OURS = ("envmatrix", "xdist", "timeout", "rerunfailures")
 """The plugins of pytest that a run needs, as `-p no:NAME` names them."""
@@ -167,16 +167,19 @@ def _disk(place: Place) -> Iterator[Check]:
 
 
 def _container_engine(place: Place) -> Iterator[Check]:
-    needed_by = place.using("compose", "container")
-    engine = shutil.which("docker") or shutil.which("podman")
-    if engine is None:
-        mend = "Install docker or podman with its compose command" if needed_by else ""
-        yield Check("container engine", "neither docker nor podman is here", mend, needed_by)
-    elif needed_by:
+    commands = Commands(place.root, place.variables)
+    for environment, spec in place.services:
+        if spec.source not in CONTAINERS:
+            continue
         try:
-            subprocess.run([engine, "info"], capture_output=True, timeout=_DEADLINE, check=True)  # noqa: S603
-        except (OSError, subprocess.SubprocessError) as error:
-            yield Check("container engine", f"{engine}: {error}", f"Look at: {engine} info", needed_by)
+            engine = find_engine(environment.compose.engine, commands)
+            if spec.source is Source.COMPOSE:
+                Project.find(environment.compose, engine, commands)
+        except CommandError as error:
+            mend = "Start the engine, or install docker or podman with its compose command"
+            yield Check("container engine", str(error), mend, (environment.name,))
+        else:
+            yield Check("container engine", f"{engine.name} answers", "", (environment.name,))
 
 
 def _proxies(place: Place) -> Iterator[Check]:

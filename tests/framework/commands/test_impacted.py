@@ -172,6 +172,17 @@ def deployment() -> Iterator[type[_Health]]:
     server.server_close()
 
 
+@pytest.mark.parametrize("source", ["compose", "container"])
+def test_what_runs_in_a_container_is_never_reused(template: Path, source: str) -> None:
+    """An image may have been made anew under the same name."""
+    path = template.parent / f"{source}.toml"
+    keys = 'image = "shop"\nport = 80' if source == "container" else ""
+    path.write_text(f'[services.backend]\nkind = "http"\nsource = "{source}"\n{keys}\n')
+    run = read_run(template / ".envmatrix/runs/latest/local.jsonl")
+    why = impacted._difference_of_remote(load_file(path, {}), run)
+    assert why == "backend runs in a container, and which image it is made of now is not known"
+
+
 def test_a_remote_environment_is_reused_while_its_deployment_is_the_same(
     template: Path, deployment: type[_Health], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -227,8 +227,8 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line
         (
             "[services.backend]\nkind = 'http'\nsource = 'Embedded'",
             (
-                "local.toml:3: services.backend.source: Input should be 'embedded', 'process', 'remote', 'stub' or "
-                "'absent'. The spelling and the case count"
+                "local.toml:3: services.backend.source: Input should be 'embedded', 'process', 'remote', 'compose', "
+                "'container', 'stub' or 'absent'. The spelling and the case count"
             ),
         ),
         (
@@ -238,6 +238,10 @@ def test_an_unknown_key_is_refused_with_its_line(tmp_path: Path, text: str, line
         (
             "[services.backend]\nkind = 'http'\nsource = 'remote'",
             "local.toml:1: services.backend: source = 'remote' needs a url",
+        ),
+        (
+            "[services.backend]\nkind = 'http'\nsource = 'container'\nimage = 'shop'",
+            "local.toml:1: services.backend: source = 'container' needs an image, and the port inside the container",
         ),
         (
             "[services.backend]\nkind = 'http'\nsource = 'absent'\nrequired = true",

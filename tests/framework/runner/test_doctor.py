@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from contextlib import chdir
+from pathlib import Path
 
 import pytest
 
@@ -100,3 +102,20 @@ def test_what_a_declaration_says_cannot_command_a_log(bare: Bare, look) -> None:
     code, out = look()
     assert (code, "\x1b" in out, "::error::" in out) == (1, False, False)
     assert "which is no program here" in out
+
+
+def test_an_engine_that_does_not_answer_is_a_finding_of_who_needs_it(
+    bare: Bare, look, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another one that answers will do, unless the environment asks for that one."""
+    for name, script in {"docker": "echo no daemon here >&2; exit 1", "podman": "exit 0"}.items():
+        (tmp_path / name).write_text(f"#!/bin/sh\n{script}\n")
+        (tmp_path / name).chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path}:{os.environ['PATH']}")
+    bare.write("environments/any.toml", '[services.web]\nkind = "http"\nsource = "compose"\n')
+    bare.write(
+        "environments/docker.toml",
+        '[compose]\nengine = "docker"\n[services.web]\nkind = "http"\nsource = "container"\nimage = "x"\nport = 80\n',
+    )
+    why = "a container engine is needed: docker version ended with exit code 1: no daemon here"
+    assert findings(look("--json")[1]) == {why: ["docker"]}

@@ -12,6 +12,7 @@ import pytest
 
 from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import HERE, Place, eventually, marked
+from tests.framework.services.podman import Podman, podman_in, why_not
 
 
 @pytest.fixture(scope="session")
@@ -50,3 +51,24 @@ def owner(place: Place) -> Iterator[Owner]:
     owner = Owner(place.runs / "r")
     yield owner
     owner.close(deadline=4)
+
+
+@pytest.fixture(scope="session")
+def podman() -> Iterator[Podman]:
+    """A container engine that only the tests of this process use."""
+    if reason := why_not():
+        pytest.skip(f"no containers: {reason}")
+    # A short path: sockets lie below it.
+    with tempfile.TemporaryDirectory(prefix="podman-") as directory, podman_in(Path(directory)) as engine:
+        if reason := engine.why_not():
+            pytest.skip(f"no containers: {reason}")
+        yield engine
+
+
+@pytest.fixture
+def containers(podman: Podman, monkeypatch: pytest.MonkeyPatch) -> Iterator[Podman]:
+    """The engine, which whatever the test starts finds by itself."""
+    for name, value in podman.variables.items():
+        monkeypatch.setenv(name, value)
+    yield podman
+    podman.clear()

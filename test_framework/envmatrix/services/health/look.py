@@ -25,7 +25,7 @@ from envmatrix.services.supervisor.kept import current
 from envmatrix.services.supervisor.pings import ping_all
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
-_OURS = frozenset({Source.EMBEDDED, Source.PROCESS, Source.STUB})
+_OURS = frozenset({*Source} - {Source.REMOTE, Source.ABSENT})
 
 
 @contextmanager

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import ServiceError, UnreachableError
 from envmatrix.services.endpoint import Endpoint
 
@@ -31,7 +31,7 @@ def removing(spec: ServiceSpec, what: str) -> Iterator[None]:
     try:
         yield
     except UnreachableError as error:
-        if spec.source is Source.REMOTE:
+        if spec.outlives_run:
             raise ServiceError(spec.name, f"{error.reason}; left behind on it: {what}") from error
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import UsageError
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
@@ -62,7 +62,7 @@ class MySQLKind(UrlKind):
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
         """Create a database, and drop it at the end."""
         name = part_name(worker)
-        if spec.source is Source.REMOTE:
+        if spec.outlives_run:
             self.drop_parts(spec, endpoint, stale)
         with session(spec, endpoint) as cursor:
             cursor.execute(f"CREATE DATABASE {name}")

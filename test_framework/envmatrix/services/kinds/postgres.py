@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import ServiceError, StartError, UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Certificate, Ping, PingStatus
@@ -157,7 +157,7 @@ class PostgresKind:
         from psycopg.errors import InsufficientPrivilege
 
         name = part_name(worker)
-        if spec.source is Source.REMOTE:
+        if spec.outlives_run:
             self.drop_parts(spec, endpoint, stale)
         try:
             self._execute(spec, endpoint, f"CREATE DATABASE {name} STRATEGY file_copy")

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pydantic import SecretStr
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import MissingExtraError, UnreachableError, UsageError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping
@@ -121,9 +121,9 @@ class RedisKind:
         """
         run = part_name(worker)
         with _client_errors(spec):
-            if spec.source is Source.REMOTE:
+            if spec.outlives_run:
                 self.drop_parts(spec, endpoint, stale)
-            number = 0 if spec.source is Source.REMOTE else _claim(spec, endpoint, run)
+            number = 0 if spec.outlives_run else _claim(spec, endpoint, run)
             part: _OwnDatabase | _OwnKeys
             part = _OwnDatabase(spec, endpoint, run, number) if number else _OwnKeys(spec, endpoint, run)
         try:

@@ -7,7 +7,7 @@ from contextlib import contextmanager, suppress
 from itertools import islice
 from typing import Any, ClassVar
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated
@@ -39,7 +39,7 @@ class S3Kind(UrlKind):
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
         """Create a bucket; empty and remove it at the end."""
         name = _as_bucket(part_name(worker))
-        if spec.source is Source.REMOTE:
+        if spec.outlives_run:
             self.drop_parts(spec, endpoint, stale)
         with session(spec, endpoint) as client:
             client.create_bucket(Bucket=name)

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -31,6 +31,8 @@ from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDi
 _PR_SET_CHILD_SUBREAPER = 36
 _FROM_OUTSIDE = frozenset({signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGKILL, signal.SIGTERM})
 """Signals that others send: a terminal, a person, the kernel's memory killer."""
+_SHARED = frozenset({"aardvark-dns", "catatonit"})
+"""Podman's name server, and what holds its user namespace open."""
 _KILLED = 1.0
 """Seconds until a process that was sent SIGKILL must be gone; longer only in a hung system call."""
 
@@ -113,11 +115,17 @@ class Launcher:
             name, ProcessIdentity.just_started(pid), launch.stop_signal, log, partial(self._fork_server.exit_code, pid)
         )
 
-    def stop_all(self, grace: float) -> frozenset[str]:
-        """Stop all processes for good, by SIGKILL after `grace` seconds; return the names of those killed."""
+    def stop_all(self, grace: float, meanwhile: Callable[[], None] = lambda: None) -> frozenset[str]:
+        """Stop all processes for good, by SIGKILL after `grace` seconds; return the names of those killed.
+
+        What `meanwhile` runs has come to its end before what is left over is killed.
+        """
         with self._lock:
             self._closed = True
+        beside = threading.Thread(target=meanwhile)
+        beside.start()
         stubborn = stop(self._processes, grace)
+        beside.join()
         if self._fork_server:
             self._fork_server.close()
         _kill_descendants()
@@ -248,5 +256,13 @@ def descendants(identity: ProcessIdentity) -> list[psutil.Process]:
 def _kill_descendants() -> None:
     """Kill all descendants of this process; as the parent of all orphans (Linux) it sees them all."""
     end = time.monotonic() + 2 * _KILLED
-    while (below := psutil.Process().children(recursive=True)) and time.monotonic() < end:
+    while (below := list(_to_be_killed())) and time.monotonic() < end:
         kill_all(below)
+
+
+def _to_be_killed() -> Iterator[psutil.Process]:
+    """Yield the descendants of this process, but what podman keeps for all containers of its user, whoever started it."""
+    for process in psutil.Process().children(recursive=True):
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if process.name() not in _SHARED:
+                yield process

@@ -7,6 +7,7 @@ supervisor.json    the process that owns the services; supervisor.lock is held w
 supervisor.log     what the supervisor itself writes
 kept.json          what an environment that outlives its owner was started from
 processes.jsonl    every process that was started, for a later run to kill if the supervisor could not
+containers.json    the containers that were started, for a later run to stop
 testing/           a file for each process that runs tests, where the run is sampled: its name and its identity
 parts/             a file for each worker's part of a server that is not ours, until that part is dropped
 logs/ state/ tls/  per service
@@ -52,6 +53,7 @@ class SupervisorDirectory:
         self.supervisor_lock = path / "supervisor.lock"
         self.supervisor_log = path / "supervisor.log"
         self.ledger = path / "processes.jsonl"
+        self.containers = path / "containers.json"
         self.kept = path / "kept.json"
 
     @classmethod

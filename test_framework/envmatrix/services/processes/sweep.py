@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import os
 import shutil
 import time
 from collections.abc import Iterable, Iterator
@@ -11,6 +12,8 @@ from pathlib import Path
 import psutil
 
 from envmatrix.safety.private import why_not_private
+from envmatrix.services.containers.commands import Commands
+from envmatrix.services.containers.started import stop_started
 from envmatrix.services.processes.process import descendants, kill_all, processes_with
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, bases, is_run_name
@@ -35,6 +38,8 @@ def sweep(directories: Iterable[Path] | None = None) -> list[Path]:
 def remove(run: SupervisorDirectory) -> None:
     """Kill what a run left and remove its directory. Only for a run without a living supervisor."""
     kill_all(_left_by(run))
+    if not stop_started(run.containers, Commands(Path("/"), os.environ)):
+        return  # a later run tries again
     shutil.rmtree(run.path, ignore_errors=True)
 
 

@@ -7,6 +7,7 @@ from contextlib import suppress
 
 import psutil
 
+from envmatrix.environments import CONTAINERS
 from envmatrix.exceptions import SupervisorError
 from envmatrix.runs.events import Sample
 from envmatrix.safety.unpatched import REAL
@@ -32,7 +33,7 @@ class Sampler:
         states: Mapping[str, ServiceState] = {}
         with suppress(SupervisorError):
             states = self._client.states()
-        services = {name: tree(state.pid) for name, state in states.items() if state.pid is not None}
+        services = {name: tree(state.pid) for name, state in states.items() if state.pid and not _is_container(state)}
         used = self._meter.look({**beside, **services})
         for name, state in states.items():
             used.setdefault(name, {}).update(self._said(name, state))
@@ -50,6 +51,11 @@ class Sampler:
         """Close the connections that are kept."""
         for reader in self._readers.values():
             reader.close()
+
+
+def _is_container(state: ServiceState) -> bool:
+    """Return whether a service's process only watches the container that it runs in."""
+    return state.endpoint is not None and state.endpoint.source in CONTAINERS
 
 
 def _rounded(used: Mapping[str, float]) -> dict[str, float]:

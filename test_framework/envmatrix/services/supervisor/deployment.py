@@ -35,7 +35,7 @@ class Deployment:
     ) -> None:
         self._context = context
         self._lock = threading.Lock()
-        self._process_variables = process_variables(env_file)
+        self._process_variables = context.variables = process_variables(env_file)
         self._declared = load_environment(
             environment, directory, variables=self._process_variables, overrides=overrides
         )
@@ -117,7 +117,8 @@ class Deployment:
 
     def ping(self, names: Iterable[str], number: int) -> dict[str, Ping]:
         """Ping services that came up, `number` times each."""
-        return ping_all({name: self._reached(name) for name in names}, number)
+        pings = ping_all({name: self._reached(name) for name in names}, number)
+        return {name: self._stack.explained(name, ping) if self._stack else ping for name, ping in pings.items()}
 
     def fingerprint(self) -> Fingerprint:
         """Take the fingerprint of the services that are up; what a twin is made of is none of them."""

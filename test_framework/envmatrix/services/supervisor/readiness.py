@@ -4,8 +4,16 @@ from __future__ import annotations
 
 import time
 
-from envmatrix.environments import ServiceSpec
-from envmatrix.exceptions import IdentityError, NotReadyError, StartError
+from envmatrix.environments import CONTAINERS, ServiceSpec
+from envmatrix.exceptions import (
+    AccessRefusedError,
+    IdentityError,
+    NotReadyError,
+    ServiceError,
+    StartError,
+    UnreachableError,
+)
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind
 from envmatrix.services.probes.probe import wrong_identity
@@ -28,7 +36,8 @@ class StartingProcess:
         self._endpoint = endpoint
         self._process = process
         self._end = time.monotonic() + spec.start_deadline
-        self._listens = False
+        self._is_container = spec.source in CONTAINERS
+        self._listens = self._is_container  # an engine holds the port from the start
         self._detail = "its port does not answer"
 
     def check_running(self) -> None:
@@ -41,7 +50,7 @@ class StartingProcess:
         code = self._process.exit_code()
         if code is None:
             return
-        if not is_free(self._endpoint.port):
+        if not self._is_container and not is_free(self._endpoint.port):
             raise PortTakenError
         raise StartError(self._process.name, f"{explain_exit(code)} before it was ready", self._process.log_tail())
 
@@ -97,3 +106,14 @@ class RunningJob(StartingProcess):
 def launched(spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
     """Return what waits for a process that was just started."""
     return (RunningJob if spec.is_job else StartingProcess)(spec, endpoint, process)
+
+
+def why_not_up(key: str, spec: ServiceSpec, ping: Ping) -> ServiceError:
+    """Return the error for a remote service that is not up."""
+    if ping.status is PingStatus.DOWN:
+        return UnreachableError(key, f"could not be reached: {ping.detail}")
+    if ping.refused:
+        return AccessRefusedError(key, f"refuses what is declared: {ping.detail}")
+    if wrong_identity(spec, ping.identity):
+        return IdentityError(key, f"is not what was declared: {ping.detail}")
+    return NotReadyError(key, f"is not ready: {ping.detail}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -14,10 +14,12 @@ from typing import TYPE_CHECKING
 from envmatrix.environments import Project, ServiceSpec, fill
 from envmatrix.git import full_commit
 from envmatrix.masking import MASKER, secrets_among
+from envmatrix.services.containers.commands import Commands
+from envmatrix.services.containers.started import Started, stop_started
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.processes.fork_server import import_path
 from envmatrix.services.processes.launch import Launch
-from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
+from envmatrix.services.processes.supervisor_directory import MARK, SupervisorDirectory, cache_dir
 
 if TYPE_CHECKING:
     from envmatrix.services.processes.certificates import Authority
@@ -36,6 +38,8 @@ class RunContext:
     """The project's root, where commands run and from which they import."""
     launcher: Launcher
     stopping: threading.Event = field(default_factory=threading.Event)
+    variables: Mapping[str, str] = field(default_factory=dict)
+    """The process's environment, topped up from an env file."""
 
     @cached_property
     def authority(self) -> Authority:
@@ -50,6 +54,24 @@ class RunContext:
         return cache_dir(self.run)
 
     @cached_property
+    def started(self) -> Started:
+        """Return the list of the containers that the run started."""
+        return Started(self.run.containers)
+
+    @cached_property
+    def engine_variables(self) -> Mapping[str, str]:
+        """Return the environment for the commands of containers: without the mark by which a run's processes are found.
+
+        What podman starts to watch over a container may serve others, too; and podman-compose needs no module of ours.
+        """
+        return {name: value for name, value in self.variables.items() if name not in {MARK, "PYTHONPATH"}}
+
+    def stop_containers(self) -> None:
+        """Stop the containers that the run started; a start that is under way was cut short."""
+        with self.started.lock:
+            stop_started(self.run.containers, Commands(Path("/"), self.engine_variables))
+
+    @cached_property
     def commit(self) -> str:
         """Return the commit under test; `unknown` outside a Git repository."""
         return full_commit(self.root, "HEAD") or "unknown"
@@ -58,6 +80,19 @@ class RunContext:
         self, spec: ServiceSpec, endpoint: Endpoint, environment: str, lookup: Callable[[str, str], str]
     ) -> Launch:
         """Return the launch of a declared command, every reference in it filled in."""
+        command, env = self.filled(spec, environment, lookup)
+        return Launch(
+            endpoint=endpoint,
+            command=command,
+            env={**self._base_env(), **env},
+            cwd=self.root,
+            preload=spec.preload,
+        )
+
+    def filled(
+        self, spec: ServiceSpec, environment: str, lookup: Callable[[str, str], str]
+    ) -> tuple[tuple[str, ...], dict[str, str]]:
+        """Return a declared command and its variables, every reference in them filled in."""
 
         def value_of(name: str, field_name: str) -> str:
             if field_name:
@@ -66,13 +101,7 @@ class RunContext:
 
         env = {name: fill(value.get_secret_value(), value_of) for name, value in spec.env.items()}
         MASKER.add_all(secrets_among(env))
-        return Launch(
-            endpoint=endpoint,
-            command=tuple(fill(word, value_of) for word in spec.command),
-            env={**self._base_env(), **env},
-            cwd=self.root,
-            preload=spec.preload,
-        )
+        return tuple(fill(word, value_of) for word in spec.command), env
 
     def _base_env(self) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}

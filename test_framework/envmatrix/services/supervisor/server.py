@@ -79,6 +79,7 @@ class _Supervisor:
         self._run = run
         self._listener = socket.socket(fileno=LISTENER)
         self._launcher = launcher
+        self._context: RunContext | None = None
         self._deployment: Deployment | None = None
         self._refusal = ""
         self._kept: IO[bytes] | None = None
@@ -127,8 +128,8 @@ class _Supervisor:
             # For the fork server, which reads the variable, and for what is forked from it, which gets our path.
             os.environ["PYTHONPATH"] = import_path(root)
             sys.path.insert(0, str(root))
-            places = RunContext(self._run, root, self._launcher, self._stopping)
-            self._deployment = deploy(places)
+            self._context = RunContext(self._run, root, self._launcher, self._stopping)
+            self._deployment = deploy(self._context)
         except (EnvmatrixError, OSError) as error:
             self._refusal = MASKER.mask(str(error))
 
@@ -160,7 +161,11 @@ class _Supervisor:
         threading.Thread(target=self._exit_late, daemon=True).start()
         self._stopping.set()
         with self._stop_lock:
-            self._stubborn |= self._launcher.stop_all(grace)
+            self._stubborn |= self._launcher.stop_all(grace, self._stop_containers)
+
+    def _stop_containers(self) -> None:
+        if self._context is not None:
+            self._context.stop_containers()
 
     def drop_parts(self) -> None:
         """Drop what killed workers left on servers that are not ours."""

@@ -32,6 +32,11 @@ class Slot:
     launch: Launch | None = None
     """Set where the kind made it, rather than a declared command."""
     process: ServiceProcess | None = None
+    """What runs it; for a container, what watches it, and ends with it."""
+    container: str = ""
+    """The id of the container that it runs in."""
+    out_of_memory: bool | None = None
+    """Whether the container ended for want of memory; None while it runs."""
     state_dir: Path | None = None
     due: float = math.inf
     """The deadline of the current start-up step, on the monotonic clock; after it the service is given up."""

@@ -14,38 +14,35 @@ import secrets
 import threading
 import time
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
+from msgspec.structs import replace
 from pydantic import SecretStr
 
-from envmatrix.environments import Environment, Fault, Source
-from envmatrix.exceptions import (
-    AccessRefusedError,
-    DependencyError,
-    EnvmatrixError,
-    IdentityError,
-    NotReadyError,
-    ServiceError,
-    StartError,
-    UnreachableError,
-)
+from envmatrix.environments import CONTAINERS, Environment, Fault, Source
+from envmatrix.exceptions import EnvmatrixError, NotReadyError, ServiceError, StartError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.ping import Ping
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.isolation import SharedKind
 from envmatrix.services.kinds.part_names import of_run
 from envmatrix.services.kinds.registry import kind_of
-from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.proxy import ProxyLoop
-from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess, launched
+from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess, launched, why_not_up
+from envmatrix.services.supervisor.references import Endpoints, References, ReferencesChangedError
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
+
+if TYPE_CHECKING:
+    from envmatrix.services.containers.container import Container
+    from envmatrix.services.supervisor.containers import Containers
 
 _PORTS_TRIED = 3
 _REMOTE_PAUSES = (0.1, 0.3)
@@ -62,14 +59,9 @@ _WATCH_REQUESTS = 0.2
 """Seconds between two looks at whether a server of ours is to be restarted."""
 _RESTARTS = 10
 """How often a crashed service is started again in one run."""
+_STARTED_AGAIN = frozenset({Source.PROCESS, *CONTAINERS})
+"""The sources of services whose end by themselves is a crash of the product."""
 _log = logging.getLogger(__name__)
-
-_References = dict[str, Endpoint | None]
-"""The endpoints that a service was started with, by name; None where the referenced service is absent."""
-
-
-class _ReferencesChangedError(Exception):
-    """A referenced service has another endpoint than the one that was passed on."""
 
 
 class Stack:
@@ -81,7 +73,14 @@ class Stack:
         self._prefix = prefix
         self._changed = threading.Condition()
         self._slots: dict[str, Slot] = {}
+        self._references = References(self._slots, self._changed, context.stopping)
         self._proxies = ProxyLoop() if environment.variant else None
+
+    @cached_property
+    def _containers(self) -> Containers:
+        from envmatrix.services.supervisor.containers import Containers  # which few environments have
+
+        return Containers(self.environment.compose, self._context)
 
     def begin(self, names: Iterable[str]) -> frozenset[str]:
         """Begin to start services with all that they reference; return the names of all."""
@@ -138,6 +137,8 @@ class Stack:
             StartError: it is not ours.
         """
         slot = self._slots[name]
+        if slot.spec.source in CONTAINERS:
+            raise StartError(slot.key, "runs in a container: bring that up anew, then the environment")
         if slot.spec.source is Source.REMOTE:
             raise StartError(slot.key, "is remote: it can only be restarted where it runs")
         with self._changed:
@@ -168,7 +169,8 @@ class Stack:
     # From here on, what the thread of one service does.
 
     def _bring_up(self, slot: Slot) -> None:
-        self._settle_by(slot, self._connect if slot.spec.source is Source.REMOTE else self._start)
+        steps = {Source.REMOTE: self._connect, **dict.fromkeys(CONTAINERS, self._start_container)}
+        self._settle_by(slot, steps.get(slot.spec.source, self._start))
         if slot.spec.source is not Source.REMOTE:
             self._keep_up(slot)
 
@@ -199,7 +201,7 @@ class Stack:
 
     def _keep_up(self, slot: Slot) -> None:
         """Start a process again when it crashes, or on request; one that was killed from outside stays down."""
-        pause = _WATCH if slot.spec.source is Source.PROCESS else _WATCH_REQUESTS
+        pause = _WATCH if slot.spec.source in _STARTED_AGAIN else _WATCH_REQUESTS
         while not self._context.stopping.wait(pause):
             with self._changed:
                 self._note_crash(slot)
@@ -212,10 +214,10 @@ class Stack:
         Its start begins anew, if not too often.
         """
         is_up = slot.settled and not slot.error and not slot.is_done
-        if slot.spec.source is not Source.PROCESS or not is_up or slot.process is None:
+        if slot.spec.source not in _STARTED_AGAIN or not is_up or slot.process is None:
             return
         code = slot.process.exit_code()
-        out_of_memory = self._context.launcher.memory_killer.was_at_work()
+        out_of_memory = self._is_short_of_memory(slot, has_ended=code is not None)
         if code is None or (was_killed(code) and not out_of_memory) or self._context.stopping.is_set():
             return
         tail = slot.process.log_tail()
@@ -228,6 +230,15 @@ class Stack:
             slot.settled, slot.began = False, time.monotonic()
             self._set_deadline(slot)
 
+    def _is_short_of_memory(self, slot: Slot, *, has_ended: bool) -> bool:
+        """Return whether the kernel has just killed for want of memory what runs a service; ask often."""
+        if not slot.container:
+            return self._context.launcher.memory_killer.was_at_work()
+        is_short = self._containers.memory_killer.was_at_work()
+        if has_ended and slot.out_of_memory is None:  # its engine is asked once
+            slot.out_of_memory = is_short or self._containers.was_out_of_memory(slot.container)
+        return bool(slot.out_of_memory)
+
     def _start_again(self, slot: Slot, kind: Kind) -> None:
         """Start a process at the address that it had, which others were told."""
         if slot.own is None or slot.process is None:
@@ -235,12 +246,16 @@ class Stack:
             return
         stop([slot.process], _GRACE)
         kill_group(slot.process)  # what is left of it may hold the port
+        if slot.container:
+            container = self._containers.await_restart(slot.key, slot.spec, slot.container)
+            self._follow(slot, kind, container, self._references.wait(slot))
+            return
         try:
-            used = self._references(slot)
+            used = self._references.wait(slot)
             launch = slot.launch or self._command(slot, slot.own, used)
             slot.process = self._context.launcher.start(slot.key, launch)
             self._await_ready(slot, launched(slot.spec, slot.own, slot.process), kind, used)
-        except (PortTakenError, _ReferencesChangedError):
+        except (PortTakenError, ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
 
     def _set_deadline(self, slot: Slot) -> None:
@@ -262,7 +277,7 @@ class Stack:
                 break
             ping = kind.ping(spec, endpoint, spec.ping_deadline)
         if not ping.is_up:
-            raise _not_up(slot, ping)
+            raise why_not_up(slot.key, spec, ping)
 
     def _start(self, slot: Slot, kind: Kind) -> None:
         """Start our own process, again when its port or its references change, until it is ready."""
@@ -274,7 +289,7 @@ class Stack:
             try:
                 endpoint, slot.launch = self._address(slot, kind, slot.state_dir)
                 slot.due = math.inf  # the others have deadlines of their own
-                used = self._references(slot)
+                used = self._references.wait(slot)
                 self._set_deadline(slot)
                 launch = slot.launch or self._command(slot, endpoint, used)
                 slot.process = self._context.launcher.start(slot.key, launch)
@@ -282,7 +297,7 @@ class Stack:
                 self._await_ready(slot, launched(slot.spec, endpoint, slot.process), kind, used)
             except PortTakenError:
                 ports_taken += 1
-            except _ReferencesChangedError:
+            except ReferencesChangedError:
                 pass  # each reference settles once, so this ends
             else:
                 return
@@ -293,6 +308,37 @@ class Stack:
                 raise StartError(
                     slot.key, f"found {_PORTS_TRIED} free ports taken by others, one after the other", tail
                 )
+
+    def _start_container(self, slot: Slot, kind: Kind) -> None:
+        """Find or start the container of a service; wait until it is ready."""
+        slot.due = math.inf  # the others, and the engine's commands, have deadlines of their own
+        used = self._references.wait(slot)
+        command, env = self._context.filled(slot.spec, self.environment.declared_name, self._lookup(slot, None, used))
+        self._follow(slot, kind, self._containers.bring_up(slot.key, slot.spec, command, env), used)
+
+    def _follow(self, slot: Slot, kind: Kind, container: Container, used: Endpoints) -> None:
+        """Watch a container, and wait until it is ready at the address that others were told."""
+        endpoint = self._containers.endpoint(slot.key, slot.spec, kind, container)
+        slot.container, slot.out_of_memory = container.id, None
+        if slot.own not in (None, endpoint):
+            raise StartError(slot.key, "could not be started again at its address")
+        self._publish(slot, endpoint)
+        slot.process = self._context.launcher.start(slot.key, self._containers.watch(endpoint, container))
+        self._set_deadline(slot)
+        try:
+            self._await_ready(slot, launched(slot.spec, endpoint, slot.process), kind, used)
+        except ReferencesChangedError:
+            raise StartError(slot.key, "was started with an address that has changed since") from None
+        except ServiceError as error:
+            error.reason += self._containers.told_of(container.id)
+            raise
+
+    def explained(self, name: str, ping: Ping) -> Ping:
+        """Return the ping of a service that is not up with how its container is."""
+        slot = self._slots[name]
+        if ping.is_up or not slot.container:
+            return ping
+        return replace(ping, detail=ping.detail + self._containers.told_of(slot.container))
 
     def _address(self, slot: Slot, kind: Kind, state_dir: Path) -> tuple[Endpoint, Launch | None]:
         """Choose an address and publish it; return the launch too where the kind makes it."""
@@ -316,55 +362,22 @@ class Stack:
             self._changed.notify_all()
         return endpoint
 
-    def _command(self, slot: Slot, endpoint: Endpoint, used: _References) -> Launch:
+    def _command(self, slot: Slot, endpoint: Endpoint, used: Endpoints) -> Launch:
+        lookup = self._lookup(slot, endpoint, used)
+        return self._context.launch(slot.spec, endpoint, self.environment.declared_name, lookup)
+
+    def _lookup(self, slot: Slot, endpoint: Endpoint | None, used: Endpoints) -> Callable[[str, str], str]:
+        """Return what fills in `{service.field}`; `endpoint` is that of the slot itself."""
+
         def lookup(name: str, field: str) -> str:
             if field == "state_dir":
                 return str(self._slots[name].state_dir or "") if name in self._slots else ""
             target = endpoint if name == slot.spec.name else used[name]
             return target.field(field) if target else ""
 
-        return self._context.launch(slot.spec, endpoint, self.environment.declared_name, lookup)
+        return lookup
 
-    def _references(self, slot: Slot) -> _References:
-        """Wait until the references are up or have an address, as declared; return their endpoints."""
-        with self._changed:
-            while (references := self._resolved(slot, settled=slot.spec.start_after == "ready")) is None:
-                self._changed.wait(0.1)
-            return references
-
-    def _resolved(self, slot: Slot, *, settled: bool) -> _References | None:
-        """Return the endpoints of the references; None while one of them is not known yet.
-
-        Raises:
-            DependencyError: one that is required has failed.
-            StartError: everything is being stopped, or this one was given up.
-        """
-        if self._context.stopping.is_set() or slot.settled:
-            raise StartError(slot.key, "was not started: everything is being stopped")
-        references: _References = {}
-        for name in sorted(slot.spec.references):
-            other = self._slots.get(name)
-            if other is None or (other.error and not other.spec.is_required):
-                references[name] = None
-            elif other.error:
-                root = self._root(other).state(stopping=False)
-                began = "was stopped" if slot.process else "was not started"
-                reason = f"{began}: {root.service!r}, which it needs, {root.reason}"
-                raise DependencyError(slot.key, reason, root.log_tail)
-            elif other.settled or (other.endpoint and not settled):
-                references[name] = other.endpoint
-            else:
-                return None
-        return references
-
-    def _root(self, slot: Slot) -> Slot:
-        """Return the first failure of the chain that a failed service is part of."""
-        while isinstance(slot.error, DependencyError):
-            references = (self._slots[name] for name in sorted(slot.spec.references & self._slots.keys()))
-            slot = next(each for each in references if each.error and each.spec.is_required)
-        return slot
-
-    def _await_ready(self, slot: Slot, starting: StartingProcess, kind: Kind, used: _References) -> None:
+    def _await_ready(self, slot: Slot, starting: StartingProcess, kind: Kind, used: Endpoints) -> None:
         """Wait until the service is ready, and so is what it references.
 
         Raises:
@@ -374,9 +387,9 @@ class Stack:
         pause, ready = _FIRST_PAUSE, False
         while True:
             starting.check_running()
-            references = self._resolved(slot, settled=True)
+            references = self._references.resolved(slot, settled=True)
             if references not in (None, used):
-                raise _ReferencesChangedError
+                raise ReferencesChangedError
             if ready and references is not None:
                 return
             began = time.monotonic()
@@ -385,14 +398,3 @@ class Stack:
             # A probe may cost more than a pause, and the starting process needs the processor too.
             pause = min(max(pause * 1.2, time.monotonic() - began), _LAST_PAUSE)
             self._context.stopping.wait(0 if ready and references is not None else pause)
-
-
-def _not_up(slot: Slot, ping: Ping) -> ServiceError:
-    """Return the error for a remote service that is not up."""
-    if ping.status is PingStatus.DOWN:
-        return UnreachableError(slot.key, f"could not be reached: {ping.detail}")
-    if ping.refused:
-        return AccessRefusedError(slot.key, f"refuses what is declared: {ping.detail}")
-    if wrong_identity(slot.spec, ping.identity):
-        return IdentityError(slot.key, f"is not what was declared: {ping.detail}")
-    return NotReadyError(slot.key, f"is not ready: {ping.detail}")

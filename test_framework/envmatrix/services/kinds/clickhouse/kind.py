@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec
 from envmatrix.exceptions import UnreachableError
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping
@@ -84,7 +84,7 @@ class ClickHouseKind:
     def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> Iterator[Isolated]:
         """Create a database, and drop it at the end."""
         name = part_name(worker)
-        if spec.source is Source.REMOTE:
+        if spec.outlives_run:
             self.drop_parts(spec, endpoint, stale)
         _execute(spec, endpoint, f"CREATE DATABASE {name}")
         try:
