@@ -79,6 +79,7 @@ _TOML_TYPES = {
     "Seconds": "seconds",
     "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
+    "UrlPath | Literal[False]": "path of a URL, or false",
     "bool": "true or false",
     "date": "date",
     "dict[str, Any]": "table",
@@ -88,6 +89,7 @@ _TOML_TYPES = {
     "dict[str, tuple[str, ...]]": "table of lists of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",
+    "tuple[StatusCode, ...]": "status, or list of them",
     "tuple[UrlPath, ...]": "list of paths of a URL",
     "tuple[str, ...]": "list of texts",
 }

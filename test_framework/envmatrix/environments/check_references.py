@@ -22,13 +22,18 @@ def check_references(file: TomlFile, environment: Environment) -> None:
     for service in environment.services.values():
         for key, text in [
             *(("command", word) for word in service.command),
+            *(("health_command", word) for word in service.health_command),
             *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
         ]:
             keys = ("services", service.name, *key.split("."))
             for name, field in references_in(text):
                 _check_reference(file, keys, environment, name, field)
-                if key == "command" and _tells_password(environment, name, field):
-                    what = f"{{{name}.{field}}} in command would show a password"
+                if key == "health_command" and field and name != service.name:
+                    path, line = file.place_of(keys)
+                    what = f"{{{name}.{field}}} in health_command: only its own {{{service.name}.…}} is filled in there"
+                    raise UnknownReferenceError(path, what, line, "The service that it needs has a health of its own")
+                if key in {"command", "health_command"} and _tells_password(environment, name, field):
+                    what = f"{{{name}.{field}}} in {key} would show a password"
                     how = "Put it in env: a command's words are readable by everybody (ps)"
                     path, line = file.place_of(keys)
                     raise DeclarationError(path, what, line, how)

@@ -90,7 +90,7 @@ class Environment(Inheritance):
     variants: dict[VariantName, Variant] = Field(default_factory=dict)
     """The ways in which it can be degraded, each a column of its own."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
-    """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
+    """Each service's commands and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
     bases: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     """The files that its own file extends, the nearest first."""
     overrides: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
@@ -173,6 +173,7 @@ class Environment(Inheritance):
             yield from secrets_in_url(service.url.get_secret_value() if service.url else "")
             yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
             yield from secrets_in_command(service.command)
+            yield from secrets_in_command(service.health_command)
 
     def start_order(self, names: frozenset[str]) -> list[str]:
         """Return the named services and all that they reference, each after those that it references."""

@@ -155,7 +155,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
             raise UnknownKeyError(place, "unknown key 'name' in a service", line, "The table's own name is the name")
     named = {service: _named(service, table, path.stem) for service, table in services.items()}
     written = {
-        service: {key: table[key] for key in ("command", "options") if key in table}
+        service: {key: table[key] for key in ("command", "health_command", "options") if key in table}
         for service, table in raw.get("services", {}).items()
     }
     ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}

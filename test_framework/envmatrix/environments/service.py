@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
 from envmatrix.environments.references import references_in
-from envmatrix.environments.tables import Seconds, Table, UrlPath
+from envmatrix.environments.tables import Seconds, StatusCode, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
 
 UNVERIFIED = "remote, unverified"
@@ -63,12 +63,21 @@ class ServiceSpec(Table):
     tls: bool = False
     """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
 
-    health: UrlPath = "/health"
-    """The path that answers 200, and names the service where `identity` demands it."""
+    health: UrlPath | Literal[False] = "/health"
+    """The path that shows whether it lives, and names the service where `identity` demands it. `false` asks for none: a
+    connection is enough."""
+    health_status: tuple[StatusCode, ...] = ()
+    """The status, or statuses, that the health path answers with; any from 200 to 299 by default."""
+    health_command: tuple[str, ...] = ()
+    """Asked in place of the health path: exit code 0 says that it lives. `{NAME.url}` is its own address, `{python}` the
+    running interpreter."""
+    follow_redirects: bool = False
+    """Whether the health path may lead elsewhere; what the service is sent to prove who asks stays with its own address."""
     ready: UrlPath | None = None
     """The path that answers 200 once its own dependencies are up."""
     identity: dict[str, str] = Field(default_factory=dict)
-    """What the health answer must claim, key by key; by default nothing is demanded. `{environment}` is the environment's name."""
+    """What the health answer must claim, key by key; by default nothing is demanded. `"build.commit"` is a
+    key of a table in it, `{environment}` is the environment's name."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None
@@ -112,6 +121,19 @@ class ServiceSpec(Table):
                 raise ValueError("is no URL; in a user or password, write [ as %5B and ] as %5D") from None
         return url
 
+    @field_validator("health_status", mode="before")
+    @classmethod
+    def _one_status_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _health_is_asked_one_way(self) -> Self:
+        if self.health_command and "health" in self.model_fields_set:
+            raise ValueError("health_command is asked in place of the health path: declare one of them")
+        if self.asks_no_path and (no_path := self.model_fields_set & {"identity", "health_status", "follow_redirects"}):
+            raise ValueError(f"{min(no_path)} is about the answer of a health path, and none is asked")
+        return self
+
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> Self:
         starts = self.source in {Source.PROCESS, Source.STUB}
@@ -125,6 +147,15 @@ class ServiceSpec(Table):
         if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
         return self
+
+    @property
+    def asks_no_path(self) -> bool:
+        """Return whether a command or a connection shows its health, and no path."""
+        return self.health is False or bool(self.health_command)
+
+    def is_healthy(self, status: int) -> bool:
+        """Return whether a status is one that its health path is to answer with."""
+        return status in self.health_status if self.health_status else status // 100 == 2  # noqa: PLR2004
 
     @property
     def shown_source(self) -> str:

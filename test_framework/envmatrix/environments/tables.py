@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 UrlPath = Annotated[str, Field(pattern=r"^/")]
+StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
 class Table(BaseModel):

@@ -13,7 +13,10 @@ KIND_GROUP = "envmatrix.kinds"
 
 KINDS: Mapping[str, frozenset[str]] = {
     "http": frozenset(
-        {"health", "identity", "verify", "ready", "api", "protected", "websocket", "openapi", "flags", "p95_ms"}
+        {
+            *("health", "health_status", "health_command", "follow_redirects", "identity", "ready"),
+            *("verify", "api", "protected", "websocket", "openapi", "flags", "p95_ms"),
+        }
     ),
     "openai": frozenset({"health", "identity", "verify", "api_key", "model"}),
     "postgres": frozenset({"settings", "max_connections", "extensions"}),

@@ -78,10 +78,11 @@ def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
         name: spec
         for name, spec in session.environment.services.items()
         if name in session.endpoints
+        and not spec.asks_no_path
         and (spec.kind == "http" or (spec.kind == "openai" and session.ping([name])[name].identity))
     }
     bases = {name: session.endpoints[name].field("url").rstrip("/") for name in speaking}
-    return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
+    return {name: bases[name].removesuffix("/v1") + (spec.health or "") for name, spec in speaking.items()}
 
 
 def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:

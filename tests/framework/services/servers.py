@@ -159,7 +159,7 @@ def drips(beginning: bytes, end: bytes) -> Callable[[socket.socket], None]:
 
 
 class Web:
-    """An HTTP server whose answers are a table: path → (status, body); it keeps what it was asked."""
+    """An HTTP server whose answers are a table: path → (status, body), of a redirect its location; it keeps what it was asked."""
 
     def __init__(self, answers: Mapping[str, tuple[int, Any]]) -> None:
         self.answers = dict(answers)
@@ -180,7 +180,7 @@ class Web:
         if not isinstance(body, str) or body.startswith("{"):
             handler.send_header("Content-Type", "application/json")
         if 300 <= status < 400:
-            handler.send_header("Location", "http://169.254.169.254/")
+            handler.send_header("Location", body if isinstance(body, str) else "http://169.254.169.254/")
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
