@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
@@ -44,6 +44,7 @@ from envmatrix.environments import (
     UserRoutes,
     Variant,
 )
+from envmatrix.environments.auth import Auth
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.environments.used_keys import KINDS, kinds_with, sources_with
@@ -64,7 +65,13 @@ QUERY = FILE.with_name("how-to") / "query.md"
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
     "Annotated[str, AfterValidator(_link)]": "link",
+    "Annotated[tuple[str, ...], Field(min_length=1)]": "list of texts",
     "Any": "anything",
+    "Auth": "table",
+    "HeaderName": "name of a header",
+    "HeaderValue": "text",
+    "TokenUrl": "path of a URL, or a URL",
+    "dict[HeaderName, HeaderValue]": "table of texts",
     "ByteSize": "text, or bytes",
     "AwareDatetime": "time with its zone",
     "Cause": "cause",
@@ -131,6 +138,11 @@ def _declarations() -> Iterator[str]:
     yield _table(head, map(_with_users, _keys(ServiceSpec)))
     yield "Sources:"
     yield _table(("source", "meaning"), _members(Source))
+    yield "### `auth` of a service"
+    yield "Each request proves who asks in one of these ways."
+    for model in get_args(get_args(Auth)[0]):
+        yield _prose(model.__doc__)
+        yield _table(("key", "type", "default", "meaning"), _keys(model, leave_out={"type"}))
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))

@@ -8,13 +8,14 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, WrapSerializer
 
+from envmatrix.environments.auth import secrets_of
 from envmatrix.environments.canary import Canary
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table, UrlPath
 from envmatrix.environments.variant import Fault, Variant
-from envmatrix.masking import secrets_among, secrets_in_command, secrets_in_url
+from envmatrix.masking import secrets_among, secrets_among_headers, secrets_in_command, secrets_in_url
 
 
 class UserRoutes(Table):
@@ -170,6 +171,10 @@ class Environment(Inheritance):
         """Yield the secrets that the declaration holds."""
         for service in self.services.values():
             yield service.api_key.get_secret_value() if service.api_key else ""
+            yield from secrets_of(service.auth) if service.auth else ()
+            yield from secrets_among_headers(
+                {name: value.get_secret_value() for name, value in service.headers.items()}
+            )
             yield from secrets_in_url(service.url.get_secret_value() if service.url else "")
             yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
             yield from secrets_in_command(service.command)

@@ -7,6 +7,7 @@ from urllib.parse import urlsplit
 
 from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
+from envmatrix.environments.auth import Auth, HeaderName, HeaderValue
 from envmatrix.environments.references import references_in
 from envmatrix.environments.tables import Seconds, StatusCode, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
@@ -47,6 +48,16 @@ class ServiceSpec(Table):
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
     verify: bool = True
     """On this machine only: false takes any certificate, and reports say so in red."""
+    client_cert: str | None = None
+    """PEM file of the certificate that clients show, with `client_key`."""
+    client_key: str | None = None
+    """PEM file of its key."""
+    auth: Auth | None = None
+    """How each request proves who asks: of probes, at `protected` and of the clients of tests. What a test's user holds wins."""
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Sent with each request of probes and of the clients of tests, so that a gateway lets it pass, say."""
+    timeout: Seconds = 10.0
+    """Seconds that the clients of tests wait for a connection, and for each part of an answer."""
     api_key: SecretStr | None = None
     """Sent with every request."""
     model: str | None = None
@@ -143,6 +154,8 @@ class ServiceSpec(Table):
             raise ValueError("source = 'remote' needs a url")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
+        if (self.client_cert is None) != (self.client_key is None):
+            raise ValueError("client_cert and client_key belong together")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
         if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")

@@ -15,6 +15,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "http": frozenset(
         {
             *("health", "health_status", "health_command", "follow_redirects", "identity", "ready"),
+            *("auth", "headers", "timeout", "client_cert", "client_key"),
             *("verify", "api", "protected", "websocket", "openapi", "flags", "p95_ms"),
         }
     ),
@@ -39,6 +40,9 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 
 _PLAIN = frozenset({"http", "redis"})
 """Schemes of URLs without TLS."""
+
+_CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key", "verify"})
+"""Keys that are about certificates."""
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -75,6 +79,6 @@ def _unused_for(spec: ServiceSpec, key: str) -> str:
     if spec.kind in KINDS and spec.kind not in kinds_with(key):
         return f"kind = {spec.kind!r}"
     scheme = urlsplit(spec.url.get_secret_value()).scheme if spec.url else ""
-    if scheme in _PLAIN and ((key == "ca_file" and spec.ca_file) or (key == "verify" and not spec.verify)):
+    if scheme in _PLAIN and key in _CERTIFICATES and (getattr(spec, key) or not (key != "verify" or spec.verify)):
         return f"url = '{scheme}://…', which has no certificate"
     return ""

@@ -62,7 +62,7 @@ def user_checks(environment: Environment, endpoints: Mapping[str, Endpoint]) -> 
 
 def _demand(protected: Protected, token: str | None, expected: frozenset[int]) -> str:
     """Request each protected path with a token, or with none."""
-    headers = {} if token is None else {"Authorization": Secret(f"Bearer {token}".rstrip())}
+    headers = None if token is None else {"Authorization": Secret(f"Bearer {token}".rstrip())}
     answers = [ask_protected(spec, endpoint, headers) for spec, endpoint in protected.values()]
     if wrong := [str(answer) for answer in answers if answer.status not in expected]:
         raise CheckError("; ".join(wrong))

@@ -25,15 +25,18 @@ _IDLE = 1.0
 """Seconds that an idle connection is kept: servers close theirs after 2 (gunicorn) or 5 (uvicorn, Node), maybe as we send."""
 
 
-def new_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.Client:
-    """Return a client of one endpoint, or of none in particular, that ignores proxies and follows no redirects."""
+def new_client(endpoint: Endpoint | None, **options: Any) -> httpx.Client:
+    """Return a client of one endpoint, or of none in particular, that ignores proxies and follows no redirects.
+
+    It carries what the service declares, its `auth` too; `auth=None` leaves that out.
+    """
     import httpx  # here, since the supervisor needs the kind and no client
 
     additions = {"limits": httpx.Limits(keepalive_expiry=_IDLE), "event_hooks": exchanges.hooks()}
-    return httpx.Client(**{**_client_options(endpoint, timeout), **additions, **options})
+    return httpx.Client(**{**additions, **_client_options(endpoint, options)})
 
 
-def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **options: Any) -> httpx.AsyncClient:
+def new_async_client(endpoint: Endpoint | None, **options: Any) -> httpx.AsyncClient:
     """Return an asynchronous client of one endpoint.
 
     It keeps no idle connection: a socket belongs to the event loop that opened it, and one kept past its loop could
@@ -43,17 +46,21 @@ def new_async_client(endpoint: Endpoint | None, *, timeout: float = 10.0, **opti
 
     limits = httpx.Limits(max_keepalive_connections=0)
     additions = {"limits": limits, "event_hooks": exchanges.hooks(asynchronous=True)}
-    return httpx.AsyncClient(**{**_client_options(endpoint, timeout), **additions, **options})
+    return httpx.AsyncClient(**{**additions, **_client_options(endpoint, options)})
 
 
-def _client_options(endpoint: Endpoint | None, timeout: float) -> dict[str, Any]:
-    return {
-        "base_url": endpoint.url.get_secret_value() if endpoint else "",
-        "verify": client_context(endpoint),
-        "timeout": timeout,
-        "trust_env": False,
-        "follow_redirects": False,
-    }
+def _client_options(endpoint: Endpoint | None, options: dict[str, Any]) -> dict[str, Any]:
+    ours: dict[str, Any] = {"verify": client_context(endpoint), "trust_env": False, "follow_redirects": False}
+    ours["timeout"] = endpoint.timeout if endpoint else 10.0
+    if endpoint is None:
+        return {**ours, **options}
+    ours["base_url"] = endpoint.url.get_secret_value()
+    if endpoint.auth is not None:
+        from envmatrix.services.kinds.client_auth import ClientAuth
+
+        ours["auth"] = ClientAuth(endpoint)
+    declared = {name: value.get_secret_value() for name, value in endpoint.headers.items()}
+    return {**ours, **options, "headers": {**declared, **(options.get("headers") or {})}}
 
 
 class HttpKind:

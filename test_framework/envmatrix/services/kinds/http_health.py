@@ -10,26 +10,25 @@ from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
 
-from pydantic import SecretStr
-
 from envmatrix.environments import ServiceSpec
 from envmatrix.environments.references import fill
 from envmatrix.runs.ping import PingStatus
-from envmatrix.safety.loopback import is_loopback
-from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.endpoint import Endpoint, at_url
+from envmatrix.services.probes.auth import ask
 from envmatrix.services.probes.command import run_command
+from envmatrix.services.probes.exchanges import REFUSALS
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import IDENTITY_KEYS, Observation, WrongIdentityError, wrong_identity
-from envmatrix.services.probes.reason import NoAnswerError
+from envmatrix.services.probes.reason import NoAnswerError, RefusedError
 
 _MAX_REDIRECTS = 5
-_PORTS = {"http": 80, "https": 443}
 
 
 def look(spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Observation:
     """Ask a service for its status and its identity, within so many seconds.
 
     Raises:
+        RefusedError: it refuses the declared `auth`.
         NoAnswerError: it does not live, or says so in another way than the declared one.
         WrongIdentityError: it is another service than the declared one.
         OSError: it cannot be reached.
@@ -37,7 +36,7 @@ def look(spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Observation:
     until = time.monotonic() + deadline
     base = endpoint.url.get_secret_value()
     with HttpProbe(endpoint, deadline) as http:
-        ready = http.request(base + spec.ready) if spec.ready else None
+        ready = ask(http, endpoint, base + spec.ready) if spec.ready else None
         if ready is not None and ready.status // 100 != 2 and ready.status != HTTPStatus.SERVICE_UNAVAILABLE:  # noqa: PLR2004
             raise NoAnswerError(f"GET {spec.ready} answers {ready.status}")
         if spec.health_command:
@@ -47,10 +46,12 @@ def look(spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Observation:
             http.connect()
             health = None
         else:
-            health = http.request(base + spec.health)
+            health = ask(http, endpoint, base + spec.health)
     if spec.follow_redirects:
         health = _followed(endpoint, base + (spec.health or ""), health, until)
     if health is not None and not spec.is_healthy(health.status):
+        if endpoint.auth is not None and health.status in REFUSALS:
+            raise RefusedError(f"GET {spec.health} answers {health.status} to the declared {endpoint.auth.type} auth")
         raise NoAnswerError(f"GET {spec.health} answers {health.status}")
     identity = read_identity(spec, health, f"GET {spec.health}") if health else {}
     said = ready or health
@@ -80,35 +81,14 @@ def _followed(endpoint: Endpoint, url: str, answer: HttpAnswer | None, until: fl
     for _ in range(_MAX_REDIRECTS):
         if answer is None or answer.status // 100 != 3 or not answer.location:  # noqa: PLR2004
             return answer
+        is_secure = url.startswith("https:")
         url = urllib.parse.urljoin(url, answer.location)
-        with HttpProbe(_elsewhere(endpoint, url), max(until - time.monotonic(), 0.0)) as http:
-            answer = http.request(url)
+        where = at_url(endpoint, url)
+        if where is None or (is_secure and not url.startswith("https:")):
+            raise NoAnswerError(f"leads to a {urllib.parse.urlsplit(url).scheme} URL, which is not followed")
+        with HttpProbe(where, max(until - time.monotonic(), 0.0)) as http:
+            answer = ask(http, where, url)
     raise NoAnswerError(f"leads elsewhere more than {_MAX_REDIRECTS} times")
-
-
-def _elsewhere(endpoint: Endpoint, url: str) -> Endpoint:
-    """Return the endpoint that a redirect leads to.
-
-    Raises:
-        NoAnswerError: the URL is none that a health path may lead to.
-    """
-    parts = urllib.parse.urlsplit(url)
-    host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
-    is_secure = endpoint.url.get_secret_value().startswith("https:")
-    if not (host and port) or (is_secure and parts.scheme != "https"):
-        raise NoAnswerError(f"leads to a {parts.scheme or 'nameless'} URL, which is not followed")
-    if (host, port, parts.scheme == "https") == (endpoint.host, endpoint.port, is_secure):
-        return endpoint
-    return Endpoint(
-        service=endpoint.service,
-        kind=endpoint.kind,
-        source=endpoint.source,
-        url=SecretStr(url),
-        host=host,
-        port=port,
-        ca_file=endpoint.ca_file,
-        verify=endpoint.verify or not is_loopback(host),
-    )
 
 
 def read_identity(spec: ServiceSpec, answer: HttpAnswer, where: str, more_keys: tuple[str, ...] = ()) -> dict[str, str]:

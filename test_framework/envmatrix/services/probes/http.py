@@ -83,6 +83,11 @@ class HttpProbe:
         self._connection.close()
 
     @property
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline; a little where it has passed."""
+        return max(self._until - time.monotonic(), 0.001)
+
+    @property
     def certificate(self) -> Certificate | None:
         """Return the server's certificate; None without TLS, and before a request."""
         return self._connection.certificate

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 
 import pytest
@@ -11,6 +12,7 @@ from envmatrix.runs.ping import PingStatus
 from envmatrix.services.processes.ports import free_port
 from tests.framework.environments.declare import declare, load, refusal
 from tests.framework.services.kinds.test_http import ping, spec
+from tests.framework.services.place import eventually
 from tests.framework.services.servers import fake, silent, web
 
 BUILD = {"build": {"commit": "abc", "number": 7}, "service": "shop"}
@@ -95,6 +97,7 @@ def test_a_command_that_hangs_is_stopped():
     began = time.monotonic()
     seen = ping("http://127.0.0.1:1", 0.2, health_command=("sh", "-c", "sleep 60 & sleep 60"))
     assert (seen.status, seen.detail) == (PingStatus.DOWN, "timeout after 0.2 s")
+    assert eventually(lambda: not [thread for thread in threading.enumerate() if thread.name == "ping backend"])
     assert time.monotonic() - began < 10
     assert "no-such-program cannot be started" in ping("http://127.0.0.1:1", health_command=("no-such-program",)).detail
 
