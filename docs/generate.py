@@ -30,9 +30,11 @@ from envmatrix.contracts import FINDING_RULES, Contract, RealLLM, RealServices, 
 from envmatrix.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
+    Account,
     AuditPolicy,
     CanaryRoute,
     CanarySocket,
+    Csrf,
     Environment,
     Fault,
     GatePolicy,
@@ -76,6 +78,10 @@ _TOML_TYPES = {
     "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
+    "Csrf": "table",
+    "Literal['json', 'form']": "`json` or `form`",
+    "dict[Literal['email', 'password'], str]": "table of texts",
+    "tuple[Account, ...]": "list of tables",
     "Days": "days",
     "Path": "path",
     "Mapping[str, Fault]": "table of tables",
@@ -146,6 +152,9 @@ def _declarations() -> Iterator[str]:
     yield "### `[users]`"
     yield _prose(UserRoutes.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
+    for inner in (Csrf, Account):
+        yield _prose(inner.__doc__)
+        yield _table(("key", "type", "default", "meaning"), _keys(inner))
     yield "### `[[canary.http]]`"
     yield _prose(CanaryRoute.__doc__)
     yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))

@@ -276,6 +276,12 @@ class UserError(EnvmatrixError):
         return f"users: {self.step} {self.reason}"
 
 
+class NoAccountError(UserError):
+    """There is no ready-made account of the role or the tenant that a test asks for, or all of them are in use."""
+
+    hint = "Declare one more in [[users.accounts]]"
+
+
 class Breach(Protocol):
     """One finding of a contract's check; `str` is all of it in one line."""
 

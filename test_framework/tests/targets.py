@@ -1,4 +1,4 @@
-"""The declared protected paths: each answers 200 to a user's token and 401 without one."""
+"""The declared protected paths: each answers 200 to a user's token, and refuses who has none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from envmatrix.contracts import Reality
 from envmatrix.masking import Secret
 from envmatrix.services import Endpoint
 from envmatrix.services.kinds.http import new_client
+from envmatrix.services.probes.exchanges import REFUSALS
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,11 @@ def api(reality: Reality) -> Protected:
 def statuses(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
     """Return the status of each protected path for these headers."""
     return {path.service: path.status(headers) for path in protected_paths(reality)}
+
+
+def accepting(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
+    """Return the status of each protected path that does not refuse these headers."""
+    return {name: status for name, status in statuses(reality, headers).items() if status not in REFUSALS}
 
 
 def everywhere(reality: Reality, status: int) -> dict[str, int]:

@@ -4,7 +4,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
-from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
+from envmatrix.environments.environment import DOWN, Environment, Twin
 from envmatrix.environments.load import (
     declaration_of,
     declared_names,
@@ -18,6 +18,7 @@ from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.users import Account, Csrf, UserRoutes
 from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
@@ -25,10 +26,12 @@ __all__ = [
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
     "UNVERIFIED",
+    "Account",
     "AuditPolicy",
     "Canary",
     "CanaryRoute",
     "CanarySocket",
+    "Csrf",
     "Environment",
     "Fault",
     "GatePolicy",

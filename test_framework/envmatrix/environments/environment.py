@@ -13,39 +13,10 @@ from envmatrix.environments.canary import Canary
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.service import ServiceSpec, Source
-from envmatrix.environments.tables import Table, UrlPath
+from envmatrix.environments.tables import Table
+from envmatrix.environments.users import UserRoutes
 from envmatrix.environments.variant import Fault, Variant
 from envmatrix.masking import secrets_among, secrets_among_headers, secrets_in_command, secrets_in_url
-
-
-class UserRoutes(Table):
-    """The `[users]` table: how the environment makes users. Paths are on the service named here."""
-
-    service: str = "auth"
-    """The service that makes users."""
-    signup: UrlPath
-    """POST {email, password} → 201."""
-    login: UrlPath
-    """POST {email, password} → {access_token, refresh_token?, user_id?}."""
-    refresh: UrlPath | None = None
-    """POST {refresh_token} → {access_token, refresh_token}."""
-    logout: UrlPath | None = None
-    """POST {refresh_token}: the token is refused from then on."""
-    me: UrlPath | None = None
-    """GET → the user; DELETE removes it, with all it owns on that service."""
-    delete: UrlPath | None = None
-    """DELETE, on the service that clients talk to: removes all that the user made there. In a remote environment each user of
-    ours does so in the end, before it is removed itself."""
-    api_keys: UrlPath | None = None
-    """POST → {api_key}."""
-    api_key_header: str = "X-API-Key"
-    """The header in which the backend takes an API key."""
-    lifetime_parameter: str | None = None
-    """Login field that asks for a token of so many seconds, so that a genuine expired token can be had."""
-    audience_parameter: str | None = None
-    """Login field that asks for a token for somebody else."""
-    foreign_audience: str | None = None
-    """An audience that the backend must refuse."""
 
 
 class Twin(Table):
@@ -179,6 +150,7 @@ class Environment(Inheritance):
             yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
             yield from secrets_in_command(service.command)
             yield from secrets_in_command(service.health_command)
+        yield from (account.password.get_secret_value() for account in self.users.accounts) if self.users else ()
 
     def start_order(self, names: frozenset[str]) -> list[str]:
         """Return the named services and all that they reference, each after those that it references."""

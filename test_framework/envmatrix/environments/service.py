@@ -92,7 +92,7 @@ class ServiceSpec(Table):
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None
-    """A path that answers 200 to a user's token and 401 without one."""
+    """A path that answers 200 to a user's token or the declared `auth`, and 401 or 403 without."""
     websocket: UrlPath | None = None
     """The path of its WebSocket; gives the capability `websocket`."""
     openapi: UrlPath = "/openapi.json"

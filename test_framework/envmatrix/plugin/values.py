@@ -52,7 +52,7 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
-        "test_jwt_token": user.token if user else None,
+        "test_jwt_token": (user.token or None) if user else None,
         "test_api_key": Deferred(lambda: users.default_api_key),
         "health_endpoints": _health_endpoints(session),
         "users": users.factory,

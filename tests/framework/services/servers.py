@@ -158,13 +158,13 @@ def drips(beginning: bytes, end: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-Answer = tuple[int, Any] | Callable[[Mapping[str, str], bytes], tuple[int, Any]]
+Answer = tuple[Any, ...] | Callable[[Mapping[str, str], bytes], tuple[Any, ...]]
 
 
 class Web:
     """An HTTP server whose answers are a table; it keeps what it was asked.
 
-    Path → (status, body), of a redirect its location, or what makes them of headers and body.
+    Path → (status, body), of a redirect its location, and perhaps headers; or what makes them of headers and body.
     """
 
     def __init__(self, answers: Mapping[str, Answer]) -> None:
@@ -182,13 +182,15 @@ class Web:
         self.asked.append((handler.command, handler.path, dict(handler.headers)))
         sent = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
         answer = self.answers.get(handler.path, (404, "not found"))
-        status, body = answer(handler.headers, sent) if callable(answer) else answer
+        status, body, *more = answer(handler.headers, sent) if callable(answer) else answer
         content = (body if isinstance(body, str) else json.dumps(body)).encode()
         handler.send_response(status)
         if not isinstance(body, str) or body.startswith("{"):
             handler.send_header("Content-Type", "application/json")
         if 300 <= status < 400:
             handler.send_header("Location", body if isinstance(body, str) else "http://169.254.169.254/")
+        for name, value in dict(*more).items():
+            handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
