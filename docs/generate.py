@@ -34,6 +34,7 @@ from envmatrix.environments import (
     AuditPolicy,
     CanaryRoute,
     CanarySocket,
+    ContractTable,
     Csrf,
     Environment,
     Fault,
@@ -134,7 +135,16 @@ def _declarations() -> Iterator[str]:
             *_keys(Inheritance),
             *_keys(
                 Environment,
-                leave_out={*Inheritance.model_fields, "services", "users", "canary", "maintenance", "twin", "variants"},
+                leave_out={
+                    *Inheritance.model_fields,
+                    "services",
+                    "users",
+                    "contract",
+                    "canary",
+                    "maintenance",
+                    "twin",
+                    "variants",
+                },
             ),
         ],
     )
@@ -147,31 +157,17 @@ def _declarations() -> Iterator[str]:
     yield "### `auth` of a service"
     yield "Each request proves who asks in one of these ways."
     for model in get_args(get_args(Auth)[0]):
-        yield _prose(model.__doc__)
-        yield _table(("key", "type", "default", "meaning"), _keys(model, leave_out={"type"}))
-    yield "### `[users]`"
-    yield _prose(UserRoutes.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
-    for inner in (Csrf, Account):
-        yield _prose(inner.__doc__)
-        yield _table(("key", "type", "default", "meaning"), _keys(inner))
-    yield "### `[[canary.http]]`"
-    yield _prose(CanaryRoute.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))
-    yield "### `[canary.websocket]`"
-    yield _prose(CanarySocket.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
-    yield "### `[variants.NAME]`"
-    yield _prose(Variant.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Variant))
-    yield _prose(Fault.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Fault))
-    yield "### `[[maintenance]]`"
-    yield _prose(Maintenance.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))
-    yield "### `[twin]`"
-    yield _prose(Twin.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Twin))
+        yield from _described(model, leave_out={"type"})
+    yield from _described(UserRoutes, "[users]")
+    yield from _described(Csrf)
+    yield from _described(Account)
+    yield from _described(ContractTable, "[contract]")
+    yield from _described(CanaryRoute, "[[canary.http]]")
+    yield from _described(CanarySocket, "[canary.websocket]")
+    yield from _described(Variant, "[variants.NAME]")
+    yield from _described(Fault)
+    yield from _described(Maintenance, "[[maintenance]]")
+    yield from _described(Twin, "[twin]")
     yield "### Blanks"
     references = ", ".join(f"`{{NAME.{name}}}`" for name in sorted(REFERENCE_FIELDS))
     alone = ", ".join(f"`{{{name}}}`" for name in sorted(GLOBAL_FIELDS))
@@ -192,6 +188,14 @@ def _declarations() -> Iterator[str]:
     yield "## `envmatrix-waivers.toml`"
     yield "Each `[[waiver]]` is one. It must fit failures that there are, and hold until its day."
     yield _table(("key", "type", "default", "meaning"), _keys(Waiver))
+
+
+def _described(model: type[BaseModel], table: str = "", leave_out: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the part about one table of a declaration, under a heading of its own if it has one."""
+    if table:
+        yield f"### `{table}`"
+    yield _prose(model.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(model, leave_out))
 
 
 def _commands() -> Iterator[str]:

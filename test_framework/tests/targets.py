@@ -44,9 +44,10 @@ def protected_paths(reality: Reality) -> tuple[Protected, ...]:
 
 
 def api(reality: Reality) -> Protected:
-    """Return the protected path of what `http_client` talks to: the backend, or else the service that makes users."""
+    """Return the protected path of what `http_client` talks to: the declared service, or else the one that makes users."""
     users = reality.environment.users
-    name = "backend" if "backend" in reality.endpoints or users is None else users.service
+    own = reality.environment.api
+    name = own if own in reality.endpoints or users is None else users.service
     return (
         next((path for path in protected_paths(reality) if path.service == name), None) or _nothing_to_try(reality)[0]
     )

@@ -160,7 +160,7 @@ def test_url_is_none_exactly_where_there_is_no_service(
     real_services: RealServices, matrix_reality: Reality, field: str
 ) -> None:
     """An absent service has no URL, and a present one has."""
-    service = meaning_of(RealServices, field).service
+    service = matrix_reality.environment.service_named(meaning_of(RealServices, field).service)
     spec = matrix_reality.environment.services.get(service)
     speaks = spec is not None and (field != "websocket_url" or spec.websocket is not None)
     there = speaks and service in matrix_reality.endpoints
@@ -174,7 +174,8 @@ def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality
     url = urlsplit(real_services[field])
     assert url.scheme in {"http", "https"}
     assert url.hostname
-    with new_client(matrix_reality.endpoints[meaning_of(RealServices, field).service]) as client:
+    service = matrix_reality.environment.service_named(meaning_of(RealServices, field).service)
+    with new_client(matrix_reality.endpoints[service]) as client:
         assert client.get(real_services[field]).status_code < 500
 
 
@@ -183,7 +184,10 @@ def test_url_is_absolute_and_answers(real_services: RealServices, matrix_reality
 def test_api_url_is_below_the_backends(real_services: RealServices, matrix_reality: Reality) -> None:
     """The API is where the declaration puts it: a path of the backend, which answers there."""
     assert real_services.backend_url is not None
-    assert real_services.api_url == real_services.backend_url + matrix_reality.environment.services["backend"].api
+    assert (
+        real_services.api_url
+        == real_services.backend_url + matrix_reality.environment.services[matrix_reality.environment.api].api
+    )
     assert real_services.http_client_sync.get(real_services.api_url).status_code < 500
 
 

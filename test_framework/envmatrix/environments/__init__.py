@@ -4,7 +4,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 """
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
-from envmatrix.environments.environment import DOWN, Environment, Twin
+from envmatrix.environments.environment import BACKEND, DOWN, ContractTable, Environment, Twin
 from envmatrix.environments.load import (
     declaration_of,
     declared_names,
@@ -22,6 +22,7 @@ from envmatrix.environments.users import Account, Csrf, UserRoutes
 from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "BACKEND",
     "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
@@ -31,6 +32,7 @@ __all__ = [
     "Canary",
     "CanaryRoute",
     "CanarySocket",
+    "ContractTable",
     "Csrf",
     "Environment",
     "Fault",

@@ -42,12 +42,7 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                 path, line = file.place_of(("services", service.name, "identity"))
                 what = f"{{{name}}} in identity: only {{environment}} is filled in there"
                 raise UnknownReferenceError(path, what, line, "Name what it is, or a ${VARIABLE}")
-    if environment.users is not None and (name := environment.users.service) not in environment.services:
-        what, (path, line) = (
-            f"users.service names {name!r}, which is no service here",
-            file.place_of(("users", "service")),
-        )
-        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
+    _check_named_services(file, environment)
     try:
         TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
     except CycleError as error:
@@ -55,6 +50,21 @@ def check_references(file: TomlFile, environment: Environment) -> None:
         path, line = file.place_of(("services", cycle[0]))
         what = f"services wait for each other: {' → '.join(reversed(cycle))}"
         raise ReferenceCycleError(path, what, line, "Drop one of the references") from None
+
+
+def _check_named_services(file: TomlFile, environment: Environment) -> None:
+    speaking = [name for name, spec in environment.services.items() if spec.kind == "http"]
+    named = {
+        ("users", "service"): (environment.users.service if environment.users else None, [*environment.services]),
+        ("contract", "http_client"): (environment.contract.http_client, speaking),
+    }
+    for keys, (name, known) in named.items():
+        if name is not None and name not in known:
+            path, line = file.place_of(keys)
+            kind = " of kind 'http'" if known is speaking else ""
+            raise UnknownReferenceError(
+                path, f"{'.'.join(keys)} names {name!r}, which is no service{kind} here", line, nearest(name, known)
+            )
 
 
 def _tells_password(environment: Environment, name: str, field: str) -> bool:

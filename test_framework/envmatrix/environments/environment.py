@@ -19,6 +19,14 @@ from envmatrix.environments.variant import Fault, Variant
 from envmatrix.masking import secrets_among, secrets_among_headers, secrets_in_command, secrets_in_url
 
 
+class ContractTable(Table):
+    """The `[contract]` table: which service the fields of `real_services` are of that name none."""
+
+    http_client: str | None = None
+    """The service of `http_client`, `backend_url`, `api_url` and `websocket_url`, which tests require as `backend`. By default the
+    one of that name, or where none is declared the only HTTP service beside `auth`."""
+
+
 class Twin(Table):
     """The `[twin]` table: what stands in for a remote deployment while its variables are unset."""
 
@@ -33,6 +41,8 @@ def _read_only(value: dict[str, ServiceSpec]) -> Mapping[str, ServiceSpec]:
 
 
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+BACKEND = "backend"
+"""What the contract calls the service that clients talk to, whatever it is named."""
 DOWN = ".down"
 """Ends the name of a variant that need not be declared: in `local+redis.down`, redis is down and nothing is promised."""
 
@@ -53,6 +63,8 @@ class Environment(Inheritance):
         dict[str, ServiceSpec], AfterValidator(_read_only), WrapSerializer(lambda value, handler: handler(dict(value)))
     ]
     users: UserRoutes | None = None
+    contract: ContractTable = ContractTable()
+    """Which service fields are of that name none."""
     canary: Canary = Canary()
     """Where a cross-user read would show."""
     maintenance: tuple[Maintenance, ...] = ()
@@ -90,6 +102,22 @@ class Environment(Inheritance):
         """Return how it is degraded; `None` where it is not."""
         return self.variants.get(self.name.partition("+")[2])
 
+    @cached_property
+    def api(self) -> str:
+        """Return the service that `http_client` talks to: the declared one, else `backend`, else the only one it can be."""
+        if self.contract.http_client is not None or BACKEND in self.services:
+            return self.contract.http_client or BACKEND
+        found = [
+            name
+            for name, spec in self.services.items()
+            if spec.kind == "http" and spec.source is not Source.ABSENT and name != "auth"
+        ]
+        return found[0] if len(found) == 1 else BACKEND
+
+    def service_named(self, name: str) -> str:
+        """Return the service that a field of the contract is of, which calls the one that clients talk to `backend`."""
+        return self.api if name == BACKEND else name
+
     def degraded(self, name: str) -> Self | None:
         """Return the environment as a variant has it; `None` where there is no such variant."""
         service = name.removesuffix(DOWN)
@@ -122,6 +150,8 @@ class Environment(Inheritance):
             extra = ["websocket"] if service.websocket else []
             for capability in (service.name, *service.capabilities, *extra):
                 found.setdefault(capability, service.name)
+        if self.api in self.services:
+            found.setdefault(BACKEND, self.api)
         if self.users is not None:
             found.setdefault("multi_user", self.users.service)
         return MappingProxyType(found)

@@ -46,7 +46,7 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     session, users = process.session, process.users
     target, user = users.target, users.default()
     headers = user.headers if user else {}
-    base = target.api if target else session.endpoints.get("backend")
+    base = target.api if target else session.endpoints.get(session.environment.api)
     return {
         "environment": session.environment.declared_name,
         "config": session.environment.masked(),
@@ -69,7 +69,8 @@ def _value(process: Process, meaning: Meaning, reality: Reality) -> Any:
         return reality.url(meaning.role, meaning.service)
     if not reality.available(meaning.service):
         return None
-    return Deferred(lambda: process.isolation.of(meaning.service).endpoint)
+    service = reality.environment.service_named(meaning.service)
+    return Deferred(lambda: process.isolation.of(service).endpoint)
 
 
 def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:

@@ -33,7 +33,7 @@ class Target:
     signup: Endpoint
     """The service that makes users."""
     api: Endpoint
-    """The service that their clients talk to: the backend, else the service that makes users."""
+    """The service that their clients talk to: the declared one, else the service that makes users."""
     websocket_url: str | None = None
 
     @classmethod
@@ -43,9 +43,8 @@ class Target:
         if routes is None or routes.service not in endpoints:
             return None
         signup = endpoints[routes.service]
-        api = endpoints.get("backend", signup)
-        backend = environment.services.get("backend")
-        url = websocket_url(backend, api) if backend and "backend" in endpoints else None
+        api = endpoints.get(environment.api, signup)
+        url = websocket_url(environment.services[environment.api], api) if environment.api in endpoints else None
         return cls(routes, signup, api, url)
 
 
