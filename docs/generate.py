@@ -93,7 +93,7 @@ _TOML_TYPES = {
     "Seconds": "seconds",
     "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
-    "UrlPath | Literal[False]": "path of a URL, or false",
+    "HealthPath": "path of a URL, or false",
     "bool": "true or false",
     "date": "date",
     "dict[str, Any]": "table",

@@ -186,7 +186,8 @@ def test_api_url_is_below_the_backends(real_services: RealServices, matrix_reali
     assert real_services.backend_url is not None
     assert (
         real_services.api_url
-        == real_services.backend_url + matrix_reality.environment.services[matrix_reality.environment.api].api
+        == real_services.backend_url
+        + matrix_reality.environment.services[matrix_reality.environment.service_named("backend")].api
     )
     assert real_services.http_client_sync.get(real_services.api_url).status_code < 500
 
@@ -244,10 +245,11 @@ def test_http_client_sync_carries_a_good_token(real_services: RealServices, matr
 
 @pytest.mark.requires("backend")
 @pytest.mark.promise("a client asks another server than the backend", Breaker.FIXTURE)
-def test_http_clients_are_the_backends(real_services: RealServices) -> None:
-    """A relative path goes to the backend, which answers."""
+def test_http_clients_are_the_backends(real_services: RealServices, matrix_reality: Reality) -> None:
+    """A relative path goes to the service that is declared for it, the backend say, which answers."""
     bases = {str(client.base_url).rstrip("/") for client in (real_services.http_client, real_services.http_client_sync)}
-    assert bases == {str(httpx.URL(real_services.backend_url or "")).rstrip("/")}
+    endpoint = matrix_reality.api
+    assert bases == ({str(httpx.URL(endpoint.field("url"))).rstrip("/")} if endpoint else {""})
     assert real_services.http_client_sync.get("/").status_code < 500
 
 

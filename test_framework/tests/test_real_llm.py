@@ -146,5 +146,5 @@ def health_of_the_llm(reality: Reality) -> dict[str, Any]:
     """Return the answer of the model's health path; empty where there is none."""
     endpoint, spec = reality.endpoints["llm"], reality.environment.services["llm"]
     with new_client(endpoint) as client:
-        answer = client.get(endpoint.field("url").removesuffix("/v1") + (spec.health or ""))
+        answer = client.get(endpoint.field("url").removesuffix("/v1") + spec.health)
     return answer.json() if answer.is_success and "json" in answer.headers.get("content-type", "") else {}

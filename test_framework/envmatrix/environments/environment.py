@@ -23,8 +23,9 @@ class ContractTable(Table):
     """The `[contract]` table: which service the fields of `real_services` are of that name none."""
 
     http_client: str | None = None
-    """The service of `http_client`, `backend_url`, `api_url` and `websocket_url`, which tests require as `backend`. By default the
-    one of that name, or where none is declared the only HTTP service beside `auth`."""
+    """The service that `http_client` talks to. By default `backend`, or where none has that name the only HTTP service beside
+    `auth`. `backend_url`, `api_url` and `websocket_url` are of it, too, and tests require it as `backend`, where none has that
+    name."""
 
 
 class Twin(Table):
@@ -102,21 +103,18 @@ class Environment(Inheritance):
         """Return how it is degraded; `None` where it is not."""
         return self.variants.get(self.name.partition("+")[2])
 
-    @cached_property
+    @property
     def api(self) -> str:
-        """Return the service that `http_client` talks to: the declared one, else `backend`, else the only one it can be."""
-        if self.contract.http_client is not None or BACKEND in self.services:
-            return self.contract.http_client or BACKEND
-        found = [
-            name
-            for name, spec in self.services.items()
-            if spec.kind == "http" and spec.source is not Source.ABSENT and name != "auth"
-        ]
-        return found[0] if len(found) == 1 else BACKEND
+        """Return the service that `http_client` talks to: the declared one, else the contract's `backend`."""
+        return self.contract.http_client or self.service_named(BACKEND)
 
     def service_named(self, name: str) -> str:
-        """Return the service that a field of the contract is of, which calls the one that clients talk to `backend`."""
-        return self.api if name == BACKEND else name
+        """Return the service that a field of the contract is of: what it calls `backend` may have another name here."""
+        if name != BACKEND or BACKEND in self.services:
+            return name
+        present = [spec for spec in self.services.values() if spec.source is not Source.ABSENT]
+        found = [spec.name for spec in present if spec.kind == "http" and spec.name != "auth"]
+        return self.contract.http_client or (found[0] if len(found) == 1 else BACKEND)
 
     def degraded(self, name: str) -> Self | None:
         """Return the environment as a variant has it; `None` where there is no such variant."""
@@ -150,8 +148,8 @@ class Environment(Inheritance):
             extra = ["websocket"] if service.websocket else []
             for capability in (service.name, *service.capabilities, *extra):
                 found.setdefault(capability, service.name)
-        if self.api in self.services:
-            found.setdefault(BACKEND, self.api)
+        if (backend := self.service_named(BACKEND)) in self.services:
+            found.setdefault(BACKEND, backend)
         if self.users is not None:
             found.setdefault("multi_user", self.users.service)
         return MappingProxyType(found)

@@ -9,7 +9,7 @@ from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, fie
 
 from envmatrix.environments.auth import Auth, HeaderName, HeaderValue
 from envmatrix.environments.references import references_in
-from envmatrix.environments.tables import Seconds, StatusCode, Table, UrlPath
+from envmatrix.environments.tables import HealthPath, Seconds, StatusCode, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
 
 UNVERIFIED = "remote, unverified"
@@ -74,7 +74,7 @@ class ServiceSpec(Table):
     tls: bool = False
     """Give the command a certificate of a throw-away authority: `{NAME.cert_file}`, `{NAME.key_file}`, `{NAME.ca_file}`."""
 
-    health: UrlPath | Literal[False] = "/health"
+    health: HealthPath = "/health"
     """The path that shows whether it lives, and names the service where `identity` demands it. `false` asks for none: a
     connection is enough."""
     health_status: tuple[StatusCode, ...] = ()
@@ -164,7 +164,7 @@ class ServiceSpec(Table):
     @property
     def asks_no_path(self) -> bool:
         """Return whether a command or a connection shows its health, and no path."""
-        return self.health is False or bool(self.health_command)
+        return not self.health or bool(self.health_command)
 
     def is_healthy(self, status: int) -> bool:
         """Return whether a status is one that its health path is to answer with."""

@@ -331,8 +331,8 @@ class EvidenceCollector:
             used = set().union(*(getattr(value, "used_meanings", ()) for value in values))
             found |= self._used(item, values) | {meaning.capability for meaning in used}
         environment = self._process.selection.environment
-        if found & {BACKEND, environment.api}:  # two names of one service
-            found |= {BACKEND, environment.api}
+        if found & (names := {BACKEND, environment.service_named(BACKEND)}):  # two names of one service
+            found |= names
         return found & environment.providers.keys()
 
 

@@ -83,7 +83,7 @@ def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
         and (spec.kind == "http" or (spec.kind == "openai" and session.ping([name])[name].identity))
     }
     bases = {name: session.endpoints[name].field("url").rstrip("/") for name in speaking}
-    return {name: bases[name].removesuffix("/v1") + (spec.health or "") for name, spec in speaking.items()}
+    return {name: bases[name].removesuffix("/v1") + spec.health for name, spec in speaking.items()}
 
 
 def _llm_values(session: EnvironmentSession, scope: ExitStack) -> dict[str, Any]:

@@ -126,26 +126,26 @@ HTTP = '[services.%s]\nkind = "http"\nsource = "remote"\nurl = "http://%s.exampl
 
 
 @pytest.mark.parametrize(
-    ("services", "contract", "api"),
+    ("services", "contract", "api", "backend"),
     [
-        (["shop"], "", "shop"),
-        (["shop", "auth"], "", "shop"),
-        (["shop", "backend"], "", "backend"),
-        (["shop", "mail"], "", "backend"),
-        (["shop", "mail", "backend"], "mail", "mail"),
+        (["shop"], "", "shop", "shop"),
+        (["shop", "auth"], "", "shop", "shop"),
+        (["shop", "backend"], "", "backend", "backend"),
+        (["shop", "mail"], "", "backend", "backend"),
+        (["shop", "mail"], "mail", "mail", "mail"),
+        (["shop", "mail", "backend"], "mail", "mail", "backend"),
     ],
 )
-def test_which_service_clients_talk_to(tmp_path, services, contract, api):
-    """The declared one, else `backend`, else the only one there is; two others are none, rather than a guess."""
+def test_which_service_clients_talk_to(tmp_path, services, contract, api, backend):
+    """The declared one, else `backend`, else the only one there is; a service of that name keeps its own fields."""
     text = "".join(HTTP % (name, name) for name in services)
     declare(tmp_path, text + (f'[contract]\nhttp_client = "{contract}"\n' if contract else ""))
     environment = load(tmp_path)
     assert (environment.api, environment.service_named("backend"), environment.service_named("auth")) == (
-        api,
-        api,
+        *(api, backend),
         "auth",
     )
-    assert environment.providers.get("backend") == (api if api in services else None)
+    assert environment.providers.get("backend") == (backend if backend in services else None)
 
 
 @pytest.mark.fault("unknown-key")

@@ -42,13 +42,13 @@ def look(spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Observation:
         if spec.health_command:
             run_command([_filled(word, endpoint) for word in spec.health_command], deadline)
             health = None
-        elif spec.health is False:
+        elif not spec.health:
             http.connect()
             health = None
         else:
             health = ask(http, endpoint, base + spec.health)
     if spec.follow_redirects:
-        health = _followed(endpoint, base + (spec.health or ""), health, until)
+        health = _followed(endpoint, base + spec.health, health, until)
     if health is not None and not spec.is_healthy(health.status):
         if endpoint.auth is not None and health.status in REFUSALS:
             raise RefusedError(f"GET {spec.health} answers {health.status} to the declared {endpoint.auth.type} auth")

@@ -44,7 +44,7 @@ class Slot:
         """Set where the service is; with `proxies`, others find it behind one, unless it is remote."""
         self.own = self.endpoint = endpoint
         if proxies is not None and self.spec.source is not Source.REMOTE:
-            paths = frozenset(path for path in (self.spec.health, self.spec.ready) if path)
+            paths = frozenset(filter(None, (self.spec.health, self.spec.ready)))
             self.proxy = self.proxy or FaultProxy(proxies, paths)
             self.proxy.lead_to(endpoint.host, endpoint.port)
             self.endpoint = at_port(endpoint, self.proxy.port)
