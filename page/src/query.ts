@@ -8,8 +8,17 @@
 const OUTCOMES = ["passed", "xfailed", "flaky", "skipped", "xpassed", "failed", "not_run"] as const;
 const CAUSES = ["contract", "infrastructure", "logic", "harness", "undetermined"] as const;
 const CHANGES = [
-  "regressed", "fixed", "cause_changed", "newly_skipped", "changed", "slower", "measured_worse", "new", "not_asked_for",
-  "renamed", "same",
+  "regressed",
+  "fixed",
+  "cause_changed",
+  "newly_skipped",
+  "changed",
+  "slower",
+  "measured_worse",
+  "new",
+  "not_asked_for",
+  "renamed",
+  "same",
 ] as const;
 const KEYS = ["in", "cause", "rule", "requires", "file"] as const;
 const CELL_WORDS: readonly string[] = [...OUTCOMES, ...CHANGES, "reused"];
@@ -314,7 +323,9 @@ function nearest(word: string, all: readonly string[]): string {
   const distances = sorted.map((each) => distance(word, each));
   const least = Math.min(...distances);
   const close = sorted[distances.indexOf(least)];
-  return close !== undefined && least <= close.length / 3 ? `Did you mean '${close}'?` : `Known here: ${sorted.join(", ")}`;
+  return close !== undefined && least <= close.length / 3
+    ? `Did you mean '${close}'?`
+    : `Known here: ${sorted.join(", ")}`;
 }
 
 /** The least number of letters to insert, delete, replace or swap with a neighbour. */

@@ -51,7 +51,12 @@ test("ten thousand tests in five environments answer within 100 ms", () => {
     test: `tests/test_${row % 100}.py::test_${row}`,
     cell: (environment: number) => ({ ...cells[environment]!, duration: row }),
   }));
-  const queries = ["failed in:c cause:logic", "differs or nothing", "count(duration > 5s) > 1 -file:test_99", "a:failed | b:failed"];
+  const queries = [
+    "failed in:c cause:logic",
+    "differs or nothing",
+    "count(duration > 5s) > 1 -file:test_99",
+    "a:failed | b:failed",
+  ];
   const times = queries.map((query) => {
     const began = performance.now();
     rows.filter(compile(query, environments));

@@ -23,14 +23,15 @@ from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
 from envmatrix.commands.health import health
-from envmatrix.commands.history import history
 from envmatrix.commands.impact import impact
 from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
+from envmatrix.commands.parquet import history_app
 from envmatrix.commands.plan import plan
 from envmatrix.commands.report import report
 from envmatrix.commands.show import show
+from envmatrix.commands.site import site
 from envmatrix.commands.up import down, env, logs, restart, status, up
 from envmatrix.commands.vacuity import vacuity
 from envmatrix.commands.validate import validate
@@ -75,6 +76,7 @@ for command in (
     run,
     show,
     report,
+    site,
     merge,
     explain,
     config,
@@ -84,7 +86,6 @@ for command in (
     monitor,
     compare,
     drift,
-    history,
     gate,
     promote,
     plan,
@@ -99,6 +100,7 @@ for command in (
     down,
 ):
     app.command()(command)
+app.add_typer(history_app)
 app.add_typer(baseline_app)
 app.add_typer(waivers_app)
 

@@ -367,10 +367,18 @@ class ArchiveError(EnvmatrixError):
 class HistoryError(EnvmatrixError):
     """A history is missing, or cannot be read, so earlier runs are unknown."""
 
-    file: Path
+    file: Path | str
+    """Its file, or the directory or URL of its Parquet."""
     what: str
 
-    hint = "Record a run: envmatrix matrix"
+    @property
+    def hint(self) -> str:
+        own = isinstance(self.file, Path)
+        return (
+            "Record a run: envmatrix matrix"
+            if own
+            else "Check its name, and that `envmatrix history export` wrote there"
+        )
 
     @property
     def message(self) -> str:

@@ -38,10 +38,14 @@ _CUT = re.compile(rb"(?:\\[uUx]\w{0,7}|%\w?|&#?\w{0,8})?(?:" + _DOTS.pattern + r
 """The same, perhaps in the middle of an escape."""
 
 _SHAPES = (
-    (re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), MASK),  # a JWT: its header is a JSON object
-    (re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
-    (re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@"), rf"\1:{MASK}@"),  # scheme://user:password@host
+    (("eyj",), re.compile(r"\beyJ[\w-]{5,}\.[\w-]+\.[\w-]*"), MASK),  # a JWT: its header is a JSON object
+    (("bearer", "basic"), re.compile(r"(?i)\b(bearer|basic)\s+[\w.~+/=-]{8,}"), rf"\1 {MASK}"),
+    (("@",), re.compile(r"(?<=://)([^\s/:@]*):([^\s/@]+)@"), rf"\1:{MASK}@"),  # scheme://user:password@host
     (
+        (
+            *("authorization", "apikey", "api_key", "api-key", "passw", "passphrase", "secret", "credential"),
+            *("_token", "cookie"),
+        ),
         re.compile(
             r"(?i)((?:authorization|x-api-key|api[_-]?key(?:[_-]?v?\d+)?|passw(?:or)?d|passphrase|secret|credentials?"
             r"|access_token|refresh_token|set-cookie|cookie)"
@@ -50,6 +54,9 @@ _SHAPES = (
         rf"\1\2{MASK}",
     ),
 )
+"""Words, of which a text that has the shape has one whatever its case; the shape; what to put in its place."""
+_WORDS = tuple(word.encode() for words, _, _ in _SHAPES for word in words)
+_PARAMETER = re.compile(rb"[?&][\w.-]+=")
 _QUERY = re.compile(r"(?<=[?&])([\w.-]+)=([^\s&\"'#<>]{4,})")
 
 _SECRET_WORD = re.compile(
@@ -88,6 +95,25 @@ def is_secret_name(variable: str) -> bool:
     if words == ["PWD"] or not any(map(_SECRET_WORD.fullmatch, words)):  # PWD alone is the working directory
         return False
     return words[-1] not in _ABOUT_A_SECRET and _HARMLESS.isdisjoint(words)
+
+
+def suspects(data: bytes) -> Iterator[int]:
+    """Yield where a text in UTF-8 has a word that each shape of a secret has; in no order, some more than once.
+
+    A look at words alone costs a hundredth of masking: of megabytes, only what stands around these places need be masked.
+    """
+    folded = data.lower()
+    for word in _WORDS:
+        yield from _places(folded, word)
+    for sign in (b"?", b"&"):
+        yield from (at for at in _places(data, sign) if _PARAMETER.match(data, at))
+
+
+def _places(data: bytes, word: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + 1)
 
 
 def secrets_among(variables: Mapping[str, str]) -> Iterator[str]:
@@ -189,8 +215,10 @@ class Masker:
     def mask(self, text: str) -> str:
         """Return the text with every known secret, and everything shaped like one, replaced by stars."""
         text = self.mask_known(text)
-        for shape, replacement in _SHAPES:
-            text = shape.sub(replacement, text)
+        folded = text.casefold()  # a search for words costs a hundredth of a search for a shape
+        for words, shape, replacement in _SHAPES:
+            if any(word in folded for word in words):
+                text = shape.sub(replacement, text)
         return _QUERY.sub(lambda match: f"{match[1]}={MASK}" if is_secret_name(match[1]) else match[0], text)
 
     def mask_known(self, text: str) -> str:

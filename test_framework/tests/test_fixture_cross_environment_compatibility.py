@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Iterator, Mapping
 from typing import Any
 from urllib.parse import urlsplit
@@ -20,6 +19,7 @@ from envmatrix.causes import Breaker
 from envmatrix.conformance.looks import answers
 from envmatrix.conformance.targets import api
 from envmatrix.contracts import CONTRACT_VERSION, Reality, RealServices, check, meaning_of
+from envmatrix.environments.declaration import read_declaration
 from envmatrix.services.kinds.http import new_client
 from envmatrix.services.kinds.http_health import value_at
 from envmatrix.services.probes.exchanges import REFUSALS
@@ -135,8 +135,9 @@ def test_available_is_what_its_own_client_sees(
 @pytest.mark.parametrize("service", STORES)
 @pytest.mark.promise("NAME_required is another than what the declaration says", Breaker.FIXTURE)
 def test_required_is_what_the_file_says(real_services: RealServices, matrix_reality: Reality, service: str) -> None:
-    """`NAME_required` equals what the declaration says to whoever reads its TOML."""
-    declared = tomllib.loads(matrix_reality.environment.file.read_text())["services"]
+    """`NAME_required` equals what the declaration says to whoever reads its TOML, and what it extends."""
+    environment = matrix_reality.environment
+    declared = read_declaration(environment.file, environment.overrides).data["services"]
     table = declared.get(service, {"source": "absent"})
     required = table["source"] != "absent" and table.get("required", True)
     assert real_services[f"{service}_required"] is required

@@ -55,8 +55,8 @@ def test_the_matrix_runs_every_environment_and_prints_what_it_found(bare: Bare) 
     """All that is declared, in columns, with a verdict each; exit 0 where all are compatible."""
     ended = bare.run("matrix")
     assert ended.returncode == 0, ended.stderr
-    assert "suite/test_a.py   1 ok         1 ok" in ended.stdout
-    assert "  staging  compatible  1 of 1 test passed" in ended.stdout
+    assert "\nlocal    compatible  1 ok\n" in ended.stdout
+    assert "\nstaging  compatible  1 ok\n" in ended.stdout
     for line in ("local: started", "staging: started", "Run files and logs: .envmatrix/runs/2"):
         assert line in ended.stderr
     assert {path.name for path in bare.last.iterdir()} == {
@@ -68,6 +68,9 @@ def test_the_matrix_runs_every_environment_and_prints_what_it_found(bare: Bare) 
     }
     again = bare.run("show")
     assert (again.returncode, again.stdout) == (0, ended.stdout)
+    full = bare.run("show", "--format", "full").stdout
+    assert "suite/test_a.py   1 ok         1 ok" in full
+    assert "  staging  compatible  1 of 1 test passed" in full
 
 
 def test_a_failure_in_one_environment_is_exit_1(bare: Bare) -> None:
@@ -302,7 +305,7 @@ def test_a_full_disk_is_no_finding(files: list[str]) -> None:
 def test_a_hostile_name_cannot_end_the_report(call: Call, tmp_path: Path) -> None:
     """Also on a terminal whose encoding is ASCII."""
     write_run(tmp_path / "r.jsonl", Attempt("tést_\udc80.py::x\x1b[31m", Outcome.SKIPPED, reason="\udcff ✓"))
-    ended = call("show", str(tmp_path / "r.jsonl"))
+    ended = call("show", str(tmp_path / "r.jsonl"), "--format", "full")
     assert ended.returncode == 3
     assert r"tést_\udc80.py" in ended.stdout
 

@@ -6,23 +6,34 @@ import fnmatch
 import json
 import re
 import shutil
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from envmatrix.history.objects import Directory
+from envmatrix.history.parquet import export
+from envmatrix.history.rows import rows_of
+from envmatrix.runs.events import Attempt
+from envmatrix.runs.outcomes import Outcome
 from tests.framework.bare import plain_environment
+from tests.framework.run_files import write_run
 
 WORKFLOW = Path(__file__).parents[2] / ".github/workflows/matrix.yml"
 
 SHIMS = {
     "envmatrix": f'exec "{sys.executable}" -m envmatrix "$@"\n',
     # nox -s "environment(NAME)" -- WORDS, without the minutes that an installation takes
+    # api lists the pipelines that kept their runs; run download ID --repo REPO --name history --dir DIR brings these
+    "gh": 'if [ "$1" = api ]; then ls "$KEPT" 2> /dev/null; else mkdir -p "$9" && cp -r "$KEPT/$3/." "$9"; fi\n',
     "nox": f'name=${{2#environment(}}; shift 3; exec "{sys.executable}" -m envmatrix run "${{name%)}}" "$@"\n',
 }
 """Stand-ins for the virtual environment's commands."""
@@ -59,6 +70,11 @@ class Pipeline:
     artifacts: dict[str, Path] = field(default_factory=dict)
     cache: Path | None = None
     """What the last pipeline on the default branch has saved."""
+
+    @property
+    def kept(self) -> Path:
+        """Where the artifacts of runs of earlier pipelines are."""
+        return self.root.with_name("kept")
 
     def git(self, *words: str) -> str:
         """Call git in the project; return what it prints."""
@@ -101,6 +117,8 @@ class Pipeline:
             "github.event.pull_request.head.repo.fork && '--untrusted' || ''": self.fork,
             "github.event.pull_request.base.sha || github.event.before": self.base,
             "github.event.pull_request.base.sha": self.base,
+            "github.event.repository.default_branch": "main",
+            "github.token": "token",
         }
 
     def _action(self, step: Mapping[str, Any], here: Path, known: Mapping[str, str]) -> None:
@@ -159,12 +177,12 @@ class Pipeline:
         self.root.mkdir()
         self.artifacts.clear()
 
-    @staticmethod
     def _shell(
-        step: Mapping[str, Any], here: Path, known: Mapping[str, str], files: Mapping[str, Path]
+        self, step: Mapping[str, Any], here: Path, known: Mapping[str, str], files: Mapping[str, Path]
     ) -> tuple[int, str]:
         given = {name: _filled(str(value), known) for name, value in step.get("env", {}).items()}
         env = {key: value for key, value in plain_environment().items() if not key.startswith("CI_NODE")}
+        env |= {"GITHUB_REPOSITORY": "us/ours", "KEPT": str(self.kept), "PATH": f"{here}/.venv/bin:{env['PATH']}"}
         done = subprocess.run(
             ["bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", step["run"]],
             cwd=here,
@@ -331,6 +349,27 @@ def test_the_history_goes_from_pipeline_to_pipeline(pipeline: Pipeline) -> None:
     assert last.exit_code == 1, last.output
     assert "staging  1 regressed, 3 same" in last.summary
     assert (pipeline.cache / ".envmatrix/history.sqlite").read_bytes() == saved
+
+
+def test_pipelines_that_end_together_lose_no_run(pipeline: Pipeline, tmp_path: Path) -> None:
+    """One has overwritten the cache that another saved; the next has the runs of both, and keeps its own beside."""
+    (pipeline.project / "environments/local.toml").unlink()
+    pipeline.commit()
+    other = rows_of(
+        write_run(tmp_path / "r.jsonl", Attempt("a", Outcome.PASSED), environment="staging", run_id="other")
+    )
+    today = other.run._replace(started_at=datetime.now(UTC).isoformat())  # or it were pruned
+    export([other._replace(run=today)], Directory(str(pipeline.kept / "7")))
+    pipeline.is_default_branch, pipeline.shards = True, 1
+    run_environments(pipeline)
+    last = pipeline.run("matrix")
+    assert last.exit_code == 0, last.output
+    assert "other" not in {path.stem for path in pipeline.artifacts["history"].rglob("*.parquet")}
+    assert len(list(pipeline.artifacts["history"].rglob("*.parquet"))) == 1
+    assert (pipeline.artifacts["site"] / "index.html").is_file()
+    assert pipeline.cache is not None
+    with closing(sqlite3.connect(pipeline.cache / ".envmatrix/history.sqlite")) as connection:
+        assert connection.execute("SELECT count(DISTINCT commit_id) FROM runs").fetchone() == (2,)
 
 
 def test_a_red_environment_alone_decides_nothing(pipeline: Pipeline) -> None:

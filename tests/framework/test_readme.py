@@ -28,15 +28,12 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
         assert f"({command})" in lines
 
 
-def test_the_matrix_shown_is_of_the_environments_and_suites_that_there_are() -> None:
-    """A new environment or a new file of tests shows up here, so that the matrix on the page is never an old one."""
-    project = Project.find(ROOT)
+def test_the_matrix_shown_is_of_the_environments_that_there_are() -> None:
+    """A new environment shows up here, so that the matrix on the page is never an old one."""
+    directory = Project.find(ROOT).environments_dir
     shown = next(block.text for block in blocks(README) if block.language == "text")
-    head = shown.splitlines()[0]
-    for name in declared_names(project.environments_dir):
-        assert load_environment(name, project.environments_dir, variables={}).label in head
-    files = {path.name for suite in project.suites for path in (ROOT / suite).glob("test_*.py")}
-    assert set(re.findall(r"test_\w+\.py", shown)) == files
+    labels = {load_environment(name, directory, variables={}).label for name in declared_names(directory)}
+    assert {re.split("  +", line)[0] for line in shown.splitlines() if "compatible" in line} == labels
 
 
 def test_the_picture_is_of_the_environments_and_suites_that_there_are() -> None:

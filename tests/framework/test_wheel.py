@@ -109,10 +109,10 @@ def test_every_file_of_the_conformance_suite_ships() -> None:
 
 
 def test_the_wheel_holds_the_package_alone(wheels: tuple[Path, Path]) -> None:
-    """No other top-level name; the marker of types, the rules' pages and the suite as plain files."""
+    """No other top-level name; the marker of types, the HTML report, the rules' pages and the suite as plain files."""
     files = contents(wheels[0])
     assert {name.partition("/")[0] for name in files} == {"envmatrix", "envmatrix-0.1.0.dist-info"}
-    assert "envmatrix/py.typed" in files
+    assert {"envmatrix/py.typed", "envmatrix/report/page/page.html"} <= files.keys()
     pages = {name.rpartition("/")[2] for name in files if "/rules/pages/" in name}
     assert pages == {page.name for page in (ROOT / "docs/rules").iterdir()}
     for path in SUITE.glob("*.py"):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from envmatrix.causes import connections, matchers
@@ -349,4 +349,7 @@ def remedy(evidence: Evidence) -> str:
 
 def rule_named(code: str) -> Rule | None:
     """Return the rule of a code; `None` where no rule of this version has it."""
-    return next((rule for rule in (*RULES, *HARNESS_RULES) if rule.code == code), None)
+    return _BY_CODE.get(code)
+
+
+_BY_CODE: Mapping[str, Rule] = {rule.code: rule for rule in (*HARNESS_RULES, *RULES)}

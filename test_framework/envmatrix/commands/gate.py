@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from envmatrix.commands.history import earlier_numbers
+from envmatrix.commands.history import earlier_numbers, past_runs
 from envmatrix.commands.options import HistoryFile, Json, MixedCommits, Runs, load_matrix
 from envmatrix.exceptions import UsageError
 from envmatrix.git import full_commit, working_tree
@@ -230,7 +230,7 @@ def _decide(
             commit=commit,
             declared=_declared(project),
             still_there=defined_below(project.root),
-            earlier=earlier_numbers(project, history, stack),
+            earlier=earlier_numbers(past_runs(project, history, stack)),
         )
 
 

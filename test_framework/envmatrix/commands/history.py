@@ -19,7 +19,23 @@ if TYPE_CHECKING:
     from envmatrix.environments import Project
     from envmatrix.history import History
     from envmatrix.matrix.norms import Numbers
+    from envmatrix.report.page.source import PastOutcomes
     from envmatrix.runs.cells import Run
+    from envmatrix.runs.outcomes import Outcome
+
+Place = Annotated[
+    str,
+    typer.Option(
+        "--from",
+        metavar="PLACE",
+        help="Ask the Parquet files of a directory or bucket, `s3://bucket/runs`, rather than the history's own file; "
+        "a pattern behind it chooses some: `s3://bucket/runs/date=2026-12-*/*`.",
+        show_default=False,
+    ),
+]
+
+KEPT_OBJECTS = Path(".envmatrix", "objects")
+"""Below the project's root: what was fetched from buckets, which never changes there."""
 
 _CANDIDATES = 3
 """Tests that an error names where several fit."""
@@ -30,6 +46,24 @@ def history_file(project: Project, named: Path | None) -> Path:
     from envmatrix.history import DEFAULT
 
     return named or project.root / DEFAULT
+
+
+def open_history(project: Project, named: Path | None, place: str = "") -> History:
+    """Open the Parquet of a place, or else the file of the history.
+
+    Raises:
+        UsageError: both are named.
+        HistoryError: it is missing or cannot be read.
+    """
+    from envmatrix.history import History
+    from envmatrix.history.objects import place_of
+    from envmatrix.history.parquet import ParquetHistory
+
+    if not place:
+        return History(history_file(project, named))
+    if named is not None:
+        raise UsageError("both --from and --history name runs to ask about", "Leave out one of them")
+    return ParquetHistory(place_of(place, project.root / KEPT_OBJECTS), place)
 
 
 def past_runs(project: Project, named: Path | None, stack: ExitStack) -> History | None:
@@ -46,9 +80,8 @@ def past_runs(project: Project, named: Path | None, stack: ExitStack) -> History
         return None
 
 
-def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> Numbers:
+def earlier_numbers(past: History | None) -> Numbers:
     """Return what asks the history for the numbers of earlier runs; whatever is wrong with it, there are none."""
-    past = past_runs(project, named, stack)
 
     def numbers(label: str, test: str, moment: str) -> Sequence[Mapping[str, float]]:
         with suppress(sqlite3.Error):  # a damaged file changes no verdict
@@ -56,6 +89,26 @@ def earlier_numbers(project: Project, named: Path | None, stack: ExitStack) -> N
         return ()
 
     return numbers
+
+
+def past_outcomes(past: History | None) -> PastOutcomes:
+    """Return what asks the history how tests ended in earlier runs; whatever is wrong with it, there are none."""
+
+    def outcomes(environment: str, moment: str) -> Mapping[str, Sequence[Outcome]]:
+        with suppress(sqlite3.Error):
+            return past.past_outcomes(environment, moment) if past else {}
+        return {}
+
+    return outcomes
+
+
+def usual_durations(file: Path, environment: str) -> Mapping[str, float]:
+    """Return the usual seconds of an environment's tests, as far as the history can tell them."""
+    from envmatrix.history import History
+
+    with suppress(HistoryError), History(file) as past:
+        return past.durations(environment)
+    return {}
 
 
 def record(runs: Iterable[Run], named: Path | None) -> None:
@@ -92,15 +145,18 @@ def history(
         bool, typer.Option("--health", help="Show what `envmatrix health --continuous` saw change, and no test.")
     ] = False,
     path: HistoryFile = None,
+    place: Place = "",
     json: Json = False,
 ) -> int:
     """Show how a test did over time: pass rate, flakiness, duration, and the commit since which it fails."""
     from envmatrix.environments import Project
-    from envmatrix.history import History, Timeline, forget
+    from envmatrix.history import Timeline, forget
     from envmatrix.report.history import json_, text
     from envmatrix.report.history.answers import Overview, TestHistory
 
     project = Project.find(Path.cwd())
+    if place and (health or prune is not None):
+        raise UsageError("--from has runs to ask about, and nothing else", "Leave out --prune and --health")
     file = history_file(project, path)
     if prune is not None:
         number = forget(file, prune, datetime.now(UTC))
@@ -109,7 +165,7 @@ def history(
     if health:
         return _show_changes(file, environment, limit, json=json)
     render = (json_ if json else text).render
-    with History(file) as past:
+    with open_history(project, path, place) as past:
         if environment and environment not in past.environments:
             raise UsageError(f"the history has no run of {environment!r}", nearest(environment, past.environments))
         if test is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -13,7 +14,7 @@ from envmatrix.exceptions import UsageError, nearest
 from envmatrix.git import files_changed_since, full_commit, tracked_files
 
 if TYPE_CHECKING:
-    from envmatrix.analysis.impact import Evidence, Impact
+    from envmatrix.analysis.impact import Evidence, FileChange, Impact
     from envmatrix.analysis.impact.project import ImpactInputs
     from envmatrix.environments import Project
 
@@ -85,17 +86,36 @@ def find_impact(
         UsageError: git knows no such revision.
         EnvmatrixError: pytest's configuration is broken, or a declaration is missing.
     """
-    from envmatrix.analysis.impact import ChangeKind, FileChange
-    from envmatrix.analysis.impact import impact as impact_of
-    from envmatrix.analysis.impact.project import read_project
+    from envmatrix.analysis.impact import FileChange
 
     changes = tuple(FileChange(*each) for each in files_changed_since(project.root, since))
     commit = full_commit(project.root, since)
+    return Since(commit, impact_of(project, changes, environments, env_file, kinds=kinds, commit=commit))
+
+
+def impact_of(
+    project: Project,
+    changes: Iterable[FileChange],
+    environments: Path | None,
+    env_file: Path | None,
+    *,
+    kinds: frozenset[str] | None = None,
+    commit: str = "",
+) -> Impact:
+    """Return the impact of changes on a project as it is now; `commit` names what they are since, where that is one.
+
+    Raises:
+        EnvmatrixError: pytest's configuration is broken, or a declaration is missing.
+    """
+    from envmatrix.analysis.impact import ChangeKind
+    from envmatrix.analysis.impact import impact as impact_on
+    from envmatrix.analysis.impact.project import read_project
+
     wanted = frozenset(ChangeKind) if kinds is None else frozenset(map(ChangeKind, kinds))
     with reader(project.root, parts=True) as read:
         tree, places = read_project(inputs_of(project, environments, env_file), read)
-        evidence = {place.name: evidence_at(project.runs_dir, place.name, commit) for place in places}
-        return Since(commit, impact_of(changes, tree, places, wanted, evidence))
+        evidence = {place.name: evidence_at(project.runs_dir, place.name, commit) for place in places} if commit else {}
+        return impact_on(changes, tree, places, wanted, evidence)
 
 
 def inputs_of(project: Project, environments: Path | None = None, env_file: Path | None = None) -> ImpactInputs:

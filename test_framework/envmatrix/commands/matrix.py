@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from envmatrix.commands.history import history_file, usual_durations
 from envmatrix.commands.impacted import narrow
 from envmatrix.commands.options import Quiet, RunOptions, takes_run_options
+from envmatrix.commands.rounds import Rounds
 from envmatrix.commands.show import report_run
+
+if TYPE_CHECKING:
+    from envmatrix.runner.plan import Plan
+    from envmatrix.runner.processes import Child
+    from envmatrix.runs.directory import RunDir
 
 _NAME = "Environment: staging for environments/staging.toml. Words after -- go to pytest."
 
@@ -28,19 +38,39 @@ def matrix(
             help="Run only tests that changes since REV may affect; reuse the others' results of the last run of REV.",
         ),
     ] = None,
+    watch: Annotated[
+        bool,
+        typer.Option("--watch", help="Stay, and after each change of a file run again what failed or may be affected."),
+    ] = False,
 ) -> int:
     """Run the suite in several environments at once, by default in all that are declared, and show the matrix."""
-    from envmatrix.report.progress import progress
-    from envmatrix.runner.run import run_matrix
-
     plan = options.plan(names or (), ctx.obj)
+    run = partial(_run_shown, quiet=quiet, history=options.history)
     if impacted_since is not None:
         plan = narrow(
             plan, impacted_since, environments=options.environments, env_file=options.env_file, history=options.history
         )
-    with progress(quiet=quiet) as observe:
-        run_dir = run_matrix(plan, observe)
-    return report_run(run_dir, options.format, options.history)
+    if watch:
+        return Rounds(plan, lambda: options.plan(names or (), ctx.obj), run, options).run()
+    run_dir, _ = run(plan)
+    return report_run(run_dir, options.format, options.history, html=options.html)
+
+
+def _run_shown(plan: Plan, *, quiet: bool, history: Path | None) -> tuple[RunDir, bool]:
+    """Run a plan and show its progress; also return whether the user ended it."""
+    from envmatrix.report.progress import progress
+    from envmatrix.runner.run import run_matrix
+
+    durations = partial(usual_durations, history_file(plan.project, history))
+    interrupted = False
+    with progress(quiet=quiet, durations=durations) as observe:
+
+        def watched(children: Sequence[Child]) -> None:
+            nonlocal interrupted
+            interrupted = any(child.interrupted for child in children)
+            observe(children)
+
+        return run_matrix(plan, watched), interrupted
 
 
 @takes_run_options
@@ -64,4 +94,4 @@ def run(
 
     plan = options.plan([name], ctx.obj, alias)
     run_dir = run_attached(plan, stdout=sys.stderr.fileno() if options.format == "json" else None)
-    return report_run(run_dir, options.format, options.history)
+    return report_run(run_dir, options.format, options.history, html=options.html)

@@ -44,9 +44,19 @@ HistoryFile = Annotated[
     Path | None,
     typer.Option("--history", metavar="FILE", help="History of runs; by default .envmatrix/history.sqlite."),
 ]
-Format = Annotated[str, typer.Option("--format", metavar="FORMAT", help="terminal, markdown, comment, json or github.")]
+Format = Annotated[
+    str,
+    typer.Option(
+        "--format",
+        metavar="FORMAT",
+        help="terminal, full (the same with nothing left out), markdown, comment, json or github.",
+    ),
+]
 JsonFormat = Annotated[bool, typer.Option("--json", help="Short for --format json.")]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON document.")]
+Html = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write the matrix as one HTML page.", show_default=False)
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Show no progress, only the report.")]
 Against = Annotated[
     str | None,
@@ -107,6 +117,7 @@ class RunOptions:
     ] = None
     format_: Format = "terminal"
     json: JsonFormat = False
+    html: Html = None
     history: HistoryFile = None
 
     @property
@@ -118,13 +129,15 @@ class RunOptions:
         """Load the environments to run, all that are declared if no name is given; `alias` is the name of the runs.
 
         Raises:
-            EnvmatrixError: the format or an environment is unknown, or a declaration is wrong.
+            EnvmatrixError: the format or an environment is unknown, a declaration is wrong, or there is no place for a page.
         """
+        from envmatrix.report.files import check_place
         from envmatrix.report.matrix import reporter
         from envmatrix.runner.plan import make_plan
         from envmatrix.runs.shards import Shard
 
         reporter(self.format)  # a mistyped format is better refused before the suite than after it
+        check_place(self.html)
         return make_plan(
             names,
             environments_dir=self.environments,

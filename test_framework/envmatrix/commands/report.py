@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from envmatrix.commands.options import MixedCommits, Runs, load_matrix
+from envmatrix.commands.history import earlier_numbers, past_runs
+from envmatrix.commands.options import HistoryFile, Html, MixedCommits, Runs, load_matrix
+from envmatrix.commands.page import compare_with, render_page
+from envmatrix.commands.sides import SIDE
 from envmatrix.exceptions import UsageError
 
 _EACH = "{environment}"
@@ -18,6 +22,13 @@ _EACH = "{environment}"
 def report(
     runs: Runs = None,
     *,
+    html: Html = None,
+    against: Annotated[
+        str | None,
+        typer.Option(
+            metavar="SIDE", help=f"What --html compares with, by default the baseline: {SIDE}", show_default=False
+        ),
+    ] = None,
     ctrf: Annotated[
         Path | None,
         typer.Option(
@@ -45,6 +56,7 @@ def report(
             metavar="N", min=10_000, help="Characters of all files of --agent together; the worst failures come first."
         ),
     ] = 200_000,
+    history: HistoryFile = None,
     mixed_commits: MixedCommits = False,
 ) -> int:
     """Write the matrix of run files, by default of the last run, in formats for people, dashboards and assistants.
@@ -68,6 +80,7 @@ def report(
         return {path.with_name(path.name.replace(_EACH, name)): text for name, text in each.items()}
 
     formats: tuple[tuple[str, Path | None, Callable[[Path], dict[Path, str]]], ...] = (
+        ("HTML", html, lambda path: {path: render_page(judged, project, past, comparison)}),
         ("CTRF", ctrf, of_ctrf),
         ("JUnit", junit, lambda path: {path / f"{name}.xml": text for name, text in junit_.render(judged).items()}),
         ("SVG", svg, lambda path: {path: picture.render(judged)}),
@@ -81,13 +94,17 @@ def report(
     wanted = [(what, path, files) for what, path, files in formats if path is not None]
     if not wanted:
         raise UsageError(
-            "no format to write", "Name one: --ctrf FILE, --junit DIR, --svg FILE, --badges DIR, --agent DIR"
+            "no format to write",
+            "Name one: --html FILE, --ctrf FILE, --junit DIR, --svg FILE, --badges DIR, --agent DIR",
         )
     project = Project.find(Path.cwd())
     MASKER.add_all(secrets_among(os.environ))
     matrix = masked(load_matrix(project, runs, mixed_commits=mixed_commits))
-    judged = JudgedMatrix(matrix, judge_all(matrix))
-    texts = {file: text for _, path, files in wanted for file, text in files(path).items()}
+    with ExitStack() as stack:
+        past = past_runs(project, history, stack)
+        judged = JudgedMatrix(matrix, judge_all(matrix, earlier=earlier_numbers(past)))
+        comparison = compare_with(against, matrix, project, history) if html else None
+        texts = {file: text for _, path, files in wanted for file, text in files(path).items()}
     write_files(texts, filter(None, (junit, badges, agent)))
     for page in agent.glob("failure-[0-9][0-9][0-9][0-9].md") if agent is not None else ():
         if page not in texts:

@@ -39,6 +39,7 @@ def validate(
     Only the conformance suite is run. Exit codes: 0 true, 1 untrue, 3 unknown.
     """
     from envmatrix.environments.declaration import read_declaration
+    from envmatrix.gate import Answer
     from envmatrix.report.progress import progress
     from envmatrix.report.validation import json_, text
     from envmatrix.runner.plan import make_plan
@@ -61,7 +62,7 @@ def validate(
     if validation.truth.edits:
         validation = _propose(validation, plan, declaration, write=fix)
     typer.echo((json_ if json else text).render(validation), nl=False)
-    if validation.verdict.answer.exit_code and (tail := runs.tail(run_dir.log_file(name))):
+    if validation.verdict.answer is Answer.UNKNOWN and (tail := runs.tail(run_dir.log_file(name))):
         typer.echo(f"The end of pytest's output:\n{tail}", err=True)
     typer.echo(f"Run file and log: {os.path.relpath(run_dir.path)}", err=True)
     return validation.answer.exit_code
@@ -79,10 +80,11 @@ def _compare(plan: Plan, declaration: Declaration, run_dir: RunDir) -> Validatio
     (verdict,) = judge_all(matrix, as_parts=True)
     # The conformance suite ran as a whole: that the run left out the project's own tests is no reason.
     verdict = replace(verdict, reasons=tuple(each for each in verdict.reasons if each.code is not Code.NARROWED))
-    nothing = Validation(environment.name, environment.label, (), ())
-    return ValidationReport(
-        Validation.of(matrix.runs[0], environment, declaration) if matrix.runs else nothing, verdict
-    )
+    if not matrix.runs:
+        return ValidationReport(Validation(environment.name, environment.label, (), ()), verdict)
+    (run,) = matrix.runs
+    whys = {test: cell.evidence.summary for test, cell in run.cells.items() if cell.evidence}
+    return ValidationReport(Validation.of(run, environment, declaration), verdict, whys)
 
 
 def _propose(validation: ValidationReport, plan: Plan, declaration: Declaration, *, write: bool) -> ValidationReport:

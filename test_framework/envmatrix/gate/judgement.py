@@ -92,7 +92,7 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE
         )
-    if idle := _unexercised(run):
+    if idle := ", ".join(unexercised(run)):
         yield Reason(Code.UNEXERCISED, f"available, and no test that passed exercised it: {idle}", Answer.COMPATIBLE)
     if run.footer is not None and run.footer.deselected:
         yield Reason(
@@ -131,10 +131,10 @@ def _of_other_commits(run: Run) -> str:
     )
 
 
-def _unexercised(run: Run) -> str:
-    """Return the services that were up and that no passed test exercised; empty if tests were left out or reused."""
+def unexercised(run: Run) -> list[str]:
+    """Return the services that were up and that no passed test exercised; none if tests were left out or reused."""
     if run.footer is None or run.footer.deselected or run.reused:
-        return ""
+        return []
     up = {
         name for each in run.attestations for name, ping in each.services.items() if ping.is_up
     } & run.header.sources.keys()
@@ -144,7 +144,7 @@ def _unexercised(run: Run) -> str:
         if not idle:
             break
         idle.difference_update(attempt.capabilities, attempt.services)
-    return ", ".join(sorted(idle))
+    return sorted(idle)
 
 
 _REMARKS = (
@@ -166,7 +166,10 @@ def _about_failures(run: Run, excused: frozenset[str]) -> Iterator[Reason]:
     yield from _about_blocked([cell for cell in not_run if cell.is_blocked])
     if tests := [cell.test for cell in not_run if not cell.is_blocked]:
         yield Reason(
-            Code.NOT_RUN, f"{number_of_tests(len(tests))} planned and never ended", Answer.UNKNOWN, tuple(tests)
+            Code.NOT_RUN,
+            f"{number_of_tests(len(tests))} planned and never ended, in their order the first is {tests[0]}",
+            Answer.UNKNOWN,
+            tuple(tests),
         )
 
 

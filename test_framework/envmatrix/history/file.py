@@ -64,6 +64,9 @@ CREATE TABLE cells (
     PRIMARY KEY (run, position)
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX cells_by_test ON cells (test, run);
+"""
+
+VIEWS = """
 CREATE VIEW entries AS
     SELECT cells.run, cells.test AS test_id, runs.environment, tests.name AS test, runs.label, runs.commit_id, runs.dirty,
            runs.started_at, runs.run_id, cells.outcome, cells.cause, cells.rule, cells.summary, cells.duration, cells.attempts,
@@ -72,7 +75,7 @@ CREATE VIEW entries AS
 CREATE VIEW ages AS
     SELECT id AS run, row_number() OVER (PARTITION BY environment ORDER BY started_at DESC, id DESC) AS age FROM runs;
 """
-
+"""What questions are asked of, in SQLite and DuckDB alike."""
 
 _ANOTHER = "Name another file with --history"
 
@@ -129,7 +132,7 @@ def open_for_writing(path: Path) -> sqlite3.Connection:
     return connection
 
 
-def write(path: Path, record: Callable[[sqlite3.Connection], None]) -> str:
+def write(path: Path, record: Callable[[sqlite3.Connection], object]) -> str:
     """Have something recorded, all of it or nothing; return a warning in one line, or an empty text.
 
     A file of ours that is damaged or older is set aside, never deleted, and a fresh one started; any other is left alone.
@@ -140,7 +143,7 @@ def write(path: Path, record: Callable[[sqlite3.Connection], None]) -> str:
         return f"history {path}: not recorded: {error}"
 
 
-def _write(path: Path, record: Callable[[sqlite3.Connection], None]) -> str:
+def _write(path: Path, record: Callable[[sqlite3.Connection], object]) -> str:
     try:
         with closing(open_for_writing(path)) as connection, transaction(connection):
             record(connection)
@@ -238,7 +241,7 @@ def _is_ready(connection: sqlite3.Connection) -> bool:
 def _make(connection: sqlite3.Connection) -> None:
     connection.execute("PRAGMA journal_mode = WAL")
     connection.executescript(
-        f"BEGIN IMMEDIATE; {_TABLES} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA}; COMMIT;"
+        f"BEGIN IMMEDIATE; {_TABLES} {VIEWS} PRAGMA application_id = {_APPLICATION}; PRAGMA user_version = {SCHEMA}; COMMIT;"
     )
 
 

@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import json
 import sqlite3
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
-
-from msgspec import to_builtins
-from msgspec.structs import replace
 
 from envmatrix.exceptions import HistoryError
 from envmatrix.history.file import encoded, normal_time, open_for_reading, transaction, write
 from envmatrix.history.health import forget_changes
-from envmatrix.runs.cells import Cell, Run
+from envmatrix.history.rows import CellRow, KeptRun, Known, RunRow, rows_of
+from envmatrix.runs.cells import Run
 
 
 def remember(path: Path, runs: Iterable[Run]) -> str:
@@ -26,7 +22,25 @@ def remember(path: Path, runs: Iterable[Run]) -> str:
     A shard is not recorded: the run that it is merged into is.
     """
     whole = [run for run in runs if not run.header.shard]
-    return write(path, partial(_record_all, runs=whole)) if whole else ""
+    return write(path, partial(_record_all, kept=list(map(rows_of, whole)))) if whole else ""
+
+
+def adopt(path: Path, runs: Callable[[Known], Iterable[KeptRun]]) -> tuple[int, str]:
+    """Record runs of another history, each once; return their number, and a warning in one line or an empty text.
+
+    `runs` returns those that are not known.
+    """
+    number = 0
+
+    def record(connection: sqlite3.Connection) -> None:
+        nonlocal number
+        known = {
+            (run_id, bool(finished)) for run_id, finished in connection.execute("SELECT run_id, finished FROM runs")
+        }
+        number = _record_all(connection, runs(known))
+
+    warning = write(path, record)
+    return number, warning
 
 
 def forget(path: Path, days: float, now: datetime) -> int:
@@ -51,46 +65,33 @@ def forget(path: Path, days: float, now: datetime) -> int:
     return number
 
 
-def _record_all(connection: sqlite3.Connection, runs: Iterable[Run]) -> None:
-    """Record runs; a whole run replaces its incomplete record."""
-    for run in runs:
-        _record(connection, run)
+def _record_all(connection: sqlite3.Connection, kept: Iterable[KeptRun]) -> int:
+    """Record runs, each once; return how many were new. A whole run replaces its incomplete record."""
+    return sum(_record(connection, *each) for each in kept)
 
 
-def _record(connection: sqlite3.Connection, run: Run) -> None:
-    header = run.header
-    if run.footer is not None:
+def _record(connection: sqlite3.Connection, run: RunRow, cells: Sequence[CellRow]) -> bool:
+    if run.finished:
         # A merge that parts were missing from has another id than the whole, and the same beginning.
         connection.execute(
-            "DELETE FROM runs WHERE NOT finished AND"
-            " (run_id = ? OR (environment = CAST(? AS TEXT) AND commit_id = ? AND started_at = ?))",
-            (header.run_id, encoded(header.judged_as), header.commit, normal_time(header.started_at)),
+            "DELETE FROM runs WHERE NOT finished AND (run_id = CAST(? AS TEXT) OR (environment = CAST(? AS TEXT)"
+            " AND commit_id = CAST(? AS TEXT) AND started_at = CAST(? AS TEXT)))",
+            _bound((run.run_id, run.environment, run.commit_id, run.started_at)),
         )
     inserted = connection.execute(
         "INSERT OR IGNORE INTO runs (run_id, environment, label, commit_id, dirty, started_at, finished, events)"
-        " VALUES (?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, ?, ?)",
-        (
-            header.run_id,
-            encoded(header.judged_as),
-            encoded(header.label),
-            header.commit,
-            header.dirty,
-            normal_time(header.started_at),
-            run.footer is not None,
-            json.dumps(_events(run), separators=(",", ":")),
-        ),
+        " VALUES (CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), CAST(? AS TEXT), ?, CAST(? AS TEXT), ?, CAST(? AS TEXT))",
+        _bound(run),
     )
     if not inserted.rowcount:
-        return
-    tests = _tests(connection, run.cells)
+        return False
+    tests = _tests(connection, [cell.test for cell in cells])
+    text = "CAST(? AS TEXT)"
     connection.executemany(
-        "INSERT INTO cells VALUES (?, ?, ?, ?, ?, ?, CAST(? AS TEXT), CAST(? AS TEXT), ?, ?, ?, CAST(? AS TEXT))",
-        (
-            (inserted.lastrowid, position, tests[test], *_row(cell), run.bodies.get(test), _numbers(cell))
-            for position, (test, cell) in enumerate(run.cells.items())
-            if not cell.reused_from  # it is remembered where it was run
-        ),
+        f"INSERT INTO cells VALUES (?, ?, ?, {text}, {text}, {text}, {text}, {text}, ?, ?, {text}, {text})",  # noqa: S608
+        ((inserted.lastrowid, cell.position, tests[cell.test], *_bound(cell[2:])) for cell in cells),
     )
+    return True
 
 
 def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[str, int]:
@@ -103,29 +104,6 @@ def _tests(connection: sqlite3.Connection, names: Collection[str]) -> Mapping[st
     return ids
 
 
-def _events(run: Run) -> Mapping[str, Any]:
-    """Return the events of a run besides its cells, as JSON values."""
-    return {
-        "header": to_builtins(replace(run.header, planned=(), planned_digest="", files={})),
-        "footer": to_builtins(run.footer),
-        "reused": {commit: list(tests) for commit, tests in run.reused.items()},
-        "findings": to_builtins(run.findings),
-        "attestations": to_builtins(run.attestations),
-    }
-
-
-def _numbers(cell: Cell) -> bytes | None:
-    return encoded(json.dumps(cell.measured, ensure_ascii=False)) if cell.measured else None
-
-
-def _row(cell: Cell) -> tuple[object, ...]:
-    evidence = cell.evidence
-    return (
-        cell.outcome,
-        cell.cause,
-        evidence.rule if evidence else None,
-        encoded(evidence.summary) if evidence else None,
-        encoded(cell.reason) if cell.reason else None,
-        cell.duration,
-        len(cell.attempts),
-    )
+def _bound(values: Iterable[object]) -> tuple[object, ...]:
+    """Return values as parameters for SQLite; any text may hold half a surrogate pair."""
+    return tuple(encoded(value) if isinstance(value, str) else value for value in values)

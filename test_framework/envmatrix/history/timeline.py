@@ -52,6 +52,21 @@ class PastCell:
         return not self.dirty and self.commit != "unknown"
 
 
+@dataclass(frozen=True, slots=True)
+class PastRun:
+    """One recorded run, as counts."""
+
+    run_id: str
+    commit: str
+    dirty: bool
+    started_at: str
+    """ISO 8601, UTC."""
+    seconds: float | None
+    """How long it took; `None` where it was cut off."""
+    counts: Mapping[Outcome, int]
+    """Of its own cells: reused ones are counted where they were run."""
+
+
 @dataclass(frozen=True)
 class Timeline:
     """One test in one environment, the oldest run first.

@@ -37,12 +37,14 @@ class Side:
     pings: Mapping[str, Ping]
     fingerprint: Fingerprint | None = None
     outcomes: Mapping[str, Outcome] = field(default_factory=dict)
-    """Test → how it ended; nothing of an environment that was only looked at."""
+    """Test → how it ended, unless the failure says nothing about the product; nothing of an environment only looked at."""
 
     @classmethod
     def of(cls, run: Run, label: str) -> Side:
         """Return what a run knows of its environment."""
-        outcomes = {cell.test: cell.outcome for cell in run.cells.values()}
+        outcomes = {
+            cell.test: cell.outcome for cell in run.cells.values() if cell.cause is None or cell.cause.blames_product
+        }
         return cls(label, run.header.versions, run.header.sources, run.pings, run.fingerprint, outcomes)
 
     def parts(self) -> dict[tuple[str, str], Mapping[str, Any]]:
@@ -142,7 +144,8 @@ def compare_sides(sides: Sequence[Side], unknown: Sequence[str] = ()) -> Drift:
     alike: dict[tuple[tuple[int, ...], ...], list[Difference]] = {}
     for difference in _differences(sides, parts, keys):
         alike.setdefault(difference.groups, []).append(difference)
-    splits = [Split(groups, tuple(each), dict(_results(sides, groups))) for groups, each in alike.items()]
+    tests = _apart(sides) if alike else []
+    splits = [Split(groups, tuple(each), dict(_results(sides, groups, tests))) for groups, each in alike.items()]
     splits.sort(key=lambda split: not split.results)
     labels = tuple(side.label for side in sides)
     return Drift(labels, tuple(splits), (*unknown, *gaps))
@@ -203,11 +206,19 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, sort_keys=True)
 
 
+def _apart(sides: Sequence[Side]) -> list[str]:
+    """Return the tests that pass on some side and fail on another: no other's results can part the sides."""
+    passed = {test for side in sides for test, outcome in side.outcomes.items() if outcome.counts_as_passed}
+    failed = {test for side in sides for test, outcome in side.outcomes.items() if outcome is Outcome.FAILED}
+    both = passed & failed
+    return [test for test in dict.fromkeys(test for side in sides for test in side.outcomes) if test in both]
+
+
 def _results(
-    sides: Sequence[Side], groups: Sequence[Sequence[int]]
+    sides: Sequence[Side], groups: Sequence[Sequence[int]], tests: Iterable[str]
 ) -> Iterator[tuple[str, tuple[tuple[int, int], ...]]]:
     """Yield the tests that pass on all sides of some groups and fail on all of others; a side without a result is left out."""
-    for test in dict.fromkeys(test for side in sides for test in side.outcomes):
+    for test in tests:
         counts = []
         for group in groups:
             outcomes = [sides[number].outcomes.get(test) for number in group]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import functools
 import inspect
 import linecache
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 
 from envmatrix.masking import MASKER
+from envmatrix.plugin.note import is_subtest
 from envmatrix.safety.unpatched import text_of
 
 WRITES_TO_JUNIT = frozenset({"record_testsuite_property", "record_xml_attribute"})
@@ -90,12 +90,12 @@ class MaskedOutput:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         """Mask a subtest's message and values; what it printed is added after its report was made."""
-        if isinstance(report, pytest.SubtestReport):
+        if is_subtest(report):
             context = report.context
             kwargs = {name: _masked(value) for name, value in context.kwargs.items()}
             message = _masked(context.msg)
             if (message, kwargs) != (context.msg, context.kwargs):  # a new context shows each value as its repr
-                report.context = dataclasses.replace(context, msg=message, kwargs=kwargs)
+                report.context = type(context)(msg=message, kwargs=kwargs)
             mask_additions(report)
 
     @pytest.hookimpl(tryfirst=True)

@@ -6,7 +6,7 @@ xdist sends reports as plain values from worker to controller: the hooks here tu
 from __future__ import annotations
 
 from collections.abc import Generator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -16,7 +16,15 @@ from envmatrix.runs.events import Evidence
 from envmatrix.runs.outcomes import Cause
 from envmatrix.runs.ping import Ping
 
+if TYPE_CHECKING:
+    from typing import TypeGuard
+
 _NAME = "envmatrix_note"
+
+
+def is_subtest(report: pytest.TestReport) -> TypeGuard[pytest.SubtestReport]:
+    """Return whether a report is of a subtest, which pytest has from version 9 on."""
+    return "context" in report.__dict__
 
 
 class ReportNote(msgspec.Struct, frozen=True, omit_defaults=True):

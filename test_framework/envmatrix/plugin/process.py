@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Mapping
 from contextlib import ExitStack, suppress
 from functools import cached_property
 from pathlib import Path
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from envmatrix.plugin.shard import Sharding
     from envmatrix.plugin.users import SessionUsers
     from envmatrix.services.supervisor import Owner, Relay, SupervisorClient
+    from envmatrix.services.supervisor.service_state import ServiceState
 
 _RUN_DIR, _SUPERVISOR_DIR = "envmatrix_run_dir", "envmatrix_supervisor_dir"
 """The keys under which the controller tells its xdist workers on this machine where the two directories are."""
@@ -191,12 +193,11 @@ class Process:
         if "owner" in self.__dict__:
             self.owner.close(deadline)
 
-    def restarts(self) -> dict[str, int]:
-        """Return how often each service that crashed did so, whichever process used it; nothing where none was started."""
-        if "owner" not in self.__dict__:
-            return {}
-        with suppress(SupervisorError):
-            return {name: len(state.crashes) for name, state in self.supervisor.states().items() if state.crashes}
+    def service_states(self) -> Mapping[str, ServiceState]:
+        """Return the states of all services, whichever process used them; nothing where none was started."""
+        if "owner" in self.__dict__:
+            with suppress(SupervisorError):
+                return self.supervisor.states()
         return {}
 
     def fingerprint(self) -> Fingerprint | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -16,13 +16,13 @@ from envmatrix.masking import MASKER
 from envmatrix.plugin.body_digests import body_digests
 from envmatrix.plugin.equal_nodeids import TestNames
 from envmatrix.plugin.narrowed import narrowed
-from envmatrix.plugin.note import note_of
+from envmatrix.plugin.note import is_subtest, note_of
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.run_options import pytest_options, run_options
 from envmatrix.plugin.suite_files import changed_files, suite_files
 from envmatrix.plugin.tries import Try, not_run
 from envmatrix.plugin.worker_output import WorkerOutput
-from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Suite
+from envmatrix.runs.events import Attempt, Attestation, Bodies, Evidence, FindingRecord, Footer, Header, Starts, Suite
 from envmatrix.runs.file import RunWriter, digest
 from envmatrix.runs.nodeid import distinct
 from envmatrix.runs.outcomes import Cause, Outcome
@@ -33,6 +33,7 @@ from envmatrix.safety.unpatched import REAL, text_of
 
 if TYPE_CHECKING:
     from envmatrix.plugin.sampling import Sampling
+    from envmatrix.services.supervisor.service_state import ServiceState
 
 _PATIENCE, _PATIENCE_AT_EARLY_END = 5.0, 0.5
 """Seconds that git gets at the end of a run; one that SIGTERM ends has few to lose."""
@@ -142,7 +143,7 @@ class Recorder:
         current = self._in_flight.get(test)
         if current is None:
             current = self._in_flight[test] = self._try()
-        elif report.when == "call" and current.called and not isinstance(report, pytest.SubtestReport):
+        elif report.when == "call" and current.called and not is_subtest(report):
             self._end(test, current)  # a plugin that tries again within one test reports each call
             current = self._in_flight[test] = self._try()
         current.add(report)
@@ -160,7 +161,7 @@ class Recorder:
             self._end(test, current)
 
     def _try(self) -> Try:
-        return Try(REAL.clock() - self._started if self._sampling else 0.0)
+        return Try(REAL.clock() - self._started)
 
     def _end(self, test: str, current: Try) -> None:
         del self._in_flight[test]
@@ -233,10 +234,21 @@ class Recorder:
             self._attest("after", self._process.final_attestation(), "")
         if self._header_written and (fingerprint := self._process.fingerprint()):
             self._writer.write(fingerprint)
-        for service, number in self._process.restarts().items():
-            times = "once" if number == 1 else f"{number} times"
-            message = f"{service} crashed {times} and was started again"
-            self._finding(FindingRecord(rule=RuleCode.SERVICE_DOWN, message=message))
+        states = self._process.service_states()
+        if self._header_written and (starts := dict(self._starts(states))):
+            self._writer.write(Starts(starts))
+        for service, state in states.items():
+            if number := len(state.crashes):
+                times = "once" if number == 1 else f"{number} times"
+                message = f"{service} crashed {times} and was started again"
+                self._finding(FindingRecord(rule=RuleCode.SERVICE_DOWN, message=message))
+
+    def _starts(self, states: Mapping[str, ServiceState]) -> Iterator[tuple[str, tuple[float, float]]]:
+        """Yield the start of each service that came up during the run; a kept environment's were up before it."""
+        for service, state in states.items():
+            if state.is_up and state.began >= self._started:
+                began = state.began - self._started
+                yield service, (round(began, 6), round(began + state.start_seconds, 6))
 
     def finish(self, exit_code: int) -> None:
         """Write the footer and close the file; the second call does nothing."""

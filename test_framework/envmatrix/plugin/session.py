@@ -55,7 +55,8 @@ class EnvironmentSession:
             return
         reply = self._client.start(sorted(missing))
         if reply.environment is not None:
-            self.environment = reply.environment.model_copy(update={"alias": self.environment.alias})
+            ours = {name: getattr(self.environment, name) for name in ("alias", "bases", "overrides")}
+            self.environment = reply.environment.model_copy(update=ours)
         self._states.update(reply.states)
 
     @property

@@ -11,7 +11,7 @@ import pytest
 from msgspec.structs import replace
 
 from envmatrix.masking import MASKER
-from envmatrix.plugin.note import note_of
+from envmatrix.plugin.note import is_subtest, note_of
 from envmatrix.runs.events import Attempt, Evidence, FailedPart
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
@@ -42,7 +42,7 @@ class Try:
 
     def add(self, report: pytest.TestReport) -> None:
         """Count a phase. A subtest's report is no phase: only its failure counts, and its time is the test's."""
-        if isinstance(report, pytest.SubtestReport):
+        if is_subtest(report):
             if _has_failed(report):
                 self._failed_parts.append(report)
             return
@@ -107,7 +107,7 @@ def _failed(
     if note.is_blocked:
         outcome, reason = Outcome.NOT_RUN, evidence.summary
     if parts:
-        own = [each.summary for failed, each in told if not isinstance(failed, pytest.SubtestReport)]
+        own = [each.summary for failed, each in told if not is_subtest(failed)]
         failed_parts = tuple(_part(part) for part in parts)
         evidence = replace(evidence, summary=_summary(failed_parts, own), parts=failed_parts)
     if left_over:

@@ -9,6 +9,16 @@ from pathlib import Path
 from envmatrix.exceptions import UsageError
 
 
+def check_place(path: Path | None) -> None:
+    """Make sure that a report can be written where it was asked for: better before the suite is run than after it.
+
+    Raises:
+        UsageError: there is no such directory.
+    """
+    if path is not None and not path.parent.is_dir():
+        raise UsageError(f"no directory {path.parent}", f"Make it, or name another file than {path}")
+
+
 def write_files(texts: Mapping[Path, str], directories: Iterable[Path] = ()) -> None:
     """Write texts into files, all of them or none: on a full disk every file stays as it was.
 

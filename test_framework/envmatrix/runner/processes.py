@@ -71,10 +71,12 @@ class Child:
     job: Job
     process: subprocess.Popen[bytes]
     started: float
-    planned: int | None = None
-    """Number of planned tests; `None` while pytest is collecting."""
-    done: int = 0
-    failed: int = 0
+    planned: tuple[str, ...] | None = None
+    """The planned tests in their order; `None` while pytest is collecting."""
+    ended: dict[str, bool] = field(default_factory=dict)
+    """Test → whether its last attempt failed, in the order of their first ends."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Test of which an attempt failed → the first line of why, masked, in the order in which they came."""
     exit_code: int | None = None
     """pytest's exit code, or minus the signal that killed it; `None` while it runs."""
     seconds: float = 0.0
@@ -83,8 +85,24 @@ class Child:
     """Why we ended it, if we did."""
     kill_at: float | None = None
     """When SIGKILL follows the signal that was sent."""
+    interrupted: bool = False
+    """Whether a signal that came to us ended it, rather than its deadline."""
     _offset: int = 0
-    _outcomes: dict[str, bool] = field(default_factory=dict)
+
+    @property
+    def done(self) -> int:
+        """Return the number of tests that have ended."""
+        return len(self.ended)
+
+    @property
+    def failed(self) -> int:
+        """Return the number of tests whose last attempt failed."""
+        return sum(self.ended.values())
+
+    @property
+    def current(self) -> str:
+        """Return the first planned test without an end: with several workers one of those that run. Empty before and after."""
+        return next((test for test in self.planned or () if test not in self.ended), "")
 
     @property
     def state(self) -> str:
@@ -95,7 +113,7 @@ class Child:
             return "stopping"
         if self.planned is None:
             return "collecting"
-        return "running" if self.done < self.planned else "tearing down"
+        return "running" if self.done < len(self.planned) else "tearing down"
 
     @property
     def ending(self) -> str:
@@ -114,17 +132,17 @@ class Child:
         self._offset += whole
         for line in new[:whole].splitlines():
             self._note(line)
-        self.done = len(self._outcomes)
-        self.failed = sum(self._outcomes.values())
 
     def _note(self, line: bytes) -> None:
         try:
             event = json.loads(line)
             if event["type"] == "header":
-                self.planned = len(event["planned"])
+                self.planned = tuple(event["planned"])
             elif event["type"] == "attempt":
-                self._outcomes[event["test"]] = event["outcome"] == "failed"
-        except (ValueError, KeyError, TypeError):
+                self.ended[event["test"]] = failed = event["outcome"] == "failed"
+                if failed:
+                    self.failures.setdefault(event["test"], event.get("evidence", {}).get("summary", ""))
+        except (ValueError, KeyError, TypeError, AttributeError):
             return  # progress only: the reader of the whole file reports what is wrong
 
     def poll(self) -> bool:
@@ -349,6 +367,7 @@ class _Signals:
         if self.first:
             signum = signal.SIGINT if self.first == signal.SIGINT else signal.SIGTERM
             for child in children:
+                child.interrupted = True
                 child.stop(signum, self.note, _INTERRUPT_GRACE)
 
 

@@ -67,6 +67,10 @@ class Run:
     bodies: Mapping[str, str] = field(default_factory=dict)
     """Planned test → digest of its body, where the run has it."""
     fingerprint: Fingerprint | None = None
+    starts: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Service → seconds from the run's start until it began to start, and until it was up; of those that the run started."""
+    sampled: bool = False
+    """Whether the file holds samples, which `file.read_samples` reads."""
     file: Path | None = field(default=None, compare=False)
 
     @cached_property

@@ -115,7 +115,7 @@ def read_contexts(run_file: Path) -> Contexts:
         with open_regular(_beside(run_file)) as packed, gzip.open(packed) as unpacked:
             content = unpacked.read(_MOST + 1)
         return msgspec.json.decode(content, type=Contexts) if len(content) <= _MOST else NO_CONTEXTS
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error):
+    except (OSError, EOFError, msgspec.MsgspecError, RecursionError, zlib.error):
         return NO_CONTEXTS
 
 

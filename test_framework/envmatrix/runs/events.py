@@ -163,9 +163,9 @@ class Attempt(Struct, frozen=True, omit_defaults=True, gc=False, tag_field="type
     measured: dict[str, float] = {}
     """Numbers that the test recorded with pytest's `record_property`."""
     began: _Seconds = 0.0
-    """Seconds from the run's start to its own; with `requests`, only where the run was sampled."""
+    """Seconds from the run's start to its own; 0 where it was not run."""
     requests: dict[str, tuple[float, ...]] = {}
-    """Route → the milliseconds of each answer: `backend GET /api/threads/{id}`."""
+    """Route → the milliseconds of each answer, where the run was sampled: `backend GET /api/threads/{id}`."""
 
 
 class Sample(_Event, frozen=True, tag="sample"):
@@ -215,6 +215,13 @@ class Fingerprint(_Event, frozen=True, tag="fingerprint"):
     """Service → which of these could not be read → why."""
 
 
+class Starts(_Event, frozen=True, tag="starts"):
+    """When the services that the run started came up, written at its end: a killed run has none."""
+
+    services: dict[str, tuple[_Seconds, _Seconds]]
+    """Service → seconds from the run's start until it began to start, and until it was up; of several starts the last one."""
+
+
 class Bodies(_Event, frozen=True, tag="bodies"):
     """Digests of the tests' bodies: by these, a renamed test is told from a new one.
 
@@ -250,4 +257,6 @@ class Footer(_Event, frozen=True, tag="footer"):
         return self.exit_code in _ENDED_BY_ITSELF and not self.raised
 
 
-Event = Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Fingerprint | Bodies | Footer
+Event = (
+    Header | Suite | FindingRecord | Attempt | Sample | Reused | Attestation | Fingerprint | Starts | Bodies | Footer
+)

@@ -38,6 +38,7 @@ from envmatrix.runs.events import (
     Header,
     Reused,
     Sample,
+    Starts,
     Suite,
 )
 from envmatrix.runs.garbage import paused
@@ -144,13 +145,14 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     like = like if like and like.header.planned == header.planned else None
     planned = like.header.planned if like else tuple(map(sys.intern, header.planned))
     header = replace(header, planned=planned)
-    kept = (Attestation, Bodies, FindingRecord, Fingerprint, Footer, Suite)
+    kept = (Attestation, Bodies, FindingRecord, Fingerprint, Footer, Starts, Suite)
     events: dict[type[Event], list[Any]] = {kind: [] for kind in kept}
     cells: dict[str, Cell] = {}
     ahead = iter(planned)
     likely = next(ahead, "")
     shared: dict[tuple[str, ...], tuple[str, ...]] = {}
     damage: dict[str, str] = {}
+    sampled = False
     for number, _, line in islice(raw_lines(path), 1, None):
         try:
             event = read_event(path, number, line)
@@ -172,7 +174,9 @@ def read_run(path: Path, like: Run | None = None) -> Run:
                 likely = next(ahead, "")
         elif isinstance(event, Reused):
             cells[sys.intern(event.test)] = _reused(event)
-        elif event is not None and not isinstance(event, Sample):  # they are many, and few ask for them
+        elif isinstance(event, Sample):
+            sampled = True  # they are many, and few ask for them
+        elif event is not None:
             events[type(event)].append(event)
     footer: Footer | None = events[Footer][-1] if events[Footer] else None
     if len(cells) < len(planned) or not all(map(is_, planned, cells)):
@@ -185,7 +189,8 @@ def read_run(path: Path, like: Run | None = None) -> Run:
     bodies = same if tuple(same.values()) == digests else dict(zip(planned, digests, strict=False))
     fingerprint = _whole(events[Fingerprint]) if events[Fingerprint] else None
     seen = tuple(events[FindingRecord]), tuple(events[Attestation])
-    return Run(header, cells, footer, *seen, bodies, fingerprint, path)
+    starts = {name: moments for each in events[Starts] for name, moments in each.services.items()}
+    return Run(header, cells, footer, *seen, bodies, fingerprint, starts, sampled, path)
 
 
 def _whole(fingerprints: Iterable[Fingerprint]) -> Fingerprint:

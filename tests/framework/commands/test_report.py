@@ -72,7 +72,7 @@ def test_ctrf_of_each_environment(runs: Path) -> None:
 def test_nothing_to_write_is_a_usage_error(runs: Path, capfd: pytest.CaptureFixture[str]) -> None:
     """As is a place that is none; nothing is written then."""
     assert report("runs") == 2
-    assert capfd.readouterr().err.startswith("error: no format to write. Name one: --ctrf FILE")
+    assert capfd.readouterr().err.startswith("error: no format to write. Name one: --html FILE, --ctrf FILE")
     assert report("runs", "--svg=m.svg", "--ctrf=gone/c.json") == 2
     assert capfd.readouterr().err == "error: gone/c.json cannot be written: No such file or directory\n"
     assert written(runs.parent) == []

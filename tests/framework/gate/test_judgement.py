@@ -141,7 +141,8 @@ def test_a_planned_test_without_an_end_is_unknown(tmp_path: Path) -> None:
     """The reason names the tests."""
     judged = verdict(tmp_path, PASSED, planned=["a.py::passed", "a.py::never"])
     assert judged.answer is Answer.UNKNOWN
-    assert judged.reasons[0] == Reason(Code.NOT_RUN, "1 test planned and never ended", Answer.UNKNOWN, ("a.py::never",))
+    text = "1 test planned and never ended, in their order the first is a.py::never"
+    assert judged.reasons[0] == Reason(Code.NOT_RUN, text, Answer.UNKNOWN, ("a.py::never",))
 
 
 @pytest.mark.fault("runner-sigterm")

@@ -1,14 +1,18 @@
-"""What a history answers."""
+"""What a history answers, be it kept in SQLite or in Parquet: the same questions have the same answers."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 from msgspec import structs
 
 from envmatrix.gate import judge_all
 from envmatrix.history import History, Timeline, remember
+from envmatrix.history.objects import place_of
+from envmatrix.history.parquet import ParquetHistory, export
+from envmatrix.history.rows import rows_of
 from envmatrix.matrix.compare import ChangeKind, Side, compare
 from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Run
@@ -25,10 +29,22 @@ WRONG = Evidence("L401", "AssertionError: assert 1 == 2", "call", "test_a.py:3")
 class Recorder:
     """Records runs, each a minute after the one before."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, kind: str) -> None:
         self.directory = directory
         self.path = directory / "history.sqlite"
+        self.place = place_of(str(directory / "parquet"), directory) if kind == "parquet" else None
         self._number = 0
+
+    def open(self) -> History:
+        """Open what is recorded by now."""
+        return ParquetHistory(self.place, "here") if self.place else History(self.path)
+
+    def keep(self, run: Run) -> None:
+        """Record a run."""
+        if self.place:
+            assert export([rows_of(run)], self.place) == 1
+        else:
+            assert remember(self.path, [run]) == ""
 
     def __call__(
         self,
@@ -50,22 +66,35 @@ class Recorder:
             written += json.dumps({"type": "bodies", "digests": bodies}) + "\n"
         path.write_text(written.replace('"dirty":false', '"dirty":true') if dirty else written)
         run = read_run(path)
-        assert remember(self.path, [run]) == ""
+        self.keep(run)
         return run
 
 
-@pytest.fixture
-def record(tmp_path: Path) -> Recorder:
+@pytest.fixture(params=["sqlite", "parquet"])
+def record(tmp_path: Path, request: pytest.FixtureRequest) -> Recorder:
     """Records runs."""
-    return Recorder(tmp_path)
+    return Recorder(tmp_path, request.param)
+
+
+class Asked:
+    """Asks what is recorded by then."""
+
+    def __init__(self, record: Recorder) -> None:
+        self._record = record
+
+    def __getattr__(self, question: str) -> Any:
+        def ask(*words: object) -> Any:
+            with self._record.open() as history:
+                return getattr(history, question)(*words)
+
+        return ask
 
 
 @pytest.fixture
-def history(record: Recorder) -> Iterator[History]:
+def history(record: Recorder) -> Any:
     """What was recorded, once there is something."""
     record(Attempt(ONE, Outcome.PASSED, 1.0), commit="a" * 40)
-    with History(record.path) as opened:
-        yield opened
+    return Asked(record)
 
 
 def failed(test: str = ONE, cause: Cause = Cause.LOGIC) -> Attempt:
@@ -105,7 +134,7 @@ def test_a_test_is_followed_to_the_names_that_it_had(record: Recorder) -> None:
     record(failed(names[1]), Attempt(TWO, Outcome.PASSED), commit="3" * 40, bodies=["body", "other"])
     record(Attempt(names[2], Outcome.PASSED), environment="staging", bodies=["body"])
     record(Attempt(TWO, Outcome.PASSED), failed(names[2]), commit="4" * 40, bodies=["other", "body"])
-    with History(record.path) as history:
+    with record.open() as history:
         entries = history.cells(names[2], "local")
         timeline = Timeline.of("local", entries)
         assert [entry.test for entry in entries] == [names[0], names[0], names[1], names[2]]
@@ -124,9 +153,9 @@ def test_a_matrix_comes_back_as_far_as_it_is_compared_and_judged(record: Recorde
     lines = path.read_text().splitlines()
     path.write_text("\n".join([lines[0], '{"type":"bodies","digests":["1","2",""]}', *lines[1:], ""]))
     run = read_run(path)
-    assert remember(record.path, [run]) == ""
+    record.keep(run)
     before = Matrix.from_runs([run])
-    with History(record.path) as history:
+    with record.open() as history:
         after = history.matrix_of(run.header.commit)
     assert after is not None
     comparison = compare(Side.of("file", before), Side.of("history", after))
@@ -178,6 +207,17 @@ def test_earlier_durations_stop_at_a_moment(record: Recorder, history: History) 
     assert history.earlier_durations("staging", ONE) == []
 
 
+def test_past_outcomes_are_those_of_the_last_ten_runs(record: Recorder, history: History) -> None:
+    """Of one environment, before a moment, the oldest first; a test that a run did not have has fewer."""
+    record(failed(), environment="staging")
+    for number in range(10):
+        record(failed() if number == 8 else Attempt(ONE, Outcome.PASSED), *[failed(TWO)] * (number > 7))
+    later = record(failed())
+    past = history.past_outcomes("local", later.header.started_at)
+    assert past == {ONE: (*[Outcome.PASSED] * 8, Outcome.FAILED, Outcome.PASSED), TWO: (Outcome.FAILED,) * 2}
+    assert history.past_outcomes("local", "2026-01-02T00:00:00+00:00") == {}
+
+
 def test_earlier_numbers_are_those_of_passed_runs(record: Recorder, history: History) -> None:
     """Of that environment alone, the newest first; the matrix of a commit has them again."""
     for number in (1.0, 2.0):
@@ -211,7 +251,7 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     path = record.directory / "later.jsonl"
     write_unstarted(path, reuse, commit="b" * 40, dirty=False)
     later = read_run(path)
-    assert remember(record.path, [later]) == ""
+    record.keep(later)
     assert [entry.commit[0] for entry in history.cells(TWO)] == ["c"]
     matrix = history.matrix_of("b" * 40)
     assert matrix is not None
@@ -220,12 +260,50 @@ def test_what_was_taken_over_is_remembered_where_it_was_run(record: Recorder, hi
     assert (run.cells[TWO].outcome, run.cells[TWO].cause) == (Outcome.FAILED, Cause.LOGIC)
 
 
+def test_the_latest_matrix_has_the_last_run_of_each_environment(record: Recorder, history: History) -> None:
+    """Whatever their commits, and dirty or cut off; a narrowed one only where there is no other."""
+    record(failed(), commit="b" * 40, dirty=True)
+    record(Attempt(ONE, Outcome.PASSED), commit="c" * 40, narrowed=("-k one",))
+    record(Attempt(TWO, Outcome.PASSED), environment="staging", narrowed=("-k two",))
+    matrix = history.latest()
+    assert [(run.header.environment, run.header.commit[0], list(run.cells)) for run in matrix.runs] == [
+        ("local", "b", [ONE]),
+        ("staging", "c", [TWO]),
+    ]
+
+
+def test_the_last_runs_are_counted(record: Recorder, history: History) -> None:
+    """The oldest first; what was taken over is not counted again, and a run without a test is one."""
+    record(failed(), Attempt(TWO, Outcome.PASSED), Attempt("test_a.py::test_three", Outcome.PASSED))
+    record(commit="e" * 40)
+    record(Attempt(ONE, Outcome.PASSED), environment="staging")
+    first, second, third = history.runs("local", 9)
+    assert first.counts == {Outcome.PASSED: 1}
+    assert (second.counts, second.seconds, second.dirty) == ({Outcome.FAILED: 1, Outcome.PASSED: 2}, 1.5, False)
+    assert (third.counts, third.commit, third.run_id) == ({}, "e" * 40, "3")
+    assert history.runs("local", 1) == [third]
+
+
+def test_the_longest_tests_come_with_their_durations(record: Recorder, history: History) -> None:
+    """Of runs that passed, the oldest first; one slow run among many makes no slow test."""
+    for seconds in (90.0, 2.0, 3.0, 4.0):
+        record(Attempt(ONE, Outcome.PASSED, seconds), Attempt(TWO, Outcome.PASSED, 8.0))
+    record(failed())
+    assert history.longest(2, "local") == [(TWO, [8.0] * 4), (ONE, [1.0, 90.0, 2.0, 3.0, 4.0])]
+    assert history.longest(1, "local") == [(TWO, [8.0] * 4)]
+    assert history.longest(1, "staging") == []
+
+
 def test_a_run_under_another_name_is_one_of_its_environment(record: Recorder, history: History) -> None:
     """It is in the environment's timeline under its label; of a commit the environment's own run counts before it."""
     own = record(Attempt(ONE, Outcome.PASSED), environment="staging", commit="1" * 40)
     for commit in ("1" * 40, "2" * 40):
         record(failed(), environment="pr-123", base="staging", commit=commit)
-    assert history.environments == ("local", "staging")
+    with record.open() as opened:
+        assert opened.environments == ("local", "staging")
+    assert [(run.header.run_id, run.header.judged_as) for run in history.latest().runs][1:] == [
+        (own.header.run_id, "staging")
+    ]
     assert [cell.label for cell in history.cells(ONE, "staging")] == ["staging", "pr-123", "pr-123"]
     both, alone = history.matrix_of("1" * 40), history.matrix_of("2" * 40)
     assert both

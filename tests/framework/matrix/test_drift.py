@@ -9,8 +9,9 @@ import pytest
 
 from envmatrix.exceptions import MissingExtraError
 from envmatrix.matrix.drift import NONE, Difference, Drift, Side, compare_sides
-from envmatrix.runs.events import Fingerprint
-from envmatrix.runs.outcomes import Outcome
+from envmatrix.runs.cells import Cell, Run
+from envmatrix.runs.events import Fingerprint, Header
+from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.ping import Certificate, Ping, PingStatus
 
 SCHEMA = {"column public.users.email": "text not null"}
@@ -66,6 +67,16 @@ def test_a_side_without_a_result_is_not_counted() -> None:
     old = [side("old", "15", test_a=Outcome.FAILED), side("older", "15", test_a=Outcome.NOT_RUN)]
     (split,) = compare_sides([*columns, *old]).splits
     assert split.results == {"test_a": ((1, 0), (0, 1))}
+
+
+def test_a_failure_that_says_nothing_about_the_product_goes_with_nothing() -> None:
+    """A test that failed for an outage is no result of an environment's traits; one that failed on healthy services is."""
+    header = Header(
+        run_id="1", environment="p", label="p", started_at="", commit="", sources={}, versions={}, planned=()
+    )
+    cells = [Cell(cause.value, Outcome.FAILED, cause=cause) for cause in Cause]
+    side_of_run = Side.of(Run(header, {cell.test: cell for cell in cells}, None), "p")
+    assert side_of_run.outcomes == dict.fromkeys(("contract", "logic"), Outcome.FAILED)
 
 
 def test_differences_that_results_go_with_come_first() -> None:

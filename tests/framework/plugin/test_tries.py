@@ -14,6 +14,8 @@ from tests.framework.bare import Bare, plain_environment
 
 WORKERS = pytest.mark.parametrize("workers", ["0", "2"])
 
+subtests = pytest.mark.skipif(not hasattr(pytest, "SubtestReport"), reason="pytest has subtests from version 9 on")
+
 
 def run(bare: Bare, *arguments: str) -> Run:
     """Run pytest in the first environment and read what it recorded."""
@@ -207,6 +209,7 @@ SUBTESTS = """
 @pytest.mark.fault("subtest-skipped")
 @pytest.mark.fault("subtest-failed")
 @WORKERS
+@subtests
 def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
     """A skipped part skips no test; each failed part is in the evidence by its label."""
     bare.write("suite/test_a.py", SUBTESTS)
@@ -232,6 +235,7 @@ def test_subtests_are_parts_of_their_test(bare: Bare, workers: str) -> None:
     assert [part.summary for part in case.parts] == ["AssertionError: it is bad; assert 'bad' == 'good'; - good + bad"]
 
 
+@subtests
 def test_the_time_of_a_subtest_is_its_tests() -> None:
     """It counts once."""
     current = Try()
@@ -242,6 +246,7 @@ def test_the_time_of_a_subtest_is_its_tests() -> None:
 
 @pytest.mark.fault("subtest-retried")
 @WORKERS
+@subtests
 def test_a_test_with_a_failed_subtest_is_tried_again_as_a_whole(bare: Bare, workers: str) -> None:
     """Failed, then passed: flaky, with the first try's part in its evidence."""
     body = """
@@ -284,6 +289,7 @@ HANGS = """
 
 @pytest.mark.fault("subtest-deadline")
 @WORKERS
+@subtests
 def test_the_deadline_goes_on_after_a_subtest(bare: Bare, workers: str) -> None:
     """A part's report stops no clock, and a part that takes the exception does not save the test."""
     bare.write("suite/test_a.py", HANGS)

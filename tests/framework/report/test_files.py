@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from envmatrix.exceptions import UsageError
-from envmatrix.report.files import write_files
+from envmatrix.report.files import check_place, write_files
 
 
 def test_files_are_written_and_replaced(tmp_path: Path) -> None:
@@ -69,3 +69,11 @@ def test_a_full_disk_keeps_every_good_file(tmp_path: Path) -> None:
     )
     assert "UsageError: second cannot be written: File too large" in done.stderr
     assert sorted((each.name, each.read_text()) for each in tmp_path.iterdir()) == [(name, "old") for name in names]
+
+
+def test_a_place_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    """Before a run, rather than after it."""
+    check_place(None)
+    check_place(tmp_path / "a.html")
+    with pytest.raises(UsageError, match="no directory"):
+        check_place(tmp_path / "b" / "a.html")

@@ -74,7 +74,8 @@ def test_the_run_file_is_followed(tmp_path: Path) -> None:
     writer.write(header(planned=["a", "b"]))
     writer.write(Attempt("a", Outcome.FAILED))
     child.follow()
-    assert (child.planned, child.done, child.failed, child.state) == (2, 1, 1, "running")
+    assert (child.planned, child.done, child.failed, child.state) == (("a", "b"), 1, 1, "running")
+    assert (child.current, child.failures) == ("b", {"a": ""})
     writer.write(Attempt("a", Outcome.PASSED, 0.1))
     with writer.path.open("a") as stream:
         stream.write('{"type":"attempt","test":"b","outcome":"pas')
@@ -83,7 +84,7 @@ def test_the_run_file_is_followed(tmp_path: Path) -> None:
         assert (child.done, child.failed) == (1, 0)
         stream.write('sed"}\n')
     child.follow()
-    assert (child.done, child.state) == (2, "tearing down")
+    assert (child.done, child.state, child.current) == (2, "tearing down", "")
     writer.close()
 
 

@@ -6,10 +6,13 @@ import json
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from envmatrix.environments import Project
 from envmatrix.gate import number_of_tests
 from envmatrix.matrix.table import Column, Matrix
-from envmatrix.report.explain.explanation import Explanation, explain
+from envmatrix.report.explain.entries import Explanation
+from envmatrix.report.explain.explanation import explain
 from envmatrix.report.explain.markdown import render as page
 from envmatrix.report.markdown import code, within
 from envmatrix.report.matrix.comment import head
@@ -71,7 +74,7 @@ def render(judged: JudgedMatrix, project: Project, budget: int) -> dict[str, str
     room = budget - len(opening) - 1_000  # for the headings and the closing lines
     told: list[_Told] = []
     for number, failure in enumerate(failures, 1):
-        explanation = explain(matrix, failure.column, failure.tests[0], project).model_copy(update={"alike": []})
+        explanation = replace(explain(matrix, failure.column, failure.tests[0], project), alike=[])
         each = _tell(failure, explanation, f"failure-{number:04}.md", min(room, budget // 4))
         room -= len(each.page) + len(each.manifest) + len(each.line) + 2
         if room < 0:

@@ -15,9 +15,9 @@ from envmatrix.report.text import first_line, inert, seconds
 from envmatrix.report.words import cause_and_rule, word
 from envmatrix.runs.outcomes import Outcome
 
-_NAMED = 8
+NAMED = 8
 """Tests to name of one kind in one environment; the JSON format has all."""
-_STYLES = {
+KIND_STYLES = {
     ChangeKind.REGRESSED: "bold red",
     ChangeKind.FIXED: "green",
     ChangeKind.CAUSE_CHANGED: "yellow",
@@ -61,32 +61,34 @@ def _named(side: Side) -> str:
 
 
 def _counts(changes: Changes) -> Text:
-    parts = [Text(f"{number} {_word(kind)}", _STYLES.get(kind, "")) for kind, number in changes.counts.items()]
+    parts = [Text(f"{number} {kind_word(kind)}", KIND_STYLES.get(kind, "")) for kind, number in changes.counts.items()]
     return Text(", ").join(parts) if parts else Text("no test", "magenta")
 
 
-def _word(kind: ChangeKind) -> str:
+def kind_word(kind: ChangeKind) -> str:
+    """Return the word for a kind of change."""
     return kind.replace("_", " ")
 
 
 def _kind(kind: ChangeKind, changes: list[Change]) -> Iterator[RenderableType]:
-    yield indented(Text(_word(kind), _STYLES.get(kind, "")))
-    for change in changes[:_NAMED]:
+    yield indented(Text(kind_word(kind), KIND_STYLES.get(kind, "")))
+    for change in changes[:NAMED]:
         yield indented(_line(change), 4)
-    if len(changes) > _NAMED:
-        yield indented(Text(f"and {len(changes) - _NAMED} more", "dim"), 4)
+    if len(changes) > NAMED:
+        yield indented(Text(f"and {len(changes) - NAMED} more", "dim"), 4)
 
 
 def _line(change: Change) -> Text:
     text = Text(short(change.test), "bold")
     if change.renamed_from:
         text.append(f"  was {short(change.renamed_from)}", "not bold dim")
-    if detail := _detail(change):
+    if detail := detail_of(change):
         text.append(f"  {detail}", "not bold")
     return text
 
 
-def _detail(change: Change) -> str:
+def detail_of(change: Change) -> str:
+    """Return what became of a test, in one line; empty where its name and the kind of its change say it all."""
     before, after = change.before, change.after
     if before is None or after is None:
         left = after or before

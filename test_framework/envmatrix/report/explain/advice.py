@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 
 from envmatrix.causes import remedy
 from envmatrix.report.explain.rerun import shell_word
+from envmatrix.report.explain.run_index import RunIndex
 from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import Cell, Run
 from envmatrix.runs.events import Evidence
@@ -22,8 +23,9 @@ _CALM = {
 """What to do where nothing failed."""
 
 
-def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
+def steps(index: RunIndex, cell: Cell, evidence: Evidence) -> Iterator[str]:
     """Yield the steps to take, the most specific first."""
+    run = index.run
     if cell.outcome in _CALM:
         yield _CALM[cell.outcome]
         return
@@ -33,7 +35,7 @@ def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
     if evidence.rule == RuleCode.NEVER_ENDED:
         yield _after_an_early_end(run, cell)
         return
-    yield from _witness(run, cell, evidence)
+    yield from _witness(index, cell, evidence)
     if (first := remedy(evidence)) or cell.cause is not None:
         advice = ADVICE[cell.cause or Cause.UNDETERMINED]
         yield first or f"{advice[:1].upper()}{advice[1:]}."
@@ -43,14 +45,15 @@ def steps(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
         yield "It passed when tried again: run it several times before you believe either answer."
 
 
-def _witness(run: Run, cell: Cell, evidence: Evidence) -> Iterator[str]:
+def _witness(index: RunIndex, cell: Cell, evidence: Evidence) -> Iterator[str]:
     """Yield the test during which a service went down that was down before this one began."""
     down = _down(evidence.pings_before) & _down(evidence.pings)
     if cell.cause is not Cause.INFRASTRUCTURE or not down:
         return
-    others = ((other.test, other.evidence) for other in run.cells.values() if other.evidence is not None)
-    witness = next((test for test, seen in others if down & set(seen.fell)), None)
-    where = f"This one saw it fall: {_explain_command(run, witness)}" if witness else "Look at what ran before it."
+    witness = index.witness(down)
+    where = (
+        f"This one saw it fall: {_explain_command(index.run, witness)}" if witness else "Look at what ran before it."
+    )
     yield f"{', '.join(sorted(down))} was down before this test began. {where}"
 
 
@@ -66,5 +69,7 @@ def _after_an_early_end(run: Run, cell: Cell) -> str:
     if cell.attempts:
         return "It was running when the run ended, and may be what ended it: run it alone."
     if run.footer is None:
+        if cell is run.ended[Outcome.NOT_RUN][0]:
+            return "It is the first in the plan that has no end, and so may be what ended the run: run it alone."
         return "It was running when the run ended, or had not begun: the run file cannot tell. Run it alone."
     return "It had not begun when the run ended. See why it ended, mend that, and run it again."

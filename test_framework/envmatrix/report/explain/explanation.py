@@ -1,185 +1,74 @@
 """Everything that is known about one cell: what happened, the services, the rule that decided, what to do next.
 
-The models below hold the words, for a person and for a program alike; `text.py` only lays them out.
+`entries.py` holds the words, `text.py` lays them out.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING
 
-from pydantic import BaseModel, ConfigDict, Field
+from msgspec.structs import replace
 
 from envmatrix.causes import rule_named
 from envmatrix.contracts import FINDING_RULES
-from envmatrix.environments import Project
-from envmatrix.matrix.likeness import likeness
 from envmatrix.matrix.table import Column, Matrix
 from envmatrix.report.explain.advice import steps
+from envmatrix.report.explain.entries import (
+    AROUND_THE_SMOKE_CHECK,
+    AROUND_THE_SUITE,
+    AROUND_THE_TEST,
+    AttemptEntry,
+    Explanation,
+    PartEntry,
+    RuleEntry,
+    RunEntry,
+    ServiceEntry,
+)
 from envmatrix.report.explain.find import is_of_module
-from envmatrix.report.explain.rerun import Rerun, rerun
+from envmatrix.report.explain.rerun import Rerun, Reruns
+from envmatrix.report.explain.run_index import RunIndex
 from envmatrix.report.explain.used import used
 from envmatrix.report.text import first_line
 from envmatrix.report.words import word
 from envmatrix.runs.cells import Cell, MissingRun, Run
 from envmatrix.runs.events import Evidence, FailedPart, FindingRecord, Sample
-from envmatrix.runs.outcomes import Cause, Outcome
-from envmatrix.runs.ping import Ping, PingStatus
+from envmatrix.runs.outcomes import Cause
+from envmatrix.runs.ping import Ping
 from envmatrix.runs.rules import RuleCode
 
-SCHEMA = 1
+if TYPE_CHECKING:
+    from envmatrix.environments import Project
 
 _MEANINGS: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
-
-AROUND_THE_TEST = ("before", "right after")
-AROUND_THE_SMOKE_CHECK = ("before", "in the smoke check")
-AROUND_THE_SUITE = ("before the suite", "after it")
-"""The moments of the two looks; a failed test has looks of its own."""
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True)
-
-
-class AttemptEntry(_Frozen):
-    """One try."""
-
-    outcome: Outcome
-    duration: float
-    """Seconds."""
-    worker: str
-    why: str
-    """Cause, rule and one line, or the reason; empty where it passed."""
-
-
-class ServiceEntry(_Frozen):
-    """Two looks at one service."""
-
-    service: str
-    source: str
-    """embedded, process, remote, stub or absent."""
-    before: str
-    before_status: PingStatus | None
-    """`null` where nobody looked."""
-    after: str
-    after_status: PingStatus | None
-    latency: float | None
-    """Seconds of the later look; `null` where there was none."""
-    claims: str
-    """What the service says it is."""
-
-
-class PartEntry(_Frozen):
-    """A subtest that failed."""
-
-    label: str
-    """As pytest shows it: `[part] (n=1)`."""
-    why: str
-    """Cause, rule and one line."""
-    place: str
-
-
-class RuleEntry(_Frozen):
-    """The rule that decided."""
-
-    code: str
-    title: str
-    cause: Cause | None
-    meaning: str
-    """What it says about the failure; the remedy is in `next`."""
-    page: str
-    """Where the documentation has more."""
-    also: dict[str, str]
-    """Code → meaning of each finding in the evidence: `C112`."""
-
-
-class RunEntry(_Frozen):
-    """The run that the cell is of."""
-
-    run_id: str
-    file: str
-    commit: str
-    dirty: bool
-    started_at: str
-    """ISO 8601, UTC. A run file has no time for each test."""
-    ended: str
-    """Why it did not end in order; empty where it did."""
-
-
-class Explanation(_Frozen):
-    """Everything that is known about one test in one environment."""
-
-    model_config = ConfigDict(frozen=True, title="envmatrix explanation", serialize_by_alias=True)
-
-    schema_version: int = Field(default=SCHEMA, alias="schema")
-    environment: str
-    label: str
-    test: str
-    outcome: Outcome | None
-    """`null` where the test was not planned, or there is no run."""
-    headline: str
-    """All of it in one line."""
-    cause: Cause | None = None
-    summary: str = ""
-    """What the rule saw, or the reason."""
-    phase: str = ""
-    place: str = ""
-    worker: str = ""
-    duration: float = 0.0
-    """Seconds, all attempts together."""
-    attempts: list[AttemptEntry] = []
-    alike: list[str] = []
-    """Other tests of the run that became the same, for the same reason."""
-    parts: list[PartEntry] = []
-    """The subtests that failed."""
-    exceptions: list[str] = []
-    """Outermost first."""
-    moments: tuple[str, str] = AROUND_THE_TEST
-    """When services were looked at."""
-    services: list[ServiceEntry] = []
-    exchanges: list[str] = []
-    """The test's last requests, oldest first."""
-    used: dict[str, dict[str, float]] = {}
-    """Service or process → metric → its highest value while the test ran, where the run was sampled; of `cpu` the mean."""
-    requests: dict[str, dict[str, float]] = {}
-    """Route → the number of the test's requests, and the percentiles of their milliseconds."""
-    measured: dict[str, float] = {}
-    """Numbers that the test recorded."""
-    growing: list[str] = []
-    """What grew over the whole run without an end."""
-    limits: list[str] = []
-    """Limits of the declaration that were crossed while the test ran."""
-    logs: dict[str, str] = {}
-    """Service → the end of its log."""
-    detail: str = ""
-    """The failure as pytest shows it, or the end of pytest's log where there is no run."""
-    rule: RuleEntry | None = None
-    next: list[str] = []
-    """What to do, in order."""
-    rerun: str = ""
-    """The command that runs exactly this test there again."""
-    run: RunEntry | None = None
-    """`null` where there is no run."""
 
 
 def explain(matrix: Matrix, column: Column, test: str, project: Project, samples: Sequence[Sample] = ()) -> Explanation:
     """Explain one test in one environment of a matrix, to someone who stands in a project."""
-    run = column.run
-    if isinstance(run, MissingRun):
-        explanation = _of_no_run(run, test)
-    elif (cell := run.cells.get(test)) is not None:
-        explanation = _of_cell(run, cell).model_copy(update=used(run, cell, samples))
-    else:
-        explanation = _not_planned(matrix, run, test)
-    is_known = isinstance(run, Run) or any(row.test == test for row in matrix.rows)
-    header = run.header if isinstance(run, Run) else None
-    again = rerun(column.environment, test, project, header) if is_known else Rerun("")
-    return explanation.model_copy(
-        update={
-            "rerun": again.command,
-            "next": [*explanation.next, *again.remarks],
-            "run": None if isinstance(run, MissingRun) else _run(run, column.note),
-        }
-    )
+    return Explainer(matrix, column, project, samples).explain(test)
+
+
+class Explainer:
+    """Explains the cells of one environment, to someone who stands in a project; what cells share is looked up once."""
+
+    def __init__(self, matrix: Matrix, column: Column, project: Project, samples: Sequence[Sample] = ()) -> None:
+        run = column.run
+        self._matrix = matrix
+        self._index = run if isinstance(run, MissingRun) else RunIndex(run, samples)
+        self._run = None if isinstance(run, MissingRun) else _run(run, column.note)
+        self._reruns = Reruns(column.environment, project, None if isinstance(run, MissingRun) else run.header)
+
+    def explain(self, test: str) -> Explanation:
+        """Explain one test, which the run need not have."""
+        index = self._index
+        if isinstance(index, MissingRun):
+            explanation = _of_no_run(index, test)
+            is_known = any(row.test == test for row in self._matrix.rows)
+        else:
+            cell, is_known = index.run.cells.get(test), True
+            explanation = _of_cell(index, cell) if cell else _not_planned(self._matrix, index.run, test)
+        again = self._reruns.of(test) if is_known else Rerun("")
+        return replace(explanation, rerun=again.command, next=[*explanation.next, *again.remarks], run=self._run)
 
 
 def _of_no_run(missing: MissingRun, test: str) -> Explanation:
@@ -224,7 +113,8 @@ def _not_planned(matrix: Matrix, run: Run, test: str) -> Explanation:
     )
 
 
-def _of_cell(run: Run, cell: Cell) -> Explanation:
+def _of_cell(index: RunIndex, cell: Cell) -> Explanation:
+    run = index.run
     evidence = cell.evidence or Evidence("", cell.reason)
     services = {service for attempt in cell.attempts for service in attempt.services}
     moments = AROUND_THE_SMOKE_CHECK if evidence.phase == "smoke" else AROUND_THE_TEST
@@ -251,7 +141,7 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
             )
             for attempt in cell.attempts
         ],
-        alike=_alike(run, cell),
+        alike=index.alike(cell),
         parts=[
             PartEntry(label=part.label, why=_why(part.cause, part, ""), place=part.place) for part in evidence.parts
         ],
@@ -262,7 +152,8 @@ def _of_cell(run: Run, cell: Cell) -> Explanation:
         logs=dict(evidence.logs),
         detail=evidence.detail,
         rule=_rule(evidence.rule, evidence.findings) if evidence.rule else None,
-        next=list(steps(run, cell, evidence)),
+        next=list(steps(index, cell, evidence)),
+        **used(index, cell),
     )
 
 
@@ -276,19 +167,6 @@ def _why(cause: Cause | None, evidence: Evidence | FailedPart | None, reason: st
     if evidence is None:
         return reason
     return f"{cause or ''} {evidence.rule}: {evidence.summary}".lstrip()
-
-
-def _alike(run: Run, cell: Cell) -> list[str]:
-    if cell.evidence is None:
-        return []
-    key = (cell.outcome, cell.evidence.rule, likeness(cell.evidence.summary))
-    return [
-        other.test
-        for other in run.cells.values()
-        if other.evidence is not None
-        and (other.outcome, other.evidence.rule, likeness(other.evidence.summary)) == key
-        and other.test != cell.test
-    ]
 
 
 def _services(run: Run, evidence: Evidence, used: Iterable[str]) -> Iterator[ServiceEntry]:

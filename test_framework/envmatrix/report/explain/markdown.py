@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from envmatrix.report.explain.explanation import Explanation
+from envmatrix.report.explain.entries import Explanation
 from envmatrix.report.markdown import block, code
 from envmatrix.report.text import first_line, middle
 from envmatrix.report.words import word

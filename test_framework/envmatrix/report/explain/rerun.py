@@ -26,39 +26,64 @@ class Rerun:
     """What to know before pasting it, or why there is none."""
 
 
-def rerun(environment: str, test: str, project: Project, header: Header | None = None) -> Rerun:
-    """Return the command that runs one test of one environment again, from a project's directory.
+class Reruns:
+    """Makes the commands that run tests of one environment again, from a project's directory.
 
-    With the header of a run it has that run's options.
+    With the header of a run they have that run's options.
     """
-    run_options = header.run_options if header else ()
-    environment = (header.base if header else "") or environment
-    remarks = []
-    node_id = without_number(test)
-    if header is None or node_id not in header.planned:
-        node_id = test  # its own name ends like that
-    elif node_id != test:
-        remarks.append("Several tests have its name: the command runs them all.")
-    file, _, name = node_id.partition("::")
-    target = shell_word(node_id)
-    if not file:
-        return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
-    if not _is_file(project.root / file):
-        if _is_file(_CONFORMANCE / file):
-            # By module: by path, pytest would look for the project's settings above our package.
-            module = f"envmatrix.conformance.{file.removesuffix('.py')}"
-            target = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}"
-        else:
-            remarks.append(f"There is no {inert(file)} here: run the command in that run's project.")
-    declaration, _ = declaration_of(environment, project.environments_dir)
-    if "--environments" not in run_options and not _is_file(declaration):
-        where = inert(f"{declaration.name} in {project.environments}")
-        remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
-    if MASK in "".join(words := (*run_options, *(header.pytest_options if header else ()))):
-        remarks.append("One of the options below holds a secret, which is masked: fill it in.")
-    ours, pytests = words[: len(run_options)], words[len(run_options) :]
-    command = ["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), target]
-    return Rerun(" ".join(command), tuple(remarks))
+
+    def __init__(self, environment: str, project: Project, header: Header | None = None) -> None:
+        environment = (header.base if header else "") or environment
+        ours, pytests = (header.run_options, header.pytest_options) if header else ((), ())
+        words = ["envmatrix run", *map(shell_word, (environment, *ours)), "--", *map(shell_word, pytests), ""]
+        self.before = " ".join(words)
+        """The command up to the first test's name."""
+        self._project = project
+        self._planned = header.planned if header else ()
+        self._files: dict[str, tuple[str, tuple[str, ...]]] = {}
+        """File → its module, where it is of the suite that we ship, and what to know of it."""
+        remarks = []
+        declaration, _ = declaration_of(environment, project.environments_dir)
+        if "--environments" not in ours and not _is_file(declaration):
+            where = inert(f"{declaration.name} in {project.environments}")
+            remarks.append(f"There is no {where}: add --environments DIR, or run the command in that run's project.")
+        if MASK in "".join((*ours, *pytests)):
+            remarks.append("One of the options below holds a secret, which is masked: fill it in.")
+        self._remarks = tuple(remarks)
+
+    def of(self, test: str) -> Rerun:
+        """Return the command that runs one test again."""
+        numbered: tuple[str, ...] = ()
+        node_id = without_number(test)
+        if node_id != test:
+            if node_id in self._planned:
+                numbered = ("Several tests have its name: the command runs them all.",)
+            else:
+                node_id = test  # its own name ends like that
+        file, _, name = node_id.partition("::")
+        if not file:
+            return Rerun("", ("Its name does not say in which file it is: it is none of the project's.",))
+        if file not in self._files:
+            self._files[file] = self._about(file)
+        module, remarks = self._files[file]
+        pyargs = f"--pyargs {shell_word('::'.join(filter(None, (module, name))))}" if module else ""
+        return Rerun(f"{self.before}{pyargs or shell_word(node_id)}", (*numbered, *remarks, *self._remarks))
+
+    def _about(self, file: str) -> tuple[str, tuple[str, ...]]:
+        if module := shipped_module(file, self._project):
+            return module, ()
+        there = _is_file(self._project.root / file)
+        return "", () if there else (f"There is no {inert(file)} here: run the command in that run's project.",)
+
+
+def shipped_module(file: str, project: Project) -> str:
+    """Return the module of a file of the suite that we ship, or an empty text for any other.
+
+    By path, pytest would look for the project's settings above our package.
+    """
+    if _is_file(project.root / file) or not _is_file(_CONFORMANCE / file):
+        return ""
+    return f"envmatrix.conformance.{file.removesuffix('.py')}"
 
 
 def _is_file(path: Path) -> bool:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from envmatrix.report.console import short
 from envmatrix.report.documents import as_json as document_as_json
 from envmatrix.report.explain import text
-from envmatrix.report.explain.explanation import Explanation
+from envmatrix.report.explain.entries import Explanation
 from envmatrix.report.text import plural
 
 SCHEMA = 1

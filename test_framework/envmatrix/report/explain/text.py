@@ -7,13 +7,14 @@ import os
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
+from msgspec import to_builtins
 from rich.console import Console, RenderableType
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
 from envmatrix.report.console import make_console
-from envmatrix.report.explain.explanation import Explanation, PartEntry
+from envmatrix.report.explain.entries import Explanation, PartEntry
 from envmatrix.report.text import first_line, inert, middle
 from envmatrix.report.usage import requests_table, usage_table
 from envmatrix.report.words import word
@@ -55,7 +56,7 @@ _STATUS_STYLES: dict[PingStatus | None, str] = {
 
 def as_json(explanation: Explanation) -> str:
     """Return the document, ASCII only: a lone surrogate in a test's name stays a JSON escape."""
-    return json.dumps(explanation.model_dump(mode="json"), indent=2) + "\n"
+    return json.dumps(to_builtins(explanation), indent=2) + "\n"
 
 
 def as_text(explanation: Explanation) -> str:

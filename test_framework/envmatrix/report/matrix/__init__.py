@@ -11,6 +11,7 @@ from envmatrix.report.matrix.summary import JudgedMatrix
 
 FORMATS = {
     "terminal": "terminal",
+    "full": "full",
     "markdown": "markdown",
     "comment": "comment",
     "json": "json_",

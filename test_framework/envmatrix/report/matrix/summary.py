@@ -151,7 +151,10 @@ def _selection(matrix: Matrix) -> str:
 def _problems(matrix: Matrix) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
     for row in matrix.rows:
-        if any(cell is not None and cell.outcome.needs_attention for cell in row.cells):
+        if any(
+            cell is not None and cell.outcome is not Outcome.PASSED and cell.outcome.needs_attention
+            for cell in row.cells
+        ):
             alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
     return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
@@ -167,9 +170,14 @@ def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
     return (replace(cells, labels=tuple(labels)) for cells, labels in order)
 
 
+_NOT_PLANNED, _PASSED = AlikeCells((), None), AlikeCells((), Outcome.PASSED)
+
+
 def _without_labels(cell: Cell | None) -> AlikeCells:
     if cell is None:
-        return AlikeCells((), None)
+        return _NOT_PLANNED
+    if cell.outcome is Outcome.PASSED and not cell.reused_from:
+        return _PASSED
     if cell.reused_from:
         now = _without_labels(cell._replace(reused_from=""))
         return replace(now, summary=f"not run now, but at {cell.reused_from[:12]}: {now.summary}".rstrip(": "))
@@ -202,7 +210,7 @@ def _asides(matrix: Matrix) -> Iterator[Aside]:
         for row in matrix.rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
-            if outcome is None or outcome.is_silent:
+            if outcome is not Outcome.PASSED and (outcome is None or outcome.is_silent):
                 grouped.setdefault((outcome, first_line(cell.reason) if cell else ""), []).append(row.test)
         for (outcome, reason), tests in grouped.items():
             alike.setdefault((outcome, reason, tuple(tests)), []).append(column.label)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from rich import box
@@ -10,11 +11,11 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.environments import UNVERIFIED
-from envmatrix.gate import Verdict, number_of_tests
+from envmatrix.gate import Answer, Code, Verdict, number_of_tests
 from envmatrix.matrix.table import Matrix, Row, count, count_reused
 from envmatrix.report.console import indented, make_console, printed, short
 from envmatrix.report.matrix.summary import AlikeCells, Aside, JudgedMatrix, MatrixSummary, by_label, sources, stand_ins
-from envmatrix.report.text import inert, middle, short_path
+from envmatrix.report.text import inert, middle, plural, short_path
 from envmatrix.report.words import ANSWER_STYLES, STYLES, cause_and_rule, word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
@@ -22,8 +23,16 @@ from envmatrix.runs.outcomes import Outcome
 _NARROWEST_NAME = 20
 _WIDEST_NAME = 60
 _WIDEST_LABEL = 24
+_NARROW = 56
 _GAP = 3
-"""Characters of a test file's name, of an environment's label, and between two columns of the table."""
+"""Characters of a test file's name, of an environment's label, of a console without room for tables, and between two
+columns of one."""
+
+_FEW_FILES = 12
+"""Test files of which each is a row; of more, those that have something to say."""
+
+_LONGEST_REASON = 600
+"""Characters of a reason of a verdict."""
 
 _NAMED = 3
 """Tests to name for one problem; the JSON format has all."""
@@ -44,21 +53,27 @@ _LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n".replace("-",
 _ASCII_LINES = box.Box("    \n    \n -- \n    \n -- \n -- \n    \n    \n", ascii=True)
 
 
-def render(judged: JudgedMatrix) -> str:
+_ALL = "envmatrix show --format full"
+"""The command that leaves nothing out."""
+
+
+def render(judged: JudgedMatrix, *, full: bool = False) -> str:
     """Return the report, drawn for the terminal that standard output is, or for a pipe."""
     console = make_console()
-    return printed(Group(*MatrixLayout(console, *judged).parts()), console)
+    return printed(Group(*MatrixLayout(console, *judged, full=full).parts()), console)
 
 
 class MatrixLayout:
-    """Lays one matrix out for one console."""
+    """Lays one matrix out for one console; unless `full`, what says nothing is counted and not listed."""
 
-    def __init__(self, console: Console, matrix: Matrix, verdicts: Sequence[Verdict]) -> None:
+    def __init__(self, console: Console, matrix: Matrix, verdicts: Sequence[Verdict], *, full: bool = False) -> None:
+        self._summary = MatrixSummary.of(matrix)
+        self._full = full or bool(self._summary.selection)
         self._width = console.width
+        self._is_narrow = console.width < _NARROW
         self._glyphs = console.is_terminal and console.encoding.lower().startswith("utf")
         self._matrix = matrix
         self._verdicts = verdicts
-        self._summary = MatrixSummary.of(matrix)
 
     def parts(self) -> Iterator[RenderableType]:
         """Yield the report from top to bottom."""
@@ -66,15 +81,65 @@ class MatrixLayout:
         if self._summary.selection:
             yield Text(short(self._summary.selection))
         yield Text()
-        yield from self._tables()
+        is_well = all(each.answer is Answer.COMPATIBLE for each in self._verdicts) and not self._summary.problems
+        briefly = self._is_narrow or (is_well and not self._full)
+        if briefly:
+            for index in range(len(self._matrix.columns)):
+                yield from self._brief(index)
+        else:
+            yield from self._tables()
         if self._glyphs:
+            yield from [Text()] * briefly
             yield self._legend()
-        yield from self._section("Stand-ins and absent services", self._stand_ins())
+        if not briefly:
+            yield from self._section("Stand-ins and absent services", self._stand_ins())
         yield from self._section("Not passed everywhere", self._problems())
         if self._summary.advice:
             yield from self._section("What to do", self._advice())
-        yield from self._section("Skipped, expected to fail, or not run", map(self._aside, self._summary.asides))
-        yield from self._section("Verdict", self._verdict_lines())
+        yield from self._asides()
+        if not briefly:
+            yield from self._section("Verdict", self._verdict_lines())
+        yield from self._log_tails()
+
+    def _brief(self, index: int) -> Iterator[RenderableType]:
+        """Yield an environment in a few lines: verdict, counts, where its services come from, reasons to add to that."""
+        column, verdict = self._matrix.columns[index], self._verdicts[index]
+        width = max(len(middle(inert(each.label), _WIDEST_LABEL)) for each in self._matrix.columns)
+        label = middle(inert(column.label), _WIDEST_LABEL)
+        head = [
+            Text(f"{label:{width}} ", "bold"),
+            self._answer(verdict),
+            Text(),
+            *self._counts(self._matrix.rows, index),
+        ]
+        yield _pack(head, self._width)
+        services = Text(" ").join(self._sources(index))
+        if named := stand_ins(column):
+            services.append(f"; {inert(named)}", "dim")
+        yield indented(services)
+        for reason in verdict.reasons:
+            if reason.code is not Code.PASSED:
+                yield indented(Text(middle(inert(reason.text), _LONGEST_REASON)))
+
+    def _asides(self) -> Iterator[RenderableType]:
+        """Yield why tests tell nothing, or how many there are; why they were not run, or none of them passed, in any case."""
+        judged = by_label(self._matrix, self._verdicts)
+        none_passed = {label for label, each in judged if Code.NONE_PASSED in {reason.code for reason in each.reasons}}
+        told = {
+            each
+            for each in self._summary.asides
+            if each.outcome is Outcome.NOT_RUN or (each.outcome and not none_passed.isdisjoint(each.labels))
+        }
+        listed = [each for each in self._summary.asides if self._full or each in told]
+        yield from self._section("Skipped, expected to fail, or not run", map(self._aside, listed))
+        left_out = [each for each in self._summary.asides if each not in listed]
+        if left_out:
+            numbers = Counter[Outcome | None]()
+            for each in left_out:
+                numbers[each.outcome] += len(each.tests) * len(each.labels)
+            counts = ", ".join(f"{number} {word(outcome)}" for outcome, number in numbers.items())
+            yield Text()
+            yield Text(f"{counts}, for {plural(len(left_out), 'reason')}: {_ALL}", "dim")
 
     def _section(self, title: str, parts: Iterable[RenderableType]) -> Iterator[RenderableType]:
         lines = list(parts)
@@ -107,13 +172,18 @@ class MatrixLayout:
         name_width = max(_NARROWEST_NAME, self._width - sum(widths.values()) - _GAP * len(columns))
         services = [_pack(self._sources(index), widths[index]) for index in columns]
         table.add_row(Text("services", "dim"), *services, end_section=True)
-        for group, rows in self._matrix.groups.items():
+        total = len(self._matrix.groups)
+        is_whole = self._full or total <= _FEW_FILES
+        groups = [(group, rows) for group, rows in self._matrix.groups.items() if is_whole or _has_news(rows)]
+        for group, rows in groups:
             cells = [_pack(self._counts(rows, index), widths[index]) for index in columns]
             table.add_row(Text(short_path(inert(group), name_width)), *cells)
-        if len(self._matrix.groups) > 1:
-            table.add_section()
+        if len(groups) < total or total > 1:
+            if groups:
+                table.add_section()
             totals = [_pack(self._counts(self._matrix.rows, index), widths[index]) for index in columns]
-            table.add_row(Text("all", "bold"), *totals)
+            name = "all" if len(groups) == total else f"all of {plural(total, 'file')}"
+            table.add_row(Text(name, "bold"), *totals)
         return table
 
     def _widths(self, columns: Sequence[int]) -> dict[int, int]:
@@ -183,10 +253,10 @@ class MatrixLayout:
             if len(problem.tests) > _NAMED:
                 names.append(Text(f"and {len(problem.tests) - _NAMED} more, all alike", "bold"))
             grid = Table.grid(padding=(0, 2))
-            grid.add_column(no_wrap=True)
-            grid.add_column(overflow="fold")
+            grid.add_column(no_wrap=not self._is_narrow, overflow="fold")
             for cells in problem.cells:
-                grid.add_row(self._mark(cells.outcome), self._why(cells))
+                row = (self._mark(cells.outcome), self._why(cells))
+                grid.add_row(*[Text("  ").join(row)] if self._is_narrow else row)
             yield indented(Group(*names, indented(grid)))
 
     @staticmethod
@@ -218,15 +288,23 @@ class MatrixLayout:
         grid.add_column(no_wrap=True)
         grid.add_column(overflow="fold")
         for label, verdict in by_label(self._matrix, self._verdicts):
-            reasons = Text("\n").join(Text(middle(inert(reason.text), 600)) for reason in verdict.reasons)
+            reasons = Text("\n").join(Text(middle(inert(reason.text), _LONGEST_REASON)) for reason in verdict.reasons)
             grid.add_row(Text(inert(label), "bold"), self._answer(verdict), reasons)
         yield indented(grid)
+
+    def _log_tails(self) -> Iterator[RenderableType]:
         for column in self._matrix.columns:
             if isinstance(column.run, MissingRun) and column.run.log_tail:
                 yield Text()
                 yield Text(f"The end of pytest's output in {inert(column.label)}:", "bold")
                 for line in column.run.log_tail.splitlines()[-12:]:
                     yield indented(Text(inert(line), "dim"))
+
+
+def _has_news(rows: Iterable[Row]) -> bool:
+    """Return whether tests of a file neither pass everywhere nor are merely skipped."""
+    outcomes = {cell.outcome for row in rows for cell in row.cells if cell is not None}
+    return any(outcome.needs_attention or outcome is Outcome.NOT_RUN for outcome in outcomes)
 
 
 def _pack(parts: Sequence[Text], width: int) -> Text:

@@ -26,6 +26,7 @@ def render(validation: ValidationReport) -> str:
         "findings": list(map(_finding, truth.findings)),
         "conformance": verdict.answer,
         "reasons": list(map(asdict, verdict.reasons)),
+        "whys": dict(validation.whys),
         "diff": validation.diff,
         "written": validation.written,
         "refused": validation.refused,

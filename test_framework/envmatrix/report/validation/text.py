@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from envmatrix.gate import Answer as VerdictAnswer
-from envmatrix.report.console import indented, printed
+from envmatrix.report.console import indented, printed, short
 from envmatrix.report.text import inert
 from envmatrix.report.validation.validation import ValidationReport
 from envmatrix.validation import Capability, Declared, Validation, ValidationFinding, Validity
@@ -41,8 +41,12 @@ def _parts(validation: ValidationReport) -> Iterator[RenderableType]:
     for reason in validation.verdict.reasons:
         yield indented(Text(inert(reason.text)))
         if reason.calls_for is not VerdictAnswer.COMPATIBLE:
-            more = [f"and {len(reason.tests) - _NAMED} more"] if len(reason.tests) > _NAMED else []
-            yield from (indented(Text(inert(test), "dim"), 4) for test in (*reason.tests[:_NAMED], *more))
+            for test in reason.tests[:_NAMED]:
+                yield indented(Text(inert(test), "dim"), 4)
+                if why := validation.whys.get(test):
+                    yield indented(Text(short(why)), 6)
+            if len(reason.tests) > _NAMED:
+                yield indented(Text(f"and {len(reason.tests) - _NAMED} more", "dim"), 4)
     yield Text()
     yield Text.assemble((inert(truth.label), "bold"), ": ", (validation.answer.value, _STYLES[validation.answer]))
 

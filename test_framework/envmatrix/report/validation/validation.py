@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from envmatrix.gate import Answer as VerdictAnswer
 from envmatrix.gate import Verdict
@@ -15,6 +16,8 @@ class ValidationReport:
 
     truth: Validation
     verdict: Verdict
+    whys: Mapping[str, str] = field(default_factory=dict)
+    """Test of the suite that did not pass → why, in one line."""
     diff: str = ""
     """The change that makes the declaration true, as far as it can be written."""
     written: bool = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import itertools
 import os
 import re
@@ -312,6 +313,10 @@ def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
     from redis.retry import Retry
 
     options: dict[str, Any] = {"ssl_ca_certs": endpoint.ca_file} if endpoint.ca_file else {}
+    if (
+        "driver_info" in inspect.signature(redis.Redis).parameters
+    ):  # from redis 7 on: else two commands more at each connect
+        options["driver_info"] = None
     return redis.Redis.from_url(
         endpoint.url.get_secret_value(),
         socket_timeout=seconds,
@@ -320,7 +325,6 @@ def _client(endpoint: Endpoint, seconds: float) -> redis.Redis:
         decode_responses=True,
         encoding_errors="surrogateescape",  # a key may be any bytes, and must come back as these
         protocol=2,
-        driver_info=None,
         **options,
     )
 

@@ -60,6 +60,8 @@ class ServiceState(BaseModel):
     exit_code: int | None = None
     """The exit code of its process, if that ended; negative: the signal that ended it."""
     pid: int | None = None
+    began: float = 0.0
+    """When its last start began, on this machine's monotonic clock."""
     start_seconds: float = 0.0
     """From the request to up or failed."""
     log_tail: str = ""

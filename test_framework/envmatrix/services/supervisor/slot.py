@@ -71,6 +71,7 @@ class Slot:
             error=error,
             exit_code=code,
             pid=self.process.identity.pid if self.process else None,
+            began=self.began,
             start_seconds=self.start_seconds,
             log_tail=tail,
             crashes=self.crashes,

@@ -273,14 +273,14 @@ def test_what_the_smoke_check_kept_from_running_says_so(tmp_path: Path, project:
     ("end", "note", "words"),
     [
         (footer(1, "stopping after 1 failures"), "", ("It had not begun", "stopping after 1 failures")),
-        (None, "deadline of 5 s passed", ("the run file cannot tell", "deadline of 5 s passed")),
-        (None, "", ("the run file cannot tell", "killed: it has no footer")),
+        (None, "deadline of 5 s passed", ("It is the first in the plan that has no end", "deadline of 5 s passed")),
+        (None, "", ("It is the first in the plan that has no end", "killed: it has no footer")),
     ],
 )
 def test_what_never_ended_says_what_is_known(
     tmp_path: Path, project: Project, end: Footer | None, note: str, words: tuple[str, str]
 ) -> None:
-    """Not begun, or nobody knows; and why the run ended."""
+    """Not begun, or the first suspect; and why the run ended."""
     explanation = told(project, write_run(tmp_path / "r.jsonl", planned=[ONE], end=end), note=note)
     assert explanation.outcome is Outcome.NOT_RUN
     assert words[0] in explanation.next[0]

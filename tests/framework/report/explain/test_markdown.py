@@ -4,6 +4,7 @@ from pathlib import Path
 
 import pytest
 from markdown_it import MarkdownIt
+from msgspec.structs import replace
 
 from envmatrix.environments import Project
 from envmatrix.report.explain.explanation import Explanation, explain
@@ -35,7 +36,7 @@ def test_the_next_step_comes_first(tmp_path: Path) -> None:
 
 def test_what_has_no_room_is_left_out_and_counted(tmp_path: Path) -> None:
     """A page is never cut within a section."""
-    known = explanation(tmp_path).model_copy(update={"detail": "line\n" * 1000, "exceptions": ["one", "two"]})
+    known = replace(explanation(tmp_path), detail="line\n" * 1000, exceptions=["one", "two"])
     page = render(known, 1500)
     assert len(page) <= 1500
     assert "The failure" not in headings(page)

@@ -50,7 +50,7 @@ DIFF = '--- shop.toml\n+++ shop.toml\n-source = "absent"\n+source = "remote"\n'
 
 def test_each_capability_is_a_line_and_each_finding_two() -> None:
     """Declared, observed, exercised, and what follows; then what to write."""
-    assert text.render(ValidationReport(TRUTH, PASSED, DIFF)).splitlines() == [
+    assert text.render(ValidationReport(TRUTH, PASSED, diff=DIFF)).splitlines() == [
         "envmatrix validate  shop (twin)",
         "",
         "capability   declared               observed                                   exercised by",
@@ -82,7 +82,7 @@ def test_each_capability_is_a_line_and_each_finding_two() -> None:
 def test_what_was_written_is_told_from_what_could_be() -> None:
     """Where the file cannot be changed for us, the lines stand there to be copied."""
     assert "\nWritten; validate again to see it hold:\n" in text.render(
-        ValidationReport(TRUTH, PASSED, DIFF, written=True)
+        ValidationReport(TRUTH, PASSED, diff=DIFF, written=True)
     )
     refused = text.render(ValidationReport(TRUTH, PASSED, refused="shop.toml: is read-only"))
     assert (
@@ -102,20 +102,20 @@ def test_what_was_written_is_told_from_what_could_be() -> None:
     ],
 )
 def test_a_broken_contract_is_no_truth(truth: Validation, verdict: Verdict, answer: Validity) -> None:
-    """The worse of what the declaration and the conformance suite tell; some of the failed tests are named."""
-    validation = ValidationReport(truth, verdict)
+    """The worse of what the declaration and the conformance suite tell; some of the failed tests are named, with why."""
+    validation = ValidationReport(truth, verdict, {"t.py::test_1": "the token is not taken:\n401"})
     assert validation.answer is answer
     assert json.loads(json_.render(validation))["exit_code"] == answer.exit_code
     if verdict is FAILED:
         assert (
-            "  5 tests failed\n    t.py::test_0\n    t.py::test_1\n    t.py::test_2\n    and 2 more\n"
+            "  5 tests failed\n    t.py::test_0\n    t.py::test_1\n      the token is not taken:\\n401\n    t.py::test_2\n    and 2 more\n"
             in text.render(validation)
         )
 
 
 def test_the_document_has_everything() -> None:
     """Nothing is shortened: rules, places, lines to write, tests."""
-    document = json.loads(json_.render(ValidationReport(TRUTH, FAILED, DIFF)))
+    document = json.loads(json_.render(ValidationReport(TRUTH, FAILED, diff=DIFF)))
     assert (document["schema"], document["label"], document["answer"]) == (1, "shop (twin)", "untrue")
     assert document["capabilities"][0]["failed"] == ["c"]
     gap = document["findings"][0]

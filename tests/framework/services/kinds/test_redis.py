@@ -125,7 +125,7 @@ def test_a_command_that_waits_is_ended_and_said(server, source):
             redis.Redis.from_url(each.field("url"), retry=None) for each in (part.endpoint,) * 2 + (other.endpoint,)
         )
         idle.ping()
-        takers = [waiting.connection_pool.get_connection(), stranger.connection_pool.get_connection()]
+        takers = [each.connection_pool.make_connection() for each in (waiting, stranger)]
         for taker, prefix in zip(takers, (part.endpoint.prefix, other.endpoint.prefix), strict=True):
             taker.send_command("BLPOP", f"{prefix}queue", 0)
         with client(server) as admin:

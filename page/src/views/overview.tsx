@@ -1,0 +1,424 @@
+/** The first view: which environment is broken, whose fault it is, what to do. */
+import { columnOrder } from "../lines";
+import type { Model } from "../model";
+import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, LongName, Tests } from "../parts";
+import { quotedWord } from "../words_of_query";
+import type { Aside, Cause, Environment, Problem } from "../schema";
+import { CAUSES, duration, moment, OUTCOMES, plural, SEVERITY } from "../words";
+import { Changes } from "./changes";
+import { Services } from "./services";
+
+export function Overview({ model }: { model: Model }) {
+  const { page } = model;
+  return (
+    <div class="overview">
+      <Headline environments={page.environments} />
+      <Verdicts model={model} />
+      <Problems model={model} />
+      <Changes model={model} />
+      <Counts model={model} />
+      <Services model={model} />
+      <Findings environments={page.environments} />
+      <Asides model={model} />
+      <Measured model={model} />
+      <Runs environments={page.environments} />
+    </div>
+  );
+}
+
+function named(environments: readonly Environment[]): string {
+  const labels = environments.map((each) => each.label);
+  if (labels.length > 4) return `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more`;
+  return labels.length < 2 ? labels.join("") : `${labels.slice(0, -1).join(", ")} and ${labels.at(-1)}`;
+}
+
+function Headline({ environments }: { environments: readonly Environment[] }) {
+  const of = (answer: string) => environments.filter((each) => each.answer === answer);
+  const [broken, unknown, good] = [of("incompatible"), of("unknown"), of("compatible")];
+  const be = (list: readonly Environment[]) => (list.length === 1 ? "is" : "are");
+  let words =
+    environments.length === 1
+      ? `${named(good)} is compatible`
+      : `All ${environments.length} environments are compatible`;
+  if (broken.length) words = `${named(broken)} ${be(broken)} incompatible`;
+  else if (unknown.length) words = `${named(unknown)} ${be(unknown)} unknown`;
+  if (!environments.length) words = "No environment was run";
+  const rest = [
+    broken.length && unknown.length ? `${named(unknown)} ${be(unknown)} unknown` : "",
+    (broken.length || unknown.length) && good.length ? `${named(good)} ${be(good)} compatible` : "",
+  ].filter(Boolean);
+  return (
+    <header class="headline">
+      <h1>{words}</h1>
+      {rest.length > 0 && <p>{rest.join("; ")}</p>}
+    </header>
+  );
+}
+
+/** Of more environments than these a verdict has its causes only. */
+const FEW = 8;
+const REASONS = 6;
+
+function Verdicts({ model }: { model: Model }) {
+  const { environments } = model.page;
+  return (
+    <ul class={environments.length > FEW ? "verdicts dense" : "verdicts"} aria-label="Verdicts">
+      {columnOrder(model, "worst").map((index) => {
+        const environment = environments[index];
+        return environment && <Verdict key={environment.name} model={model} index={index} environment={environment} />;
+      })}
+    </ul>
+  );
+}
+
+function Verdict({ model, index, environment }: { model: Model; index: number; environment: Environment }) {
+  const counts = model.counts[index];
+  const causes = Object.entries(counts?.causes ?? {}) as [Cause, number][];
+  const reasons = environment.reasons;
+  return (
+    <li class={`verdict ${environment.answer}`}>
+      <h2>
+        <Link to={{ view: "matrix", query: `in:${quotedWord(environment.name)}`, rows: `in:${environment.name}` }}>
+          <LongName name={environment.label} />
+        </Link>
+        <AnswerBadge answer={environment.answer} />
+      </h2>
+      {counts && <OutcomeBar counts={counts} />}
+      {counts && counts.planned > 0 && (
+        <p class="counts">
+          {SEVERITY.filter((outcome) => counts.outcomes[outcome]).map((outcome) => (
+            <span key={outcome}>
+              {counts.outcomes[outcome]?.toLocaleString("en")} {OUTCOMES[outcome].word}
+            </span>
+          ))}
+        </p>
+      )}
+      {causes.length > 0 && (
+        <p class="causes">
+          {causes
+            .toSorted((a, b) => b[1] - a[1])
+            .map(([cause, number]) => (
+              <Link key={cause} to={{ view: "matrix", query: `in:${quotedWord(environment.name)} cause:${cause}` }}>
+                <CauseTag cause={cause} /> {number}
+              </Link>
+            ))}
+        </p>
+      )}
+      {reasons.length > 0 && environment.answer !== "compatible" && (
+        <ul class="reasons">
+          {reasons.slice(0, REASONS).map((reason) => (
+            <li key={reason.text}>{reason.text}</li>
+          ))}
+          {reasons.length > REASONS && (
+            <li class="note">and {plural(reasons.length - REASONS, "more reason")}, below</li>
+          )}
+        </ul>
+      )}
+    </li>
+  );
+}
+
+/** Return the advice for a rule, where it knows better than its cause. */
+function advice(model: Model, rule: string, cause: Cause | null): string {
+  const found = (what: string | null) => model.page.advice.find(([name]) => name === what)?.[1];
+  return found(rule) || model.page.rules[rule]?.remedy || found(cause) || "";
+}
+
+/** Return whether what was set aside is a problem all the same. */
+function isMissing(aside: Aside): boolean {
+  return aside.outcome === "not_run";
+}
+
+function Problems({ model }: { model: Model }) {
+  const problems = model.page.problems;
+  const missing = model.page.asides.filter(isMissing);
+  if (!problems.length && !missing.length) return null;
+  const byCause = Map.groupBy(problems, (problem) => problem.cells.find((cell) => cell.cause)?.cause ?? null);
+  return (
+    <Section title="What is wrong, and what to do">
+      {[...byCause].map(([cause, members]) => (
+        <div class="by-cause" key={cause}>
+          <h3>
+            {cause ? <CauseTag cause={cause} /> : "Without a cause"}
+            {cause && <span class="note">{CAUSES[cause].blame}</span>}
+          </h3>
+          {members.map((problem, index) => (
+            <ProblemCard key={index} model={model} problem={problem} />
+          ))}
+        </div>
+      ))}
+      {missing.length > 0 && (
+        <div class="by-cause">
+          <h3>Planned, and never ended</h3>
+          {missing.map((aside, index) => (
+            <AsideOf key={index} model={model} aside={aside} />
+          ))}
+        </div>
+      )}
+    </Section>
+  );
+}
+
+function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
+  const environments = model.page.environments;
+  return (
+    <article class="problem">
+      {problem.cells.map((cell, index) => {
+        const next = cell.remedy || advice(model, cell.rule, cell.cause);
+        return (
+          <div class="problem-cell" key={index}>
+            <p class="where">
+              <OutcomeWord outcome={cell.outcome} cause={cell.cause} />
+              <span>in {named(cell.environments.flatMap((each) => environments[each] ?? []))}</span>
+              {cell.rule && <Rule model={model} code={cell.rule} />}
+            </p>
+            {cell.summary && <p class="summary">{cell.summary}</p>}
+            {cell.place && <p class="note place">{cell.place}</p>}
+            {next && (
+              <p class="remedy">
+                <b>Next</b> {next}
+              </p>
+            )}
+          </div>
+        );
+      })}
+      <p class="note">{plural(problem.rows.length, "test")}</p>
+      <Tests
+        tests={problem.rows.map((row) => model.test(row))}
+        environment={environments[problem.cells[0]?.environments[0] ?? 0]?.name ?? ""}
+        most={4}
+      />
+    </article>
+  );
+}
+
+function Rule({ model, code }: { model: Model; code: string }) {
+  const rule = model.page.rules[code];
+  return (
+    <span class="rule" title={rule?.meaning}>
+      <code>{code}</code> {rule?.title}
+    </span>
+  );
+}
+
+function Counts({ model }: { model: Model }) {
+  const environments = model.page.environments;
+  const outcomes = SEVERITY.filter((outcome) => model.counts.some((counts) => counts.outcomes[outcome]));
+  const causes = (Object.keys(CAUSES) as Cause[]).filter((cause) =>
+    model.counts.some((counts) => counts.causes[cause]),
+  );
+  return (
+    <Section title="Counts" note={`${plural(model.tests, "test")} in ${plural(environments.length, "environment")}`}>
+      <div class="scroll" tabIndex={0} role="region" aria-label="Counts">
+        <table>
+          <thead>
+            <tr>
+              <th scope="col">Environment</th>
+              {outcomes.map((outcome) => (
+                <th scope="col" class="number" key={outcome}>
+                  {OUTCOMES[outcome].word}
+                </th>
+              ))}
+              {causes.map((cause) => (
+                <th scope="col" class="number" key={cause}>
+                  <CauseTag cause={cause} />
+                </th>
+              ))}
+              <th scope="col" class="number">
+                time
+              </th>
+            </tr>
+          </thead>
+          <tbody>
+            {environments.map((environment, index) => (
+              <tr key={environment.name}>
+                <th scope="row">{environment.label}</th>
+                {outcomes.map((outcome) => (
+                  <td class="number" key={outcome}>
+                    <Count model={model} index={index} number={model.counts[index]?.outcomes[outcome]} word={outcome} />
+                  </td>
+                ))}
+                {causes.map((cause) => (
+                  <td class="number" key={cause}>
+                    <Count
+                      model={model}
+                      index={index}
+                      number={model.counts[index]?.causes[cause]}
+                      word={`cause:${cause}`}
+                    />
+                  </td>
+                ))}
+                <td class="number">{environment.duration === null ? "" : duration(environment.duration)}</td>
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </div>
+    </Section>
+  );
+}
+
+function Count({
+  model,
+  index,
+  number,
+  word,
+}: {
+  model: Model;
+  index: number;
+  number: number | undefined;
+  word: string;
+}) {
+  if (!number) return <span class="zero">0</span>;
+  const name = quotedWord(model.page.environments[index]?.name ?? "");
+  return <Link to={{ view: "matrix", query: `${word} in:${name}` }}>{number.toLocaleString("en")}</Link>;
+}
+
+function Findings({ environments }: { environments: readonly Environment[] }) {
+  const found = environments.filter((each) => each.findings.length);
+  if (!found.length) return null;
+  return (
+    <Section title="Findings" note="What the contract's checks, and the collection of tests, found wrong">
+      {found.map((environment) => (
+        <div key={environment.name}>
+          <h3>{environment.label}</h3>
+          <ul class="findings">
+            {environment.findings.map((finding, index) => (
+              <li key={index}>
+                <code>{finding.rule}</code> {finding.message}
+                {finding.place && <span class="note place"> {finding.place}</span>}
+                {finding.hint && (
+                  <p class="remedy">
+                    <b>Next</b> {finding.hint}
+                  </p>
+                )}
+              </li>
+            ))}
+          </ul>
+        </div>
+      ))}
+    </Section>
+  );
+}
+
+function Asides({ model }: { model: Model }) {
+  const asides = model.page.asides.filter((aside) => !isMissing(aside));
+  if (!asides.length) return null;
+  return (
+    <Section title="Skipped, expected to fail, or not planned">
+      {asides.map((aside, index) => (
+        <AsideOf key={index} model={model} aside={aside} />
+      ))}
+    </Section>
+  );
+}
+
+function AsideOf({ model, aside }: { model: Model; aside: Aside }) {
+  const environments = aside.environments.flatMap((each) => model.page.environments[each] ?? []);
+  return (
+    <details class="aside">
+      <summary>
+        <OutcomeWord outcome={aside.outcome} />
+        <span class="reason">{aside.reason || "no reason given"}</span>
+        <span class="note">
+          {plural(aside.rows.length, "test")} in {named(environments)}
+        </span>
+      </summary>
+      <Tests tests={aside.rows.map((row) => model.test(row))} environment={environments[0]?.name ?? ""} most={20} />
+    </details>
+  );
+}
+
+/** The numbers of a test side by side; folded where none is worse than its history. */
+function Measured({ model }: { model: Model }) {
+  const { numbers, environments } = model.page;
+  if (!numbers.length) return null;
+  const worse = numbers.filter((each) => each.worse).length;
+  const shown = environments.flatMap((environment, index) =>
+    numbers.some((each) => each.environment === index) ? [{ environment, index }] : [],
+  );
+  return (
+    <Section title="Numbers that tests recorded">
+      <details open={worse > 0}>
+        <summary>{worse ? `${worse} worse than usual` : plural(numbers.length, "number")}</summary>
+        <div class="scroll" tabIndex={0} role="region" aria-label="Numbers that tests recorded">
+          <table>
+            <thead>
+              <tr>
+                <th scope="col">Number</th>
+                {shown.map(({ environment }) => (
+                  <th scope="col" class="number" key={environment.name}>
+                    {environment.label}
+                  </th>
+                ))}
+                <th scope="col">Test</th>
+              </tr>
+            </thead>
+            <tbody>
+              {[...Map.groupBy(numbers, (each) => `${each.row} ${each.name}`)].map(([key, members]) => (
+                <tr key={key}>
+                  <th scope="row">{members[0]?.name}</th>
+                  {shown.map(({ index }) => {
+                    const found = members.find((each) => each.environment === index);
+                    return (
+                      <td class="number" key={index}>
+                        {found?.value} {found?.worse && <b class="worse">worse</b>}
+                        {found && found.median !== null && <p class="note">usually {found.median}</p>}
+                      </td>
+                    );
+                  })}
+                  <td class="test-name">
+                    <LongName name={model.test(members[0]?.row ?? 0)} />
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      </details>
+    </Section>
+  );
+}
+
+function Runs({ environments }: { environments: readonly Environment[] }) {
+  return (
+    <Section title="Runs">
+      {environments.map((environment) => (
+        <details key={environment.name} class="run">
+          <summary>
+            <b>{environment.label}</b>
+            <span class="note">
+              {environment.run_id === null ? "no run" : environment.complete ? "complete" : "incomplete"}
+              {environment.started_at && `, started ${moment(environment.started_at)}`}
+              {environment.commit && `, commit ${environment.commit.slice(0, 12)}`}
+              {environment.dirty && " with uncommitted changes"}
+            </span>
+          </summary>
+          <dl>
+            {environment.run_id && <Fact name="run" value={environment.run_id} />}
+            {Object.entries(environment.versions).map(([name, version]) => (
+              <Fact key={name} name={name} value={version} />
+            ))}
+          </dl>
+          <ul class="reasons">
+            {environment.reasons.map((reason, index) => (
+              <li key={index}>
+                {reason.text} {reason.code && <code>{reason.code}</code>}
+              </li>
+            ))}
+          </ul>
+          {environment.log_tail && <pre tabIndex={0}>{environment.log_tail}</pre>}
+        </details>
+      ))}
+    </Section>
+  );
+}
+
+export function Fact({ name, value }: { name: string; value: string }) {
+  return (
+    <div>
+      <dt>{name}</dt>
+      <dd>{value}</dd>
+    </div>
+  );
+}
