@@ -183,7 +183,7 @@ def test_users_are_distinct_also_when_made_at_once(users: Users, matrix_reality:
     fields = ("id", "email") if routes and routes.accounts else ("id", "email", "password")
     for field in fields:
         assert len({getattr(user, field) for user in made}) == len(made), field
-    assert len({str(sorted(user.headers.items())) for user in made}) == len(made), "headers"
+    assert len({tuple(sorted(user.headers.items())) for user in made}) == len(made), "headers"
 
 
 @pytest.mark.requires("multi_user")
