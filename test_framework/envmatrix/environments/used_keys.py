@@ -79,6 +79,6 @@ def _unused_for(spec: ServiceSpec, key: str) -> str:
     if spec.kind in KINDS and spec.kind not in kinds_with(key):
         return f"kind = {spec.kind!r}"
     scheme = urlsplit(spec.url.get_secret_value()).scheme if spec.url else ""
-    if scheme in _PLAIN and key in _CERTIFICATES and (getattr(spec, key) or not (key != "verify" or spec.verify)):
+    if scheme in _PLAIN and key in _CERTIFICATES and (not spec.verify if key == "verify" else getattr(spec, key)):
         return f"url = '{scheme}://…', which has no certificate"
     return ""

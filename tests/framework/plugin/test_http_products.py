@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import subprocess
 from pathlib import Path
 
 import pytest
 
 from envmatrix.runs.outcomes import Cause, Outcome
+from tests.framework.bare import COMMAND, plain_environment
 from tests.framework.project import run_together
 
 PRODUCT = Path(__file__).parents[1] / "http_product.py"
@@ -125,3 +127,23 @@ def test_a_wrong_secret_is_told_as_one(tmp_path: Path, name: str, declared: str,
     assert cell.evidence is not None
     assert cell.cause is Cause.INFRASTRUCTURE
     assert seen in str(cell.evidence)
+
+
+@pytest.mark.parametrize(("name", "declared"), [("fastapi", FASTAPI), ("django", DJANGO)], ids=["fastapi", "django"])
+def test_a_declaration_that_works_is_true(tmp_path: Path, name: str, declared: str):
+    """The conformance suite checks what is declared, and skips forgeries of tokens that are no JWTs, or of sessions."""
+    (tmp_path / "environments").mkdir()
+    (tmp_path / f"environments/{name}.toml").write_text(SHOP + declared.replace("SECRET", SECRET))
+    (tmp_path / "product.py").write_text(PRODUCT.read_text())
+    (tmp_path / "pyproject.toml").write_text("[tool.envmatrix]\nsuites = []\n")
+    done = subprocess.run(
+        [*COMMAND, "validate", name],
+        cwd=tmp_path,
+        env=plain_environment() | {"PYTEST_ADDOPTS": "-p no:valkey -p no:cacheprovider"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert f"\n{name}: true\n" in done.stdout
+    assert done.returncode == 0
