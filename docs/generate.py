@@ -41,6 +41,7 @@ from envmatrix.environments import (
     GatePolicy,
     Maintenance,
     Project,
+    PytestTable,
     ServiceSpec,
     Source,
     Twin,
@@ -67,6 +68,8 @@ QUERY = FILE.with_name("how-to") / "query.md"
 
 _TOML_TYPES = {
     "Annotated[int, Field(gt=0, le=366)]": "days",
+    "Annotated[int, Field(ge=1)]": "number",
+    "Annotated[tuple[str, ...], AfterValidator(_in_time)]": "list of texts",
     "Annotated[str, AfterValidator(_link)]": "link",
     "Annotated[tuple[str, ...], Field(min_length=1)]": "list of texts",
     "Any": "anything",
@@ -140,6 +143,7 @@ def _declarations() -> Iterator[str]:
                     "services",
                     "users",
                     "contract",
+                    "pytest",
                     "canary",
                     "maintenance",
                     "twin",
@@ -162,6 +166,7 @@ def _declarations() -> Iterator[str]:
     yield from _described(Csrf)
     yield from _described(Account)
     yield from _described(ContractTable, "[contract]")
+    yield from _described(PytestTable, "[pytest]")
     yield from _described(CanaryRoute, "[[canary.http]]")
     yield from _described(CanarySocket, "[canary.websocket]")
     yield from _described(Variant, "[variants.NAME]")

@@ -18,12 +18,14 @@ import typer
 from envmatrix.commands.audit import audit
 from envmatrix.commands.compare import compare
 from envmatrix.commands.config import config
+from envmatrix.commands.doctor import doctor
 from envmatrix.commands.drift import drift
 from envmatrix.commands.explain import explain
 from envmatrix.commands.fixtures import fixtures
 from envmatrix.commands.gate import baseline_app, gate, promote, waivers_app
 from envmatrix.commands.health import health
 from envmatrix.commands.impact import impact
+from envmatrix.commands.init import init
 from envmatrix.commands.matrix import matrix, run
 from envmatrix.commands.merge import merge
 from envmatrix.commands.monitor import monitor
@@ -80,6 +82,8 @@ for command in (
     merge,
     explain,
     config,
+    init,
+    doctor,
     validate,
     vacuity,
     health,

@@ -149,7 +149,10 @@ def secrets_in_url(text: str) -> Iterator[str]:
 
 
 def secrets_in_command(words: Iterable[str]) -> Iterator[str]:
-    """Yield the values of a command's options with telling names: `--api-key=VALUE`, `--password VALUE`."""
+    """Yield the values of a command's options with telling names, and what is secret in its URLs.
+
+    `--api-key=VALUE`, `--password VALUE`, `--url=https://:SECRET@host`.
+    """
     option = ""
     for word in words:
         name, has_value, value = word.partition("=")
@@ -157,6 +160,8 @@ def secrets_in_command(words: Iterable[str]) -> Iterator[str]:
             name, value = option, word
         if value and is_secret_name(name):
             yield value
+        else:
+            yield from secrets_in_url(value)
         option = "" if has_value else name if word.startswith("-") else ""
 
 

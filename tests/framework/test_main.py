@@ -310,6 +310,21 @@ def test_a_hostile_name_cannot_end_the_report(call: Call, tmp_path: Path) -> Non
     assert r"tést_\udc80.py" in ended.stdout
 
 
+def test_what_has_to_wait_is_told_once(bare: Bare) -> None:
+    """`--jobs 1`: one environment after the other, each with its line when it waits, starts and ends."""
+    ended = bare.run("matrix", "--jobs", "1")
+    assert ended.returncode == 0, ended.stderr
+    said = [line.partition(" after")[0] for line in ended.stderr.splitlines()[:-1]]
+    first, second = ("local", "staging") if said[0].startswith("local") else ("staging", "local")
+    assert said == [
+        f"{first}: started",
+        f"{second}: waiting",
+        f"{first}: ended",
+        f"{second}: started",
+        f"{second}: ended",
+    ]
+
+
 def test_on_a_terminal_progress_is_drawn_and_the_report_in_glyphs(bare: Bare) -> None:
     """One live line an environment, gone when the report is printed."""
     ours, theirs = pty.openpty()

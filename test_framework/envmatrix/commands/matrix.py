@@ -31,6 +31,16 @@ def matrix(
     *,
     options: RunOptions,
     quiet: Quiet = False,
+    jobs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N",
+            min=1,
+            help="Run at most N environments at once; by default [tool.envmatrix] jobs, else two for each core and one for "
+            "each GiB of free memory.",
+            show_default=False,
+        ),
+    ] = None,
     impacted_since: Annotated[
         str | None,
         typer.Option(
@@ -45,7 +55,7 @@ def matrix(
 ) -> int:
     """Run the suite in several environments at once, by default in all that are declared, and show the matrix."""
     plan = options.plan(names or (), ctx.obj)
-    run = partial(_run_shown, quiet=quiet, history=options.history)
+    run = partial(_run_shown, quiet=quiet, history=options.history, jobs=jobs)
     if impacted_since is not None:
         plan = narrow(
             plan, impacted_since, environments=options.environments, env_file=options.env_file, history=options.history
@@ -56,7 +66,7 @@ def matrix(
     return report_run(run_dir, options.format, options.history, html=options.html)
 
 
-def _run_shown(plan: Plan, *, quiet: bool, history: Path | None) -> tuple[RunDir, bool]:
+def _run_shown(plan: Plan, *, quiet: bool, history: Path | None, jobs: int | None) -> tuple[RunDir, bool]:
     """Run a plan and show its progress; also return whether the user ended it."""
     from envmatrix.report.progress import progress
     from envmatrix.runner.run import run_matrix
@@ -70,7 +80,7 @@ def _run_shown(plan: Plan, *, quiet: bool, history: Path | None) -> tuple[RunDir
             interrupted = any(child.interrupted for child in children)
             observe(children)
 
-        return run_matrix(plan, watched), interrupted
+        return run_matrix(plan, watched, at_once=jobs), interrupted
 
 
 @takes_run_options

@@ -70,7 +70,7 @@ def vacuity(
                     pytest_args=(*plan.pytest_args, f"--matrix-vacuity={owner.run_dir}"),
                 ),
                 observe,
-                at_once=False,
+                at_once=1,
             )
     finally:
         owner.close()

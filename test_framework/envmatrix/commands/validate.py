@@ -57,7 +57,7 @@ def validate(
     declaration = read_declaration(plan.environments[0].file, overrides or ())
     options = [word for setting in _NAMES for word in ("-o", setting)]
     with progress(quiet=quiet) as observe:
-        run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options)), observe)
+        run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options), is_ours=True), observe)
     validation = _compare(plan, declaration, run_dir)
     if validation.truth.edits:
         validation = _propose(validation, plan, declaration, write=fix)

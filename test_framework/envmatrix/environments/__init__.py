@@ -15,6 +15,7 @@ from envmatrix.environments.load import (
 )
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
+from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
@@ -39,6 +40,7 @@ __all__ = [
     "GatePolicy",
     "Maintenance",
     "Project",
+    "PytestTable",
     "ServiceSpec",
     "Source",
     "Twin",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from graphlib import CycleError, TopologicalSorter
 
 from envmatrix.environments.environment import Environment
@@ -19,24 +20,19 @@ def check_references(file: TomlFile, environment: Environment) -> None:
     Raises:
         DeclarationError: there is one; the error names its line.
     """
+    for keys, text in _texts(environment):
+        for name, field in references_in(text):
+            _check_reference(file, keys, environment, name, field)
+            if keys[-1] == "health_command" and field and name != keys[1]:
+                path, line = file.place_of(keys)
+                what = f"{{{name}.{field}}} in health_command: only its own {{{keys[1]}.…}} is filled in there"
+                raise UnknownReferenceError(path, what, line, "The service that it needs has a health of its own")
+            if keys[-1] in {"command", "health_command"} and _tells_password(environment, name, field):
+                what = f"{{{name}.{field}}} in {keys[-1]} would show a password"
+                how = "Put it in env: a command's words are readable by everybody (ps)"
+                path, line = file.place_of(keys)
+                raise DeclarationError(path, what, line, how)
     for service in environment.services.values():
-        for key, text in [
-            *(("command", word) for word in service.command),
-            *(("health_command", word) for word in service.health_command),
-            *((f"env.{name}", value.get_secret_value()) for name, value in service.env.items()),
-        ]:
-            keys = ("services", service.name, *key.split("."))
-            for name, field in references_in(text):
-                _check_reference(file, keys, environment, name, field)
-                if key == "health_command" and field and name != service.name:
-                    path, line = file.place_of(keys)
-                    what = f"{{{name}.{field}}} in health_command: only its own {{{service.name}.…}} is filled in there"
-                    raise UnknownReferenceError(path, what, line, "The service that it needs has a health of its own")
-                if key in {"command", "health_command"} and _tells_password(environment, name, field):
-                    what = f"{{{name}.{field}}} in {key} would show a password"
-                    how = "Put it in env: a command's words are readable by everybody (ps)"
-                    path, line = file.place_of(keys)
-                    raise DeclarationError(path, what, line, how)
         for text in service.identity.values():
             for name, _ in references_in(text):
                 path, line = file.place_of(("services", service.name, "identity"))
@@ -65,6 +61,17 @@ def _check_named_services(file: TomlFile, environment: Environment) -> None:
             raise UnknownReferenceError(
                 path, f"{'.'.join(keys)} names {name!r}, which is no service{kind} here", line, nearest(name, known)
             )
+
+
+def _texts(environment: Environment) -> Iterator[tuple[tuple[str, ...], str]]:
+    """Yield each text that may name services, with the keys that lead to it."""
+    for name, service in environment.services.items():
+        yield from ((("services", name, "command"), word) for word in service.command)
+        yield from ((("services", name, "health_command"), word) for word in service.health_command)
+        yield from ((("services", name, "env", key), value.get_secret_value()) for key, value in service.env.items())
+    table = environment.pytest
+    yield from ((("pytest", "args"), word) for word in table.args)
+    yield from ((("pytest", "env", key), value.get_secret_value()) for key, value in table.env.items())
 
 
 def _tells_password(environment: Environment, name: str, field: str) -> bool:

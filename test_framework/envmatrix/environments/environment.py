@@ -12,6 +12,7 @@ from envmatrix.environments.auth import secrets_of
 from envmatrix.environments.canary import Canary
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
+from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.tables import Table
 from envmatrix.environments.users import UserRoutes
@@ -70,12 +71,16 @@ class Environment(Inheritance):
     """Where a cross-user read would show."""
     maintenance: tuple[Maintenance, ...] = ()
     """When it is worked on."""
+    pytest: PytestTable = PytestTable()
+    """What its suite is given."""
     twin: Twin | None = None
     """Set only while the twin really stands in: with the variables set it is `None`."""
     variants: dict[VariantName, Variant] = Field(default_factory=dict)
     """The ways in which it can be degraded, each a column of its own."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
     """Each service's commands and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
+    written_args: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
+    """The `args` of `[pytest]`, in the same way."""
     bases: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
     """The files that its own file extends, the nearest first."""
     overrides: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
@@ -97,6 +102,11 @@ class Environment(Inheritance):
     def declared_name(self) -> str:
         """Return the name that its services know it by: without a variant's."""
         return self.name.partition("+")[0]
+
+    @property
+    def given(self) -> frozenset[str]:
+        """Return the services that `[pytest]` gives to every test, without absent ones."""
+        return frozenset(name for name in self.pytest.references if self.services[name].source is not Source.ABSENT)
 
     @property
     def variant(self) -> Variant | None:
@@ -179,6 +189,8 @@ class Environment(Inheritance):
             yield from secrets_in_command(service.command)
             yield from secrets_in_command(service.health_command)
         yield from (account.password.get_secret_value() for account in self.users.accounts) if self.users else ()
+        yield from secrets_among({name: value.get_secret_value() for name, value in self.pytest.env.items()})
+        yield from secrets_in_command(self.pytest.args)
 
     def start_order(self, names: frozenset[str]) -> list[str]:
         """Return the named services and all that they reference, each after those that it references."""
@@ -192,4 +204,5 @@ class Environment(Inheritance):
         plain = self.model_dump(mode="json", exclude_none=True, exclude={"file", *Inheritance.model_fields})
         for service, keys in self.written.items():
             plain["services"][service].update(keys)
+        plain["pytest"]["args"] = list(self.written_args)
         return MappingProxyType(plain)

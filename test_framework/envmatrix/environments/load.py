@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from envmatrix.environments.check_references import check_references
 from envmatrix.environments.check_variants import check_variant
-from envmatrix.environments.declaration import Declaration, read_declaration
+from envmatrix.environments.declaration import Declaration, read_declaration, value_at
 from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
 from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
@@ -160,6 +160,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
     }
     ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}
     ours |= {"bases": file.paths[1:], "overrides": tuple(overrides)}
+    ours |= {"written_args": value_at(raw, ("pytest", "args"))[1] or ()}
     try:
         environment = Environment.model_validate({**data, **ours})
     except ValidationError as error:

@@ -73,6 +73,9 @@ class Project(Table):
     """Seconds that one environment's run may take."""
     test_deadline: Annotated[float, Field(gt=0)] = 60.0
     """Seconds that one test may take, setup and teardown included, unless pytest-timeout is told otherwise."""
+    jobs: Annotated[int, Field(ge=1)] | None = None
+    """Environments that `envmatrix matrix` runs at once at most; by default two for each core of the machine, and one for each
+    GiB of its free memory. Those that took longest come first."""
     left_over: Literal["fail", "list", "ignore"] = "fail"
     """What becomes of a test that passes and leaves rows, keys, sockets, tasks, threads or processes behind: `fail` fails it, `list`
     only lists them at the end, `ignore` does not look for them."""

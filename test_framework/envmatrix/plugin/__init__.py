@@ -6,7 +6,9 @@ option, registers markers and four fixtures that say what to do. `register` has 
 
 from __future__ import annotations
 
+import argparse
 import os
+from collections.abc import Generator
 from functools import partial
 from typing import Any
 
@@ -56,6 +58,14 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--matrix-destructive", action="store_true", help="run tests marked destructive where the environment allows it"
     )
+    group.addoption(
+        "--matrix-project",
+        metavar="DIR",
+        help="directory whose [tool.envmatrix] holds (default: the rootdir or above it)",
+    )
+    group.addoption(
+        "--matrix-plain", action="store_true", help="give the suite nothing of what [pytest] of the declaration says"
+    )
     group.addoption("--matrix-shard", metavar="I/N", help="run only this part of the suite: 2/4 is the second of four")
     group.addoption("--matrix-durations", metavar="PATH", help="a run file: shards take equally long by its durations")
     group.addoption(
@@ -104,16 +114,30 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
     pluginmanager.add_hookspecs(hookspecs)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
-    """Record contexts from before the conftests on: they import the project's code, and that runs functions."""
-    if early_config.known_args_namespace.matrix_contexts:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_load_initial_conftests(
+    early_config: pytest.Config, args: list[str], parser: pytest.Parser
+) -> Generator[None, object, object]:
+    """Give the suite what `[pytest]` declares; record contexts from before the conftests on, which run functions, too."""
+    known = early_config.known_args_namespace
+    name = known.matrix_environment or os.environ.get(_VARIABLE, "") or early_config.getini("matrix_environment")
+    is_run = name and not _only_tells(known)
+    if is_run:
+        with paused():
+            from envmatrix.plugin.given import give, refuse_unknown
+
+        give(early_config, args, name)
+    if known.matrix_contexts:
         from envmatrix.plugin.contexts import ContextRecorder
 
         recorder = ContextRecorder(early_config.rootpath)
         early_config.pluginmanager.register(recorder, "envmatrix-contexts")
         recorder.start()
         early_config.add_cleanup(recorder.stop)
+    result = yield
+    if is_run:
+        refuse_unknown(early_config, parser)
+    return result
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -124,7 +148,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
     config.pluginmanager.register(fixtures, "envmatrix-fixtures")
     name = selected_environment(config)
-    if not name:
+    if not name or _only_tells(config.option):
         return
     config.option.matrix_environment = name
     if (variable := os.environ.pop(_VARIABLE, None)) is not None:
@@ -151,6 +175,11 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         from envmatrix.plugin.remote_workers import count_reruns_here
 
         count_reruns_here(config)
+
+
+def _only_tells(options: argparse.Namespace) -> bool:
+    """Return whether pytest only prints something about itself."""
+    return bool(options.help or options.version)
 
 
 def selected_environment(config: pytest.Config) -> str:

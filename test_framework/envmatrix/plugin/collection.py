@@ -12,7 +12,7 @@ import pytest
 from envmatrix.environments import Source, declared_names, load_file
 from envmatrix.exceptions import EnvmatrixError, MissingFixtureError, UnknownCapabilityError, nearest
 from envmatrix.plugin.note import note_of
-from envmatrix.plugin.preconditions import DESTRUCTIVE, MISSING, REQUIRED, USED
+from envmatrix.plugin.preconditions import DESTRUCTIVE, ENDPOINTS, MISSING, REQUIRED, USED
 from envmatrix.plugin.process import Process
 from envmatrix.runs.rules import RuleCode
 
@@ -121,12 +121,15 @@ class Collection:
             item.stash[REQUIRED] = services
         fixtures = self._contract_fixtures.intersection(getattr(item, "fixturenames", ()))
         marked = self._contract_fixtures & markers
-        if not fixtures and not marked and not services:
-            return
-        item.stash[NEEDS] = True
-        if not fixtures:
-            item.stash[USED] = services | self._behind(marked)
-        item.stash[_NEEDED] = environment.closure(services | self._behind(fixtures | marked))
+        given = environment.given
+        if ENDPOINTS in getattr(item, "fixturenames", ()):
+            item.stash[NEEDS] = True
+            item.stash[_NEEDED] = self._everything
+        elif fixtures or marked or services or given:
+            item.stash[NEEDS] = True
+            item.stash[_NEEDED] = environment.closure(services | given | self._behind(fixtures | marked))
+        if NEEDS in item.stash and not fixtures:
+            item.stash[USED] = services | given | self._behind(marked)
 
     def _behind(self, contracts: frozenset[str]) -> frozenset[str]:
         """Return the services that a test may use which asks for the fixtures of some contracts."""

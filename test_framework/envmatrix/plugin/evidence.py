@@ -19,7 +19,7 @@ from envmatrix.masking import MASKER
 from envmatrix.plugin.degraded import VACUOUS
 from envmatrix.plugin.masked_output import WRITES_TO_JUNIT, mask_additions, mask_report, mask_writer
 from envmatrix.plugin.note import add_note, note_of
-from envmatrix.plugin.preconditions import USED
+from envmatrix.plugin.preconditions import ENDPOINTS, USED
 from envmatrix.plugin.smoke import BLOCKED, LOOKS
 from envmatrix.plugin.stopwatch import Stopwatch
 from envmatrix.runs.events import Evidence, FindingRecord
@@ -302,8 +302,14 @@ class EvidenceCollector:
         return facts, Around(before, frozenset(fell), {**session.log_tails(read | silent), **crash_logs})
 
     def _used(self, item: pytest.Item, values: list[object]) -> frozenset[str]:
-        """Return the services that a test used: what it read of the fixtures, or, without any, what its markers name."""
-        return self._read(values) if values else item.stash.get(USED, frozenset())
+        """Return the services that a test used: what it read of the fixtures, or, without any, what its markers name.
+
+        What `[pytest]` gives every test used, and what was read of `matrix_endpoints`, for whatever test, all that have it.
+        """
+        used = self._read(values) if values else item.stash.get(USED, frozenset())
+        if ENDPOINTS in getattr(item, "fixturenames", ()):
+            used |= self._process.endpoints.used
+        return used | self._process.selection.environment.given
 
     def _values(self, item: pytest.Item) -> list[object]:
         """Return the values of contract fixtures that an item got, each once."""

@@ -1,4 +1,4 @@
-"""The fixtures: `real_services`, `real_llm`, `users` and `matrix_reality`, the same in every environment."""
+"""The fixtures: `real_services`, `real_llm`, `users`, `matrix_endpoints` and `matrix_reality`, the same in every environment."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 
 if TYPE_CHECKING:
     from envmatrix.contracts import Contract, Reality, RealLLM, RealServices
+    from envmatrix.plugin.endpoints import Endpoints
     from envmatrix.plugin.process import Process
     from envmatrix.services.users import Users
 
@@ -58,6 +59,15 @@ def users(real_services: RealServices) -> Users:
     if factory is None:
         pytest.skip(f"environment {real_services['environment']!r} makes no users: it declares no [users]")
     return factory
+
+
+@pytest.fixture(scope="session")
+def matrix_endpoints(request: pytest.FixtureRequest) -> Endpoints:
+    """Each service's endpoint by its name, for fixtures of any scope: `matrix_endpoints["redis"].url.get_secret_value()`.
+
+    Of a service that has a wall to offer it is the worker's own part, as a database of its own, which nobody empties.
+    """
+    return _process(request).endpoints
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -24,12 +25,15 @@ def kept_run_dir(config: pytest.Config, selection: Selection) -> Path | None:
         return None
     stale = kept.why_stale(Origin.of(environment, process_variables(selection.env_file)))
     reporter = config.pluginmanager.get_plugin("terminalreporter")
+    name = environment.name
+    line = (
+        f"envmatrix: {name} is started for this run, since the one that is up is stale: {stale} (envmatrix up {name})"
+        if stale
+        else f"envmatrix: connected to {name}, which is up (supervisor {kept.supervisor})"
+    )
     if reporter is not None:
-        name = environment.name
         reporter.ensure_newline()
-        reporter.write_line(
-            f"envmatrix: {name} is started for this run, since the one that is up is stale: {stale} (envmatrix up {name})"
-            if stale
-            else f"envmatrix: connected to {name}, which is up (supervisor {kept.supervisor})"
-        )
+        reporter.write_line(line)
+    else:  # what `[pytest]` names is needed before pytest has one
+        sys.stderr.write(f"{line}\n")
     return None if stale else kept.run.path

@@ -18,9 +18,11 @@ from typing import Any
 
 import pytest
 
+from envmatrix.environments import PytestTable
 from envmatrix.masking import MASKER
 from envmatrix.runner.pytest_options import PYTEST_OPTIONS
 
+_NOTHING_DECLARED = PytestTable()
 _NARROWING = tuple(option for option in PYTEST_OPTIONS if option.narrows)
 _SETTINGS = frozenset(
     {
@@ -45,14 +47,16 @@ _COLLECTING = re.compile(rb"def (pytest_collect_file|pytest_collect_directory|py
 """What a plugin defines that finds tests of its own."""
 
 
-def narrowed(config: pytest.Config, root: Path, suites: Sequence[str]) -> tuple[str, ...]:
+def narrowed(
+    config: pytest.Config, root: Path, suites: Sequence[str], table: PytestTable = _NOTHING_DECLARED
+) -> tuple[str, ...]:
     """Return the arguments that narrow a run, as on a command line; none where all of the suite is to run.
 
     `suites` are the project's, relative to its root; without any, pytest's `testpaths` are, or all below its rootdir.
+    `table` is what the environment declares for pytest: what that leaves out is no part of its suite either.
     """
-    return tuple(
-        MASKER.mask(word) for word in (*_paths(config, root, suites), *_options(config, has_suites=bool(suites)))
-    )
+    options = _options(config, table, has_suites=bool(suites))
+    return tuple(MASKER.mask(word) for word in (*_paths(config, root, suites), *options))
 
 
 def _paths(config: pytest.Config, root: Path, suites: Sequence[str]) -> Iterator[str]:
@@ -82,8 +86,8 @@ def _holds(one: _Part, part: _Part) -> bool:
     return one == part or (not one[1] and part[0].is_relative_to(one[0]))
 
 
-def _options(config: pytest.Config, *, has_suites: bool) -> Iterator[str]:
-    given, own = config.option, _own(config)
+def _options(config: pytest.Config, table: PytestTable, *, has_suites: bool) -> Iterator[str]:
+    given, own = config.option, _own(config, table)
     for option in _NARROWING:
         value, by_project = getattr(given, option.narrows, None), getattr(own, option.narrows)
         name = option.names[0]
@@ -105,8 +109,8 @@ def _options(config: pytest.Config, *, has_suites: bool) -> Iterator[str]:
             yield f"-o {shlex.quote(setting)}"
 
 
-def _own(config: pytest.Config) -> Any:
-    """Return the options that the project's own `addopts` alone would set, unless it was overridden."""
+def _own(config: pytest.Config, table: PytestTable) -> Any:
+    """Return the options that the project's own `addopts`, unless it was overridden, and the declaration would set."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     for option in _NARROWING:
         if option.may_repeat:
@@ -118,7 +122,10 @@ def _own(config: pytest.Config) -> Any:
     parser.add_argument("-p", dest="plugins", action="append", default=[])
     parser.add_argument("-o", "--override-ini", dest="override_ini", action="append", default=[])
     overridden = "addopts" in map(_setting, config.option.override_ini or ())
-    return parser.parse_known_args([] if overridden else config.getini("addopts"))[0]
+    addopts = [] if overridden else config.getini("addopts")
+    own = parser.parse_known_args([*addopts, *table.args])[0]
+    own.markexpr = table.selecting(own.markexpr)
+    return own
 
 
 def _is_own_file(config: pytest.Config, name: str) -> bool:

@@ -9,10 +9,12 @@ from envmatrix.exceptions import EnvmatrixError
 from envmatrix.plugin.process import Process
 from envmatrix.runs.ping import Ping, PingStatus
 
+ENDPOINTS = "matrix_endpoints"
+"""The fixture that hands out the endpoints of all services, of which it notes those that are read."""
 REQUIRED = pytest.StashKey[frozenset[str]]()
 """The services behind the capabilities that an item requires."""
 USED = pytest.StashKey[frozenset[str]]()
-"""The services that an item uses by its markers' word: what it requires, or all of them by `real_services`."""
+"""The services that an item uses by its markers' word, all of them by `real_services`, or by what `[pytest]` gives."""
 MISSING = pytest.StashKey[EnvmatrixError]()
 """Why an item cannot run at all: it asks for a fixture or a capability that does not exist."""
 DESTRUCTIVE = pytest.StashKey[bool]()

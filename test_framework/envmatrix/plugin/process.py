@@ -24,6 +24,7 @@ from envmatrix.safety.unpatched import REAL
 
 if TYPE_CHECKING:
     from envmatrix.plugin.access import ProtectedPaths
+    from envmatrix.plugin.endpoints import Endpoints
     from envmatrix.plugin.isolation import Isolation
     from envmatrix.plugin.session import EnvironmentSession
     from envmatrix.plugin.shard import Sharding
@@ -163,6 +164,13 @@ class Process:
 
         run = None if remote_input(self.config) else SupervisorDirectory(self.supervisor_dir)
         return Isolation(self.session, f"{self._worker}_{self._pid}", run)  # a kept environment has many a gw0
+
+    @cached_property
+    def endpoints(self) -> Endpoints:
+        """Return the endpoints for fixtures of any scope."""
+        from envmatrix.plugin.endpoints import Endpoints
+
+        return Endpoints(self.session, self.isolation)
 
     @cached_property
     def protected(self) -> ProtectedPaths:

@@ -63,7 +63,7 @@ class Recorder:
         self._planned: Sequence[str] = ()
         self._commits = {full_commit(self._root, "HEAD") or "unknown": None}
         """The commits that were seen checked out, in their order."""
-        self._narrowed = narrowed(config, process.selection.project.root, process.selection.project.suites)
+        self._narrowed = narrowed(config, process.selection.project.root, process.selection.suites, environment.pytest)
         self._run_options = run_options(config, process.selection)
         self._pytest_options = pytest_options(config)
         self._started = REAL.clock()
@@ -314,6 +314,7 @@ class Recorder:
                 run_options=self._run_options,
                 pytest_options=self._pytest_options,
                 narrowed=self._narrowed,
+                directory=environment.pytest.directory or "",
                 files={MASKER.mask(file): digest for file, digest in self._files.items()},
                 cut_digest=sharding.cut_digest if sharding else "",
             )

@@ -11,13 +11,14 @@ from envmatrix.plugin.collection import Collection
 from envmatrix.plugin.crashes import Crashes
 from envmatrix.plugin.evidence import EvidenceCollector
 from envmatrix.plugin.forked import ForkedChildren
+from envmatrix.plugin.given import hand_to_workers, selected
 from envmatrix.plugin.left_over import LeftOver
 from envmatrix.plugin.masked_output import MaskedOutput
 from envmatrix.plugin.note import Notes
 from envmatrix.plugin.preconditions import Preconditions
 from envmatrix.plugin.process import Process
 from envmatrix.plugin.remote_workers import prepare_tx
-from envmatrix.plugin.selection import path_option, select
+from envmatrix.plugin.selection import path_option
 from envmatrix.plugin.signals import SignalWatch
 from envmatrix.plugin.smoke import Smoke
 from envmatrix.plugin.worker_output import WorkerReporter
@@ -29,14 +30,13 @@ def register(config: pytest.Config, name: str) -> None:
     Raises:
         EnvmatrixError: the environment is not declared, or declared wrongly.
     """
-    selection = select(config, name)
+    process = selected(config, name)
+    selection = process.selection
     if selection.project.contracts:
         # Imported now, where a wrong name is a usage error; ours alone are imported when a test first needs them.
         from envmatrix.contracts import contract_classes
 
         contract_classes(selection.project)
-    process = Process(config, selection)
-    config.add_cleanup(process.close)
     manager = config.pluginmanager
     manager.register(process, "envmatrix-process")
     manager.register(MaskedOutput(), "envmatrix-masked-output")
@@ -59,6 +59,7 @@ def register(config: pytest.Config, name: str) -> None:
         from envmatrix.plugin.scheduling import CrashedWorkers
 
         manager.register(CrashedWorkers(process), "envmatrix-crashed-workers")
+        hand_to_workers(config)
     elif manager.hasplugin("timeout"):
         from envmatrix.plugin.deadline import TestDeadline
 

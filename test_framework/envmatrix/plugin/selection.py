@@ -8,7 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.environments import Environment, Project, declaration_of, load_environment, process_variables
+from envmatrix.environments import (
+    Environment,
+    Project,
+    PytestTable,
+    declaration_of,
+    load_environment,
+    process_variables,
+)
 from envmatrix.plugin.remote_workers import remote_input
 
 OUR_CONTRACTS = ("real_services", "real_llm")
@@ -29,6 +36,11 @@ class Selection:
     """The variables that the declaration uses, in the clear."""
 
     @property
+    def suites(self) -> tuple[str, ...]:
+        """Return the project's suites, relative to its root; none where the environment has its suite elsewhere."""
+        return () if self.environment.pytest.directory else self.project.suites
+
+    @property
     def contract_fixtures(self) -> frozenset[str]:
         """Return the names of the fixtures that have a contract."""
         return frozenset(OUR_CONTRACTS) | self.project.contracts.keys()
@@ -40,21 +52,24 @@ def select(config: pytest.Config, name: str) -> Selection:
     Raises:
         EnvmatrixError: it is not declared, or declared wrongly.
     """
-    project = Project.find(config.rootpath)
+    project = Project.find(path_option(config, "--matrix-project") or config.rootpath)
     directory = path_option(config, "--matrix-environments") or project.environments_dir
     env_file = path_option(config, "--matrix-env-file")
     if (remote := remote_input(config)) is not None:
         directory, env_file = project.root / remote.directory, None
         remote.demand_same(declaration_of(name, directory)[0])
     variables = _UsedVariables(remote.variables if remote else process_variables(env_file))
+    environment = load_environment(
+        name,
+        directory,
+        variables=variables,
+        overrides=config.getoption("--matrix-set"),
+        alias=config.getoption("--matrix-as") or "",
+    )
+    if config.getoption("--matrix-plain"):
+        environment = environment.model_copy(update={"pytest": PytestTable()})
     return Selection(
-        environment=load_environment(
-            name,
-            directory,
-            variables=variables,
-            overrides=config.getoption("--matrix-set"),
-            alias=config.getoption("--matrix-as") or "",
-        ),
+        environment=environment,
         directory=directory,
         env_file=env_file,
         run_file=path_option(config, "--matrix-run-file"),

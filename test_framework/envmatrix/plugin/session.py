@@ -10,6 +10,7 @@ from envmatrix.contracts import Reality, contract_classes
 from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import (
     AccessRefusedError,
+    DependencyError,
     EnvmatrixError,
     IdentityError,
     ServiceError,
@@ -169,6 +170,24 @@ class EnvironmentSession:
         roots = [name for name in sorted(failed) if not (self.environment.closure(frozenset({name})) - {name}) & failed]
         if roots:
             raise self._error(pings[roots[0]])
+
+    def demand_endpoints(self, names: frozenset[str]) -> None:
+        """Start services; make sure that each required one has an address, also where a remote one does not answer.
+
+        Raises:
+            ServiceError: one did not start; the first of a chain of failures is told.
+        """
+        self.start(names)
+        states = [self._states[name] for name in sorted(names) if self.environment.demands(name)]
+        if failed := [state for state in states if self.address(state.service) is None]:
+            raise min(failed, key=lambda state: state.error == DependencyError.__name__).as_error()
+
+    def address(self, name: str) -> Endpoint | None:
+        """Return the endpoint of a service, of a remote one also while it is down; `None` where there is none."""
+        spec = self.environment.services[name]
+        if name in self.endpoints or spec.source is not Source.REMOTE:
+            return self.endpoints.get(name)
+        return get_kind(spec.kind, name).connect(spec, _url(spec))
 
     def _error(self, ping: Ping) -> ServiceError:
         """Return why a service that is not up is not."""

@@ -116,11 +116,12 @@ class _News:
 
 
 class _Plain:
-    """Prints a line when an environment starts, ends, and for each failure; in a long run also where it stands."""
+    """Prints a line when an environment waits, starts, ends, and for each failure; in a long run also where it stands."""
 
     def __init__(self, forecast: _Forecast) -> None:
         self._forecast = forecast
         self._news = _News()
+        self._waiting: set[str] = set()
         self._started: set[str] = set()
         self._ended: set[str] = set()
         self._last = time.monotonic()
@@ -128,7 +129,11 @@ class _Plain:
     def __call__(self, children: Sequence[Child]) -> None:
         for child in children:
             name = child.job.environment
-            if name not in self._started:
+            if child.state == "waiting":
+                if name not in self._waiting:
+                    self._waiting.add(name)
+                    self._say(f"{child.job.label}: waiting")
+            elif name not in self._started and child.process is not None:
                 self._started.add(name)
                 self._say(f"{child.job.label}: started")
             for line in self._news.lines(child):
@@ -139,7 +144,7 @@ class _Plain:
                 self._say(
                     f"{child.job.label}: ended after {child.seconds:.1f} s, {number_of_tests(child.done)}{failed}"
                 )
-        running = [child for child in children if child.exit_code is None]
+        running = [child for child in children if child.exit_code is None and child.process is not None]
         if running and time.monotonic() - self._last >= _EVERY:
             self._last = time.monotonic()
             self._say("; ".join(map(self._standing, running)))

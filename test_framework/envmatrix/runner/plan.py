@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from envmatrix.environments import Environment, Project, load_environments
+from envmatrix.environments import Environment, Project, PytestTable, load_environments
 from envmatrix.exceptions import UsageError
+from envmatrix.runner.interpreter import check_suite_place, directory_of, interpreter_of
 from envmatrix.runner.processes import Job
 from envmatrix.runner.pytest_options import takes_next_word
 from envmatrix.runs.directory import RunDir, last_complete
@@ -47,6 +47,8 @@ class Plan:
     """Whether it is recorded which functions each test runs."""
     sample: float | None = None
     """Seconds from one sample of a run to the next; `None` where none are taken."""
+    is_ours: bool = False
+    """Whether the suite is the one that we ship: what `[pytest]` of a declaration says is not for it."""
     reuse: Mapping[str, Reuse] = field(default_factory=dict)
     """Environment → the cells that it reuses of an earlier run."""
     commit: str = ""
@@ -64,24 +66,11 @@ class Plan:
         Each environment has its own cache, so that `--lf` means the tests that failed there.
         """
         run_file = run_dir.run_file(environment.run_name, self.shard)
+        if self.is_ours:
+            environment = environment.model_copy(update={"pytest": PytestTable()})
         # With "=": before our plugin is loaded, pytest takes an option's separate value for a path, and looks for its
         # rootdir there.
         options = [f"--matrix-environment={environment.name}", f"--matrix-run-file={run_file}"]
-        options += [f"--matrix-environments={self.environments_dir}"]
-        options += [f"--matrix-deadline={self.deadline:g}"]
-        if self.test_deadline is not None:
-            options += [f"--matrix-test-deadline={self.test_deadline:g}"]
-        if self.retries:
-            options += [f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}"]
-        if self.record_contexts:
-            options += ["--matrix-contexts"]
-        if self.sample is not None:
-            options += [f"--matrix-sample={self.sample:g}"]
-        if self.env_file is not None:
-            options += [f"--matrix-env-file={self.env_file}"]
-        options += [f"--matrix-set={text}" for text in environment.overrides]
-        if environment.alias:
-            options += [f"--matrix-as={environment.alias}"]
         if self.shard is not None:
             options += [f"--matrix-shard={self.shard}"]
             if durations := self._durations(environment.name):
@@ -94,10 +83,38 @@ class Plan:
         return Job(
             environment=environment.run_name,
             label=environment.label,
-            command=(sys.executable, "-m", "pytest", *self._plugins(), *options, *self._suites(), *self.pytest_args),
+            command=(
+                interpreter_of(environment, self.project.root),
+                *("-m", "pytest", *self._plugins(), *self._settings(environment), *options),
+                *(() if environment.pytest.directory else self._suites()),
+                *self.pytest_args,
+            ),
             run_file=run_file,
             log_file=run_dir.log_file(environment.run_name),
+            cwd=directory_of(environment, self.project.root),
         )
+
+    def _settings(self, environment: Environment) -> Iterator[str]:
+        """Yield our options that say how an environment is run, wherever the run is recorded."""
+        yield f"--matrix-environments={self.environments_dir}"
+        yield f"--matrix-deadline={self.deadline:g}"
+        if self.is_ours:
+            yield "--matrix-plain"
+        if environment.pytest.directory:
+            yield f"--matrix-project={self.project.root}"
+        if self.test_deadline is not None:
+            yield f"--matrix-test-deadline={self.test_deadline:g}"
+        if self.retries:
+            yield from (f"--reruns={self.retries}", f"--rerun-except={_BEYOND_RETRIES}")
+        if self.record_contexts:
+            yield "--matrix-contexts"
+        if self.sample is not None:
+            yield f"--matrix-sample={self.sample:g}"
+        if self.env_file is not None:
+            yield f"--matrix-env-file={self.env_file}"
+        yield from (f"--matrix-set={text}" for text in environment.overrides)
+        if environment.alias:
+            yield f"--matrix-as={environment.alias}"
 
     def _plugins(self) -> Iterator[str]:
         """Yield pytest's arguments that load what a run needs, where the user has it load no plugin by itself."""
@@ -149,10 +166,13 @@ def make_plan(
     env_file = env_file.absolute() if env_file else None
     if durations is not None and not durations.exists():
         raise UsageError(f"no run file {durations}", "--durations names a run file, or a directory of them")
+    environments = load_environments(names, directory, env_file, overrides, alias)
+    for environment in environments:
+        check_suite_place(environment, project.root)
     with_kind = tuple(_with_kind(pytest_args))
     return Plan(
         project=project,
-        environments=load_environments(names, directory, env_file, overrides, alias),
+        environments=environments,
         environments_dir=directory,
         env_file=env_file,
         pytest_args=tuple(_from_here(word) if is_test else word for word, is_test in with_kind),

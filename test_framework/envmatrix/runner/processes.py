@@ -50,6 +50,7 @@ class Job:
     command: tuple[str, ...]
     run_file: Path
     log_file: Path
+    cwd: Path
 
     def ending(self, exit_code: int) -> str:
         """Return how a run ended, where its run file cannot tell; else empty."""
@@ -69,8 +70,9 @@ class Child:
     """A pytest process, and its progress by its run file."""
 
     job: Job
-    process: subprocess.Popen[bytes]
-    started: float
+    process: subprocess.Popen[bytes] | None = None
+    """`None` while it waits for its turn."""
+    started: float = 0.0
     planned: tuple[str, ...] | None = None
     """The planned tests in their order; `None` while pytest is collecting."""
     ended: dict[str, bool] = field(default_factory=dict)
@@ -78,7 +80,7 @@ class Child:
     failures: dict[str, str] = field(default_factory=dict)
     """Test of which an attempt failed → the first line of why, masked, in the order in which they came."""
     exit_code: int | None = None
-    """pytest's exit code, or minus the signal that killed it; `None` while it runs."""
+    """pytest's exit code, or minus the signal that killed it; `None` while it waits or runs."""
     seconds: float = 0.0
     """Seconds from its start to now, or to its end."""
     note: str = ""
@@ -109,6 +111,8 @@ class Child:
         """Return its present activity in one word."""
         if self.exit_code is not None:
             return "ended"
+        if self.process is None:
+            return "waiting"
         if self.kill_at is not None:
             return "stopping"
         if self.planned is None:
@@ -119,6 +123,21 @@ class Child:
     def ending(self) -> str:
         """Return how it ended, where its run file cannot tell; empty where it ended by itself."""
         return self.note or self.job.ending(self.exit_code or 0)
+
+    def start(self, pipe: int, environment: Mapping[str, str]) -> None:
+        """Start it."""
+        with open_private(self.job.log_file, "wb") as log:  # a product may print secrets
+            self.process = subprocess.Popen(  # noqa: S603  our own command
+                _watching(self.job.command, pipe),
+                pass_fds=(pipe,),
+                cwd=self.job.cwd,
+                env=environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        self.started = time.monotonic()
 
     def follow(self) -> None:
         """Read the new lines of its run file."""
@@ -146,8 +165,8 @@ class Child:
             return  # progress only: the reader of the whole file reports what is wrong
 
     def poll(self) -> bool:
-        """Return whether it still runs; when it has ended, kill the rest of its session."""
-        if self.exit_code is not None:
+        """Return whether it runs; when it has ended, kill the rest of its session."""
+        if self.exit_code is not None or self.process is None:
             return False
         self.seconds = time.monotonic() - self.started
         pid = self.process.pid
@@ -160,14 +179,18 @@ class Child:
 
     def kill(self) -> None:
         """Kill it and everything in its session."""
+        if self.process is None:
+            return
         try:
             os.killpg(self.process.pid, signal.SIGKILL)
         except (ProcessLookupError, PermissionError):
             return  # nothing left; macOS says PermissionError where only the dead leader is
 
     def stop(self, signum: int, note: str, grace: float) -> None:
-        """Send it a signal, and SIGKILL after `grace` seconds."""
-        if self.exit_code is None and self.kill_at is None:
+        """Send it a signal, and SIGKILL after `grace` seconds; one that waits is not started any more."""
+        if self.process is None:
+            self.note, self.exit_code = f"{note} before it was started", -signum
+        elif self.exit_code is None and self.kill_at is None:
             self.note = note
             self.kill_at = time.monotonic() + grace
             self.process.send_signal(signum)
@@ -186,12 +209,14 @@ class Child:
 def run_all(
     jobs: Sequence[Job],
     *,
-    cwd: Path,
     deadline: float,
     patience: float = 0.0,
+    at_once: int | None = None,
     observe: Callable[[Sequence[Child]], None] = lambda _: None,
 ) -> tuple[Child, ...]:
-    """Run every job at once; return when all have ended. `observe` sees the children a few times a second.
+    """Run jobs, at most so many at once, by default all; return when all have ended.
+
+    They are started in their order. `observe` sees the children a few times a second. The deadline counts from the start.
 
     Ctrl-C and SIGTERM are passed on, and the runs' own teardown waited for.
 
@@ -199,21 +224,27 @@ def run_all(
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
     with _Signals() as signals, _runner_pipe() as pipe, _pytest_environment() as environment:
-        children = [_start(job, cwd, pipe, environment) for job in jobs]
+        children = [Child(job) for job in jobs]
         try:
             while True:
                 running = [child for child in children if child.poll()]
+                waiting = [child for child in children if child.state == "waiting"]
+                if signals.first:
+                    signals.pass_on([*running, *waiting])
+                    waiting = []
+                for child in waiting[: (at_once or len(jobs)) - len(running)]:
+                    child.start(pipe, environment)
+                    running.append(child)
                 observe(children)
                 if not running:
                     return tuple(children)
-                signals.pass_on(running)
                 for child in running:
                     child.enforce(deadline, patience)
                     child.follow()
                 time.sleep(_POLL)
         finally:
             for child in children:  # still running only after an error of our own
-                if child.exit_code is None:
+                if child.exit_code is None and child.process is not None:
                     child.kill()
                     child.process.wait()
 
@@ -305,21 +336,6 @@ def _pytest_environment() -> Iterator[Mapping[str, str]]:
 def _watching(command: Sequence[str], pipe: int) -> list[str]:
     python, module, pytest, *arguments = command
     return [python, module, pytest, "-p", "envmatrix.plugin.runner_pipe", f"--matrix-runner-pipe={pipe}", *arguments]
-
-
-def _start(job: Job, cwd: Path, pipe: int, environment: Mapping[str, str]) -> Child:
-    with open_private(job.log_file, "wb") as log:  # a product may print secrets
-        process = subprocess.Popen(  # noqa: S603  our own command
-            _watching(job.command, pipe),
-            pass_fds=(pipe,),
-            cwd=cwd,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
-    return Child(job, process, time.monotonic())
 
 
 class _Signals:

@@ -64,6 +64,8 @@ class Header(_Event, frozen=True, kw_only=True, tag="header", omit_defaults=Fals
     """Words for pytest that say how tests were run, not which and not where to: `-p`, `no:randomly`."""
     narrowed: tuple[str, ...] = ()
     """What asked for a part of the suite, as on a command line: paths, `-k login`. Empty where all of it was asked for."""
+    directory: str = ""
+    """Where the suite is, relative to the project's root; empty where it is there."""
     files: dict[str, str] = {}
     """File of the suite, relative to pytest's root → its SHA-256: test modules, conftests, the declaration, the settings."""
     cut_digest: str = ""

@@ -22,7 +22,7 @@ from envmatrix.runs.file import read_run
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.services.processes.ports import free_port
 from tests.framework.bare import Bare
-from tests.framework.project import Project
+from tests.framework.project import TINY_TOML, Project
 
 _SBIN = os.pathsep.join((os.environ.get("PATH", os.defpath), "/usr/sbin", "/usr/local/sbin"))
 SSHD = shutil.which("sshd", path=_SBIN)
@@ -335,6 +335,16 @@ def test_a_checkout_that_differs_is_refused(project: Project, machine: Machine) 
     result = project.pytest(*ours, environment="")
     assert result.ret == pytest.ExitCode.USAGE_ERROR
     result.stdout.fnmatch_lines("*a worker on another machine refuses: */checkout/environments/tiny.toml on * is not *")
+
+
+def test_what_is_given_to_pytest_reaches_no_other_machine_and_says_so(project: Project, machine: Machine) -> None:
+    """Rather than a suite without its URLs there is one line."""
+    project.write("test_a.py", "def test_a(): pass")
+    project.write("environments/tiny.toml", TINY_TOML + '[pytest]\nenv = { SIZE = "2" }\n')
+    ours = ("--matrix-environment=tiny", "--dist=load", "--rsyncignore=*")
+    result = project.pytest(*ours, machine.tx(checkout(project, machine.home / "checkout")), environment="")
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stdout.fnmatch_lines(r"*refuses: [[]pytest] of tiny.toml cannot reach pytest here. *")
 
 
 def test_paths_are_refused(project: Project) -> None:

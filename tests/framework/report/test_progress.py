@@ -35,7 +35,8 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 def child(name: str = "local", *planned: str, ended: str = "", failures: dict[str, str] | None = None) -> Child:
     """A run in which the tests of some letters have ended, and those with failures failed."""
-    run = Child(Job(name, name, (), Path("run"), Path("log")), None, 0.0)  # type: ignore[arg-type]  # no process is looked at
+    job = Job(name, name, (), Path("run"), Path("log"), Path())
+    run = Child(job, object())  # type: ignore[arg-type]  # no process is looked at
     run.planned = planned or None
     run.failures = failures or {}
     run.ended = {test: test in run.failures for test in (*ended, *run.failures)}
@@ -58,6 +59,25 @@ def test_a_log_gets_lines_for_start_failure_and_end(capsys: pytest.CaptureFixtur
         "",
         "local: started\nlocal: a failed: AssertionError: no\nlocal: ended after 29.0 s, 1 test, 1 failed\n",
     )
+
+
+def test_what_waits_is_told_once_and_stands_nowhere(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:
+    """It is started when its turn comes; what never gets it only ends."""
+    turn, never = child("local"), child("shop")
+    process, turn.process, never.process = turn.process, None, None
+    with progress(quiet=False) as observe:
+        for moment in (0.0, 40.0):
+            clock(moment)
+            observe([turn, never])
+        turn.process, never.exit_code = process, -15
+        observe([turn, never])
+    assert capsys.readouterr().err.splitlines() == [
+        "local: waiting",
+        "shop: waiting",
+        "local: started",
+        "shop: ended after 0.0 s, 0 tests",
+        "local: 0/? after 0 s, collecting",
+    ]
 
 
 def test_a_long_run_says_where_it_stands_every_30_seconds(capsys: pytest.CaptureFixture[str], clock: Clock) -> None:

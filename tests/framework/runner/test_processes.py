@@ -25,7 +25,9 @@ def job(directory: Path, program: str, name: str = "local") -> Job:
     """A program in pytest's place: `-m NAME` runs a module of the directory, with pytest's options in its argv."""
     module = f"stand_in_{name}"
     (directory / f"{module}.py").write_text(program)
-    return Job(name, name, (sys.executable, "-m", module), directory / f"{name}.jsonl", directory / f"{name}.log")
+    return Job(
+        name, name, (sys.executable, "-m", module), directory / f"{name}.jsonl", directory / f"{name}.log", directory
+    )
 
 
 IGNORES_SIGTERM = """
@@ -60,7 +62,7 @@ def test_all_run_at_the_same_time_and_keep_their_output(tmp_path: Path) -> None:
         "sys.exit(3)"
     )
     jobs = [job(tmp_path, program.format(*pair), pair[0]) for pair in (("a", "b"), ("b", "a"))]
-    ended = run_all(jobs, cwd=tmp_path, deadline=DEADLINE)
+    ended = run_all(jobs, deadline=DEADLINE)
     assert [child.exit_code for child in ended] == [3, 3]
     assert [one.log_file.read_text() for one in jobs] == [f"out of {name}\nerr of {name}\n" for name in "ab"]
     assert ended[0].ending == "pytest ended with exit code 3 before it recorded a run"
@@ -69,7 +71,9 @@ def test_all_run_at_the_same_time_and_keep_their_output(tmp_path: Path) -> None:
 def test_the_run_file_is_followed(tmp_path: Path) -> None:
     """Planned, done, failed; half a line is not counted, and a test that passed when tried again failed no more."""
     writer = RunWriter(tmp_path / "local.jsonl")
-    child = Child(job(tmp_path, ""), None, 0.0)  # type: ignore[arg-type]  # no process is looked at
+    child = Child(job(tmp_path, ""))
+    assert child.state == "waiting"
+    child.process = object()  # type: ignore[assignment]  # no process is looked at
     assert child.state == "collecting"
     writer.write(header(planned=["a", "b"]))
     writer.write(Attempt("a", Outcome.FAILED))
@@ -88,9 +92,46 @@ def test_the_run_file_is_followed(tmp_path: Path) -> None:
     writer.close()
 
 
+COUNTS = """
+import os, pathlib, time
+with open("log", "a") as log:
+    log.write("begin {0}\\n")
+time.sleep(0.2)
+with open("log", "a") as log:
+    log.write("end {0}\\n")
+"""
+
+
+def test_only_so_many_run_at_once_in_the_order_given(tmp_path: Path) -> None:
+    """The next one is started when one has ended, and waits until then."""
+    seen: list[list[str]] = []
+    jobs = [job(tmp_path, COUNTS.format(name), name) for name in ("b", "a")]
+    ended = run_all(jobs, deadline=DEADLINE, at_once=1, observe=lambda all_: seen.append([one.state for one in all_]))
+    assert (tmp_path / "log").read_text().split("\n") == ["begin b", "end b", "begin a", "end a", ""]
+    assert [child.exit_code for child in ended] == [0, 0]
+    assert seen[0] == ["collecting", "waiting"]
+
+
+@pytest.mark.fault("ctrl-c")
+def test_what_waits_is_not_started_after_a_signal(tmp_path: Path) -> None:
+    """It says so, and the others get their time to end."""
+    jobs = [job(tmp_path, "import time; time.sleep(60)", name) for name in ("a", "b")]
+    sent: list[int] = []
+
+    def observe(_: Sequence[Child]) -> None:
+        if not sent:
+            sent.append(signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    ran, waited = run_all(jobs, deadline=DEADLINE, at_once=1, observe=observe)
+    assert (ran.ending, ran.exit_code) == ("ended by SIGTERM", -signal.SIGTERM)
+    assert (waited.ending, waited.process) == ("ended by SIGTERM before it was started", None)
+    assert not jobs[1].log_file.exists()
+
+
 def test_a_foreign_run_file_does_no_harm(tmp_path: Path) -> None:
     """Progress is read from whatever stands there; who reads the whole file says what is wrong with it."""
-    child = Child(job(tmp_path, ""), None, 0.0)  # type: ignore[arg-type]  # no process is looked at
+    child = Child(job(tmp_path, ""))
     child.job.run_file.write_bytes(b'\xff\n[1]\n{}\n{"type":"header"}\n{"type":"attempt","test":[],"outcome":1}\n')
     child.follow()
     assert (child.planned, child.done) == (None, 0)
@@ -104,7 +145,7 @@ def test_a_deadline_ends_what_ignores_sigterm(tmp_path: Path, monkeypatch: pytes
         if (tmp_path / "ready").exists():
             running[0].enforce(deadline=0, patience=0)
 
-    (child,) = run_all([job(tmp_path, IGNORES_SIGTERM)], cwd=tmp_path, deadline=DEADLINE, observe=observe)
+    (child,) = run_all([job(tmp_path, IGNORES_SIGTERM)], deadline=DEADLINE, observe=observe)
     assert child.exit_code == -signal.SIGKILL
     assert child.ending == "deadline of 0 s passed; killed when it had not ended in time"
 
@@ -112,7 +153,7 @@ def test_a_deadline_ends_what_ignores_sigterm(tmp_path: Path, monkeypatch: pytes
 @pytest.mark.fault("fork-grandchild")
 def test_what_a_run_leaves_in_its_session_is_ended(tmp_path: Path) -> None:
     """A test that forgot a process does not keep it."""
-    (child,) = run_all([job(tmp_path, LEAVES_A_CHILD)], cwd=tmp_path, deadline=DEADLINE)
+    (child,) = run_all([job(tmp_path, LEAVES_A_CHILD)], deadline=DEADLINE)
     assert child.exit_code == 0
     await_end(int((tmp_path / "left").read_text()))
 
@@ -120,9 +161,7 @@ def test_what_a_run_leaves_in_its_session_is_ended(tmp_path: Path) -> None:
 @pytest.mark.fault("oom-kill")
 def test_a_killed_run_says_by_which_signal(tmp_path: Path) -> None:
     """Whoever killed it, the signal is named."""
-    (child,) = run_all(
-        [job(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")], cwd=tmp_path, deadline=DEADLINE
-    )
+    (child,) = run_all([job(tmp_path, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")], deadline=DEADLINE)
     assert child.ending == "killed by SIGKILL"
 
 
@@ -152,7 +191,7 @@ def test_a_signal_of_ours_is_passed_on_and_waited_for(tmp_path: Path, signum: in
     )
     before = signal.getsignal(signum)
     observe = at(str(tmp_path / "ready"), lambda: os.kill(os.getpid(), signum))
-    (child,) = run_all([job(tmp_path, program)], cwd=tmp_path, deadline=DEADLINE, observe=observe)  # type: ignore[arg-type]
+    (child,) = run_all([job(tmp_path, program)], deadline=DEADLINE, observe=observe)  # type: ignore[arg-type]
     assert (child.exit_code, child.note) == (7, note)
     assert (tmp_path / "torn down").exists()
     assert signal.getsignal(signum) == before
@@ -164,7 +203,7 @@ def test_nohup_is_respected(tmp_path: Path) -> None:
     try:
         observe = at(str(tmp_path / "ready"), lambda: os.kill(os.getpid(), signal.SIGHUP))
         program = "import pathlib, time; pathlib.Path('ready').touch(); time.sleep(0.2)"
-        (child,) = run_all([job(tmp_path, program)], cwd=tmp_path, deadline=DEADLINE, observe=observe)  # type: ignore[arg-type]
+        (child,) = run_all([job(tmp_path, program)], deadline=DEADLINE, observe=observe)  # type: ignore[arg-type]
     finally:
         signal.signal(signal.SIGHUP, before)
     assert (child.exit_code, child.note) == (0, "")
@@ -182,7 +221,7 @@ def test_a_second_ctrl_c_kills(tmp_path: Path) -> None:
             os.kill(os.getpid(), signal.SIGINT)
 
     with pytest.raises(KeyboardInterrupt):
-        run_all([job(tmp_path, program)], cwd=tmp_path, deadline=DEADLINE, observe=observe)
+        run_all([job(tmp_path, program)], deadline=DEADLINE, observe=observe)
     assert seen[0].process.returncode == -signal.SIGKILL
 
 
@@ -195,7 +234,7 @@ def test_an_error_of_our_own_leaves_nothing_running(tmp_path: Path) -> None:
         raise OSError("the terminal is gone")
 
     with pytest.raises(OSError, match="terminal"):
-        run_all([job(tmp_path, "import time; time.sleep(60)")], cwd=tmp_path, deadline=DEADLINE, observe=observe)
+        run_all([job(tmp_path, "import time; time.sleep(60)")], deadline=DEADLINE, observe=observe)
     assert seen[0].process.returncode == -signal.SIGKILL
 
 
@@ -229,7 +268,7 @@ def test_a_daemon_that_a_test_left_ends_with_the_run(tmp_path: Path, alone: bool
     if alone:
         run_one(leaving.command, cwd=tmp_path, deadline=DEADLINE)
     else:
-        run_all([leaving], cwd=tmp_path, deadline=DEADLINE)
+        run_all([leaving], deadline=DEADLINE)
     await_end(int((tmp_path / "left").read_text()))
 
 
@@ -245,7 +284,7 @@ def test_one_run_keeps_its_deadline(tmp_path: Path) -> None:
     sleeping = job(tmp_path, "import time; time.sleep(60)")
     why = "deadline of 0.1 s passed"
     assert run_one(sleeping.command, cwd=tmp_path, deadline=0.1, patience=0.05) == (-signal.SIGTERM, why)
-    (child,) = run_all([sleeping], cwd=tmp_path, deadline=0.1, patience=0.05)
+    (child,) = run_all([sleeping], deadline=0.1, patience=0.05)
     assert child.ending == why
 
 

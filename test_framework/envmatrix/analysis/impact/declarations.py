@@ -90,7 +90,7 @@ def _environment(path: Path, files: CommandFiles, variables: Mapping[str, str]) 
                 references[service] = references.get(service, frozenset()) | spec.references
     except EnvmatrixError as error:
         return DeclaredEnvironment(name, declared, unread=error.message)
-    return DeclaredEnvironment(name, declared, tuple(starts), references, environment.providers)
+    return DeclaredEnvironment(name, declared, tuple(starts), references, environment.providers, environment.given)
 
 
 def _starts(environment: Environment, by: str, files: CommandFiles) -> Iterator[ServiceCommand]:

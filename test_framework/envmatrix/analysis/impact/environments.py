@@ -38,6 +38,8 @@ class DeclaredEnvironment:
     """Service → the services that it references."""
     providers: Mapping[str, str] = field(default_factory=dict)
     """Capability → the service that has it."""
+    given: frozenset[str] = frozenset()
+    """Services that its `[pytest]` gives to every test."""
     unread: str = ""
     """Why its declaration cannot be read."""
 

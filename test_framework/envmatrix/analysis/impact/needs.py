@@ -28,6 +28,8 @@ class Needs:
 
     def why(self, place: DeclaredEnvironment, services: frozenset[str]) -> str:
         """Return why the test needs one of these services of an environment; empty if it needs none."""
+        if services & place.closure(place.given):
+            return "and [pytest] gives it to every test"
         for fixture in self.fixtures:
             if fixture != _LLM_ONLY:
                 return f"and {fixture} needs every service"

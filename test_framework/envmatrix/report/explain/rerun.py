@@ -39,6 +39,7 @@ class Reruns:
         self.before = " ".join(words)
         """The command up to the first test's name."""
         self._project = project
+        self._suite = project.root / (header.directory if header else "")
         self._planned = header.planned if header else ()
         self._files: dict[str, tuple[str, tuple[str, ...]]] = {}
         """File → its module, where it is of the suite that we ship, and what to know of it."""
@@ -70,10 +71,11 @@ class Reruns:
         return Rerun(f"{self.before}{pyargs or shell_word(node_id)}", (*numbered, *remarks, *self._remarks))
 
     def _about(self, file: str) -> tuple[str, tuple[str, ...]]:
+        if _is_file(self._suite / file):
+            return "", ()
         if module := shipped_module(file, self._project):
             return module, ()
-        there = _is_file(self._project.root / file)
-        return "", () if there else (f"There is no {inert(file)} here: run the command in that run's project.",)
+        return "", (f"There is no {inert(file)} here: run the command in that run's project.",)
 
 
 def shipped_module(file: str, project: Project) -> str:

@@ -104,7 +104,8 @@ class StartReply(BaseModel):
         """Return plain values, secrets in the clear: only for the socket between our own processes."""
         values = self.model_dump(exclude_unset=True)  # an environment tells what is declared from what is not
         if self.environment is not None:
-            values["environment"]["written"] = self.environment.written
+            written = {"written": self.environment.written, "written_args": self.environment.written_args}
+            values["environment"].update(written)
         return dict(json.loads(json.dumps(values, default=_plain)))
 
     @classmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from envmatrix.analysis.impact.environments import DeclaredEnvironment, compare_declarations
+from envmatrix.analysis.impact.needs import Needs
 
 OLD = b"""
 description = "here"
@@ -45,3 +46,10 @@ def test_a_service_stands_on_those_that_it_references() -> None:
         "local", ("local.toml",), references={"a": frozenset("b"), "b": frozenset("ca"), "d": frozenset()}
     )
     assert place.closure(["a"]) == {"a", "b", "c"}
+
+
+def test_what_pytest_is_given_is_needed_by_every_test() -> None:
+    """Also by one that asks for nothing; what is not behind it is not."""
+    place = DeclaredEnvironment("local", (), references={"a": frozenset("b")}, given=frozenset("a"))
+    assert Needs().why(place, frozenset("b")) == "and [pytest] gives it to every test"
+    assert Needs().why(place, frozenset("c")) == ""

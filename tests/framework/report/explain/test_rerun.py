@@ -46,6 +46,14 @@ def test_it_gives_the_options_of_the_run(project: Project, tmp_path: Path) -> No
     assert again == Rerun("envmatrix run twin --environments envs --env-file 'my env' -- -m slow -p x a.py::x")
 
 
+def test_a_suite_elsewhere_is_looked_for_there(project: Project, tmp_path: Path) -> None:
+    """Its node ids begin in its own directory."""
+    (tmp_path / "old").mkdir()
+    (tmp_path / "a.py").rename(tmp_path / "old/a.py")
+    header = replace(write_run(tmp_path / "r.jsonl", planned=["a.py::x"]).header, directory="old")
+    assert Reruns("local", project, header).of("a.py::x") == Rerun("envmatrix run local -- a.py::x")
+
+
 def test_a_run_under_another_name_is_run_again_under_it(project: Project, tmp_path: Path) -> None:
     """The environment is the declared one, and the options of the run have the rest; a masked secret is told."""
     words = ("--set", f"services.redis.url=redis://:{MASK}@h", "--as", "pr-123")

@@ -1,0 +1,164 @@
+"""Look at a project's files for the services that it needs. Nothing of it is imported or run."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shlex
+from collections.abc import Iterator
+from io import StringIO
+from itertools import chain
+from pathlib import Path
+
+from dotenv import dotenv_values
+
+from envmatrix.analysis.index.build import index_of
+from envmatrix.analysis.index.fixture_index import Index
+from envmatrix.commands.adopt.compose import compose_guesses
+from envmatrix.commands.adopt.guess import STORES, Found, Given, Guess, kind_of, store
+from envmatrix.environments import references_in
+from envmatrix.exceptions import DeclarationError
+from envmatrix.masking import is_secret_name
+from envmatrix.safety.input_files import read_text
+from envmatrix.safety.names import is_name
+
+_EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_URL_OPTION = re.compile(r"--[\w-]*(?:url|uri|dsn)[\w-]*", re.IGNORECASE)
+
+
+def look(root: Path) -> Found:
+    """Return what the project in a directory tells of its services.
+
+    Raises:
+        DeclarationError: pytest's configuration is broken, or a file cannot be read.
+    """
+    index = index_of(root)
+    example = next(((name, _variables(root / name)) for name in _EXAMPLES if (root / name).is_file()), ("", {}))
+    services: dict[str, Guess] = {}
+    given: list[Given] = []
+    notes: list[str] = []
+    for seen in chain(_procfile(root, *example), compose_guesses(root), _from_example(*example), _from_tests(index)):
+        if isinstance(seen, str):
+            notes.append(seen)
+        elif isinstance(seen, Given):
+            given.append(seen)
+        elif seen.name not in services:
+            services[seen.name] = seen
+    own = (name for name, each in services.items() if each.keys["kind"][0] == "http" and "required" not in each.keys)
+    if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
+        services["backend"] = Guess("backend", services.pop(web).keys)
+    return Found(tuple(services.values()), _pytest(given), _suites(index), tuple(dict.fromkeys(notes)))
+
+
+def _pytest(given: list[Given]) -> dict[str, tuple[object, str]]:
+    """Return the keys of the `[pytest]` table."""
+    arguments = [each for each in given if each.argument]
+    origins = "; ".join(each.origin for each in arguments)
+    keys: dict[str, tuple[object, str]] = {}
+    if arguments:
+        keys["args"] = ([each.argument for each in arguments], origins)
+    return keys | {f"env.{each.variable}": (each.value, each.origin) for each in given if each.variable}
+
+
+def _variables(file: Path) -> dict[str, str]:
+    values = dotenv_values(stream=StringIO(read_text(file)), interpolate=False)
+    return {name: value or "" for name, value in values.items() if name.isascii() and name.isidentifier()}
+
+
+def _procfile(root: Path, example: str, variables: dict[str, str]) -> Iterator[Guess | str]:
+    """Yield the process `web` of a Procfile, with the variables of the example file."""
+    if not (root / "Procfile").is_file():
+        return
+    for number, line in enumerate(read_text(root / "Procfile").splitlines(), 1):
+        process, _, command = line.partition(":")
+        origin = f"Procfile:{number}"
+        if process.strip() != "web":
+            if command and not process.startswith("#"):
+                yield f"{origin}: {process.strip()!r} serves nothing that a test could reach, and is not declared"
+            continue
+        try:
+            words = shlex.split(re.sub(r"\$\{?PORT\b(?::-\d+)?\}?", "{backend.port}", command))
+            words[:1] = ["{python}"] if words[:1] in (["python"], ["python3"]) else words[:1]
+        except ValueError:
+            words = []
+        if not words or any(re.search(r"[$|;&<>`]", word) for word in words):
+            yield f"{origin} is not declared: its command needs a shell"
+            continue
+        if not any("{backend.port}" in word for word in words):
+            yield f"{origin} names no $PORT: give the command a way to listen at {{backend.port}}, or it is not found"
+        keys = {
+            "kind": ("http", origin),
+            "source": ("process", "started for the run, and gone after it"),
+            "command": (words, origin),
+            "health": ("/", "a guess: any path that answers 200 without a login"),
+        }
+        for name, value in variables.items():
+            keys[f"env.{name}"] = (_setting(name, value), example)
+        yield Guess("backend", keys)
+
+
+def _setting(name: str, value: str) -> str:
+    """Return what a variable of the example file becomes: an address, or itself with that value by default."""
+    scheme, _, rest = value.partition("://")
+    if name.upper() == "PORT":
+        return "{backend.port}"
+    if rest and (kind := kind_of(scheme)):
+        service = STORES[kind]
+        if "+" not in scheme:
+            return f"{{{service}.url}}"
+        where = "{%s.user}:{%s.password}@{%s.host}:{%s.port}/{%s.database}" % ((service,) * 5)
+        return f"{scheme}://{where}"
+    if is_secret_name(name) or "}" in value or "@" in value or list(references_in(value)):
+        value = ""
+    return f"${{{name}:-{value}}}"
+
+
+def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | Given | str]:
+    for name, value in variables.items():
+        scheme, _, rest = value.partition("://")
+        if rest and (kind := kind_of(scheme)):
+            yield store(kind, f"{example}: {name}")
+            yield Given(f"{example}: {name}, for tests that read it", variable=name, value=_setting(name, value))
+        elif rest and scheme in {"http", "https"}:
+            service = re.sub(r"_?(?:BASE_)?UR[LI]$", "", name.upper()).lower()
+            if not is_name(service) or service in {"app", "base", "site", "public", "api"}:
+                yield f"{example}: {name} may be the address of the product itself"
+                continue
+            default = "" if set("@{}").intersection(value) else f":-{value}"
+            keys = {"kind": "http", "source": "remote", "url": f"${{{name}{default}}}", "required": False}
+            yield Guess(service, {key: (each, f"{example}: {name}") for key, each in keys.items()})
+        elif rest:
+            yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
+
+
+def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
+    """Yield the stores that options of the conftests and fixtures name, and how the suite takes their URLs."""
+    for path in sorted({path for project in index.projects for path in project.conftests}):
+        for option, line in _url_options(index.root / path):
+            origin = f"{path}:{line}: option {option}"
+            if kind := kind_of(option):
+                yield store(kind, origin)
+                yield Given(origin, argument=f"{option}={{{STORES[kind]}.url}}")
+            else:
+                yield f"{origin}: hand it over in args of [pytest]"
+    for fixture in index.fixtures:
+        if not fixture.plugin and (kind := kind_of(fixture.name)):
+            yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
+
+
+def _url_options(conftest: Path) -> Iterator[tuple[str, int]]:
+    """Yield the options of a conftest that take a URL, each with its line."""
+    try:
+        tree = ast.parse(read_text(conftest))
+    except (DeclarationError, SyntaxError, ValueError, RecursionError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr == "addoption":
+            for argument in node.args:
+                if isinstance(argument, ast.Constant) and _URL_OPTION.fullmatch(str(argument.value)):
+                    yield str(argument.value), node.lineno
+
+
+def _suites(index: Index) -> tuple[str, ...]:
+    """Return the topmost directories with tests; the files where they are in the root."""
+    return tuple(sorted({path.partition("/")[0] for project in index.projects for path in project.test_files}))

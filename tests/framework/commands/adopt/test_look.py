@@ -1,0 +1,181 @@
+"""What `envmatrix init` makes of a project's own files."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tomllib
+from contextlib import chdir
+from pathlib import Path
+
+import pytest
+import yaml
+
+from envmatrix.__main__ import main
+from envmatrix.environments import Environment, Project, load_environment
+from tests.framework.bare import Bare
+
+EXAMPLE = """\
+    DATABASE_URL=postgresql+asyncpg://app:k4nary-of-app@localhost/app
+    REDIS_URL=redis://localhost:6379/0
+    SECRET_KEY=k4nary-of-shop
+    DEBUG=1
+    PORT=8000
+    PAYMENT_URL=https://pay.example
+    BROKER_URL=amqp://localhost
+"""
+CONFTEST = """\
+    import pytest
+
+    def pytest_addoption(parser):
+        parser.addoption("--clickhouse-url", default="x")
+
+    @pytest.fixture
+    def redis_client(): ...
+"""
+
+
+@pytest.fixture
+def shop(bare: Bare, monkeypatch: pytest.MonkeyPatch) -> Bare:
+    """A project without declarations, on a machine without a container engine."""
+    shutil.rmtree(bare.root / "environments")
+    (bare.root / "pyproject.toml").unlink()
+    (bare.root / "bin").mkdir()
+    monkeypatch.setenv("PATH", str(bare.root / "bin"))
+    return bare
+
+
+def called(root: Path, capsys: pytest.CaptureFixture[str], *words: str) -> tuple[int, str, str]:
+    """Run the command in this process: exit code, output, standard error."""
+    with chdir(root), pytest.raises(SystemExit) as exit_:
+        main(("init", *words))
+    return int(exit_.value.code or 0), *capsys.readouterr()
+
+
+def adopted(shop: Bare, capsys: pytest.CaptureFixture[str]) -> Environment:
+    """Run the command and load what it wrote."""
+    assert called(shop.root, capsys)[0] == 0
+    return load_environment("local", shop.root / "environments", variables={})
+
+
+def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """Procfile, example variables, options and fixtures become one declaration that loads; each line says where it is from."""
+    shop.write("Procfile", "web: python -m shop --port $PORT\nworker: celery\n")
+    shop.write(".env.example", EXAMPLE)
+    shop.write("suite/conftest.py", CONFTEST)
+    local = adopted(shop, capsys)
+    sources = {name: (spec.kind, spec.source.value) for name, spec in local.services.items()}
+    assert sources == {
+        "backend": ("http", "process"),
+        "database": ("postgres", "embedded"),
+        "redis": ("redis", "embedded"),
+        "clickhouse": ("clickhouse", "embedded"),
+        "payment": ("http", "remote"),
+    }
+    backend = local.services["backend"]
+    assert backend.command == ("{python}", "-m", "shop", "--port", "{backend.port}")
+    assert {name: value.get_secret_value() for name, value in backend.env.items()} == {
+        "DATABASE_URL": "postgresql+asyncpg://{database.user}:{database.password}@{database.host}:{database.port}/"
+        "{database.database}",
+        "REDIS_URL": "{redis.url}",
+        "SECRET_KEY": "",
+        "DEBUG": "1",
+        "PORT": "{backend.port}",
+        "PAYMENT_URL": "https://pay.example",
+        "BROKER_URL": "amqp://localhost",
+    }
+    assert local.pytest.args == ("--clickhouse-url={clickhouse.url}",)
+    assert {name: value.get_secret_value() for name, value in local.pytest.env.items()} == {
+        name: backend.env[name].get_secret_value() for name in ("DATABASE_URL", "REDIS_URL")
+    }
+    lines = (shop.root / "environments/local.toml").read_text().splitlines()
+    assert all("  # " in line for line in lines if " = " in line)
+    assert "# - Procfile:2: 'worker' serves nothing that a test could reach, and is not declared" in lines
+    assert "# - .env.example: BROKER_URL is an address of 'amqp', for which nothing is declared" in lines
+    assert Project.find(shop.root).suites == ("suite",)
+
+
+def test_nothing_is_overwritten(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """A table is put behind what is in pyproject.toml; a second call writes nothing."""
+    settings = shop.write("pyproject.toml", "# ours\n[tool.other]\nx = 1")
+    shop.write(".env.example", EXAMPLE)
+    adopted(shop, capsys)
+    assert settings.read_text().startswith("# ours\n[tool.other]\nx = 1\n\n[tool.envmatrix]\n")
+    before = {
+        path: path.read_bytes() for path in shop.root.rglob("*") if path.is_file() and ".envmatrix" not in path.parts
+    }
+    assert called(shop.root, capsys)[1] == "All of it is there already: nothing was written.\n"
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.fault("canary-secret")
+def test_a_diff_writes_nothing(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """It is printed as a patch, with no value of a variable that is secret by name."""
+    shop.write(".env.example", EXAMPLE)
+    code, out, _ = called(shop.root, capsys, "--diff")
+    assert code == 0
+    assert '+source = "embedded"  # a real server, out of a wheel\n' in out
+    assert "k4nary" not in out
+    assert not (shop.root / "environments").exists()
+
+
+def test_a_project_that_tells_nothing_is_told_so(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """In one line, and nothing is written."""
+    code, _, error = called(shop.root, capsys)
+    assert (code, error.count("\n")) == (2, 1)
+    assert "tells of a service" in error
+    assert not (shop.root / "environments").exists()
+
+
+def test_a_compose_file_is_read_by_the_command_of_an_engine(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without one the declaration says that it was not read; the images and ports are what the command prints."""
+    shop.write("compose.yaml", "services: {}\n")
+    assert "compose.yaml was not read" in called(shop.root, capsys)[2]
+    web = {"build": {"context": "."}, "ports": [{"target": 80, "published": "8080"}]}
+    web["healthcheck"] = {"test": ["CMD", "curl", "-f", "http://localhost:80/ready"]}
+    services = {"db": {"image": "docker.io/pgvector/pgvector:pg16"}, "web": web, "mail": {"image": "mailpit"}}
+    shop.write("bin/docker", f"#!/bin/sh\necho '{json.dumps({'services': services})}'\n").chmod(0o755)
+    local = adopted(shop, capsys)
+    assert {name: spec.kind for name, spec in local.services.items()} == {"database": "postgres", "backend": "http"}
+    backend = local.services["backend"]
+    assert backend.url is not None
+    assert (backend.url.get_secret_value(), backend.health) == ("http://127.0.0.1:8080", "/ready")
+    assert "compose.yaml: services.mail is not declared" in (shop.root / "environments/local.toml").read_text()
+
+
+@pytest.mark.fault("hostile-test-name")
+def test_hostile_names_stay_comments(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """A line break, an escape or a quote in a file of the project ends no comment and no text."""
+    shop.write(".env.example", 'REDIS_URL=redis://h\nNOTE="a\\"\\nb\x1b[31m"\n')
+    shop.write("Procfile", 'web: run "a\\"b" \'\x1b[31m\'\nx\x1b[31m::error::y: z\n')
+    images = {"db": {"image": "postgres\n[evil]"}, "x\n[evil]": {"image": "\x1b[31m::error::"}}
+    shop.write("compose.yaml", "")
+    shop.write("printed.json", json.dumps({"services": images}))
+    shop.write("bin/docker", f"#!/bin/sh\nexec {shutil.which('cat', path='/bin:/usr/bin')} printed.json\n").chmod(0o755)
+    local = adopted(shop, capsys)
+    assert local.services["backend"].command == ("run", 'a"b', "\x1b[31m")
+    text = (shop.root / "environments/local.toml").read_text()
+    assert "database" in local.services
+    assert not [each for each in ("\x1b", "::error::y", "\n[evil]") if each in text]
+
+
+@pytest.mark.parametrize(
+    ("there", "written"),
+    [
+        ("README", {".github/workflows/envmatrix.yml"}),
+        (".gitlab-ci.yml", {".gitlab/envmatrix.yml"}),
+    ],
+)
+def test_the_ci_job_is_for_the_system_that_is_used(
+    shop: Bare, capsys: pytest.CaptureFixture[str], there: str, written: set[str]
+) -> None:
+    """It is YAML, and installs what the project needs."""
+    shop.write(there, "")
+    shop.write("pyproject.toml", "[project]\nname = 'shop'\n")
+    shop.write(".env.example", EXAMPLE)
+    adopted(shop, capsys)
+    files = list(shop.root.rglob("envmatrix.yml"))
+    assert {str(path.relative_to(shop.root)) for path in files} == written
+    assert "- pip install 'envmatrix[embedded]' ." in files[0].read_text().replace("run: ", "")
+    assert yaml.safe_load(files[0].read_text())
+    assert "envmatrix" in tomllib.loads((shop.root / "pyproject.toml").read_text())["tool"]
