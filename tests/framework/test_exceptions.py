@@ -105,10 +105,9 @@ EVERY = [
         "users: login answered 500. Check [users] in the declaration, and the log of the service",
     ),
     (
-        NoAccountError("no account is left", "for 'admin': 1 of 3 fit, and a test holds each once"),
+        NoAccountError("no account is left", "for 'admin': 1 of 3 fit"),
         3,
-        "users: no account is left for 'admin': 1 of 3 fit, and a test holds each once. "
-        "Declare one more in [[users.accounts]]",
+        "users: no account is left for 'admin': 1 of 3 fit. Declare one more in [[users.accounts]]",
     ),
     (
         BaselineError(Path("b.toml"), "is missing"),
