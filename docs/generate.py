@@ -101,6 +101,7 @@ _TOML_TYPES = {
     "date": "date",
     "dict[str, Any]": "table",
     "dict[str, SecretStr]": "table of texts",
+    "dict[str, Driver]": "table of texts",
     "dict[str, str]": "table of texts",
     "dict[str, str | int]": "table of texts or numbers",
     "dict[str, tuple[str, ...]]": "table of lists of texts",

@@ -45,17 +45,21 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 @dataclass(eq=False)
-class UsageError(EnvmatrixError):
-    """An option or argument is wrong, or does not fit the others."""
+class WordedError(EnvmatrixError):
+    """An error that is its words, and carries nothing else."""
 
     what: str
     hint: str = ""
 
-    exit_code: ClassVar[int] = 2
-
     @property
     def message(self) -> str:
         return self.what
+
+
+class UsageError(WordedError):
+    """An option or argument is wrong, or does not fit the others."""
+
+    exit_code = 2
 
 
 @dataclass(eq=False)
@@ -149,7 +153,10 @@ class UnknownKindError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        return f"{nearest(self.kind, self.known)} A package adds a kind through the entry point group 'envmatrix.kinds'"
+        ways = (
+            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
+        )
+        return f"{nearest(self.kind, self.known)} {ways}"
 
 
 @dataclass(eq=False)
@@ -373,11 +380,9 @@ class HistoryError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        own = isinstance(self.file, Path)
+        is_ours = isinstance(self.file, Path)
         return (
-            "Record a run: envmatrix matrix"
-            if own
-            else "Check its name, and that `envmatrix history export` wrote there"
+            "Record a run: envmatrix matrix" if is_ours else "Is its name right, and did `history export` write there?"
         )
 
     @property
@@ -401,28 +406,18 @@ class QueryError(EnvmatrixError):
         return f"query, character {self.at + 1}: {self.what}"
 
 
-@dataclass(eq=False)
-class BaselineError(EnvmatrixError):
+class BaselineError(FileError):
     """A baseline is missing, cannot be read or written, or was edited by hand, so nothing can be compared with it."""
 
-    file: Path
-    what: str
-
+    exit_code = 3
     hint = "Make it from a run that you trust: envmatrix baseline update"
 
     @property
     def message(self) -> str:
-        return f"baseline {self.file}: {self.what}"
+        return f"baseline {super().message}"
 
 
-@dataclass(eq=False)
-class CannotFixError(EnvmatrixError):
+class CannotFixError(WordedError):
     """A finding of the audit cannot be fixed by a safe change."""
 
-    why: str
-
-    exit_code: ClassVar[int] = 1
-
-    @property
-    def message(self) -> str:
-        return self.why
+    exit_code = 1

@@ -10,7 +10,7 @@ import pytest
 
 from envmatrix.causes import Breaker
 from envmatrix.contracts import Reality, RealServices
-from envmatrix.services import Endpoint, get_kind
+from envmatrix.services import Endpoint, kind_of
 from envmatrix.services.clients import clickhouse, postgres, redis_client
 from envmatrix.services.users import Users
 
@@ -25,7 +25,7 @@ def another(worker: str, reality: Reality, service: str) -> Iterator[Endpoint]:
     On a shared server this first removes what killed runs have left over.
     """
     spec = reality.environment.services[service]
-    with get_kind(spec.kind, service).isolate(spec, reality.endpoints[service], worker) as part:
+    with kind_of(spec).isolate(spec, reality.endpoints[service], worker) as part:
         yield part.endpoint
         part.reset()
 

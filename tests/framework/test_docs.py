@@ -191,7 +191,7 @@ def test_who_follows_a_page_sees_what_it_shows(page: str, tmp_path: Path) -> Non
 def test_the_kind_of_the_how_to_works(tmp_path: Path) -> None:
     """The page's driver, found by its entry point, speaks to a server that greets."""
     write_files(DOCS / "how-to/kind.md", tmp_path)
-    entry, declaration = (block.text for block in blocks(DOCS / "how-to/kind.md") if block.language == "toml")
+    entry, _, declaration = (block.text for block in blocks(DOCS / "how-to/kind.md") if block.language == "toml")
     info = tmp_path / "banner_kind-1.0.dist-info"
     info.mkdir()
     (info / "METADATA").write_text("Metadata-Version: 2.1\nName: banner-kind\nVersion: 1.0\n")

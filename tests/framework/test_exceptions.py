@@ -42,6 +42,7 @@ from envmatrix.exceptions import (
     UnsetVariableError,
     UsageError,
     UserError,
+    WordedError,
     nearest,
 )
 
@@ -60,6 +61,7 @@ EVERY = [
         2,
         "no environment 'stagin' in environments. Did you mean 'staging'?",
     ),
+    (WordedError("it is wrong", "Mend it"), 3, "it is wrong. Mend it"),
     (FileError(TOML, "is wrong", 7), 2, "environments/local.toml:7: is wrong"),
     (DeclarationError(TOML, "is wrong", 7, "Mend it"), 2, "environments/local.toml:7: is wrong. Mend it"),
     (UnknownKeyError(TOML, "unknown key 'kimd'", 2), 2, "environments/local.toml:2: unknown key 'kimd'"),
@@ -71,7 +73,7 @@ EVERY = [
         2,
         (
             "service 'database' is of kind 'postgress', for which no driver is installed. Did you mean 'postgres'? "
-            "A package adds a kind through the entry point group 'envmatrix.kinds'"
+            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
         ),
     ),
     (ServiceError("auth", "is down"), 3, "service 'auth' is down"),

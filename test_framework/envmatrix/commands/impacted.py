@@ -102,7 +102,7 @@ def _difference(environment: Environment, run: Run) -> str:
 def _difference_of_remote(environment: Environment, run: Run) -> str:
     """Return which remote service may not be what the earlier run met; empty if each attests the same version as then."""
     from envmatrix.environments import Source
-    from envmatrix.services import get_kind
+    from envmatrix.services import kind_of
 
     attested = {name: ping for each in run.attestations for name, ping in each.services.items()}
     for name, spec in environment.services.items():
@@ -111,7 +111,7 @@ def _difference_of_remote(environment: Environment, run: Run) -> str:
         before = _deployment(attested[name]) if name in attested else ""
         if not before:
             return f"{name} is remote, and its version and commit at commit {run.header.commit[:12]} are not known"
-        kind = get_kind(spec.kind, name)
+        kind = kind_of(spec)
         now = _deployment(kind.ping(spec, kind.connect(spec, spec.url.get_secret_value()), spec.ping_deadline))
         if now != before:
             return f"{name} is remote, and was {before} then; now it is {now or 'of a version that is not known'}"

@@ -10,7 +10,7 @@ from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, r
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, ReferenceCycleError, UnknownReferenceError, nearest
 
-_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse"})
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql", "s3"})
 """Kinds whose URL holds a password."""
 
 
@@ -33,6 +33,10 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                 path, line = file.place_of(keys)
                 raise DeclarationError(path, what, line, how)
     for service in environment.services.values():
+        if strangers := [name for name in service.needs if name not in environment.services]:
+            path, line = file.place_of(("services", service.name, "needs"))
+            what = f"{strangers[0]!r} in needs names no service"
+            raise UnknownReferenceError(path, what, line, nearest(strangers[0], environment.services))
         for text in service.identity.values():
             for name, _ in references_in(text):
                 path, line = file.place_of(("services", service.name, "identity"))

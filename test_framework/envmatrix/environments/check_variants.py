@@ -9,7 +9,7 @@ from envmatrix.environments.service import ServiceSpec, Source
 from envmatrix.environments.variant import Fault
 from envmatrix.exceptions import DeclarationError, UnknownReferenceError, nearest
 
-_SPEAK_HTTP = frozenset({"http", "openai", "clickhouse"})
+_SPEAK_HTTP = frozenset({"http", "openai", "clickhouse", "s3"})
 
 
 def check_variant(environment: Environment, path: Path, line: int = 0) -> None:
@@ -38,6 +38,8 @@ def _why_not(spec: ServiceSpec, fault: Fault) -> str:
     """Return why a service cannot be degraded so; empty where it can."""
     if spec.source in {Source.REMOTE, Source.ABSENT}:
         return f"it is {spec.source}, and only what we start can be put behind a proxy"
+    if spec.is_job:
+        return "it is a job, which has ended when the tests begin"
     if fault.fault == "http_error" and (spec.kind not in _SPEAK_HTTP or spec.tls):
         return "only plain HTTP can be answered with http_error"
     return ""

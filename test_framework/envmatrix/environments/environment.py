@@ -202,6 +202,8 @@ class Environment(Inheritance):
         Commands and options stay as written: what fills in their blanks may be a secret.
         """
         plain = self.model_dump(mode="json", exclude_none=True, exclude={"file", *Inheritance.model_fields})
+        for table in plain["services"].values():
+            table.pop("driver", None)
         for service, keys in self.written.items():
             plain["services"][service].update(keys)
         plain["pytest"]["args"] = list(self.written_args)

@@ -11,7 +11,9 @@ from pydantic import BaseModel, ValidationError
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, UnknownKeyError, nearest
 
-FILLED_IN_BY_US = frozenset({"name", "file", "root", "written", "written_args", "bases", "overrides", "alias"})
+FILLED_IN_BY_US = frozenset(
+    {"name", "file", "root", "written", "written_args", "bases", "overrides", "alias", "driver"}
+)
 """Fields of the models that no file may set."""
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from envmatrix.environments.check_variants import check_variant
 from envmatrix.environments.declaration import Declaration, read_declaration, value_at
 from envmatrix.environments.environment import Environment, Twin
 from envmatrix.environments.explain import explained
+from envmatrix.environments.project import Project
 from envmatrix.environments.references import map_text, substitute, texts_in, variables_in
 from envmatrix.environments.service import ServiceSpec
 from envmatrix.environments.used_keys import KINDS, known_kinds, unused_keys, usable_keys
@@ -31,6 +32,8 @@ from envmatrix.exceptions import (
 from envmatrix.masking import MASKER, secrets_among
 from envmatrix.safety.input_files import read_text
 from envmatrix.safety.names import ALPHABET, is_name
+
+_DRIVERS = "Name the driver of a kind of your own in pyproject.toml: [tool.envmatrix.kinds]"
 
 
 def declared_names(directory: Path) -> tuple[str, ...]:
@@ -145,15 +148,9 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
     if twin is None:
         _refuse_unset(file, data, variables)
     data = map_text(raw := data, lambda text: substitute(text, variables))
-    services = data.get("services", {})
-    if not isinstance(services, dict) or not all(isinstance(table, dict) for table in services.values()):
-        place, line = file.place_of(("services",))
-        raise DeclarationError(place, "services are tables: [services.NAME]", line)
-    for service_name, table in services.items():
-        if "name" in table:
-            place, line = file.place_of(("services", service_name, "name"))
-            raise UnknownKeyError(place, "unknown key 'name' in a service", line, "The table's own name is the name")
-    named = {service: _named(service, table, path.stem) for service, table in services.items()}
+    services = _service_tables(file, data)
+    own = _own_kinds(path, {str(table.get("kind")) for table in services.values()})
+    named = {service: _named(service, table, path.stem, own) for service, table in services.items()}
     written = {
         service: {key: table[key] for key in ("command", "health_command", "options") if key in table}
         for service, table in raw.get("services", {}).items()
@@ -169,7 +166,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
         raise DeclarationError(path, "declares no services", hint="Add a table for each: [services.NAME]")
     MASKER.add_all(environment.secrets())
     for spec in environment.services.values():
-        _check_kind(file, spec)
+        _check_kind(file, spec, own)
     check_references(file, environment)
     for name in environment.variants:
         if degraded := environment.degraded(name):
@@ -177,18 +174,50 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
     return environment
 
 
-def _named(name: str, table: Mapping[str, Any], environment: str) -> Mapping[str, Any]:
-    """Return a service's table with its name, and the environment's where its identity asks for it."""
+def _service_tables(file: Declaration, data: Mapping[str, Any]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the tables of the services.
+
+    Raises:
+        DeclarationError: one is no table, or says what is not for a file to say.
+    """
+    services = data.get("services", {})
+    if not isinstance(services, dict) or not all(isinstance(table, dict) for table in services.values()):
+        place, line = file.place_of(("services",))
+        raise DeclarationError(place, "services are tables: [services.NAME]", line)
+    for service_name, table in services.items():
+        for key, hint in (("name", "The table's own name is the name"), ("driver", _DRIVERS)):
+            if key in table:
+                place, line = file.place_of(("services", service_name, key))
+                raise UnknownKeyError(place, f"unknown key {key!r} in a service", line, hint)
+    return dict(services)
+
+
+def _own_kinds(path: Path, used: set[str]) -> Mapping[str, tuple[str, str]]:
+    """Return the driver of each kind that the project around a declaration defines; read only where one may be used.
+
+    Raises:
+        DeclarationError: the project's own table is wrong.
+    """
+    if used <= KINDS.keys():
+        return {}
+    project = Project.find(path.parent)
+    return {kind: (str(project.root), driver) for kind, driver in project.kinds.items()}
+
+
+def _named(name: str, table: Mapping[str, Any], environment: str, own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return a service's table with its name, its own kind's driver, and the environment's name where its identity asks for it."""
     table = {**table, "name": name}
+    if table.get("kind") in own:
+        table["driver"] = own[table["kind"]]
     if "identity" in table:
         table["identity"] = map_text(table["identity"], lambda text: text.replace("{environment}", environment))
     return table
 
 
-def _check_kind(file: Declaration, spec: ServiceSpec) -> None:
+def _check_kind(file: Declaration, spec: ServiceSpec, own: Iterable[str]) -> None:
     """Refuse a kind that no driver is installed for, and keys that the kind or the source does not use."""
     table = ("services", spec.name)
-    if spec.kind not in KINDS and spec.kind not in (known := known_kinds()):
+    if spec.kind not in KINDS and spec.kind not in (known := (*known_kinds(), *own)):
         unknown = UnknownKindError(spec.name, spec.kind, known)
         path, line = file.place_of((*table, "kind"))
         raise DeclarationError(path, unknown.message, line, unknown.hint)

@@ -5,16 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, field_validator
 
 from envmatrix.environments.explain import explained
 from envmatrix.environments.tables import Table
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.used_keys import KINDS
 from envmatrix.exceptions import DeclarationError, UnknownKeyError
 
 Days = Annotated[float, Field(gt=0)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Count = Annotated[int, Field(ge=0)]
+Driver = Annotated[str, Field(pattern=r"^[\w.]+:\w+$")]
 Excusable = Literal["skipped", "xfailed", "xpassed", "flaky"]
 
 
@@ -69,6 +71,8 @@ class Project(Table):
     """Where run files are written, one directory a matrix."""
     contracts: dict[str, str] = Field(default_factory=dict)
     """Fixture name → `module:Class` of the contract it must keep, beside `real_services` and `real_llm`."""
+    kinds: dict[str, Driver] = Field(default_factory=dict)
+    """Kind of a service → `module:NAME` of its driver, beside those that packages bring. The module is found from `root`."""
     deadline: Annotated[float, Field(gt=0)] = 1800.0
     """Seconds that one environment's run may take."""
     test_deadline: Annotated[float, Field(gt=0)] = 60.0
@@ -84,6 +88,13 @@ class Project(Table):
     """What `envmatrix gate` demands."""
     audit: AuditPolicy = AuditPolicy()
     """What `envmatrix audit` looks for."""
+
+    @field_validator("kinds")
+    @classmethod
+    def _ours_are_ours(cls, kinds: dict[str, str]) -> dict[str, str]:
+        if taken := sorted(kinds.keys() & KINDS.keys()):
+            raise ValueError(f"{taken[0]!r} is a kind of ours: name yours otherwise")
+        return kinds
 
     @property
     def environments_dir(self) -> Path:

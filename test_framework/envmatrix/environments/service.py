@@ -36,7 +36,10 @@ class ServiceSpec(Table):
 
     name: str
     kind: str
-    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, or a plugged-in one."""
+    """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`,
+    `mysql`, `grpc`, `s3`, or a plugged-in one."""
+    driver: tuple[str, str] | None = None
+    """Where the driver of a project's own kind is: the project's root, and `module:NAME` as `[tool.envmatrix.kinds]` has it."""
     source: Source
     """Where it comes from; it decides which of the other keys belong here."""
     required: bool = True
@@ -69,6 +72,9 @@ class ServiceSpec(Table):
     """Added to the command's environment. Values may hold secrets, so none is ever shown."""
     preload: tuple[str, ...] = ()
     """Modules that a fork server imports once; a `{python} -m MODULE` command is then forked from it."""
+    needs: tuple[str, ...] = ()
+    """Other services that must be up before this one is started, beside those that `command` and `env` reference; a job must
+    have run to its end."""
     start_after: Literal["ready", "address"] = "ready"
     """Start when what it references is ready, or already when the addresses are known (it must then wait itself)."""
     tls: bool = False
@@ -89,6 +95,8 @@ class ServiceSpec(Table):
     identity: dict[str, str] = Field(default_factory=dict)
     """What the health answer must claim, key by key; by default nothing is demanded. `"build.commit"` is a
     key of a table in it, `{environment}` is the environment's name."""
+    banner: str = ""
+    """What it must say first to whoever connects: `"220 "`. By default nothing is read."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None
@@ -104,7 +112,7 @@ class ServiceSpec(Table):
     """How the server must be configured, by its own names: `maxmemory-policy = "noeviction"`.
     `envmatrix health --comprehensive` compares."""
     extensions: tuple[str, ...] = ()
-    """Extensions that the database must have."""
+    """Extensions that the database must have. A server on which they cannot be created is not up."""
 
     max_rss: ByteSize | None = None
     """The most memory that its processes may have resident, together: `"512MiB"`. Judged in sampled runs."""
@@ -156,6 +164,8 @@ class ServiceSpec(Table):
             raise ValueError("an absent service cannot be required")
         if (self.client_cert is None) != (self.client_key is None):
             raise ValueError("client_cert and client_key belong together")
+        if self.is_job and self.source not in {Source.PROCESS, Source.ABSENT}:
+            raise ValueError("a job is a command that runs to its end: source = 'process'")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
         if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
@@ -180,8 +190,14 @@ class ServiceSpec(Table):
         """Return whether the environment is broken without it."""
         return self.required and self.source is not Source.ABSENT
 
+    @property
+    def is_job(self) -> bool:
+        """Return whether it is up once its command has ended, rather than while it runs."""
+        return self.kind == "job"
+
     @cached_property
     def references(self) -> frozenset[str]:
-        """Return the names of the services that its command and environment mention."""
+        """Return the names of the services that it needs, or that its command and environment mention."""
         texts = [*self.command, *(value.get_secret_value() for value in self.env.values())]
-        return frozenset(name for text in texts for name, field in references_in(text) if field) - {self.name}
+        mentioned = (name for text in texts for name, field in references_in(text) if field)
+        return frozenset((*self.needs, *mentioned)) - {self.name}

@@ -23,10 +23,17 @@ KINDS: Mapping[str, frozenset[str]] = {
     "postgres": frozenset({"settings", "max_connections", "extensions"}),
     "redis": frozenset({"settings", "max_connections"}),
     "clickhouse": frozenset(),
+    "tcp": frozenset({"banner", "verify"}),
+    "job": frozenset(),
+    "mysql": frozenset(),
+    "grpc": frozenset({"identity"}),
+    "s3": frozenset({"verify"}),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
-_STARTED = frozenset({"command", "env", "preload", "start_after", "tls", "start_deadline", "max_rss"})
+_STARTED = frozenset({"command", "env", "preload", "needs", "start_after", "tls", "start_deadline", "max_rss"})
+_NOT_OF_JOBS = frozenset({"ping_deadline", "tls"})
+"""Keys of all kinds that are pinged at an address, which a job has not."""
 _CONNECTED = frozenset({"url", "ca_file", "verify"})
 SOURCES: Mapping[Source, frozenset[str]] = {
     Source.EMBEDDED: frozenset({"start_deadline", "max_rss"}),
@@ -38,7 +45,7 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 """Source → the keys that it uses beside those that no source claims."""
 
 
-_PLAIN = frozenset({"http", "redis"})
+_PLAIN = frozenset({"http", "redis", "tcp", "grpc"})
 """Schemes of URLs without TLS."""
 
 _CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key", "verify"})
@@ -59,11 +66,13 @@ def unused_keys(spec: ServiceSpec) -> Iterator[tuple[str, str]]:
 
 def usable_keys(spec: ServiceSpec) -> list[str]:
     """Return the keys that a service of this kind and source may declare."""
-    return [key for key in ServiceSpec.model_fields if key != "name" and not _unused_for(spec, key)]
+    return [key for key in ServiceSpec.model_fields if key not in {"name", "driver"} and not _unused_for(spec, key)]
 
 
 def kinds_with(key: str) -> tuple[str, ...]:
     """Return our kinds that use a key, all of them where none claims it."""
+    if key in _NOT_OF_JOBS:
+        return tuple(kind for kind in KINDS if kind != "job")
     return tuple(kind for kind, keys in KINDS.items() if key in keys) or (() if key == "options" else tuple(KINDS))
 
 

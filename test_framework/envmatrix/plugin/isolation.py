@@ -12,7 +12,7 @@ from envmatrix.contracts import Meaning, services_behind
 from envmatrix.environments import Source
 from envmatrix.masking import MASKER
 from envmatrix.plugin.session import EnvironmentSession
-from envmatrix.services import get_kind
+from envmatrix.services import kind_of
 from envmatrix.services.kinds.base import Isolated
 from envmatrix.services.kinds.left import Left
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
@@ -47,7 +47,7 @@ class Isolation:
             name = f"{self._run.path.name}_{name}"
             if spec.source is Source.REMOTE:
                 self._stack.enter_context(_listed(self._run.part(service, self._worker)))
-        return self._stack.enter_context(get_kind(spec.kind, service).isolate(spec, endpoint, name))
+        return self._stack.enter_context(kind_of(spec).isolate(spec, endpoint, name))
 
     def reset(self, meanings: Iterable[Meaning]) -> tuple[Left, ...]:
         """Empty the parts behind the fields that a test read; return what was left over in them."""

@@ -21,7 +21,7 @@ from envmatrix.masking import MASKER
 from envmatrix.plugin.pings import Pings
 from envmatrix.plugin.selection import Selection
 from envmatrix.runs.ping import Ping, PingStatus
-from envmatrix.services import Endpoint, get_kind
+from envmatrix.services import Endpoint, kind_of
 from envmatrix.services.probes.access import Access
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.process_identity import ProcessIdentity
@@ -187,7 +187,7 @@ class EnvironmentSession:
         spec = self.environment.services[name]
         if name in self.endpoints or spec.source is not Source.REMOTE:
             return self.endpoints.get(name)
-        return get_kind(spec.kind, name).connect(spec, _url(spec))
+        return kind_of(spec).connect(spec, _url(spec))
 
     def _error(self, ping: Ping) -> ServiceError:
         """Return why a service that is not up is not."""
@@ -204,7 +204,7 @@ class EnvironmentSession:
 def ping_absent(spec: ServiceSpec) -> Ping:
     """Ping the URL of a service that is declared absent; one that cannot be pinged is absent indeed."""
     try:
-        kind = get_kind(spec.kind, spec.name)
+        kind = kind_of(spec)
         return kind.ping(spec, kind.connect(spec, _url(spec)), spec.ping_deadline)
     except EnvmatrixError as error:
         return Ping(service=spec.name, status=PingStatus.ABSENT, detail=MASKER.mask(str(error)))

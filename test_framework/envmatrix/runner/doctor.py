@@ -23,7 +23,7 @@ from envmatrix.analysis.project.settings import PytestSettings
 from envmatrix.environments import Environment, ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.services.kinds.base import StartContext
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, cache_dir
 
 _LEAST_DISK = 1 << 30
@@ -104,7 +104,7 @@ def _interpreter(place: Place) -> Iterator[Check]:
 def _extras(place: Place) -> Iterator[Check]:
     for environment, spec in place.services:
         try:
-            kind = get_kind(spec.kind, spec.name)
+            kind = kind_of(spec)
             kind.connect(spec, kind.address("127.0.0.1", 1, tls=False))
         except EnvmatrixError as error:
             yield Check("extras", error.message, error.hint or "Reinstall it", (environment.name,))
@@ -131,7 +131,7 @@ def _prepared(spec: ServiceSpec) -> str:
     try:
         state, cache = run.state(spec.name, 0), cache_dir(run)
         context = StartContext(state_dir=state, cache_dir=cache, port=1, password=SecretStr("unused"))
-        return get_kind(spec.kind).launch(spec, context).command[0]
+        return kind_of(spec).launch(spec, context).command[0]
     finally:
         shutil.rmtree(run.path, ignore_errors=True)
 
@@ -192,7 +192,7 @@ def _remote(place: Place) -> Iterator[Check]:
         if spec.source is not Source.REMOTE or not spec.url or environment.twin:
             continue
         with suppress(EnvmatrixError):  # a missing client is a finding of its own
-            kind = get_kind(spec.kind, spec.name)
+            kind = kind_of(spec)
             ping = kind.ping(spec, kind.connect(spec, spec.url.get_secret_value()), spec.ping_deadline)
             mend = "" if ping.is_up or not spec.required else f"Look closer: envmatrix health {environment.name}"
             yield Check("remote", f"{spec.name} is {ping.status} {ping.detail}".strip(), mend, (environment.name,))

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from envmatrix.services.kinds.base import StartContext as StartContext
     from envmatrix.services.kinds.left import Left as Left
     from envmatrix.services.kinds.registry import get_kind as get_kind
+    from envmatrix.services.kinds.registry import kind_of as kind_of
     from envmatrix.services.kinds.registry import known_kinds as known_kinds
     from envmatrix.services.processes.launch import Launch as Launch
 
@@ -29,6 +30,7 @@ _HOMES = {
     "Left": "envmatrix.services.kinds.left",
     "StartContext": "envmatrix.services.kinds.base",
     "get_kind": "envmatrix.services.kinds.registry",
+    "kind_of": "envmatrix.services.kinds.registry",
     "known_kinds": "envmatrix.services.kinds.registry",
 }
 

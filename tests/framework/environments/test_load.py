@@ -292,6 +292,14 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
             "3: 'verify' does nothing for a service of url = 'http://…'",
         ),
         (
+            'kind = "http"\ndriver = "a:B"\n' + _REMOTE,
+            "3: unknown key 'driver' in a service. Name the driver of a kind",
+        ),
+        ('kind = "job"\ntls = true\n' + _PROCESS, "3: 'tls' does nothing for a service of kind = 'job'."),
+        ('kind = "http"\nneeds = ["x"]\n' + _REMOTE, "3: 'needs' does nothing for a service of source = 'remote'."),
+        ('kind = "http"\nneeds = ["shap"]\n' + _PROCESS, "3: 'shap' in needs names no service. Did you mean 'shop'?"),
+        ('kind = "job"\n' + _REMOTE, "1: services.shop: a job is a command that runs to its end: source = 'process'"),
+        (
             'kind = "postgresql"\n' + _REMOTE,
             "2: service 'shop' is of kind 'postgresql', for which no driver is installed. Did you mean 'postgres'?",
         ),
@@ -308,6 +316,11 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
         "command",
         "ca_file over http",
         "verify over http",
+        "driver",
+        "tls of a job",
+        "needs of a remote one",
+        "needs a stranger",
+        "a remote job",
         "kind",
     ],
 )

@@ -76,3 +76,13 @@ def test_root_is_nobodys_to_set(tmp_path: Path) -> None:
     write(tmp_path, "[tool.envmatrix]\nroot = '/'\n")
     with pytest.raises(UnknownKeyError):
         Project.find(tmp_path)
+
+
+def test_a_kind_of_ours_stays_ours(tmp_path: Path) -> None:
+    """A project's own kind has a name of its own, and a driver of the form module:NAME."""
+    write(tmp_path, "[tool.envmatrix.kinds]\nmqtt = 'kinds:KIND'\npostgres = 'kinds:KIND'\n")
+    with pytest.raises(DeclarationError, match=r":1: tool.envmatrix.kinds: 'postgres' is a kind of ours"):
+        Project.find(tmp_path)
+    write(tmp_path, "[tool.envmatrix.kinds]\nmqtt = 'kinds'\n")
+    with pytest.raises(DeclarationError, match=r":2: tool.envmatrix.kinds.mqtt: String should match pattern"):
+        Project.find(tmp_path)

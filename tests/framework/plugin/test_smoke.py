@@ -144,6 +144,20 @@ def test_a_redeploy_under_the_run_marks_it_mixed(project: Project, workers: tupl
     assert (verdict.answer, verdict.reasons[0].code) == (Answer.UNKNOWN, Code.MIXED)
 
 
+def test_a_job_that_fails_is_an_outage_with_its_log(three: Project) -> None:
+    """Whoever needs what needs the job is not run; cause, exit code and log are the job's, and the verdict is unknown."""
+    toml = TINY_TOML.replace("protected =", 'needs = ["migrate"]\nprotected =')
+    script = "print('no such table'); raise SystemExit(4)"
+    job = f'[services.migrate]\nkind = "job"\nsource = "process"\ncommand = ["{{python}}", "-S", "-c", "{script}"]\n'
+    three.write("environments/tiny.toml", toml + job)
+    done = three.pytest()
+    assert outcomes(three) == blocked(Cause.INFRASTRUCTURE, "I202")
+    done.stdout.fnmatch_lines(["*I202 service 'migrate' failed: it ended with exit code 4*"])
+    assert three.run.cells["test_a.py::test_one"].evidence.logs["migrate"] == "no such table"
+    verdict = judge(three.run)
+    assert (verdict.answer, verdict.answer.exit_code) == (Answer.UNKNOWN, 3)
+
+
 def test_who_meets_a_broken_fixture_again_is_blocked_by_the_first(project: Project) -> None:
     """One test fails for the breach, the others wait for it; another breach is another failure."""
     legacy = "import pytest\n@pytest.fixture\ndef real_services(): return {'environment': %r}\n"

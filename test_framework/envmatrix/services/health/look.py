@@ -19,7 +19,7 @@ from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.health.comprehensive import check_all
 from envmatrix.services.health.judge import Look
 from envmatrix.services.health.observer import blindness
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.supervisor import Owner, SupervisorClient
 from envmatrix.services.supervisor.kept import current
 from envmatrix.services.supervisor.pings import ping_all
@@ -97,7 +97,7 @@ def _endpoint(spec: ServiceSpec, state: ServiceState | None) -> Endpoint:
     if state is not None and state.endpoint is not None:
         return state.endpoint
     if state is None or spec.source is Source.REMOTE:  # looked at here even if it failed there: a ping tells more
-        return get_kind(spec.kind, spec.name).connect(spec, spec.url.get_secret_value() if spec.url else "")
+        return kind_of(spec).connect(spec, spec.url.get_secret_value() if spec.url else "")
     raise state.as_error()
 
 

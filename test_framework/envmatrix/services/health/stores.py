@@ -11,7 +11,7 @@ from envmatrix.services.clients import clickhouse, postgres, redis_client
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.health.checks import CheckError, tried
 from envmatrix.services.health.status import Check
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,7 @@ def store_checks(spec: ServiceSpec, endpoint: Endpoint) -> Iterator[Check]:
 
 def _round_trip(store: Store, spec: ServiceSpec, endpoint: Endpoint) -> str:
     name = f"canary_{secrets.token_hex(8)}"
-    with get_kind(spec.kind, spec.name).isolate(spec, endpoint, "health") as part:
+    with kind_of(spec).isolate(spec, endpoint, "health") as part:
         store.write(part.endpoint, name)
         if store.count(part.endpoint, name) != 1:
             raise CheckError("what was written is not there")
@@ -84,7 +84,7 @@ def _round_trip(store: Store, spec: ServiceSpec, endpoint: Endpoint) -> str:
 
 
 def _isolation(store: Store, spec: ServiceSpec, endpoint: Endpoint) -> str:
-    name, isolate = f"canary_{secrets.token_hex(8)}", get_kind(spec.kind, spec.name).isolate
+    name, isolate = f"canary_{secrets.token_hex(8)}", kind_of(spec).isolate
     with isolate(spec, endpoint, "health") as part, isolate(spec, endpoint, "health") as other:
         store.write(part.endpoint, name)
         if store.count(other.endpoint, name):

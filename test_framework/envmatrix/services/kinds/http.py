@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from envmatrix.environments import ServiceSpec
-from envmatrix.exceptions import StartError
 from envmatrix.runs.ping import Ping
-from envmatrix.services.endpoint import Endpoint, endpoint_at
-from envmatrix.services.kinds.base import Isolated, StartContext
+from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.http_health import look
-from envmatrix.services.kinds.isolation import WholeService
+from envmatrix.services.kinds.url_kind import UrlKind
 from envmatrix.services.probes import exchanges
 from envmatrix.services.probes.probe import probe
 from envmatrix.services.probes.tls import client_context
-from envmatrix.services.processes.launch import Launch
 
 if TYPE_CHECKING:
     import httpx
 
-_SCHEMES = {"http": 80, "https": 443}
 _IDLE = 1.0
 """Seconds that an idle connection is kept: servers close theirs after 2 (gunicorn) or 5 (uvicorn, Node), maybe as we send."""
 
@@ -63,33 +58,15 @@ def _client_options(endpoint: Endpoint | None, options: dict[str, Any]) -> dict[
     return {**ours, **options, "headers": {**declared, **(options.get("headers") or {})}}
 
 
-class HttpKind:
+class HttpKind(UrlKind):
     """`kind = "http"`: a health path tells its identity, a ready path the status of its dependencies."""
 
     name = "http"
-
-    def launch(self, spec: ServiceSpec, context: StartContext) -> Launch:
-        """Refuse: no wheel ships such a service."""
-        del context
-        what = f'of kind {self.name!r} cannot be embedded: use source = "process" with a command'
-        raise StartError(spec.name, what)
-
-    def address(self, host: str, port: int, *, tls: bool) -> str:
-        """Return the root URL."""
-        return f"{'https' if tls else 'http'}://{host}:{port}"
-
-    def connect(self, spec: ServiceSpec, url: str) -> Endpoint:
-        """Return the endpoint at an http(s) URL."""
-        return endpoint_at(spec, url, schemes=_SCHEMES)
+    schemes: ClassVar = {"http": 80, "https": 443}
 
     def ping(self, spec: ServiceSpec, endpoint: Endpoint, deadline: float) -> Ping:
         """Look once: the ready path for its status, the health path or command for whether it lives and who it is."""
         return probe(spec, deadline, lambda: look(spec, endpoint, deadline))
-
-    def isolate(self, spec: ServiceSpec, endpoint: Endpoint, worker: str) -> AbstractContextManager[Isolated]:
-        """Return the whole service: it keeps no state, or its users keep two workers apart."""
-        del spec, worker
-        return nullcontext(WholeService(endpoint))
 
 
 KIND = HttpKind()

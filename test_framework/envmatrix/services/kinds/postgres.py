@@ -12,15 +12,22 @@ from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from envmatrix.environments import ServiceSpec, Source
-from envmatrix.exceptions import ServiceError, UnreachableError
+from envmatrix.exceptions import ServiceError, StartError, UnreachableError
 from envmatrix.masking import MASKER
-from envmatrix.runs.ping import Certificate, Ping
+from envmatrix.runs.ping import Certificate, Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint, at_database, endpoint_at
 from envmatrix.services.kinds.base import Isolated, StartContext
 from envmatrix.services.kinds.isolation import removing
 from envmatrix.services.kinds.left import MOST, Left, rows_left, unfinished
 from envmatrix.services.kinds.part_names import part_name, stale
-from envmatrix.services.kinds.postgres_files import SUPERUSER, fill_data_directory, open_to_server, programs, run_as
+from envmatrix.services.kinds.postgres_files import (
+    SUPERUSER,
+    fill_data_directory,
+    missing_extensions,
+    open_to_server,
+    programs,
+    run_as,
+)
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError, RefusedError, reason_of, timeout_reason
 from envmatrix.services.probes.tls import certificate_of, client_context
@@ -97,6 +104,8 @@ class PostgresKind:
         """
         open_to_server(spec.name, context.state_dir)
         bin_dir = programs(spec.name, context.state_dir)
+        if lacks := missing_extensions(bin_dir, spec.extensions):
+            raise StartError(spec.name, f'{lacks}. Use another server, with source = "process" or "remote"')
         password = fill_data_directory(spec.name, context.state_dir, context.cache_dir, bin_dir)
         location = f"{SUPERUSER}:{urllib.parse.quote(password)}@{context.host}:{context.port}/{SUPERUSER}"
         command = (
@@ -132,10 +141,13 @@ class PostgresKind:
                 with _connect(endpoint, deadline) as connection:
                     version = connection.info.parameter_status("server_version") or ""
                     certificate = _certificate(endpoint, deadline) if connection.pgconn.ssl_in_use else None
+                    lacks = _missing(connection, spec.extensions) if spec.extensions else ""
             except psycopg.Error as error:
                 refused = _REFUSED.search(str(error))
                 raise (RefusedError if refused else NoAnswerError)(_reason(error, deadline)) from error
-            return Observation(f"PostgreSQL {version.split()[0]}" if version else "", certificate=certificate)
+            status = PingStatus.DEGRADED if lacks else PingStatus.UP
+            name = f"PostgreSQL {version.split()[0]}" if version else ""
+            return Observation(name, status=status, detail=lacks, certificate=certificate)
 
         return probe(spec, deadline, observe)
 
@@ -230,6 +242,13 @@ def _connect(endpoint: Endpoint, seconds: float) -> psycopg.Connection[Any]:
     if endpoint.ca_file:
         options |= {"sslrootcert": endpoint.ca_file, "sslmode": "verify-full"}
     return psycopg.connect(endpoint.url.get_secret_value(), autocommit=True, **options)
+
+
+def _missing(connection: psycopg.Connection[Any], wanted: Iterable[str]) -> str:
+    """Return which of some extensions cannot be created on a server; empty where each can."""
+    had = {name for (name,) in connection.execute("SELECT name FROM pg_available_extensions")}
+    lacks = sorted(set(wanted) - had)
+    return f"lacks the extensions {', '.join(lacks)}" if lacks else ""
 
 
 def _certificate(endpoint: Endpoint, seconds: float) -> Certificate | None:

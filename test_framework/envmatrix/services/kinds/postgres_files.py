@@ -13,6 +13,7 @@ import secrets
 import shutil
 import stat
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 
 from envmatrix.exceptions import MissingExtraError, StartError
@@ -81,6 +82,13 @@ def programs(service: str, state_dir: Path) -> Path:
         if directory.exists():
             _run(service, "copying its programs", "cp", "-Rp", str(directory), str(target))
     return copy / package.name / installed[-1].name / "bin"
+
+
+def missing_extensions(bin_dir: Path, wanted: Iterable[str]) -> str:
+    """Return which of some extensions the wheel's server lacks, and which it has; empty where it lacks none."""
+    had = {path.stem for path in bin_dir.parent.glob("share/**/extension/*.control")}
+    lacks = sorted(set(wanted) - had)
+    return f"lacks the extensions {', '.join(lacks)}; the wheel's server has {', '.join(sorted(had))}" if lacks else ""
 
 
 def open_to_server(service: str, state_dir: Path) -> None:

@@ -11,7 +11,7 @@ from envmatrix.environments import ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.safety.unpatched import REAL
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 
 QUICK = 0.25
 """Seconds. A ping that took less is repeated whenever its answer would fail a test."""
@@ -31,7 +31,7 @@ def ping_all(services: Mapping[str, tuple[ServiceSpec, Endpoint]], number: int) 
 
 def _repeated(spec: ServiceSpec, endpoint: Endpoint, number: int) -> Ping:
     """Ping `number` times, at least three if one fails; stop after a slow one."""
-    kind = get_kind(spec.kind, spec.name)
+    kind = kind_of(spec)
     pings: list[Ping] = []
     while len(pings) < number:
         began = REAL.clock()

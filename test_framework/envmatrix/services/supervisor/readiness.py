@@ -52,10 +52,7 @@ class StartingProcess:
             NotReadyError: the deadline has passed.
             IdentityError: it is another service than the declared one.
         """
-        left = self._end - time.monotonic()
-        if left <= 0:
-            why = f"was not ready within {self._spec.start_deadline:g} s: {self._detail}"
-            raise NotReadyError(self._process.name, why, self._process.log_tail())
+        left = self._time_left()
         if not self._listens:
             if not answers(self._endpoint.host, self._endpoint.port):
                 return False
@@ -67,3 +64,36 @@ class StartingProcess:
             raise IdentityError(self._process.name, f"is not what was declared: {wrong}")  # and no waiting mends that
         self._detail = ping.detail or f"it is {ping.status}"
         return ping.is_up
+
+    def _time_left(self) -> float:
+        left = self._end - time.monotonic()
+        if left <= 0:
+            why = f"was not ready within {self._spec.start_deadline:g} s: {self._detail}"
+            raise NotReadyError(self._process.name, why, self._process.log_tail())
+        return left
+
+
+class RunningJob(StartingProcess):
+    """A job's process, from its start until it has ended."""
+
+    def check_running(self) -> None:
+        """Check nothing: that it ends is what is waited for."""
+
+    def is_ready(self, kind: Kind) -> bool:
+        """Return whether it has ended well.
+
+        Raises:
+            StartError: it has ended with another exit code than 0.
+            NotReadyError: the deadline has passed.
+        """
+        del kind
+        self._detail = "it still runs"
+        code = self._process.exit_code()
+        if code:
+            raise StartError(self._process.name, f"failed: it {explain_exit(code)}", self._process.log_tail())
+        return code == 0 or not self._time_left()
+
+
+def launched(spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
+    """Return what waits for a process that was just started."""
+    return (RunningJob if spec.is_job else StartingProcess)(spec, endpoint, process)

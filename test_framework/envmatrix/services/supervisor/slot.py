@@ -43,11 +43,16 @@ class Slot:
     def publish(self, endpoint: Endpoint, proxies: ProxyLoop | None) -> None:
         """Set where the service is; with `proxies`, others find it behind one, unless it is remote."""
         self.own = self.endpoint = endpoint
-        if proxies is not None and self.spec.source is not Source.REMOTE:
+        if proxies is not None and self.spec.source is not Source.REMOTE and not self.spec.is_job:
             paths = frozenset(filter(None, (self.spec.health, self.spec.ready)))
             self.proxy = self.proxy or FaultProxy(proxies, paths)
             self.proxy.lead_to(endpoint.host, endpoint.port)
             self.endpoint = at_port(endpoint, self.proxy.port)
+
+    @property
+    def is_done(self) -> bool:
+        """Return whether it is a job that has ended well: it has no process any more, and is up."""
+        return self.spec.is_job and self.settled and self.error is None
 
     def state(self, *, stopping: bool) -> ServiceState:
         """Return the current state of the service."""
@@ -59,7 +64,7 @@ class Slot:
             status, error = ServiceStatus.FAILED, type(self.error).__name__
             reason = self.error.reason if isinstance(self.error, ServiceError) else self.error.message
             tail = self.error.log_tail if isinstance(self.error, ServiceError) else ""
-        elif self.process is not None and code is not None:
+        elif self.process is not None and code is not None and not self.is_done:
             status, reason, tail = ServiceStatus.STOPPED, explain_exit(code), self.process.log_tail()
             if not stopping:
                 status, error = ServiceStatus.FAILED, StartError.__name__
@@ -70,7 +75,7 @@ class Slot:
             reason=reason,
             error=error,
             exit_code=code,
-            pid=self.process.identity.pid if self.process else None,
+            pid=self.process.identity.pid if self.process and not self.is_done else None,
             began=self.began,
             start_seconds=self.start_seconds,
             log_tail=tail,

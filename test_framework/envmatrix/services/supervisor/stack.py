@@ -36,13 +36,13 @@ from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.base import Kind, StartContext
 from envmatrix.services.kinds.isolation import SharedKind
 from envmatrix.services.kinds.part_names import of_run
-from envmatrix.services.kinds.registry import get_kind
+from envmatrix.services.kinds.registry import kind_of
 from envmatrix.services.probes.probe import wrong_identity
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.ports import HOST, free_port
 from envmatrix.services.processes.process import explain_exit, kill_group, stop, was_killed
 from envmatrix.services.proxy import ProxyLoop
-from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess
+from envmatrix.services.supervisor.readiness import PortTakenError, StartingProcess, launched
 from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import Crash, ServiceState, ServiceStatus
 from envmatrix.services.supervisor.slot import Slot
@@ -158,7 +158,7 @@ class Stack:
             slot = self._slots.get(name)
             if slot is None or slot.endpoint is None:
                 continue
-            kind = get_kind(slot.spec.kind, name)
+            kind = kind_of(slot.spec)
             try:
                 if isinstance(kind, SharedKind):
                     kind.drop_parts(slot.spec, slot.endpoint, partial(of_run, run=run))
@@ -176,7 +176,7 @@ class Stack:
         """Take the step that brings a service up, and record its result."""
         error: EnvmatrixError | None = None
         try:
-            step(slot, get_kind(slot.spec.kind, slot.spec.name))
+            step(slot, kind_of(slot.spec))
         except EnvmatrixError as known:
             error = known
         except Exception as unknown:  # noqa: BLE001  a plugged-in kind may raise anything; the others must go on
@@ -211,7 +211,8 @@ class Stack:
 
         Its start begins anew, if not too often.
         """
-        if slot.spec.source is not Source.PROCESS or not slot.settled or slot.error or slot.process is None:
+        is_up = slot.settled and not slot.error and not slot.is_done
+        if slot.spec.source is not Source.PROCESS or not is_up or slot.process is None:
             return
         code = slot.process.exit_code()
         out_of_memory = self._context.launcher.memory_killer.was_at_work()
@@ -238,7 +239,7 @@ class Stack:
             used = self._references(slot)
             launch = slot.launch or self._command(slot, slot.own, used)
             slot.process = self._context.launcher.start(slot.key, launch)
-            self._await_ready(slot, StartingProcess(slot.spec, slot.own, slot.process), kind, used)
+            self._await_ready(slot, launched(slot.spec, slot.own, slot.process), kind, used)
         except (PortTakenError, _ReferencesChangedError):
             raise StartError(slot.key, "could not be started again at its address") from None
 
@@ -278,7 +279,7 @@ class Stack:
                 launch = slot.launch or self._command(slot, endpoint, used)
                 slot.process = self._context.launcher.start(slot.key, launch)
                 self._set_deadline(slot)
-                self._await_ready(slot, StartingProcess(slot.spec, endpoint, slot.process), kind, used)
+                self._await_ready(slot, launched(slot.spec, endpoint, slot.process), kind, used)
             except PortTakenError:
                 ports_taken += 1
             except _ReferencesChangedError:
@@ -363,7 +364,7 @@ class Stack:
             slot = next(each for each in references if each.error and each.spec.is_required)
         return slot
 
-    def _await_ready(self, slot: Slot, launched: StartingProcess, kind: Kind, used: _References) -> None:
+    def _await_ready(self, slot: Slot, starting: StartingProcess, kind: Kind, used: _References) -> None:
         """Wait until the service is ready, and so is what it references.
 
         Raises:
@@ -372,14 +373,14 @@ class Stack:
         """
         pause, ready = _FIRST_PAUSE, False
         while True:
-            launched.check_running()
+            starting.check_running()
             references = self._resolved(slot, settled=True)
             if references not in (None, used):
                 raise _ReferencesChangedError
             if ready and references is not None:
                 return
             began = time.monotonic()
-            if not ready and (ready := launched.is_ready(kind)):
+            if not ready and (ready := starting.is_ready(kind)):
                 slot.due = math.inf
             # A probe may cost more than a pause, and the starting process needs the processor too.
             pause = min(max(pause * 1.2, time.monotonic() - began), _LAST_PAUSE)

@@ -442,3 +442,16 @@ def test_a_database_without_an_encoding_gives_texts(server):
             assert part.reset() == ()
     finally:
         run(server, "DROP DATABASE ascii WITH (FORCE)")
+
+
+def test_a_missing_extension_is_told_at_once(server, cache):
+    """The wheel's server is not started without a declared extension, and says which it has; another's is not up."""
+    picky = SPEC.model_copy(update={"extensions": ("vector", "pgcrypto")})
+    with (
+        context(cache) as place,
+        pytest.raises(StartError, match=r"lacks the extensions pgcrypto; .* has plpgsql, vector"),
+    ):
+        KIND.launch(picky, place)
+    seen = KIND.ping(picky, server, 2.0)
+    assert (seen.status, seen.detail) == (PingStatus.DEGRADED, "lacks the extensions pgcrypto")
+    assert KIND.ping(SPEC.model_copy(update={"extensions": ("vector",)}), server, 2.0).is_up

@@ -6,13 +6,15 @@ import sys
 
 import pytest
 
-from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments import ServiceSpec, Source, load_environment
 from envmatrix.exceptions import UnknownKindError, UsageError
 from envmatrix.runs.ping import PingStatus
-from envmatrix.services import Kind, get_kind, known_kinds
+from envmatrix.services import Kind, get_kind, kind_of, known_kinds
+from envmatrix.services.supervisor import Owner
+from tests.framework.services.place import HERE, Place
 from tests.framework.services.servers import running
 
-OURS = ("clickhouse", "http", "openai", "postgres", "redis")
+OURS = ("clickhouse", "grpc", "http", "job", "mysql", "openai", "postgres", "redis", "s3", "tcp")
 
 
 @pytest.fixture
@@ -93,3 +95,56 @@ def test_a_broken_package_is_named(install, module, reason):
         get_kind("queue")
     assert "kind 'queue'" in caught.value.message
     assert "example_kind:KIND" in caught.value.message
+
+
+def own(place: Place, driver: str, module: str) -> ServiceSpec:
+    """Return a service of a kind that the project defines in a module."""
+    (place.root / "pyproject.toml").write_text(f"[tool.envmatrix.kinds]\nmqtt = '{driver}'\n")
+    (place.root / f"{driver.partition(':')[0]}.py").write_text(module)
+    place.declare(
+        """
+[services.broker]
+kind = "mqtt"
+source = "process"
+command = ["{python}", "-S", "-E", "SERVER", "{broker.port}"]
+"""
+    )
+    return load_environment("local", place.environments, variables={}).services["broker"]
+
+
+def test_a_projects_own_kind(place: Place, owner: Owner):
+    """A kind of a module beside pyproject.toml needs no package: the supervisor starts it, and workers divide it."""
+    spec = own(place, "example_kinds_of_shop:KIND", (HERE / "banner_kind.py").read_text())
+    state = place.client(owner.run_dir).start(["broker"]).states["broker"]
+    assert state.is_up, state
+    kind = kind_of(spec)
+    assert kind is kind_of(spec)
+    assert kind.ping(spec, state.endpoint, 2.0).identity == {"says": "hello"}
+    assert place.client(owner.run_dir).ping({"broker": (spec, state.endpoint)}, 1)["broker"].is_up
+    with kind.isolate(spec, state.endpoint, "gw0") as part:
+        assert part.endpoint == state.endpoint
+    environment = load_environment("local", place.environments, variables={})
+    assert "driver" not in environment.masked()["services"]["broker"]
+
+
+@pytest.mark.parametrize(
+    ("module", "reason"),
+    [
+        ("import no_such_library", "ModuleNotFoundError: No module named 'no_such_library'"),
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("OTHER = 1", "AttributeError: .* has no attribute 'KIND'"),
+        ("KIND = object()", "does not implement envmatrix.services.Kind"),
+    ],
+    ids=["no library", "raises", "no name", "no kind"],
+)
+def test_a_broken_kind_of_a_project_is_named(place: Place, request, module, reason):
+    """One line with the kind, the place and the reason, and what to look at."""
+    driver = f"example_broken_{abs(hash(request.node.name))}:KIND"
+    spec = own(place, driver, module)
+    with pytest.raises(UsageError, match=reason) as caught:
+        kind_of(spec)
+    assert caught.value.message.startswith(f"kind 'mqtt'{' cannot be loaded from' if 'Kind' not in reason else ':'} ")
+    assert driver in caught.value.message
+    assert (
+        caught.value.hint == f"tool.envmatrix.kinds.mqtt in pyproject.toml names module:NAME, as seen from {place.root}"
+    )
