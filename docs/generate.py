@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePath
-from typing import Any
+from typing import Any, get_args
 
 import typer
 from pydantic import BaseModel
@@ -30,10 +30,13 @@ from envmatrix.contracts import FINDING_RULES, Contract, RealLLM, RealServices, 
 from envmatrix.environments import (
     GLOBAL_FIELDS,
     REFERENCE_FIELDS,
+    Account,
     AuditPolicy,
     CanaryRoute,
     CanarySocket,
     Compose,
+    ContractTable,
+    Csrf,
     Environment,
     Fault,
     GatePolicy,
@@ -46,6 +49,7 @@ from envmatrix.environments import (
     UserRoutes,
     Variant,
 )
+from envmatrix.environments.auth import Auth
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.explain import FILLED_IN_BY_US
 from envmatrix.environments.used_keys import KINDS, kinds_with, sources_with
@@ -68,11 +72,21 @@ _TOML_TYPES = {
     "Annotated[int, Field(ge=1)]": "number",
     "Annotated[tuple[str, ...], AfterValidator(_in_time)]": "list of texts",
     "Annotated[str, AfterValidator(_link)]": "link",
+    "Annotated[tuple[str, ...], Field(min_length=1)]": "list of texts",
     "Any": "anything",
+    "Auth": "table",
+    "HeaderName": "name of a header",
+    "HeaderValue": "text",
+    "TokenUrl": "path of a URL, or a URL",
+    "dict[HeaderName, HeaderValue]": "table of texts",
     "ByteSize": "text, or bytes",
     "AwareDatetime": "time with its zone",
     "Cause": "cause",
     "Count": "number",
+    "Csrf": "table",
+    "Literal['json', 'form']": "`json` or `form`",
+    "dict[Literal['email', 'password'], str]": "table of texts",
+    "tuple[Account, ...]": "list of tables",
     "Days": "days",
     "Path": "path",
     "Mapping[str, Fault]": "table of tables",
@@ -83,6 +97,7 @@ _TOML_TYPES = {
     "Seconds": "seconds",
     "Status": "number, 500 to 599",
     "UrlPath": "path of a URL",
+    "HealthPath": "path of a URL, or false",
     "bool": "true or false",
     "date": "date",
     "dict[str, Any]": "table",
@@ -93,6 +108,7 @@ _TOML_TYPES = {
     "dict[str, tuple[str, ...]]": "table of lists of texts",
     "str": "text",
     "tuple[Excusable, ...]": "list of outcomes",
+    "tuple[StatusCode, ...]": "status, or list of them",
     "tuple[UrlPath, ...]": "list of paths of a URL",
     "tuple[str, ...]": "list of texts",
 }
@@ -129,6 +145,7 @@ def _declarations() -> Iterator[str]:
                     "services",
                     "compose",
                     "users",
+                    "contract",
                     "pytest",
                     "canary",
                     "maintenance",
@@ -144,32 +161,22 @@ def _declarations() -> Iterator[str]:
     yield _table(head, map(_with_users, _keys(ServiceSpec)))
     yield "Sources:"
     yield _table(("source", "meaning"), _members(Source))
-    yield "### `[compose]`"
-    yield _prose(Compose.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Compose))
-    yield "### `[users]`"
-    yield _prose(UserRoutes.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(UserRoutes))
-    yield "### `[pytest]`"
-    yield _prose(PytestTable.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(PytestTable))
-    yield "### `[[canary.http]]`"
-    yield _prose(CanaryRoute.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(CanaryRoute))
-    yield "### `[canary.websocket]`"
-    yield _prose(CanarySocket.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(CanarySocket))
-    yield "### `[variants.NAME]`"
-    yield _prose(Variant.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Variant))
-    yield _prose(Fault.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Fault))
-    yield "### `[[maintenance]]`"
-    yield _prose(Maintenance.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Maintenance))
-    yield "### `[twin]`"
-    yield _prose(Twin.__doc__)
-    yield _table(("key", "type", "default", "meaning"), _keys(Twin))
+    yield "### `auth` of a service"
+    yield "Each request proves who asks in one of these ways."
+    for model in get_args(get_args(Auth)[0]):
+        yield from _described(model, leave_out={"type"})
+    yield from _described(Compose, "[compose]")
+    yield from _described(UserRoutes, "[users]")
+    yield from _described(Csrf)
+    yield from _described(Account)
+    yield from _described(ContractTable, "[contract]")
+    yield from _described(PytestTable, "[pytest]")
+    yield from _described(CanaryRoute, "[[canary.http]]")
+    yield from _described(CanarySocket, "[canary.websocket]")
+    yield from _described(Variant, "[variants.NAME]")
+    yield from _described(Fault)
+    yield from _described(Maintenance, "[[maintenance]]")
+    yield from _described(Twin, "[twin]")
     yield "### Blanks"
     references = ", ".join(f"`{{NAME.{name}}}`" for name in sorted(REFERENCE_FIELDS))
     alone = ", ".join(f"`{{{name}}}`" for name in sorted(GLOBAL_FIELDS))
@@ -190,6 +197,14 @@ def _declarations() -> Iterator[str]:
     yield "## `envmatrix-waivers.toml`"
     yield "Each `[[waiver]]` is one. It must fit failures that there are, and hold until its day."
     yield _table(("key", "type", "default", "meaning"), _keys(Waiver))
+
+
+def _described(model: type[BaseModel], table: str = "", leave_out: Iterable[str] = ()) -> Iterator[str]:
+    """Yield the part about one table of a declaration, under a heading of its own if it has one."""
+    if table:
+        yield f"### `{table}`"
+    yield _prose(model.__doc__)
+    yield _table(("key", "type", "default", "meaning"), _keys(model, leave_out))
 
 
 def _commands() -> Iterator[str]:

@@ -283,6 +283,12 @@ class UserError(EnvmatrixError):
         return f"users: {self.step} {self.reason}"
 
 
+class NoAccountError(UserError):
+    """There is no ready-made account of the role or the tenant that a test asks for, or all of them are in use."""
+
+    hint = "Declare one more in [[users.accounts]]"
+
+
 class Breach(Protocol):
     """One finding of a contract's check; `str` is all of it in one line."""
 
@@ -375,7 +381,9 @@ class HistoryError(EnvmatrixError):
     @property
     def hint(self) -> str:
         is_ours = isinstance(self.file, Path)
-        return "Record a run: envmatrix matrix" if is_ours else "Is its name right, and did `history export` write there?"
+        return (
+            "Record a run: envmatrix matrix" if is_ours else "Is its name right, and did `history export` write there?"
+        )
 
     @property
     def message(self) -> str:

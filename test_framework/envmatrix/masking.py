@@ -125,6 +125,13 @@ def secrets_among(variables: Mapping[str, str]) -> Iterator[str]:
             yield from secrets_in_url(value)
 
 
+def secrets_among_headers(headers: Mapping[str, str]) -> Iterator[str]:
+    """Yield the secrets among headers: the values of telling names, and of those that prove who asks."""
+    for name, value in headers.items():
+        if is_secret_name(name) or name.lower() in {"authorization", "cookie", "proxy-authorization"}:
+            yield value
+
+
 def secrets_in_url(text: str) -> Iterator[str]:
     """Yield a URL's password, the parameters of its query with telling names, and the parts of its path that are tokens."""
     try:

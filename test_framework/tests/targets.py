@@ -1,4 +1,4 @@
-"""The declared protected paths: each answers 200 to a user's token and 401 without one."""
+"""The declared protected paths: each answers 200 to a user's token, and refuses who has none."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from envmatrix.contracts import Reality
 from envmatrix.masking import Secret
 from envmatrix.services import Endpoint
 from envmatrix.services.kinds.http import new_client
+from envmatrix.services.probes.exchanges import REFUSALS
 
 
 @dataclass(frozen=True)
@@ -22,8 +23,8 @@ class Protected:
     path: str
 
     def status(self, headers: Mapping[str, str]) -> int:
-        """Return the status of one request with these headers, over a new connection."""
-        with new_client(self.endpoint) as client:
+        """Return the status of one request with these headers, over a new connection; with none, nothing proves who asks."""
+        with new_client(self.endpoint, **({} if headers else {"auth": None})) as client:
             return client.get(self.path, headers=dict(headers)).status_code
 
 
@@ -43,9 +44,10 @@ def protected_paths(reality: Reality) -> tuple[Protected, ...]:
 
 
 def api(reality: Reality) -> Protected:
-    """Return the protected path of what `http_client` talks to: the backend, or else the service that makes users."""
+    """Return the protected path of what `http_client` talks to: the declared service, or else the one that makes users."""
     users = reality.environment.users
-    name = "backend" if "backend" in reality.endpoints or users is None else users.service
+    own = reality.environment.api
+    name = own if own in reality.endpoints or users is None else users.service
     return (
         next((path for path in protected_paths(reality) if path.service == name), None) or _nothing_to_try(reality)[0]
     )
@@ -54,6 +56,11 @@ def api(reality: Reality) -> Protected:
 def statuses(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
     """Return the status of each protected path for these headers."""
     return {path.service: path.status(headers) for path in protected_paths(reality)}
+
+
+def accepting(reality: Reality, headers: Mapping[str, str]) -> dict[str, int]:
+    """Return the status of each protected path that does not refuse these headers."""
+    return {name: status for name, status in statuses(reality, headers).items() if status not in REFUSALS}
 
 
 def everywhere(reality: Reality, status: int) -> dict[str, int]:

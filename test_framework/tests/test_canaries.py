@@ -120,7 +120,7 @@ def test_http_claim_to_be_another_user_decides_nothing(
     users: Users, routes: tuple[CanaryRoute, ...], matrix_reality: Reality
 ) -> None:
     """A request that names another user, wherever it does, reads and writes as the user of its token."""
-    api = matrix_reality.environment.services["backend"].api
+    api = matrix_reality.environment.services[matrix_reality.environment.api].api
     owner, stranger = users.many(2, "claim")
     with owner.client() as own_client, stranger.client() as client:
         for route in routes:

@@ -23,6 +23,7 @@ from envmatrix.exceptions import (
     LeftOverError,
     MissingExtraError,
     MissingFixtureError,
+    NoAccountError,
     NotReadyError,
     QueryError,
     ReferenceCycleError,
@@ -104,6 +105,11 @@ EVERY = [
         UserError("login", "answered 500"),
         3,
         "users: login answered 500. Check [users] in the declaration, and the log of the service",
+    ),
+    (
+        NoAccountError("no account is left", "for 'admin': 1 of 3 fit"),
+        3,
+        "users: no account is left for 'admin': 1 of 3 fit. Declare one more in [[users.accounts]]",
     ),
     (
         BaselineError(Path("b.toml"), "is missing"),

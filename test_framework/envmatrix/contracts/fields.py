@@ -110,7 +110,7 @@ def meaning_of(contract: type[Contract], field: str) -> Meaning:
 _AVAILABLE = "Equals what a ping sees; never a literal."
 _REQUIRED = "Equals the declaration; required and not available is a failure, never a skip."
 _URL = "An absolute http(s) URL that answers; `None` exactly where the service is absent."
-_CLIENT = "Base URL and a valid bearer token set; the same client without the token is refused with 401."
+_CLIENT = "Base URL and what proves who asks, a user's token or session; the same client without it is refused."
 _WEBSOCKET = "A ws(s) URL: an authenticated handshake succeeds, an anonymous one is refused."
 _JWT = "Accepted; expired, forged, wrong-audience and `alg=none` variants are refused. Shows as stars."
 _API_KEY = "Accepted where the API takes keys. Shows as stars."

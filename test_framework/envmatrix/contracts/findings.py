@@ -105,7 +105,7 @@ def _type_name(annotation: Any) -> str:
 
 
 def _check_truth(field: str, meaning: Meaning, value: Any, reality: Reality) -> ContractFinding | None:
-    service = meaning.service
+    service = reality.environment.service_named(meaning.service)
     if meaning.role.is_url:
         return _check_url(field, meaning, value, reality)
     if meaning.role is Role.CLIENT:
@@ -156,7 +156,7 @@ def _check_client(field: str, client: httpx.Client | httpx.AsyncClient, reality:
 
 
 def _check_url(field: str, meaning: Meaning, url: str | None, reality: Reality) -> ContractFinding | None:
-    service = meaning.service
+    service = reality.environment.service_named(meaning.service)
     expected = reality.url(meaning.role, service)
     if url is None:
         up = f"{field} is None, but {service} is declared and up"

@@ -24,12 +24,12 @@ class Reality:
 
     def available(self, service: str) -> bool:
         """Return whether a ping saw the service up; an undeclared one is not."""
-        ping = self.pings.get(service)
+        ping = self.pings.get(self.environment.service_named(service))
         return ping is not None and ping.is_up
 
     def required(self, service: str) -> bool:
         """Return whether the declaration requires the service."""
-        spec = self.environment.services.get(service)
+        spec = self.environment.services.get(self.environment.service_named(service))
         return spec is not None and spec.is_required
 
     def stands_in(self, service: str) -> bool:
@@ -44,7 +44,7 @@ class Reality:
 
     def url(self, role: Role, service: str) -> str | None:
         """Return the URL of a service, as a field of this role has it; `None` where the service is absent or not up."""
-        endpoint = self.endpoints.get(service)
+        endpoint = self.endpoints.get(self.environment.service_named(service))
         if endpoint is None:
             return None
         base = endpoint.url.get_secret_value().rstrip("/")
@@ -57,24 +57,24 @@ class Reality:
 
     @property
     def api(self) -> Endpoint | None:
-        """Return the endpoint for clients: the backend, else the service that makes users; `None` if neither is up."""
+        """Return the endpoint for clients: the declared service's, else that of the service that makes users; `None` if neither is up."""
         users = self.environment.users
-        return self.endpoints.get("backend") or (self.endpoints.get(users.service) if users else None)
+        return self.endpoints.get(self.environment.api) or (self.endpoints.get(users.service) if users else None)
 
     def absent(self, service: str) -> bool:
         """Return whether the service is undeclared, or declared absent."""
-        spec = self.environment.services.get(service)
+        spec = self.environment.services.get(self.environment.service_named(service))
         return spec is None or spec.source is Source.ABSENT
 
 
 def services_behind(meanings: Iterable[Meaning], environment: Environment) -> frozenset[str]:
     """Return the services that a test uses by reading fields of these meanings; flags tell without using any.
 
-    Clients and users talk to the backend, and where there is none to the service that makes users.
+    Clients and users talk to the service that is declared for it, and where there is none to the one that makes users.
     """
     signup = environment.users.service if environment.users else ""
-    backend = environment.services.get("backend")
-    api = "backend" if backend is not None and backend.source is not Source.ABSENT else signup
+    spec = environment.services.get(environment.api)
+    api = environment.api if spec is not None and spec.source is not Source.ABSENT else signup
     behind: set[str] = set()
     for meaning in meanings:
         if meaning.role is Role.CLIENT:
@@ -82,5 +82,5 @@ def services_behind(meanings: Iterable[Meaning], environment: Environment) -> fr
         elif meaning.role is Role.USER:
             behind |= {api, signup}
         elif not meaning.role.is_flag:
-            behind.add(meaning.service)
+            behind.add(environment.service_named(meaning.service))
     return frozenset(behind & environment.services.keys())

@@ -5,7 +5,7 @@ Every room reads them; `commands/` and `plugin/` load them, and only `edit` writ
 
 from envmatrix.environments.canary import Canary, CanaryRoute, CanarySocket
 from envmatrix.environments.compose import Compose
-from envmatrix.environments.environment import DOWN, Environment, Twin, UserRoutes
+from envmatrix.environments.environment import BACKEND, DOWN, ContractTable, Environment, Twin
 from envmatrix.environments.load import (
     declaration_of,
     declared_names,
@@ -20,19 +20,24 @@ from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import CONTAINERS, UNVERIFIED, ServiceSpec, Source
 from envmatrix.environments.toml_file import read_toml
+from envmatrix.environments.users import Account, Csrf, UserRoutes
 from envmatrix.environments.variant import Fault, Variant
 
 __all__ = [
+    "BACKEND",
     "CONTAINERS",
     "DOWN",
     "GLOBAL_FIELDS",
     "REFERENCE_FIELDS",
     "UNVERIFIED",
+    "Account",
     "AuditPolicy",
     "Canary",
     "CanaryRoute",
     "CanarySocket",
     "Compose",
+    "ContractTable",
+    "Csrf",
     "Environment",
     "Fault",
     "GatePolicy",

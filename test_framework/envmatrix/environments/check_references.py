@@ -23,8 +23,12 @@ def check_references(file: TomlFile, environment: Environment) -> None:
     for keys, text in _texts(environment):
         for name, field in references_in(text):
             _check_reference(file, keys, environment, name, field)
-            if keys[-1] == "command" and _tells_password(environment, name, field):
-                what = f"{{{name}.{field}}} in command would show a password"
+            if keys[-1] == "health_command" and field and name != keys[1]:
+                path, line = file.place_of(keys)
+                what = f"{{{name}.{field}}} in health_command: only its own {{{keys[1]}.…}} is filled in there"
+                raise UnknownReferenceError(path, what, line, "The service that it needs has a health of its own")
+            if keys[-1] in {"command", "health_command"} and _tells_password(environment, name, field):
+                what = f"{{{name}.{field}}} in {keys[-1]} would show a password"
                 how = "Put it in env: a command's words are readable by everybody (ps)"
                 path, line = file.place_of(keys)
                 raise DeclarationError(path, what, line, how)
@@ -38,12 +42,7 @@ def check_references(file: TomlFile, environment: Environment) -> None:
                 path, line = file.place_of(("services", service.name, "identity"))
                 what = f"{{{name}}} in identity: only {{environment}} is filled in there"
                 raise UnknownReferenceError(path, what, line, "Name what it is, or a ${VARIABLE}")
-    if environment.users is not None and (name := environment.users.service) not in environment.services:
-        what, (path, line) = (
-            f"users.service names {name!r}, which is no service here",
-            file.place_of(("users", "service")),
-        )
-        raise UnknownReferenceError(path, what, line, nearest(name, environment.services))
+    _check_named_services(file, environment)
     try:
         TopologicalSorter({name: spec.references for name, spec in environment.services.items()}).prepare()
     except CycleError as error:
@@ -53,10 +52,26 @@ def check_references(file: TomlFile, environment: Environment) -> None:
         raise ReferenceCycleError(path, what, line, "Drop one of the references") from None
 
 
+def _check_named_services(file: TomlFile, environment: Environment) -> None:
+    speaking = [name for name, spec in environment.services.items() if spec.kind == "http"]
+    named = {
+        ("users", "service"): (environment.users.service if environment.users else None, [*environment.services]),
+        ("contract", "http_client"): (environment.contract.http_client, speaking),
+    }
+    for keys, (name, known) in named.items():
+        if name is not None and name not in known:
+            path, line = file.place_of(keys)
+            kind = " of kind 'http'" if known is speaking else ""
+            raise UnknownReferenceError(
+                path, f"{'.'.join(keys)} names {name!r}, which is no service{kind} here", line, nearest(name, known)
+            )
+
+
 def _texts(environment: Environment) -> Iterator[tuple[tuple[str, ...], str]]:
     """Yield each text that may name services, with the keys that lead to it."""
     for name, service in environment.services.items():
         yield from ((("services", name, "command"), word) for word in service.command)
+        yield from ((("services", name, "health_command"), word) for word in service.health_command)
         yield from ((("services", name, "env", key), value.get_secret_value()) for key, value in service.env.items())
     table = environment.pytest
     yield from ((("pytest", "args"), word) for word in table.args)

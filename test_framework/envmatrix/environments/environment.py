@@ -8,45 +8,26 @@ from typing import Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, WrapSerializer
 
+from envmatrix.environments.auth import secrets_of
 from envmatrix.environments.canary import Canary
 from envmatrix.environments.compose import Compose
 from envmatrix.environments.declaration import Inheritance
 from envmatrix.environments.maintenance import Maintenance
 from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.service import ServiceSpec, Source
-from envmatrix.environments.tables import Table, UrlPath
+from envmatrix.environments.tables import Table
+from envmatrix.environments.users import UserRoutes
 from envmatrix.environments.variant import Fault, Variant
-from envmatrix.masking import secrets_among, secrets_in_command, secrets_in_url
+from envmatrix.masking import secrets_among, secrets_among_headers, secrets_in_command, secrets_in_url
 
 
-class UserRoutes(Table):
-    """The `[users]` table: how the environment makes users. Paths are on the service named here."""
+class ContractTable(Table):
+    """The `[contract]` table: which service the fields of `real_services` are of that name none."""
 
-    service: str = "auth"
-    """The service that makes users."""
-    signup: UrlPath
-    """POST {email, password} → 201."""
-    login: UrlPath
-    """POST {email, password} → {access_token, refresh_token?, user_id?}."""
-    refresh: UrlPath | None = None
-    """POST {refresh_token} → {access_token, refresh_token}."""
-    logout: UrlPath | None = None
-    """POST {refresh_token}: the token is refused from then on."""
-    me: UrlPath | None = None
-    """GET → the user; DELETE removes it, with all it owns on that service."""
-    delete: UrlPath | None = None
-    """DELETE, on the service that clients talk to: removes all that the user made there. In a remote environment each user of
-    ours does so in the end, before it is removed itself."""
-    api_keys: UrlPath | None = None
-    """POST → {api_key}."""
-    api_key_header: str = "X-API-Key"
-    """The header in which the backend takes an API key."""
-    lifetime_parameter: str | None = None
-    """Login field that asks for a token of so many seconds, so that a genuine expired token can be had."""
-    audience_parameter: str | None = None
-    """Login field that asks for a token for somebody else."""
-    foreign_audience: str | None = None
-    """An audience that the backend must refuse."""
+    http_client: str | None = None
+    """The service that `http_client` talks to. By default `backend`, or where none has that name the only HTTP service beside
+    `auth`. `backend_url`, `api_url` and `websocket_url` are of it, too, and tests require it as `backend`, where none has that
+    name."""
 
 
 class Twin(Table):
@@ -63,6 +44,8 @@ def _read_only(value: dict[str, ServiceSpec]) -> Mapping[str, ServiceSpec]:
 
 
 VariantName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$")]
+BACKEND = "backend"
+"""What the contract calls the service that clients talk to, whatever it is named."""
 DOWN = ".down"
 """Ends the name of a variant that need not be declared: in `local+redis.down`, redis is down and nothing is promised."""
 
@@ -85,6 +68,8 @@ class Environment(Inheritance):
     users: UserRoutes | None = None
     compose: Compose = Compose()
     """Where its containers run."""
+    contract: ContractTable = ContractTable()
+    """Which service fields are of that name none."""
     canary: Canary = Canary()
     """Where a cross-user read would show."""
     maintenance: tuple[Maintenance, ...] = ()
@@ -96,7 +81,7 @@ class Environment(Inheritance):
     variants: dict[VariantName, Variant] = Field(default_factory=dict)
     """The ways in which it can be degraded, each a column of its own."""
     written: Mapping[str, Mapping[str, Any]] = Field(default_factory=dict, exclude=True, repr=False)
-    """Each service's `command` and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
+    """Each service's commands and `options` as the file has them, their `${VARIABLE}` blanks not filled in."""
     written_args: tuple[str, ...] = Field(default=(), exclude=True, repr=False)
     """The `args` of `[pytest]`, in the same way."""
     bases: tuple[Path, ...] = Field(default=(), exclude=True, repr=False)
@@ -131,6 +116,19 @@ class Environment(Inheritance):
         """Return how it is degraded; `None` where it is not."""
         return self.variants.get(self.name.partition("+")[2])
 
+    @property
+    def api(self) -> str:
+        """Return the service that `http_client` talks to: the declared one, else the contract's `backend`."""
+        return self.contract.http_client or self.service_named(BACKEND)
+
+    def service_named(self, name: str) -> str:
+        """Return the service that a field of the contract is of: what it calls `backend` may have another name here."""
+        if name != BACKEND or BACKEND in self.services:
+            return name
+        present = [spec for spec in self.services.values() if spec.source is not Source.ABSENT]
+        found = [spec.name for spec in present if spec.kind == "http" and spec.name != "auth"]
+        return self.contract.http_client or (found[0] if len(found) == 1 else BACKEND)
+
     def degraded(self, name: str) -> Self | None:
         """Return the environment as a variant has it; `None` where there is no such variant."""
         service = name.removesuffix(DOWN)
@@ -163,6 +161,8 @@ class Environment(Inheritance):
             extra = ["websocket"] if service.websocket else []
             for capability in (service.name, *service.capabilities, *extra):
                 found.setdefault(capability, service.name)
+        if (backend := self.service_named(BACKEND)) in self.services:
+            found.setdefault(BACKEND, backend)
         if self.users is not None:
             found.setdefault("multi_user", self.users.service)
         return MappingProxyType(found)
@@ -183,9 +183,15 @@ class Environment(Inheritance):
         """Yield the secrets that the declaration holds."""
         for service in self.services.values():
             yield service.api_key.get_secret_value() if service.api_key else ""
+            yield from secrets_of(service.auth) if service.auth else ()
+            yield from secrets_among_headers(
+                {name: value.get_secret_value() for name, value in service.headers.items()}
+            )
             yield from secrets_in_url(service.url.get_secret_value() if service.url else "")
             yield from secrets_among({name: value.get_secret_value() for name, value in service.env.items()})
             yield from secrets_in_command(service.command)
+            yield from secrets_in_command(service.health_command)
+        yield from (account.password.get_secret_value() for account in self.users.accounts) if self.users else ()
         yield from secrets_among({name: value.get_secret_value() for name, value in self.pytest.env.items()})
         yield from secrets_in_command(self.pytest.args)
 

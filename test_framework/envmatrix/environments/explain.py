@@ -57,10 +57,18 @@ def _spelled(keys: tuple[str, ...]) -> str:
 
 def _known_keys(model: type[BaseModel], keys: tuple[str, ...]) -> Iterator[str]:
     """Yield the keys that were possible in the table that keys lead to."""
+    candidates: list[type[BaseModel]] = []
     for key in keys:
-        if key in model.model_fields:  # else a service's name, or a table's number
-            model = next(_models_in(model.model_fields[key].annotation), model)
+        if key in model.model_fields:  # else a service's name, a table's number, or the type of one of several tables
+            candidates = list(_models_in(model.model_fields[key].annotation)) or [model]
+            model = candidates[0]
+        else:
+            model = next((each for each in candidates if _is_of_type(each, key)), model)
     return (key for key in model.model_fields if key not in FILLED_IN_BY_US)
+
+
+def _is_of_type(model: type[BaseModel], name: str) -> bool:
+    return "type" in model.model_fields and name in get_args(model.model_fields["type"].annotation)
 
 
 def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:

@@ -152,7 +152,7 @@ def load_file(path: Path, variables: Mapping[str, str], overrides: Sequence[str]
     own = _own_kinds(path, {str(table.get("kind")) for table in services.values()})
     named = {service: _named(service, table, path.stem, own) for service, table in services.items()}
     written = {
-        service: {key: table[key] for key in ("command", "options") if key in table}
+        service: {key: table[key] for key in ("command", "health_command", "options") if key in table}
         for service, table in raw.get("services", {}).items()
     }
     ours = {"services": named, "name": path.stem, "file": path, "twin": twin, "written": written}

@@ -7,8 +7,9 @@ from urllib.parse import urlsplit
 
 from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, field_validator, model_validator
 
+from envmatrix.environments.auth import Auth, HeaderName, HeaderValue
 from envmatrix.environments.references import references_in
-from envmatrix.environments.tables import Seconds, Table, UrlPath
+from envmatrix.environments.tables import HealthPath, Seconds, StatusCode, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
 
 UNVERIFIED = "remote, unverified"
@@ -59,6 +60,16 @@ class ServiceSpec(Table):
     """PEM file of the authority that signed the server's certificate; the system's authorities by default."""
     verify: bool = True
     """On this machine only: false takes any certificate, and reports say so in red."""
+    client_cert: str | None = None
+    """PEM file of the certificate that clients show, with `client_key`."""
+    client_key: str | None = None
+    """PEM file of its key."""
+    auth: Auth | None = None
+    """How each request proves who asks: of probes, at `protected` and of the clients of tests. What a test's user holds wins."""
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict)
+    """Sent with each request of probes and of the clients of tests, so that a gateway lets it pass, say."""
+    timeout: Seconds = 10.0
+    """Seconds that the clients of tests wait for a connection, and for each part of an answer."""
     api_key: SecretStr | None = None
     """Sent with every request."""
     model: str | None = None
@@ -85,18 +96,27 @@ class ServiceSpec(Table):
     port: PositiveInt | None = None
     """Its port inside the container; of a Compose service by default the only one that is published."""
 
-    health: UrlPath = "/health"
-    """The path that answers 200, and names the service where `identity` demands it."""
+    health: HealthPath = "/health"
+    """The path that shows whether it lives, and names the service where `identity` demands it. `false` asks for none: a
+    connection is enough."""
+    health_status: tuple[StatusCode, ...] = ()
+    """The status, or statuses, that the health path answers with; any from 200 to 299 by default."""
+    health_command: tuple[str, ...] = ()
+    """Asked in place of the health path: exit code 0 says that it lives. `{NAME.url}` is its own address, `{python}` the
+    running interpreter."""
+    follow_redirects: bool = False
+    """Whether the health path may lead elsewhere; what the service is sent to prove who asks stays with its own address."""
     ready: UrlPath | None = None
     """The path that answers 200 once its own dependencies are up."""
     identity: dict[str, str] = Field(default_factory=dict)
-    """What the health answer must claim, key by key; by default nothing is demanded. `{environment}` is the environment's name."""
+    """What the health answer must claim, key by key; by default nothing is demanded. `"build.commit"` is a
+    key of a table in it, `{environment}` is the environment's name."""
     banner: str = ""
     """What it must say first to whoever connects: `"220 "`. By default nothing is read."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None
-    """A path that answers 200 to a user's token and 401 without one."""
+    """A path that answers 200 to a user's token or the declared `auth`, and 401 or 403 without."""
     websocket: UrlPath | None = None
     """The path of its WebSocket; gives the capability `websocket`."""
     openapi: UrlPath = "/openapi.json"
@@ -136,6 +156,19 @@ class ServiceSpec(Table):
                 raise ValueError("is no URL; in a user or password, write [ as %5B and ] as %5D") from None
         return url
 
+    @field_validator("health_status", mode="before")
+    @classmethod
+    def _one_status_is_a_list(cls, value: Any) -> Any:
+        return (value,) if isinstance(value, int) else value
+
+    @model_validator(mode="after")
+    def _health_is_asked_one_way(self) -> Self:
+        if self.health_command and "health" in self.model_fields_set:
+            raise ValueError("health_command is asked in place of the health path: declare one of them")
+        if self.asks_no_path and (no_path := self.model_fields_set & {"identity", "health_status", "follow_redirects"}):
+            raise ValueError(f"{min(no_path)} is about the answer of a health path, and none is asked")
+        return self
+
     @model_validator(mode="after")
     def _source_has_what_it_needs(self) -> Self:
         starts = self.source in {Source.PROCESS, Source.STUB}
@@ -147,12 +180,23 @@ class ServiceSpec(Table):
             raise ValueError("source = 'container' needs an image, and the port inside the container")
         if self.source is Source.ABSENT and self.required and "required" in self.model_fields_set:
             raise ValueError("an absent service cannot be required")
+        if (self.client_cert is None) != (self.client_key is None):
+            raise ValueError("client_cert and client_key belong together")
         if self.is_job and self.source not in {Source.PROCESS, Source.ABSENT}:
             raise ValueError("a job is a command that runs to its end: source = 'process'")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
         if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
         return self
+
+    @property
+    def asks_no_path(self) -> bool:
+        """Return whether a command or a connection shows its health, and no path."""
+        return not self.health or bool(self.health_command)
+
+    def is_healthy(self, status: int) -> bool:
+        """Return whether a status is one that its health path is to answer with."""
+        return status in self.health_status if self.health_status else status // 100 == 2  # noqa: PLR2004
 
     @property
     def shown_source(self) -> str:

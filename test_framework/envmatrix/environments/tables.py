@@ -2,10 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, WrapValidator
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 UrlPath = Annotated[str, Field(pattern=r"^/")]
+HealthPath = Annotated[
+    UrlPath, WrapValidator(lambda value, handler: "" if value is False or value == "" else handler(value))
+]
+"""A path, or empty where `false` is declared."""
+StatusCode = Annotated[int, Field(ge=100, le=599)]
 
 
 class Table(BaseModel):

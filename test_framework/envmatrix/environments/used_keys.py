@@ -13,7 +13,11 @@ KIND_GROUP = "envmatrix.kinds"
 
 KINDS: Mapping[str, frozenset[str]] = {
     "http": frozenset(
-        {"health", "identity", "verify", "ready", "api", "protected", "websocket", "openapi", "flags", "p95_ms"}
+        {
+            *("health", "health_status", "health_command", "follow_redirects", "identity", "ready"),
+            *("auth", "headers", "timeout", "client_cert", "client_key"),
+            *("verify", "api", "protected", "websocket", "openapi", "flags", "p95_ms"),
+        }
     ),
     "openai": frozenset({"health", "identity", "verify", "api_key", "model"}),
     "postgres": frozenset({"settings", "max_connections", "extensions"}),
@@ -45,6 +49,9 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 
 _PLAIN = frozenset({"http", "redis", "tcp", "grpc"})
 """Schemes of URLs without TLS."""
+
+_CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key", "verify"})
+"""Keys that are about certificates."""
 
 
 def known_kinds() -> tuple[str, ...]:
@@ -83,6 +90,6 @@ def _unused_for(spec: ServiceSpec, key: str) -> str:
     if spec.kind in KINDS and spec.kind not in kinds_with(key):
         return f"kind = {spec.kind!r}"
     scheme = urlsplit(spec.url.get_secret_value()).scheme if spec.url else ""
-    if scheme in _PLAIN and ((key == "ca_file" and spec.ca_file) or (key == "verify" and not spec.verify)):
+    if scheme in _PLAIN and key in _CERTIFICATES and (not spec.verify if key == "verify" else getattr(spec, key)):
         return f"url = '{scheme}://…', which has no certificate"
     return ""

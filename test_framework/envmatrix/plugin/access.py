@@ -23,10 +23,10 @@ class ProtectedPaths:
         """
         ready = [name for name in sorted(names) if self._is_ready(name)]
         user = self._users.current
-        token = foreign or (user.token if user else None)
-        headers = {"Authorization": f"Bearer {str.__str__(token)}"} if token else {}
+        own = user.headers if user else {}
+        headers = {"Authorization": f"Bearer {str.__str__(foreign)}"} if foreign else own
         answers = tuple(self._session.ask_protected(name, headers) for name in ready)
-        if user is not None and token == user.token and any(access.is_refused for access in answers):
+        if user is not None and headers == own and any(access.is_refused for access in answers):
             self._users.renew_token()
         return answers
 

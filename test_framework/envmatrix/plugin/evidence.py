@@ -13,6 +13,7 @@ import pytest
 from msgspec import structs
 
 from envmatrix.causes import Breaker, Facts, Promise, Rule, chain_of, decide, is_about_connections, was_opened
+from envmatrix.environments import BACKEND
 from envmatrix.exceptions import ContractError, ServiceError
 from envmatrix.masking import MASKER
 from envmatrix.plugin.degraded import VACUOUS
@@ -335,7 +336,10 @@ class EvidenceCollector:
         if "matrix_reality" not in getattr(item, "fixturenames", ()):
             used = set().union(*(getattr(value, "used_meanings", ()) for value in values))
             found |= self._used(item, values) | {meaning.capability for meaning in used}
-        return found & self._process.selection.environment.providers.keys()
+        environment = self._process.selection.environment
+        if found & (names := {BACKEND, environment.service_named(BACKEND)}):  # two names of one service
+            found |= names
+        return found & environment.providers.keys()
 
 
 def _promise(item: pytest.Item) -> Promise | None:

@@ -46,13 +46,13 @@ def _own_values(process: Process, scope: ExitStack) -> dict[str, Any]:
     session, users = process.session, process.users
     target, user = users.target, users.default()
     headers = user.headers if user else {}
-    base = target.api if target else session.endpoints.get("backend")
+    base = target.api if target else session.endpoints.get(session.environment.api)
     return {
         "environment": session.environment.declared_name,
         "config": session.environment.masked(),
         "http_client": new_async_client(base, headers=headers),
         "http_client_sync": scope.enter_context(new_client(base, headers=headers)),
-        "test_jwt_token": user.token if user else None,
+        "test_jwt_token": (user.token or None) if user else None,
         "test_api_key": Deferred(lambda: users.default_api_key),
         "health_endpoints": _health_endpoints(session),
         "users": users.factory,
@@ -69,7 +69,8 @@ def _value(process: Process, meaning: Meaning, reality: Reality) -> Any:
         return reality.url(meaning.role, meaning.service)
     if not reality.available(meaning.service):
         return None
-    return Deferred(lambda: process.isolation.of(meaning.service).endpoint)
+    service = reality.environment.service_named(meaning.service)
+    return Deferred(lambda: process.isolation.of(service).endpoint)
 
 
 def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
@@ -78,6 +79,7 @@ def _health_endpoints(session: EnvironmentSession) -> dict[str, str]:
         name: spec
         for name, spec in session.environment.services.items()
         if name in session.endpoints
+        and not spec.asks_no_path
         and (spec.kind == "http" or (spec.kind == "openai" and session.ping([name])[name].identity))
     }
     bases = {name: session.endpoints[name].field("url").rstrip("/") for name in speaking}

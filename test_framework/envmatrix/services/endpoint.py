@@ -5,11 +5,13 @@ from __future__ import annotations
 import urllib.parse
 from collections.abc import Mapping
 
-from pydantic import BaseModel, ConfigDict, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
 from envmatrix.environments import ServiceSpec, Source
+from envmatrix.environments.auth import Auth
 from envmatrix.exceptions import UsageError
 from envmatrix.masking import MASKER
+from envmatrix.safety.loopback import is_loopback
 
 
 class Endpoint(BaseModel):
@@ -34,6 +36,15 @@ class Endpoint(BaseModel):
     key_file: str = ""
     ca_file: str = ""
     """PEM file to verify the server with; empty: the system's authorities."""
+    client_cert: str = ""
+    """PEM file of the certificate to show to the server; empty: none."""
+    client_key: str = ""
+    auth: Auth | None = None
+    """How requests prove who asks."""
+    headers: dict[str, SecretStr] = Field(default_factory=dict)
+    """Sent with each request."""
+    timeout: float = 10.0
+    """Seconds that a client waits, where nothing else is said."""
     verify: bool = True
     """Whether the server's certificate is verified; always, but on this machine where the declaration says not to."""
 
@@ -76,6 +87,11 @@ def endpoint_at(
         password=SecretStr(password or api_key),
         database="" if database is None else urllib.parse.unquote(parts.path.strip("/")) or database,
         ca_file=spec.ca_file or "",
+        client_cert=spec.client_cert or "",
+        client_key=spec.client_key or "",
+        auth=spec.auth,
+        headers=spec.headers,
+        timeout=spec.timeout,
         verify=spec.verify,
     )
 
@@ -91,6 +107,35 @@ def at_port(endpoint: Endpoint, port: int) -> Endpoint:
     parts = urllib.parse.urlsplit(endpoint.url.get_secret_value())
     url = parts._replace(netloc=f"{parts.netloc.rpartition(':')[0]}:{port}").geturl()
     return endpoint.model_copy(update={"url": SecretStr(url), "port": port})
+
+
+_PORTS = {"http": 80, "https": 443}
+
+
+def at_url(endpoint: Endpoint, url: str) -> Endpoint | None:
+    """Return where an HTTP service sends its client; `None` where it is no http(s) URL.
+
+    At its own address that is the endpoint itself, elsewhere one without anything that proves who asks.
+    """
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname or "", parts.port or _PORTS.get(parts.scheme, 0)
+    except ValueError:
+        return None
+    if not host or parts.scheme not in _PORTS:
+        return None
+    if (host, port) == (endpoint.host, endpoint.port) and endpoint.field("url").startswith(f"{parts.scheme}:"):
+        return endpoint
+    return Endpoint(
+        service=endpoint.service,
+        kind=endpoint.kind,
+        source=endpoint.source,
+        url=SecretStr(url),
+        host=host,
+        port=port,
+        ca_file=endpoint.ca_file,
+        verify=endpoint.verify or not is_loopback(host),
+    )
 
 
 def at_database(endpoint: Endpoint, database: str, *, query: Mapping[str, str] | None = None) -> Endpoint:

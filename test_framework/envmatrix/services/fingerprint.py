@@ -15,6 +15,7 @@ from envmatrix.runs.events import Fingerprint
 from envmatrix.services.clients import postgres
 from envmatrix.services.endpoint import Endpoint
 from envmatrix.services.kinds.clickhouse.kind import query
+from envmatrix.services.probes.auth import ask
 from envmatrix.services.probes.http import HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError
@@ -151,7 +152,7 @@ def _flags(spec: ServiceSpec, endpoint: Endpoint) -> dict[str, Any]:
 def _json_object(endpoint: Endpoint, path: str, *, is_declared: bool) -> dict[str, Any]:
     """Return the object at a path; an empty one where there is none, unless the declaration says that there is."""
     with HttpProbe(endpoint, _DEADLINE, _MOST_BYTES) as http:
-        answer = http.request(endpoint.field("url") + path)
+        answer = ask(http, endpoint, endpoint.field("url") + path)
     found = answer.json_object() if answer.status == HTTPStatus.OK else None
     if found is None and is_declared:
         raise NoAnswerError(f"GET {path} answers {answer.status} without a JSON object")

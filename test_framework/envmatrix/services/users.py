@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 
-from envmatrix.environments import Environment, UserRoutes
-from envmatrix.exceptions import UserError
+from envmatrix.environments import Account, Environment, UserRoutes
+from envmatrix.exceptions import NoAccountError, UserError
 from envmatrix.masking import MASKER, Secret
 from envmatrix.services import Endpoint
 from envmatrix.services.endpoint import websocket_url
 from envmatrix.services.kinds.http import new_async_client, new_client
+from envmatrix.services.login import Login, json_object, log_in, refusal
 from envmatrix.services.probes.tls import client_context
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ class Target:
     signup: Endpoint
     """The service that makes users."""
     api: Endpoint
-    """The service that their clients talk to: the backend, else the service that makes users."""
+    """The service that their clients talk to: the declared one, else the service that makes users."""
     websocket_url: str | None = None
 
     @classmethod
@@ -42,27 +43,35 @@ class Target:
         if routes is None or routes.service not in endpoints:
             return None
         signup = endpoints[routes.service]
-        api = endpoints.get("backend", signup)
-        backend = environment.services.get("backend")
-        url = websocket_url(backend, api) if backend and "backend" in endpoints else None
+        api = endpoints.get(environment.api, signup)
+        url = websocket_url(environment.services[environment.api], api) if environment.api in endpoints else None
         return cls(routes, signup, api, url)
 
 
 @dataclass(frozen=True)
 class User:
-    """One user: an identity, a token, and clients that carry it."""
+    """One user: an identity, a token or a session, and clients that carry it."""
 
     id: str
     email: str
     password: str = field(repr=False)
-    token: str = field(repr=False)
-    refresh_token: str | None = field(repr=False)
+    login: Login = field(repr=False)
     target: Target = field(repr=False)
 
     @property
+    def token(self) -> str:
+        """Return the token; empty where a session's cookie is the proof."""
+        return self.login.token
+
+    @property
+    def refresh_token(self) -> str | None:
+        """Return the token that renews; `None` where there is none."""
+        return self.login.refresh_token
+
+    @property
     def headers(self) -> dict[str, str]:
-        """Return the header that carries the token."""
-        return {"Authorization": Secret(f"Bearer {self.token}")}
+        """Return the headers that prove who asks."""
+        return dict(self.login.headers)
 
     def client(self, **options: Any) -> httpx.Client:
         """Return a new sync client of the API with this user's token; the caller closes it."""
@@ -94,10 +103,6 @@ class User:
             yield connection
 
 
-_ANSWER_FIELDS = {"login": "access_token", "api_keys": "api_key"}
-"""The field that the answer to each step must have."""
-
-
 _GONE = frozenset({httpx.codes.NOT_FOUND, httpx.codes.GONE})
 
 
@@ -110,6 +115,8 @@ class Users:
         self._prefix = prefix
         self._lock = threading.Lock()
         self._made: list[User] = []
+        self._in_use: set[str] = set()
+        """Addresses of the ready-made accounts that the running test holds."""
         self._client = new_client(target.signup)
 
     @property
@@ -117,36 +124,58 @@ class Users:
         """Return the service that makes them."""
         return self._target.routes.service
 
-    def __call__(self, name: str = "user") -> User:
-        """Sign up and log in a user.
+    def __call__(self, name: str = "user", *, tenant: str = "") -> User:
+        """Return a user of its own: a ready-made account whose role is `name`, else one that signs up, else any account.
 
         Raises:
+            NoAccountError: there is no account left that fits.
             UserError: the environment refused; the error holds its answer.
             httpx.TransportError: the service could not be reached.
         """
+        return self._make(name, name, tenant)
+
+    def many(self, count: int, name: str = "user", *, tenant: str = "") -> list[User]:
+        """Make several users at the same time."""
+        with ThreadPoolExecutor(max_workers=max(count, 1)) as pool:
+            return list(pool.map(lambda number: self._make(name, f"{name}{number}", tenant), range(count)))
+
+    def _make(self, role: str, name: str, tenant: str) -> User:
+        routes = self._target.routes
+        if routes.signup is None or tenant or any(account.role == role for account in routes.accounts):
+            account = self._take(role, tenant)
+            return self._user(account.email, Secret(account.password.get_secret_value()), {})
         email = f"{name}-{self._prefix}-{secrets.token_hex(6)}@example.com"
         password = Secret(secrets.token_urlsafe(18))
         MASKER.add(password)
-        body = {"email": email, "password": str(password)}
-        created = self._post("signup", self._target.routes.signup, body)
-        login = self.login(email, password)
-        refresh = login.get("refresh_token")
-        user = User(
-            id=str(login.get("user_id") or created.get("user_id") or created.get("id") or email),
-            email=email,
-            password=password,
-            token=Secret(login["access_token"]),
-            refresh_token=Secret(refresh) if refresh else None,
-            target=self._target,
-        )
+        user = self._user(email, password, self._post("signup", routes.signup, {"email": email, "password": password}))
         with self._lock:
             self._made.append(user)
         return user
 
-    def many(self, count: int, name: str = "user") -> list[User]:
-        """Make several users at the same time."""
-        with ThreadPoolExecutor(max_workers=max(count, 1)) as pool:
-            return list(pool.map(lambda number: self(f"{name}{number}"), range(count)))
+    def _user(self, email: str, password: str, created: Mapping[str, Any]) -> User:
+        login = self._log_in(email, password)
+        known = (login.answer.get("user_id"), created.get("user_id"), created.get("id"), email)
+        return User(str(next(filter(None, known))), email, password, login, self._target)
+
+    def _take(self, role: str, tenant: str) -> Account:
+        """Return an account that nobody holds: of the role, else of none, else the first that is declared."""
+        accounts = self._target.routes.accounts
+        there = [each for each in accounts if each.tenant == (tenant or accounts[0].tenant)]
+        if any(each.role == role for each in there):
+            there = [each for each in there if each.role == role]
+        with self._lock:
+            free = sorted((each for each in there if each.email not in self._in_use), key=lambda each: bool(each.role))
+            if not free:
+                of_tenant = f" of the tenant {tenant!r}" if tenant else ""
+                what = f"for {role!r}{of_tenant}: {len(there)} of {len(accounts)} fit, and a test holds each once"
+                raise NoAccountError("no account is left", what)
+            self._in_use.add(free[0].email)
+        return free[0]
+
+    def release(self, kept: User | None) -> None:
+        """Take back the ready-made accounts that a test held, but the one of a user that goes on."""
+        with self._lock:
+            self._in_use = {kept.email} if kept else set()
 
     def login(self, email: str, password: str, **more: object) -> Mapping[str, Any]:
         """Log in, and return the service's answer; `more` are further fields of the request.
@@ -154,19 +183,27 @@ class Users:
         Raises:
             UserError: the environment refused.
         """
-        answer = self._post("login", self._target.routes.login, {"email": email, "password": str(password), **more})
-        MASKER.add_all([answer.get("access_token"), answer.get("refresh_token")])
-        return answer
+        return self._log_in(email, password, **more).answer
+
+    def _log_in(self, email: str, password: str, **more: object) -> Login:
+        return log_in(self._target.routes, self._target.signup, {"email": email, "password": str(password), **more})
+
+    def again(self, user: User, **more: object) -> User:
+        """Log a user in again, and return it with the new token or session."""
+        return replace(user, login=self._log_in(user.email, user.password, **more))
 
     def token_for(self, user: User, **more: object) -> str:
         """Log a user in again, and return the new token."""
-        return Secret(self.login(user.email, user.password, **more)["access_token"])
+        return self.again(user, **more).token
 
     def api_key_for(self, user: User) -> str | None:
         """Return a new API key of a user; `None` where the environment has no keys."""
         if self._target.routes.api_keys is None:
             return None
-        key = self._post("api_keys", self._target.routes.api_keys, {}, headers=user.headers)["api_key"]
+        path = self._target.routes.api_keys
+        key = self._post("api_keys", path, {}, headers=user.headers).get("api_key")
+        if not isinstance(key, str):
+            raise UserError("api_keys", f"answered at {path} without 'api_key'")
         MASKER.add(key)
         return Secret(key)
 
@@ -196,7 +233,7 @@ class Users:
         response = client.delete(path, headers=user.headers)
         if response.status_code == httpx.codes.UNAUTHORIZED:
             try:
-                response = client.delete(path, headers=replace(user, token=self.token_for(user)).headers)
+                response = client.delete(path, headers=self.again(user).headers)
             except UserError as refused:  # a test of its own has deleted it
                 return refused.status in {httpx.codes.UNAUTHORIZED, *_GONE}
         return response.is_success or response.status_code in _GONE
@@ -205,13 +242,7 @@ class Users:
         self, step: str, path: str, body: Mapping[str, object], headers: Mapping[str, str] | None = None
     ) -> dict[str, Any]:
         response = self._client.post(path, json=body, headers=headers)
-        try:
-            answer = response.json()
-        except ValueError:
-            answer = None
-        if response.is_error or not isinstance(answer, dict):
-            excerpt = MASKER.mask(response.text[:200])
-            raise UserError(step, f"answered {response.status_code} at {path}: {excerpt}", response.status_code)
-        if step != "signup" and not isinstance(answer.get(_ANSWER_FIELDS[step]), str):
-            raise UserError(step, f"answered {response.status_code} at {path} without {_ANSWER_FIELDS[step]!r}")
+        answer = json_object(response)
+        if response.is_error or answer is None:
+            raise refusal(step, path, response)
         return answer

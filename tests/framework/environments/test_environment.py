@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from tests.framework.environments.declare import declare, load
+from tests.framework.environments.declare import declare, load, refusal
 
 CHAIN = """
     [services.database]
@@ -120,3 +120,40 @@ def test_what_fills_a_blank_of_a_command_stays_unsaid(tmp_path: Path, monkeypatc
     assert environment.services["a"].command == ("x", "--module=y", "--token=k4nary-s3cret")
     assert environment.masked()["services"]["a"]["command"] == ["x", "--module=${MODULE:-y}", "--token=${TOKEN}"]
     assert "k4nary" not in str(environment.masked())
+
+
+HTTP = '[services.%s]\nkind = "http"\nsource = "remote"\nurl = "http://%s.example"\n'
+
+
+@pytest.mark.parametrize(
+    ("services", "contract", "api", "backend"),
+    [
+        (["shop"], "", "shop", "shop"),
+        (["shop", "auth"], "", "shop", "shop"),
+        (["shop", "backend"], "", "backend", "backend"),
+        (["shop", "mail"], "", "backend", "backend"),
+        (["shop", "mail"], "mail", "mail", "mail"),
+        (["shop", "mail", "backend"], "mail", "mail", "backend"),
+    ],
+)
+def test_which_service_clients_talk_to(tmp_path, services, contract, api, backend):
+    """The declared one, else `backend`, else the only one there is; a service of that name keeps its own fields."""
+    text = "".join(HTTP % (name, name) for name in services)
+    declare(tmp_path, text + (f'[contract]\nhttp_client = "{contract}"\n' if contract else ""))
+    environment = load(tmp_path)
+    assert (environment.api, environment.service_named("backend"), environment.service_named("auth")) == (
+        *(api, backend),
+        "auth",
+    )
+    assert environment.providers.get("backend") == (backend if backend in services else None)
+
+
+@pytest.mark.fault("unknown-key")
+def test_clients_talk_to_a_declared_http_service(tmp_path):
+    """A name that is none, or not of HTTP, is refused with the nearest right one."""
+    redis = '[services.cache]\nkind = "redis"\nsource = "absent"\n'
+    for name in ("shp", "cache"):
+        line = refusal(tmp_path, HTTP % ("shop", "shop") + redis + f'[contract]\nhttp_client = "{name}"\n')
+        assert line.startswith(
+            f"local.toml:9: contract.http_client names {name!r}, which is no service of kind 'http' here"
+        )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from envmatrix.environments import ServiceSpec, Source
-from envmatrix.environments.used_keys import KINDS, SOURCES, kinds_with, sources_with
+from envmatrix.environments.used_keys import KINDS, SOURCES, kinds_with, sources_with, unused_keys
 from envmatrix.services.kinds.registry import get_kind
 
 
@@ -19,3 +19,11 @@ def test_a_key_that_none_claims_is_everybodys() -> None:
     assert kinds_with("required") == tuple(KINDS)
     assert sources_with("required") == tuple(Source)
     assert kinds_with("options") == ()
+
+
+def test_what_is_said_of_certificates_does_nothing_without_any() -> None:
+    """A file of one, and `verify = false`, are mistakes beside an http:// URL; what holds anyway is none."""
+    keys = {"client_cert": "c", "client_key": "k", "ca_file": "a", "verify": True}
+    for scheme, unused in (("http", ["ca_file", "client_cert", "client_key"]), ("https", [])):
+        spec = ServiceSpec(name="shop", kind="http", source=Source.REMOTE, url=f"{scheme}://h", **keys)
+        assert [key for key, _ in unused_keys(spec)] == unused

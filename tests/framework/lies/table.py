@@ -156,7 +156,7 @@ def _two_faced(contract: Contract, _process: Any) -> Contract:
 
 def _one_user(monkeypatch: pytest.MonkeyPatch, process: Any) -> None:
     user = process.users.factory("only")
-    monkeypatch.setattr(type(process.users.factory), "__call__", lambda _self, _name="user": user)
+    monkeypatch.setattr(type(process.users.factory), "_make", lambda *_: user)
 
 
 _SIGNATURES = ("foreign signature", "foreign secret", "no signature", "prolonged", "other user")

@@ -158,10 +158,16 @@ def drips(beginning: bytes, end: bytes) -> Callable[[socket.socket], None]:
     return answer
 
 
-class Web:
-    """An HTTP server whose answers are a table: path → (status, body); it keeps what it was asked."""
+Answer = tuple[Any, ...] | Callable[[Mapping[str, str], bytes], tuple[Any, ...]]
 
-    def __init__(self, answers: Mapping[str, tuple[int, Any]]) -> None:
+
+class Web:
+    """An HTTP server whose answers are a table; it keeps what it was asked.
+
+    Path → (status, body), of a redirect its location, and perhaps headers; or what makes them of headers and body.
+    """
+
+    def __init__(self, answers: Mapping[str, Answer]) -> None:
         self.answers = dict(answers)
         self.asked: list[tuple[str, str, Mapping[str, str]]] = []
         self.port = 0
@@ -174,20 +180,24 @@ class Web:
     def reply(self, handler: BaseHTTPRequestHandler) -> None:
         """Answer one request."""
         self.asked.append((handler.command, handler.path, dict(handler.headers)))
-        status, body = self.answers.get(handler.path, (404, "not found"))
+        sent = handler.rfile.read(int(handler.headers.get("Content-Length", 0)))
+        answer = self.answers.get(handler.path, (404, "not found"))
+        status, body, *more = answer(handler.headers, sent) if callable(answer) else answer
         content = (body if isinstance(body, str) else json.dumps(body)).encode()
         handler.send_response(status)
         if not isinstance(body, str) or body.startswith("{"):
             handler.send_header("Content-Type", "application/json")
         if 300 <= status < 400:
-            handler.send_header("Location", "http://169.254.169.254/")
+            handler.send_header("Location", body if isinstance(body, str) else "http://169.254.169.254/")
+        for name, value in dict(*more).items():
+            handler.send_header(name, value)
         handler.send_header("Content-Length", str(len(content)))
         handler.end_headers()
         handler.wfile.write(content)
 
 
 @contextlib.contextmanager
-def web(answers: Mapping[str, tuple[int, Any]], tls: ssl.SSLContext | None = None) -> Iterator[Web]:
+def web(answers: Mapping[str, Answer], tls: ssl.SSLContext | None = None) -> Iterator[Web]:
     """Serve a table of answers."""
     site = Web(answers)
 
@@ -195,6 +205,9 @@ def web(answers: Mapping[str, tuple[int, Any]], tls: ssl.SSLContext | None = Non
         protocol_version = "HTTP/1.1"
 
         def do_GET(self) -> None:
+            site.reply(self)
+
+        def do_POST(self) -> None:
             site.reply(self)
 
         def log_message(self, *args: object) -> None:

@@ -6,7 +6,6 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import replace
 from functools import partial
 
 from envmatrix.environments import Environment, ServiceSpec
@@ -46,7 +45,7 @@ def user_checks(environment: Environment, endpoints: Mapping[str, Endpoint]) -> 
 
     yield tried(service, "sign-up and login", sign_up)
     trials: Mapping[str, Callable[[User], str]] = {
-        "authenticated request": lambda user: _demand(protected, user.token, frozenset({200})),
+        "authenticated request": lambda user: _demand(protected, user.headers, frozenset({200})),
         "no token": lambda _: _demand(protected, None, REFUSALS),
         "forged token": lambda user: _forged(protected, user),
         "expired token": lambda user: _expired(protected, users, user),
@@ -60,9 +59,8 @@ def user_checks(environment: Environment, endpoints: Mapping[str, Endpoint]) -> 
     yield tried(service, "removal of the user", lambda: _remove(users))
 
 
-def _demand(protected: Protected, token: str | None, expected: frozenset[int]) -> str:
-    """Request each protected path with a token, or with none."""
-    headers = {} if token is None else {"Authorization": Secret(f"Bearer {token}".rstrip())}
+def _demand(protected: Protected, headers: Mapping[str, str] | None, expected: frozenset[int]) -> str:
+    """Request each protected path with what proves who asks, or with nothing."""
     answers = [ask_protected(spec, endpoint, headers) for spec, endpoint in protected.values()]
     if wrong := [str(answer) for answer in answers if answer.status not in expected]:
         raise CheckError("; ".join(wrong))
@@ -72,7 +70,7 @@ def _demand(protected: Protected, token: str | None, expected: frozenset[int]) -
 def _forged(protected: Protected, user: User) -> str:
     for name, forge in FORGERIES.items():
         try:
-            _demand(protected, forge(user.token), REFUSALS)
+            _demand(protected, {"Authorization": Secret(f"Bearer {forge(user.token)}".rstrip())}, REFUSALS)
         except (ValueError, KeyError):
             raise NotTriedError("the token is no JWT that ends") from None
         except CheckError as error:
@@ -83,27 +81,26 @@ def _forged(protected: Protected, user: User) -> str:
 def _expired(protected: Protected, users: Users, user: User) -> str:
     if (parameter := user.target.routes.lifetime_parameter) is None:
         raise NotTriedError("[users] declares no lifetime_parameter")
-    token, began = users.token_for(user, **{parameter: 1}), time.monotonic()
-    return _demand_soon(protected, token, began + 1 + _PATIENCE)
+    expiring, began = users.again(user, **{parameter: 1}), time.monotonic()
+    return _demand_soon(protected, expiring, began + 1 + _PATIENCE)
 
 
 def _revoked(protected: Protected, users: Users, user: User) -> str:
     if (path := user.target.routes.logout) is None:
         raise NotTriedError("[users] declares no logout")
-    login = users.login(user.email, user.password)
-    leaving = replace(user, token=Secret(login["access_token"]))
+    leaving = users.again(user)
     with leaving.auth_client() as client:
-        answer = client.post(path, json={"refresh_token": login.get("refresh_token")})
+        answer = client.post(path, json={"refresh_token": leaving.refresh_token})
     if answer.is_error:
         raise CheckError(f"POST {path} answers {answer.status_code}")
-    return _demand_soon(protected, leaving.token, time.monotonic() + _PATIENCE)
+    return _demand_soon(protected, leaving, time.monotonic() + _PATIENCE)
 
 
-def _demand_soon(protected: Protected, token: str, until: float) -> str:
-    """Request each protected path until all refuse the token."""
+def _demand_soon(protected: Protected, user: User, until: float) -> str:
+    """Request each protected path until all refuse the user."""
     while True:
         try:
-            return _demand(protected, token, REFUSALS)
+            return _demand(protected, user.headers, REFUSALS)
         except CheckError:
             if time.monotonic() > until:
                 raise

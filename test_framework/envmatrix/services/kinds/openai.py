@@ -8,7 +8,8 @@ from http import HTTPStatus
 from envmatrix.environments import ServiceSpec
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint
-from envmatrix.services.kinds.http import HttpKind, read_identity
+from envmatrix.services.kinds.http import HttpKind
+from envmatrix.services.kinds.http_health import read_identity
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
 from envmatrix.services.probes.reason import NoAnswerError
@@ -33,10 +34,10 @@ class OpenAIKind(HttpKind):
 
         def observe() -> Observation:
             with HttpProbe(endpoint, deadline) as http:
-                health = http.request(root + spec.health)
+                health = http.request(root + spec.health) if spec.health else None
                 models = http.request(f"{base}/models", headers={"Authorization": f"Bearer {key}"} if key else {})
             identity: dict[str, str] = {}
-            if (health.status == HTTPStatus.OK and health.json_object() is not None) or spec.identity:
+            if health and ((health.status == HTTPStatus.OK and health.json_object() is not None) or spec.identity):
                 identity = read_identity(spec, health, f"GET {spec.health}", _MORE_IDENTITY)
             version = " ".join(filter(None, (identity.get("service"), identity.get("version"))))
             status, detail = PingStatus.UP, ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from envmatrix.environments import ServiceSpec
 from envmatrix.services.endpoint import Endpoint
+from envmatrix.services.probes.auth import ask
 from envmatrix.services.probes.exchanges import GATEWAY_ERRORS, REFUSALS
 from envmatrix.services.probes.http import HttpAnswer, HttpProbe
 from envmatrix.services.probes.probe import Observation, probe
@@ -56,17 +57,22 @@ def clock_difference(skew: float) -> str:
     return f"{abs(skew):.0f} s {'ahead of' if skew > 0 else 'behind'} ours"
 
 
-def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str]) -> Access:
-    """Request a service's protected path once, within its ping's deadline; never raises."""
+def ask_protected(spec: ServiceSpec, endpoint: Endpoint, headers: Mapping[str, str] | None) -> Access:
+    """Request a service's protected path once, within its ping's deadline; never raises.
+
+    The declared `auth` is sent too, where `headers` are not `None`: then nothing proves who asks.
+    """
+    if headers is None:
+        endpoint = endpoint.model_copy(update={"auth": None})
     path = spec.protected or ""
     answer: HttpAnswer | None = None
 
     def observe() -> Observation:
         nonlocal answer
         with HttpProbe(endpoint, spec.ping_deadline) as http:
-            answer = http.request(endpoint.url.get_secret_value() + path, headers=headers)
+            answer = ask(http, endpoint, endpoint.url.get_secret_value() + path, headers)
         return Observation()
 
     ping = probe(spec, spec.ping_deadline, observe)
     status, skew = (answer.status, answer.skew) if answer and ping.is_up else (0, 0.0)
-    return Access(spec.name, path, status, ping.detail, with_token=bool(headers), skew=skew)
+    return Access(spec.name, path, status, ping.detail, with_token=bool(headers or endpoint.auth), skew=skew)

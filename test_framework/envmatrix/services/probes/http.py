@@ -38,6 +38,8 @@ class HttpAnswer:
     """Whether its content type is JSON; its text may be none."""
     skew: float = 0.0
     """Seconds that the server's clock is ahead of ours, by its Date; 0 where it does not say."""
+    location: str = ""
+    """Where a redirect leads, as the server wrote it."""
 
     @property
     def whole_skew(self) -> int:
@@ -81,9 +83,19 @@ class HttpProbe:
         self._connection.close()
 
     @property
+    def seconds_left(self) -> float:
+        """Return the seconds until the deadline; a little where it has passed."""
+        return max(self._until - time.monotonic(), 0.001)
+
+    @property
     def certificate(self) -> Certificate | None:
         """Return the server's certificate; None without TLS, and before a request."""
         return self._connection.certificate
+
+    def connect(self) -> None:
+        """Connect, and send nothing; raise `NoAnswerError` or `OSError`."""
+        if self._connection.sock is None:
+            self._connection.connect()
 
     def request(
         self, url: str, *, method: str = "GET", headers: Mapping[str, str] | None = None, content: bytes = b""
@@ -106,7 +118,8 @@ class HttpProbe:
                 raise NoAnswerError(f"peer closed connection, {response.length} bytes of its answer missing")
             is_json = "json" in response.headers.get("content-type", "")
             skew = _skew(response.headers.get("date", ""))
-            return HttpAnswer(response.status, body.decode(errors="replace"), is_json, skew)
+            location = response.headers.get("location", "")
+            return HttpAnswer(response.status, body.decode(errors="replace"), is_json, skew, location)
 
 
 def _skew(date: str) -> float:
