@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from envmatrix.commands.adopt.guess import Guess, kind_of, store
+from envmatrix.commands.adopt.guess import STORES, Guess, kind_of, store
 from envmatrix.safety.names import is_name
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
@@ -50,18 +50,21 @@ def _config(root: Path, file: str) -> Mapping[str, Any] | None:
 
 def _guess(name: str, service: Mapping[str, Any], origin: str) -> Guess | str:
     image = str(service.get("image", ""))
-    if not service.get("build") and (kind := kind_of(image.rpartition("/")[2])):
-        return store(kind, f"{origin}, image {image}")
-    ports = service.get("ports") or []
-    published = next((port["published"] for port in ports if isinstance(port, dict) and port.get("published")), None)
-    if not service.get("build") or published is None or not is_name(name):
+    is_built = bool(service.get("build"))
+    kind = "" if is_built else kind_of(image.rpartition("/")[2])
+    ports = [port for port in service.get("ports") or [] if isinstance(port, dict) and port.get("published")]
+    if kind and not ports:
+        return store(kind, f"{origin}, image {image}, which publishes no port")
+    if not ports or not (kind or is_built) or not is_name(name):
         return f"{origin} is not declared: no image of a known server, and not built here with a published port"
-    keys = {
-        "kind": ("http", f"{origin} is built here"),
-        "source": ("remote", "it must be up: docker compose up"),
-        "url": (f"http://127.0.0.1:{published}", f"{origin}.ports"),
+    keys: dict[str, tuple[object, str]] = {
+        "kind": (kind or "http", f"{origin}, image {image}" if kind else f"{origin} is built here"),
+        "source": ("compose", "used where it runs already, else started, and stopped after the run"),
+        "service": (name, origin),
     }
+    if len(ports) > 1:
+        keys["port"] = (ports[0].get("target"), f"{origin}.ports, the first")
     check = re.search(r"https?://[^/\s\"']+(/[^\s\"'|;]*)", json.dumps((service.get("healthcheck") or {}).get("test")))
-    if check:
+    if check and not kind:
         keys["health"] = (check[1], f"{origin}.healthcheck")
-    return Guess(name, keys)
+    return Guess(STORES.get(kind, name), keys)

@@ -133,13 +133,17 @@ def test_a_compose_file_is_read_by_the_command_of_an_engine(shop: Bare, capsys: 
     assert "compose.yaml was not read" in called(shop.root, capsys)[2]
     web = {"build": {"context": "."}, "ports": [{"target": 80, "published": "8080"}]}
     web["healthcheck"] = {"test": ["CMD", "curl", "-f", "http://localhost:80/ready"]}
-    services = {"db": {"image": "docker.io/pgvector/pgvector:pg16"}, "web": web, "mail": {"image": "mailpit"}}
+    cache = {"image": "valkey:8", "ports": [{"published": "6379", "target": 6379}]}
+    store = {"image": "docker.io/pgvector/pgvector:pg16"}
+    services = {"db": store, "cache": cache, "web": web, "mail": {"image": "mailpit"}}
     shop.write("bin/docker", f"#!/bin/sh\necho '{json.dumps({'services': services})}'\n").chmod(0o755)
     local = adopted(shop, capsys)
-    assert {name: spec.kind for name, spec in local.services.items()} == {"database": "postgres", "backend": "http"}
-    backend = local.services["backend"]
-    assert backend.url is not None
-    assert (backend.url.get_secret_value(), backend.health) == ("http://127.0.0.1:8080", "/ready")
+    assert {name: (spec.kind, spec.source.value, spec.service) for name, spec in local.services.items()} == {
+        "database": ("postgres", "embedded", ""),  # it publishes no port
+        "redis": ("redis", "compose", "cache"),
+        "backend": ("http", "compose", "web"),
+    }
+    assert local.services["backend"].health == "/ready"
     assert "compose.yaml: services.mail is not declared" in (shop.root / "environments/local.toml").read_text()
 
 
