@@ -305,7 +305,7 @@ def test_a_lost_environment_is_unknown(ran: Pipeline, tmp_path: Path) -> None:
     assert "staging" in last.output
     report = tmp_path / "artifact-report"
     assert sorted(path.name for path in report.iterdir()) == [
-        *("agent", "badges", "comment.md", "ctrf.json", "junit", "matrix.svg")
+        *("agent", "badges", "comment.md", "ctrf.json", "junit", "matrix.html", "matrix.svg")
     ]
     assert (report / "comment.md").read_text().startswith("## ❔ Compatibility matrix: unknown\n")
     assert "<error" in (report / "junit/staging.xml").read_text()

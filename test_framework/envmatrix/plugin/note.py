@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from typing import TypeGuard
 
 _NAME = "envmatrix_note"
+_SUBTEST = getattr(pytest, "SubtestReport", ())
 
 
 def is_subtest(report: pytest.TestReport) -> TypeGuard[pytest.SubtestReport]:
     """Return whether a report is of a subtest, which pytest has from version 9 on."""
-    return "context" in report.__dict__
+    return isinstance(report, _SUBTEST)
 
 
 class ReportNote(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import re
+from copy import deepcopy
 from pathlib import Path
+
+import tomlkit
 
 from environments.reference.backend import bugs
 from envmatrix.conformance import claims
+from envmatrix.environments.declaration import read_declaration
 from tests.accuracy.case import Case, Truth
 from tests.accuracy.declare import environment, table
 
@@ -119,15 +122,14 @@ def pytest_collection_modifyitems(items):
 
 def _declaration() -> str:
     """Return the declaration of `backend` with bugs in its backend and its model."""
-    text = (_ROOT / "environments/backend.toml").read_text()
-    for pattern, replacement in (
-        (r'ENVIRONMENT = "\{environment\}"', 'ENVIRONMENT = "planted", PLANTED = "planted.faults"'),
-        (r', PLANTED = "planted.faults"\n', '\nPLANTED = "planted.faults"\n'),
-        (r'environment = "backend"', 'environment = "planted"'),
-    ):
-        text, count = re.subn(pattern, replacement, text)
-        assert count, pattern
-    return text
+    data = deepcopy(read_declaration(_ROOT / "environments/backend.toml").data)
+    planted = [each for each in data["services"].values() if "ENVIRONMENT" in each.get("env", {})]
+    assert len(planted) == 3
+    for service in planted:
+        service["env"] |= {"ENVIRONMENT": "planted", "PLANTED": "planted.faults"}
+        if "identity" in service:
+            service["identity"] |= {"environment": "planted"}
+    return tomlkit.dumps(data)
 
 
 def _case(bug: str, killer: str, truth: Truth) -> Case:

@@ -62,7 +62,7 @@ def test_runs_that_cannot_be_added_are_unknown(shop: Shop) -> None:
 @pytest.mark.parametrize(
     ("words", "code", "said"),
     [
-        (("--from", "nowhere"), 3, "error: history nowhere holds no run as Parquet. Check its name"),
+        (("--from", "nowhere"), 3, "error: history nowhere holds no run as Parquet. Is its name right"),
         (("--from", "nowhere", "--history", "h.sqlite"), 2, "error: both --from and --history"),
         (("--from", "nowhere", "--prune", "3"), 2, "error: --from has runs to ask about, and nothing else"),
         (("export", "runs/*"), 2, "error: runs/* is a pattern. Name one directory"),

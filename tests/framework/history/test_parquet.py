@@ -181,7 +181,7 @@ def test_a_full_disk_leaves_no_half_of_an_object(tmp_path: Path, place: Director
         "export([rows_of(read_run(Path(sys.argv[1])))], Directory(sys.argv[2]))"
     )
     ended = subprocess.run(
-        [sys.executable, "-c", program, str(run.file), place._where], capture_output=True, text=True, check=False
+        [sys.executable, "-B", "-c", program, str(run.file), place._where], capture_output=True, text=True, check=False
     )
     assert "cannot be written: " in ended.stderr.splitlines()[-1]
     with pytest.raises(HistoryError, match="cannot be written: No space left on device"):
