@@ -221,7 +221,9 @@ def test_a_full_disk_keeps_the_last_good_site(shop: Shop) -> None:
         "import resource; from envmatrix.__main__ import main\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, (3_000, {resource.RLIM_INFINITY}))\nmain(['site', 'public', '--from', 'runs'])"
     )
-    ended = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, cwd=shop.root, check=False)
+    ended = subprocess.run(
+        [sys.executable, "-B", "-c", program], capture_output=True, text=True, cwd=shop.root, check=False
+    )
     assert ended.returncode == 2
     assert len(ended.stderr.splitlines()) == 1
     assert (shop.root / "public/index.html").read_bytes() == before

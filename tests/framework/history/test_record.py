@@ -301,7 +301,7 @@ def test_a_full_disk_is_a_warning(tmp_path: Path, path: Path) -> None:
         "print(remember(Path(sys.argv[1]), [read_run(Path(sys.argv[2]))]))"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program, str(path), str(run.file)],
+        [sys.executable, "-B", "-c", program, str(path), str(run.file)],
         capture_output=True,
         text=True,
         timeout=60,

@@ -65,7 +65,7 @@ def test_a_full_disk_keeps_every_good_file(tmp_path: Path) -> None:
         "write_files({Path('first'): 'new', Path('second'): 'x' * 50_000})"
     )
     done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
+        [sys.executable, "-B", "-c", program], cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False
     )
     assert "UsageError: second cannot be written: File too large" in done.stderr
     assert sorted((each.name, each.read_text()) for each in tmp_path.iterdir()) == [(name, "old") for name in names]
