@@ -9,6 +9,7 @@ from __future__ import annotations
 import filecmp
 import shutil
 from pathlib import Path
+from urllib.request import urlretrieve
 
 import nox
 
@@ -259,11 +260,22 @@ def oracle_sources(session: nox.Session) -> None:
 def _archives(session: nox.Session, packages: tuple[str, ...], needs: tuple[str, ...]) -> str:
     """Install packages with what their tests need; return the directory of their source distributions."""
     _install(session, "test")
-    archives = str(Path(session.virtualenv.location, "archives"))  # a temporary one would be every program's TMPDIR
-    session.install("pip", *packages, *needs)
-    sources = ("--no-deps", "--no-binary", ",".join(packages), "--dest", archives)
-    session.run("python", "-m", "pip", "download", "--quiet", *sources, *packages)
-    return archives
+    session.install(*packages, *needs)
+    return _download(session, packages)
+
+
+def _download(session: nox.Session, packages: tuple[str, ...]) -> str:
+    """Download source distributions without building any, as pip would to read its metadata; return their directory."""
+    archives = Path(session.virtualenv.location, "archives")  # a temporary one would be every program's TMPDIR
+    archives.mkdir(exist_ok=True)
+    names, lock = archives / "packages.in", archives / "pylock.toml"
+    names.write_text("\n".join(packages))
+    session.install("uv>=0.7")
+    session.run("uv", "pip", "compile", "--quiet", "--no-deps", "--format=pylock.toml", f"--output-file={lock}", names)
+    for package in nox.project.load_toml(lock)["packages"]:
+        url = package["sdist"]["url"]
+        urlretrieve(url, archives / url.rpartition("/")[2])  # noqa: S310 -- an index's
+    return str(archives)
 
 
 @nox.session
@@ -277,22 +289,16 @@ def differential(session: nox.Session) -> None:
 def precision(session: nox.Session) -> None:
     """Audit public packages by every rule, draw findings by a seed, and count what was judged of them."""
     _install(session, "test")
-    session.install("pip")
-    archives = session.create_tmp()
-    names = ",".join(package.partition("==")[0] for package in PRECISION)
-    sources = ("--no-deps", "--no-binary", names, "--dest", archives)
-    session.run("python", "-m", "pip", "download", "--quiet", *sources, *PRECISION)
-    session.run("python", "-m", "tests.precision", archives, env=BYTECODE)
+    session.run("python", "-m", "tests.precision", _download(session, PRECISION), env=BYTECODE)
 
 
 @nox.session(name="impact-oracle")
 def impact_oracle(session: nox.Session) -> None:
     """Break functions of httpx one at a time, and hold what impact selects against coverage and against the tests."""
     _install(session, "test")
-    there = Path(session.create_tmp())
     extras = ("chardet", "cryptography", "pytest-cov", "trustme", "uvicorn", "httpx[brotli,http2,socks,zstd]==0.28.1")
-    session.install("pip", *extras)
-    session.run("python", "-m", "pip", "download", "-q", "--no-deps", "--no-binary=httpx", "-d", there, "httpx==0.28.1")
+    session.install(*extras)
+    there = Path(_download(session, ("httpx==0.28.1",)))
     session.run("tar", "-xzf", there / "httpx-0.28.1.tar.gz", "-C", there, external=True)
     session.run("python", "-m", "tests.impact_oracle", there / "httpx-0.28.1", "httpx", *session.posargs, env=BYTECODE)
 

@@ -40,7 +40,11 @@ def functions_of(root: Path, package: str) -> Iterator[Function]:
     """Yield the functions of a package whose body stands on lines of its own."""
     for file in sorted((root / package).rglob("*.py")):
         path = file.relative_to(root).as_posix()
-        for node in ast.walk(ast.parse(file.read_bytes())):
+        try:
+            tree = ast.parse(file.read_bytes())
+        except SyntaxError:  # a template of a file
+            continue
+        for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) is not None else node.body
                 if body and body[0].lineno > node.lineno and not isinstance(body[0], ast.Expr | ast.Pass):

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import typer
 
 from envmatrix.exceptions import CannotFixError, UsageError
+from envmatrix.runs.nodeid import function_of, split
 
 if TYPE_CHECKING:
     from envmatrix.analysis.audit.audit import AuditResult
@@ -173,7 +174,17 @@ def _refuse_new(before: Counter[tuple[str, str]], after: Counter[tuple[str, str]
 
 
 def _refuse_lost(before: frozenset[str], after: frozenset[str]) -> None:
-    once = {each.partition("[")[0] for each in after}  # what was found again may run a test for each of its parameters
-    if lost := before - after - once:
+    now: dict[str, list[Counter[str]]] = {}
+    for test in after if before - after else ():
+        now.setdefault(function_of(test), []).append(_parameters(test))
+    # What is found again may run a test for each of its own parameters, in addition to those that the test has.
+    lost = [
+        test for test in before - after if not any(_parameters(test) <= each for each in now.get(function_of(test), ()))
+    ]
+    if lost:
         what = f"{min(lost)} and {len(lost) - 1} more" if len(lost) > 1 else min(lost)
         raise CannotFixError(f"pytest would not collect {what} any more: nothing was changed, mend it by hand")
+
+
+def _parameters(test: str) -> Counter[str]:
+    return Counter(filter(None, split(test).parameters.split("-")))

@@ -57,6 +57,9 @@ ONCE = {
         "test_a": f"import unittest\n{HOOK}class TestA(unittest.TestCase):\n"
         "    @pytest.fixture(autouse=True)\n    def it(self, a): ...\n    def test_i(self): ...\n"
     },
+    "a mark that names what is missing, beside a decorator of one's own": {
+        "test_a": "def own(function):\n    return function\n@own\n@pytest.mark.usefixtures('gone')\ndef test_i(): ...\n"
+    },
     "an alias of what is bound again": {
         "test_a": "@pytest.fixture(name='d')\ndef c(): ...\nb = c\n@pytest.fixture\ndef c(): ...\ndef test_i(b): ...\n"
     },
@@ -99,6 +102,18 @@ def test_what_once_differed_is_seen_as_pytest_sees_it(files: Files, tmp_path: Pa
     assert [str(each) for each in found.differences] == []
 
 
+def test_a_test_case_is_seen_through_a_file_that_does_not_say_so(tmp_path: Path) -> None:
+    """Its file has no word of pytest's or unittest's, and is skimmed; its base in a third file tells."""
+    files = {
+        "pytest.ini": "[pytest]\naddopts = --disable-plugin-autoload\n",
+        "cases.py": "import unittest\nclass Base(unittest.TestCase):\n    def test_i(self): ...\n",
+        "middle.py": "import cases\nclass Mid(cases.Base): ...\nclass Checks(Mid, object): ...\n",
+        "test_a.py": "from middle import Checks\n",
+    }
+    found = compared(tmp_path.resolve(), files)
+    assert (found.tests, found.only_pytest, found.only_ours) == (1, [], [])
+
+
 UNTOLD = {
     "made by a call that is not read": {
         "helper": "def make():\n    made = pytest.fixture()\n    return made(lambda: 1)\nthing = make()\n",
@@ -113,6 +128,11 @@ UNTOLD = {
     "a decorator that names it": {
         "conftest": "def keep(name):\n    make = pytest.fixture(name=name)\n    return lambda function: make(function)\n"
         "@keep(name='it')\ndef _it(): ...\n",
+        "test_a": "def test_i(it): ...\n",
+    },
+    "a decorator that is given its name": {
+        "conftest": "def keep(name):\n    make = pytest.fixture(name=name)\n    return lambda function: make(function)\n"
+        "@keep('it')\ndef _it(): ...\n",
         "test_a": "def test_i(it): ...\n",
     },
     "a plugin that is an object": {

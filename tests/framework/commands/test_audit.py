@@ -255,9 +255,11 @@ def test_a_fix_after_which_a_test_is_not_collected_is_taken_back(call: Call, sto
 
 
 def test_a_test_that_runs_once_for_each_parameter_now_is_not_lost(call: Call, story: Path) -> None:
-    """Its node id has a parameter since the fixture was found."""
+    """Its node id has a parameter since the fixture was found, beside those that it has of its own."""
+    own = "import pytest\n@pytest.mark.parametrize('x', ['a-b', 'c'])\ndef test_one(x, served): assert served\n"
+    (story / "tests/e2e/test_own.py").write_text(own)
     (story / "tests/unit/conftest.py").write_text(PROVIDER.replace("fixture", "fixture(params=[1, 2])", 1))
-    assert call("--fix").stderr.endswith("1 of 1 mended in 2 files; pytest collects the 3 tests around, as before.\n")
+    assert call("--fix").stderr.endswith("2 of 2 mended in 2 files; pytest collects the 5 tests around, as before.\n")
 
 
 def test_a_fix_that_leads_to_another_finding_elsewhere_is_taken_back(call: Call, story: Path) -> None:

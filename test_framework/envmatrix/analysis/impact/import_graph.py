@@ -108,21 +108,21 @@ class ImportGraph:
     computing: Sequence[str]
     """Files that import modules by computed names."""
 
-    def sees(self, path: str) -> Mapping[str, None]:
-        """Return the files that import a file, directly or not, itself first."""
+    def sees(self, path: str) -> Mapping[str, int]:
+        """Return the files that import a file, directly or not, each with its place among them; itself is the first."""
         if (known := self._seen.get(path)) is None:
-            known = self._seen[path] = {path: None}
+            known = self._seen[path] = {path: 0}
             waiting = deque(known)
             while waiting:
                 here = waiting.popleft()
                 for each in (*self.importers.get(here, ()), *self.members.get(here, ())):
                     if each not in known:
-                        known[each] = None
+                        known[each] = len(known)
                         waiting.append(each)
         return known
 
     @cached_property
-    def _seen(self) -> dict[str, dict[str, None]]:
+    def _seen(self) -> dict[str, dict[str, int]]:
         return {}
 
 

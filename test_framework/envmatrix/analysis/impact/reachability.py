@@ -56,6 +56,8 @@ class Reachability:
         self._imported: dict[tuple[str, Import], Sequence[str]] = {}
         self._imported_names: dict[str, dict[str, list[PartImport]]] = {}
         self._used_names: dict[str, tuple[_Names, Mapping[str, Sequence[tuple[str, str]]]]] = {}
+        self._files_by_name: dict[str, set[str]] = defaultdict(set)
+        self._not_indexed = dict.fromkeys(tree.modules)
         self._wholes: dict[str, Sequence[tuple[Node, Step | None]]] = {}
 
     def read(self, path: str) -> FileVersion:
@@ -137,10 +139,10 @@ class Reachability:
             if part is None or part.kind == "function":
                 return  # who can call a method has named the class, or was given what somebody made who has
         seen = self._graph.sees(path)
-        for file in seen:
+        for file in self._files_with(last, seen):
             for user in self._users_in(file, last, path, seen):
                 yield Node(file, user), Step("used by", _user(file, user, path))
-            for bound in self._aliases(file).get(last, ()) if file != path and file in self._versions else ():
+            for bound in self._aliases(file).get(last, ()) if file != path else ():
                 if bound.name != last and self._leads_to(file, bound, seen):
                     yield Node(file, bound.name), None
         if part is None:  # it is lent, or gone: importing it imports another file, or fails
@@ -164,10 +166,18 @@ class Reachability:
                 ):
                     yield Node(importer, part.name)
 
-    def _users_in(self, file: str, name: str, path: str, seen: Mapping[str, None]) -> Iterator[str]:
+    def _files_with(self, name: str, seen: Mapping[str, int]) -> Sequence[str]:
+        """Return those of some files that use or import a name, in their order."""
+        word = name.encode()
+        # A look at the bytes costs far less than reading them.
+        for file in [each for each in self._not_indexed if each in seen and word in self._tree.source(each)]:
+            del self._not_indexed[file]
+            for each in (*self._uses(file)[0], *self._uses(file)[1], *self._aliases(file)):
+                self._files_by_name[each].add(file)
+        return sorted(seen.keys() & self._files_by_name.get(name, set()), key=seen.__getitem__)
+
+    def _users_in(self, file: str, name: str, path: str, seen: Mapping[str, int]) -> Iterator[str]:
         """Yield the parts of a file that use a name that another file, or the same, defines."""
-        if file not in self._versions and name.encode() not in self._tree.source(file):
-            return  # a look at the bytes costs far less than reading them
         by_name, by_attribute = self._uses(file)
         for before, user in by_attribute.get(name, ()):
             if any(
@@ -179,7 +189,7 @@ class Reachability:
             if file == path or any(self._leads_to(file, each, seen) for each in bound):
                 yield from users
 
-    def _leads_to(self, file: str, each: PartImport, seen: Mapping[str, None]) -> bool:
+    def _leads_to(self, file: str, each: PartImport, seen: Mapping[str, int]) -> bool:
         """Return whether an import of a file may lead to one of these files."""
         return any(target in seen for target in self._targets(file, each.what))
 

@@ -68,6 +68,26 @@ class Classes:
     def __init__(self, names: Names) -> None:
         self._names = names
         self._known: dict[tuple[str, int, str], Lineage] = {}
+        self._tested: dict[tuple[str, int, str], bool] = {}
+
+    def may_be_tested(self, path: str, node: Class) -> bool:
+        """Return whether a class is collected whatever its name, by its bases or by `__test__`; files are but skimmed."""
+        key = (path, node.line, node.name)
+        if (known := self._tested.get(key)) is None:
+            self._tested[key] = False  # for a cycle of bases
+            known = self._tested[key] = any(each.name == "__test__" for each in node.body) or any(
+                self._is_tested_base(path, base.dotted) for base in node.bases if isinstance(base, Name)
+            )
+        return known
+
+    def _is_tested_base(self, path: str, base: str) -> bool:
+        match self._names.resolve_skimming(path, base):
+            case Definition(path=where, binding=Binding(to=Class() as found)):
+                return self.may_be_tested(where, found)
+            case External(dotted=known):
+                return known in _TEST_CASES
+            case _:
+                return False
 
     def lineage(self, path: str, node: Class) -> Lineage:
         """Return the lineage of a class; a cycle of bases ends where it closes."""

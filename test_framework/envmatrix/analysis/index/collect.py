@@ -282,6 +282,10 @@ class Collector:
         to = bound.binding.to
         if isinstance(to, Import) or (isinstance(to, Assigned) and isinstance(to.value, Name)):
             target = self._names.follow(bound, skim=not is_whole)
+            match target:
+                case Definition(path=path, binding=Binding(to=Class() as node)) if not is_whole:
+                    if self._classes.may_be_tested(path, node):
+                        target = self._names.follow(bound, skim=False)
             return Bound(target.path, target.binding) if isinstance(target, Definition) else bound
         return bound
 
@@ -298,8 +302,7 @@ class Collector:
         return bool(function.decorators) and self._decorators.fixture(path, function.decorators) is not None
 
     def _class(self, name: str, path: str, node: Class, patterns: Patterns) -> CollectedClass | None:
-        may_be = patterns.is_class(name) or node.bases or any(member.name == "__test__" for member in node.body)
-        if not may_be:
+        if not (patterns.is_class(name) or self._classes.may_be_tested(path, node)):
             return None
         lineage = self._classes.lineage(path, node)
         is_wanted = patterns.is_class(name) or lineage.is_unittest or lineage.is_wanted

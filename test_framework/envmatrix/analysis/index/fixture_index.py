@@ -9,6 +9,8 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
+from msgspec import structs
+
 from envmatrix.analysis.index.answers import Fixture, Missing, Need, Request, Unknown
 from envmatrix.analysis.index.collect import CollectedClass, CollectedTest, Collector, Provided
 from envmatrix.analysis.index.decorators import Marks
@@ -319,12 +321,14 @@ def _test(place: _CollectionPlace, item: CollectedTest) -> Test:
 
 
 def _called(names: Mapping[str, list[Bound]], name: str) -> Iterator[Bound]:
-    """Yield the functions whose decorators name them so: `@fixture(name="client")`."""
+    """Yield the functions whose decorators may name them so, each with that one: `@fixture(name="it")`, `@named("it")`."""
     for bounds in names.values():
-        to = bounds[0].binding.to
-        for decorator in to.decorators if isinstance(to, Function) else ():
-            if isinstance(decorator, Call) and ("name", Constant(name)) in decorator.keywords:
-                yield bounds[0]
+        path, binding = bounds[0].path, bounds[0].binding
+        for decorator in binding.to.decorators if isinstance(binding.to, Function) else ():
+            if isinstance(decorator, Call) and (
+                ("name", Constant(name)) in decorator.keywords or Constant(name) in decorator.arguments
+            ):
+                yield Bound(path, structs.replace(binding, to=structs.replace(binding.to, decorators=(decorator,))))
 
 
 def _supplied(hook: Binding | None) -> tuple[str, ...]:

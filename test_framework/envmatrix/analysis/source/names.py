@@ -62,7 +62,7 @@ class Lost:
 
 @dataclass(frozen=True, slots=True)
 class Plain:
-    """A function or class that is no fixture and no test, by a skim of its file."""
+    """A function, or a class without bases, that is no fixture and no test, by a skim of its file."""
 
 
 Target: TypeAlias = Definition | External | Package | Lost | Plain
@@ -91,8 +91,8 @@ class Names:
     Args:
         module: The facts of a file, by its path.
         find: The path of a module by its absolute or relative name, as seen from a file; None where there is none.
-        skim: The imports and assignments of a file, by its path and the name that is wanted; None where that is no
-            fixture, test or mark.
+        skim: The imports, assignments and classes of a file, by its path and the name that is wanted; None where that
+            is no fixture, test or mark.
     """
 
     def __init__(
@@ -159,8 +159,10 @@ class Names:
         head, _, rest = dotted.partition(".")
         if path.endswith(_WHERE_FIXTURE_IS) and dotted == "fixture":
             return External("pytest.fixture")
-        bound = self.namespace(path).names.get(head)
-        if bound is None or depth > _DEEPEST:
+        bound = self._skim_into(path, head) if skim else self.namespace(path).names.get(head, [])
+        if bound is None:
+            return Plain()
+        if not bound or depth > _DEEPEST:
             return Lost(dotted)
         return self.follow(bound[0], rest, depth, skim=skim)
 
@@ -268,7 +270,10 @@ class Names:
                 return value
 
     def _literal_name(self, path: str, dotted: str, depth: int) -> Expression:
-        match self.resolve_skimming(path, dotted):
+        target = self.resolve_skimming(path, dotted)
+        if isinstance(target, Definition) and isinstance(target.binding.to, Assigned):
+            target = self.resolve(path, dotted)  # a skim knows no values
+        match target:
             case External(dotted=known):
                 return Name(known)
             case Definition(path=where, binding=Binding(name=name, to=Assigned(value=value))):

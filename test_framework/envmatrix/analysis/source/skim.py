@@ -1,4 +1,4 @@
-"""Find the imports and assignments of a file by patterns, twenty times as fast as by parsing.
+"""Find the imports, assignments and bases of classes of a file by patterns, twenty times as fast as by parsing.
 
 A library from which tests import a few names is not parsed only to see that none of them is a fixture.
 """
@@ -8,9 +8,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from envmatrix.analysis.source.facts import Assigned, Binding, Deleted, Import, Module, Name, Other
+from envmatrix.analysis.source.facts import Assigned, Binding, Class, Deleted, Import, Module, Name, Other
 
-_WORDS = (b"fixture", b"TestCase", b"unittest", b"pytest")
+_WORDS = (b"fixture", b"TestCase", b"unittest", b"pytest", b"__test__")
 """A file without any of these words defines no fixture, mark or test case; it may import some."""
 
 _IMPORT = re.compile(
@@ -19,8 +19,12 @@ _IMPORT = re.compile(
 )
 _MADE = re.compile(rb"^(\w+)\b[^\n=(#]*=[ \t]*[\w.]+[ \t]*\(", re.MULTILINE)
 _DEFINED = re.compile(rb"^([ \t]*)(?:async[ \t]+def|def|class)[ \t]+(\w+)", re.MULTILINE)
+_CLASS = re.compile(rb"^class[ \t]+(\w+)\(([^:]*)\)[ \t]*:", re.MULTILINE)
+_DOTTED = re.compile(r"[^\W\d][\w.]*")
 _COMMENT = re.compile(rb"#[^\n]*")
-_ASSIGNED = re.compile(rb"^(\w+)[ \t]*=[ \t]*([A-Za-z_][\w.]*)?[ \t]*(?:#[^\n]*)?(\r?$)?", re.MULTILINE)
+_ASSIGNED = re.compile(
+    rb"^(\w+)[ \t]*=[ \t]*((?!(?:True|False|None)\b)[A-Za-z_][\w.]*)?[ \t]*(?:#[^\n]*)?(\r?$)?", re.MULTILINE
+)
 
 
 def has_our_words(source: bytes) -> bool:
@@ -42,8 +46,8 @@ def made_by_calls(source: bytes) -> frozenset[bytes]:
 
 
 def skim(source: bytes) -> Module:
-    """Return the imports and assignments that patterns find in a file; none of them is certain."""
-    return Module(body=(*_assigned(source), *_imported(source)))
+    """Return the imports, assignments and classes that patterns find in a file; none of them is certain."""
+    return Module(body=(*_assigned(source), *_imported(source), *_classes(source)))
 
 
 def _imported(source: bytes) -> Iterator[Binding]:
@@ -69,5 +73,13 @@ def _assigned(source: bytes) -> Iterator[Binding]:
         yield _binding(name.decode(), Assigned(Name(value.decode()) if is_name else Other()))
 
 
-def _binding(name: str, to: Import | Assigned | Deleted) -> Binding:
+def _classes(source: bytes) -> Iterator[Binding]:
+    """Yield the classes with bases at the top level, without bodies; their bases are all names between the brackets."""
+    for match in _CLASS.finditer(source):
+        name, bases = (text.decode(errors="replace") for text in match.groups())
+        names = tuple(map(Name, _DOTTED.findall(bases)))
+        yield _binding(name, Class(name, 1, 1, 1, 1, bases=names, decorators=(), document="", body=()))
+
+
+def _binding(name: str, to: Import | Assigned | Class | Deleted) -> Binding:
     return Binding(name, 1, 1, to, is_certain=False)

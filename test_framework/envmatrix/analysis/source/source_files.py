@@ -91,7 +91,7 @@ class SourceFiles(Mapping[str, Module]):
         is_here, is_below = skimmed.defines(name.encode())
         if skimmed.is_ours and (is_here or is_below or name.encode() in skimmed.made):
             return self.module(path)
-        return None if is_here else skimmed.module
+        return None if is_here and not skimmed.derives(name.encode()) else skimmed.module
 
     def digests(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and digest of each file that was loaded or skimmed; the digest of an unreadable one is empty."""
@@ -118,6 +118,10 @@ class _SkimmedFile:
         top, below = self._definitions
         return name in top, name in below
 
+    def derives(self, name: bytes) -> bool:
+        """Return whether the file seems to define a class of this name with bases."""
+        return b"class %b(" % name in self._source
+
     @cached_property
     def _definitions(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
         return definitions(self._source)
@@ -129,7 +133,7 @@ class _SkimmedFile:
 
     @cached_property
     def module(self) -> Module:
-        """Return its imports and assignments."""
+        """Return its imports, assignments and classes."""
         return skim(self._source)
 
 

@@ -86,9 +86,12 @@ class NearestProviders:
             there = ", ".join(map(str, providers[:_NAMED]))
             more = f" and {len(providers) - _NAMED} more" if len(providers) > _NAMED else ""
             inside = providers[0].class_
-            if inside and {test.path for test in group.tests} == {providers[0].path}:
+            mend = self._mend(providers[0], home)
+            if inside and (
+                {test.path for test in group.tests} == {providers[0].path} or mend.target == providers[0].path
+            ):
                 return f"{there}{more} {_verb(providers)} it: move it out of class {inside}"
-            return f"{there}{more} {_verb(providers)} it: {self._mend(providers[0], home).in_words(name)}"
+            return f"{there}{more} {_verb(providers)} it: {mend.in_words(name)}"
         if name in PLUGINS:
             return f"The plugin {PLUGINS[name]} provides it: install it where the tests run"
         if name in {"pytester", "testdir"}:

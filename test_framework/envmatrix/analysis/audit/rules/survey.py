@@ -131,8 +131,8 @@ class Survey:
             self._users.setdefault(places[place][:2], []).append((path, numbers))
         for surprise in summary.surprises:
             at = surprise.fixture.path, surprise.fixture.line
-            surprised = self.surprises.setdefault(at, (surprise.fixture, surprise.contract, []))[2]
-            surprised += self._tested(path, surprise.tests)
+            known = self.surprises.setdefault(at, (surprise.fixture, surprise.contract, []))
+            known[2].extend(self._tested(path, surprise.tests))
         for groups, sites in (
             (self.missing, summary.missing),
             (self.unknown, summary.unknown),

@@ -90,9 +90,12 @@ def test_a_value_that_a_name_stands_for_is_seen(tmp_path: Path) -> None:
         a__conftest=f"from places import UP, URL\n{FIXTURE}def real_services(): "
         "return {'redis_available': UP, 'backend_url': URL}",
         b__conftest=f"from places import UP\n{FIXTURE}def real_services(UP): return {{'redis_available': UP}}",
+        there="URL = 'https://shop.io'",
+        c__conftest=f"import there\n{FIXTURE}def real_services(): return {{'backend_url': there.URL}}",
     ) == [
         f"a/conftest.py:4 'redis_available' of fixture 'real_services' {UNASKED}",
         "a/conftest.py:4 'backend_url' of fixture 'real_services' is hard-coded: shop.io is one environment's",
+        "c/conftest.py:4 'backend_url' of fixture 'real_services' is hard-coded: shop.io is one environment's",
     ]
 
 

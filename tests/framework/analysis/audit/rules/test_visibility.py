@@ -106,6 +106,7 @@ def test_usefixtures_of_a_class_asks_once(tmp_path: Path) -> None:
         ("mocker", "The plugin pytest-mock provides it: install it where the tests run"),
         ("helper", "helpers.py:5 provides it: add `from helpers import helper` to tests/conftest.py"),
         ("inner", "tests/test_a.py:5 provides it: move it out of class TestOther"),
+        ("in_conftest", "tests/conftest.py:5 provides it: move it out of class Shared"),
         ("other", "tests/test_b.py:4 provides it: move it to tests/conftest.py"),
     ],
 )
@@ -131,6 +132,12 @@ def test_the_hint_is_the_one_line_that_mends_it(tmp_path: Path, asked: str, hint
         import pytest
         @pytest.fixture
         def other(): ...
+        """,
+        tests__conftest="""
+        import pytest
+        class Shared:
+            @pytest.fixture
+            def in_conftest(self): ...
         """,
     )
     assert one.hint == hint
