@@ -7,14 +7,15 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from envmatrix.commands.adopt.guess import STORES, Guess, kind_of, store
 from envmatrix.safety.names import is_name
+from envmatrix.services.containers.project import COMPOSE_COMMANDS
 
 FILES = ("compose.yaml", "compose.yml", "docker-compose.yaml", "docker-compose.yml")
-_COMMANDS = (("docker", "compose"), ("docker-compose",), ("podman", "compose"), ("podman-compose",))
 _DEADLINE = 30
 """Seconds that a command may take."""
 
@@ -34,7 +35,7 @@ def compose_guesses(root: Path) -> Iterator[Guess | str]:
 
 
 def _config(root: Path, file: str) -> Mapping[str, Any] | None:
-    for command in _COMMANDS:
+    for command in chain.from_iterable(COMPOSE_COMMANDS.values()):
         if shutil.which(command[0]) is None:
             continue
         words = [*command, "-f", file, "config", "--format", "json"]

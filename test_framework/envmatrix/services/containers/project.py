@@ -15,10 +15,11 @@ from envmatrix.services.containers.container import Container
 from envmatrix.services.containers.engine import PROJECT_LABEL, QUICK, Engine
 from envmatrix.services.containers.started import Note, Started
 
-_COMMANDS = {
+COMPOSE_COMMANDS = {
     "docker": (("docker", "compose"), ("docker-compose",)),
     "podman": (("podman", "compose"), ("podman-compose",)),
 }
+"""Engine → the commands that may be its Compose, the preferred one first."""
 _PODMAN_COMPOSE = "podman-compose"
 
 
@@ -45,7 +46,7 @@ class Project:
         options = [word for file in settings.files for word in ("--file", file)]
         options += ["--project-name", settings.project] if settings.project else []
         failures = []
-        for words in _COMMANDS[engine.name]:
+        for words in COMPOSE_COMMANDS[engine.name]:
             path = found(words[0])
             if path is None:
                 failures.append(f"{words[0]} is not installed")
