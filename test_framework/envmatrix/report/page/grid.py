@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
 from envmatrix.matrix.compare import ChangeKind
+from envmatrix.matrix.query import line_of
 from envmatrix.matrix.table import Column
 from envmatrix.report.explain.rerun import shell_word, shipped_module
 from envmatrix.report.page import data
 from envmatrix.report.page.data import CAUSE_LETTERS, LETTERS
 from envmatrix.report.page.source import PageSource
-from envmatrix.report.text import first_line, middle
+from envmatrix.report.text import middle
 from envmatrix.runs.cells import Cell, MissingRun
 from envmatrix.runs.outcomes import Outcome
 
@@ -112,9 +113,8 @@ class _Columns:
             causes.append(CAUSE_LETTERS[cell.cause])
             evidence = cell.evidence
             if evidence is not None or cell.reason or len(cell.attempts) > 1:
-                text = (evidence.summary if evidence else "") or cell.reason
                 rows.append(row)
-                texts.append(self.texts[middle(first_line(text), _LONGEST)])
+                texts.append(self.texts[middle(line_of(cell), _LONGEST)])
                 rules.append(self.rules[evidence.rule] if evidence else -1)
                 attempts.append(0 if cell.reused_from else len(cell.attempts))
         history_rows, history = _history(self._source, column)
