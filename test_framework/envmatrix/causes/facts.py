@@ -66,6 +66,8 @@ class Facts:
     """Each service that the test used, and all behind it, looked at right after the failure."""
     required: frozenset[str] = frozenset()
     """Which of them the environment demands."""
+    own: frozenset[str] = frozenset()
+    """Which of them were started for this run, and took the login that they are pinged with."""
     access: tuple[Access, ...] = ()
     """What the protected path of each of them answered right after the failure."""
     exchanges: tuple[Exchange, ...] = ()
