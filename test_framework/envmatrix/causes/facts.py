@@ -66,8 +66,6 @@ class Facts:
     """Each service that the test used, and all behind it, looked at right after the failure."""
     required: frozenset[str] = frozenset()
     """Which of them the environment demands."""
-    own: frozenset[str] = frozenset()
-    """Which of them were started for this run, and took the login that they are pinged with."""
     access: tuple[Access, ...] = ()
     """What the protected path of each of them answered right after the failure."""
     exchanges: tuple[Exchange, ...] = ()
@@ -82,6 +80,8 @@ class Facts:
     """Those of declared commands that kept a service from the test."""
     variant: str = ""
     """The degraded environment, `local+redis_down`, where the test was run in one."""
+    own: frozenset[str] = frozenset()
+    """The services of `pings` that were started for this run, and took the login that they are pinged with."""
 
     @property
     def last_status(self) -> int:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from io import StringIO
 from itertools import chain
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from dotenv import dotenv_values
 
@@ -20,9 +22,12 @@ from envmatrix.environments import references_in
 from envmatrix.exceptions import DeclarationError
 from envmatrix.masking import is_secret_name
 from envmatrix.safety.input_files import read_text
+from envmatrix.safety.loopback import is_loopback
 from envmatrix.safety.names import is_name
 
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_STAND_IN = re.compile(r"(?<![a-z])(?:mock|fake|stub|dummy)")
+"""Fixtures that are no server's."""
 _URL_OPTION = re.compile(r"--[\w-]*(?:url|uri|dsn)[\w-]*", re.IGNORECASE)
 
 
@@ -37,17 +42,22 @@ def look(root: Path) -> Found:
     services: dict[str, Guess] = {}
     given: list[Given] = []
     notes: list[str] = []
-    for seen in chain(_procfile(root, *example), compose_guesses(root), _from_example(*example), _from_tests(index)):
+    variables = _from_example(*example, services, _tests_of(index))  # lazily: after the product's own services
+    for seen in chain(_procfile(root, *example), compose_guesses(root), variables, _from_tests(index)):
         if isinstance(seen, str):
             notes.append(seen)
         elif isinstance(seen, Given):
             given.append(seen)
         elif seen.name not in services:
             services[seen.name] = seen
-    own = (name for name, each in services.items() if each.keys["kind"][0] == "http" and "required" not in each.keys)
-    if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
-        services["backend"] = Guess("backend", services.pop(web).keys)
+    if "backend" not in services and (own := _own(services)):  # `http_client` speaks to it
+        services["backend"] = Guess("backend", services.pop(own[0]).keys)
     return Found(tuple(services.values()), _pytest(given), _suites(index), tuple(dict.fromkeys(notes)))
+
+
+def _own(services: Mapping[str, Guess]) -> list[str]:
+    """Return the names of the product's own HTTP services."""
+    return [name for name, each in services.items() if each.keys["kind"][0] == "http" and "required" not in each.keys]
 
 
 def _pytest(given: list[Given]) -> dict[str, tuple[object, str]]:
@@ -113,12 +123,18 @@ def _setting(name: str, value: str) -> str:
     return f"${{{name}:-{value}}}"
 
 
-def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | Given | str]:
+def _from_example(
+    example: str, variables: dict[str, str], services: Mapping[str, Guess], tests: str
+) -> Iterator[Guess | Given | str]:
+    """Yield the servers that the variables of the example file name, and what the suite takes of them."""
     for name, value in variables.items():
         scheme, _, rest = value.partition("://")
         if rest and (kind := kind_of(scheme)):
             yield store(kind, f"{example}: {name}")
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=_setting(name, value))
+        elif name in tests and len(_own(services)) == 1 and (path := _path_here(value)) is not None:
+            origin = f"{example}: {name}, which the tests read, an address of this machine"
+            yield Given(origin, variable=name, value=f"{{backend.url}}{path}")
         elif rest and scheme in {"http", "https"}:
             service = re.sub(r"_?(?:BASE_)?UR[LI]$", "", name.upper()).lower()
             if not is_name(service) or service in {"app", "base", "site", "public", "api"}:
@@ -131,18 +147,40 @@ def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | G
             yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
 
 
+def _path_here(url: str) -> str | None:
+    """Return the path of an HTTP URL of this machine; `None` for any other."""
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    is_here = parts.scheme in {"http", "https"} and is_loopback(parts.hostname or "")
+    return parts.path.rstrip("/") if is_here and not set("@{}$").intersection(url) else None
+
+
+def _tests_of(index: Index) -> str:
+    """Return the source of the conftests and test modules, as far as it can be read."""
+    paths = {path for project in index.projects for path in (*project.conftests, *project.test_files)}
+    texts = []
+    for path in sorted(paths):
+        with suppress(DeclarationError):
+            texts.append(read_text(index.root / path))
+    return "\n".join(texts)
+
+
 def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
     """Yield the stores that options of the conftests and fixtures name, and how the suite takes their URLs."""
     for path in sorted({path for project in index.projects for path in project.conftests}):
         for option, line in _url_options(index.root / path):
             origin = f"{path}:{line}: option {option}"
-            if kind := kind_of(option):
+            if re.search(r"ssl|tls", option):
+                yield f"{origin} wants a server behind TLS: hand it over in args of [pytest]"
+            elif kind := kind_of(option):
                 yield store(kind, origin)
                 yield Given(origin, argument=f"{option}={{{STORES[kind]}.url}}")
             else:
                 yield f"{origin}: hand it over in args of [pytest]"
     for fixture in index.fixtures:
-        if not fixture.plugin and (kind := kind_of(fixture.name)):
+        if not fixture.plugin and not _STAND_IN.search(fixture.name) and (kind := kind_of(fixture.name)):
             yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
 
 
