@@ -89,7 +89,8 @@ class MatrixSummary:
     @classmethod
     def of(cls, matrix: Matrix) -> MatrixSummary:
         """Summarize a matrix."""
-        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
+        rows = _telling(matrix.rows)
+        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix, rows)), tuple(_asides(matrix, rows)))
 
     @property
     def advice(self) -> tuple[tuple[str, str], ...]:
@@ -148,9 +149,16 @@ def _selection(matrix: Matrix) -> str:
     return f"{shown}, each verdict is of all; selected by: {matrix.selection.query}"
 
 
-def _problems(matrix: Matrix) -> Iterator[Problem]:
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows but for those that passed everywhere: of a large matrix, few."""
+    passed = Outcome.PASSED  # looked up for each of many cells, it would take longer than the rest
+    found = {n: row for n, row in enumerate(rows) for cell in row.cells if cell is None or cell.outcome is not passed}
+    return list(found.values())
+
+
+def _problems(matrix: Matrix, rows: Sequence[Row]) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
-    for row in matrix.rows:
+    for row in rows:
         if any(
             cell is not None and cell.outcome is not Outcome.PASSED and cell.outcome.needs_attention
             for cell in row.cells
@@ -200,14 +208,14 @@ def _without_labels(cell: Cell | None) -> AlikeCells:
     )
 
 
-def _asides(matrix: Matrix) -> Iterator[Aside]:
+def _asides(matrix: Matrix, rows: Sequence[Row]) -> Iterator[Aside]:
     """Yield the tests that tell nothing, by reason; environments with the same tests and reason are merged."""
     alike: dict[tuple[Outcome | None, str, tuple[str, ...]], list[str]] = {}
     for index, column in enumerate(matrix.columns):
         if not column.cells:
             continue  # the verdict says why the column as a whole has nothing
         grouped: dict[tuple[Outcome | None, str], list[str]] = {}
-        for row in matrix.rows:
+        for row in rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
             if outcome is not Outcome.PASSED and (outcome is None or outcome.is_silent):

@@ -14,6 +14,7 @@ from envmatrix.report.page.data import CAUSE_LETTERS, LETTERS
 from envmatrix.report.page.source import PageSource
 from envmatrix.report.text import middle
 from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.events import Attempt
 from envmatrix.runs.outcomes import Outcome
 
 _CHANGES: Mapping[ChangeKind, str] = {
@@ -33,6 +34,7 @@ _CHANGES: Mapping[ChangeKind, str] = {
 _LONGEST = 1_000
 """Characters of a text in the grid; the explanation has all."""
 
+_NO_ATTEMPT = Attempt("", Outcome.NOT_RUN)
 
 T = TypeVar("T")
 _Tuple = tuple[str, ...]
@@ -82,35 +84,25 @@ class _Columns:
 
     def make(self, column: Column, cells: Sequence[Cell | None], places: Mapping[int, int]) -> data.Column:
         """Return a column of cells; `places` maps rows to the blocks of their explanations."""
-        outcomes, causes = [], []
-        durations, began, workers, services = [], [], [], []
+        last = [cell.attempts[-1] if cell is not None and cell.attempts else _NO_ATTEMPT for cell in cells]
+        durations = [int(each.duration * 1000 + 0.5) for each in last]
+        began = [int(each.began * 1000 + 0.5) if each.began else -1 for each in last]
+        workers = [self.workers[each.worker] for each in last]
+        services = [self.services[each.services, each.capabilities] for each in last]
+        outcomes, causes = ["p"] * len(cells), [" "] * len(cells)
         rows, texts, rules, attempts = [], [], [], []
         reused: _Numbered[str] = _Numbered({"": 0})
         reused_at = [0] * len(cells)
-        for row, cell in enumerate(cells):
-            if cell is None or not cell.attempts:
-                duration, start, worker, used = 0.0, 0.0, 0, 0
-            else:
-                last = cell.attempts[-1]
-                duration = last.duration if len(cell.attempts) == 1 else cell.duration
-                start, worker = cell.attempts[0].began, self.workers[last.worker]
-                used = self.services[last.services, last.capabilities]
-            durations.append(int(duration * 1000 + 0.5))
-            began.append(int(start * 1000 + 0.5) if start else -1)
-            workers.append(worker)
-            services.append(used)
+        for row, cell in _telling(cells):
+            outcomes[row] = LETTERS[cell.outcome if cell else None]
+            causes[row] = CAUSE_LETTERS[cell.cause if cell else None]
             if cell is None:
-                outcomes.append(".")
-                causes.append(" ")
                 continue
+            if len(cell.attempts) > 1:
+                durations[row] = int(cell.duration * 1000 + 0.5)
+                began[row] = int(cell.attempts[0].began * 1000 + 0.5) or -1
             if cell.reused_from:
                 reused_at[row] = reused[cell.reused_from]
-            if cell.outcome is Outcome.PASSED and cell.evidence is None and not cell.reason and len(cell.attempts) == 1:
-                outcomes.append("p")
-                causes.append(" ")
-                continue
-            outcomes.append(LETTERS[cell.outcome])
-            causes.append(CAUSE_LETTERS[cell.cause])
             evidence = cell.evidence
             if evidence is not None or cell.reason or len(cell.attempts) > 1:
                 rows.append(row)
@@ -139,6 +131,21 @@ class _Columns:
             before=before,
             before_causes=before_causes,
         )
+
+
+def _telling(cells: Sequence[Cell | None]) -> list[tuple[int, Cell | None]]:
+    """Return all cells but those that passed at once and say nothing, each with its row."""
+    passed = Outcome.PASSED  # looked up for each of many cells, it would take longer than the rest
+    return [
+        (row, cell)
+        for row, cell in enumerate(cells)
+        if cell is None
+        or cell.outcome is not passed
+        or cell.evidence is not None
+        or cell.reason
+        or cell.reused_from
+        or len(cell.attempts) > 1
+    ]
 
 
 def _history(source: PageSource, column: Column) -> tuple[list[int], list[str]]:

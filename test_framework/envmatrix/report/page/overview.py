@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from importlib.metadata import version
-from operator import attrgetter
 from statistics import median
 
 from msgspec.structs import replace
@@ -28,9 +27,6 @@ from envmatrix.runs.cells import MissingRun, Run
 from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.ping import PingStatus
-
-_MEASURED = attrgetter("measured")
-
 
 def overview(source: PageSource, blocks: int) -> data.Page:
     """Return the overview of a page whose explanations are in so many blocks."""
@@ -174,9 +170,12 @@ def _without_documents(side: Side) -> Side:
 
 def _numbers(source: PageSource) -> Iterator[data.MeasuredNumber]:
     for place, column in enumerate(source.judged.matrix.columns):
-        for cell in column.cells.values():
-            if isinstance(column.run, MissingRun) or not any(map(_MEASURED, cell.attempts)):
-                continue
+        if isinstance(column.run, MissingRun):
+            continue
+        measured = {
+            test: cell for test, cell in column.cells.items() for attempt in cell.attempts if attempt.measured
+        }
+        for cell in measured.values():
             earlier = source.numbers(column.label, cell.test, column.run.header.started_at)
             worse = {each.name for each in worse_numbers(cell.measured, earlier)}
             for name, value in cell.measured.items():
