@@ -28,6 +28,7 @@ from envmatrix.runs.events import Fingerprint
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.ping import PingStatus
 
+
 def overview(source: PageSource, blocks: int) -> data.Page:
     """Return the overview of a page whose explanations are in so many blocks."""
     matrix, verdicts = source.judged
@@ -172,9 +173,7 @@ def _numbers(source: PageSource) -> Iterator[data.MeasuredNumber]:
     for place, column in enumerate(source.judged.matrix.columns):
         if isinstance(column.run, MissingRun):
             continue
-        measured = {
-            test: cell for test, cell in column.cells.items() for attempt in cell.attempts if attempt.measured
-        }
+        measured = {test: cell for test, cell in column.cells.items() for attempt in cell.attempts if attempt.measured}
         for cell in measured.values():
             earlier = source.numbers(column.label, cell.test, column.run.header.started_at)
             worse = {each.name for each in worse_numbers(cell.measured, earlier)}
