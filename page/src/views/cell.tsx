@@ -9,6 +9,7 @@ import { go } from "../place";
 import type { Details, Explanation } from "../schema";
 import { CAUSES, duration, OUTCOMES, plural, spaced } from "../words";
 import { Fact } from "./overview";
+import { RuleName } from "./rules";
 
 /** Return the explanation of a cell: undefined while it is read, null where there is none. */
 function useExplanation(cell: Cell | null): Explanation | null | undefined {
@@ -67,7 +68,6 @@ function Known({
   explanation: Explanation | null | undefined;
 }) {
   const environment = model.page.environments[cell.environment];
-  const rule = model.page.rules[cell.rule];
   const history = model.history(cell.row, cell.environment);
   const rerun = explanation?.rerun || model.rerun(cell.row, cell.environment);
   return (
@@ -82,7 +82,7 @@ function Known({
           {cell.rule && (
             <>
               {" "}
-              · <code>{cell.rule}</code> {rule?.title}
+              · <RuleName model={model} code={cell.rule} />
             </>
           )}
         </p>

@@ -18,6 +18,7 @@ from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
 from envmatrix.report.words import ADVICE, cause_and_rule
 from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.events import FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
 
 
@@ -44,6 +45,8 @@ class AlikeCells:
     """`file:line`; empty where it would tell alike failures apart."""
     remedy: str = field(default="", compare=False)
     """What to do next, where the test or its rule says so."""
+    findings: tuple[FindingRecord, ...] = field(default=(), compare=False)
+    """What breaks the contract, of the first; the summary has them in one line."""
     alike_by: str = field(init=False)
     """The summary without ids, times and ports; by it, failures are alike."""
 
@@ -205,6 +208,7 @@ def _without_labels(cell: Cell | None) -> AlikeCells:
         summary=summary,
         place=place,
         remedy=remedy(evidence),
+        findings=evidence.findings,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from envmatrix.masking import MASKER
 from envmatrix.matrix.compare import ChangeKind
 from envmatrix.matrix.query import line_of
 from envmatrix.matrix.table import Column
@@ -106,7 +107,7 @@ class _Columns:
             evidence = cell.evidence
             if evidence is not None or cell.reason or len(cell.attempts) > 1:
                 rows.append(row)
-                texts.append(self.texts[middle(line_of(cell), _LONGEST)])
+                texts.append(self.texts[_short(line_of(cell))])
                 rules.append(self.rules[evidence.rule] if evidence else -1)
                 attempts.append(0 if cell.reused_from else len(cell.attempts))
         history_rows, history = _history(self._source, column)
@@ -131,6 +132,11 @@ class _Columns:
             before=before,
             before_causes=before_causes,
         )
+
+
+def _short(line: str) -> str:
+    """Return a line cut to what the grid takes; masked before, since half a secret may not look like one."""
+    return line if len(line) <= _LONGEST else middle(MASKER.mask(line), _LONGEST)
 
 
 def _telling(cells: Sequence[Cell | None]) -> list[tuple[int, Cell | None]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
 from statistics import median
 
@@ -24,7 +24,8 @@ from envmatrix.report.page import data
 from envmatrix.report.page.source import PageSource
 from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import MissingRun, Run
-from envmatrix.runs.events import Fingerprint
+from envmatrix.runs.directory import tail
+from envmatrix.runs.events import FindingRecord, Fingerprint
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.ping import PingStatus
 
@@ -47,6 +48,7 @@ def overview(source: PageSource, blocks: int) -> data.Page:
                     cells.summary,
                     cells.place,
                     cells.remedy,
+                    _findings(cells.findings),
                 )
                 for cells in problem.cells
             ],
@@ -99,11 +101,24 @@ def _environment(source: PageSource, column: Column, verdict: Verdict) -> data.E
         duration=round(run.footer.duration * 1000) if run and run.footer else None,
         versions=header.versions if header else {},
         services=list(_services(run)) if run else [],
-        findings=[data.Finding(each.rule, each.message, each.place, each.hint) for each in run.findings] if run else [],
+        findings=_findings(run.findings) if run else [],
         unexercised=unexercised(run) if run else [],
-        log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
+        log_tail=_log_tail(column.run),
         rerun=data.Rerun(Reruns(column.environment, source.project, header).before, ""),
     )
+
+
+def _findings(findings: Iterable[FindingRecord]) -> list[data.Finding]:
+    return [data.Finding(each.rule, each.message, each.place, each.hint) for each in findings]
+
+
+def _log_tail(run: Run | MissingRun) -> str:
+    """Return the end of pytest's output where it died: there it says more than the cells."""
+    if isinstance(run, MissingRun):
+        return run.log_tail
+    if run.file is None or (run.footer and run.footer.ended_by_itself):
+        return ""
+    return tail(run.file.with_suffix(".log"))
 
 
 def _services(run: Run) -> Iterator[data.Service]:
@@ -125,7 +140,14 @@ def _services(run: Run) -> Iterator[data.Service]:
 def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
     """Yield each rule that a cell or a finding names, in the order of the codes."""
     codes = {cell.evidence.rule for column in columns for cell in column.cells.values() if cell.evidence is not None}
-    codes |= {each.rule for column in columns if isinstance(column.run, Run) for each in column.run.findings}
+    findings = [column.run.findings for column in columns if isinstance(column.run, Run)]
+    findings += [
+        cell.evidence.findings
+        for column in columns
+        for cell in column.cells.values()
+        if cell.evidence is not None and cell.evidence.findings
+    ]
+    codes |= {finding.rule for each in findings for finding in each}
     meanings: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
     for code in sorted(codes):
         page = f"docs/rules/{code}.md"

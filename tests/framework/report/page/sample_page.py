@@ -36,6 +36,7 @@ def _page() -> dict[str, Any]:
         "summary": f"redis is down: {HOSTILE}",
         "place": "tests/test_login.py:7",
         "remedy": "",
+        "findings": [],
     }
     difference = {
         "service": "redis",
