@@ -78,6 +78,8 @@ class Cause(enum.StrEnum):
     UNDETERMINED = "undetermined"
     """The evidence conflicts."""
 
+    __hash__ = str.__hash__
+
     @property
     def blames_product(self) -> bool:
         """Return whether it says something about the product; any other cause leaves the answer unknown."""

@@ -161,24 +161,23 @@ def _telling(rows: Sequence[Row]) -> list[Row]:
 
 def _problems(matrix: Matrix, rows: Sequence[Row]) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
+    labels = [None if isinstance(column.run, MissingRun) else column.label for column in matrix.columns]
     for row in rows:
-        if any(
-            cell is not None and cell.outcome is not Outcome.PASSED and cell.outcome.needs_attention
-            for cell in row.cells
-        ):
-            alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
+        for cell in row.cells:
+            if cell is not None and cell.outcome.needs_attention:
+                alike.setdefault(tuple(_alike_cells(labels, row)), []).append(row.test)
+                break
     return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
 
-def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
-    """Yield the row's cells, those that need attention first, alike ones merged."""
+def _alike_cells(labels: Sequence[str | None], row: Row) -> Iterator[AlikeCells]:
+    """Yield the row's cells, those that need attention first, alike ones merged; a column without a run has no label."""
     alike: dict[AlikeCells, list[str]] = {}
-    for column, cell in zip(matrix.columns, row.cells, strict=True):
-        if isinstance(column.run, MissingRun):
-            continue  # what it would have planned is unknown, and its verdict says why
-        alike.setdefault(_without_labels(cell), []).append(column.label)
+    for label, cell in zip(labels, row.cells, strict=True):
+        if label is not None:  # what a missing run would have planned is unknown, and its verdict says why
+            alike.setdefault(_without_labels(cell), []).append(label)
     order = sorted(alike.items(), key=lambda entry: entry[0].outcome is None or not entry[0].outcome.needs_attention)
-    return (replace(cells, labels=tuple(labels)) for cells, labels in order)
+    return (replace(cells, labels=tuple(each)) for cells, each in order)
 
 
 _NOT_PLANNED, _PASSED = AlikeCells((), None), AlikeCells((), Outcome.PASSED)
