@@ -17,18 +17,24 @@ export function Findings({ model }: { model: Model }) {
   if (!found.some((each) => each.findings.length)) return null;
   return (
     <Section title="Findings" note="What the contract's checks, and the collection of tests, found wrong">
-      <FindingList model={model} found={found} />
+      <FindingList model={model} found={found} everywhere={found.length} />
     </Section>
   );
 }
 
-/** The first findings, the rest folded; where not all environments have one, it says which do. */
-export function FindingList({ model, found }: { model: Model; found: readonly Found[] }) {
-  const members = found.filter((each) => each.findings.length);
-  const all = members.flatMap(({ environments, findings }) => findings.map((finding) => ({ environments, finding })));
+/** The first findings, the rest folded; one that fewer environments have than `everywhere` says which do. */
+export function FindingList({
+  model,
+  found,
+  everywhere,
+}: {
+  model: Model;
+  found: readonly Found[];
+  everywhere: number;
+}) {
+  const all = found.flatMap(({ environments, findings }) => findings.map((finding) => ({ environments, finding })));
   const grouped = Map.groupBy(all, ({ finding }) => JSON.stringify([finding.rule, finding.message]));
   const [shown, more] = useFirst([...grouped.values()], FIRST);
-  const everywhere = members.flatMap((each) => each.environments).length;
   if (!grouped.size) return null;
   return (
     <>

@@ -31,18 +31,14 @@ export function Overview({ model }: { model: Model }) {
 function Headline({ environments }: { environments: readonly Environment[] }) {
   const of = (answer: string) => environments.filter((each) => each.answer === answer);
   const [broken, unknown, good] = [of("incompatible"), of("unknown"), of("compatible")];
-  const be = (list: readonly Environment[]) => (list.length === 1 ? "is" : "are");
-  let words =
-    environments.length === 1
-      ? `${named(good)} is compatible`
-      : `All ${environments.length} environments are compatible`;
-  if (broken.length) words = `${named(broken)} ${be(broken)} incompatible`;
-  else if (unknown.length) words = `${named(unknown)} ${be(unknown)} unknown`;
-  if (!environments.length) words = "No environment was run";
-  const rest = [
-    broken.length && unknown.length ? `${named(unknown)} ${be(unknown)} unknown` : "",
-    (broken.length || unknown.length) && good.length ? `${named(good)} ${be(good)} compatible` : "",
-  ].filter(Boolean);
+  const all = environments.length > 1 ? `All ${environments.length} environments` : named(environments);
+  const are = (list: readonly Environment[], answer: string) =>
+    `${list.length === environments.length ? all : named(list)} ${list.length === 1 ? "is" : "are"} ${answer}`;
+  const [words = "No environment was run", ...rest] = [
+    broken.length ? are(broken, "incompatible") : [],
+    unknown.length ? are(unknown, "unknown") : [],
+    good.length ? are(good, "compatible") : [],
+  ].flat();
   return (
     <header class="headline">
       <h1>{words}</h1>

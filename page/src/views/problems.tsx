@@ -75,7 +75,8 @@ function OfCause({ model, cause, problems }: { model: Model; cause: Cause | null
 function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
   const environments = model.page.environments;
   const nextOf = (cell: Problem["cells"][number]) => cell.remedy || advice(model, cell.rule, cell.cause);
-  const isShared = new Set(problem.cells.filter((cell) => cell.findings.length).map(nextOf)).size === 1;
+  const told = problem.cells.filter((cell) => cell.findings.length);
+  const isShared = new Set(told.map(nextOf)).size === 1;
   return (
     <article class="problem">
       {problem.cells.map((cell, index) => {
@@ -93,8 +94,8 @@ function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
           </div>
         );
       })}
-      <FindingList model={model} found={problem.cells} />
-      {isShared && <Next text={problem.cells.map(nextOf).find(Boolean) ?? ""} />}
+      <FindingList model={model} found={problem.cells} everywhere={told.flatMap((cell) => cell.environments).length} />
+      {isShared && <Next text={told.map(nextOf)[0] ?? ""} />}
       <p class="note">{plural(problem.rows.length, "test")}</p>
       <Tests
         tests={problem.rows.map((row) => model.test(row))}

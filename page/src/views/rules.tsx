@@ -28,7 +28,7 @@ export function Rules({ model }: { model: Model }) {
               <CauseTag cause={rule.cause} /> <span class="note">{CAUSES[rule.cause].blame}</span>
             </p>
           )}
-          <p>{rule.meaning}</p>
+          {rule.meaning !== rule.title && <p>{rule.meaning}</p>}
           {rule.remedy && (
             <p class="remedy">
               <b>Next</b> {rule.remedy}

@@ -105,7 +105,7 @@ function Differences({ model, differences }: { model: Model; differences: readon
     <>
       {matter.length > 0 && (
         <>
-          <h3>Differences that results of tests go with</h3>
+          <h3>Differences that go with results of tests</h3>
           <DifferenceTable model={model} differences={matter} />
         </>
       )}

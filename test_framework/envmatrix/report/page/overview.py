@@ -28,6 +28,7 @@ from envmatrix.runs.directory import tail
 from envmatrix.runs.events import FindingRecord, Fingerprint
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.ping import PingStatus
+from envmatrix.runs.rules import cause_of
 
 
 def overview(source: PageSource, blocks: int) -> data.Page:
@@ -150,7 +151,8 @@ def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
             remedy = rule.remedy or ADVICE[rule.cause]
             yield code, data.Rule(rule.title, rule.cause, rule.meaning, remedy, page)
         elif meaning := meanings.get(code):
-            yield code, data.Rule(meaning.partition(":")[0], None, meaning, "", page)
+            cause = cause_of(code)
+            yield code, data.Rule(meaning.partition(":")[0], cause, meaning, ADVICE[cause] if cause else "", page)
 
 
 def _differences(columns: Sequence[Column]) -> Iterator[data.Difference]:
