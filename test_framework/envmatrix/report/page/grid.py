@@ -90,15 +90,14 @@ class _Columns:
         began = [int(each.began * 1000 + 0.5) if each.began else -1 for each in last]
         workers = [self.workers[each.worker] for each in last]
         services = [self.services[each.services, each.capabilities] for each in last]
-        outcomes, causes = ["p"] * len(cells), [" "] * len(cells)
+        outcomes = ["p" if cell is not None else "." for cell in cells]
+        causes = [" "] * len(cells)
         rows, texts, rules, attempts = [], [], [], []
         reused: _Numbered[str] = _Numbered({"": 0})
         reused_at = [0] * len(cells)
-        for row, cell in _telling(cells):
-            outcomes[row] = LETTERS[cell.outcome if cell else None]
-            causes[row] = CAUSE_LETTERS[cell.cause if cell else None]
-            if cell is None:
-                continue
+        for row, cell in _telling(column, self._source.row_of):
+            outcomes[row] = LETTERS[cell.outcome]
+            causes[row] = CAUSE_LETTERS[cell.cause]
             if len(cell.attempts) > 1:
                 durations[row] = int(cell.duration * 1000 + 0.5)
                 began[row] = int(cell.attempts[0].began * 1000 + 0.5) or -1
@@ -139,19 +138,10 @@ def _short(line: str) -> str:
     return line if len(line) <= _LONGEST else middle(MASKER.mask(line), _LONGEST)
 
 
-def _telling(cells: Sequence[Cell | None]) -> list[tuple[int, Cell | None]]:
-    """Return all cells but those that passed at once and say nothing, each with its row."""
-    passed = Outcome.PASSED  # looked up for each of many cells, it would take longer than the rest
-    return [
-        (row, cell)
-        for row, cell in enumerate(cells)
-        if cell is None
-        or cell.outcome is not passed
-        or cell.evidence is not None
-        or cell.reason
-        or cell.reused_from
-        or len(cell.attempts) > 1
-    ]
+def _telling(column: Column, row_of: Mapping[str, int]) -> list[tuple[int, Cell]]:
+    """Return the cells that have more to say, each with its row, in the order of rows."""
+    cells = () if isinstance(column.run, MissingRun) else column.run.telling
+    return sorted((row_of[cell.test], cell) for cell in cells if cell.test in row_of)
 
 
 def _history(source: PageSource, column: Column) -> tuple[list[int], list[str]]:

@@ -140,9 +140,9 @@ def _services(run: Run) -> Iterator[data.Service]:
 
 def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
     """Yield each rule that a cell or a finding names, in the order of the codes."""
-    all_evidence = [cell.evidence for column in columns for cell in column.cells.values() if cell.evidence is not None]
-    findings = [each.findings for each in all_evidence]
-    findings += [column.run.findings for column in columns if isinstance(column.run, Run)]
+    runs = [column.run for column in columns if isinstance(column.run, Run)]
+    all_evidence = [cell.evidence for run in runs for cell in run.telling if cell.evidence is not None]
+    findings = [each.findings for each in (*all_evidence, *runs)]
     codes = {each.rule for each in all_evidence} | {finding.rule for each in findings for finding in each}
     meanings: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
     for code in sorted(codes):
