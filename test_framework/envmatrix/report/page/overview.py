@@ -142,7 +142,7 @@ def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
     """Yield each rule that a cell or a finding names, in the order of the codes."""
     runs = [column.run for column in columns if isinstance(column.run, Run)]
     all_evidence = [cell.evidence for run in runs for cell in run.telling if cell.evidence is not None]
-    findings = [each.findings for each in (*all_evidence, *runs)]
+    findings = [*(each.findings for each in all_evidence), *(run.findings for run in runs)]
     codes = {each.rule for each in all_evidence} | {finding.rule for each in findings for finding in each}
     meanings: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
     for code in sorted(codes):
