@@ -8,6 +8,7 @@ import { CauseTag, CopyButton, openCell, OutcomeWord, SourceTag, LongName, Tests
 import { go } from "../place";
 import type { Details, Explanation } from "../schema";
 import { CAUSES, duration, OUTCOMES, plural, spaced } from "../words";
+import { FindingList } from "./findings";
 import { Fact } from "./overview";
 import { RuleName } from "./rules";
 
@@ -68,6 +69,7 @@ function Known({
   explanation: Explanation | null | undefined;
 }) {
   const environment = model.page.environments[cell.environment];
+  const findings = model.findings(cell.row, cell.environment);
   const history = model.history(cell.row, cell.environment);
   const rerun = explanation?.rerun || model.rerun(cell.row, cell.environment);
   return (
@@ -87,7 +89,11 @@ function Known({
           )}
         </p>
       )}
-      {(explanation?.summary || cell.text) && <p class="summary">{explanation?.summary || cell.text}</p>}
+      {findings.length ? (
+        <FindingList model={model} found={[{ environments: [cell.environment], findings }]} everywhere={1} />
+      ) : (
+        (explanation?.summary || cell.text) && <p class="summary">{explanation?.summary || cell.text}</p>
+      )}
       {explanation && explanation.next.length > 0 && (
         <Part title="What to do">
           <ol>
