@@ -94,7 +94,7 @@ class _Layout(NamedTuple):
 
 
 _FULL = _Layout(column=138, head=92, overhang=0, shown=3, is_slanted=False)
-_NARROW = _Layout(column=54, head=166, overhang=70, shown=1, is_slanted=True)
+_NARROW = _Layout(column=54, head=170, overhang=70, shown=1, is_slanted=True)
 _MOST_IN_FULL = 8
 
 
@@ -173,11 +173,7 @@ def _needs_attention(row: Row) -> bool:
 
 def _column_head(root: Element, x: int, column: Column, layout: _Layout) -> None:
     turned = " rotate(-45)" if layout.is_slanted else ""
-    head = SubElement(
-        root,
-        "g",
-        {"class": "head", "transform": f"translate({x} {layout.head - (22 if layout.is_slanted else 26)}){turned}"},
-    )
+    head = SubElement(root, "g", {"class": "head", "transform": f"translate({x} {layout.head - 26}){turned}"})
     label(head, 0, 0, middle(inert(column.label), _LABEL_CHARACTERS), "text", font_weight="bold")
     if stubs := sorted(name for name, source in column.sources.items() if source == "stub"):
         text = middle(inert(f"stub: {', '.join(stubs)}"), _LABEL_CHARACTERS + 4)

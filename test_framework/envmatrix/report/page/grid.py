@@ -87,7 +87,8 @@ class _Columns:
         """Return a column of cells; `places` maps rows to the blocks of their explanations."""
         last = [cell.attempts[-1] if cell is not None and cell.attempts else _NO_ATTEMPT for cell in cells]
         durations = [int(each.duration * 1000 + 0.5) for each in last]
-        began = [int(each.began * 1000 + 0.5) if each.began else -1 for each in last]
+        first = [cell.attempts[0] if cell is not None and cell.attempts else _NO_ATTEMPT for cell in cells]
+        began = [int(each.began * 1000 + 0.5) if each.began else -1 for each in first]
         workers = [self.workers[each.worker] for each in last]
         services = [self.services[each.services, each.capabilities] for each in last]
         outcomes = ["p" if cell is not None else "." for cell in cells]
@@ -100,7 +101,6 @@ class _Columns:
             causes[row] = CAUSE_LETTERS[cell.cause]
             if len(cell.attempts) > 1:
                 durations[row] = int(cell.duration * 1000 + 0.5)
-                began[row] = int(cell.attempts[0].began * 1000 + 0.5) or -1
             if cell.reused_from:
                 reused_at[row] = reused[cell.reused_from]
             evidence = cell.evidence
