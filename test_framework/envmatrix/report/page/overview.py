@@ -152,7 +152,7 @@ def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
             yield code, data.Rule(rule.title, rule.cause, rule.meaning, remedy, page)
         elif meaning := meanings.get(code):
             cause = cause_of(code)
-            yield code, data.Rule(meaning.partition(":")[0], cause, meaning, ADVICE[cause] if cause else "", page)
+            yield code, data.Rule(meaning, cause, meaning, ADVICE[cause] if cause else "", page)
 
 
 def _differences(columns: Sequence[Column]) -> Iterator[data.Difference]:
