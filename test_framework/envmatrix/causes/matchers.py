@@ -86,11 +86,10 @@ def wrong_server(facts: Facts) -> str | None:
 
 def access_changed(facts: Facts) -> str | None:
     """Match a service of this run's own that refuses the login with which it came up; what the test met is told, too."""
-    refused = (
-        f"{name}: {ping.detail}" for name, ping in sorted(facts.pings.items()) if name in facts.own and ping.refused
+    changed = ", ".join(name for name, ping in sorted(facts.pings.items()) if name in facts.own and ping.refused)
+    return (
+        f"{changed} refuses the login that it took at the start; the test met {otherwise(facts)}" if changed else None
     )
-    changed = "; ".join(refused)
-    return f"{otherwise(facts)}; and what was taken at the start is refused now by {changed}" if changed else None
 
 
 def access_refused(facts: Facts) -> str | None:
