@@ -37,18 +37,20 @@ class Adopted(Bare):
         path = self.root / "environments" / f"{name}.toml"
         lines = path.read_text().splitlines() if path.exists() else []
         place = 0
-        written = [line for line in dedent(toml).splitlines() if line]
-        for line in written:
-            if line.startswith("["):
-                lines += [] if line in lines else ["", line]
+        for line in filter(None, dedent(toml).splitlines()):
+            if line in lines:  # the header of a table
                 place = lines.index(line) + 1
+                continue
+            self.hand_written += 1
+            if line.startswith("["):
+                lines += ["", line]
+                place = len(lines)
                 continue
             end = next((at for at in range(place, len(lines)) if lines[at].startswith("[")), len(lines))
             key = line.partition(" =")[0]
             lines[place:end] = [line, *(old for old in lines[place:end] if old.partition(" =")[0] != key)]
             place += 1
         path.write_text("\n".join(lines) + "\n")
-        self.hand_written += len(written)
 
     def holds(self, **tests: int) -> None:
         """Check that in each environment so many tests pass, that the gate opens, and that the declarations are true."""

@@ -339,7 +339,7 @@ class EvidenceCollector:
         environment = self._process.selection.environment
         if found & (names := {BACKEND, environment.service_named(BACKEND)}):  # two names of one service
             found |= names
-        return found & environment.providers.keys()
+        return (found | environment.exercised_with(found)) & environment.providers.keys()
 
 
 def _promise(item: pytest.Item) -> Promise | None:

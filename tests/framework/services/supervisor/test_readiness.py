@@ -38,7 +38,7 @@ def test_a_job_runs_to_its_end_before_what_needs_it(place: Place, owner: Owner) 
     assert (again.endpoint.host, again.endpoint.port) == ("", 0)
     spec = load_environment("local", place.environments, variables={}).services["migrate"]
     assert place.client(owner.run_dir).ping({"migrate": (spec, again.endpoint)}, 1)["migrate"].version == "exit code 0"
-    with pytest.raises(UsageError, match="is a job, which has no url"):
+    with pytest.raises(UsageError, match="is of kind 'job', which has no url"):
         get_kind("job").connect(spec, "http://127.0.0.1:1")  # as a probe would that found none started
 
 
