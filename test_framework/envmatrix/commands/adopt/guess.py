@@ -14,6 +14,8 @@ _WORDS = {
     "clickhouse": re.compile(r"clickhouse"),
 }
 """Kind → words that tell of it; a `database_url` is taken for PostgreSQL's."""
+_VAGUE = re.compile(r"database|(?<![a-z])(?:db|sql)(?![a-z])")
+"""Words that any kind of store may have for a name."""
 _OWN = frozenset({"", "app", "base", "site", "public", "api"})
 """Whose address the product's own is by name: `API_URL`, `--base-url`."""
 OWN_URL = "{backend.url}"
@@ -26,6 +28,8 @@ class Guess:
     name: str
     keys: Mapping[str, tuple[object, str]]
     """Key → its value, and the place that it is from."""
+    is_vague: bool = False
+    """Whether it is guessed from a word that may as well stand for another store."""
 
     @property
     def kind(self) -> object:
@@ -67,9 +71,15 @@ def kind_of(text: str) -> str:
     return next((kind for kind, words in _WORDS.items() if words.search(text.lower())), "")
 
 
-def store(kind: str, origin: str) -> Guess:
+def is_vague(name: str) -> bool:
+    """Return whether a name tells of a store, and of no certain kind."""
+    return not kind_of(_VAGUE.sub("", name.lower()))
+
+
+def store(kind: str, origin: str, *, is_vague: bool = False) -> Guess:
     """Return a store that we start: a real server of our own."""
-    return Guess(STORES[kind], {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")})
+    keys = {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")}
+    return Guess(STORES[kind], keys, is_vague)
 
 
 def is_own_url(name: str) -> bool:

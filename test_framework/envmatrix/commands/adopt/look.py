@@ -23,6 +23,7 @@ from envmatrix.commands.adopt.guess import (
     Guess,
     in_order,
     is_own_url,
+    is_vague,
     kind_of,
     owner_of,
     store,
@@ -54,7 +55,9 @@ def look(root: Path) -> Found:
             notes.append(seen)
         elif isinstance(seen, Given):
             given.append(seen)
-        elif seen.name not in services:
+        elif seen.name not in services and not (
+            seen.is_vague and any(each.kind in STORES for each in services.values())
+        ):
             services[seen.name] = seen
     own = (name for name, each in services.items() if each.kind == "http" and "required" not in each.keys)
     if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
@@ -181,7 +184,8 @@ def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
                 yield f"{origin}: hand it over in args of [pytest]"
     for fixture in index.fixtures:
         if not fixture.plugin and (kind := kind_of(fixture.name)):
-            yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
+            origin = f"{fixture.path}:{fixture.line}: fixture {fixture.name}"
+            yield store(kind, origin, is_vague=is_vague(fixture.name))
 
 
 def _url_options(conftest: Path) -> Iterator[tuple[str, int]]:
