@@ -12,8 +12,6 @@ from tests.framework.services.conftest import containers, podman
 
 __all__ = ["containers", "podman"]
 
-collect_ignore = ["projects"]
-
 
 @pytest.fixture
 def adopt(tmp_path: Path) -> Callable[[str], Adopted]:
