@@ -58,7 +58,9 @@ class Adopted(Bare):
         runs = self.matrix(0)
         assert {name: len(run.passed) for name, run in runs.items()} == tests
         assert self.failures(runs) == {}
-        assert json.loads(self.answers(0, "gate", "--json"))["gate"] == "open"
+        decided = json.loads(self.answers(0, "gate", "--json"))
+        assert decided["gate"] == "open"
+        assert {reason["code"] for each in decided["environments"] for reason in each["reasons"]} == {"passed"}
         for name in tests:
             said = self.run("validate", name, "--json", "--", "-p", "anyio").stdout
             assert json.loads(said)["answer"] == "true", said

@@ -25,6 +25,7 @@ EXAMPLE = """\
     PAYMENT_URL=https://pay.example
     BROKER_URL=amqp://localhost
     API_URL=http://localhost:8000
+    APP_URL=https://shop.example
 """
 CONFTEST = """\
     import pytest
@@ -93,6 +94,7 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "PAYMENT_URL": "https://pay.example",
         "BROKER_URL": "amqp://localhost",
         "API_URL": "{backend.url}",
+        "APP_URL": "https://shop.example",
     }
     assert local.services["worker"].env["API_URL"].get_secret_value() == "http://localhost:8000"
     assert local.pytest.args == ("--clickhouse-url={clickhouse.url}", "--base-url={backend.url}")
@@ -102,6 +104,7 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
     lines = (shop.root / "environments/local.toml").read_text().splitlines()
     assert all("  # " in line for line in lines if " = " in line)
     assert "# - Procfile:4 is not declared: its command needs a shell" in lines
+    assert "# - .env.example: APP_URL may be the address of the product itself" in lines
     assert "# - .env.example: BROKER_URL is an address of 'amqp', for which nothing is declared" in lines
     assert Project.find(shop.root).suites == ("suite",)
 
@@ -127,6 +130,8 @@ def test_a_diff_writes_nothing(shop: Bare, capsys: pytest.CaptureFixture[str]) -
     assert code == 0
     assert '+source = "embedded"  # a real server, out of a wheel\n' in out
     assert "k4nary" not in out
+    assert "API_URL, for tests that read it: the address of the product itself, which is not declared\n" in out
+    assert "{backend.url}" not in out
     assert not (shop.root / "environments").exists()
 
 
