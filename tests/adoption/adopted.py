@@ -29,6 +29,7 @@ class Adopted(Bare):
         adopted = cls(root)
         adopted.git("init", "-q")
         adopted.commit()
+        adopted.git("tag", "foreign")
         adopted.answers(0, "init")
         return adopted
 
@@ -62,7 +63,7 @@ class Adopted(Bare):
         assert decided["gate"] == "open"
         assert {reason["code"] for each in decided["environments"] for reason in each["reasons"]} == {"passed"}
         for name in tests:
-            said = self.run("validate", name, "--json", "--", "-p", "anyio").stdout
+            said = self.run("validate", name, "--json", "--", "-p", "anyio", timeout=120).stdout
             assert json.loads(said)["answer"] == "true", said
 
     def breaks(self) -> dict[tuple[str, str], tuple[Outcome, Cause | None, str]]:
@@ -77,8 +78,12 @@ class Adopted(Bare):
         return failures
 
     def matrix(self, code: int) -> dict[str, Run]:
-        """Commit, run all environments, and return their runs; the command must end with this exit code."""
+        """Commit, run all environments, and return their runs; the command must end with this exit code.
+
+        The suite must be the foreign one to the letter.
+        """
         self.commit()
+        assert self.git("diff", "--name-only", "foreign", "--", "tests") == ""
         self.answers(code, "matrix")
         return {run.header.environment: run for run in RunDir(self.last).load().runs}
 
@@ -102,7 +107,7 @@ class Adopted(Bare):
         self.git("add", "--all")
         self.git("commit", "--quiet", "--message", "all")
 
-    def git(self, *words: str) -> None:
-        """Call git."""
+    def git(self, *words: str) -> str:
+        """Call git; return what it prints."""
         command = ["git", "-c", "user.name=t", "-c", "user.email=t@example.com", *words]
-        subprocess.run(command, cwd=self.root, capture_output=True, timeout=30, check=True)
+        return subprocess.run(command, cwd=self.root, capture_output=True, timeout=30, check=True, text=True).stdout

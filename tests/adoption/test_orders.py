@@ -16,6 +16,15 @@ def test_a_compose_project_with_a_worker(adopt: Callable[[str], Adopted], contai
         containers.run("tag", IMAGE, f"localhost/{name}")
     project = adopt("orders")
     project.by_hand(
+        "local",
+        """
+        [services.worker]
+        start_deadline = 120
+        [services.backend]
+        start_deadline = 120
+        """,
+    )
+    project.by_hand(
         "staging",
         """
         extends = "local.toml"
