@@ -15,5 +15,6 @@ def _storable(text: str) -> str:
     return text
 
 
-Text = Annotated[str, AfterValidator(_storable)]
+STORABLE = AfterValidator(_storable)
 """JSON can spell what UTF-8 and PostgreSQL cannot hold."""
+Text = Annotated[str, STORABLE]

@@ -153,9 +153,7 @@ class UnknownKindError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        ways = (
-            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
-        )
+        ways = "A package adds one by the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
         return f"{nearest(self.kind, self.known)} {ways}"
 
 
@@ -180,27 +178,20 @@ class MissingFixtureError(EnvmatrixError):
     def hint(self) -> str:
         if not self.providers:
             return self.similar or "Define it in a conftest.py above the test"
-        nearest_first = ", ".join(self.providers)
-        return f"Nearest providers: {nearest_first}. Move it to a conftest.py above the test"
+        return f"Nearest providers: {', '.join(self.providers)}. Move it to a conftest.py above the test"
 
 
 @dataclass(eq=False)
-class UnknownCapabilityError(EnvmatrixError):
+class UnknownCapabilityError(WordedError):
     """A test requires something that no environment declares, or its marker cannot be read."""
 
-    test: str
-    what: str
-    hint: str = ""
+    test: str = ""
 
-    exit_code: ClassVar[int] = 2
+    exit_code = 2
 
     @property
     def message(self) -> str:
         return f"{self.test} requires {self.what}"
-
-
-_LOG_LINE = 200
-"""Characters of a log's last line in a message; all of the log's end is in the hint."""
 
 
 @dataclass(eq=False)
@@ -218,7 +209,7 @@ class ServiceError(EnvmatrixError):
     @property
     def end(self) -> str:
         """Return the reason, with the last line of the service's log."""
-        last = self.log_tail.rstrip().rpartition("\n")[2][:_LOG_LINE]
+        last = self.log_tail.rstrip().rpartition("\n")[2][:200]  # characters; all of it is in the hint
         return f"{self.reason}; the log ends: {last}" if last else self.reason
 
     @property
@@ -353,21 +344,10 @@ class RunNameError(RunFileError):
     """A run file names its environment by what is no name: it would lead to another path."""
 
 
-@dataclass(eq=False)
-class ArchiveError(EnvmatrixError):
-    """An archive, or a directory of run files, is damaged, hostile or too large. An empty `member` stands for all of it."""
+class ArchiveError(FileError):
+    """An archive, or a directory of run files, is damaged, hostile or too large."""
 
-    file: Path
-    member: str
-    what: str
-
-    exit_code: ClassVar[int] = 2
     hint = "Merge only artifacts of your own jobs"
-
-    @property
-    def message(self) -> str:
-        member = f" {self.member[:200]!r}" if self.member else ""
-        return f"{self.file}:{member} {self.what}"
 
 
 @dataclass(eq=False)
@@ -380,10 +360,9 @@ class HistoryError(EnvmatrixError):
 
     @property
     def hint(self) -> str:
-        is_ours = isinstance(self.file, Path)
-        return (
-            "Record a run: envmatrix matrix" if is_ours else "Is its name right, and did `history export` write there?"
-        )
+        if isinstance(self.file, Path):
+            return "Record a run: envmatrix matrix"
+        return "Is its name right, and did `history export` write there?"
 
     @property
     def message(self) -> str:
@@ -391,15 +370,12 @@ class HistoryError(EnvmatrixError):
 
 
 @dataclass(eq=False)
-class QueryError(EnvmatrixError):
+class QueryError(WordedError):
     """A query over a matrix cannot be understood. `at` is the index of the character where that shows."""
 
-    query: str
-    at: int
-    what: str
-    hint: str = ""
+    at: int = 0
 
-    exit_code: ClassVar[int] = 2
+    exit_code = 2
 
     @property
     def message(self) -> str:

@@ -73,7 +73,7 @@ EVERY = [
         2,
         (
             "service 'database' is of kind 'postgress', for which no driver is installed. Did you mean 'postgres'? "
-            "A package adds a kind through the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
+            "A package adds one by the entry point group 'envmatrix.kinds', a project in [tool.envmatrix.kinds]"
         ),
     ),
     (ServiceError("auth", "is down"), 3, "service 'auth' is down"),
@@ -89,7 +89,7 @@ EVERY = [
     (DependencyError("auth", "was not started"), 3, "service 'auth' was not started"),
     (SupervisorError("ended"), 3, "the supervisor ended. Run again: whatever it left behind is removed first"),
     (
-        UnknownCapabilityError("t.py::a", "'databse', which no environment declares", "Did you mean 'database'?"),
+        UnknownCapabilityError("'databse', which no environment declares", "Did you mean 'database'?", "t.py::a"),
         2,
         "t.py::a requires 'databse', which no environment declares. Did you mean 'database'?",
     ),
@@ -135,7 +135,7 @@ EVERY = [
         "history h.sqlite is missing. Record a run: envmatrix matrix",
     ),
     (
-        QueryError("failed in:lokal", 10, "no environment is called 'lokal'", "Did you mean 'local'?"),
+        QueryError("no environment is called 'lokal'", "Did you mean 'local'?", 10),
         2,
         "query, character 11: no environment is called 'lokal'. Did you mean 'local'?",
     ),
@@ -145,7 +145,7 @@ EVERY = [
     (DamagedLineError(Path("a.jsonl"), "is damaged: not JSON", 3), 2, "a.jsonl:3: is damaged: not JSON"),
     (SchemaError(Path("a.jsonl"), "is of schema 2"), 2, "a.jsonl: is of schema 2"),
     (
-        ArchiveError(Path("a.zip"), "../x\n", "leads out of the archive"),
+        ArchiveError(Path("a.zip"), "'../x\\n' leads out of the archive"),
         2,
         r"a.zip: '../x\n' leads out of the archive. Merge only artifacts of your own jobs",
     ),

@@ -4,8 +4,8 @@ A contract is a class; each field's meaning is its metadata. `plugin/` builds an
 `class ShopServices(RealServices): kafka_url: str`. A field without metadata is known by its name.
 """
 
+from envmatrix.contracts.checks import FINDING_RULES, ContractFinding, check
 from envmatrix.contracts.fields import Contract, Deferred, RealLLM, RealServices, meaning_of
-from envmatrix.contracts.findings import FINDING_RULES, ContractFinding, check
 from envmatrix.contracts.load import contract_classes
 from envmatrix.contracts.meaning import Meaning, Role
 from envmatrix.contracts.reality import Reality, services_behind

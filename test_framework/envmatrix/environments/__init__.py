@@ -15,7 +15,7 @@ from envmatrix.environments.load import (
     process_variables,
 )
 from envmatrix.environments.maintenance import Maintenance
-from envmatrix.environments.project import AuditPolicy, GatePolicy, Project
+from envmatrix.environments.project import AuditPolicy, GatePolicy, Project, project_root
 from envmatrix.environments.pytest_table import PytestTable
 from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, fill, references_in
 from envmatrix.environments.service import CONTAINERS, UNVERIFIED, ServiceSpec, Source
@@ -56,6 +56,7 @@ __all__ = [
     "load_environments",
     "load_file",
     "process_variables",
+    "project_root",
     "read_toml",
     "references_in",
 ]

@@ -7,7 +7,6 @@ import difflib
 import json
 import os
 import re
-import secrets
 import stat
 import tomllib
 from collections.abc import Callable, Iterable, Mapping
@@ -18,6 +17,7 @@ from typing import Any
 
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError
+from envmatrix.safety.output_files import replacing
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,19 +114,15 @@ def rewrite(file: TomlFile, text: str, check: Callable[[Path], object]) -> None:
         DeclarationError: the new text is wrong, the file was changed meanwhile, or it must not or cannot be written.
     """
     path = file.path.resolve()  # a link stays one
-    fresh = path.with_name(f".{path.name}.{secrets.token_hex(4)}")
     try:
         now = path.stat()
         if not now.st_mode & (stat.S_IWUSR | stat.S_IWGRP | stat.S_IWOTH) or not os.access(path, os.W_OK):
             raise DeclarationError(file.path, "is read-only", hint="Make it writable, or write the lines by hand")
-        try:
+        with replacing(path) as fresh:
             _write(fresh, text, now)
             _checked(file, fresh, check)
             if path.read_bytes() != file.text.encode():
                 raise DeclarationError(file.path, "was changed meanwhile", hint="Run again")
-            fresh.replace(path)
-        finally:
-            fresh.unlink(missing_ok=True)
     except OSError as error:
         raise DeclarationError(file.path, f"cannot be written: {error.strerror}") from None
 

@@ -144,3 +144,13 @@ class Project(Table):
             return cls.model_validate({**table, "root": path.parent})
         except ValidationError as error:
             raise explained(file, error, cls, ("tool", "envmatrix"), may_show=True) from None
+
+
+def project_root(directory: Path) -> Path:
+    """Return the root of the project around a directory of declarations, else the directory above it.
+
+    Raises:
+        DeclarationError: the project's own table is wrong.
+    """
+    root = Project.find(directory).root
+    return root if (root / "pyproject.toml").is_file() else directory.resolve().parent

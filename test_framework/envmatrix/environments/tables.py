@@ -16,4 +16,4 @@ StatusCode = Annotated[int, Field(ge=100, le=599)]
 class Table(BaseModel):
     """One table of a TOML file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -17,6 +16,7 @@ from envmatrix.matrix.table import Matrix
 from envmatrix.runs.cells import Cell
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.safety.input_files import read_json
+from envmatrix.safety.output_files import replacing
 
 SCHEMA = 1
 _MOST = 256 << 20
@@ -132,12 +132,11 @@ def write_baseline(path: Path, baseline: Baseline) -> None:
         "made_at": baseline.made_at,
         "environments": environments,
     }
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    text = json.dumps({"digest": _digest(document), **document}, indent=1) + "\n"
     try:
-        fresh.write_text(json.dumps({"digest": _digest(document), **document}, indent=1) + "\n", encoding="ascii")
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            fresh.write_text(text, encoding="ascii")
     except OSError as error:
-        fresh.unlink(missing_ok=True)
         raise BaselineError(path, f"cannot be written: {error.strerror}") from None
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import hashlib
-import uuid
 from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -16,6 +15,7 @@ from typing import Protocol
 
 from envmatrix.exceptions import HistoryError, MissingExtraError
 from envmatrix.masking import one_line
+from envmatrix.safety.output_files import replacing
 
 _SUFFIX = ".parquet"
 _AT_ONCE = 16
@@ -62,14 +62,11 @@ class Directory:
             HistoryError: it cannot be written.
         """
         path = Path(self._where, name)
-        fresh = path.with_name(f".{uuid.uuid4().hex}")  # machines that share a directory share no ids of processes
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
-            write(fresh)
-            fresh.replace(path)
+            with replacing(path) as fresh:
+                write(fresh)
         except OSError as error:
-            with suppress(OSError):
-                fresh.unlink()
             raise HistoryError(self._where, f"cannot be written: {error.strerror or error}") from None
 
     def files(self) -> Sequence[Path]:
@@ -137,9 +134,8 @@ class Bucket:
         path = self._kept / f"{hashlib.sha256(f'{self._url}/{name}'.encode()).hexdigest()}{_SUFFIX}"
         if not path.exists():
             self._kept.mkdir(parents=True, exist_ok=True)
-            fresh = path.with_name(f".{uuid.uuid4().hex}")
-            fresh.write_bytes(self._obstore.get(self._store, name).bytes())
-            fresh.replace(path)
+            with replacing(path) as fresh:
+                fresh.write_bytes(self._obstore.get(self._store, name).bytes())
         return path
 
     @contextmanager

@@ -185,7 +185,7 @@ def _tokens(text: str) -> Iterator[_Token]:
     for match in _TOKENS.finditer(text):
         kind, value, at = match.lastgroup, match[match.lastgroup or 0], match.start()
         if kind == "open":
-            raise QueryError(text, at, "this quotation mark is never closed")
+            raise QueryError("this quotation mark is never closed", at=at)
         if kind == "quoted":
             yield _Token(_QUOTED, value.replace('""', '"'), at)
         elif kind == "comparison":
@@ -226,7 +226,7 @@ class _Parser:
         return token
 
     def _error(self, at: int, what: str, hint: str = "") -> QueryError:
-        return QueryError(self._text, at, what, hint)
+        return QueryError(what, hint, at)
 
     def _either(self) -> Node:
         parts = [self._every()]

@@ -148,14 +148,14 @@ class Collection:
         for marker in markers:
             if not marker.args or marker.kwargs or not all(isinstance(word, str) for word in marker.args):
                 how = 'Write @pytest.mark.requires("database", "redis")'
-                raise UnknownCapabilityError(item.nodeid, "capabilities by a marker that does not name them", how)
+                raise UnknownCapabilityError("capabilities by a marker that does not name them", how, item.nodeid)
             required += marker.args
         for capability in required:
             if capability not in self._environment.providers:
                 known = _WELL_KNOWN | _declared_capabilities(self._process.selection.directory)
                 if capability not in known:
                     what = f"{capability!r}, which no environment declares"
-                    raise UnknownCapabilityError(item.nodeid, what, nearest(capability, known))
+                    raise UnknownCapabilityError(what, nearest(capability, known), item.nodeid)
         return required
 
     def _reason_to_skip(self, required: list[str], *, destructive: bool) -> str:

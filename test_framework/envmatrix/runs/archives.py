@@ -117,7 +117,7 @@ def _files(path: Path) -> Iterator[Path]:
                 continue
             file = Path(where, name)
             if not stat.S_ISREG(file.lstat().st_mode):
-                raise ArchiveError(path, str(file.relative_to(path)), "is a link or a device, not a file")
+                raise _refused(path, str(file.relative_to(path)), "is a link or a device, not a file")
             yield file
 
 
@@ -135,14 +135,14 @@ class _Unpacking:
         try:
             return list(members)
         except _UNREADABLE as error:
-            raise ArchiveError(path, "", f"cannot be read: {str(error) or type(error).__name__}") from None
+            raise ArchiveError(path, f"cannot be read: {str(error) or type(error).__name__}") from None
 
     def _zip(self, path: Path) -> Iterator[GatheredFile]:
         size = path.stat().st_size
         with zipfile.ZipFile(path) as archive:
             for member in archive.infolist():
                 if member.compress_type not in _COMPRESSIONS:
-                    raise ArchiveError(path, member.filename, "is compressed by neither of store and deflate")
+                    raise _refused(path, member.filename, "is compressed by neither of store and deflate")
                 kind = stat.S_IFMT(member.external_attr >> 16)
                 self._check(path, member.filename, is_plain=kind in {0, stat.S_IFREG, stat.S_IFDIR})
                 if _is_ours(member.filename):
@@ -167,13 +167,13 @@ class _Unpacking:
     def _check(self, path: Path, name: str, *, is_plain: bool) -> None:
         self._members += 1
         if self._members > self._limits.members:
-            raise ArchiveError(path, name, f"is one of more than {self._limits.members} members")
+            raise _refused(path, name, f"is one of more than {self._limits.members} members")
         if name.startswith("/") or ".." in PurePosixPath(name).parts or not {"\\", ":", "\0"}.isdisjoint(name):
-            raise ArchiveError(path, name, "leads out of the archive")
+            raise _refused(path, name, "leads out of the archive")
         if not name.isprintable():
-            raise ArchiveError(path, name, "has a name that cannot be shown")
+            raise _refused(path, name, "has a name that cannot be shown")
         if not is_plain:
-            raise ArchiveError(path, name, "is a link or a device, not a file")
+            raise _refused(path, name, "is a link or a device, not a file")
 
     def _take(self, path: Path, name: str, stream: IO[bytes] | BufferedIOBase) -> GatheredFile:
         target = self._scratch / f"{self._members}{PurePosixPath(name).suffix}"
@@ -182,7 +182,7 @@ class _Unpacking:
             while chunk := stream.read(_CHUNK):
                 left -= len(chunk)
                 if left < 0:
-                    raise ArchiveError(path, name, f"is larger than {_size(self._limits.member_bytes)}")
+                    raise _refused(path, name, f"is larger than {_size(self._limits.member_bytes)}")
                 file.write(chunk)
         return GatheredFile(f"{path}!{name}", target)
 
@@ -190,9 +190,9 @@ class _Unpacking:
         """Refuse what grows too large: altogether, or for the archive that it is in."""
         self._bytes += more
         if self._bytes > self._limits.total_bytes:
-            raise ArchiveError(path, member, f"makes it more than {_size(self._limits.total_bytes)} altogether")
+            raise _refused(path, member, f"makes it more than {_size(self._limits.total_bytes)} altogether")
         if grown > max(self._limits.harmless_bytes, self._limits.ratio * size):
-            raise ArchiveError(path, member, f"grows more than {self._limits.ratio}-fold when it is unpacked")
+            raise _refused(path, member, f"grows more than {self._limits.ratio}-fold when it is unpacked")
 
 
 class _Metered(BufferedIOBase):
@@ -216,9 +216,13 @@ class _Metered(BufferedIOBase):
         self._unpacking.count(self._path, self.member, len(data), self._grown, self._size)
         self.left -= len(data)
         if self.left < 0:
-            raise ArchiveError(self._path, self.member, f"is followed by a header of more than {_HEADERS >> 20} MiB")
+            raise _refused(self._path, self.member, f"is followed by a header of more than {_HEADERS >> 20} MiB")
         return data
 
 
 def _size(number: int) -> str:
     return f"{number >> 30} GiB" if number >= 1 << 30 else f"{number} bytes"
+
+
+def _refused(path: Path, member: str, what: str) -> ArchiveError:
+    return ArchiveError(path, f"{member[:200]!r} {what}" if member else what)

@@ -25,6 +25,7 @@ from envmatrix.runs.garbage import paused
 from envmatrix.runs.shards import Shard
 from envmatrix.safety.input_files import open_regular, read_json
 from envmatrix.safety.names import check_name, is_name
+from envmatrix.safety.output_files import replacing
 
 SCHEMA = 1
 """Of the manifest."""
@@ -93,10 +94,10 @@ class RunDir:
     def write_manifest(self, environments: Mapping[str, str], notes: Mapping[str, str]) -> None:
         """Say which environments were asked for (name → label), and what is known about their ends."""
         entries = {name: {"label": label, "note": notes.get(name, "")} for name, label in environments.items()}
-        fresh = self.path / f".{_MANIFEST}"
-        with open(fresh, "w", encoding="utf-8", opener=lambda path, flags: os.open(path, flags, 0o644)) as stream:
-            stream.write(json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n")
-        fresh.replace(self.path / _MANIFEST)
+        text = json.dumps({"schema": SCHEMA, "environments": entries}, indent=2) + "\n"
+        with replacing(self.path / _MANIFEST) as fresh:
+            fresh.touch(0o644)
+            fresh.write_text(text, encoding="utf-8")
 
     @paused()
     def load(self) -> Loaded:

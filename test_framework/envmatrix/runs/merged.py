@@ -26,6 +26,7 @@ from envmatrix.runs.lines import is_suite, raw_lines
 from envmatrix.runs.outcomes import Cause, Outcome
 from envmatrix.runs.rules import RuleCode
 from envmatrix.runs.shards import Shard
+from envmatrix.safety.output_files import replacing
 
 _NOWHERE = -1
 
@@ -103,14 +104,12 @@ def write_merged(parts: Sequence[Part], target: Path, lost: Mapping[int, str]) -
         problems[number] = f"shard {Shard(number, total)}{why}"
     owed = _Owed(parts, lines.order, problems) if parts[0].shard else None
     footer = None if problems else _footer([(part, rest[part.number].footer) for part in parts])
-    fresh = target.with_name(f".{target.name}")
     try:
-        with fresh.open("wb", buffering=1 << 20) as stream, ExitStack() as stack:
+        with replacing(target) as fresh, fresh.open("wb", buffering=1 << 20) as stream, ExitStack() as stack:
             for line in _head(parts, lines.order, rest):
                 stream.write(line)
             lines.write(stream, {part.number: stack.enter_context(part.file.path.open("rb")) for part in parts}, owed)
             stream.write(event_line(footer) if footer else b"")
-        fresh.replace(target)
     except OSError as error:
         raise RunFileError(target, f"cannot be written: {error.strerror}") from None
     return [problems[number] for number in sorted(problems)]

@@ -23,6 +23,7 @@ from envmatrix.runs.lines import raw_lines
 from envmatrix.runs.nodeid import function_of
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.safety.input_files import read_json
+from envmatrix.safety.output_files import replacing
 
 _MOST = 64 << 20
 """Bytes of a list of node ids."""
@@ -178,12 +179,10 @@ def _event(cell: Cell, commit: str) -> Reused:
 
 
 def _write(path: Path, header: Header, events: Iterable[Reused], lines: Sequence[bytes]) -> None:
-    fresh = path.with_name(f".{path.name}")
     try:
-        with fresh.open("wb") as stream:
+        with replacing(path) as fresh, fresh.open("wb") as stream:
             stream.write(event_line(header))
             stream.writelines(map(event_line, events))
             stream.writelines(lines)
-        fresh.replace(path)
     except OSError as error:
         raise RunFileError(path, f"cannot be written: {error.strerror}") from None

@@ -118,7 +118,7 @@ CASES = [
         "C102",
         "conftest.py:3",
     ),
-    (facts(UnknownCapabilityError("a::b", "'kafka'")), "C104", "'kafka'"),
+    (facts(UnknownCapabilityError("'kafka'", test="a::b")), "C104", "'kafka'"),
     (facts(IdentityError("backend", "is not what was declared: answers as shop")), "I203", "answers as shop"),
     (facts(AssertionError("404"), ping=STRANGER), "I203", "answers as shop"),
     (facts(AssertionError("502"), ping=DOWN), "I201", "backend is down: connection refused"),

@@ -10,6 +10,7 @@ from typing import Self
 
 import msgspec
 
+from envmatrix.safety.output_files import replacing
 from envmatrix.safety.private import write_private
 from envmatrix.services.containers.commands import CommandError, Commands
 from envmatrix.services.containers.container import Container
@@ -68,9 +69,8 @@ class Started:
         """Keep what was started for a service, in the place of what was noted for it before."""
         with self.lock:
             self._notes[service] = note
-            unfinished = self._path.with_suffix(".new")
-            write_private(unfinished, msgspec.json.encode(list(self._notes.values())).decode())
-            unfinished.replace(self._path)
+            with replacing(self._path) as fresh:
+                write_private(fresh, msgspec.json.encode(list(self._notes.values())).decode())
 
     def holds(self, container: Container) -> bool:
         """Return whether the run started a container."""

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from envmatrix.safety.output_files import replacing
 from envmatrix.safety.private import write_private
 
 if TYPE_CHECKING:
@@ -63,9 +64,8 @@ class ProcessIdentity:
 
     def write(self, path: Path) -> None:
         """Write it to a file, whole or not at all."""
-        fresh = path.with_suffix(".new")
-        write_private(fresh, json.dumps(asdict(self)))
-        fresh.replace(path)
+        with replacing(path) as fresh:
+            write_private(fresh, json.dumps(asdict(self)))
 
     @classmethod
     def read(cls, path: Path) -> ProcessIdentity | None:

@@ -15,7 +15,7 @@ from typing import Any
 
 import msgspec
 
-from envmatrix.environments import Environment, ServiceSpec
+from envmatrix.environments import Environment, ServiceSpec, project_root
 from envmatrix.exceptions import SupervisorError
 from envmatrix.masking import MASKER
 from envmatrix.runs.events import Fingerprint
@@ -28,7 +28,6 @@ from envmatrix.services.processes.log_lines import log_tail
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, MARK, SupervisorDirectory
 from envmatrix.services.supervisor.pings import ping_all
-from envmatrix.services.supervisor.run_context import project_root
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 SILENCE = 15.0

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import msgspec
 
-from envmatrix.environments import Environment, declaration_of
+from envmatrix.environments import Environment, declaration_of, project_root
 from envmatrix.environments.declaration import read_declaration
 from envmatrix.environments.references import substitute
 from envmatrix.git import full_commit
@@ -25,7 +25,6 @@ from envmatrix.safety.private import why_not_private, write_private
 from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory, bases
 from envmatrix.services.supervisor.client import Owner, SupervisorClient
-from envmatrix.services.supervisor.run_context import project_root
 
 
 class Origin(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from envmatrix.environments import Project, ServiceSpec, fill
+from envmatrix.environments import ServiceSpec, fill
 from envmatrix.git import full_commit
 from envmatrix.masking import MASKER, secrets_among
 from envmatrix.services.containers.commands import Commands
@@ -107,13 +107,3 @@ class RunContext:
         inherited = {name: value for name, value in os.environ.items() if name in _INHERITED or name.startswith("LC_")}
         # Unbuffered, or the end of the log is lost with the process whose end it would explain.
         return {**inherited, "PYTHONPATH": import_path(self.root), "PYTHONUNBUFFERED": "1"}
-
-
-def project_root(directory: Path) -> Path:
-    """Return the root of the project around a directory of declarations, else the directory above it.
-
-    Raises:
-        DeclarationError: the project's own table is wrong.
-    """
-    root = Project.find(directory).root
-    return root if (root / "pyproject.toml").is_file() else directory.resolve().parent

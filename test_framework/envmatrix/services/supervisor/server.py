@@ -21,6 +21,7 @@ from typing import IO, Any
 
 import msgspec
 
+from envmatrix.environments import project_root
 from envmatrix.exceptions import EnvmatrixError
 from envmatrix.masking import MASKER
 from envmatrix.safety.private import is_own_account
@@ -31,7 +32,7 @@ from envmatrix.services.processes.process_identity import ProcessIdentity
 from envmatrix.services.processes.supervisor_directory import LISTENER, SupervisorDirectory
 from envmatrix.services.processes.sweep import remove
 from envmatrix.services.supervisor.deployment import Deployment
-from envmatrix.services.supervisor.run_context import RunContext, project_root
+from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import ServiceState, StartReply
 
 HEARTBEAT = 1.0

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.environments import ServiceSpec, load_environment
+from envmatrix.environments import ServiceSpec, load_environment, project_root
 from envmatrix.exceptions import IdentityError, NotReadyError, StartError, UnreachableError
 from envmatrix.services.kinds.registry import get_kind
 from envmatrix.services.processes.ports import free_port, is_listener
 from envmatrix.services.processes.process import Launcher
 from envmatrix.services.processes.supervisor_directory import SupervisorDirectory
 from envmatrix.services.supervisor import stack as stack_module
-from envmatrix.services.supervisor.run_context import RunContext, project_root
+from envmatrix.services.supervisor.run_context import RunContext
 from envmatrix.services.supervisor.service_state import ServiceState, ServiceStatus
 from envmatrix.services.supervisor.stack import Stack
 from tests.framework.services.place import Place, with_faults
