@@ -17,7 +17,6 @@ from envmatrix.causes import Facts, Rule, chain_of, decide, is_about_connections
 from envmatrix.plugin.collection import NEEDS
 from envmatrix.plugin.note import note_of
 from envmatrix.runs.outcomes import Cause
-from envmatrix.services.probes.exchanges import ANSWERS, EXCHANGES
 
 if TYPE_CHECKING:
     from envmatrix.plugin.process import Process
@@ -69,8 +68,6 @@ class Smoke:
         if not self._checked and NEEDS in item.stash:
             self._checked = True
             self._block = self._check(self._process.session)
-            EXCHANGES.clear()  # its own are none of the test's
-            ANSWERS.clear()
         return (yield)
 
     @pytest.hookimpl(tryfirst=True)

@@ -158,22 +158,6 @@ def test_a_job_that_fails_is_an_outage_with_its_log(three: Project) -> None:
     assert (verdict.answer, verdict.answer.exit_code) == (Answer.UNKNOWN, 3)
 
 
-def test_what_the_check_requested_is_no_evidence_of_the_first_test(project: Project) -> None:
-    """A client of the test's own got what is no JSON; the check's login was JSON, and has nothing to do with it."""
-    project.write(
-        "test_a.py",
-        """
-        import httpx, pytest
-
-        @pytest.mark.real_services
-        def test_one(): httpx.Response(500, text="Internal Server Error").json()
-        """,
-    )
-    project.pytest()
-    assert outcomes(project) == {"test_one": (Outcome.FAILED, Cause.LOGIC, "L401")}
-    assert project.run.cells["test_a.py::test_one"].evidence.exchanges == ()
-
-
 def test_who_meets_a_broken_fixture_again_is_blocked_by_the_first(project: Project) -> None:
     """One test fails for the breach, the others wait for it; another breach is another failure."""
     legacy = "import pytest\n@pytest.fixture\ndef real_services(): return {'environment': %r}\n"
