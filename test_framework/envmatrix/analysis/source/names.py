@@ -108,6 +108,7 @@ class Names:
         self._skimmed: dict[str, tuple[Module, dict[str, list[Bound]]]] = {}
         self._resolved: dict[tuple[str, str], Target] = {}
         self._resolved_skimming: dict[tuple[str, str], Target] = {}
+        self._skimmed_targets: dict[tuple[str, str], Target] = {}
 
     def namespace(self, path: str) -> Namespace:
         """Return the names of a file's top level, those imported by `*` too."""
@@ -212,12 +213,17 @@ class Names:
             return Lost(full)
         if not rest:
             return Package(source)
+        if skim and (known := self._skimmed_targets.get((source, rest))) is not None:
+            return known
         head, _, inner = rest.partition(".")
         bound = self._skim_into(source, head) if skim else self.namespace(source).names.get(head, [])
         if bound is None:
             return Plain()
         if bound:
-            return self.follow(bound[0], inner, depth + 1, skim=skim)
+            target = self.follow(bound[0], inner, depth + 1, skim=skim)
+            if skim and not isinstance(target, Lost):
+                self._skimmed_targets[source, rest] = target
+            return target
         below = f"{module}{head}" if module.endswith(".") else f"{module}.{head}"
         return self._inside(path, below, inner, depth + 1, skim=skim) if self._find(path, below) else Lost(full)
 
