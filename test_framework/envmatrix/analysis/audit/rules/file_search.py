@@ -85,7 +85,9 @@ class FileSearch:
                     continue
                 mark = known.get(path)
                 if mark is None or mark.stamp != stamp or not mark.searched.issuperset(wanted):
-                    mark = _Mark(stamp, frozenset(wanted), frozenset(_hits(self._root / path, patterns, compiled, wanted)))
+                    mark = _Mark(
+                        stamp, frozenset(wanted), frozenset(_hits(self._root / path, patterns, compiled, wanted))
+                    )
                 marks[path] = mark
                 if hits := mark.hits.intersection(wanted):
                     yield path, hits
