@@ -91,8 +91,9 @@ def _is_text(value: str) -> bool:
 
 def _formatted(part: ast.expr) -> ast.expr:
     """Return what an f-string puts in as it is; any other part as a whole."""
-    is_plain = isinstance(part, ast.FormattedValue) and part.conversion == -1 and part.format_spec is None
-    return part.value if is_plain else part
+    if isinstance(part, ast.FormattedValue) and part.conversion == -1 and part.format_spec is None:
+        return part.value
+    return part
 
 
 def _is_text_of(value: Expression) -> bool:
