@@ -123,8 +123,9 @@ def test_what_is_not_seen_is_not_proposed(shop: Shop) -> None:
     assert ended.stdout.endswith("shop: true\n")
     assert "test session starts" not in ended.stdout + ended.stderr
     assert "shop: started" in ended.stderr
-    ran = (shop.bare.last / "shop.jsonl").read_text()
+    ran = (shop.bare.root / ".envmatrix/validations/latest/shop.jsonl").read_text()
     assert "test_a.py" not in ran, "the project's own suite is not run"
+    assert not (shop.bare.root / ".envmatrix/runs").exists(), "the gate judges the last matrix"
 
 
 def test_a_target_that_denies_what_is_declared_is_believed_no_more_than_we_are(shop: Shop, valkey: str) -> None:
@@ -156,6 +157,17 @@ def test_a_required_service_that_is_not_there_leaves_it_unknown(shop: Shop, answ
     assert f"T601 backend is declared remote and required, and is {said}" in " ".join(ended.stdout.split())
     assert "T603" not in ended.stdout
     assert "blocked by the smoke check" in ended.stderr
+
+
+@pytest.mark.parametrize("has_contract", [False, True])
+def test_conftests_are_loaded_only_for_a_contract_of_the_projects_own(shop: Shop, has_contract: bool) -> None:
+    """They may need what `[pytest]` gives to the project's own suite alone, or say what the contract's fields are."""
+    shop.bare.write("tests/conftest.py", "import pathlib\npathlib.Path('loaded.txt').touch()\n")
+    if has_contract:
+        with (shop.bare.root / "pyproject.toml").open("a") as settings:
+            settings.write('[tool.envmatrix.contracts]\ncart = "shop:Cart"\n')
+    shop.validate("--", "--collect-only", SHOP_BACKEND_URL="http://127.0.0.1:1")
+    assert (shop.bare.root / "loaded.txt").exists() == has_contract
 
 
 def test_a_run_that_never_began_is_unknown(shop: Shop) -> None:

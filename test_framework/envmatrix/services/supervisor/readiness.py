@@ -77,7 +77,7 @@ class StartingProcess:
     def _time_left(self) -> float:
         left = self._end - time.monotonic()
         if left <= 0:
-            why = f"was not ready within {self._spec.start_deadline:g} s: {self._detail}"
+            why = f"was not ready within {self._spec.start_deadline:g} s (start_deadline): {self._detail}"
             raise NotReadyError(self._process.name, why, self._process.log_tail())
         return left
 
@@ -103,9 +103,22 @@ class RunningJob(StartingProcess):
         return code == 0 or not self._time_left()
 
 
+class RunningBackground(StartingProcess):
+    """A background program's process: that it was started is all that can be seen of its start."""
+
+    def is_ready(self, kind: Kind) -> bool:
+        """Return that it is ready: it runs."""
+        del kind
+        return True
+
+
+_WAITING = {"job": RunningJob, "background": RunningBackground}
+"""Kind → how it is waited for, where its port does not tell."""
+
+
 def launched(spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
     """Return what waits for a process that was just started."""
-    return (RunningJob if spec.is_job else StartingProcess)(spec, endpoint, process)
+    return _WAITING.get(spec.kind, StartingProcess)(spec, endpoint, process)
 
 
 def why_not_up(key: str, spec: ServiceSpec, ping: Ping) -> ServiceError:
