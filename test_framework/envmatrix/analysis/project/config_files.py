@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -21,7 +22,12 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         DeclarationError: it cannot be read, is too large, is not UTF-8 or is not TOML.
     """
-    return parse_toml(path, read_text(path))
+    return _parsed(path, read_text(path))
+
+
+@functools.lru_cache(maxsize=8)  # several rooms ask for the same few files
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    return parse_toml(path, text)
 
 
 def read_ini(path: Path) -> dict[str, dict[str, str]]:

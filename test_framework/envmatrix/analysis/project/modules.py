@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from envmatrix.analysis.project.directories import FILE, Listings
 from envmatrix.analysis.project.installed import Site
 from envmatrix.analysis.project.settings import PytestSettings
+from envmatrix.analysis.project.workspace import siblings
 
 
 class ModuleFinder:
@@ -18,7 +19,8 @@ class ModuleFinder:
 
     The order is that of `sys.path` in a run: the importing file's own root and those of the directories above it,
     `pythonpath`, the roots of other test files and conftests, the project's root and its `src`, what is installed, and
-    last the distributions of the tree and their `src`, which may be installed where the tests run.
+    last the distributions of the tree, of the workspace and of path dependencies, and their `src`, which may be installed
+    where the tests run.
 
     Args:
         settings: The project's.
@@ -41,7 +43,8 @@ class ModuleFinder:
         if settings.import_mode == "importlib":  # nothing is put on sys.path; the file's own root is a guess then
             self._after = [*own, *sorted(roots)]
         self._local = list(dict.fromkeys([*self._before, *self._after]))
-        self._members = [place for each in listings.distributions(root) for place in (each, f"{each}/src")]
+        distributions = dict.fromkeys((*listings.distributions(root), *siblings(settings.root)))
+        self._members = [place for each in distributions for place in (each, f"{each}/src")]
         self._heads: dict[str, list[str]] = {}
         self.search_path = (*self._local, *site.directories, *site.packages.items(), *self._members)
         """The directories to search, in order."""

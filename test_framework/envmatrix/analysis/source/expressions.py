@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import TypeAlias
 
-from envmatrix.analysis.source.facts import Call, Constant, Expression, Mapping, Name, Other, Sequence
+from envmatrix.analysis.source.facts import Call, Constant, Expression, Mapping, Name, Other, Sequence, Text
 
 FunctionNode: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef
 
@@ -38,7 +39,7 @@ def _attribute(node: ast.Attribute) -> Expression:
     return Name(".".join(words[::-1]))
 
 
-def _compound(node: ast.expr, depth: int) -> Expression:
+def _compound(node: ast.expr, depth: int) -> Expression:  # noqa: PLR0911 -- one answer for each kind of node
     match node:
         case ast.Call():
             return _call(node, depth)
@@ -47,7 +48,10 @@ def _compound(node: ast.expr, depth: int) -> Expression:
         case ast.Starred(value=value):
             return Call(Name("*"), (expression(value, depth + 1),), ())
         case ast.BinOp(op=ast.Add()):
-            return joined(expression(node.left, depth + 1), expression(node.right, depth + 1))
+            left, right = expression(node.left, depth + 1), expression(node.right, depth + 1)
+            return _text((left, right)) if _is_text_of(left) or _is_text_of(right) else joined(left, right)
+        case ast.JoinedStr(values=values):
+            return _text([expression(_formatted(each), depth + 1) for each in values])
         case ast.Dict() if len(node.keys) <= _LONGEST:
             keys = (None if key is None else expression(key, depth + 1) for key in node.keys)
             return Mapping(tuple(zip(keys, (expression(value, depth + 1) for value in node.values), strict=True)))
@@ -83,6 +87,27 @@ def _is_text(value: str) -> bool:
     except UnicodeEncodeError:  # a lone surrogate
         return False
     return True
+
+
+def _formatted(part: ast.expr) -> ast.expr:
+    """Return what an f-string puts in as it is; any other part as a whole."""
+    if isinstance(part, ast.FormattedValue) and part.conversion == -1 and part.format_spec is None:
+        return part.value
+    return part
+
+
+def _is_text_of(value: Expression) -> bool:
+    return isinstance(value, Text) or (isinstance(value, Constant) and isinstance(value.value, str))
+
+
+def _text(parts: Iterable[Expression]) -> Expression:
+    """Return the text that parts make, where each is a literal or a name."""
+    known: list[Expression] = []
+    for part in parts:
+        if not (isinstance(part, Name) or _is_text_of(part)):
+            return OTHER
+        known += part.parts if isinstance(part, Text) else (part,)
+    return Text(tuple(known))
 
 
 def joined(left: Expression, right: Expression) -> Expression:

@@ -46,11 +46,17 @@ class Mapping(Fact, frozen=True, tag="m"):
     items: tuple[tuple[Expression | None, Expression], ...]
 
 
+class Text(Fact, frozen=True, tag="+"):
+    """A text that `+` or an f-string puts together from literals and names."""
+
+    parts: tuple[Expression, ...]
+
+
 class Other(Fact, frozen=True, tag="o"):
     """An expression that is not followed any further."""
 
 
-Expression: TypeAlias = Name | Constant | Call | Sequence | Mapping | Other
+Expression: TypeAlias = Name | Constant | Call | Sequence | Mapping | Text | Other
 
 
 class Parameter(Fact, frozen=True):

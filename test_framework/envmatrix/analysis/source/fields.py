@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
+from envmatrix.analysis.source.facts import Call, Constant, Expression, Sequence
+
 OURS = Path(__file__).parents[2] / "contracts" / "fields.py"
 """The shipped contracts, read like those of a project."""
 
@@ -19,7 +21,8 @@ _ALSO = {
     "Tuple": "tuple",
     "Set": "set",
 }
-_BASES_WITHOUT_FIELDS = frozenset(["object", "Protocol", "Generic", "ABC", "NamedTuple"])
+_BASES_WITHOUT_FIELDS = frozenset(["object", "Protocol", "Generic", "ABC", "NamedTuple", "TypedDict"])
+_TUPLE = frozenset(name for name in dir(tuple) if not name.startswith("_"))
 _DECORATORS = frozenset(["dataclass", "define", "frozen", "attrs", "s", "final", "runtime_checkable"])
 """Decorators that add no readable member to a class."""
 _DEEPEST = 20
@@ -39,6 +42,8 @@ class ClassFields:
     """Methods, and attributes that methods assign to `self`."""
     is_whole: bool = False
     """Whether all of its bases could be read, so that it has nothing else."""
+    is_dict: bool = False
+    """Whether it is a `TypedDict`, whose fields are keys."""
 
     def __contains__(self, name: object) -> bool:
         return name in self.fields or name in self.members
@@ -89,9 +94,12 @@ class FieldReader:
         members: set[str] = set()
         is_ours = Path(path) == OURS
         made_by = [each.func if isinstance(each, ast.Call) else each for each in node.decorator_list]
-        is_whole = not node.keywords and all(_last(each) in _DECORATORS for each in made_by)
+        is_whole = all(_last(each) in _DECORATORS for each in made_by)
+        is_dict = False
         for base in reversed(node.bases):
             name = _last(base)
+            is_dict |= name == "TypedDict"
+            members |= _TUPLE if name == "NamedTuple" else set()
             if name in _BASES_WITHOUT_FIELDS or (is_ours and name == "BaseModel"):
                 continue
             inherited = self.of(path, name, depth + 1) if isinstance(base, ast.Name) and name != node.name else None
@@ -101,6 +109,7 @@ class FieldReader:
             fields |= inherited.fields
             members |= inherited.members
             is_whole &= inherited.is_whole
+            is_dict |= inherited.is_dict
         for statement in _top(node.body):
             match statement:
                 case ast.AnnAssign(target=ast.Name(id=name), annotation=annotation):
@@ -113,7 +122,21 @@ class FieldReader:
                     members |= {target.id for target in targets if isinstance(target, ast.Name)}
         own = {each.name for each in _top(node.body) if isinstance(each, ast.FunctionDef)}
         is_whole &= is_ours or own.isdisjoint({"__getattr__", "__getattribute__"})
-        return ClassFields(node.name, fields, frozenset(members), is_whole)
+        is_whole &= all(is_dict and word.arg == "total" for word in node.keywords)
+        return ClassFields(node.name, fields, frozenset(members), is_whole, is_dict)
+
+
+def tuple_fields(call: Call) -> frozenset[str] | None:
+    """Return what can be read of an object of `namedtuple(…)`; None where its fields are computed."""
+    names: list[Expression] = []
+    match call.arguments:
+        case (_, Constant(value=str(text))):
+            names += map(Constant, text.replace(",", " ").split())
+        case (_, Sequence(items=items)):
+            names += items
+    fields = {name.value for name in names if isinstance(name, Constant) and isinstance(name.value, str)}
+    is_whole = bool(names) and len(fields) == len(names) and all(word != "rename" for word, _ in call.keywords)
+    return _TUPLE | fields if is_whole else None
 
 
 def types_of(annotation: ast.expr, *, with_classes: bool = False) -> frozenset[str]:  # noqa: C901, PLR0911 -- one answer for each form

@@ -19,6 +19,7 @@ from envmatrix.analysis.source.facts import (
     Name,
     Other,
     Sequence,
+    Text,
 )
 
 _PYTEST = ["_pytest", "anyio", "hypothesis", "mock", "pytest", "pytest_asyncio"]
@@ -108,6 +109,8 @@ class Names:
         self._skimmed: dict[str, tuple[Module, dict[str, list[Bound]]]] = {}
         self._resolved: dict[tuple[str, str], Target] = {}
         self._resolved_skimming: dict[tuple[str, str], Target] = {}
+        self._skimmed_targets: dict[tuple[str, str], Target] = {}
+        """File, and a name in it → its target: many files import the same through the same chain of packages."""
 
     def namespace(self, path: str) -> Namespace:
         """Return the names of a file's top level, those imported by `*` too."""
@@ -212,14 +215,21 @@ class Names:
             return Lost(full)
         if not rest:
             return Package(source)
+        if skim and (known := self._skimmed_targets.get((source, rest))) is not None:
+            return known
         head, _, inner = rest.partition(".")
         bound = self._skim_into(source, head) if skim else self.namespace(source).names.get(head, [])
-        if bound is None:
-            return Plain()
-        if bound:
-            return self.follow(bound[0], inner, depth + 1, skim=skim)
         below = f"{module}{head}" if module.endswith(".") else f"{module}.{head}"
-        return self._inside(path, below, inner, depth + 1, skim=skim) if self._find(path, below) else Lost(full)
+        target: Target = Lost(full)
+        if bound is None:
+            target = Plain()
+        elif bound:
+            target = self.follow(bound[0], inner, depth + 1, skim=skim)
+        elif self._find(path, below):
+            target = self._inside(path, below, inner, depth + 1, skim=skim)
+        if skim and not isinstance(target, Lost):
+            self._skimmed_targets[source, rest] = target
+        return target
 
     def _skim_into(self, path: str, name: str, depth: int = 0) -> list[Bound] | None:
         """Return the bindings of a name in a skimmed file; None if it is no fixture, test or mark."""
@@ -245,7 +255,7 @@ class Names:
                 return inner
         return []
 
-    def literal(self, path: str, value: Expression, depth: int = 0) -> Expression:
+    def literal(self, path: str, value: Expression, depth: int = 0) -> Expression:  # noqa: PLR0911 -- one answer for each form
         """Return an expression with each name replaced by its value.
 
         A name becomes what was assigned to it, in whatever file, or keeps to its documented name (`pytest.mark.skip`);
@@ -266,8 +276,19 @@ class Names:
                 )
             case Sequence(items=items):
                 return Sequence(tuple(_spread(self.literal(path, item, depth + 1) for item in items)))
+            case Text(parts=parts):
+                words = [self._word(path, part) for part in parts]
+                return value if None in words else Constant("".join(filter(None, words)))
             case _:
                 return value
+
+    def _word(self, path: str, part: Expression) -> str | None:
+        """Return a part of a text: a literal, or the literal that a name stands for; None for anything else."""
+        if isinstance(part, Name):
+            match self.resolve(path, part.dotted):
+                case Definition(binding=Binding(to=Assigned(value=value), is_certain=True)):
+                    part = value
+        return part.value if isinstance(part, Constant) and isinstance(part.value, str) else None
 
     def _literal_name(self, path: str, dotted: str, depth: int) -> Expression:
         target = self.resolve_skimming(path, dotted)

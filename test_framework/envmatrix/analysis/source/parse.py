@@ -35,7 +35,7 @@ from envmatrix.analysis.source.parts.parsing import parts_of
 from envmatrix.analysis.source.reads import reads_of
 from envmatrix.analysis.source.shapes import shape_of
 from envmatrix.analysis.source.smells.functions import function_notes
-from envmatrix.analysis.source.smells.statements import kinds_of
+from envmatrix.analysis.source.smells.statements import all_statements
 from envmatrix.analysis.source.word_lines import WordLines
 
 _NOQA = re.compile(rb"#\s*noqa\b(?::\s*([A-Z]+[0-9]+(?:[,\s]+[A-Z]+[0-9]+)*))?", re.IGNORECASE)
@@ -53,7 +53,7 @@ def parse(source: bytes, wanted: Wanted = FIXTURES_AND_TESTS) -> Module:
             warnings.simplefilter("ignore")  # of invalid escapes, which are not our business
             tree = ast.parse(source)
         if _SURROGATE.search(source):
-            _escape_surrogates(tree)
+            _escape_surrogates(tree.body, source)
         return _Parser(source, wanted).module(tree)
     except SyntaxError as error:
         return Module(unread=Unread(error.msg, error.lineno or 1))
@@ -128,7 +128,8 @@ class _Parser:
         decorators = tuple([expression(decorator) for decorator in node.decorator_list])
         may_be_fixture = any("fixture" in dotted(decorator) for decorator in decorators)
         parameters = _parameters(node.args)
-        kinds = kinds_of(node.body)
+        statements = all_statements(node.body)
+        kinds = set(map(type, statements))
         if not kinds.isdisjoint(_IMPORTING):
             self._note_imports(node.body)
         is_reading = self._contracts and any(parameter.name in self._contracts for parameter in parameters)
@@ -144,10 +145,10 @@ class _Parser:
             document=_document(node),
             asks=tuple(asks_of(node.body)) if self._words.in_(node, b"getfixturevalue") else (),
             notes=function_notes(
-                node, kinds, is_fixture=may_be_fixture, has_word=lambda word: self._words.in_(node, word)
+                node, statements, is_fixture=may_be_fixture, has_word=lambda word: self._words.in_(node, word)
             ),
             reads=reads_of(node, self._contracts, self._words) if is_reading else (),
-            shape=shape_of(node) if may_be_fixture else None,
+            shape=shape_of(node, may_yield=self._words.in_(node, b"yield")) if may_be_fixture else None,
             is_wrapper=not kinds.isdisjoint(_DEFINING) and self._is_wrapper(node),
             parametrizes=tuple(_parametrized(node)) if node.name == "pytest_generate_tests" else (),
             returns=expression(last.value)
@@ -279,11 +280,17 @@ def _document(node: FunctionNode | ast.ClassDef) -> str:
             return ""
 
 
-def _escape_surrogates(tree: ast.Module) -> None:
+def _escape_surrogates(body: list[ast.stmt], source: bytes) -> None:
     """Escape lone surrogates in texts, which cannot be encoded: facts are stored as bytes."""
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Constant) and isinstance(node.value, str):
-            node.value = node.value.encode(errors="backslashreplace").decode()
+    text = source.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+    lines = [text.count(b"\n", 0, match.start()) + 1 for match in _SURROGATE.finditer(text)]
+    first = 1  # where the statement before ended, for the sake of decorators
+    for statement in body:
+        last = statement.end_lineno or statement.lineno
+        for node in ast.walk(statement) if any(first <= line <= last for line in lines) else ():
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                node.value = node.value.encode(errors="backslashreplace").decode()
+        first = last
 
 
 def _parametrized(node: FunctionNode) -> Iterator[str]:

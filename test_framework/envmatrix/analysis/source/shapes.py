@@ -20,12 +20,16 @@ _PURE = frozenset(
 """Functions that do not change their arguments."""
 
 
-def shape_of(node: FunctionNode) -> Shape | None:
+def shape_of(node: FunctionNode, *, may_yield: bool = True) -> Shape | None:
     """Return the shape of a fixture's value; None where it has none.
 
     With several ends of one kind, the shape has the keys of all.
+
+    Args:
+        node: The function.
+        may_yield: False where the word `yield` is not in it.
     """
-    maker = _Maker(is_generator=any(_own_yields(node.body)))
+    maker = _Maker(is_generator=may_yield and any(_own_yields(node.body)))
     arguments = node.args
     for parameter in (
         *arguments.posonlyargs,

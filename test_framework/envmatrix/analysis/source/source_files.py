@@ -88,10 +88,11 @@ class SourceFiles(Mapping[str, Module]):
             return self.module(path)
         if (skimmed := self._skimmed.get(path)) is None:
             skimmed = self._skimmed[path] = _SkimmedFile(self._root / path)
-        is_here, is_below = skimmed.defines(name.encode())
-        if skimmed.is_ours and (is_here or is_below or name.encode() in skimmed.made):
+        encoded = name.encode()
+        top, below = skimmed.defined
+        if skimmed.is_ours and (encoded in top or encoded in below or encoded in skimmed.made):
             return self.module(path)
-        return None if is_here and not skimmed.derives(name.encode()) else skimmed.module
+        return None if encoded in top and not skimmed.derives(encoded) else skimmed.module
 
     def digests(self) -> Iterator[tuple[str, bytes]]:
         """Yield path and digest of each file that was loaded or skimmed; the digest of an unreadable one is empty."""
@@ -111,19 +112,13 @@ class _SkimmedFile:
         self.is_ours = has_our_words(source)
         self._source = source
 
-    def defines(self, name: bytes) -> tuple[bool, bool]:
-        """Return whether the file defines a function or class at its top level, and whether further inside."""
-        if b"def " + name not in self._source and b"class " + name not in self._source:
-            return False, False  # nearly always
-        top, below = self._definitions
-        return name in top, name in below
-
     def derives(self, name: bytes) -> bool:
         """Return whether the file seems to define a class of this name with bases."""
         return b"class %b(" % name in self._source
 
     @cached_property
-    def _definitions(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+    def defined(self) -> tuple[frozenset[bytes], frozenset[bytes]]:
+        """Return the names of functions and classes at its top level, and of those further inside."""
         return definitions(self._source)
 
     @cached_property

@@ -187,6 +187,52 @@ def test_what_cannot_be_followed_is_unknown_with_its_reason(tmp_path: Path, test
 
 
 @pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("PREFIX + 'it'", Found),
+        ("f'{PREFIX}it'", Found),
+        ("PREFIX + 'i' + END", Found),
+        ("'my_' + 'other'", Missing),
+        ("key('it')", Unknown),
+        ("f'{PREFIX}{NUMBER}'", Unknown),
+        ("f'{PREFIX!r}it'", Unknown),
+        ("f'{PREFIX:>4}it'", Unknown),
+        ("EITHER + 'it'", Unknown),
+        ("ITSELF", Unknown),
+    ],
+)
+def test_a_name_that_literals_make_is_known(tmp_path: Path, pytester: pytest.Pytester, name: str, answer: type) -> None:
+    """What pytest finds is never missing, and what the source does not show is unknown."""
+    source = f"""
+        import pytest
+        PREFIX, END, NUMBER, ITSELF = "my_", "t", 1, "my_it"
+        if pytest: EITHER = "my_"
+        else: EITHER = "your_"
+        ITSELF = f"{{ITSELF}}{{ITSELF}}" * 0 + ITSELF
+        def key(name): return PREFIX + name
+        @pytest.fixture(name={name})
+        def it(): return 1
+        def test_it(my_it): ...
+        """
+    found = index(tmp_path, test_a=source)
+    (only,) = found.tests
+    assert [type(each.answer) for each in found.requests(only)] == [answer]
+    if answer is Found:
+        pytester.makepyfile(test_a=source)
+        pytester.runpytest_inprocess().assert_outcomes(passed=1)
+
+
+def test_a_text_that_doubles_itself_without_end_is_unknown_at_once(tmp_path: Path) -> None:
+    """A name that stands for a text with itself in it is not followed."""
+    double = "A = f'{A}{A}{B}'\nB = f'{A}{B}{B}'\n" * 3
+    found = index(
+        tmp_path, test_a=f"import pytest\n{double}@pytest.fixture(name=A)\ndef a(): ...\ndef test_it(b): ...\n"
+    )
+    (only,) = found.tests
+    assert [type(each.answer) for each in found.requests(only)] == [Unknown]
+
+
+@pytest.mark.parametrize(
     ("sets", "answer"), [("", Missing), ("inner.__signature__ = inspect.signature(lambda: None)", Unknown)]
 )
 def test_only_a_wrapper_that_keeps_the_signature_leaves_no_doubt(tmp_path: Path, sets: str, answer: type) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from envmatrix.analysis.source.facts import Note
 from envmatrix.analysis.source.smells.functions import function_notes
-from envmatrix.analysis.source.smells.statements import kinds_of
+from envmatrix.analysis.source.smells.statements import all_statements
 
 
 def notes_of(
@@ -15,7 +15,7 @@ def notes_of(
 ) -> tuple[Note, ...]:
     """Return the notes on a function of a source."""
     return function_notes(
-        node, kinds_of(node.body), is_fixture=is_fixture, has_word=lambda word: word.decode() in source
+        node, all_statements(node.body), is_fixture=is_fixture, has_word=lambda word: word.decode() in source
     )
 
 

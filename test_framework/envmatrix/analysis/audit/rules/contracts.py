@@ -11,9 +11,9 @@ from typing import Any, Literal
 from envmatrix.analysis.index.answers import Fixture
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.project.config_files import lenient, read_toml
-from envmatrix.analysis.source.facts import Binding, Call, Class, Function, Key, Name
-from envmatrix.analysis.source.fields import OURS, ClassFields, FieldReader
-from envmatrix.analysis.source.names import Definition
+from envmatrix.analysis.source.facts import Assigned, Binding, Call, Class, Function, Key, Name
+from envmatrix.analysis.source.fields import OURS, ClassFields, FieldReader, tuple_fields
+from envmatrix.analysis.source.names import Definition, Lost
 from envmatrix.analysis.source.values import BAGS, is_mock
 
 _OUR_FIXTURES = "envmatrix/plugin/"
@@ -60,7 +60,7 @@ class Contracts:
         self.hosts: Mapping[str, str] = dict(_hosts(index.root, directory)) if isinstance(directory, str) else {}
         """Host → the declaration of an environment that names it."""
 
-    def given(self, fixture: Fixture) -> FixtureValue | None:
+    def given(self, fixture: Fixture) -> FixtureValue | None:  # noqa: PLR0911 -- one answer for each kind of value
         """Return the value of a fixture; None if its source does not show it."""
         if _OUR_FIXTURES in fixture.path:
             contract = self.classes.get(fixture.name)
@@ -75,11 +75,19 @@ class Contracts:
         match self._index.names.resolve(fixture.path, shape.type):
             case Definition(path=path, binding=Binding(to=Class(name=name))):
                 read = self._reader.of(path, name)
+            case Definition(path=path, binding=Binding(to=Assigned(value=Call(function=Name(dotted=made)) as call))):
+                target = self._index.names.resolve(path, made)
+                if isinstance(target, Lost) and target.dotted == "collections.namedtuple":
+                    return FixtureValue("object", shape.type, shape.keys, tuple_fields(call))
         if read is None:
             return FixtureValue("unknown", shape.type, shape.keys, None)
         if "used_meanings" in read.members:
             return FixtureValue("both", shape.type, shape.keys, _names(read), is_contract=True)
         names = _names(read)
+        if read.is_dict:  # with a dict among its arguments, it may have any keys
+            return FixtureValue(
+                "dict", shape.type, shape.keys, names | own if names and own and shape.is_complete else None
+            )
         kind: Literal["object", "both", "unknown"] = "both" if "__getitem__" in read.members else "object"
         return FixtureValue(
             kind if read.is_whole else "unknown",

@@ -72,7 +72,7 @@ class FileSearch:
             patterns: The patterns to search for.
             wanted: Numbers of the patterns that are still of interest, all by default; it may shrink during the search.
         """
-        searches = [(pattern.word, re.compile(pattern.fits).search) for pattern in patterns]
+        compiled: dict[int, _Search] = {}
         wanted = range(len(patterns)) if wanted is None else wanted
         began = time.time_ns()
         view = self._view(patterns)
@@ -85,7 +85,9 @@ class FileSearch:
                     continue
                 mark = known.get(path)
                 if mark is None or mark.stamp != stamp or not mark.searched.issuperset(wanted):
-                    mark = _Mark(stamp, frozenset(wanted), frozenset(_hits(self._root / path, searches, wanted)))
+                    mark = _Mark(
+                        stamp, frozenset(wanted), frozenset(_hits(self._root / path, patterns, compiled, wanted))
+                    )
                 marks[path] = mark
                 if hits := mark.hits.intersection(wanted):
                     yield path, hits
@@ -100,7 +102,9 @@ class FileSearch:
         return self._cache.view(digest_of(key)) if self._cache is not None else None
 
 
-def _hits(file: Path, searches: Sequence[tuple[bytes, _Search]], wanted: Iterable[int]) -> Iterator[int]:
+def _hits(
+    file: Path, patterns: Sequence[SearchPattern], compiled: dict[int, _Search], wanted: Iterable[int]
+) -> Iterator[int]:
     try:
         with open_regular(file) as stream:
             text = stream.read(_MAX_BYTES)
@@ -108,8 +112,12 @@ def _hits(file: Path, searches: Sequence[tuple[bytes, _Search]], wanted: Iterabl
         return
     has: dict[bytes, bool] = {}
     for number in wanted:
-        word, search = searches[number]
+        word = patterns[number].word
         if word not in has:
             has[word] = word in text
-        if has[word] and search(text):
+        if not has[word]:
+            continue
+        if (search := compiled.get(number)) is None:
+            search = compiled[number] = re.compile(patterns[number].fits).search
+        if search(text):
             yield number

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from envmatrix.analysis.audit.rules.file_search import SearchPattern
@@ -43,7 +43,12 @@ class _Candidate:
 
 def unused(index: Index, survey: Survey) -> Iterator[Fixture]:
     """Yield the fixtures whose names occur nowhere in their sight but in their definition."""
-    candidates = [each for each in _candidates(survey) if _is_seen(survey, each)]
+    seen, unread = _places(survey.tested), _places((*survey.unread, *survey.unread_imports))
+    candidates = [
+        each
+        for each in _candidates(survey)  # what tests see, where all files and what they import could be read
+        if not seen.isdisjoint(each.sights) and unread.isdisjoint(each.sights)
+    ]
     plugins = [index.plugins.of(project) for project in index.projects] if candidates else []
     if not candidates or any(project.unread_plugins for project in index.projects) or any(lost for _, lost in plugins):
         return
@@ -90,10 +95,15 @@ def _is_plain(fixture: Fixture) -> bool:
     return bool(fixture.name) and fixture.is_certain and not fixture.is_autouse and not fixture.plugin
 
 
-def _is_seen(survey: Survey, candidate: _Candidate) -> bool:
-    """Return whether tests see it and all files in its sight could be read, with what they import."""
-    unread = (*survey.unread, *survey.unread_imports)
-    return any(map(candidate.is_seen_from, survey.tested)) and not any(map(candidate.is_seen_from, unread))
+def _places(paths: Iterable[str]) -> set[str]:
+    """Return files and all directories above them; the root is empty."""
+    places: set[str] = set()
+    for path in paths:
+        place = path
+        while place not in places:
+            places.add(place)
+            place = place.rpartition("/")[0]
+    return places
 
 
 def _plugins(index: Index) -> list[str]:

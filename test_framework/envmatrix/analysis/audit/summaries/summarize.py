@@ -24,7 +24,8 @@ from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.analysis.index.project_context import ProjectContext
 from envmatrix.analysis.index.scopes import Scope
 from envmatrix.analysis.index.tests import Test
-from envmatrix.analysis.source.facts import Class, Function, Note, Read
+from envmatrix.analysis.source.expressions import dotted
+from envmatrix.analysis.source.facts import Assigned, Class, Function, Note, Read
 from envmatrix.analysis.source.reads import lines_of, reads_in
 from envmatrix.analysis.source.values import BAGS
 
@@ -191,7 +192,7 @@ class Summarizer:
         if shape is None or shape.kind not in {"dict", "object"} or fixture.path.startswith("/"):
             return False
         beside = self._index.names.namespace(fixture.path).names.get(shape.type, ())
-        return shape.kind == "dict" or shape.type in BAGS or any(isinstance(each.binding.to, Class) for each in beside)
+        return shape.kind == "dict" or shape.type in BAGS or any(_is_class(each.binding.to) for each in beside)
 
     def _closest(self, scope: Scope | None, name: str) -> str:
         """Return the name in sight that is most like a missing one; empty if none is close."""
@@ -306,6 +307,10 @@ def _asked(request: Request, tests: TestNumbers) -> RequestSite:
 
 def _is_async(fixture: Fixture) -> bool:
     return fixture.function is not None and fixture.function.is_async
+
+
+def _is_class(to: object) -> bool:
+    return isinstance(to, Class) or (isinstance(to, Assigned) and dotted(to.value).endswith("namedtuple"))
 
 
 def place_of(fixture: Fixture) -> FixtureKey:

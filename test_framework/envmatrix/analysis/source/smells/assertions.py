@@ -73,13 +73,11 @@ def _is_mark(decorator: ast.expr) -> bool:
     return ".mark." in f".{last_names(decorator.func if isinstance(decorator, ast.Call) else decorator)}"
 
 
-def asserted_tuples(body: Iterable[ast.stmt]) -> Iterator[Note]:
+def asserted_tuples(statements: Iterable[ast.stmt]) -> Iterator[Note]:
     """Yield a note for each assertion of a tuple, which is always true (EM308)."""
-    for statement in body:
+    for statement in statements:
         if isinstance(statement, ast.Assert) and isinstance(statement.test, ast.Tuple) and statement.test.elts:
             yield note_at("EM308", statement, "this assertion cannot fail: a tuple is always true")
-        for below in blocks_of(statement):
-            yield from asserted_tuples(below)
 
 
 def conditional_assertions(node: FunctionNode, statements: Iterable[ast.stmt]) -> Iterator[Note]:

@@ -21,18 +21,10 @@ def note_at(code: str, node: ast.stmt | ast.excepthandler, message: str) -> Note
     return Note(code, node.lineno, node.col_offset + 1, message)
 
 
-def kinds_of(body: list[ast.stmt]) -> set[type]:
-    """Return the types of statements and of all statements inside of them."""
-    kinds: set[type] = set(map(type, body))
-    if not kinds.isdisjoint(INSIDE):
-        for statement in body:
-            for below in blocks_of(statement):
-                kinds |= kinds_of(below)
-    return kinds
-
-
-def all_statements(body: Iterable[ast.stmt]) -> list[ast.stmt]:
+def all_statements(body: list[ast.stmt]) -> list[ast.stmt]:
     """Return statements and all statements inside of them, those of inner functions too."""
+    if INSIDE.keys().isdisjoint(map(type, body)):
+        return body  # nearly always
     statements: list[ast.stmt] = []
     for statement in body:
         statements.append(statement)

@@ -181,6 +181,62 @@ def test_a_key_that_one_of_several_providers_gives_is_no_finding(tmp_path: Path,
     assert len(found(tmp_path, "EM208", **files)) == count
 
 
+MADE = """
+import collections
+from dataclasses import dataclass
+from typing import NamedTuple, TypedDict
+from types import SimpleNamespace
+import pytest
+Point = collections.namedtuple("Point", "x, y")
+Line = collections.namedtuple("Line", ["x", "y"], defaults=[2])
+Any = collections.namedtuple("Any", "x y".split())
+class Pair(NamedTuple):
+    x: int
+class Base(TypedDict):
+    x: int
+class Keys(Base, total=False):
+    y: int
+@dataclass
+class Data:
+    x: int
+@pytest.fixture
+def it(): return {value}
+def test_a(it): {read}
+"""
+
+
+@pytest.mark.parametrize(
+    ("value", "read", "code"),
+    [
+        ("Point(1, 2)", "it.x, it.y, it.count(1), it.index(1), it._replace(x=2), it[0]", ""),
+        ("Point(1, 2)", "it.z", "EM208"),
+        ("Point(1, 2)", "it['x']", "EM209"),
+        ("Line(1)", "it.y", ""),
+        ("Line(1)", "it.z", "EM208"),
+        ("Any(1, 2)", "it.x", ""),
+        ("Pair(1)", "it.x, it.count(1), it._asdict()", ""),
+        ("Pair(1)", "it.y", "EM208"),
+        ("Keys(x=1)", "it['x'], it.get('y'), it.keys()", ""),
+        ("Keys(x=1)", "it['z']", "EM208"),
+        ("Keys(x=1)", "it.x", "EM209"),
+        ("Keys({'z': 1})", "it['z']", ""),
+        ("Data(1)", "it.x", ""),
+        ("Data(1)", "it.y", "EM208"),
+        ("SimpleNamespace(x=1)", "it.x", ""),
+        ("SimpleNamespace(x=1)", "it.y", "EM208"),
+    ],
+)
+def test_a_read_of_a_tuple_or_object_with_named_fields_is_judged_as_pytest_does(
+    tmp_path: Path, pytester: pytest.Pytester, value: str, read: str, code: str
+) -> None:
+    """What is a finding fails in a run, and nothing else does."""
+    source = MADE.format(value=value, read=read)
+    index = tree(tmp_path, {"test_a.py": source})
+    assert [each.code for each in findings(index, Survey.of(index))] == [code] * bool(code)
+    pytester.makepyfile(test_a=source)
+    pytester.runpytest_inprocess().assert_outcomes(passed=not code, failed=bool(code))
+
+
 def test_an_object_of_a_class_beside_the_fixture_has_its_attributes(tmp_path: Path) -> None:
     """One that is not there, or that is read as a key."""
     conftest = f"class Account:\n    def __init__(self): self.id = 1\n{FIXTURE}def account(): return Account()\n"
