@@ -247,7 +247,10 @@ class _Functions:
         for file in files:
             path, version = self._read(file)
             yield from (
-                RanFunction(path, part.name, part.digest) for part in version.parts.values() if part.kind == "function"
+                RanFunction(path, name, part.digest)
+                for part in version.parts.values()
+                if part.kind == "function"
+                for name in dict.fromkeys((part.name, *(piece.name for piece in part.pieces)))
             )
 
     def path(self, file: str) -> str | None:
@@ -258,7 +261,9 @@ class _Functions:
     def _find(self, code: CodeType) -> RanFunction | None:
         path, version = self._read(code.co_filename)
         part = version.at(code.co_firstlineno)
-        return RanFunction(path, part.name, part.digest) if part.kind == "function" else None
+        if part.kind != "function":
+            return None
+        return RanFunction(path, part.piece_at(code.co_firstlineno), part.digest)
 
     def _read(self, file: str) -> tuple[str, FileVersion]:
         if file not in self._files:

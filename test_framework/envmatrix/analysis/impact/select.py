@@ -221,10 +221,11 @@ class _Search:
     def _weigh(self, change: FileChange, name: str, why: Because) -> None:
         """Select the tests that were seen to run a function, and clear those that were seen not to."""
         for place, evidence in self._evidence.items():
-            tests = evidence.tests(change, name)
-            if tests is not None and place in self.columns.tests:
+            differing = evidence.differing(change, name)
+            if differing is not None and place in self.columns.tests:
+                tests = evidence.tests(differing)
                 for path, functions in evidence.imports.items():
-                    if (change.path, name) in functions:
+                    if not differing.isdisjoint(functions):
                         self._spread([Node(path, TOP)], (*why, f"and ran on import of {path}"))
                 self.columns.select_in(
                     place, tests & self.columns.in_suites, (*why, f"which it ran at commit {evidence.commit[:12]}")
