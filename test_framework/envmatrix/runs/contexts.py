@@ -122,9 +122,9 @@ def read_contexts(run_file: Path) -> Contexts:
         with open_regular(_beside(run_file)) as packed, gzip.open(packed) as unpacked:
             content = unpacked.read(_MOST + 1)
         contexts = msgspec.json.decode(content, type=Contexts) if len(content) <= _MOST else NO_CONTEXTS
-        return contexts if contexts.schema == _SCHEMA else NO_CONTEXTS
     except (OSError, EOFError, msgspec.MsgspecError, RecursionError, zlib.error):
         return NO_CONTEXTS
+    return contexts if contexts.schema == _SCHEMA else NO_CONTEXTS
 
 
 def contexts_at(runs_dir: Path, environment: str, commit: str) -> Contexts:
