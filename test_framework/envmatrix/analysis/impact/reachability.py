@@ -21,6 +21,8 @@ _PLAIN = re.compile(
 
 
 _READ = re.compile(rb"\b(?:get_type_hints|__annotations__|get_annotations)\b")
+_READ_WORDS = b"get_type_hints", b"_annotations"
+"""Words of which each match has one, and which are found sooner."""
 _Names: TypeAlias = Mapping[str, Sequence[str]]
 _DEEPEST = 10
 """Bases of bases that are followed."""
@@ -228,7 +230,8 @@ class Reachability:
     @cached_property
     def _reads_hints(self) -> bool:
         """Return whether code of the project itself reads annotations: then those of any function."""
-        return any(_READ.search(self._tree.source(path)) for path in self._tree.modules)
+        sources = map(self._tree.source, self._tree.modules)
+        return any(any(word in source for word in _READ_WORDS) and _READ.search(source) for source in sources)
 
     def _is_listed(self, path: str, part: FilePart, depth: int = 0) -> bool:
         """Return whether a base may register its subclasses, and so use one without naming it."""

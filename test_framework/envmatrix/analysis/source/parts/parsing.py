@@ -191,7 +191,7 @@ class _Reader:
                 is_autouse=autouse,
                 is_registered=registered,
                 owner=owner,
-                pieces=tuple(pieces_of(node, numbered(name, number), self._write)) if text else (),
+                pieces=tuple(pieces_of(node, numbered(name, number), text, self._write)) if text else (),
             ),
             # What is returned is not annotated for this function alone: it is an argument's annotation to `Uses`.
             [*node.decorator_list, node.args, ast.arg("return", node.returns), *node.body],

@@ -10,19 +10,20 @@ from envmatrix.analysis.source.parts.file_parts import Piece
 from envmatrix.analysis.source.parts.uses import Def
 
 
-def pieces_of(function: Def, name: str, write: Callable[[ast.AST], str]) -> Iterator[Piece]:
-    """Yield a function of that name, and those inside of it; each has a text without the bodies of its inner ones."""
+def pieces_of(function: Def, name: str, text: str, write: Callable[[ast.AST], str]) -> Iterator[Piece]:
+    """Yield a function with its name and text, and those inside of it, each without the bodies of its own inner ones."""
     inner = list(_inside(function))
     bodies = [each.body for each in inner]
     for each in inner:
         each.body = []
     first = min(each.lineno for each in (function, *function.decorator_list))
-    yield Piece(name, (first, function.end_lineno or function.lineno), write(function))
+    yield Piece(name, (first, function.end_lineno or function.lineno), write(function) if inner else text)
     numbers = Counter[str]()
     for each, body in zip(inner, bodies, strict=True):
         each.body = body
         numbers[each.name] += 1
-        yield from pieces_of(each, f"{name}.<locals>.{numbered(each.name, numbers[each.name])}", write)
+        inner_name = f"{name}.<locals>.{numbered(each.name, numbers[each.name])}"
+        yield from pieces_of(each, inner_name, write(each), write)
 
 
 def numbered(name: str, number: int) -> str:
