@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TypeAlias
 
 from envmatrix.analysis.impact.changes import FileChange
@@ -12,7 +14,7 @@ FunctionName: TypeAlias = tuple[str, str]
 """The path of a file, and the name of a function with its classes, or with the function that it is inside of."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evidence:
     """The functions that each test of one environment ran at one commit."""
 
@@ -28,12 +30,12 @@ class Evidence:
 
     def tests(self, functions: frozenset[FunctionName]) -> frozenset[str]:
         """Return the tests that ran one of these functions."""
-        return frozenset(test for test, ran in self.ran.items() if not functions.isdisjoint(ran))
+        return frozenset[str]().union(*(self._tests.get(function, ()) for function in functions))
 
     def differing(self, change: FileChange, name: str) -> frozenset[FunctionName] | None:
         """Return what differs of a function whose body alone does: itself, or some of those inside of it, or of its name.
 
-        None if the evidence cannot say who ran that.
+        None if more differs, or it was run as another.
         """
         old, new = (version.parts.get(name) for version in (change.parts.old, change.parts.new))
         if old is None or new is None or old.kind != "function" or old.header != new.header:
@@ -42,6 +44,23 @@ class Evidence:
         differ = [each for each in before if before[each] != now.get(each)]
         pieces = [piece.name for piece in old.pieces if any(map(piece.is_in, differ))]
         functions = frozenset((change.path, each) for each in pieces or [name])
-        if functions & self.shared or any(self.digests.get(each, old.digest) != old.digest for each in functions):
-            return None
-        return functions
+        return functions if all(self.digests.get(each, old.digest) == old.digest for each in functions) else None
+
+    def pieces_of(self, path: str, name: str) -> frozenset[FunctionName]:
+        """Return a function with those inside of it, and those of its name, as far as they were run."""
+        return self._pieces.get((path, name), frozenset())
+
+    @cached_property
+    def _pieces(self) -> Mapping[FunctionName, frozenset[FunctionName]]:
+        pieces: dict[FunctionName, set[FunctionName]] = defaultdict(set)
+        for path, name in self.digests:
+            pieces[path, name.partition(".<locals>.")[0].partition("#")[0]].add((path, name))
+        return {function: frozenset(inside) for function, inside in pieces.items()}
+
+    @cached_property
+    def _tests(self) -> Mapping[FunctionName, frozenset[str]]:
+        tests: dict[FunctionName, set[str]] = defaultdict(set)
+        for test, ran in self.ran.items():
+            for function in ran:
+                tests[function].add(test)
+        return {function: frozenset(each) for function, each in tests.items()}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -74,14 +74,19 @@ class Reachability:
         """Return the part that a node is; None for a name of another file's."""
         return self.read(node.path).parts.get(node.name)
 
-    def reach(self, seeds: Iterable[Node]) -> Iterator[tuple[Node, tuple[Step, ...]]]:
-        """Yield the parts that may behave differently if some parts do, nearest first, each with the way there."""
+    def reach(
+        self, seeds: Iterable[Node], is_end: Callable[[Node], bool] = lambda _: False
+    ) -> Iterator[tuple[Node, tuple[Step, ...]]]:
+        """Yield the parts that may behave differently if some parts do, nearest first, each with the way there.
+
+        No way leads on from an end.
+        """
         ways: dict[Node, tuple[Step, ...]] = dict.fromkeys(seeds, ())
         waiting = deque(ways)
         while waiting:
             here = waiting.popleft()
             yield here, ways[here]
-            for node, how in self._users(here):
+            for node, how in () if is_end(here) else self._users(here):
                 if node not in ways:
                     ways[node] = (*ways[here], how) if how is not None else ways[here]
                     waiting.append(node)

@@ -27,7 +27,8 @@ FILES = {
         def test_unseen(): Store()
         """,
 }
-TESTS = "tests/e2e/test_store.py::"
+FILE = "tests/e2e/test_store.py"
+TESTS = f"{FILE}::"
 STORE = "shop/store.py"
 
 
@@ -43,8 +44,9 @@ def seen(
     ran = {"Store.save": "test_save", "Store.load": "test_load"}
     return Evidence(
         "c0ffee" * 7,
-        {TESTS + test: frozenset({(STORE, name)}) for name, test in ran.items()},
-        {(STORE, name): (digests or {}).get(name, digest(name)) for name in ran},
+        {TESTS + test: frozenset({(STORE, name), (FILE, test)}) for name, test in ran.items()},
+        {(STORE, name): (digests or {}).get(name, digest(name)) for name in ran}
+        | {(FILE, test): "" for test in ran.values()},
         {imported_by: frozenset({(STORE, "Store.load")})} if imported_by else {},
         frozenset((STORE, name) for name in shared),
     )
