@@ -22,6 +22,7 @@ from benchmarks import (
     matrix,
     merge,
     page,
+    page_peers,
     proxy,
     recorder,
     reset,
@@ -45,7 +46,7 @@ MEASUREMENTS = {
     "audit": audit.measure,
     "impact": impact.measure,
 }
-LARGE = {"merge-million": merge.measure_million, "page-peers": page.measure_peers}
+LARGE = {"merge-million": merge.measure_million, "page-peers": page_peers.measure}
 """Taken only when they are named: each takes minutes."""
 PROGRESS = Console(stderr=True, highlight=False)
 _FILE = Path(".envmatrix/bench.json")

@@ -2,43 +2,24 @@
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import partial
-from importlib.util import find_spec
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING
 
-from benchmarks.page_data import ENVIRONMENTS, TESTS, judged, plain_table, write_runs
+from benchmarks.browser import DEADLINE, browser, has_browser, open_page, seconds_until_useful
+from benchmarks.page_data import TESTS, judged, plain_table, write_runs
 from benchmarks.rows import Row, in_turns
 from envmatrix.environments import Project
 from envmatrix.report.page.html import render
 from envmatrix.report.page.source import PageSource
 
-if TYPE_CHECKING:
-    from playwright.sync_api import Browser, Page
-
 _ROUNDS = 3
 _MEGABYTE = 1e6
-_DEADLINE = 120_000
-"""Milliseconds for a page to open, on a busy machine."""
-
-_USEFUL = """
-const look = () => {
-  const useful = document.readyState !== "loading" && document.querySelector("main h1, table tbody tr:last-child");
-  if (useful) window.useful ??= performance.now(); else requestAnimationFrame(look);
-};
-requestAnimationFrame(look);
-"""
-"""Notes when what a reader came for is on the screen: our first view, or all rows of a table."""
-
 _QUERY = """
 query => new Promise(done => {
   const box = document.querySelector("input[type=search]");
@@ -95,36 +76,12 @@ def measure() -> Iterable[Row]:
         yield from _in_a_browser(pages, cells)
 
 
-def measure_peers() -> Iterable[Row]:
-    """Hold it against pytest-html, which makes a page for each environment; where that is installed."""
-    if find_spec("pytest_html") is None:
-        raise SystemExit("pytest-html is not installed: pip install pytest-html")
-    with TemporaryDirectory(prefix="envmatrix-bench-") as directory:
-        root = Path(directory)
-        report = judged(write_runs(root))
-        source = PageSource(report, Project.find(Path.cwd()), datetime(2026, 1, 2, tzinfo=UTC))
-        pages = {"ours": root / "matrix.html", "table": _pytest_html(root)}
-        pages["ours"].write_text(render(source), encoding="utf-8")
-        ours, theirs = (pages[name].stat().st_size / _MEGABYTE for name in ("ours", "table"))
-        peer = f"pytest-html, {len(ENVIRONMENTS)} pages"
-        yield Row("page: size, of 5 environments", ours, peer, len(ENVIRONMENTS) * theirs, "MB", "at most 0.2 x")
-        with _browser() as browser:
-            useful = in_turns(1, {name: partial(_useful, browser, path) for name, path in pages.items()})
-        yield Row(
-            "page: useful, of 5 environments",
-            useful["ours"],
-            "pytest-html, of one",
-            useful["table"],
-            goal="at most 0.2 x",
-        )
-
-
 def _in_a_browser(pages: Mapping[str, Path], cells: str) -> Iterator[Row]:
-    if shutil.which("chromium") is None or find_spec("playwright") is None:
+    if not has_browser():
         sys.stderr.write("no Chromium or no playwright: nothing is opened\n")
         return
-    with _browser() as browser:
-        useful = in_turns(_ROUNDS, {name: partial(_useful, browser, path) for name, path in pages.items()})
+    with browser() as opened:
+        useful = in_turns(_ROUNDS, {name: partial(seconds_until_useful, opened, path) for name, path in pages.items()})
         yield Row(
             f"page: useful, {cells}",
             useful["ours"],
@@ -133,8 +90,8 @@ def _in_a_browser(pages: Mapping[str, Path], cells: str) -> Iterator[Row]:
             goal="at most 0.15 x",
             samples=_ROUNDS,
         )
-        tab = _open(browser, pages["ours"], "#matrix?fold=none")
-        tab.wait_for_selector("input[type=search]", timeout=_DEADLINE)
+        tab = open_page(opened, pages["ours"], "#matrix?fold=none")
+        tab.wait_for_selector("input[type=search]", timeout=DEADLINE)
         queries = (
             "failed",
             "failed cause:logic",
@@ -149,49 +106,7 @@ def _in_a_browser(pages: Mapping[str, Path], cells: str) -> Iterator[Row]:
         yield Row("page: longest frame of scrolling", tab.evaluate(_SCROLL), "50 ms", 50, "ms", "at most 1 x", 120)
 
 
-@contextmanager
-def _browser() -> Iterator[Browser]:
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
-        try:
-            yield browser
-        finally:
-            browser.close()
-
-
-def _open(browser: Browser, path: Path, fragment: str = "") -> Page:
-    tab = browser.new_page(viewport={"width": 1400, "height": 900})
-    tab.add_init_script(_USEFUL)
-    tab.goto(f"{path.as_uri()}{fragment}", wait_until="commit", timeout=_DEADLINE)
-    return tab
-
-
-def _useful(browser: Browser, path: Path) -> float:
-    """Return the seconds from the navigation until what a reader came for is on the screen."""
-    tab = _open(browser, path)
-    while (moment := tab.evaluate("window.useful ?? 0")) == 0:  # what waits for a function would evaluate text
-        tab.wait_for_timeout(20)
-    tab.close()
-    return float(moment) / 1000
-
-
 def _cpu_seconds(action: object) -> float:
     began = time.process_time()
     action()  # type: ignore[operator]
     return time.process_time() - began
-
-
-def _pytest_html(root: Path) -> Path:
-    """Run as many tests as pytest-html reports, 3 of 100 failed and 5 skipped, and return its one file."""
-    (root / "test_many.py").write_text(
-        f"import pytest\n\n@pytest.mark.parametrize('number', range({TESTS}))\ndef test_many(number):\n"
-        "    if number % 20 == 0:\n        pytest.skip('requires redis, which is absent here')\n"
-        "    assert number % 33 != 1, 'connection refused'\n",
-        encoding="utf-8",
-    )
-    page = root / "pytest.html"
-    words = ("-q", "-p", "no:cacheprovider", "-p", "no:envmatrix", f"--html={page}", "--self-contained-html")
-    subprocess.run([sys.executable, "-m", "pytest", *words, str(root)], stdout=subprocess.DEVNULL, check=False)  # noqa: S603
-    return page

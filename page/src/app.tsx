@@ -8,6 +8,7 @@ import { CellPanel } from "./views/cell";
 import { Compare } from "./views/changes";
 import { Matrix } from "./views/matrix";
 import { Overview } from "./views/overview";
+import { Rules } from "./views/rules";
 import { Time } from "./views/time";
 
 const VIEWS: Record<View, { title: string; component: (props: { model: Model }) => preact.JSX.Element | null }> = {
@@ -22,7 +23,7 @@ export function App({ model }: { model: Model }) {
   const { component: Shown } = VIEWS[view];
   useEffect(() => {
     const close = (event: KeyboardEvent) => {
-      if (event.key !== "Escape" || !place.peek().test) return;
+      if (event.key !== "Escape" || !place.peek().test || document.querySelector(":popover-open")) return;
       go({ test: "", environment: "" });
       document.getElementById("cells")?.focus();
     };
@@ -52,6 +53,7 @@ export function App({ model }: { model: Model }) {
         </main>
         {test && <CellPanel model={model} test={test} environment={environment} />}
       </div>
+      <Rules model={model} />
     </>
   );
 }

@@ -1,6 +1,6 @@
 /** The grid's columns joined to tests and cells. */
 import type { QueryCell, QueryRow } from "./query";
-import type { Cause, Column, Grid, Outcome, Page } from "./schema";
+import type { Cause, Column, Finding, Grid, Outcome, Page } from "./schema";
 import { CAUSE_OF, CHANGE_OF, isProblem, OUTCOME_OF, rank } from "./words";
 
 /** What the grid knows of one test in one environment. */
@@ -124,6 +124,12 @@ export class Model {
     const column = this.grid.columns[environment];
     const letters = column?.history[column.history_rows.indexOf(row)] ?? "";
     return [...letters].flatMap((letter) => OUTCOME_OF[letter] ?? []);
+  }
+
+  /** Return what breaks the contract there, of the first test that ended alike. */
+  findings(row: number, environment: number): readonly Finding[] {
+    const problem = this.page.problems.find((each) => each.rows.includes(row));
+    return problem?.cells.find((each) => each.environments.includes(environment))?.findings ?? [];
   }
 
   queryRow(row: number): QueryRow {

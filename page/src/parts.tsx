@@ -5,7 +5,7 @@ import { useState } from "preact/hooks";
 import type { Counts } from "./model";
 import { go, linkTo } from "./place";
 import type { Place } from "./place";
-import type { Answer, Cause, Outcome } from "./schema";
+import type { Answer, Cause, Environment, Outcome } from "./schema";
 import { ANSWERS, CAUSES, OUTCOMES, SEVERITY } from "./words";
 
 function Icon({ path }: { path: string }) {
@@ -139,8 +139,7 @@ export function Tests({
   environment: string;
   most?: number;
 }) {
-  const [all, setAll] = useState(false);
-  const shown = all ? tests : tests.slice(0, most);
+  const [shown, more] = useFirst(tests, most);
   return (
     <ul class="tests">
       {shown.map((test) => (
@@ -150,14 +149,47 @@ export function Tests({
           </button>
         </li>
       ))}
-      {tests.length > shown.length && (
-        <li>
-          <button type="button" class="plain more" onClick={() => setAll(true)}>
-            {tests.length - shown.length} more
-          </button>
-        </li>
-      )}
+      {more && <li>{more}</li>}
     </ul>
+  );
+}
+
+/** Return the first of many, and a button that shows more; null where these are all. */
+export function useFirst<T>(items: readonly T[], first: number): [readonly T[], preact.JSX.Element | null] {
+  const [number, setNumber] = useState(first);
+  const rest = items.length - number;
+  const more = rest > 0 && (
+    <button type="button" class="plain more" onClick={() => setNumber(number + 100)}>
+      {rest.toLocaleString("en")} more
+    </button>
+  );
+  return [items.slice(0, number), more || null];
+}
+
+/** The head of a table with a column for each environment, between others. */
+export function EnvironmentsHead({
+  first,
+  environments,
+  last,
+  class: name,
+}: {
+  first: string;
+  environments: readonly Environment[];
+  last?: string;
+  class?: string;
+}) {
+  return (
+    <thead>
+      <tr>
+        <th scope="col">{first}</th>
+        {environments.map((each) => (
+          <th scope="col" key={each.name} class={name}>
+            {each.label}
+          </th>
+        ))}
+        {last && <th scope="col">{last}</th>}
+      </tr>
+    </thead>
   );
 }
 

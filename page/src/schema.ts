@@ -37,10 +37,17 @@ export interface Environment {
   duration: number | null;
   versions: Record<string, string>; // of the tests' own side: contract, Python, pytest
   services: Service[];
-  findings: { rule: string; message: string; place: string; hint: string }[];
+  findings: Finding[];
   unexercised: string[]; // services that are there, and that no passed test used
-  log_tail: string; // where there is no run
+  log_tail: string; // the end of pytest's output, where there is no run or pytest died
   rerun: { before: string; after: string }; // command around a shell-quoted node id: before + quote(test) + after; where the file has a target, before + target + quote("::" + name) + after
+}
+
+export interface Finding {
+  rule: string;
+  message: string;
+  place: string;
+  hint: string;
 }
 
 export interface Service {
@@ -64,6 +71,7 @@ export interface Problem {
     summary: string;
     place: string;
     remedy: string;
+    findings: Finding[];
   }[];
 }
 export interface Aside {

@@ -81,6 +81,13 @@ export function isProblem(outcome: Outcome): boolean {
   return outcome === "failed" || outcome === "xpassed" || outcome === "flaky" || outcome === "not_run";
 }
 
+/** Return the labels of environments as a list in a sentence, of many the first three and how many more. */
+export function named(environments: readonly { label: string }[]): string {
+  const labels = environments.map((each) => each.label);
+  if (labels.length > 4) return `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more`;
+  return labels.length < 2 ? labels.join("") : `${labels.slice(0, -1).join(", ")} and ${labels.at(-1)}`;
+}
+
 export function spaced(word: string): string {
   return word.replaceAll("_", " ");
 }

@@ -24,6 +24,14 @@ describe("the model", () => {
     expect(made.at(-1)).toBe("backend setting AGENT_QUOTA: 3");
     expect(model.fingerprint(0).join()).not.toContain("AGENT_QUOTA");
   });
+  test("knows what breaks the contract where a test ended so, and there only", () => {
+    const finding = { rule: "C110", message: "users is missing", place: "conftest.py:2", hint: "" };
+    const cells = data.page.problems[0]!.cells.map((each) => ({ ...each, environments: [1], findings: [finding] }));
+    const broken = new Model({ ...data.page, problems: [{ rows: [3], cells }] }, data.grid);
+    expect(broken.findings(3, 1)).toEqual([finding]);
+    expect(broken.findings(3, 0)).toEqual([]);
+    expect(broken.findings(4, 1)).toEqual([]);
+  });
   test("joins what a row has more to say", () => {
     const row = data.grid.columns[1]!.outcomes.indexOf("f");
     const cell = model.cell(row, 1)!;

@@ -232,6 +232,7 @@ export function sample(shape: Shape): Sample {
         summary,
         place: "tests/e2e/auth/test_flow_1.py:42",
         remedy: "",
+        findings: [],
       };
       if (!known.environments.includes(environment)) known.environments.push(environment);
       problem.cells[0] = known;

@@ -26,6 +26,8 @@ _MIN_TOKEN = 16
 """Characters of a part of a URL's path that is a token."""
 _GRAM = 4
 """Bytes, those of a machine's word."""
+_FEW = 64
+"""Beginnings of secrets' forms, about a dozen secrets: a search for each takes less than one pass over all bytes in Python."""
 _MAX_ESCAPE = 12
 """Bytes of an escape that was cut, with the dots."""
 _MAX_LINE = 300
@@ -55,8 +57,21 @@ _SHAPES = (
     ),
 )
 """Words, of which a text that has the shape has one whatever its case; the shape; what to put in its place."""
-_WORDS = tuple(word.encode() for words, _, _ in _SHAPES for word in words)
-_PARAMETER = re.compile(rb"[?&][\w.-]+=")
+_SIGNS = tuple(
+    re.compile(sign)
+    for sign in (
+        rb"j(?<=eyj)",
+        rb"k(?:(?<=api[_-]k)ey|(?<=apik)ey|(?<=_tok)en|(?<=cook)ie)",
+        rb"pass(?:w|ph)",
+        rb"cre(?:(?<=secre)t|dential)",
+        rb"authorization",
+        rb"bearer",
+        rb"basic",
+        rb"@",
+    )
+)
+"""The same words in few searches: each begins with plain, rare letters, for which a search is many times as fast."""
+_PARAMETERS = (re.compile(rb"\?[\w.-]+="), re.compile(rb"&[\w.-]+="))
 _QUERY = re.compile(r"(?<=[?&])([\w.-]+)=([^\s&\"'#<>]{4,})")
 
 _SECRET_WORD = re.compile(
@@ -103,17 +118,8 @@ def suspects(data: bytes) -> Iterator[int]:
     A look at words alone costs a hundredth of masking: of megabytes, only what stands around these places need be masked.
     """
     folded = data.lower()
-    for word in _WORDS:
-        yield from _places(folded, word)
-    for sign in (b"?", b"&"):
-        yield from (at for at in _places(data, sign) if _PARAMETER.match(data, at))
-
-
-def _places(data: bytes, word: bytes) -> Iterator[int]:
-    at = data.find(word)
-    while at >= 0:
-        yield at
-        at = data.find(word, at + 1)
+    for sign in (*_SIGNS, *_PARAMETERS):
+        yield from (match.start() for match in sign.finditer(folded))
 
 
 def secrets_among(variables: Mapping[str, str]) -> Iterator[str]:
@@ -271,6 +277,8 @@ class Masker:
 
     def _starts(self, data: bytes) -> list[int]:
         """Return where the first bytes of a form stand."""
+        if len(self._forms) <= _FEW:
+            return [at for gram in self._forms for at in _places(data, gram.to_bytes(_GRAM, sys.byteorder))]
         starts: list[int] = []
         for offset in range(_GRAM):
             grams = memoryview(data)[offset : len(data) - (len(data) - offset) % _GRAM].cast("I")
@@ -288,6 +296,13 @@ class Masker:
                 at = self._row.find(gram, at + 1)
             self._known_rests[gram] = rests
         return rests
+
+
+def _places(data: bytes, word: bytes) -> Iterator[int]:
+    at = data.find(word)
+    while at >= 0:
+        yield at
+        at = data.find(word, at + 1)
 
 
 def _gram(data: bytes, at: int = 0) -> int:

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
+from envmatrix import masking
 from envmatrix.masking import (
     MASK,
     Masker,
@@ -24,6 +25,7 @@ from envmatrix.masking import (
     secrets_among,
     secrets_in_command,
     secrets_in_url,
+    suspects,
 )
 
 CANARY = 'k4nary-S3cret/with+odd="chärs'
@@ -280,6 +282,25 @@ def test_secrets_may_be_added_while_others_mask(masker: Masker) -> None:
     for thread in threads:
         thread.join(20)
     assert unmasked == []
+
+
+@pytest.mark.fault("canary-secret")
+def test_each_word_of_a_shape_is_suspected() -> None:
+    """Else a shape would be searched for in a text, and passed over in a document of many."""
+    words = [word for shape in masking._SHAPES for word in shape[0]]
+    assert len(words) > 10
+    for word in words:
+        assert list(suspects(f"{word} {word.upper()}".encode())), word
+    assert [*suspects(b"?token=x"), *suspects(b"&token=x")]
+
+
+@pytest.mark.fault("canary-secret")
+@pytest.mark.parametrize("others", [0, 100])
+def test_a_secret_whose_beginning_repeats_is_found_behind_the_same_letters(others: int) -> None:
+    """Among few secrets, which are searched for one by one, and among many."""
+    masker = Masker()
+    masker.add_all(["aaaaab-secret", *(f"other-{number:04}" for number in range(others))])
+    assert masker.mask("aaaaaaab-secret") == f"aa{MASK}"
 
 
 def test_a_secret_string_works_and_does_not_show() -> None:

@@ -57,3 +57,9 @@ def test_the_first_environment_of_ones_own_works(tmp_path: Path) -> None:
     assert len(declaration.splitlines()) <= 10
     done = envmatrix("envmatrix run mine", tmp_path)
     assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_who_has_a_suite_and_a_stack_begins_there() -> None:
+    """The first page that newcomers are sent to is theirs."""
+    _, _, pages = README.read_text(encoding="utf-8").partition("## Read on\n\n")
+    assert pages.startswith("- **[I have a suite and a stack](docs/how-to/existing-suite.md)**")

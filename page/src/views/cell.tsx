@@ -8,7 +8,9 @@ import { CauseTag, CopyButton, openCell, OutcomeWord, SourceTag, LongName, Tests
 import { go } from "../place";
 import type { Details, Explanation } from "../schema";
 import { CAUSES, duration, OUTCOMES, plural, spaced } from "../words";
+import { FindingList } from "./findings";
 import { Fact } from "./overview";
+import { RuleName } from "./rules";
 
 /** Return the explanation of a cell: undefined while it is read, null where there is none. */
 function useExplanation(cell: Cell | null): Explanation | null | undefined {
@@ -67,7 +69,7 @@ function Known({
   explanation: Explanation | null | undefined;
 }) {
   const environment = model.page.environments[cell.environment];
-  const rule = model.page.rules[cell.rule];
+  const findings = model.findings(cell.row, cell.environment);
   const history = model.history(cell.row, cell.environment);
   const rerun = explanation?.rerun || model.rerun(cell.row, cell.environment);
   return (
@@ -82,12 +84,16 @@ function Known({
           {cell.rule && (
             <>
               {" "}
-              · <code>{cell.rule}</code> {rule?.title}
+              · <RuleName model={model} code={cell.rule} />
             </>
           )}
         </p>
       )}
-      {(explanation?.summary || cell.text) && <p class="summary">{explanation?.summary || cell.text}</p>}
+      {findings.length ? (
+        <FindingList model={model} found={[{ environments: [cell.environment], findings }]} everywhere={1} />
+      ) : (
+        (explanation?.summary || cell.text) && <p class="summary">{explanation?.summary || cell.text}</p>
+      )}
       {explanation && explanation.next.length > 0 && (
         <Part title="What to do">
           <ol>

@@ -1,6 +1,6 @@
 /** What changed against the other side of a comparison: in short for the overview, in full for the view of its own. */
 import type { Model } from "../model";
-import { Link, openCell, Section, LongName, Tile } from "../parts";
+import { EnvironmentsHead, Link, openCell, Section, LongName, Tile } from "../parts";
 import { CHANGE_OF, duration, plural, spaced } from "../words";
 
 const KINDS = Object.values(CHANGE_OF);
@@ -85,16 +85,7 @@ export function Compare({ model }: { model: Model }) {
         <Section key={kind} title={spaced(kind)} note={plural(rows.length, "test")}>
           <div class="scroll" tabIndex={0} role="region" aria-label={spaced(kind)}>
             <table>
-              <thead>
-                <tr>
-                  <th scope="col">Test</th>
-                  {environments.map((each) => (
-                    <th scope="col" key={each.name}>
-                      {each.label}
-                    </th>
-                  ))}
-                </tr>
-              </thead>
+              <EnvironmentsHead first="Test" environments={environments} />
               <tbody>
                 {rows.slice(0, MOST).map((row) => (
                   <tr key={row}>

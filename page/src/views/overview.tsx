@@ -1,11 +1,13 @@
 /** The first view: which environment is broken, whose fault it is, what to do. */
 import { columnOrder } from "../lines";
 import type { Model } from "../model";
-import { AnswerBadge, CauseTag, Link, OutcomeBar, OutcomeWord, Section, LongName, Tests } from "../parts";
+import { AnswerBadge, CauseTag, EnvironmentsHead, Link, OutcomeBar, Section, LongName } from "../parts";
 import { quotedWord } from "../words_of_query";
-import type { Aside, Cause, Environment, Problem } from "../schema";
-import { CAUSES, duration, moment, OUTCOMES, plural, SEVERITY } from "../words";
+import type { Cause, Environment } from "../schema";
+import { CAUSES, duration, moment, named, OUTCOMES, plural, SEVERITY } from "../words";
 import { Changes } from "./changes";
+import { AsideOf, isMissing, Problems } from "./problems";
+import { Findings } from "./findings";
 import { Services } from "./services";
 
 export function Overview({ model }: { model: Model }) {
@@ -18,7 +20,7 @@ export function Overview({ model }: { model: Model }) {
       <Changes model={model} />
       <Counts model={model} />
       <Services model={model} />
-      <Findings environments={page.environments} />
+      <Findings model={model} />
       <Asides model={model} />
       <Measured model={model} />
       <Runs environments={page.environments} />
@@ -26,27 +28,17 @@ export function Overview({ model }: { model: Model }) {
   );
 }
 
-function named(environments: readonly Environment[]): string {
-  const labels = environments.map((each) => each.label);
-  if (labels.length > 4) return `${labels.slice(0, 3).join(", ")} and ${labels.length - 3} more`;
-  return labels.length < 2 ? labels.join("") : `${labels.slice(0, -1).join(", ")} and ${labels.at(-1)}`;
-}
-
 function Headline({ environments }: { environments: readonly Environment[] }) {
   const of = (answer: string) => environments.filter((each) => each.answer === answer);
   const [broken, unknown, good] = [of("incompatible"), of("unknown"), of("compatible")];
-  const be = (list: readonly Environment[]) => (list.length === 1 ? "is" : "are");
-  let words =
-    environments.length === 1
-      ? `${named(good)} is compatible`
-      : `All ${environments.length} environments are compatible`;
-  if (broken.length) words = `${named(broken)} ${be(broken)} incompatible`;
-  else if (unknown.length) words = `${named(unknown)} ${be(unknown)} unknown`;
-  if (!environments.length) words = "No environment was run";
-  const rest = [
-    broken.length && unknown.length ? `${named(unknown)} ${be(unknown)} unknown` : "",
-    (broken.length || unknown.length) && good.length ? `${named(good)} ${be(good)} compatible` : "",
-  ].filter(Boolean);
+  const all = environments.length > 1 ? `All ${environments.length} environments` : named(environments);
+  const are = (list: readonly Environment[], answer: string) =>
+    `${list.length === environments.length ? all : named(list)} ${list.length === 1 ? "is" : "are"} ${answer}`;
+  const [words = "No environment was run", ...rest] = [
+    broken.length ? are(broken, "incompatible") : [],
+    unknown.length ? are(unknown, "unknown") : [],
+    good.length ? are(good, "compatible") : [],
+  ].flat();
   return (
     <header class="headline">
       <h1>{words}</h1>
@@ -115,89 +107,6 @@ function Verdict({ model, index, environment }: { model: Model; index: number; e
         </ul>
       )}
     </li>
-  );
-}
-
-/** Return the advice for a rule, where it knows better than its cause. */
-function advice(model: Model, rule: string, cause: Cause | null): string {
-  const found = (what: string | null) => model.page.advice.find(([name]) => name === what)?.[1];
-  return found(rule) || model.page.rules[rule]?.remedy || found(cause) || "";
-}
-
-/** Return whether what was set aside is a problem all the same. */
-function isMissing(aside: Aside): boolean {
-  return aside.outcome === "not_run";
-}
-
-function Problems({ model }: { model: Model }) {
-  const problems = model.page.problems;
-  const missing = model.page.asides.filter(isMissing);
-  if (!problems.length && !missing.length) return null;
-  const byCause = Map.groupBy(problems, (problem) => problem.cells.find((cell) => cell.cause)?.cause ?? null);
-  return (
-    <Section title="What is wrong, and what to do">
-      {[...byCause].map(([cause, members]) => (
-        <div class="by-cause" key={cause}>
-          <h3>
-            {cause ? <CauseTag cause={cause} /> : "Without a cause"}
-            {cause && <span class="note">{CAUSES[cause].blame}</span>}
-          </h3>
-          {members.map((problem, index) => (
-            <ProblemCard key={index} model={model} problem={problem} />
-          ))}
-        </div>
-      ))}
-      {missing.length > 0 && (
-        <div class="by-cause">
-          <h3>Planned, and never ended</h3>
-          {missing.map((aside, index) => (
-            <AsideOf key={index} model={model} aside={aside} />
-          ))}
-        </div>
-      )}
-    </Section>
-  );
-}
-
-function ProblemCard({ model, problem }: { model: Model; problem: Problem }) {
-  const environments = model.page.environments;
-  return (
-    <article class="problem">
-      {problem.cells.map((cell, index) => {
-        const next = cell.remedy || advice(model, cell.rule, cell.cause);
-        return (
-          <div class="problem-cell" key={index}>
-            <p class="where">
-              <OutcomeWord outcome={cell.outcome} cause={cell.cause} />
-              <span>in {named(cell.environments.flatMap((each) => environments[each] ?? []))}</span>
-              {cell.rule && <Rule model={model} code={cell.rule} />}
-            </p>
-            {cell.summary && <p class="summary">{cell.summary}</p>}
-            {cell.place && <p class="note place">{cell.place}</p>}
-            {next && (
-              <p class="remedy">
-                <b>Next</b> {next}
-              </p>
-            )}
-          </div>
-        );
-      })}
-      <p class="note">{plural(problem.rows.length, "test")}</p>
-      <Tests
-        tests={problem.rows.map((row) => model.test(row))}
-        environment={environments[problem.cells[0]?.environments[0] ?? 0]?.name ?? ""}
-        most={4}
-      />
-    </article>
-  );
-}
-
-function Rule({ model, code }: { model: Model; code: string }) {
-  const rule = model.page.rules[code];
-  return (
-    <span class="rule" title={rule?.meaning}>
-      <code>{code}</code> {rule?.title}
-    </span>
   );
 }
 
@@ -274,33 +183,6 @@ function Count({
   return <Link to={{ view: "matrix", query: `${word} in:${name}` }}>{number.toLocaleString("en")}</Link>;
 }
 
-function Findings({ environments }: { environments: readonly Environment[] }) {
-  const found = environments.filter((each) => each.findings.length);
-  if (!found.length) return null;
-  return (
-    <Section title="Findings" note="What the contract's checks, and the collection of tests, found wrong">
-      {found.map((environment) => (
-        <div key={environment.name}>
-          <h3>{environment.label}</h3>
-          <ul class="findings">
-            {environment.findings.map((finding, index) => (
-              <li key={index}>
-                <code>{finding.rule}</code> {finding.message}
-                {finding.place && <span class="note place"> {finding.place}</span>}
-                {finding.hint && (
-                  <p class="remedy">
-                    <b>Next</b> {finding.hint}
-                  </p>
-                )}
-              </li>
-            ))}
-          </ul>
-        </div>
-      ))}
-    </Section>
-  );
-}
-
 function Asides({ model }: { model: Model }) {
   const asides = model.page.asides.filter((aside) => !isMissing(aside));
   if (!asides.length) return null;
@@ -310,22 +192,6 @@ function Asides({ model }: { model: Model }) {
         <AsideOf key={index} model={model} aside={aside} />
       ))}
     </Section>
-  );
-}
-
-function AsideOf({ model, aside }: { model: Model; aside: Aside }) {
-  const environments = aside.environments.flatMap((each) => model.page.environments[each] ?? []);
-  return (
-    <details class="aside">
-      <summary>
-        <OutcomeWord outcome={aside.outcome} />
-        <span class="reason">{aside.reason || "no reason given"}</span>
-        <span class="note">
-          {plural(aside.rows.length, "test")} in {named(environments)}
-        </span>
-      </summary>
-      <Tests tests={aside.rows.map((row) => model.test(row))} environment={environments[0]?.name ?? ""} most={20} />
-    </details>
   );
 }
 
@@ -343,17 +209,12 @@ function Measured({ model }: { model: Model }) {
         <summary>{worse ? `${worse} worse than usual` : plural(numbers.length, "number")}</summary>
         <div class="scroll" tabIndex={0} role="region" aria-label="Numbers that tests recorded">
           <table>
-            <thead>
-              <tr>
-                <th scope="col">Number</th>
-                {shown.map(({ environment }) => (
-                  <th scope="col" class="number" key={environment.name}>
-                    {environment.label}
-                  </th>
-                ))}
-                <th scope="col">Test</th>
-              </tr>
-            </thead>
+            <EnvironmentsHead
+              first="Number"
+              environments={shown.map(({ environment }) => environment)}
+              last="Test"
+              class="number"
+            />
             <tbody>
               {[...Map.groupBy(numbers, (each) => `${each.row} ${each.name}`)].map(([key, members]) => (
                 <tr key={key}>
@@ -407,7 +268,6 @@ function Runs({ environments }: { environments: readonly Environment[] }) {
               </li>
             ))}
           </ul>
-          {environment.log_tail && <pre tabIndex={0}>{environment.log_tail}</pre>}
         </details>
       ))}
     </Section>

@@ -1,6 +1,6 @@
 /** The services of all environments side by side, and every difference between environments. */
 import type { Model } from "../model";
-import { Section, SourceTag } from "../parts";
+import { EnvironmentsHead, Section, SourceTag } from "../parts";
 import type { Difference, Environment, Service } from "../schema";
 import { duration, plural } from "../words";
 
@@ -15,16 +15,7 @@ export function Services({ model }: { model: Model }) {
     >
       <div class="scroll" tabIndex={0} role="region" aria-label="Services">
         <table class="services">
-          <thead>
-            <tr>
-              <th scope="col">Service</th>
-              {environments.map((each) => (
-                <th scope="col" key={each.name}>
-                  {each.label}
-                </th>
-              ))}
-            </tr>
-          </thead>
+          <EnvironmentsHead first="Service" environments={environments} />
           <tbody>
             {names.map((name) => {
               const across = environments.map((each) => each.services.find((service) => service.name === name));
@@ -106,42 +97,57 @@ function ServiceCell({ service, across, environment }: CellProps) {
   );
 }
 
+/** Those that some test's result goes with; of the rest, most are how environments are meant to differ. */
 function Differences({ model, differences }: { model: Model; differences: readonly Difference[] }) {
+  const matter = differences.filter((each) => each.correlations.length);
+  const rest = differences.filter((each) => !each.correlations.length);
   return (
-    <details class="differences" open={differences.length <= 12}>
-      <summary>
-        <h3>Every difference between environments</h3> <span class="note">{differences.length}</span>
-      </summary>
-      <div class="scroll" tabIndex={0} role="region" aria-label="Differences between environments">
-        <table>
-          <thead>
-            <tr>
-              <th scope="col">What</th>
-              {model.page.environments.map((each) => (
-                <th scope="col" key={each.name}>
-                  {each.label}
-                </th>
+    <>
+      {matter.length > 0 && (
+        <>
+          <h3>Differences that go with results of tests</h3>
+          <DifferenceTable model={model} differences={matter} />
+        </>
+      )}
+      {rest.length > 0 && (
+        <details class="differences">
+          <summary>
+            {plural(rest.length, matter.length ? "other difference" : "difference")} between environments
+            {!matter.length && <span class="note">, no test's result goes with one</span>}
+          </summary>
+          <DifferenceTable model={model} differences={rest} />
+        </details>
+      )}
+    </>
+  );
+}
+
+function DifferenceTable({ model, differences }: { model: Model; differences: readonly Difference[] }) {
+  const correlated = differences.some((each) => each.correlations.length);
+  return (
+    <div class="scroll" tabIndex={0} role="region" aria-label="Differences between environments">
+      <table>
+        <EnvironmentsHead
+          first="What"
+          environments={model.page.environments}
+          {...(correlated && { last: "Goes with" })}
+        />
+        <tbody>
+          {differences.map((difference, index) => (
+            <tr key={index}>
+              <th scope="row">
+                {difference.service} {difference.aspect} {difference.name}
+              </th>
+              {difference.values.map((value, environment) => (
+                <td key={environment} class={value === null ? "zero" : ""}>
+                  {value ?? "–"}
+                </td>
               ))}
-              <th scope="col">Goes with</th>
+              {correlated && <td>{difference.correlations.join("; ")}</td>}
             </tr>
-          </thead>
-          <tbody>
-            {differences.map((difference, index) => (
-              <tr key={index}>
-                <th scope="row">
-                  {difference.service} {difference.aspect} {difference.name}
-                </th>
-                {difference.values.map((value, environment) => (
-                  <td key={environment} class={value === null ? "zero" : ""}>
-                    {value ?? "–"}
-                  </td>
-                ))}
-                <td>{difference.correlations.join("; ")}</td>
-              </tr>
-            ))}
-          </tbody>
-        </table>
-      </div>
-    </details>
+          ))}
+        </tbody>
+      </table>
+    </div>
   );
 }

@@ -30,7 +30,7 @@ from envmatrix.exceptions import (
 )
 from envmatrix.runs.ping import Ping
 from envmatrix.safety.unpatched import text_of
-from envmatrix.services.probes.exchanges import REFUSALS
+from envmatrix.services.probes.exchanges import REFUSALS, Exchange, exchange_of
 
 _EXCERPT = 80
 """Characters shown of an answer that is not the JSON that it claims to be."""
@@ -165,19 +165,18 @@ _REFUSED = re.compile(r"\b40[13]\b")
 
 
 def not_json(facts: Facts) -> str | None:
-    """Match an answer that its client could not read as the JSON that it claims to be."""
-    if not (facts.exchanges and facts.exchanges[-1].is_json):
-        return None
+    """Match an answer that a client of ours could not read as the JSON that it claims to be."""
     for error in facts.exceptions:
-        if isinstance(error, json.JSONDecodeError) and _read_an_answer(error):
-            return f"{facts.exchanges[-1]} says that it is JSON, and is not: {error.msg} in {_excerpt(error)}"
+        if isinstance(error, json.JSONDecodeError) and (read := _exchange_read(error)) is not None and read.is_json:
+            return f"{read} says that it is JSON, and is not: {error.msg} in {_excerpt(error)}"
     return None
 
 
-def _read_an_answer(error: BaseException) -> bool:
-    """Return whether an error came out of a client's reading of an answer, rather than of a text of the test's own."""
+def _exchange_read(error: BaseException) -> Exchange | None:
+    """Return the exchange whose answer was being read; `None` where that was a text or a client of the test's own."""
     frames = (frame for frame, _ in traceback.walk_tb(error.__traceback__))
-    return any(frame.f_globals.get("__name__") == "httpx._models" for frame in frames)
+    answers = (frame.f_locals.get("self") for frame in frames if frame.f_globals.get("__name__") == "httpx._models")
+    return next(filter(None, map(exchange_of, answers)), None)
 
 
 def _excerpt(error: json.JSONDecodeError) -> str:

@@ -103,11 +103,10 @@ def _write_pages(directory: Path, runs: Iterable[Path], project: Project, past: 
 def _judged(path: Path) -> JudgedMatrix:
     from envmatrix.gate import judge_all
     from envmatrix.matrix.table import matrix_of
-    from envmatrix.report.masked import masked
     from envmatrix.report.matrix.summary import JudgedMatrix
     from envmatrix.runs.directory import load_paths
 
-    matrix = masked(matrix_of(load_paths([path]), mixed_commits=True))
+    matrix = matrix_of(load_paths([path]), mixed_commits=True)  # the page masks all that it embeds
     return JudgedMatrix(matrix, judge_all(matrix))
 
 

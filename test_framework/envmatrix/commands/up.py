@@ -146,7 +146,7 @@ def env(name: Name, *, environments: Environments = None, json: Json = False) ->
         if state.endpoint is None or not state.is_up:
             typer.echo(f"{service} is {state.status}: {state.reason}", err=True)
             continue
-        if not state.endpoint.port:  # a job
+        if not state.endpoint.port:  # it serves nothing
             continue
         prefix = re.sub(r"[^A-Z0-9]", "_", service.upper())
         values[f"{prefix}_URL"] = state.endpoint.field("url")

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 _SUITE = ("--pyargs", "envmatrix.conformance")
 """The conformance suite, by name: above a path, pytest would look for the project's settings."""
 
+_WITHOUT_CONFTESTS = ("--noconftest", "-p", "envmatrix.conformance.conftest")
+"""The project's conftests may need the arguments and variables that only its own suite is given."""
+
 _NAMES = ("python_files=test_*.py", "python_classes=Test*", "python_functions=test_*")
 """How the suite names its tests; the project may name its own otherwise."""
 
@@ -56,6 +59,8 @@ def validate(
     # Read before the run: a change made meanwhile is not overwritten.
     declaration = read_declaration(plan.environments[0].file, overrides or ())
     options = [word for setting in _NAMES for word in ("-o", setting)]
+    if not plan.project.contracts:  # else a conftest may say what the fields of the project's own contract are
+        options += _WITHOUT_CONFTESTS
     with progress(quiet=quiet) as observe:
         run_dir = run_matrix(replace(plan, suites=(*_SUITE, *options), is_ours=True), observe)
     validation = _compare(plan, declaration, run_dir)

@@ -38,8 +38,8 @@ def _why_not(spec: ServiceSpec, fault: Fault) -> str:
     """Return why a service cannot be degraded so; empty where it can."""
     if spec.source in {Source.REMOTE, Source.ABSENT}:
         return f"it is {spec.source}, and only what we start can be put behind a proxy"
-    if spec.is_job:
-        return "it is a job, which has ended when the tests begin"
+    if not spec.has_address:
+        return f"it is of kind {spec.kind!r}, which serves nothing"
     if fault.fault == "http_error" and (spec.kind not in _SPEAK_HTTP or spec.tls):
         return "only plain HTTP can be answered with http_error"
     return ""

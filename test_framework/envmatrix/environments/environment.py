@@ -179,6 +179,11 @@ class Environment(Inheritance):
             waiting.extend(service.references)
         return frozenset(found)
 
+    def exercised_with(self, capabilities: set[str]) -> frozenset[str]:
+        """Return the services without an address that those behind some capabilities need: no test reaches them itself."""
+        services = frozenset(self.providers[name] for name in capabilities & self.providers.keys())
+        return frozenset(name for name in self.closure(services) if not self.services[name].has_address)
+
     def secrets(self) -> Iterator[str]:
         """Yield the secrets that the declaration holds."""
         for service in self.services.values():

@@ -37,6 +37,8 @@ class Source(enum.StrEnum):
 
 CONTAINERS = frozenset({Source.COMPOSE, Source.CONTAINER})
 """The sources of services that run in containers."""
+NO_ADDRESS = frozenset({"job", "background"})
+"""Kinds that serve nothing."""
 _OUTLIVING = frozenset({Source.REMOTE, Source.COMPOSE})
 
 
@@ -46,7 +48,7 @@ class ServiceSpec(Table):
     name: str
     kind: str
     """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`,
-    `mysql`, `grpc`, `s3`, or a plugged-in one."""
+    `background`, `mysql`, `grpc`, `s3`, or a plugged-in one."""
     driver: tuple[str, str] | None = None
     """Where the driver of a project's own kind is: the project's root, and `module:NAME` as `[tool.envmatrix.kinds]` has it."""
     source: Source
@@ -184,6 +186,8 @@ class ServiceSpec(Table):
             raise ValueError("client_cert and client_key belong together")
         if self.is_job and self.source not in {Source.PROCESS, Source.ABSENT}:
             raise ValueError("a job is a command that runs to its end: source = 'process'")
+        if self.kind == "background" and self.source not in {Source.PROCESS, Source.COMPOSE, Source.ABSENT}:
+            raise ValueError("a background program is one that we run: source = 'process' or 'compose'")
         host = urlsplit(self.url.get_secret_value()).hostname if self.url else None
         if not (self.verify or is_loopback(host or "")):
             raise ValueError("verify = false is for a url on this machine; elsewhere name the authority in ca_file")
@@ -212,6 +216,11 @@ class ServiceSpec(Table):
     def is_required(self) -> bool:
         """Return whether the environment is broken without it."""
         return self.required and self.source is not Source.ABSENT
+
+    @property
+    def has_address(self) -> bool:
+        """Return whether it serves others; what does not is up by what became of its process."""
+        return self.kind not in NO_ADDRESS
 
     @property
     def is_job(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from importlib.metadata import entry_points
 from urllib.parse import urlsplit
 
-from envmatrix.environments.service import ServiceSpec, Source
+from envmatrix.environments.service import NO_ADDRESS, ServiceSpec, Source
 
 KIND_GROUP = "envmatrix.kinds"
 """The entry point group of kinds that packages add."""
@@ -25,6 +25,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "clickhouse": frozenset(),
     "tcp": frozenset({"banner", "verify"}),
     "job": frozenset(),
+    "background": frozenset(),
     "mysql": frozenset(),
     "grpc": frozenset({"identity"}),
     "s3": frozenset({"verify"}),
@@ -32,15 +33,15 @@ KINDS: Mapping[str, frozenset[str]] = {
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
 _STARTED = frozenset({"command", "env", "preload", "needs", "start_after", "tls", "start_deadline", "max_rss"})
-_NOT_OF_JOBS = frozenset({"ping_deadline", "tls"})
-"""Keys of all kinds that are pinged at an address, which a job has not."""
+_OF_ADDRESSES = frozenset({"ping_deadline", "tls", "port"})
+"""Keys of all kinds that have an address."""
 _CONNECTED = frozenset({"url", "ca_file", "verify"})
 SOURCES: Mapping[Source, frozenset[str]] = {
     Source.EMBEDDED: frozenset({"start_deadline", "max_rss"}),
     Source.PROCESS: _STARTED,
     Source.REMOTE: _CONNECTED,
-    Source.COMPOSE: frozenset({"service", "port", "start_deadline"}),
-    Source.CONTAINER: frozenset({"image", "port", "command", "env", "start_deadline"}),
+    Source.COMPOSE: frozenset({"service", "port", "needs", "start_deadline"}),
+    Source.CONTAINER: frozenset({"image", "port", "command", "env", "needs", "start_deadline"}),
     Source.STUB: _STARTED,
     Source.ABSENT: _CONNECTED,
 }
@@ -73,8 +74,8 @@ def usable_keys(spec: ServiceSpec) -> list[str]:
 
 def kinds_with(key: str) -> tuple[str, ...]:
     """Return our kinds that use a key, all of them where none claims it."""
-    if key in _NOT_OF_JOBS:
-        return tuple(kind for kind in KINDS if kind != "job")
+    if key in _OF_ADDRESSES:
+        return tuple(kind for kind in KINDS if kind not in NO_ADDRESS)
     return tuple(kind for kind, keys in KINDS.items() if key in keys) or (() if key == "options" else tuple(KINDS))
 
 

@@ -139,12 +139,9 @@ def unexercised(run: Run) -> list[str]:
         name for each in run.attestations for name, ping in each.services.items() if ping.is_up
     } & run.header.sources.keys()
     idle = up - {name for name, source in run.header.sources.items() if source == "absent"}
-    passed = (cell.attempts[-1] for cell in run.passed)
-    for attempt in passed:
-        if not idle:
-            break
-        idle.difference_update(attempt.capabilities, attempt.services)
-    return sorted(idle)
+    last = [cell.attempts[-1] for cell in run.passed]
+    exercised = {each.capabilities for each in last} | {each.services for each in last}
+    return sorted(idle.difference(*exercised))
 
 
 _REMARKS = (

@@ -208,10 +208,11 @@ def _text(value: Any) -> str:
 
 def _apart(sides: Sequence[Side]) -> list[str]:
     """Return the tests that pass on some side and fail on another: no other's results can part the sides."""
-    passed = {test for side in sides for test, outcome in side.outcomes.items() if outcome.counts_as_passed}
     failed = {test for side in sides for test, outcome in side.outcomes.items() if outcome is Outcome.FAILED}
-    both = passed & failed
-    return [test for test in dict.fromkeys(test for side in sides for test in side.outcomes) if test in both]
+    both = {
+        test for test in failed if any(test in side.outcomes and side.outcomes[test].counts_as_passed for side in sides)
+    }
+    return list(dict.fromkeys(test for side in sides for test in side.outcomes if test in both))
 
 
 def _results(

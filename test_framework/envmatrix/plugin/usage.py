@@ -79,4 +79,4 @@ class Usage:
         environment = self._process.selection.environment
         if found & (names := {BACKEND, environment.service_named(BACKEND)}):  # two names of one service
             found |= names
-        return found & environment.providers.keys()
+        return (found | environment.exercised_with(found)) & environment.providers.keys()

@@ -90,6 +90,20 @@ class Run:
             ended[cell.outcome].append(cell)
         return ended
 
+    @cached_property
+    def telling(self) -> Sequence[Cell]:
+        """Return the cells that say more than that their test passed at the first attempt, in their order."""
+        passed = Outcome.PASSED  # looked up for each of many cells, it would take longer than the rest
+        return [
+            cell
+            for cell in self.cells.values()
+            if cell.outcome is not passed
+            or cell.evidence is not None
+            or cell.reason
+            or cell.reused_from
+            or len(cell.attempts) > 1
+        ]
+
     @property
     def pings(self) -> Mapping[str, Ping]:
         """Map each service that the run used to the first look at it."""

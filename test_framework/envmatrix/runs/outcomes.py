@@ -24,6 +24,8 @@ class Outcome(enum.StrEnum):
     NOT_RUN = "not_run"
     """Planned, never ended."""
 
+    __hash__ = str.__hash__  # Enum's own is a Python function, and each cell is counted by its outcome
+
     @property
     def counts_as_passed(self) -> bool:
         """Return whether the last attempt passed, as it should."""
@@ -75,6 +77,8 @@ class Cause(enum.StrEnum):
     """A worker crashed, a deadline passed, a signal came, or we have a bug."""
     UNDETERMINED = "undetermined"
     """The evidence conflicts."""
+
+    __hash__ = str.__hash__
 
     @property
     def blames_product(self) -> bool:

@@ -14,8 +14,14 @@ from collections.abc import Iterator
 _MAX_DEPTH = 4
 """Levels of escapes: the repr of a JSON text that was wrapped has three."""
 
-_LINE_END = rb"""(?:["'][ \t]*)?\r?\n(?:[E>|+-][ \t]+|[ \t])*(?:b?["'])?"""
-"""The end of a line, with what pprint and pytest put around it."""
+_INDENT = rb"(?:[E>|+-][ \t]+|[ \t])*"
+_LINE_END = b"|".join(
+    start + _INDENT + rb"""(?:b?["'])?""" for start in (rb'"[ \t]*\r?\n', rb"'[ \t]*\r?\n", rb"\r\n", rb"\n")
+)
+"""The end of a line, with what pprint and pytest put around it.
+
+Here and below each alternative begins with a plain character: `re` then skips to these, ten times as fast.
+"""
 
 _KINDS = (
     (
@@ -27,13 +33,13 @@ _KINDS = (
     rb"""'"'"'|''|\"\"""",  # a quote in a shell, in SQL, in CSV
 )
 _ALL = re.compile(b"|".join((*_KINDS, _LINE_END)))
-_BARE_END = rb"\r?\n(?:[E>|+-][ \t]+|[ \t])*"
+_BARE_END = rb"\r\n" + _INDENT + rb"|\n" + _INDENT
 _EACH = (
     _ALL,
     *(re.compile(kind + b"|" + _LINE_END) for kind in _KINDS),
     re.compile(_KINDS[0] + b"|" + _BARE_END),
     re.compile(_BARE_END),
-    re.compile(_BARE_END + rb"|[ \t]+"),  # lines are broken at spaces, too
+    re.compile(_BARE_END + rb"| [ \t]*|\t[ \t]*"),  # lines are broken at spaces, too
 )
 _CONTROLS = {b"n": b"\n", b"r": b"\r", b"t": b"\t", b"a": b"\a", b"b": b"\b", b"f": b"\f", b"v": b"\v", b"0": b"\0"}
 

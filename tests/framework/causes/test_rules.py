@@ -30,7 +30,7 @@ from envmatrix.exceptions import (
 from envmatrix.masking import MASKER
 from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.probes.access import Access
-from envmatrix.services.probes.exchanges import Exchange
+from envmatrix.services.probes.exchanges import Exchange, hooks
 from envmatrix.services.processes.ports import free_port
 from envmatrix.services.websocket import open_websocket
 
@@ -69,8 +69,15 @@ def not_json(read: Callable[[str], object]) -> json.JSONDecodeError:
 
 
 def answer_of(text: str) -> object:
-    """Read a text as an answer's JSON."""
+    """Read a text as the JSON of an answer that a client of the test's own got."""
     return httpx.Response(200, text=text).json()
+
+
+def answer_to_us(text: str) -> object:
+    """Read a text as the JSON of an answer that a client of ours got."""
+    answer = httpx.MockTransport(lambda _: httpx.Response(200, text=text, headers={"Content-Type": "application/json"}))
+    with httpx.Client(transport=answer, event_hooks=hooks()) as client:
+        return client.get("http://shop/api/me").json()
 
 
 class OperationalError(Exception):
@@ -153,7 +160,7 @@ CASES = [
     (facts(CUT), "I205", "complete message body"),
     (facts(httpx.ReadError("reset"), exchanges=said(200)), "I205", "GET /api/me → 200, then ReadError"),
     (facts(AssertionError("429 != 200"), exchanges=said(429)), "I206", "GET /api/me → 429"),
-    (facts(not_json(answer_of), exchanges=said(200, is_json=True)), "C105", "Unterminated string"),
+    (facts(not_json(answer_to_us)), "C105", "GET /api/me → 200 says that it is JSON, and is not: Unterminated string"),
     (facts(SupervisorError("ended")), "H302", "the supervisor ended"),
     (facts(pytest.fail.Exception("Timeout (>1.0s) from pytest-timeout.")), "H305", "these answer: backend"),
     (facts(AssertionError("502"), exchanges=said(502), access=(WORKS,)), "U502", "GET /api/me → 502"),
@@ -292,12 +299,13 @@ def test_a_class_of_the_projects_own_is_no_lost_connection() -> None:
     "given",
     [
         facts(not_json(json.loads), exchanges=said(200, is_json=True)),
+        facts(not_json(answer_of), exchanges=said(200, is_json=True)),
         facts(AssertionError("'incomplete chunked read' in ''"), exchanges=said(200)),
         facts(pytest.fail.Exception("Timeout of an order must be 30 days")),
         facts(AssertionError("'retry-after' in {}"), exchanges=said(429)),
         facts(psycopg.errors.LockNotAvailable("canceling statement due to lock timeout")),
     ],
-    ids=["own JSON", "own words", "own timeout", "429 asked for", "a lock"],
+    ids=["own JSON", "own client", "own words", "own timeout", "429 asked for", "a lock"],
 )
 def test_what_only_looks_like_another_rules_case_is_logic(given: Facts) -> None:
     """Words in a text of the test's own, and refusals that it asked for, are no evidence of anything."""

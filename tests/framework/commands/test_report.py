@@ -10,6 +10,7 @@ import pytest
 from envmatrix.__main__ import main
 from envmatrix.runs.events import Attempt, Evidence
 from envmatrix.runs.outcomes import Cause, Outcome
+from tests.framework.report.page.chunks import chunks
 from tests.framework.run_files import write_run
 
 ALL = ("--ctrf=c.json", "--junit=junit", "--svg=m.svg", "--badges=badges", "--agent=agent")
@@ -106,17 +107,21 @@ def test_a_name_from_a_file_leads_nowhere_else(runs: Path, capfd: pytest.Capture
 
 
 @pytest.mark.fault("canary-secret")
-def test_a_secret_of_this_process_is_told_nowhere(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("formats", [("--html=m.html",), ("--html=m.html", *ALL)])
+def test_a_secret_of_this_process_is_told_nowhere(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, formats: tuple[str, ...]
+) -> None:
     """A run file from elsewhere holds what is a secret here."""
     secret = "canary-4cd1e90b"
     monkeypatch.setenv("DEPLOY_TOKEN", secret)
     evidence = Evidence("L401", f"{secret} is wrong", detail=secret)
     (runs / "local.jsonl").unlink()
     write_run(runs / "local.jsonl", Attempt("a.py::x", Outcome.FAILED, cause=Cause.LOGIC, evidence=evidence))
-    assert report("runs", *ALL) == 0
+    assert report("runs", *formats) == 0
     texts = {name: (runs.parent / name).read_text() for name in written(runs.parent)}
+    texts["m.html"] = repr(chunks(texts["m.html"]))
     assert [name for name, text in texts.items() if secret in text] == []
-    assert "********** is wrong" in texts["c.json"]
+    assert all("********** is wrong" in texts[name] for name in {"m.html", "c.json"} & texts.keys())
 
 
 @pytest.mark.fault("mixed-commits")

@@ -158,6 +158,17 @@ def test_a_required_service_that_is_not_there_leaves_it_unknown(shop: Shop, answ
     assert "blocked by the smoke check" in ended.stderr
 
 
+@pytest.mark.parametrize("has_contract", [False, True])
+def test_conftests_are_loaded_only_for_a_contract_of_the_projects_own(shop: Shop, has_contract: bool) -> None:
+    """They may need what `[pytest]` gives to the project's own suite alone, or say what the contract's fields are."""
+    shop.bare.write("tests/conftest.py", "import pathlib\npathlib.Path('loaded.txt').touch()\n")
+    if has_contract:
+        with (shop.bare.root / "pyproject.toml").open("a") as settings:
+            settings.write('[tool.envmatrix.contracts]\ncart = "shop:Cart"\n')
+    shop.validate("--", "--collect-only", SHOP_BACKEND_URL="http://127.0.0.1:1")
+    assert (shop.bare.root / "loaded.txt").exists() == has_contract
+
+
 def test_a_run_that_never_began_is_unknown(shop: Shop) -> None:
     """Pytest's own words say why."""
     ended = shop.validate("--", "--no-such-option", SHOP_BACKEND_URL="http://127.0.0.1:1")

@@ -43,6 +43,40 @@ def test_the_closure_holds_all_that_is_behind_a_service(tmp_path: Path) -> None:
     assert environment.closure(frozenset()) == frozenset()
 
 
+UNREACHED = """
+    [services.database]
+    kind = "postgres"
+    source = "embedded"
+
+    [services.migrate]
+    kind = "job"
+    source = "process"
+    command = ["x"]
+    env = { URL = "{database.url}" }
+
+    [services.worker]
+    kind = "background"
+    source = "process"
+    command = ["x"]
+    needs = ["migrate"]
+
+    [services.backend]
+    kind = "http"
+    source = "process"
+    command = ["x"]
+    needs = ["worker"]
+    capabilities = ["search"]
+"""
+
+
+def test_what_has_no_address_is_exercised_with_what_needs_it(tmp_path: Path) -> None:
+    """A job and a background program by way of others, too; what has an address only where a test reaches it."""
+    declare(tmp_path, UNREACHED)
+    environment = load(tmp_path)
+    assert environment.exercised_with({"search"}) == {"worker", "migrate"}
+    assert environment.exercised_with({"database", "multi_user"}) == frozenset()
+
+
 def test_required_is_the_default_but_for_the_absent(tmp_path: Path) -> None:
     """Required unless said otherwise, or unless there is no such service."""
     declare(tmp_path, CHAIN)

@@ -302,6 +302,14 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
         ('kind = "job"\ntls = true\n' + _PROCESS, "3: 'tls' does nothing for a service of kind = 'job'."),
         ('kind = "http"\nneeds = ["x"]\n' + _REMOTE, "3: 'needs' does nothing for a service of source = 'remote'."),
         ('kind = "http"\nneeds = ["shap"]\n' + _PROCESS, "3: 'shap' in needs names no service. Did you mean 'shop'?"),
+        (
+            'kind = "background"\nport = 1\nsource = "compose"\n',
+            "3: 'port' does nothing for a service of kind = 'background'.",
+        ),
+        (
+            'kind = "background"\n' + _REMOTE,
+            "1: services.shop: a background program is one that we run: source = 'process' or 'compose'",
+        ),
         ('kind = "job"\n' + _REMOTE, "1: services.shop: a job is a command that runs to its end: source = 'process'"),
         (
             'kind = "postgresql"\n' + _REMOTE,
@@ -324,6 +332,8 @@ _PROCESS = 'source = "process"\ncommand = ["shop"]'
         "tls of a job",
         "needs of a remote one",
         "needs a stranger",
+        "port of a background program",
+        "a remote background program",
         "a remote job",
         "kind",
     ],

@@ -109,7 +109,7 @@ def test_no_file_is_named_like_a_variant(tmp_path: Path) -> None:
             "local+x degrades 'rediss', which is no service here. Did you mean 'redis'?",
         ),
         ('services.redis.fault = "http_error"', "only plain HTTP can be answered with http_error"),
-        ('services.seed.fault = "down"', "it is a job, which has ended when the tests begin"),
+        ('services.seed.fault = "down"', "it is of kind 'job', which serves nothing"),
         (
             'services.redis.fault = "down"\nsurvives = ["atuh"]',
             "'atuh', which is no capability here. Did you mean 'auth'?",

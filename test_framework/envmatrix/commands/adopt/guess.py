@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 STORES = {"postgres": "database", "redis": "redis", "clickhouse": "clickhouse"}
@@ -14,6 +14,11 @@ _WORDS = {
     "clickhouse": re.compile(r"clickhouse"),
 }
 """Kind → words that tell of it; a `database_url` is taken for PostgreSQL's."""
+_VAGUE = re.compile(r"database|(?<![a-z])(?:db|sql)(?![a-z])")
+"""Words that any kind of store may have for a name."""
+_OWN = frozenset({"", "app", "base", "site", "public", "api"})
+"""Whose address the product's own is by name: `API_URL`, `--base-url`."""
+OWN_URL = "{backend.url}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +28,13 @@ class Guess:
     name: str
     keys: Mapping[str, tuple[object, str]]
     """Key → its value, and the place that it is from."""
+    is_vague: bool = False
+    """Whether it is guessed from a word that may as well stand for another store."""
+
+    @property
+    def kind(self) -> object:
+        """Return which driver speaks to it."""
+        return self.keys["kind"][0]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +46,11 @@ class Given:
     variable: str = ""
     value: str = ""
     """Of the variable."""
+
+    @property
+    def is_own(self) -> bool:
+        """Return whether it is the address of the product itself."""
+        return OWN_URL in self.argument + self.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +71,32 @@ def kind_of(text: str) -> str:
     return next((kind for kind, words in _WORDS.items() if words.search(text.lower())), "")
 
 
-def store(kind: str, origin: str) -> Guess:
+def is_vague(name: str) -> bool:
+    """Return whether a name tells of a store, and of no certain kind."""
+    return not kind_of(_VAGUE.sub("", name.lower()))
+
+
+def store(kind: str, origin: str, *, is_vague: bool = False) -> Guess:
     """Return a store that we start: a real server of our own."""
-    return Guess(STORES[kind], {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")})
+    keys = {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")}
+    return Guess(STORES[kind], keys, is_vague)
+
+
+def is_own_url(name: str) -> bool:
+    """Return whether a variable or an option is by its name the address of the product itself."""
+    return owner_of(name) in _OWN
+
+
+def owner_of(name: str) -> str:
+    """Return whose address a variable or an option is by its name."""
+    return re.sub(r"_?(?:BASE_)?UR[LI]$", "", name.upper().strip("-").replace("-", "_")).lower()
+
+
+def in_order(guesses: Sequence[Guess]) -> Iterator[Guess]:
+    """Yield the services of one file: jobs are needed by all others, and background programs by what serves."""
+    jobs, background = ([each.name for each in guesses if each.kind == kind] for kind in ("job", "background"))
+    needs: Mapping[object, list[str]] = {"background": jobs, "http": jobs + background}
+    for guess in guesses:
+        names = needs.get(guess.kind)
+        more = {"needs": (names, "up before it, since nothing else asks for them")} if names else {}
+        yield Guess(guess.name, {**guess.keys, **more})

@@ -15,11 +15,24 @@ from dotenv import dotenv_values
 from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.commands.adopt.compose import compose_guesses
-from envmatrix.commands.adopt.guess import STORES, Found, Given, Guess, kind_of, store
+from envmatrix.commands.adopt.guess import (
+    OWN_URL,
+    STORES,
+    Found,
+    Given,
+    Guess,
+    in_order,
+    is_own_url,
+    is_vague,
+    kind_of,
+    owner_of,
+    store,
+)
 from envmatrix.environments import references_in
 from envmatrix.exceptions import DeclarationError
 from envmatrix.masking import is_secret_name
 from envmatrix.safety.input_files import read_text
+from envmatrix.safety.loopback import is_loopback
 from envmatrix.safety.names import is_name
 
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
@@ -42,11 +55,18 @@ def look(root: Path) -> Found:
             notes.append(seen)
         elif isinstance(seen, Given):
             given.append(seen)
-        elif seen.name not in services:
+        elif seen.name not in services and not (
+            seen.is_vague and any(each.kind in STORES for each in services.values())
+        ):
             services[seen.name] = seen
-    own = (name for name, each in services.items() if each.keys["kind"][0] == "http" and "required" not in each.keys)
+    own = (name for name, each in services.items() if each.kind == "http" and "required" not in each.keys)
     if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
         services["backend"] = Guess("backend", services.pop(web).keys)
+    if "backend" not in services:
+        notes += [
+            f"{each.origin}: the address of the product itself, which is not declared" for each in given if each.is_own
+        ]
+        given = [each for each in given if not each.is_own]
     return Found(tuple(services.values()), _pytest(given), _suites(index), tuple(dict.fromkeys(notes)))
 
 
@@ -66,42 +86,54 @@ def _variables(file: Path) -> dict[str, str]:
 
 
 def _procfile(root: Path, example: str, variables: dict[str, str]) -> Iterator[Guess | str]:
-    """Yield the process `web` of a Procfile, with the variables of the example file."""
+    """Yield the processes of a Procfile, with the variables of the example file; `release` is run to its end before them."""
     if not (root / "Procfile").is_file():
         return
+    guesses = []
     for number, line in enumerate(read_text(root / "Procfile").splitlines(), 1):
-        process, _, command = line.partition(":")
+        process, colon, command = line.partition(":")
+        if not colon or process.startswith("#"):
+            continue
         origin = f"Procfile:{number}"
-        if process.strip() != "web":
-            if command and not process.startswith("#"):
-                yield f"{origin}: {process.strip()!r} serves nothing that a test could reach, and is not declared"
+        name, kind = {"web": ("backend", "http"), "release": ("release", "job")}.get(process, (process, "background"))
+        words = _words(command, kind)
+        if not words or not is_name(name):
+            yield f"{origin} is not declared: {'its command needs a shell' if is_name(name) else 'no service has such a name'}"
             continue
-        try:
-            words = shlex.split(re.sub(r"\$\{?PORT\b(?::-\d+)?\}?", "{backend.port}", command))
-            words[:1] = ["{python}"] if words[:1] in (["python"], ["python3"]) else words[:1]
-        except ValueError:
-            words = []
-        if not words or any(re.search(r"[$|;&<>`]", word) for word in words):
-            yield f"{origin} is not declared: its command needs a shell"
-            continue
-        if not any("{backend.port}" in word for word in words):
-            yield f"{origin} names no $PORT: give the command a way to listen at {{backend.port}}, or it is not found"
-        keys = {
-            "kind": ("http", origin),
-            "source": ("process", "started for the run, and gone after it"),
-            "command": (words, origin),
-            "health": ("/", "a guess: any path that answers 200 without a login"),
-        }
-        for name, value in variables.items():
-            keys[f"env.{name}"] = (_setting(name, value), example)
-        yield Guess("backend", keys)
+        source = "started for the run, and gone after it" if kind != "job" else "run to its end"
+        keys = {"kind": (kind, origin), "source": ("process", source), "command": (words, origin)}
+        if kind == "http":
+            keys["health"] = ("/", "a guess: any path that answers 200 without a login")
+            if not any("{backend.port}" in word for word in words):
+                yield f"{origin} names no $PORT: give the command a way to listen at {{backend.port}}, or it is not found"
+        for variable, value in variables.items():
+            keys[f"env.{variable}"] = (_setting(variable, value, is_product=kind == "http"), example)
+        guesses.append(Guess(name, keys))
+    yield from in_order(guesses)
 
 
-def _setting(name: str, value: str) -> str:
-    """Return what a variable of the example file becomes: an address, or itself with that value by default."""
+def _words(command: str, kind: str) -> list[str]:
+    """Return the words of a process's command; none where it needs a shell."""
+    if kind == "http":
+        command = re.sub(r"\$\{?PORT\b(?::-\d+)?\}?", "{backend.port}", command)
+    try:
+        words = shlex.split(command)
+    except ValueError:
+        return []
+    words[:1] = ["{python}"] if words[:1] in (["python"], ["python3"]) else words[:1]
+    return [] if any(re.search(r"[$|;&<>`]", word) for word in words) else words
+
+
+def _setting(name: str, value: str, *, is_product: bool = True) -> str:
+    """Return what a variable of the example file becomes: an address, or itself with that value by default.
+
+    Only the product and its tests are told its own address: what it needs is up before that.
+    """
     scheme, _, rest = value.partition("://")
-    if name.upper() == "PORT":
+    if is_product and name.upper() == "PORT":
         return "{backend.port}"
+    if is_product and _is_own(name, value):
+        return OWN_URL
     if rest and (kind := kind_of(scheme)):
         service = STORES[kind]
         if "+" not in scheme:
@@ -113,20 +145,27 @@ def _setting(name: str, value: str) -> str:
     return f"${{{name}:-{value}}}"
 
 
+def _is_own(name: str, value: str) -> bool:
+    """Return whether a variable of the example file is where the product itself is while somebody works on it."""
+    address = re.match(r"https?://([\w.-]+)", value)
+    return address is not None and is_own_url(name) and is_loopback(address[1])
+
+
 def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | Given | str]:
     for name, value in variables.items():
         scheme, _, rest = value.partition("://")
         if rest and (kind := kind_of(scheme)):
             yield store(kind, f"{example}: {name}")
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=_setting(name, value))
+        elif _is_own(name, value):
+            yield Given(f"{example}: {name}, for tests that read it", variable=name, value=OWN_URL)
         elif rest and scheme in {"http", "https"}:
-            service = re.sub(r"_?(?:BASE_)?UR[LI]$", "", name.upper()).lower()
-            if not is_name(service) or service in {"app", "base", "site", "public", "api"}:
+            if is_own_url(name) or not is_name(owner_of(name)):
                 yield f"{example}: {name} may be the address of the product itself"
                 continue
             default = "" if set("@{}").intersection(value) else f":-{value}"
             keys = {"kind": "http", "source": "remote", "url": f"${{{name}{default}}}", "required": False}
-            yield Guess(service, {key: (each, f"{example}: {name}") for key, each in keys.items()})
+            yield Guess(owner_of(name), {key: (each, f"{example}: {name}") for key, each in keys.items()})
         elif rest:
             yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
 
@@ -139,11 +178,14 @@ def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
             if kind := kind_of(option):
                 yield store(kind, origin)
                 yield Given(origin, argument=f"{option}={{{STORES[kind]}.url}}")
+            elif is_own_url(option):
+                yield Given(origin, argument=f"{option}={OWN_URL}")
             else:
                 yield f"{origin}: hand it over in args of [pytest]"
     for fixture in index.fixtures:
         if not fixture.plugin and (kind := kind_of(fixture.name)):
-            yield store(kind, f"{fixture.path}:{fixture.line}: fixture {fixture.name}")
+            origin = f"{fixture.path}:{fixture.line}: fixture {fixture.name}"
+            yield store(kind, origin, is_vague=is_vague(fixture.name))
 
 
 def _url_options(conftest: Path) -> Iterator[tuple[str, int]]:

@@ -196,16 +196,16 @@ def _in_words(ping: Ping | None, *, latency: bool = False) -> str:
     """Return a look in a few words: `down: connection refused`."""
     if ping is None:
         return "not looked at"
-    parts = [ping.status.value]
+    parts: list[str] = [ping.status]
     if latency and ping.is_up:
         parts.append(f" in {ping.latency * 1000:.1f} ms")
     if ping.looks != 1 and not ping.is_flapping:  # where only some failed, the detail counts them
         parts.append(f" ({ping.looks} looks)")
     if ping.detail:
         parts.append(f": {ping.detail}")
-    unwell = [f"{name} {state}" for name, state in sorted(ping.dependencies.items()) if state not in {"up", "absent"}]
-    if unwell:
-        parts.append(f"; says: {', '.join(unwell)}")
+    if ping.dependencies:
+        unwell = [f"{name} {each}" for name, each in sorted(ping.dependencies.items()) if each not in {"up", "absent"}]
+        parts.append(f"; says: {', '.join(unwell)}" if unwell else "")
     if ping.age >= _STALE:
         return f"{ping.age:.0f} s earlier: {''.join(parts)}"
     return "".join(parts)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import shlex
 from dataclasses import dataclass
 from pathlib import Path
@@ -83,9 +84,15 @@ def shipped_module(file: str, project: Project) -> str:
 
     By path, pytest would look for the project's settings above our package.
     """
-    if _is_file(project.root / file) or not _is_file(_CONFORMANCE / file):
+    if file not in _shipped() or _is_file(project.root / file):
         return ""
     return f"envmatrix.conformance.{file.removesuffix('.py')}"
+
+
+@functools.cache
+def _shipped() -> frozenset[str]:
+    """Return the files of the suite that we ship."""
+    return frozenset(path.relative_to(_CONFORMANCE).as_posix() for path in _CONFORMANCE.rglob("*.py"))
 
 
 def _is_file(path: Path) -> bool:

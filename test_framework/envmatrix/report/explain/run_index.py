@@ -45,7 +45,7 @@ class RunIndex:
     @cached_property
     def _alike(self) -> dict[tuple[Outcome, str, str], list[str]]:
         alike: dict[tuple[Outcome, str, str], list[str]] = {}
-        for cell in self.run.cells.values():
+        for cell in self.run.telling:
             if cell.evidence is not None:
                 alike.setdefault(_key(cell.outcome, cell.evidence), []).append(cell.test)
         return alike
@@ -53,7 +53,7 @@ class RunIndex:
     @cached_property
     def _fell(self) -> dict[str, tuple[int, str]]:
         fell: dict[str, tuple[int, str]] = {}
-        for number, cell in enumerate(self.run.cells.values()):
+        for number, cell in enumerate(self.run.telling):
             for service in cell.evidence.fell if cell.evidence else ():
                 fell.setdefault(service, (number, cell.test))
         return fell

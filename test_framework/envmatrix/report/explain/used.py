@@ -12,8 +12,9 @@ from envmatrix.runs.samples import requests_of, samples_during, series_of
 
 def used(index: RunIndex, cell: Cell) -> dict[str, Any]:
     """Return the fields of an explanation that tell it."""
+    samples = index.samples and samples_during(index.samples, cell.attempts)
     return {
-        "used": highest(series_of(samples_during(index.samples, cell.attempts))),
+        "used": highest(series_of(samples)),
         "requests": route_numbers(requests_of(cell.attempts)),
         "measured": cell.measured,
         "growing": index.growing,

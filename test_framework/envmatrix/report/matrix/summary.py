@@ -18,6 +18,7 @@ from envmatrix.matrix.table import Column, Matrix, Row
 from envmatrix.report.text import first_line
 from envmatrix.report.words import ADVICE, cause_and_rule
 from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.events import FindingRecord
 from envmatrix.runs.outcomes import Cause, Outcome
 
 
@@ -44,6 +45,8 @@ class AlikeCells:
     """`file:line`; empty where it would tell alike failures apart."""
     remedy: str = field(default="", compare=False)
     """What to do next, where the test or its rule says so."""
+    findings: tuple[FindingRecord, ...] = field(default=(), compare=False)
+    """What breaks the contract, of the first; the summary has them in one line."""
     alike_by: str = field(init=False)
     """The summary without ids, times and ports; by it, failures are alike."""
 
@@ -89,7 +92,8 @@ class MatrixSummary:
     @classmethod
     def of(cls, matrix: Matrix) -> MatrixSummary:
         """Summarize a matrix."""
-        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix)), tuple(_asides(matrix)))
+        rows = _telling(matrix.rows)
+        return cls(_title(matrix), _selection(matrix), tuple(_problems(matrix, rows)), tuple(_asides(matrix, rows)))
 
     @property
     def advice(self) -> tuple[tuple[str, str], ...]:
@@ -148,26 +152,32 @@ def _selection(matrix: Matrix) -> str:
     return f"{shown}, each verdict is of all; selected by: {matrix.selection.query}"
 
 
-def _problems(matrix: Matrix) -> Iterator[Problem]:
+def _telling(rows: Sequence[Row]) -> list[Row]:
+    """Return the rows but for those that passed everywhere: of a large matrix, few."""
+    passed = Outcome.PASSED  # looked up for each of many cells, it would take longer than the rest
+    found = {n: row for n, row in enumerate(rows) for cell in row.cells if cell is None or cell.outcome is not passed}
+    return list(found.values())
+
+
+def _problems(matrix: Matrix, rows: Sequence[Row]) -> Iterator[Problem]:
     alike: dict[tuple[AlikeCells, ...], list[str]] = {}
-    for row in matrix.rows:
-        if any(
-            cell is not None and cell.outcome is not Outcome.PASSED and cell.outcome.needs_attention
-            for cell in row.cells
-        ):
-            alike.setdefault(tuple(_alike_cells(matrix, row)), []).append(row.test)
+    labels = [None if isinstance(column.run, MissingRun) else column.label for column in matrix.columns]
+    for row in rows:
+        for cell in row.cells:
+            if cell is not None and cell.outcome.needs_attention:
+                alike.setdefault(tuple(_alike_cells(labels, row)), []).append(row.test)
+                break
     return (Problem(tuple(tests), cells) for cells, tests in alike.items())
 
 
-def _alike_cells(matrix: Matrix, row: Row) -> Iterator[AlikeCells]:
-    """Yield the row's cells, those that need attention first, alike ones merged."""
+def _alike_cells(labels: Sequence[str | None], row: Row) -> Iterator[AlikeCells]:
+    """Yield the row's cells, those that need attention first, alike ones merged; a column without a run has no label."""
     alike: dict[AlikeCells, list[str]] = {}
-    for column, cell in zip(matrix.columns, row.cells, strict=True):
-        if isinstance(column.run, MissingRun):
-            continue  # what it would have planned is unknown, and its verdict says why
-        alike.setdefault(_without_labels(cell), []).append(column.label)
+    for label, cell in zip(labels, row.cells, strict=True):
+        if label is not None:  # what a missing run would have planned is unknown, and its verdict says why
+            alike.setdefault(_without_labels(cell), []).append(label)
     order = sorted(alike.items(), key=lambda entry: entry[0].outcome is None or not entry[0].outcome.needs_attention)
-    return (replace(cells, labels=tuple(labels)) for cells, labels in order)
+    return (replace(cells, labels=tuple(each)) for cells, each in order)
 
 
 _NOT_PLANNED, _PASSED = AlikeCells((), None), AlikeCells((), Outcome.PASSED)
@@ -197,17 +207,18 @@ def _without_labels(cell: Cell | None) -> AlikeCells:
         summary=summary,
         place=place,
         remedy=remedy(evidence),
+        findings=evidence.findings,
     )
 
 
-def _asides(matrix: Matrix) -> Iterator[Aside]:
+def _asides(matrix: Matrix, rows: Sequence[Row]) -> Iterator[Aside]:
     """Yield the tests that tell nothing, by reason; environments with the same tests and reason are merged."""
     alike: dict[tuple[Outcome | None, str, tuple[str, ...]], list[str]] = {}
     for index, column in enumerate(matrix.columns):
         if not column.cells:
             continue  # the verdict says why the column as a whole has nothing
         grouped: dict[tuple[Outcome | None, str], list[str]] = {}
-        for row in matrix.rows:
+        for row in rows:
             cell = row.cells[index]
             outcome = cell.outcome if cell is not None else None
             if outcome is not Outcome.PASSED and (outcome is None or outcome.is_silent):

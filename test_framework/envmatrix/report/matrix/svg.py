@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 from xml.etree.ElementTree import Element, SubElement
 
 from envmatrix.gate import Answer
@@ -18,14 +19,10 @@ from envmatrix.report.words import word
 from envmatrix.runs.cells import MissingRun
 from envmatrix.runs.outcomes import Outcome
 
-_NAMES, _COLUMN, _ROW, _MARGIN = 350, 138, 26, 16
-"""Pixels: the column of names, that of an environment, a row, the margin."""
-_HEAD = 92
-"""Pixels above the first row."""
+_NAMES, _ROW, _MARGIN = 350, 26, 16
+"""Pixels: the column of names, a row, the margin."""
 _MOST_ROWS, _MOST_COLUMNS = 40, 30
 """More files and environments are counted, not drawn; files with problems are drawn first."""
-_SHOWN = 3
-"""Outcomes of a cell that are told in numbers; the bar below has all."""
 _NAME_CHARACTERS, _LABEL_CHARACTERS = 50, 18
 
 _SHAPES = {
@@ -82,43 +79,65 @@ _WORST_FIRST = (
 )
 
 
+class _Layout(NamedTuple):
+    """How columns are drawn: side by side in full, or many of them narrow, with slanted heads."""
+
+    column: int
+    """Pixels of an environment's column."""
+    head: int
+    """Pixels above the first row."""
+    overhang: int
+    """Pixels by which the last head stands out of its column."""
+    shown: int
+    """Outcomes of a cell that are told in numbers, the worst first; the bar below has all."""
+    is_slanted: bool
+
+
+_FULL = _Layout(column=138, head=92, overhang=0, shown=3, is_slanted=False)
+_NARROW = _Layout(column=54, head=170, overhang=70, shown=1, is_slanted=True)
+_MOST_IN_FULL = 8
+
+
 def render(judged: JudgedMatrix) -> str:
     """Return the image."""
     matrix, verdicts = judged
     columns = matrix.columns[:_MOST_COLUMNS]
+    layout = _FULL if len(columns) <= _MOST_IN_FULL else _NARROW
     rows = [*_drawn(matrix).items(), ("all", matrix.rows)]
     answers = ", ".join(
         f"{name} {verdict.answer}" for name, verdict in list(by_label(matrix, verdicts))[:_MOST_COLUMNS]
     )
     left_out = len(matrix.columns) - len(columns)
     title = "Compatibility matrix" + (f", and {plural(left_out, 'environment')} more" if left_out else "")
-    width = 2 * _MARGIN + _NAMES + _COLUMN * len(columns)
-    root = image(width, _HEAD + _ROW * (len(rows) + 1) + _MARGIN, title, f"Verdicts: {answers}.")
+    width = 2 * _MARGIN + _NAMES + layout.column * len(columns) + layout.overhang
+    root = image(width, layout.head + _ROW * (len(rows) + 1) + _MARGIN, title, f"Verdicts: {answers}.")
     SubElement(root, "style").text = f"{_style(_LIGHT)}@media(prefers-color-scheme:dark){{{_style(_DARK)}}}"
     SubElement(root, "rect", {"class": "back", "width": "100%", "height": "100%", "rx": "6"})
     label(root, _MARGIN, 28, title, "text", font_size="15", font_weight="bold")
     label(root, _MARGIN, 46, MatrixSummary.of(matrix).title, "dim")
     for index, column in enumerate(columns):
-        _column_head(root, _MARGIN + _NAMES + index * _COLUMN, column)
+        _column_head(root, _MARGIN + _NAMES + index * layout.column, column, layout)
     for number, (name, tests) in enumerate(rows):
-        row = _row(root, number, width)
+        row = _row(root, layout.head + number * _ROW, width)
         if tests is matrix.rows:
             label(row, 0, 16, name, "text", font_weight="bold")
         else:
             label(row, 0, 16, short_path(inert(name), _NAME_CHARACTERS), "text", font_family="monospace")
         for index, column in enumerate(columns):
-            _cell(SubElement(row, "g", transform=f"translate({_NAMES + index * _COLUMN} 0)"), column, tests, index)
-    last = _row(root, len(rows), width)
+            place = SubElement(row, "g", transform=f"translate({_NAMES + index * layout.column} 0)")
+            _cell(place, column, tests, index, layout)
+    last = _row(root, layout.head + len(rows) * _ROW, width)
     label(last, 0, 18, "verdict", "text", font_weight="bold")
     for index, verdict in enumerate(verdicts[:_MOST_COLUMNS]):
-        shape, x = _ANSWER_SHAPES[verdict.answer], _NAMES + index * _COLUMN
+        shape, x = _ANSWER_SHAPES[verdict.answer], _NAMES + index * layout.column
         _shape(last, x, 10, shape)
-        label(last, x + 14, 18, verdict.answer, f"{shape} fill", font_weight="bold")
+        if not layout.is_slanted:
+            label(last, x + 14, 18, verdict.answer, f"{shape} fill", font_weight="bold")
     return as_text(root)
 
 
-def _row(root: Element, number: int, width: int) -> Element:
-    row = SubElement(root, "g", transform=f"translate({_MARGIN} {_HEAD + number * _ROW})")
+def _row(root: Element, y: int, width: int) -> Element:
+    row = SubElement(root, "g", transform=f"translate({_MARGIN} {y})")
     SubElement(row, "path", {"class": "line", "d": f"M0 0H{width - 2 * _MARGIN}"})
     return row
 
@@ -152,14 +171,16 @@ def _needs_attention(row: Row) -> bool:
     return any(cell is not None and cell.outcome.needs_attention for cell in row.cells)
 
 
-def _column_head(root: Element, x: int, column: Column) -> None:
-    label(root, x, 66, middle(inert(column.label), _LABEL_CHARACTERS), "text", font_weight="bold")
+def _column_head(root: Element, x: int, column: Column, layout: _Layout) -> None:
+    turned = " rotate(-45)" if layout.is_slanted else ""
+    head = SubElement(root, "g", {"class": "head", "transform": f"translate({x} {layout.head - 26}){turned}"})
+    label(head, 0, 0, middle(inert(column.label), _LABEL_CHARACTERS), "text", font_weight="bold")
     if stubs := sorted(name for name, source in column.sources.items() if source == "stub"):
         text = middle(inert(f"stub: {', '.join(stubs)}"), _LABEL_CHARACTERS + 4)
-        label(root, x, 81, text, "dim", font_size="10")
+        label(head, 0, 15, text, "dim", font_size="10")
 
 
-def _cell(parent: Element, column: Column, rows: Sequence[Row], index: int) -> None:
+def _cell(parent: Element, column: Column, rows: Sequence[Row], index: int, layout: _Layout) -> None:
     if isinstance(column.run, MissingRun):
         label(parent, 0, 15, "no run", f"{Outcome.NOT_RUN} fill")
         return
@@ -170,13 +191,13 @@ def _cell(parent: Element, column: Column, rows: Sequence[Row], index: int) -> N
         return
     SubElement(parent, "title").text = ", ".join(f"{counts[each]} {word(each)}" for each in Outcome if counts[each])
     x = 0.0
-    for outcome in [each for each in _WORST_FIRST if counts[each]][:_SHOWN]:
+    for outcome in [each for each in _WORST_FIRST if counts[each]][: layout.shown]:
         _shape(parent, x, 6, outcome)
         label(parent, x + 11, 15, str(counts[outcome]), "text")
         x += 18 + 7 * len(str(counts[outcome]))
     x = 0.0
     for outcome in Outcome:
-        width = (_COLUMN - 14) * counts[outcome] / total
+        width = (layout.column - 14) * counts[outcome] / total
         if width:
             bar = {"class": f"{outcome} fill", "x": f"{x:.1f}", "y": "19", "width": f"{width:.1f}", "height": "3"}
             SubElement(parent, "rect", bar)

@@ -97,6 +97,7 @@ class Environment(Struct, frozen=True):
     findings: Sequence[Finding]
     unexercised: Sequence[str]
     log_tail: str
+    """The end of pytest's output, where there is no run or pytest died."""
     rerun: Rerun
 
 
@@ -110,6 +111,7 @@ class ProblemCells(Struct, frozen=True):
     summary: str
     place: str
     remedy: str
+    findings: Sequence[Finding]
 
 
 class Problem(Struct, frozen=True):

@@ -30,13 +30,14 @@ def blocks_of(source: PageSource) -> Mapping[_Place, int]:
 
     The cells of one test stand together, since the page shows them side by side.
     """
-    places = [
-        (environment, row)
-        for row, each in enumerate(source.judged.matrix.rows)
-        for environment, cell in enumerate(each.cells)
-        if cell is not None and cell.evidence is not None
-    ]
-    return {place: number // _IN_A_BLOCK for number, place in enumerate(places)}
+    row_of = source.row_of
+    places = sorted(
+        (row_of[cell.test], environment)
+        for environment, column in enumerate(source.judged.matrix.columns)
+        for cell in (column.run.telling if isinstance(column.run, Run) else ())
+        if cell.evidence is not None and cell.test in row_of
+    )
+    return {(environment, row): number // _IN_A_BLOCK for number, (row, environment) in enumerate(places)}
 
 
 def details(source: PageSource, blocks: Mapping[_Place, int]) -> Iterator[Details]:

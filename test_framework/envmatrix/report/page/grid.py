@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TypeVar
 
+from envmatrix.masking import MASKER
 from envmatrix.matrix.compare import ChangeKind
 from envmatrix.matrix.query import line_of
 from envmatrix.matrix.table import Column
@@ -14,6 +15,7 @@ from envmatrix.report.page.data import CAUSE_LETTERS, LETTERS
 from envmatrix.report.page.source import PageSource
 from envmatrix.report.text import middle
 from envmatrix.runs.cells import Cell, MissingRun
+from envmatrix.runs.events import Attempt
 from envmatrix.runs.outcomes import Outcome
 
 _CHANGES: Mapping[ChangeKind, str] = {
@@ -33,6 +35,7 @@ _CHANGES: Mapping[ChangeKind, str] = {
 _LONGEST = 1_000
 """Characters of a text in the grid; the explanation has all."""
 
+_NO_ATTEMPT = Attempt("", Outcome.NOT_RUN)
 
 T = TypeVar("T")
 _Tuple = tuple[str, ...]
@@ -82,39 +85,28 @@ class _Columns:
 
     def make(self, column: Column, cells: Sequence[Cell | None], places: Mapping[int, int]) -> data.Column:
         """Return a column of cells; `places` maps rows to the blocks of their explanations."""
-        outcomes, causes = [], []
-        durations, began, workers, services = [], [], [], []
+        last = [cell.attempts[-1] if cell is not None and cell.attempts else _NO_ATTEMPT for cell in cells]
+        durations = [int(each.duration * 1000 + 0.5) for each in last]
+        first = [cell.attempts[0] if cell is not None and cell.attempts else _NO_ATTEMPT for cell in cells]
+        began = [int(each.began * 1000 + 0.5) if each.began else -1 for each in first]
+        workers = [self.workers[each.worker] for each in last]
+        services = [self.services[each.services, each.capabilities] for each in last]
+        outcomes = ["p" if cell is not None else "." for cell in cells]
+        causes = [" "] * len(cells)
         rows, texts, rules, attempts = [], [], [], []
         reused: _Numbered[str] = _Numbered({"": 0})
         reused_at = [0] * len(cells)
-        for row, cell in enumerate(cells):
-            if cell is None or not cell.attempts:
-                duration, start, worker, used = 0.0, 0.0, 0, 0
-            else:
-                last = cell.attempts[-1]
-                duration = last.duration if len(cell.attempts) == 1 else cell.duration
-                start, worker = cell.attempts[0].began, self.workers[last.worker]
-                used = self.services[last.services, last.capabilities]
-            durations.append(int(duration * 1000 + 0.5))
-            began.append(int(start * 1000 + 0.5) if start else -1)
-            workers.append(worker)
-            services.append(used)
-            if cell is None:
-                outcomes.append(".")
-                causes.append(" ")
-                continue
+        for row, cell in _telling(column, self._source.row_of):
+            outcomes[row] = LETTERS[cell.outcome]
+            causes[row] = CAUSE_LETTERS[cell.cause]
+            if len(cell.attempts) > 1:
+                durations[row] = int(cell.duration * 1000 + 0.5)
             if cell.reused_from:
                 reused_at[row] = reused[cell.reused_from]
-            if cell.outcome is Outcome.PASSED and cell.evidence is None and not cell.reason and len(cell.attempts) == 1:
-                outcomes.append("p")
-                causes.append(" ")
-                continue
-            outcomes.append(LETTERS[cell.outcome])
-            causes.append(CAUSE_LETTERS[cell.cause])
             evidence = cell.evidence
             if evidence is not None or cell.reason or len(cell.attempts) > 1:
                 rows.append(row)
-                texts.append(self.texts[middle(line_of(cell), _LONGEST)])
+                texts.append(self.texts[_short(line_of(cell))])
                 rules.append(self.rules[evidence.rule] if evidence else -1)
                 attempts.append(0 if cell.reused_from else len(cell.attempts))
         history_rows, history = _history(self._source, column)
@@ -139,6 +131,17 @@ class _Columns:
             before=before,
             before_causes=before_causes,
         )
+
+
+def _short(line: str) -> str:
+    """Return a line cut to what the grid takes; masked before, since half a secret may not look like one."""
+    return line if len(line) <= _LONGEST else middle(MASKER.mask(line), _LONGEST)
+
+
+def _telling(column: Column, row_of: Mapping[str, int]) -> list[tuple[int, Cell]]:
+    """Return the cells that have more to say, each with its row, in the order of rows."""
+    cells = () if isinstance(column.run, MissingRun) else column.run.telling
+    return sorted((row_of[cell.test], cell) for cell in cells if cell.test in row_of)
 
 
 def _history(source: PageSource, column: Column) -> tuple[list[int], list[str]]:

@@ -10,7 +10,7 @@ from envmatrix.masking import MASKER, suspects
 
 def masked(document: bytes) -> bytes:
     """Return compact JSON with every secret in its texts masked."""
-    if MASKER.mask_known(text := document.decode()) != text:
+    if MASKER.knows_secrets and MASKER.mask_known(text := document.decode()) != text:
         return json.dumps(_mask(json.loads(document)), separators=(",", ":")).encode()
     parts: list[bytes] = []
     end = 0

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from importlib.metadata import version
-from operator import attrgetter
 from statistics import median
 
 from msgspec.structs import replace
@@ -25,11 +24,11 @@ from envmatrix.report.page import data
 from envmatrix.report.page.source import PageSource
 from envmatrix.report.words import ADVICE
 from envmatrix.runs.cells import MissingRun, Run
-from envmatrix.runs.events import Fingerprint
+from envmatrix.runs.directory import tail
+from envmatrix.runs.events import FindingRecord, Fingerprint
 from envmatrix.runs.outcomes import Outcome
 from envmatrix.runs.ping import PingStatus
-
-_MEASURED = attrgetter("measured")
+from envmatrix.runs.rules import cause_of
 
 
 def overview(source: PageSource, blocks: int) -> data.Page:
@@ -50,6 +49,7 @@ def overview(source: PageSource, blocks: int) -> data.Page:
                     cells.summary,
                     cells.place,
                     cells.remedy,
+                    _findings(cells.findings),
                 )
                 for cells in problem.cells
             ],
@@ -102,11 +102,24 @@ def _environment(source: PageSource, column: Column, verdict: Verdict) -> data.E
         duration=round(run.footer.duration * 1000) if run and run.footer else None,
         versions=header.versions if header else {},
         services=list(_services(run)) if run else [],
-        findings=[data.Finding(each.rule, each.message, each.place, each.hint) for each in run.findings] if run else [],
+        findings=_findings(run.findings) if run else [],
         unexercised=unexercised(run) if run else [],
-        log_tail=column.run.log_tail if isinstance(column.run, MissingRun) else "",
+        log_tail=_log_tail(column.run),
         rerun=data.Rerun(Reruns(column.environment, source.project, header).before, ""),
     )
+
+
+def _findings(findings: Iterable[FindingRecord]) -> list[data.Finding]:
+    return [data.Finding(each.rule, each.message, each.place, each.hint) for each in findings]
+
+
+def _log_tail(run: Run | MissingRun) -> str:
+    """Return the end of pytest's output where it died: there it says more than the cells."""
+    if isinstance(run, MissingRun):
+        return run.log_tail
+    if run.file is None or (run.footer and run.footer.ended_by_itself):
+        return ""
+    return tail(run.file.with_suffix(".log"))
 
 
 def _services(run: Run) -> Iterator[data.Service]:
@@ -127,8 +140,10 @@ def _services(run: Run) -> Iterator[data.Service]:
 
 def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
     """Yield each rule that a cell or a finding names, in the order of the codes."""
-    codes = {cell.evidence.rule for column in columns for cell in column.cells.values() if cell.evidence is not None}
-    codes |= {each.rule for column in columns if isinstance(column.run, Run) for each in column.run.findings}
+    runs = [column.run for column in columns if isinstance(column.run, Run)]
+    all_evidence = [cell.evidence for run in runs for cell in run.telling if cell.evidence is not None]
+    findings = [*(each.findings for each in all_evidence), *(run.findings for run in runs)]
+    codes = {each.rule for each in all_evidence} | {finding.rule for each in findings for finding in each}
     meanings: Mapping[str, str] = {code.value: meaning for code, meaning in FINDING_RULES.items()}
     for code in sorted(codes):
         page = f"docs/rules/{code}.md"
@@ -136,7 +151,8 @@ def _rules(columns: Sequence[Column]) -> Iterator[tuple[str, data.Rule]]:
             remedy = rule.remedy or ADVICE[rule.cause]
             yield code, data.Rule(rule.title, rule.cause, rule.meaning, remedy, page)
         elif meaning := meanings.get(code):
-            yield code, data.Rule(meaning.partition(":")[0], None, meaning, "", page)
+            cause = cause_of(code)
+            yield code, data.Rule(meaning, cause, meaning, ADVICE[cause] if cause else "", page)
 
 
 def _differences(columns: Sequence[Column]) -> Iterator[data.Difference]:
@@ -174,9 +190,10 @@ def _without_documents(side: Side) -> Side:
 
 def _numbers(source: PageSource) -> Iterator[data.MeasuredNumber]:
     for place, column in enumerate(source.judged.matrix.columns):
-        for cell in column.cells.values():
-            if isinstance(column.run, MissingRun) or not any(map(_MEASURED, cell.attempts)):
-                continue
+        if isinstance(column.run, MissingRun):
+            continue
+        measured = {test: cell for test, cell in column.cells.items() for attempt in cell.attempts if attempt.measured}
+        for cell in measured.values():
             earlier = source.numbers(column.label, cell.test, column.run.header.started_at)
             worse = {each.name for each in worse_numbers(cell.measured, earlier)}
             for name, value in cell.measured.items():

@@ -20,7 +20,7 @@ COMPOSE_COMMANDS = {
     "podman": (("podman", "compose"), ("podman-compose",)),
 }
 """Engine → the commands that may be its Compose, the preferred one first."""
-_PODMAN_COMPOSE = "podman-compose"
+PODMAN_COMPOSE = "podman-compose"
 
 
 @dataclass
@@ -51,10 +51,10 @@ class Project:
             if path is None:
                 failures.append(f"{words[0]} is not installed")
                 continue
-            is_podman_compose = words[0] == _PODMAN_COMPOSE
+            is_podman_compose = words[0] == PODMAN_COMPOSE
             if words[1:]:  # else it is a program of its own
                 try:
-                    is_podman_compose = _PODMAN_COMPOSE in commands.run([path, *words[1:], "version"], QUICK)
+                    is_podman_compose = PODMAN_COMPOSE in commands.run([path, *words[1:], "version"], QUICK)
                 except CommandError as error:
                     failures.append(str(error))
                     continue

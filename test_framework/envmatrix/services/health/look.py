@@ -94,7 +94,7 @@ def _endpoint(spec: ServiceSpec, state: ServiceState | None) -> Endpoint:
     Raises:
         EnvmatrixError: it did not start, or what is declared leads nowhere.
     """
-    if state is not None and state.endpoint is not None:
+    if state is not None and state.endpoint is not None and (state.is_up or spec.has_address):
         return state.endpoint
     if state is None or spec.source is Source.REMOTE:  # looked at here even if it failed there: a ping tells more
         return kind_of(spec).connect(spec, spec.url.get_secret_value() if spec.url else "")

@@ -143,6 +143,15 @@ def hooks(asynchronous: bool = False) -> dict[str, Any]:
     return {"request": [sent], "response": [answered]}
 
 
+def exchange_of(answer: Any) -> Exchange | None:
+    """Return the exchange that an answer of httpx belongs to; `None` where no client of ours got it."""
+    try:
+        exchange: Exchange | None = answer.request.extensions.get(_KEY)
+    except (AttributeError, RuntimeError):  # no answer, or one that was made without a request
+        return None
+    return exchange
+
+
 def _sent(request: httpx.Request) -> None:
     url = request.url
     port = url.port or (443 if url.scheme == "https" else 80)

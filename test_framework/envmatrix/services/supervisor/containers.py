@@ -101,6 +101,8 @@ class Containers:
         """
         if not container.is_running:
             raise StartError(key, f"has a container that {container.state}", self._log_tail(container))
+        if not spec.has_address:
+            return kind.connect(spec, kind.address("", 0, tls=False))
         ports = container.ports
         inside = spec.port or (next(iter(ports)) if len(ports) == 1 else 0)
         if ports and not inside:

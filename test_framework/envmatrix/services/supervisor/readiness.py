@@ -103,9 +103,22 @@ class RunningJob(StartingProcess):
         return code == 0 or not self._time_left()
 
 
+class RunningBackground(StartingProcess):
+    """A background program's process: that it was started is all that can be seen of its start."""
+
+    def is_ready(self, kind: Kind) -> bool:
+        """Return that it is ready: it runs."""
+        del kind
+        return True
+
+
+_WAITING = {"job": RunningJob, "background": RunningBackground}
+"""Kind → how it is waited for, where its port does not tell."""
+
+
 def launched(spec: ServiceSpec, endpoint: Endpoint, process: ServiceProcess) -> StartingProcess:
     """Return what waits for a process that was just started."""
-    return (RunningJob if spec.is_job else StartingProcess)(spec, endpoint, process)
+    return _WAITING.get(spec.kind, StartingProcess)(spec, endpoint, process)
 
 
 def why_not_up(key: str, spec: ServiceSpec, ping: Ping) -> ServiceError:

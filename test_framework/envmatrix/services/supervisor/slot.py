@@ -6,8 +6,11 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from envmatrix.environments import ServiceSpec, Source
 from envmatrix.exceptions import EnvmatrixError, ServiceError, StartError
+from envmatrix.runs.ping import Ping, PingStatus
 from envmatrix.services.endpoint import Endpoint, at_port
 from envmatrix.services.processes.launch import Launch
 from envmatrix.services.processes.process import ServiceProcess, explain_exit
@@ -48,7 +51,7 @@ class Slot:
     def publish(self, endpoint: Endpoint, proxies: ProxyLoop | None) -> None:
         """Set where the service is; with `proxies`, others find it behind one, unless it is remote."""
         self.own = self.endpoint = endpoint
-        if proxies is not None and self.spec.source is not Source.REMOTE and not self.spec.is_job:
+        if proxies is not None and self.spec.source is not Source.REMOTE and self.spec.has_address:
             paths = frozenset(filter(None, (self.spec.health, self.spec.ready)))
             self.proxy = self.proxy or FaultProxy(proxies, paths)
             self.proxy.lead_to(endpoint.host, endpoint.port)
@@ -58,6 +61,12 @@ class Slot:
     def is_done(self) -> bool:
         """Return whether it is a job that has ended well: it has no process any more, and is up."""
         return self.spec.is_job and self.settled and self.error is None
+
+    def corrected(self, ping: Ping) -> Ping:
+        """Return a ping of the service; where there is no address to ask, what became of its process decides."""
+        if self.spec.has_address or (state := self.state(stopping=False)).is_up:
+            return ping
+        return replace(ping, status=PingStatus.DOWN, version="", detail=state.reason or f"is {state.status}")
 
     def state(self, *, stopping: bool) -> ServiceState:
         """Return the current state of the service."""

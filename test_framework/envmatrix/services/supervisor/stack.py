@@ -336,7 +336,7 @@ class Stack:
     def explained(self, name: str, ping: Ping) -> Ping:
         """Return the ping of a service that is not up with how its container is."""
         slot = self._slots[name]
-        if ping.is_up or not slot.container:
+        if (ping := slot.corrected(ping)).is_up or not slot.container:
             return ping
         return replace(ping, detail=ping.detail + self._containers.told_of(slot.container))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import sys
 import tomllib
 from contextlib import chdir
 from pathlib import Path
@@ -23,12 +24,15 @@ EXAMPLE = """\
     PORT=8000
     PAYMENT_URL=https://pay.example
     BROKER_URL=amqp://localhost
+    API_URL=http://localhost:8000
+    APP_URL=https://shop.example
 """
 CONFTEST = """\
     import pytest
 
     def pytest_addoption(parser):
         parser.addoption("--clickhouse-url", default="x")
+        parser.addoption("--base-url", default="x")
 
     @pytest.fixture
     def redis_client(): ...
@@ -60,7 +64,7 @@ def adopted(shop: Bare, capsys: pytest.CaptureFixture[str]) -> Environment:
 
 def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
     """Procfile, example variables, options and fixtures become one declaration that loads; each line says where it is from."""
-    shop.write("Procfile", "web: python -m shop --port $PORT\nworker: celery\n")
+    shop.write("Procfile", "web: python -m shop --port $PORT\nrelease: shop migrate\nworker: celery\nclock: a | b\n")
     shop.write(".env.example", EXAMPLE)
     shop.write("suite/conftest.py", CONFTEST)
     local = adopted(shop, capsys)
@@ -71,6 +75,12 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "redis": ("redis", "embedded"),
         "clickhouse": ("clickhouse", "embedded"),
         "payment": ("http", "remote"),
+        "release": ("job", "process"),
+        "worker": ("background", "process"),
+    }
+    assert {name: spec.needs for name, spec in local.services.items() if spec.needs} == {
+        "backend": ("release", "worker"),
+        "worker": ("release",),
     }
     backend = local.services["backend"]
     assert backend.command == ("{python}", "-m", "shop", "--port", "{backend.port}")
@@ -83,14 +93,18 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "PORT": "{backend.port}",
         "PAYMENT_URL": "https://pay.example",
         "BROKER_URL": "amqp://localhost",
+        "API_URL": "{backend.url}",
+        "APP_URL": "https://shop.example",
     }
-    assert local.pytest.args == ("--clickhouse-url={clickhouse.url}",)
+    assert local.services["worker"].env["API_URL"].get_secret_value() == "http://localhost:8000"
+    assert local.pytest.args == ("--clickhouse-url={clickhouse.url}", "--base-url={backend.url}")
     assert {name: value.get_secret_value() for name, value in local.pytest.env.items()} == {
-        name: backend.env[name].get_secret_value() for name in ("DATABASE_URL", "REDIS_URL")
+        name: backend.env[name].get_secret_value() for name in ("DATABASE_URL", "REDIS_URL", "API_URL")
     }
     lines = (shop.root / "environments/local.toml").read_text().splitlines()
     assert all("  # " in line for line in lines if " = " in line)
-    assert "# - Procfile:2: 'worker' serves nothing that a test could reach, and is not declared" in lines
+    assert "# - Procfile:4 is not declared: its command needs a shell" in lines
+    assert "# - .env.example: APP_URL may be the address of the product itself" in lines
     assert "# - .env.example: BROKER_URL is an address of 'amqp', for which nothing is declared" in lines
     assert Project.find(shop.root).suites == ("suite",)
 
@@ -116,6 +130,8 @@ def test_a_diff_writes_nothing(shop: Bare, capsys: pytest.CaptureFixture[str]) -
     assert code == 0
     assert '+source = "embedded"  # a real server, out of a wheel\n' in out
     assert "k4nary" not in out
+    assert "API_URL, for tests that read it: the address of the product itself, which is not declared\n" in out
+    assert "{backend.url}" not in out
     assert not (shop.root / "environments").exists()
 
 
@@ -145,6 +161,52 @@ def test_a_compose_file_is_read_by_the_command_of_an_engine(shop: Bare, capsys: 
     }
     assert local.services["backend"].health == "/ready"
     assert "compose.yaml: services.mail is not declared" in (shop.root / "environments/local.toml").read_text()
+
+
+YAML = """\
+services:
+  db:
+    image: docker.io/library/postgres:18
+    ports: ["127.0.0.1::5432"]
+  migrate: {build: {context: .}}
+  worker: {build: {context: .}, depends_on: {migrate: {condition: service_completed_successfully}}}
+  web:
+    build: {context: .}
+    ports: ["8080:80/tcp", "9090"]
+    depends_on: {db: {condition: service_started}}
+"""
+
+
+def test_a_compose_file_is_read_from_what_podman_compose_prints(
+    shop: Bare, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """YAML, ports as they were written; what is built there and serves nothing is in the background, but for a step."""
+    shop.write("compose.yaml", "services: {}\n")
+    shop.write("suite/conftest.py", "import pytest\n@pytest.fixture\ndef sql_db(): ...\n")
+    shop.write("printed.yaml", YAML)
+    script = f"#!/bin/sh\n[ $# -eq 3 ] && exec {shutil.which('cat', path='/bin:/usr/bin')} printed.yaml\nexit 2\n"
+    shop.write("bin/podman-compose", script).chmod(0o755)
+    local = adopted(shop, capsys)
+    assert {name: (spec.kind, spec.source.value, spec.port, spec.needs) for name, spec in local.services.items()} == {
+        "database": ("postgres", "compose", None, ()),
+        "worker": ("background", "compose", None, ()),
+        "backend": ("http", "compose", 80, ("worker",)),
+    }
+    assert "services.migrate is not declared: it runs to its end" in (shop.root / "environments/local.toml").read_text()
+
+    (shop.root / "environments/local.toml").unlink()
+    monkeypatch.setitem(sys.modules, "yaml", None)
+    assert "pip install 'envmatrix[compose]'" in called(shop.root, capsys, "--diff")[1]
+
+
+@pytest.mark.parametrize(("fixture", "name"), [("db", "redis"), ("pg_db", "database")])
+def test_a_vague_name_adds_no_store_beside_another(
+    shop: Bare, capsys: pytest.CaptureFixture[str], fixture: str, name: str
+) -> None:
+    """A fixture `db` may be of the Redis that is declared; one that is called after PostgreSQL is not."""
+    shop.write(".env.example", "REDIS_URL=redis://h\n")
+    shop.write("suite/conftest.py", f"import pytest\n@pytest.fixture\ndef {fixture}(): ...\n")
+    assert {*adopted(shop, capsys).services} == {"redis", name}
 
 
 @pytest.mark.fault("hostile-test-name")

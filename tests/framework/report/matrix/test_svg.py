@@ -25,6 +25,11 @@ def texts(root: ET.Element) -> list[str]:
     return [each.text for each in root.iter(f"{NAMESPACE}text") if each.text]
 
 
+def heads(root: ET.Element) -> list[ET.Element]:
+    """The heads of the columns."""
+    return root.findall(f"{NAMESPACE}g[@class='head']")
+
+
 @pytest.mark.fault("hostile-test-name")
 @pytest.mark.fault("unsafe-xml")
 @pytest.mark.parametrize("shape", SHAPES)
@@ -96,19 +101,26 @@ def test_it_is_light_or_dark_as_the_reader_has_it(tmp_path: Path) -> None:
 def test_columns_do_not_overlap(tmp_path: Path) -> None:
     """Fifteen environments, each in a column of its own, all within the image."""
     root = drawn(fifteen(tmp_path))
-    heads = [each for each in root.iter(f"{NAMESPACE}text") if (each.text or "").startswith("environment-")]
-    places = [float(each.get("x", "")) for each in heads]
+    places = [float(re.findall(r"[\d.]+", each.get("transform", ""))[0]) for each in heads(root)]
     assert len(places) == len(set(places)) == 15
-    assert max(places) + 130 <= float(root.get("width", ""))
+    assert max(places) + 54 <= float(root.get("width", ""))
+
+
+def test_many_environments_fit_a_screen(tmp_path: Path) -> None:
+    """Their heads are slanted, and a cell tells its worst outcome; few stand side by side in full."""
+    many, few = drawn(fifteen(tmp_path)), drawn(everything(tmp_path / "few"))
+    assert float(many.get("width", "")) <= 1280
+    assert {"rotate" in each.get("transform", "") for each in heads(many)} == {True}
+    assert {"rotate" in each.get("transform", "") for each in heads(few)} == {False}
 
 
 @pytest.mark.fault("hostile-test-name")
 def test_a_long_name_stays_in_its_column(tmp_path: Path) -> None:
     """Cut after it is escaped, since that makes it longer."""
     root = drawn(hostile(tmp_path))
-    heads = [each.text or "" for each in root.findall(f"{NAMESPACE}text") if each.get("y") == "66"]
-    assert len(heads) == 17
-    assert max(map(len, heads)) <= 18
+    labels = [each.findtext(f"{NAMESPACE}text", "") for each in heads(root)]
+    assert len(labels) == 17
+    assert max(map(len, labels)) <= 18
     names = [each.text or "" for each in root.findall(f"{NAMESPACE}g/{NAMESPACE}text") if each.get("font-family")]
     assert max(map(len, names)) <= 50
 

@@ -36,6 +36,7 @@ def _page() -> dict[str, Any]:
         "summary": f"redis is down: {HOSTILE}",
         "place": "tests/test_login.py:7",
         "remedy": "",
+        "findings": [],
     }
     difference = {
         "service": "redis",
@@ -57,7 +58,7 @@ def _page() -> dict[str, Any]:
             "I301": {
                 "title": "a used service is down",
                 "cause": "infrastructure",
-                "meaning": "",
+                "meaning": "A look right after the test saw it down.",
                 "remedy": "",
                 "page": "",
             }

@@ -12,7 +12,13 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
+from envmatrix.matrix.table import Matrix
+from envmatrix.runs.events import Attempt, Evidence
+from envmatrix.runs.outcomes import Cause, Outcome
 from tests.framework.report.page.sample_page import FAILED, FILES, NAMES, page
+from tests.framework.report.page.test_html import rendered
+from tests.framework.report.samples import judged
+from tests.framework.run_files import write_run
 
 CHROMIUM = shutil.which("chromium")
 VIEWS = ("overview", "matrix", f"matrix?test={FILES[0]}::{FAILED}&in=staging", "time", "compare")
@@ -84,6 +90,37 @@ def test_the_first_view_says_what_is_broken_whose_fault_it_is_and_what_to_do(ope
     expect(problem).to_contain_text("redis is down")
     expect(problem).to_contain_text("look at the named service first")
     expect(tab.get_by_role("heading", name="infrastructure")).to_be_in_viewport()
+
+
+def test_the_name_of_a_rule_opens_what_it_means(opened: Opened) -> None:
+    """On top of the page, from the overview and beside an open cell, which Escape leaves open."""
+    tab = opened.go(f"matrix?test={FILES[0]}::{FAILED}&in=staging")
+    meaning = tab.get_by_text("A look right after the test saw it down.")
+    expect(meaning).to_be_hidden()
+    tab.get_by_role("complementary").get_by_role("button", name="I301").click()
+    expect(meaning).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(meaning).to_be_hidden()
+    expect(tab.get_by_role("complementary")).to_be_visible()
+    tab.get_by_role("link", name="Overview").click()
+    tab.get_by_role("button", name="I301").click()
+    expect(meaning).to_be_visible()
+
+
+def test_of_many_problems_the_first_are_shown_and_the_rest_on_demand(browser: Browser, tmp_path: Path) -> None:
+    """A page of thousands of cards would open slowly."""
+    failed = [
+        Attempt(f"a.py::t{n}", Outcome.FAILED, cause=Cause.LOGIC, evidence=Evidence("L401", f"assert {n} == x"))
+        for n in range(13)
+    ]
+    matrix = Matrix.from_runs([write_run(tmp_path / "local.jsonl", *failed)])
+    (tmp_path / "matrix.html").write_text(rendered(judged(matrix), tmp_path))
+    tab = browser.new_page()
+    tab.goto((tmp_path / "matrix.html").as_uri())
+    expect(tab.locator(".problem")).to_have_count(10)
+    tab.get_by_role("button", name="3 more").click()
+    expect(tab.locator(".problem")).to_have_count(13)
+    tab.close()
 
 
 def test_a_failure_is_followed_from_the_verdict_to_the_ping_that_proves_it(opened: Opened) -> None:

@@ -37,6 +37,11 @@ def source(matrix: JudgedMatrix, root: Path, **more: Any) -> PageSource:
     return PageSource(matrix, Project(root=root), NOW, **more)
 
 
+def rendered(matrix: JudgedMatrix, root: Path) -> str:
+    """The page of a matrix."""
+    return render(source(matrix, root))
+
+
 def test_every_cell_is_in_the_page_as_the_runs_have_it(tmp_path: Path) -> None:
     """Outcome, cause, duration, attempts and text, cell by cell."""
     matrix, verdicts = everything(tmp_path)

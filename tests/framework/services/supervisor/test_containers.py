@@ -33,6 +33,7 @@ PROJECT = {
             "ports": ["127.0.0.1::6379"],
         },
         "web": {"image": IMAGE, "command": WEB, "ports": ["127.0.0.1::8080"], "depends_on": ["db"]},
+        "worker": {"image": IMAGE, "command": ["sh", "-c", "trap 'exit 0' TERM; while true; do sleep 0.05; done"]},
         "broken": {"image": IMAGE, "command": ["sh", "-c", "echo no such table >&2; exit 4"]},
     }
 }
@@ -44,6 +45,11 @@ service = "db"
 
 [services.web]
 kind = "http"
+source = "compose"
+needs = ["worker"]
+
+[services.worker]
+kind = "background"
 source = "compose"
 
 [services.broken]
@@ -85,12 +91,12 @@ def test_what_runs_is_used_and_stays_and_the_rest_is_started_and_goes(project: P
         client = place.client(owner.run_dir)
         states = client.start(["cache", "web"]).states
         assert {name: state.reason for name, state in states.items() if not state.is_up} == {}
-        pings = client.ping(["cache", "web"], 1)
+        pings = client.ping(["cache", "web", "worker"], 1)
         assert {ping.status for ping in pings.values()} == {PingStatus.UP}
         cache = states["cache"].endpoint
         assert cache
         assert cache.password.get_secret_value() == PASSWORD
-        assert len(project.running()) == 2
+        assert len(project.running()) == 3
     assert project.running() == before
 
 

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 
 from envmatrix.environments import load_environment
 from envmatrix.exceptions import DependencyError, NotReadyError, StartError, UsageError
+from envmatrix.runs.ping import PingStatus
 from envmatrix.services import get_kind
 from envmatrix.services.supervisor import Owner
 from envmatrix.services.supervisor.service_state import ServiceState
-from tests.framework.services.place import Place, with_faults
+from tests.framework.services.place import Place, eventually, with_faults
 
 
 def started(place: Place, owner: Owner, script: str, more: str = "") -> dict[str, ServiceState]:
@@ -38,7 +42,7 @@ def test_a_job_runs_to_its_end_before_what_needs_it(place: Place, owner: Owner) 
     assert (again.endpoint.host, again.endpoint.port) == ("", 0)
     spec = load_environment("local", place.environments, variables={}).services["migrate"]
     assert place.client(owner.run_dir).ping({"migrate": (spec, again.endpoint)}, 1)["migrate"].version == "exit code 0"
-    with pytest.raises(UsageError, match="is a job, which has no url"):
+    with pytest.raises(UsageError, match="is of kind 'job', which has no url"):
         get_kind("job").connect(spec, "http://127.0.0.1:1")  # as a probe would that found none started
 
 
@@ -61,3 +65,54 @@ def test_a_job_that_takes_too_long_is_ended(place: Place, owner: Owner) -> None:
     states = started(place, owner, "import time; time.sleep(60)", "start_deadline = 0.3")
     with pytest.raises(NotReadyError, match=r"was not ready within 0.3 s: it still runs"):
         raise states["migrate"].as_error()
+
+
+ENDS_ONCE = """
+import os, sys, time
+if not os.path.exists("ran"):
+    open("ran", "x").close()
+    sys.exit(3)
+time.sleep(60)
+"""
+
+
+def background(place: Place, owner: Owner, script: str) -> ServiceState:
+    """Start a service that needs a background program, and return the state of that."""
+    place.declare(
+        with_faults(extra='needs = ["worker"]')
+        + f"""
+[services.worker]
+kind = "background"
+source = "process"
+command = ["{{python}}", "-S", "-E", "-c", '''{script}''']
+"""
+    )
+    states = place.client(owner.run_dir).start(["shop"]).states
+    assert states["shop"].is_up
+    return states["worker"]
+
+
+def test_a_background_program_is_up_while_it_runs(place: Place, owner: Owner) -> None:
+    """It is at no address; killed by somebody else it stays down, and the ping says so."""
+    worker = background(place, owner, "import time; time.sleep(60)")
+    assert worker.is_up
+    assert worker.endpoint
+    assert worker.pid
+    client = place.client(owner.run_dir)
+    spec = load_environment("local", place.environments, variables={}).services["worker"]
+    assert client.ping({"worker": (spec, worker.endpoint)}, 1)["worker"].version == "runs"
+    os.kill(worker.pid, signal.SIGKILL)
+    assert eventually(lambda: not client.states()["worker"].is_up)
+    ping = client.ping({"worker": (spec, worker.endpoint)}, 1)["worker"]
+    assert ping.status is PingStatus.DOWN
+    assert ping.detail.startswith("was ended by signal 9 (SIGKILL)")
+    assert client.states()["worker"].crashes == ()
+
+
+def test_a_background_program_that_ends_is_a_crash_and_is_started_again(place: Place, owner: Owner) -> None:
+    """Its exit code is the evidence, also where it ends at once."""
+    background(place, owner, ENDS_ONCE)
+    client = place.client(owner.run_dir)
+    assert eventually(lambda: client.states()["worker"].crashes)
+    assert [crash.exit_code for crash in client.states()["worker"].crashes] == [3]
+    assert client.start(["worker"]).states["worker"].is_up
