@@ -81,3 +81,30 @@ def test_a_user_that_ran_for_no_test_alone_is_read_on() -> None:
 def test_what_an_import_ran_concerns_all_who_import_that(file: str, selected: set[str]) -> None:
     """Directly or not."""
     assert names(of(("return rate()", "return 1"), imports={file: "tax"}, shared=())) == {"local": selected}
+
+
+def test_what_a_class_of_tests_inherits_concerns_all_of_them() -> None:
+    """A test that found the cache of its base full has named neither of them."""
+    path, suite = "shop/base.py", "tests/e2e/test_base.py"
+    old = text("""
+        from functools import cache
+
+        class Base:
+            @cache
+            def kept(): return 1
+        """)
+    source = (
+        "from shop.base import Base\n\nclass TestIt(Base):\n    def test_it(self): self.kept()\n\ndef test_other(): ..."
+    )
+    tests = {"TestIt.test_it": f"{suite}::TestIt::test_it", "test_other": f"{suite}::test_other"}
+    kept = path, "Base.kept"
+    evidence = Evidence(
+        "c0ffee",
+        {test: frozenset({(suite, name)}) for name, test in tests.items()},
+        {(suite, name): "" for name in tests} | {kept: parse_to_compare(old).parts["Base.kept"].digest},
+        shared=frozenset({kept}),
+    )
+    new = old.replace(b"return 1", b"return 2")
+    tree = make_tree({"shop/__init__.py": "", path: new.decode(), suite: source})
+    found = impact([FileChange(path, path, old, new)], tree, [LOCAL], evidence={"local": evidence})
+    assert names(found) == {"local": {"test_it"}}
