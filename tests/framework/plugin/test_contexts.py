@@ -130,6 +130,7 @@ def test_what_an_import_runs_is_of_the_innermost_file_that_is_imported(contexts:
     found = {path: _names(contexts, ran) for path, ran in contexts.files.items()}
     assert found == {
         "suite/defaults.py": {"make_default"},
+        "suite/library.py": {"decorated"},
         "suite/loaded.py": {"make"},
         "suite/test_it.py": {"listed"},
     }
