@@ -77,6 +77,7 @@ _TOML_TYPES = {
     "Auth": "table",
     "HeaderName": "name of a header",
     "HeaderValue": "text",
+    "HttpUrl": "URL",
     "TokenUrl": "path of a URL, or a URL",
     "dict[HeaderName, HeaderValue]": "table of texts",
     "ByteSize": "text, or bytes",

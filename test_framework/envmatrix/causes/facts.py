@@ -80,6 +80,8 @@ class Facts:
     """Those of declared commands that kept a service from the test."""
     variant: str = ""
     """The degraded environment, `local+redis_down`, where the test was run in one."""
+    own: frozenset[str] = frozenset()
+    """The services of `pings` that were started for this run, and took the login that they are pinged with."""
 
     @property
     def last_status(self) -> int:

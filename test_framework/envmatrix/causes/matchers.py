@@ -84,6 +84,14 @@ def wrong_server(facts: Facts) -> str | None:
     return next(wrong, None)
 
 
+def access_changed(facts: Facts) -> str | None:
+    """Match a service of this run's own that refuses the login with which it came up; what the test met is told, too."""
+    changed = ", ".join(name for name, ping in sorted(facts.pings.items()) if name in facts.own and ping.refused)
+    return (
+        f"{changed} refuses the login that it took at the start; the test met {otherwise(facts)}" if changed else None
+    )
+
+
 def access_refused(facts: Facts) -> str | None:
     """Match a required service that answers and refuses what the environment declares."""
     refused = "; ".join(f"{seen}, with what is declared" for seen in _seen(facts, lambda ping: ping.refused))

@@ -81,6 +81,16 @@ RULES = (
         matchers.wrong_server,
     ),
     Rule(
+        RuleCode.ACCESS_CHANGED,
+        Cause.LOGIC,
+        "login changed during the run",
+        "A service that was started for this run refuses the login that it took then: a test, or the product, has changed the "
+        "account.",
+        "The test that changes it ran before the first one of this cause: have it put the account back as it was, or leave "
+        "it out in this environment.",
+        matchers.access_changed,
+    ),
+    Rule(
         RuleCode.ACCESS_REFUSED,
         Cause.CONTRACT,
         "declared access refused",

@@ -10,7 +10,7 @@ from envmatrix.environments.references import GLOBAL_FIELDS, REFERENCE_FIELDS, r
 from envmatrix.environments.toml_file import TomlFile
 from envmatrix.exceptions import DeclarationError, ReferenceCycleError, UnknownReferenceError, nearest
 
-_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql", "s3"})
+_LOGIN_KINDS = frozenset({"postgres", "redis", "clickhouse", "mysql", "s3", "amqp"})
 """Kinds whose URL holds a password."""
 
 

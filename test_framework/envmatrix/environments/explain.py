@@ -45,6 +45,8 @@ def explained(
             if isinstance(one, str):
                 what, spelled = "a list, also of one", json.dumps(one, ensure_ascii=False)
             return DeclarationError(path, f"{_spelled(keys)} is {what}", line, f"Write [{spelled}]")
+        case "string_type":
+            return DeclarationError(path, f"{_spelled(keys)} is a text", line, 'Write it in quotes: "…"')
     hint = "The spelling and the case count" if first["type"] in {"enum", "literal_error"} else ""
     what = str(first["ctx"]["error"]) if first["type"] == "value_error" else first["msg"]
     return DeclarationError(path, f"{_spelled(keys)}: {what}", line, hint)

@@ -33,6 +33,11 @@ def references_in(text: str) -> Iterator[tuple[str, str]]:
     return ((match[1], match[2] or "") for match in _REFERENCE.finditer(text))
 
 
+def is_reference(text: str) -> bool:
+    """Return whether a text is one `{service.field}` and nothing else."""
+    return _REFERENCE.fullmatch(text) is not None
+
+
 def substitute(text: str, variables: Mapping[str, str]) -> str:
     """Fill in each `${NAME}`; as in a shell, a default replaces a variable that is unset or empty.
 

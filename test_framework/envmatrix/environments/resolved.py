@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pydantic import SecretStr
+
 from envmatrix.environments.declaration import Declaration, value_at
 from envmatrix.environments.environment import Environment
-from envmatrix.environments.references import blanks_in, texts_in
+from envmatrix.environments.references import blanks_in, is_reference, texts_in
 from envmatrix.environments.used_keys import usable_keys
 from envmatrix.masking import MASKER
 
@@ -55,9 +57,17 @@ def _shown(environment: Environment) -> Mapping[str, Any]:
     for name, spec in environment.services.items():
         used = usable_keys(spec)
         plain["services"][name] = {key: value for key, value in plain["services"][name].items() if key in used}
+        plain["services"][name] |= {"env": _without_secrets(spec.env)} if spec.env else {}
         if spec.url is not None:
             plain["services"][name]["url"] = MASKER.mask(spec.url.get_secret_value())
+    if environment.pytest.env:
+        plain["pytest"] = {**plain["pytest"], "env": _without_secrets(environment.pytest.env)}
     return plain
+
+
+def _without_secrets(env: Mapping[str, SecretStr]) -> dict[str, str]:
+    """Return variables with those values in the clear that only name a service's address."""
+    return {key: text if is_reference(text := value.get_secret_value()) else str(value) for key, value in env.items()}
 
 
 def _leaves(value: Any, keys: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:

@@ -9,7 +9,7 @@ from pydantic import ByteSize, Field, PositiveFloat, PositiveInt, SecretStr, fie
 
 from envmatrix.environments.auth import Auth, HeaderName, HeaderValue
 from envmatrix.environments.references import references_in
-from envmatrix.environments.tables import HealthPath, Seconds, StatusCode, Table, UrlPath
+from envmatrix.environments.tables import HealthPath, HttpUrl, Seconds, StatusCode, Table, UrlPath
 from envmatrix.safety.loopback import is_loopback
 
 UNVERIFIED = "remote, unverified"
@@ -48,7 +48,7 @@ class ServiceSpec(Table):
     name: str
     kind: str
     """Which driver speaks to it: `http`, `postgres`, `redis`, `clickhouse`, `openai`, `tcp`, `job`,
-    `background`, `mysql`, `grpc`, `s3`, or a plugged-in one."""
+    `background`, `mysql`, `grpc`, `s3`, `amqp`, or a plugged-in one."""
     driver: tuple[str, str] | None = None
     """Where the driver of a project's own kind is: the project's root, and `module:NAME` as `[tool.envmatrix.kinds]` has it."""
     source: Source
@@ -115,6 +115,8 @@ class ServiceSpec(Table):
     key of a table in it, `{environment}` is the environment's name."""
     banner: str = ""
     """What it must say first to whoever connects: `"220 "`. By default nothing is read."""
+    management: HttpUrl = ""
+    """URL of a broker's management API, which its user may use: each worker then gets a virtual host of its own."""
     api: str = ""
     """Path below the URL at which the API lives: `api_url` is the URL plus this."""
     protected: UrlPath | None = None

@@ -6,6 +6,8 @@ from pydantic import BaseModel, ConfigDict, Field, WrapValidator
 
 Seconds = Annotated[float, Field(gt=0, le=3600)]
 UrlPath = Annotated[str, Field(pattern=r"^/")]
+HttpUrl = Annotated[str, Field(pattern=r"^https?://[^@?#]+$")]
+"""A URL without a login."""
 HealthPath = Annotated[
     UrlPath, WrapValidator(lambda value, handler: "" if value is False or value == "" else handler(value))
 ]

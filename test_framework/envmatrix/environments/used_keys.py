@@ -29,6 +29,7 @@ KINDS: Mapping[str, frozenset[str]] = {
     "mysql": frozenset(),
     "grpc": frozenset({"identity"}),
     "s3": frozenset({"verify"}),
+    "amqp": frozenset({"identity", "management", "verify"}),
 }
 """Our kinds → the keys that it uses beside those that no kind claims. A kind of another package may use any key."""
 
@@ -48,7 +49,7 @@ SOURCES: Mapping[Source, frozenset[str]] = {
 """Source → the keys that it uses beside those that no source claims."""
 
 
-_PLAIN = frozenset({"http", "redis", "tcp", "grpc"})
+_PLAIN = frozenset({"http", "redis", "tcp", "grpc", "amqp"})
 """Schemes of URLs without TLS."""
 
 _CERTIFICATES = frozenset({"ca_file", "client_cert", "client_key", "verify"})

@@ -121,6 +121,7 @@ class Explainer:
             crashes=crashes,
             pings=pings,
             required=frozenset(name for name in used if session.environment.demands(name)),
+            own=frozenset(name for name in used if not session.environment.services[name].outlives_run),
             access=self._process.protected.ask(read, _token(values)) if values else (),
         )
         silent = frozenset(name for name, ping in pings.items() if not ping.is_up)

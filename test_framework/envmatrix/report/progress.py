@@ -81,16 +81,22 @@ class _Forecast:
         self._began: dict[str, float] = {}
         self._weights: dict[str, Mapping[str, float]] = {}
 
+    def watch(self, child: Child) -> None:
+        """Note when its tests began: to be called at each look, since what came before the first call is not counted."""
+        name = child.job.environment
+        if child.planned is None or child.state != "running" or name in self._began:
+            return
+        self._began[name] = child.seconds
+        known = self._durations(name)
+        other = sum(known.values()) / len(known) if known else 1.0
+        self._weights[name] = {test: known.get(test, other) for test in child.planned}
+
     def seconds_left(self, child: Child) -> float | None:
         """Return the seconds until its last test ends; `None` where nothing tells."""
-        if child.planned is None or child.state != "running":
-            return None
+        self.watch(child)
         name = child.job.environment
-        if name not in self._began:
-            self._began[name] = child.seconds
-            known = self._durations(name)
-            other = sum(known.values()) / len(known) if known else 1.0
-            self._weights[name] = {test: known.get(test, other) for test in child.planned}
+        if name not in self._began or child.state != "running":
+            return None
         weights = self._weights[name]
         done = sum(weights.get(test, 0.0) for test in child.ended)
         left = sum(weight for test, weight in weights.items() if test not in child.ended)
@@ -136,6 +142,7 @@ class _Plain:
             elif name not in self._started and child.process is not None:
                 self._started.add(name)
                 self._say(f"{child.job.label}: started")
+            self._forecast.watch(child)
             for line in self._news.lines(child):
                 self._say(line)
             if child.exit_code is not None and name not in self._ended:

@@ -117,7 +117,12 @@ def _servers(place: Place) -> Iterator[Check]:
             try:
                 yield Check("servers", f"{spec.kind} can be prepared: {_prepared(spec)}")
             except EnvmatrixError as error:
-                yield Check("servers", error.message, error.hint or "Install its wheel again", (environment.name,))
+                yield Check(
+                    "servers",
+                    error.message,
+                    error.hint or "Mend what it names, or install its wheel again",
+                    (environment.name,),
+                )
         elif spec.command:
             program = spec.command[0].replace("{python}", sys.executable)
             if shutil.which(program, path=place.variables.get("PATH")) is None and "{" not in program:
@@ -140,9 +145,16 @@ def _ports(place: Place) -> Iterator[Check]:
     try:
         with socket.socket() as listener:
             listener.bind(("localhost", 0))
+            listener.listen()
+            socket.create_connection(listener.getsockname(), timeout=2).close()  # without lo that it binds says nothing
     except OSError as error:  # also where the name is not found
         mend = "Have /etc/hosts say 127.0.0.1 localhost, and the sandbox allow it; ip link set lo up"
-        yield Check("ports, dns", f"nothing can listen at localhost: {error.strerror}", mend, place.using(*_LOCAL))
+        yield Check(
+            "ports, dns",
+            f"nothing can listen and be reached at localhost: {error.strerror}",
+            mend,
+            place.using(*_LOCAL),
+        )
 
 
 def _permissions(place: Place) -> Iterator[Check]:
@@ -160,7 +172,12 @@ def _permissions(place: Place) -> Iterator[Check]:
 
 
 def _disk(place: Place) -> Iterator[Check]:
-    for directory in dict.fromkeys((place.runs, Path(tempfile.gettempdir()))):
+    wanted, used = Path(place.variables.get("TMPDIR") or "/tmp"), Path(tempfile.gettempdir())  # noqa: S108  as Python does
+    if wanted.resolve() != used.resolve():
+        yield Check(
+            "disk", f"{wanted} cannot be written to, and {used} is used", f"Free {wanted}, or set TMPDIR", place.names
+        )
+    for directory in dict.fromkeys((place.runs, used)):
         free = shutil.disk_usage(directory).free
         mend = "Free 1 GiB" if free < _LEAST_DISK else ""
         yield Check("disk", f"{free / (1 << 30):.1f} GiB are free at {directory}", mend, place.names)
@@ -198,7 +215,9 @@ def _remote(place: Place) -> Iterator[Check]:
             kind = kind_of(spec)
             ping = kind.ping(spec, kind.connect(spec, spec.url.get_secret_value()), spec.ping_deadline)
             mend = "" if ping.is_up or not spec.required else f"Look closer: envmatrix health {environment.name}"
-            yield Check("remote", f"{spec.name} is {ping.status} {ping.detail}".strip(), mend, (environment.name,))
+            optional = "" if ping.is_up or spec.required else ", and not required"
+            what = ": ".join(filter(None, (f"{spec.name} is {ping.status}", ping.detail)))
+            yield Check("remote", what + optional, mend, (environment.name,))
             if abs(ping.skew) > _LARGEST_SKEW:
                 what = f"the clock of {spec.name} differs by {ping.skew} s"
                 yield Check("clock", what, "Let NTP set both clocks: tokens seem expired", (environment.name,))

@@ -56,6 +56,12 @@ class Plan:
     dirty: bool = False
 
     @property
+    def runs_dir(self) -> Path:
+        """Return where its run is kept: one of our own suite says nothing of the project's, and is never its latest."""
+        runs_dir = self.project.runs_dir
+        return runs_dir.parent / "validations" if self.is_ours else runs_dir
+
+    @property
     def labels(self) -> Mapping[str, str]:
         """Map the name of each environment's run to its label in the matrix."""
         return {environment.run_name: environment.label for environment in self.environments}

@@ -25,7 +25,7 @@ def run_matrix(
     Raises:
         KeyboardInterrupt: Ctrl-C came a second time; everything was killed.
     """
-    run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
+    run_dir = RunDir.create(plan.runs_dir, plan.labels)
     starting = [each for each in plan.environments if each.name not in plan.reuse or plan.reuse[each.name].starts]
     jobs = [plan.job(environment, run_dir) for environment in starting]
     at_once = at_once or plan.project.jobs or carried()
@@ -45,7 +45,7 @@ def run_matrix(
 
 def run_attached(plan: Plan, *, stdout: int | None = None) -> RunDir:
     """Run the one environment of a plan on our own terminal; pytest's output goes to `stdout`."""
-    run_dir = RunDir.create(plan.project.runs_dir, plan.labels)
+    run_dir = RunDir.create(plan.runs_dir, plan.labels)
     (environment,) = plan.environments
     job = plan.job(environment, run_dir)
     code, note = run_one(job.command, cwd=job.cwd, deadline=plan.deadline, patience=_BACKSTOP, stdout=stdout)

@@ -49,6 +49,7 @@ class RuleCode(enum.StrEnum):
     VACUOUS = "L407"
     NOT_SURVIVED = "L408"
     PRODUCT_CRASHED = "L403"
+    ACCESS_CHANGED = "L409"
     LIMIT_CROSSED = "L406"
     CONNECTION_LOST = "U501"
     GATEWAY_SPOKE = "U502"

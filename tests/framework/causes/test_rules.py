@@ -176,6 +176,11 @@ CASES = [
     (facts(AttributeError("'coroutine' object has no attribute 'id'"), unawaited=("seed",)), "C109", "fixture 'seed'"),
     (facts(AssertionError("401"), ping=REFUSED), "C108", "login refused: WRONGPASS, with what is declared"),
     (facts(AccessRefusedError("redis", "refuses what is declared: WRONGPASS")), "C108", "refuses what is declared"),
+    (
+        facts(AssertionError("1 != 2"), ping=REFUSED, own=frozenset({"backend"})),
+        "L409",
+        "backend refuses the login that it took at the start; the test met AssertionError: 1 != 2",
+    ),
     (facts(closed(1008)), "L404", "the server closed the WebSocket: ConnectionClosedError: received 1008"),
     (facts(closed(1011)), "L404", "received 1011"),
     (facts(redis.AuthenticationError("invalid username-password pair")), "L404", "the server refused the login"),

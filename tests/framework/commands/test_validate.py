@@ -123,8 +123,9 @@ def test_what_is_not_seen_is_not_proposed(shop: Shop) -> None:
     assert ended.stdout.endswith("shop: true\n")
     assert "test session starts" not in ended.stdout + ended.stderr
     assert "shop: started" in ended.stderr
-    ran = (shop.bare.last / "shop.jsonl").read_text()
+    ran = (shop.bare.root / ".envmatrix/validations/latest/shop.jsonl").read_text()
     assert "test_a.py" not in ran, "the project's own suite is not run"
+    assert not (shop.bare.root / ".envmatrix/runs").exists(), "the gate judges the last matrix"
 
 
 def test_a_target_that_denies_what_is_declared_is_believed_no_more_than_we_are(shop: Shop, valkey: str) -> None:

@@ -110,7 +110,7 @@ def test_a_name_that_begins_with_an_underscore_is_no_environment(tmp_path: Path)
         ("[services.backend]\napi_key = 'x'", "3: 'api_key' does nothing for a service of kind = 'http'. Did you"),
         ("[services.backend]\nhealth = '${NOPE}'", "3: variable NOPE is not set."),
         ("[services.backend.env]\nA = '{redsi.url}'", "3: {redsi.url} names no service. Did you mean 'redis'?"),
-        ("[services.backend]\nhealth = 3", "3: services.backend.health: Input should be a valid string"),
+        ("[services.backend]\nhealth = 3", "3: services.backend.health is a text. Write it in quotes"),
         ("[services.backend.identity]\na = '{commit}'", "2: {commit} in identity: only {environment} is filled in"),
         ("remove = 'x'", '2: remove is a list. Write ["…"]'),
         (
@@ -223,6 +223,10 @@ def test_an_override_is_typed_and_the_last_one_wins(tmp_path: Path) -> None:
         (
             "services.backend.api_key=x",
             "--set services.backend.api_key: 'api_key' does nothing for a service of kind = 'http'. Did you mean 'api'?",
+        ),
+        (
+            "services.backend.env.LEVEL=3",
+            "--set services.backend.env.LEVEL: services.backend.env.LEVEL is a text. Write it",
         ),
         ("services.backend=3", "--set services.backend: services are tables"),
         ("services=3", "--set services: services are tables"),

@@ -69,10 +69,14 @@ def test_only_keys_that_are_of_use_are_shown(tmp_path: Path) -> None:
 
 @pytest.mark.fault("canary-secret")
 def test_no_secret_is_shown(tmp_path: Path) -> None:
-    """Nor what fills in a command; the rest of a URL is."""
-    declare(tmp_path, BASE)
+    """Nor what fills in a command; the rest of a URL is, and a variable that is no more than a service's address."""
+    declare(
+        tmp_path, f"{BASE}\n[pytest]\nenv = {{ URL = '{{backend.url}}', KEY = '${{KEY}}', BOTH = '{{backend.url}}/x' }}"
+    )
     values = resolved(tmp_path)
     assert "k4nary" not in str(values)
     assert values["services.backend.url"].value == "https://user:**********@localhost/x"
     assert values["services.llm.command"].value == ["serve", "${KEY}"]
     assert values["services.llm.env.MODE"].value == "**********"
+    given = {key: values[f"pytest.env.{key}"].value for key in ("URL", "KEY", "BOTH")}
+    assert given == {"URL": "{backend.url}", "KEY": "**********", "BOTH": "**********"}

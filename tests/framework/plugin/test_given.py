@@ -103,6 +103,39 @@ def test_an_old_suite_gets_its_urls_by_option_variable_and_import(
     assert SECRET not in project.run_file.read_text()
 
 
+REDIS = """
+[services.redis]
+kind = "redis"
+source = "embedded"
+"""
+
+ALTERING = """
+    import os
+    import redis
+
+    SERVER = redis.Redis.from_url(os.environ["REDIS_URL"])
+
+    def test_altering():
+        assert SERVER.config_set("requirepass", "")
+
+    def test_later():
+        assert SERVER.ping() == 2
+"""
+
+
+def test_a_test_that_changes_the_login_is_logic(project: Project) -> None:
+    """What we started took the login then: the declaration is not to blame, and what the later test met is told, too."""
+    project.write("test_old.py", ALTERING)
+    declare(project, 'env = { REDIS_URL = "{redis.url}" }', REDIS)
+    project.pytest("-pno:xdist")
+    cells = project.run.cells
+    assert cells["test_old.py::test_altering"].outcome is Outcome.PASSED
+    attempt = cells["test_old.py::test_later"].attempts[-1]
+    assert (attempt.cause, attempt.evidence.rule) == (Cause.LOGIC, "L409")
+    line = "redis refuses the login that it took at the start; the test met AssertionError: assert True == 2"
+    assert attempt.evidence.summary.startswith(line)
+
+
 def planned(project: Project, *args: str) -> Run:
     """Run a suite of three tests whose option is checked by the first."""
     project.write("pyproject.toml", '[tool.pytest.ini_options]\naddopts = "--size=1"\nmarkers = ["cluster", "slow"]\n')

@@ -93,8 +93,8 @@ def test_a_long_run_says_where_it_stands_every_30_seconds(capsys: pytest.Capture
             observe([*runs, over])
     lines = [line for line in capsys.readouterr().err.splitlines() if " after " in line and "ended" not in line]
     assert lines == [
-        "local: 2/4 after 40 s, 1 failed, 0 s left, now at c; shop: 0/? after 40 s, collecting",
-        "local: 2/4 after 80 s, 1 failed, 40 s left, now at c; shop: 0/? after 80 s, collecting",
+        "local: 2/4 after 40 s, 1 failed, 40 s left, now at c; shop: 0/? after 40 s, collecting",
+        "local: 2/4 after 80 s, 1 failed, 80 s left, now at c; shop: 0/? after 80 s, collecting",
     ]
 
 

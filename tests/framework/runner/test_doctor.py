@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
+import sys
 from contextlib import chdir
 from pathlib import Path
 
@@ -65,6 +67,28 @@ def test_a_finding_names_the_environments_that_it_matters_for(bare: Bare, look) 
     assert list(found.values()) == [["wrong"]]
 
 
+def test_a_temporary_directory_that_cannot_be_used_is_a_finding(
+    bare: Bare, look, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Python quietly takes another one, on which nobody counts."""
+    bare.declare("one")
+    monkeypatch.setenv("TMPDIR", "/proc/self")
+    monkeypatch.setattr("tempfile.tempdir", None)
+    assert findings(look("--json")[1]) == {"/proc/self cannot be written to, and /tmp is used": ["one"]}
+
+
+def test_a_machine_without_loopback_is_a_finding(bare: Bare) -> None:
+    """In a network of its own, whose lo is down, a port can be bound and not be reached."""
+    bare.write("environments/two.toml", PROCESS)
+    alone = ["unshare", "--user", "--map-root-user", "--net"]
+    if not shutil.which("unshare") or subprocess.run([*alone, "true"], check=False, capture_output=True).returncode:
+        pytest.skip("no namespaces here")
+    command = [*alone, sys.executable, "-m", "envmatrix", "doctor", "--json", "two"]
+    ended = subprocess.run(command, cwd=bare.root, check=False, capture_output=True, text=True)
+    found = [each for each in findings(ended.stdout) if "localhost" in each]
+    assert found == ["nothing can listen and be reached at localhost: Network is unreachable"], ended.stderr
+
+
 def test_what_a_run_needs_of_pytest_must_not_be_blocked(bare: Bare, look) -> None:
     """The plugins that addopts leaves out are looked for."""
     bare.declare("one")
@@ -91,8 +115,11 @@ def test_a_remote_service_that_is_down_is_a_finding_without_its_password(bare: B
     bare.write("environments/far.toml", f'[services.redis]\nkind = "redis"\nsource = "remote"\nurl = "{url}"\n')
     code, out = look()
     assert (code, "k4nary" in out) == (1, False)
-    assert "FINDING  remote: redis is down" in out
+    assert "FINDING  remote: redis is down: connection refused\n" in out
     assert "  matters: far\n" in out
+    with (bare.root / "environments/far.toml").open("a") as declaration:
+        declaration.write("required = false\n")
+    assert "fine     remote: redis is down: connection refused, and not required\n" in look()[1]
 
 
 @pytest.mark.fault("hostile-test-name")

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 import re
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from io import StringIO
 from itertools import chain
 from pathlib import Path
@@ -36,6 +37,8 @@ from envmatrix.safety.loopback import is_loopback
 from envmatrix.safety.names import is_name
 
 _EXAMPLES = (".env.example", ".env.sample", ".env.template", ".env.dist")
+_STAND_IN = re.compile(r"(?<![a-z])(?:mock|fake|stub|dummy)")
+"""Fixtures that are no server's."""
 _URL_OPTION = re.compile(r"--[\w-]*(?:url|uri|dsn)[\w-]*", re.IGNORECASE)
 
 
@@ -50,7 +53,8 @@ def look(root: Path) -> Found:
     services: dict[str, Guess] = {}
     given: list[Given] = []
     notes: list[str] = []
-    for seen in chain(_procfile(root, *example), compose_guesses(root), _from_example(*example), _from_tests(index)):
+    variables = _from_example(*example, services, _tests_of(index))  # lazily: after the product's own services
+    for seen in chain(_procfile(root, *example), compose_guesses(root), variables, _from_tests(index)):
         if isinstance(seen, str):
             notes.append(seen)
         elif isinstance(seen, Given):
@@ -59,15 +63,19 @@ def look(root: Path) -> Found:
             seen.is_vague and any(each.kind in STORES for each in services.values())
         ):
             services[seen.name] = seen
-    own = (name for name, each in services.items() if each.kind == "http" and "required" not in each.keys)
-    if "backend" not in services and (web := next(own, None)):  # `http_client` speaks to it
-        services["backend"] = Guess("backend", services.pop(web).keys)
+    if "backend" not in services and (own := _own(services)):  # `http_client` speaks to it
+        services["backend"] = Guess("backend", services.pop(own[0]).keys)
     if "backend" not in services:
         notes += [
             f"{each.origin}: the address of the product itself, which is not declared" for each in given if each.is_own
         ]
         given = [each for each in given if not each.is_own]
     return Found(tuple(services.values()), _pytest(given), _suites(index), tuple(dict.fromkeys(notes)))
+
+
+def _own(services: Mapping[str, Guess]) -> list[str]:
+    """Return the names of the product's own HTTP services."""
+    return [name for name, each in services.items() if each.kind == "http" and "required" not in each.keys]
 
 
 def _pytest(given: list[Given]) -> dict[str, tuple[object, str]]:
@@ -147,17 +155,25 @@ def _setting(name: str, value: str, *, is_product: bool = True) -> str:
 
 def _is_own(name: str, value: str) -> bool:
     """Return whether a variable of the example file is where the product itself is while somebody works on it."""
+    return is_own_url(name) and _is_here(value)
+
+
+def _is_here(value: str) -> bool:
+    """Return whether it is an HTTP URL of this machine."""
     address = re.match(r"https?://([\w.-]+)", value)
-    return address is not None and is_own_url(name) and is_loopback(address[1])
+    return address is not None and is_loopback(address[1])
 
 
-def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | Given | str]:
+def _from_example(
+    example: str, variables: dict[str, str], services: Mapping[str, Guess], tests: str
+) -> Iterator[Guess | Given | str]:
+    """Yield the servers that the variables of the example file name, and what the suite takes of them."""
     for name, value in variables.items():
         scheme, _, rest = value.partition("://")
         if rest and (kind := kind_of(scheme)):
             yield store(kind, f"{example}: {name}")
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=_setting(name, value))
-        elif _is_own(name, value):
+        elif _is_own(name, value) or (name in tests and _is_here(value) and len(_own(services)) == 1):
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=OWN_URL)
         elif rest and scheme in {"http", "https"}:
             if is_own_url(name) or not is_name(owner_of(name)):
@@ -170,12 +186,23 @@ def _from_example(example: str, variables: dict[str, str]) -> Iterator[Guess | G
             yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
 
 
+def _tests_of(index: Index) -> str:
+    """Return the source of the conftests and test modules, as far as it can be read."""
+    texts = []
+    for path in sorted({path for project in index.projects for path in (*project.conftests, *project.test_files)}):
+        with suppress(DeclarationError):
+            texts.append(read_text(index.root / path))
+    return "\n".join(texts)
+
+
 def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
     """Yield the stores that options of the conftests and fixtures name, and how the suite takes their URLs."""
     for path in sorted({path for project in index.projects for path in project.conftests}):
         for option, line in _url_options(index.root / path):
             origin = f"{path}:{line}: option {option}"
-            if kind := kind_of(option):
+            if re.search(r"ssl|tls", option):
+                yield f"{origin} wants a server behind TLS: hand it over in args of [pytest]"
+            elif kind := kind_of(option):
                 yield store(kind, origin)
                 yield Given(origin, argument=f"{option}={{{STORES[kind]}.url}}")
             elif is_own_url(option):
@@ -183,7 +210,7 @@ def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
             else:
                 yield f"{origin}: hand it over in args of [pytest]"
     for fixture in index.fixtures:
-        if not fixture.plugin and (kind := kind_of(fixture.name)):
+        if not fixture.plugin and not _STAND_IN.search(fixture.name) and (kind := kind_of(fixture.name)):
             origin = f"{fixture.path}:{fixture.line}: fixture {fixture.name}"
             yield store(kind, origin, is_vague=is_vague(fixture.name))
 

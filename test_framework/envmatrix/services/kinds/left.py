@@ -53,6 +53,16 @@ def keys_left(names: Sequence[str]) -> tuple[Left, ...]:
     return (Left("key", len(names), f": {', '.join(shown + more)}"),)
 
 
+def messages_left(queues: Iterable[tuple[str, int]]) -> tuple[Left, ...]:
+    """Return the messages of all queues as one: `3 messages in orders, payments`."""
+    full = [(name, count) for name, count in sorted(queues) if count]
+    if not full:
+        return ()
+    shown = [one_line(name)[:_NAME] for name, _ in full[:_KEYS]]
+    more = ["…"] if len(full) > _KEYS else []
+    return (Left("message", sum(count for _, count in full), f" in {', '.join(shown + more)}"),)
+
+
 def unfinished(kind: str, count: int) -> tuple[Left, ...]:
     """Return what a test had begun and the reset ended, as one: `2 transactions not finished`."""
     return (Left(kind, count, " not finished", is_unfinished=True),) if count else ()

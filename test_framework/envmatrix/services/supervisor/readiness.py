@@ -77,7 +77,7 @@ class StartingProcess:
     def _time_left(self) -> float:
         left = self._end - time.monotonic()
         if left <= 0:
-            why = f"was not ready within {self._spec.start_deadline:g} s: {self._detail}"
+            why = f"was not ready within {self._spec.start_deadline:g} s (start_deadline): {self._detail}"
             raise NotReadyError(self._process.name, why, self._process.log_tail())
         return left
 

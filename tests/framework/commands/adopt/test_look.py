@@ -109,6 +109,39 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
     assert Project.find(shop.root).suites == ("suite",)
 
 
+HERE = """\
+    TRACKING_URI=http://localhost:5000
+    MAIL_URL=http://localhost:8025
+"""
+READS = """\
+    import os
+    import pytest
+
+    URI = os.environ["TRACKING_URI"]
+
+    def pytest_addoption(parser):
+        parser.addoption("--redis-ssl-url")
+
+    @pytest.fixture
+    def mock_db(): ...
+"""
+
+
+def test_an_address_of_this_machine_that_the_tests_read_is_the_products(
+    shop: Bare, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The suite gets the address of what is started; a mock is no database, and an option for TLS gets no plain server."""
+    shop.write("Procfile", "web: serve --port $PORT\n")
+    shop.write(".env.example", HERE)
+    shop.write("suite/conftest.py", READS)
+    local = adopted(shop, capsys)
+    assert set(local.services) == {"backend", "mail"}
+    given = {name: value.get_secret_value() for name, value in local.pytest.env.items()}
+    assert (given, local.pytest.args) == ({"TRACKING_URI": "{backend.url}"}, ())
+    text = (shop.root / "environments/local.toml").read_text()
+    assert "option --redis-ssl-url wants a server behind TLS: hand it over in args of [pytest]" in text
+
+
 def test_nothing_is_overwritten(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
     """A table is put behind what is in pyproject.toml; a second call writes nothing."""
     settings = shop.write("pyproject.toml", "# ours\n[tool.other]\nx = 1")

@@ -34,6 +34,12 @@ from tests.framework.services.containers.test_container import inspected
             "mysql://u:p@h:1/d",
         ),
         ("mysql", "mysql://root@h:1", {"MYSQL_ROOT_PASSWORD": "p"}, "mysql://root:p@h:1"),
+        (
+            "amqp",
+            "amqp://h:1",
+            {"RABBITMQ_DEFAULT_USER": "u", "RABBITMQ_DEFAULT_PASS": "p", "RABBITMQ_DEFAULT_VHOST": "/shop"},
+            "amqp://u:p@h:1/%2Fshop",
+        ),
         ("redis", "redis://h:1/0", {"REDIS_PASSWORD": "p"}, "redis://:p@h:1/0"),
         ("clickhouse", "http://h:1", {"CLICKHOUSE_USER": "u", "CLICKHOUSE_PASSWORD": "p"}, "http://u:p@h:1"),
         ("http", "http://h:1", {"POSTGRES_PASSWORD": "p"}, "http://h:1"),

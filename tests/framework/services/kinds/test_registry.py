@@ -14,7 +14,7 @@ from envmatrix.services.supervisor import Owner
 from tests.framework.services.place import HERE, Place
 from tests.framework.services.servers import running
 
-OURS = ("background", "clickhouse", "grpc", "http", "job", "mysql", "openai", "postgres", "redis", "s3", "tcp")
+OURS = ("amqp", "background", "clickhouse", "grpc", "http", "job", "mysql", "openai", "postgres", "redis", "s3", "tcp")
 
 
 @pytest.fixture

@@ -63,7 +63,7 @@ def test_a_failed_job_is_told_with_its_code_and_log(place: Place, owner: Owner) 
 def test_a_job_that_takes_too_long_is_ended(place: Place, owner: Owner) -> None:
     """Its `start_deadline` bounds it; nothing of it is left."""
     states = started(place, owner, "import time; time.sleep(60)", "start_deadline = 0.3")
-    with pytest.raises(NotReadyError, match=r"was not ready within 0.3 s: it still runs"):
+    with pytest.raises(NotReadyError, match=r"was not ready within 0.3 s \(start_deadline\): it still runs"):
         raise states["migrate"].as_error()
 
 
