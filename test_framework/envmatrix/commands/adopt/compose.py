@@ -10,7 +10,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from envmatrix.commands.adopt.guess import STORES, Guess, in_order, kind_of, store
+from envmatrix.commands.adopt.guess import EMBEDDED, STORES, Guess, in_order, kind_of, store
 from envmatrix.safety.names import is_name
 from envmatrix.services.containers.commands import found
 from envmatrix.services.containers.project import COMPOSE_COMMANDS, PODMAN_COMPOSE
@@ -93,9 +93,9 @@ def _guess(name: str, service: Mapping[str, Any], origin: str) -> Guess | str:
     is_built = bool(service.get("build"))
     kind = "" if is_built else kind_of(image.rpartition("/")[2])
     ports = [_inside(port) for port in service.get("ports") or []]
-    if kind and not ports:
+    if kind in EMBEDDED and not ports:
         return store(kind, f"{origin}, image {image}, which publishes no port")
-    if not (kind or is_built) or not is_name(name):
+    if not ((kind and ports) or is_built) or not is_name(name):
         return f"{origin} is not declared: no image of a known server, and not built here"
     what = kind or ("http" if ports else "background")
     keys: dict[str, tuple[object, str]] = {

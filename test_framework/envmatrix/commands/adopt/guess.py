@@ -6,12 +6,16 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-STORES = {"postgres": "database", "redis": "redis", "clickhouse": "clickhouse"}
-"""Kind of a store → the name that the contract knows it by. All of them can be embedded."""
+EMBEDDED = ("postgres", "redis", "clickhouse")
+"""Kinds of stores that we can start."""
+STORES = {"postgres": "database", "redis": "redis", "clickhouse": "clickhouse", "mysql": "mysql", "amqp": "amqp"}
+"""Kind of a store → the name that the contract knows it by, where it knows it."""
 _WORDS = {
     "postgres": re.compile(r"postgres|postgis|pgvector|timescale|database|(?<![a-z])(?:pg|db|sql)(?![a-z])"),
     "redis": re.compile(r"redis|valkey|keydb|dragonfly"),
     "clickhouse": re.compile(r"clickhouse"),
+    "mysql": re.compile(r"mysql|mariadb"),
+    "amqp": re.compile(r"amqp|rabbitmq"),
 }
 """Kind → words that tell of it; a `database_url` is taken for PostgreSQL's."""
 _VAGUE = re.compile(r"database|(?<![a-z])(?:db|sql)(?![a-z])")
@@ -76,10 +80,11 @@ def is_vague(name: str) -> bool:
     return not kind_of(_VAGUE.sub("", name.lower()))
 
 
-def store(kind: str, origin: str, *, is_vague: bool = False) -> Guess:
-    """Return a store that we start: a real server of our own."""
-    keys = {"kind": (kind, origin), "source": ("embedded", "a real server, out of a wheel")}
-    return Guess(STORES[kind], keys, is_vague)
+def store(kind: str, origin: str, *, url: str = "", is_vague: bool = False) -> Guess:
+    """Return a store: a real server of our own, or of a kind of which we start none, what is at the URL."""
+    source = ("embedded", "a real server, out of a wheel") if kind in EMBEDDED else ("remote", "one that runs already")
+    keys = {"kind": (kind, origin), "source": source}
+    return Guess(STORES[kind], keys if kind in EMBEDDED else {**keys, "url": (url, origin)}, is_vague)
 
 
 def is_own_url(name: str) -> bool:

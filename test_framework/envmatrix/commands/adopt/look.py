@@ -17,6 +17,7 @@ from envmatrix.analysis.index.build import index_of
 from envmatrix.analysis.index.fixture_index import Index
 from envmatrix.commands.adopt.compose import compose_guesses
 from envmatrix.commands.adopt.guess import (
+    EMBEDDED,
     OWN_URL,
     STORES,
     Found,
@@ -153,6 +154,12 @@ def _setting(name: str, value: str, *, is_product: bool = True) -> str:
     return f"${{{name}:-{value}}}"
 
 
+def _url(name: str, value: str) -> str:
+    """Return the URL of what runs already: what the variable says, by default as in the example file, unless a login is in it."""
+    default = "" if set("@{}").intersection(value) else f":-{value}"
+    return f"${{{name}{default}}}"
+
+
 def _is_own(name: str, value: str) -> bool:
     """Return whether a variable of the example file is where the product itself is while somebody works on it."""
     return is_own_url(name) and _is_here(value)
@@ -171,7 +178,7 @@ def _from_example(
     for name, value in variables.items():
         scheme, _, rest = value.partition("://")
         if rest and (kind := kind_of(scheme)):
-            yield store(kind, f"{example}: {name}")
+            yield store(kind, f"{example}: {name}", url=_url(name, value))
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=_setting(name, value))
         elif _is_own(name, value) or (name in tests and _is_here(value) and len(_own(services)) == 1):
             yield Given(f"{example}: {name}, for tests that read it", variable=name, value=OWN_URL)
@@ -179,8 +186,7 @@ def _from_example(
             if is_own_url(name) or not is_name(owner_of(name)):
                 yield f"{example}: {name} may be the address of the product itself"
                 continue
-            default = "" if set("@{}").intersection(value) else f":-{value}"
-            keys = {"kind": "http", "source": "remote", "url": f"${{{name}{default}}}", "required": False}
+            keys = {"kind": "http", "source": "remote", "url": _url(name, value), "required": False}
             yield Guess(owner_of(name), {key: (each, f"{example}: {name}") for key, each in keys.items()})
         elif rest:
             yield f"{example}: {name} is an address of {scheme!r}, for which nothing is declared"
@@ -202,7 +208,7 @@ def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
             origin = f"{path}:{line}: option {option}"
             if re.search(r"ssl|tls", option):
                 yield f"{origin} wants a server behind TLS: hand it over in args of [pytest]"
-            elif kind := kind_of(option):
+            elif (kind := kind_of(option)) in EMBEDDED:
                 yield store(kind, origin)
                 yield Given(origin, argument=f"{option}={{{STORES[kind]}.url}}")
             elif is_own_url(option):
@@ -210,7 +216,7 @@ def _from_tests(index: Index) -> Iterator[Guess | Given | str]:
             else:
                 yield f"{origin}: hand it over in args of [pytest]"
     for fixture in index.fixtures:
-        if not fixture.plugin and not _STAND_IN.search(fixture.name) and (kind := kind_of(fixture.name)):
+        if not fixture.plugin and not _STAND_IN.search(fixture.name) and (kind := kind_of(fixture.name)) in EMBEDDED:
             origin = f"{fixture.path}:{fixture.line}: fixture {fixture.name}"
             yield store(kind, origin, is_vague=is_vague(fixture.name))
 

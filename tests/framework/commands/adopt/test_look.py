@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from pydantic import SecretStr
 
 from envmatrix.__main__ import main
 from envmatrix.environments import Environment, Project, load_environment
@@ -24,6 +25,7 @@ EXAMPLE = """\
     PORT=8000
     PAYMENT_URL=https://pay.example
     BROKER_URL=amqp://localhost
+    EVENTS_URL=nats://localhost
     API_URL=http://localhost:8000
     APP_URL=https://shop.example
 """
@@ -75,6 +77,7 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "redis": ("redis", "embedded"),
         "clickhouse": ("clickhouse", "embedded"),
         "payment": ("http", "remote"),
+        "amqp": ("amqp", "remote"),
         "release": ("job", "process"),
         "worker": ("background", "process"),
     }
@@ -92,20 +95,22 @@ def test_each_file_adds_what_it_tells_of(shop: Bare, capsys: pytest.CaptureFixtu
         "DEBUG": "1",
         "PORT": "{backend.port}",
         "PAYMENT_URL": "https://pay.example",
-        "BROKER_URL": "amqp://localhost",
+        "BROKER_URL": "{amqp.url}",
+        "EVENTS_URL": "nats://localhost",
         "API_URL": "{backend.url}",
         "APP_URL": "https://shop.example",
     }
     assert local.services["worker"].env["API_URL"].get_secret_value() == "http://localhost:8000"
     assert local.pytest.args == ("--clickhouse-url={clickhouse.url}", "--base-url={backend.url}")
     assert {name: value.get_secret_value() for name, value in local.pytest.env.items()} == {
-        name: backend.env[name].get_secret_value() for name in ("DATABASE_URL", "REDIS_URL", "API_URL")
+        name: backend.env[name].get_secret_value() for name in ("DATABASE_URL", "REDIS_URL", "BROKER_URL", "API_URL")
     }
     lines = (shop.root / "environments/local.toml").read_text().splitlines()
     assert all("  # " in line for line in lines if " = " in line)
     assert "# - Procfile:4 is not declared: its command needs a shell" in lines
     assert "# - .env.example: APP_URL may be the address of the product itself" in lines
-    assert "# - .env.example: BROKER_URL is an address of 'amqp', for which nothing is declared" in lines
+    assert "# - .env.example: EVENTS_URL is an address of 'nats', for which nothing is declared" in lines
+    assert local.services["amqp"].url == SecretStr("amqp://localhost")
     assert Project.find(shop.root).suites == ("suite",)
 
 
