@@ -48,4 +48,6 @@ def functions_of(root: Path, package: str) -> Iterator[Function]:
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 body = node.body[1:] if ast.get_docstring(node) is not None else node.body
                 if body and body[0].lineno > node.lineno and not isinstance(body[0], ast.Expr | ast.Pass):
-                    yield Function(path, node.lineno, (body[0].lineno, node.end_lineno or 0), body[0].col_offset)
+                    # The first line of a decorated function is that of its decorator.
+                    first = min(each.lineno for each in (body[0], *getattr(body[0], "decorator_list", ())))
+                    yield Function(path, node.lineno, (first, node.end_lineno or 0), body[0].col_offset)

@@ -72,6 +72,8 @@ class ContextRecorder:
         """Those of the files that are being imported, the innermost last."""
         self._cached: dict[int, tuple[CodeType, bool]] = {}
         """Code objects, kept so that none gets the identity of another, and whether a decorator keeps what they return."""
+        self._foreign: dict[int, CodeType] = {}
+        """Code objects of other files than the project's, kept as well."""
         self._outputs: list[Contexts] = []
         self._is_lost = False
 
@@ -106,21 +108,17 @@ class ContextRecorder:
             context.is_whole = False
 
     def _profile(self, frame: FrameType, event: str, _: object) -> None:
-        if frame.f_code.co_name == "<module>":
-            self._import(frame.f_code.co_filename, event)
-        elif event == "call" and self._here:
-            self._call(frame)
-
-    def _import(self, file: str, event: str) -> None:
-        if not file.startswith(self._prefixes):
-            return
         if event == "call":
-            self._importing.append(self._files[file])
+            code = frame.f_code  # costs an audit event, of which there are more than of calls
+            if id(code) not in self._foreign:
+                self._call(frame, code)
         elif event == "return" and self._importing:
-            self._importing.pop()
+            code = frame.f_code
+            if code.co_name == "<module>" and code.co_filename.startswith(self._prefixes):
+                self._importing.pop()
 
-    def _call(self, frame: FrameType) -> None:
-        here, code = self._here, frame.f_code
+    def _call(self, frame: FrameType, code: CodeType) -> None:
+        here = self._here
         if self._importing:
             here = (*(each for each in here if each is not self._shared), self._importing[-1])
         if code is _ASK:
@@ -128,7 +126,11 @@ class ContextRecorder:
                 context.fixtures.add(frame.f_locals["argname"])
         elif code.co_name == _STARTS_UNSEEN:
             self._start_process()
-        elif id(code) not in here[-1].codes and code.co_filename.startswith(self._prefixes):
+        elif not code.co_filename.startswith(self._prefixes):
+            self._foreign[id(code)] = code
+        elif code.co_name == "<module>":
+            self._importing.append(self._files[code.co_filename])
+        elif here and id(code) not in here[-1].codes:
             for context in (*here, self._shared) if self._is_below_cache(frame) else here:
                 context.codes[id(code)] = code
 
@@ -245,7 +247,10 @@ class _Functions:
         for file in files:
             path, version = self._read(file)
             yield from (
-                RanFunction(path, part.name, part.digest) for part in version.parts.values() if part.kind == "function"
+                RanFunction(path, name, part.digest)
+                for part in version.parts.values()
+                if part.kind == "function"
+                for name in dict.fromkeys((part.name, *(piece.name for piece in part.pieces)))
             )
 
     def path(self, file: str) -> str | None:
@@ -256,7 +261,9 @@ class _Functions:
     def _find(self, code: CodeType) -> RanFunction | None:
         path, version = self._read(code.co_filename)
         part = version.at(code.co_firstlineno)
-        return RanFunction(path, part.name, part.digest) if part.kind == "function" else None
+        if part.kind != "function":
+            return None
+        return RanFunction(path, part.piece_at(code.co_firstlineno), part.digest)
 
     def _read(self, file: str) -> tuple[str, FileVersion]:
         if file not in self._files:

@@ -20,12 +20,18 @@ _MOST = 256 << 20
 """Bytes of unpacked contexts; a few kilobytes may unpack to any number."""
 
 
+_SCHEMA = 2
+"""Contexts of another one are not read: 1 did not tell the functions inside of functions apart."""
+
+
 class RanFunction(msgspec.Struct, frozen=True, array_like=True):
     """A function that was run, as its source was then."""
 
     path: str
     name: str
+    """With those around it, as in `cached.<locals>.wrapper`."""
     digest: str
+    """Of the function or method that it is, or is inside of."""
 
 
 class Contexts(msgspec.Struct, frozen=True):
@@ -40,6 +46,7 @@ class Contexts(msgspec.Struct, frozen=True):
     """Functions that ran for no test alone: in a hook, below a cache, before the recording."""
     unknown: tuple[str, ...] = ()
     """Tests that ran something unseen: they started a process, or used a profiler themselves."""
+    schema: int = 1
 
     def __post_init__(self) -> None:
         """Refuse a number of no function.
@@ -60,7 +67,7 @@ class Contexts(msgspec.Struct, frozen=True):
     def only(self, tests: Collection[str]) -> Contexts:
         """Return the contexts of some of the tests."""
         known = {test: ran for test, ran in self.tests.items() if test in tests}
-        return Contexts(self.functions, known, self.files, self.shared)
+        return Contexts(self.functions, known, self.files, self.shared, schema=self.schema)
 
     def write(self, run_file: Path) -> None:
         """Write them beside a run file."""
@@ -86,7 +93,7 @@ def numbered(
     known = {test: of(functions) for test, functions in tests.items() if test not in unknown}
     imported = {path: ran for path, functions in files.items() if (ran := of(functions))}
     everywhere = of(shared)
-    return Contexts(tuple(numbers), known, imported, everywhere, tuple(sorted(unknown)))
+    return Contexts(tuple(numbers), known, imported, everywhere, tuple(sorted(unknown)), _SCHEMA)
 
 
 def merged(parts: Iterable[Contexts]) -> Contexts:
@@ -114,9 +121,10 @@ def read_contexts(run_file: Path) -> Contexts:
     try:
         with open_regular(_beside(run_file)) as packed, gzip.open(packed) as unpacked:
             content = unpacked.read(_MOST + 1)
-        return msgspec.json.decode(content, type=Contexts) if len(content) <= _MOST else NO_CONTEXTS
+        contexts = msgspec.json.decode(content, type=Contexts) if len(content) <= _MOST else NO_CONTEXTS
     except (OSError, EOFError, msgspec.MsgspecError, RecursionError, zlib.error):
         return NO_CONTEXTS
+    return contexts if contexts.schema == _SCHEMA else NO_CONTEXTS
 
 
 def contexts_at(runs_dir: Path, environment: str, commit: str) -> Contexts:

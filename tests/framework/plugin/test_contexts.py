@@ -32,6 +32,21 @@ LIBRARY = """
     def threaded(): return 4
 
     def listed(): return [1, 2]
+
+    def decorated(function):
+        @functools.wraps(function)
+        def wrapper(*args): return function(*args)
+        return wrapper
+
+    @decorated
+    def wrapped(): return 5
+
+    class Box:
+        @property
+        def size(self): return 1
+
+        @size.setter
+        def size(self, size): ...
     """
 SUITE = """
     import subprocess, sys, threading
@@ -54,6 +69,8 @@ SUITE = """
         thread = threading.Thread(target=library.threaded)
         thread.start()
         thread.join()
+    def test_wrapped(): library.wrapped()
+    def test_setter(): library.Box().size = 2
     def test_process(): subprocess.run([sys.executable, "-c", ""], timeout=30)
     def test_profiler(): sys.setprofile(None)
 
@@ -69,6 +86,8 @@ RAN = {
     "late": {"test_late", "late", "make"},
     "thread": {"test_thread", "threaded"},
     "numbers": {"test_numbers", "plain"},
+    "wrapped": {"test_wrapped", "decorated.<locals>.wrapper", "wrapped"},
+    "setter": {"test_setter", "Box.size#2"},
 }
 
 
@@ -111,6 +130,7 @@ def test_what_an_import_runs_is_of_the_innermost_file_that_is_imported(contexts:
     found = {path: _names(contexts, ran) for path, ran in contexts.files.items()}
     assert found == {
         "suite/defaults.py": {"make_default"},
+        "suite/library.py": {"decorated"},
         "suite/loaded.py": {"make"},
         "suite/test_it.py": {"listed"},
     }

@@ -8,14 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from envmatrix.runs.contexts import Contexts, RanFunction, merged, read_contexts
+from envmatrix.runs.contexts import Contexts, RanFunction, merged, numbered, read_contexts
 
 
 def contexts_of(tests: Mapping[str, str], unknown: tuple[str, ...] = ()) -> Contexts:
     """Contexts of tests that ran one function each."""
-    names = tuple(dict.fromkeys(tests.values()))
-    functions = tuple(RanFunction("a.py", name, "d") for name in names)
-    return Contexts(functions, {test: (names.index(name),) for test, name in tests.items()}, unknown=unknown)
+    return numbered({test: [RanFunction("a.py", name, "d")] for test, name in tests.items()}, {}, (), unknown)
 
 
 def test_parts_of_a_run_are_merged_by_test() -> None:
@@ -30,7 +28,10 @@ ODD = {
     "nothing": b"",
     "no gzip": b"no gzip",
     "cut off": b"\x1f\x8b\x08\x00",
-    "no such function": gzip.compress(b'{"functions": [], "tests": {"t": [0]}}'),
+    "no such function": gzip.compress(b'{"functions": [], "tests": {"t": [0]}, "schema": 2}'),
+    "one that takes a function inside of another for that": gzip.compress(
+        b'{"functions": [["a.py", "f", "d"]], "tests": {"t": [0]}}'
+    ),
     "nested deep": gzip.compress(b'{"x": ' + b"[" * 100_000),
     "another document": gzip.compress(b"[1]"),
     "what unpacks to more than is kept in memory": gzip.compress(b'{"unknown": ["%s"]}' % (b"t" * (2 << 20))),

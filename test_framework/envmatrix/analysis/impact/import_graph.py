@@ -7,20 +7,43 @@ from collections import deque
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 from envmatrix.analysis.source.facts import Import, Module
 
-_DOTTED = re.compile(rb"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)""")
+
+class _Pattern(NamedTuple):
+    """What is looked for in the text of a file."""
+
+    regex: re.Pattern[bytes]
+    words: tuple[bytes, ...] = (b"",)
+    """Each match has one of them; to look for these first costs a tenth."""
+
+    def finditer(self, text: bytes) -> Iterable[re.Match[bytes]]:
+        """Return the matches in a text."""
+        return self.regex.finditer(text) if any(word in text for word in self.words) else ()
+
+
+_DOTTED = _Pattern(re.compile(rb"""["']([A-Za-z_]\w*(?:\.[A-Za-z_]\w*)+)"""))
 _FILE = re.compile(r"\.(?:py|pyi|toml|ini|cfg|md|rst|txt|json|jsonl|ya?ml|xml|html|svg|sqlite|lock|log)$")
-_RUN = re.compile(rb"""["'\s]-m(?:["']\s*,\s*["']|\s+)([A-Za-z_][\w.]*)""")
-_IMPORT = re.compile(rb"""\b(?:from|import)[ ]+([A-Za-z_][\w.]*)""")
-_LOADED = re.compile(rb"""(?:import_module|__import__|importorskip|import_plugin)\(\s*["']([A-Za-z_][\w.]*)""")
-_PLUGINS = re.compile(rb"""pytest_plugins[^=\n]*=\s*(\[[^\]]*\]|\([^)]*\)|[^\n]*)""")
+_RUN = _Pattern(re.compile(rb"""["'\s]-m(?:["']\s*,\s*["']|\s+)([A-Za-z_][\w.]*)"""), (b"-m",))
+_IMPORT = _Pattern(
+    # The words of Python's own imports; a look behind each is quicker than one before it.
+    re.compile(rb"""(?:from(?<!\wfrom)|import(?<!\wimport))[ ]+([A-Za-z_][\w.]*)""")
+)
+_LOADED = _Pattern(
+    re.compile(rb"""(?:import_module|__import__|importorskip|import_plugin)\(\s*["']([A-Za-z_][\w.]*)"""),
+    (b"import_module", b"__import__", b"importorskip", b"import_plugin"),
+)
+_PLUGINS = _Pattern(re.compile(rb"""pytest_plugins[^=\n]*=\s*(\[[^\]]*\]|\([^)]*\)|[^\n]*)"""))
 _WORD = re.compile(rb"""["']([A-Za-z_][\w.]*)["']""")
-_SCRIPT = re.compile(rb"""["']((?:[\w.-]+/)*[A-Za-z_]\w*\.py)["']""")
+_SCRIPT = _Pattern(re.compile(rb"""["']((?:[\w.-]+/)*[A-Za-z_]\w*\.py)["']"""), (b'.py"', b".py'"))
 _COLLECTED = re.compile(r"conftest\.py$|__init__\.py$|__main__\.py$|test_")
 """What stands in a text as the name of a file of a project that a test writes."""
-_PYTEST = re.compile(rb"""runpytest|inline_run|-m["'\s,]+pytest\b|["']pytest(?:["']\s*,|\s+[\w-])|\bpytest\.main\b""")
+_PYTEST = _Pattern(
+    re.compile(rb"""runpytest|inline_run|-m["'\s,]+pytest\b|["']pytest(?:["']\s*,|\s+[\w-])|\bpytest\.main\b"""),
+    (b"runpytest", b"inline_run", b"-m", b'"pytest', b"'pytest", b"pytest.main"),
+)
 _COMPUTED = (b'"-m"', b"'-m'", b"import_module", b"__import__", b"iter_modules", b"walk_packages")
 
 

@@ -99,7 +99,7 @@ class ProjectSource:
             for place, asker in requesters.items():
                 found[place].append((test, _through(asker, requesters)))
             for hook in self._hooks_around(test):
-                for name in hook.names if test.scope else ():
+                for name in hook.names:
                     for fixture in test.scope.find(name) if test.scope else ():
                         if (fixture.path, fixture.line) not in requesters and not fixture.plugin:
                             found[fixture.path, fixture.line].append((test, (f"which {hook.by} may request for it",)))
@@ -110,7 +110,7 @@ class ProjectSource:
 
     @cached_property
     def _hooks(self) -> Sequence[HookRequests]:
-        return tuple(hook_requests(self.index, self.source))
+        return tuple(hook for hook in hook_requests(self.index, self.source) if hook.names or hook.is_computed)
 
     @cached_property
     def unknown_askers(self) -> Sequence[tuple[Test, str]]:

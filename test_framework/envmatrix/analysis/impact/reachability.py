@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple, TypeAlias
 
@@ -21,6 +21,8 @@ _PLAIN = re.compile(
 
 
 _READ = re.compile(rb"\b(?:get_type_hints|__annotations__|get_annotations)\b")
+_READ_WORDS = b"get_type_hints", b"_annotations"
+"""Words of which each match has one, and which are found sooner."""
 _Names: TypeAlias = Mapping[str, Sequence[str]]
 _DEEPEST = 10
 """Bases of bases that are followed."""
@@ -72,14 +74,19 @@ class Reachability:
         """Return the part that a node is; None for a name of another file's."""
         return self.read(node.path).parts.get(node.name)
 
-    def reach(self, seeds: Iterable[Node]) -> Iterator[tuple[Node, tuple[Step, ...]]]:
-        """Yield the parts that may behave differently if some parts do, nearest first, each with the way there."""
+    def reach(
+        self, seeds: Iterable[Node], is_end: Callable[[Node], bool] = lambda _: False
+    ) -> Iterator[tuple[Node, tuple[Step, ...]]]:
+        """Yield the parts that may behave differently if some parts do, nearest first, each with the way there.
+
+        No way leads on from an end.
+        """
         ways: dict[Node, tuple[Step, ...]] = dict.fromkeys(seeds, ())
         waiting = deque(ways)
         while waiting:
             here = waiting.popleft()
             yield here, ways[here]
-            for node, how in self._users(here):
+            for node, how in () if is_end(here) else self._users(here):
                 if node not in ways:
                     ways[node] = (*ways[here], how) if how is not None else ways[here]
                     waiting.append(node)
@@ -228,7 +235,8 @@ class Reachability:
     @cached_property
     def _reads_hints(self) -> bool:
         """Return whether code of the project itself reads annotations: then those of any function."""
-        return any(_READ.search(self._tree.source(path)) for path in self._tree.modules)
+        sources = map(self._tree.source, self._tree.modules)
+        return any(any(word in source for word in _READ_WORDS) and _READ.search(source) for source in sources)
 
     def _is_listed(self, path: str, part: FilePart, depth: int = 0) -> bool:
         """Return whether a base may register its subclasses, and so use one without naming it."""

@@ -15,6 +15,7 @@ from envmatrix.analysis.impact.environments import DeclaredEnvironment, compare_
 from envmatrix.analysis.impact.evidence import Evidence
 from envmatrix.analysis.impact.project_source import ProjectSource, is_conftest
 from envmatrix.analysis.impact.reachability import Node, Reachability, Step
+from envmatrix.analysis.impact.seen import SeenTests
 from envmatrix.analysis.impact.selection import Because, SelectedTests
 from envmatrix.analysis.index.tests import Test
 from envmatrix.analysis.source.parts.file_parts import TOP, FilePart
@@ -220,16 +221,20 @@ class _Search:
 
     def _weigh(self, change: FileChange, name: str, why: Because) -> None:
         """Select the tests that were seen to run a function, and clear those that were seen not to."""
-        for place, evidence in self._evidence.items():
-            tests = evidence.tests(change, name)
-            if tests is not None and place in self.columns.tests:
-                for path, functions in evidence.imports.items():
-                    if (change.path, name) in functions:
-                        self._spread([Node(path, TOP)], (*why, f"and ran on import of {path}"))
-                self.columns.select_in(
-                    place, tests & self.columns.in_suites, (*why, f"which it ran at commit {evidence.commit[:12]}")
-                )
-                self.columns.cleared[place] = evidence.ran.keys() - tests
+        for place, seen in self._seen.items():
+            tests = seen.of(change, name, why)
+            if tests is not None:
+                for test in tests.keys() & self.columns.in_suites:
+                    self.columns.select_in(place, (test,), tests[test])
+                self.columns.cleared[place] = self._evidence[place].ran.keys() - tests.keys()
+
+    @cached_property
+    def _seen(self) -> Mapping[str, SeenTests]:
+        return {
+            place: SeenTests(evidence, self._flow, self._tree)
+            for place, evidence in self._evidence.items()
+            if place in self.columns.tests
+        }
 
     def _askers_by_name(self, path: str, parts: Collection[FilePart], why: Because) -> None:
         """Select the tests that ask for a fixture that came or went: another one may answer now, or none."""

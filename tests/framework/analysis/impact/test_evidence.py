@@ -27,7 +27,8 @@ FILES = {
         def test_unseen(): Store()
         """,
 }
-TESTS = "tests/e2e/test_store.py::"
+FILE = "tests/e2e/test_store.py"
+TESTS = f"{FILE}::"
 STORE = "shop/store.py"
 
 
@@ -43,8 +44,9 @@ def seen(
     ran = {"Store.save": "test_save", "Store.load": "test_load"}
     return Evidence(
         "c0ffee" * 7,
-        {TESTS + test: frozenset({(STORE, name)}) for name, test in ran.items()},
-        {(STORE, name): (digests or {}).get(name, digest(name)) for name in ran},
+        {TESTS + test: frozenset({(STORE, name), (FILE, test)}) for name, test in ran.items()},
+        {(STORE, name): (digests or {}).get(name, digest(name)) for name in ran}
+        | {(FILE, test): "" for test in ran.values()},
         {imported_by: frozenset({(STORE, "Store.load")})} if imported_by else {},
         frozenset((STORE, name) for name in shared),
     )
@@ -104,3 +106,61 @@ def test_a_service_is_followed_whatever_its_users_ran() -> None:
     evidence = Evidence("c0ffee", {"tests/e2e/test_service.py::test_service": frozenset()})
     found = impact([change], make_tree(files), [LOCAL], evidence={"local": evidence})
     assert names(found) == {"local": {"test_service"}}
+
+
+DECORATED = """
+    def logged(function):
+        message = "called"
+        def wrapper(*args):
+            print(message)
+            def inner(): ...
+            return function(*args)
+        return wrapper
+
+    class Box:
+        @property
+        def size(self): return 1
+        @size.setter
+        def size(self, size): pass
+
+    @logged
+    def save(): ...
+    """
+
+
+@pytest.mark.parametrize(
+    ("edit", "selected"),
+    [
+        (("print(message)", "print()"), {"test_wrapper", "test_inner"}),  # and whatever is inside of it
+        (("def inner(): ...", "def inner(): 1"), {"test_inner"}),
+        (('"called"', '"run"'), {"test_wrapper", "test_inner", "test_nothing", "test_setter"}),  # the import ran it
+        (
+            ("def wrapper(*args):", "def wrapper(*args, deep=1):"),
+            {"test_wrapper", "test_inner", "test_nothing", "test_setter"},
+        ),
+        (("pass", "self.x = 1"), {"test_setter"}),
+        (("return 1", "return 2"), set()),
+        (("@size.setter", "@size.deleter"), {"test_wrapper", "test_inner", "test_nothing", "test_setter"}),
+    ],
+)
+def test_a_function_inside_of_another_differs_by_itself(edit: tuple[str, str], selected: set[str]) -> None:
+    """A decorator runs when a file is imported, what it returns when that is called; a setter is no getter."""
+    path, old = "shop/log.py", text(DECORATED)
+    ran = {
+        "test_wrapper": "logged.<locals>.wrapper",
+        "test_inner": "logged.<locals>.wrapper.<locals>.inner",
+        "test_setter": "Box.size#2",
+        "test_nothing": "save",
+    }
+    parts = parse_to_compare(old).parts
+    evidence = Evidence(
+        "c0ffee",
+        {f"tests/e2e/test_log.py::{test}": frozenset({(path, name)}) for test, name in ran.items()},
+        {(path, name): parts[name.partition(".<")[0].partition("#")[0]].digest for name in ran.values()},
+        {path: frozenset({(path, "logged")})},
+    )
+    new = old.decode().replace(*edit)
+    suite = "from shop.log import Box, save\n" + "\n".join(f"def {test}(): save(), Box()" for test in ran)
+    tree = make_tree({"shop/__init__.py": "", path: new, "tests/e2e/test_log.py": suite})
+    change = FileChange(path, path, old, new.encode())
+    assert names(impact([change], tree, [LOCAL], evidence={"local": evidence})).get("local", set()) == selected

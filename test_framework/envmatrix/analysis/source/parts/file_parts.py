@@ -31,6 +31,21 @@ class PartImport(Fact, frozen=True):
     """The name that it binds; empty for `*`."""
 
 
+class Piece(Fact, frozen=True):
+    """A function of a part: one of several of its name, or one inside of another."""
+
+    name: str
+    """Names with those around them: `cached.<locals>.wrapper`; the second of one name is `Order.total#2`."""
+    span: tuple[int, int]
+    """First line, that of a decorator too, and last."""
+    text: str
+    """Its syntax tree, without the bodies of the functions inside of it."""
+
+    def is_in(self, name: str) -> bool:
+        """Return whether it is the piece of that name, or is inside of that."""
+        return self.name == name or self.name.startswith(f"{name}.<locals>.")
+
+
 class FilePart(Fact, frozen=True):
     """A part of a file that can differ, and be used, by itself."""
 
@@ -65,6 +80,8 @@ class FilePart(Fact, frozen=True):
     """The click or typer application, of the same file, that a decorator adds it to: who runs it names that."""
     bases: tuple[str, ...] = ()
     """Of a class, as they are written."""
+    pieces: tuple[Piece, ...] = ()
+    """Of a function, where texts are written: itself, and the functions inside of it."""
 
     @property
     def is_test(self) -> bool:
@@ -75,6 +92,11 @@ class FilePart(Fact, frozen=True):
     def is_implicit(self) -> bool:
         """Return whether pytest, unittest or Python uses it without a name in source."""
         return self.kind in {"function", "value"} and _IMPLICIT.match(self.name) is not None
+
+    def piece_at(self, line: int) -> str:
+        """Return the name of the innermost piece that a line is in."""
+        around = [each for each in self.pieces if each.span[0] <= line <= each.span[1]]
+        return min(around, key=lambda each: each.span[1] - each.span[0]).name if around else self.name
 
     @property
     def digest(self) -> str:

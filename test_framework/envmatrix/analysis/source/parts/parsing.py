@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from envmatrix.analysis.source.parts.file_parts import SCRIPT, TOP, UNREAD, FilePart, FileVersion, PartImport
 from envmatrix.analysis.source.parts.inert import is_inert, is_inert_statement, registers
+from envmatrix.analysis.source.parts.pieces import numbered, pieces_of
 from envmatrix.analysis.source.parts.uses import Def, Uses, header
 
 
@@ -107,6 +108,7 @@ class _Reader:
                 imports=other.imports + part.imports,
                 computed=other.computed + part.computed,
                 is_registered=other.is_registered or part.is_registered,
+                pieces=other.pieces + part.pieces,
             )
         self._parts[part.name] = part
 
@@ -175,18 +177,21 @@ class _Reader:
             autouse = "autouse" in words and ast.unparse(words["autouse"]) != "False"
         self._top.add(each for each in on_import if not is_inert(each))
         first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+        name, text = prefix + node.name, self._write(node)
+        number = len(self._parts[name].spans) + 1 if name in self._parts else 1
         self._keep(
             FilePart(
-                prefix + node.name,
+                name,
                 "function",
                 node.lineno,
                 ((first, node.end_lineno or node.lineno),),
-                self._write(node),
+                text,
                 header="".join(map(self._write, [*node.decorator_list, node.args])),
                 fixture=fixture,
                 is_autouse=autouse,
                 is_registered=registered,
                 owner=owner,
+                pieces=tuple(pieces_of(node, numbered(name, number), text, self._write)) if text else (),
             ),
             # What is returned is not annotated for this function alone: it is an argument's annotation to `Uses`.
             [*node.decorator_list, node.args, ast.arg("return", node.returns), *node.body],
