@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import difflib
 import os
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from envmatrix.exceptions import FileError, UsageError
+
+if TYPE_CHECKING:
+    from envmatrix.commands.adopt import Found
 
 
 def init(
@@ -50,5 +54,22 @@ def init(
     if not texts:
         typer.echo("All of it is there already: nothing was written.")
     elif not diff:
+        for line in _to_do(found):
+            typer.echo(inert(line))
         typer.echo("Read the declaration, then: envmatrix doctor; envmatrix run local")
     return 0
+
+
+def _to_do(found: Found) -> Iterator[str]:
+    """Yield what only a person can say."""
+    for guess in found.services:
+        if guess.kind == "http" and guess.is_started:
+            yield f"A guess: health of {guess.name}. Name a path that answers 200 without a login"
+    empty = {
+        name
+        for guess in found.services
+        for key, (value, _) in guess.keys.items()
+        if key.startswith("env.") and value == f"${{{(name := key.removeprefix('env.'))}:-}}"
+    }
+    if empty:
+        yield f"Left empty: {', '.join(sorted(empty))}. Set them where it runs, or give --env-file FILE"

@@ -87,7 +87,9 @@ def _reasons(run: Run, note: str, excused: frozenset[str], as_part: bool) -> Ite
         answer = Answer.COMPATIBLE if shard and as_part else Answer.UNKNOWN
         yield Reason(Code.NONE_PASSED, f"not one of {number_of_tests(number)} passed", answer)
     else:
-        yield Reason(Code.PASSED, f"{passed} of {number_of_tests(number)} passed{_at_earlier(run)}", Answer.COMPATIBLE)
+        skipped = f", {each} skipped" if (each := len(run.ended[Outcome.SKIPPED])) else ""
+        text = f"{passed} of {number_of_tests(number)} passed{skipped}{_at_earlier(run)}"
+        yield Reason(Code.PASSED, text, Answer.COMPATIBLE)
     if others := _of_other_commits(run):
         yield Reason(
             Code.OTHER_COMMIT, f"the tests are of commit {run.header.commit[:12]}, {others}", Answer.COMPATIBLE

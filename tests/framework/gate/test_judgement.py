@@ -51,7 +51,7 @@ def test_all_passed_is_compatible(tmp_path: Path) -> None:
     """The reason says how many; skipped and expected failures do not count as passed."""
     judged = verdict(tmp_path, PASSED, SKIPPED, XFAILED)
     assert judged == Verdict(
-        "local", Answer.COMPATIBLE, (Reason(Code.PASSED, "1 of 3 tests passed", Answer.COMPATIBLE),)
+        "local", Answer.COMPATIBLE, (Reason(Code.PASSED, "1 of 3 tests passed, 1 skipped", Answer.COMPATIBLE),)
     )
 
 

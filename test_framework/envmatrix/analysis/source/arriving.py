@@ -42,6 +42,8 @@ class Arriving(Mapping[str, Module | Head]):
             self._here[arrived] = facts
             if self._progress is not None:
                 self._progress(len(self._here), len(self._paths))
+            if len(self._here) == len(self._paths):
+                self.close()  # else what parsed would live as long as we
         return self._here[path]
 
     def __iter__(self) -> Iterator[str]:

@@ -40,6 +40,11 @@ class Guess:
         """Return which driver speaks to it."""
         return self.keys["kind"][0]
 
+    @property
+    def is_started(self) -> bool:
+        """Return whether it is a command of the project's that we start."""
+        return self.keys["source"][0] == "process"
+
 
 @dataclass(frozen=True, slots=True)
 class Given:

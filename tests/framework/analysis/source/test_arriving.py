@@ -31,6 +31,15 @@ def test_no_more_is_awaited_than_what_is_asked_for() -> None:
     assert seen == ["b.py", "a.py", "closed"]
 
 
+def test_the_last_one_ends_what_parses() -> None:
+    """A process that parsed does not wait to be collected as garbage."""
+    seen: list[str] = []
+    files = Arriving(["a.py", "b.py", "c.py"], {}, _arriving(seen))
+    assert files["c.py"].digest == b"c.py"
+    assert seen[-1] == "closed"
+    assert files["a.py"].digest == b"a.py"
+
+
 def test_only_the_given_files_are_there() -> None:
     """They are in the given order, whichever arrives first."""
     files = Arriving(["a.py", "b.py", "c.py"], {}, _arriving([]))

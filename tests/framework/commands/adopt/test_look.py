@@ -173,6 +173,16 @@ def test_a_diff_writes_nothing(shop: Bare, capsys: pytest.CaptureFixture[str]) -
     assert not (shop.root / "environments").exists()
 
 
+def test_what_only_a_person_can_say_is_named(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
+    """A health path is a guess, and a secret is left empty: a product with a random one looks well, and is not."""
+    shop.write("Procfile", "web: python -m shop --port $PORT\n")
+    shop.write(".env.example", EXAMPLE)
+    code, out, _ = called(shop.root, capsys)
+    assert code == 0
+    assert "A guess: health of backend. Name a path that answers 200 without a login\n" in out
+    assert "Left empty: SECRET_KEY. Set them where it runs, or give --env-file FILE\n" in out
+
+
 def test_a_project_that_tells_nothing_is_told_so(shop: Bare, capsys: pytest.CaptureFixture[str]) -> None:
     """In one line, and nothing is written."""
     code, _, error = called(shop.root, capsys)
