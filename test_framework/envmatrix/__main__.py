@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import errno
 import gc
 import os
@@ -123,9 +124,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")  # a name that the terminal cannot show must not end us
     sys.setrecursionlimit(_DEEPEST)
-    code = _call(words[:cut], tuple(words[cut + 1 :]))
-    gc.freeze()  # to look for garbage in an index costs a tenth of its making, and all of it goes anyway
-    sys.exit(code)
+    atexit.register(gc.freeze)  # to look for garbage in an index costs a tenth of its making, and all of it goes anyway
+    sys.exit(_call(words[:cut], tuple(words[cut + 1 :])))
 
 
 def _call(words: list[str], pytest_args: tuple[str, ...]) -> int:

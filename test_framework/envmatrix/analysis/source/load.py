@@ -153,6 +153,7 @@ def no_garbage_collection() -> Iterator[None]:
         yield
     finally:
         if was_enabled:
-            gc.freeze()
-            gc.unfreeze()
+            if not gc.get_freeze_count():  # nobody else's values are frozen, and would thaw
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()
