@@ -7,6 +7,7 @@ another one: `nox -s local -- -- -k login`.
 from __future__ import annotations
 
 import filecmp
+import os
 import shutil
 from pathlib import Path
 from urllib.request import urlretrieve
@@ -27,7 +28,8 @@ WORKFLOWS = sorted(str(path) for path in Path(".github/workflows").glob("*.yml")
 PAGE = Path("test_framework/envmatrix/report/page/page.html")
 TESTS = (
     ["--matrix-environment=local", *PYPROJECT["tool"]["envmatrix"]["suites"]],
-    ["--numprocesses=logical", "--maxprocesses=4", "--dist=worksteal"],
+    # One more than there are cores: a quarter of the time, tests wait for processes and deadlines.
+    [f"--numprocesses={min(4, (os.cpu_count() or 1) + 1)}", "--dist=worksteal"],
 )
 
 SUITES = (
@@ -197,6 +199,12 @@ def lowest(session: nox.Session) -> None:
     _install(session, "test", resolution=("--resolution", "lowest-direct"))
     for arguments in [session.posargs] if session.posargs else TESTS:
         session.run("pytest", *arguments, env=BYTECODE)
+
+
+@nox.session(venv_backend="none", requires=["install"])
+def adoption(session: nox.Session) -> None:
+    """Adopt three foreign projects by `envmatrix init` and a few lines: each a story of half a minute."""
+    _run(session, "pytest", "tests/adoption", *session.posargs)
 
 
 @nox.session
