@@ -65,11 +65,9 @@ def _to_do(found: Found) -> Iterator[str]:
     for guess in found.services:
         if guess.kind == "http" and guess.is_started:
             yield f"A guess: health of {guess.name}. Name a path that answers 200 without a login"
-    empty = {
-        name
-        for guess in found.services
-        for key, (value, _) in guess.keys.items()
-        if key.startswith("env.") and value == f"${{{(name := key.removeprefix('env.'))}:-}}"
+    variables = {
+        key: value for guess in found.services for key, (value, _) in guess.keys.items() if key.startswith("env.")
     }
+    empty = sorted(key.removeprefix("env.") for key, value in variables.items() if str(value).endswith(":-}"))
     if empty:
-        yield f"Left empty: {', '.join(sorted(empty))}. Set them where it runs, or give --env-file FILE"
+        yield f"Left empty: {', '.join(empty)}. Set them where it runs, or give --env-file FILE"
